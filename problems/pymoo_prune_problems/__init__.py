@@ -1,0 +1,5 @@
+"""The papers' methods as pymoo problems."""
+
+from pymoo_prune_problems.ecomp import EComp
+
+__all__ = ["EComp"]

@@ -1,0 +1,99 @@
+"""What chromosomes are made of, and how one is told from another.
+
+pymoo keeps a population's chromosomes as the rows of one array. Masks and counts are flat rows of
+numbers; a genome that carries weights of its own shape is a single object in a row of length one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+FloatArray = NDArray[np.float32]
+
+DIGEST_SIZE = 16
+
+
+def hash_bytes(*parts: bytes) -> bytes:
+    """One digest of several byte strings, each length-prefixed so that boundaries count."""
+    state = hashlib.blake2b(digest_size=DIGEST_SIZE)
+    for part in parts:
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+    return state.digest()
+
+
+@dataclass(frozen=True, eq=False)
+class WeightGenome:
+    """The weights of a feed-forward network, as a chromosome.
+
+    A genome is never changed once it exists: children share no array with a parent that an operator
+    would write to.
+
+    Attributes:
+        weights: One matrix a layer, (outputs, inputs), float32.
+        biases: One vector a layer, (outputs,), float32.
+        digest: Names the genome. For a genome that came from data it is a hash of the content; for a
+            child it is a hash of its parents' digests and of what was done to them, which says as
+            much and costs microseconds where hashing a megabyte of weights costs a millisecond.
+    """
+
+    weights: tuple[FloatArray, ...]
+    biases: tuple[FloatArray, ...]
+    digest: bytes
+
+    @classmethod
+    def from_content(
+        cls, weights: Sequence[FloatArray], biases: Sequence[FloatArray]
+    ) -> WeightGenome:
+        """A genome named by what is in it."""
+        arrays = [np.ascontiguousarray(a, dtype=np.float32) for a in (*weights, *biases)]
+        parts = [bytes(str(a.shape), "ascii") + a.tobytes() for a in arrays]
+        return cls(
+            tuple(arrays[: len(weights)]), tuple(arrays[len(weights) :]), hash_bytes(*parts)
+        )
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Neurons in each hidden layer."""
+        return tuple(len(bias) for bias in self.biases[:-1])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> WeightGenome:
+        """Itself: pymoo deep-copies algorithms, and what never changes need not be copied."""
+        return self
+
+
+def as_column(genomes: Sequence[WeightGenome]) -> Array:
+    """Genomes as pymoo wants objects: an (n, 1) object array, filled one by one."""
+    column = np.empty((len(genomes), 1), dtype=object)
+    for row, genome in enumerate(genomes):
+        column[row, 0] = genome
+    return column
+
+
+def digests(X: Array) -> list[bytes]:
+    """The digest of every chromosome.
+
+    Args:
+        X: Chromosomes, (n, n_var): numbers, or genomes with a `digest` of their own.
+
+    Returns:
+        n digests of 16 bytes; equal for equal chromosomes.
+    """
+    if X.dtype == object:
+        return [hash_bytes(*(genome.digest for genome in row)) for row in X]
+    # Packed bits are an eighth of the bytes; the type is part of the name, so that 1 is not True.
+    rows = np.packbits(X, axis=1) if X.dtype == bool else np.ascontiguousarray(X)
+    head = f"{X.dtype.str}{X.shape[1]}".encode("ascii")
+    return [hash_bytes(head, row.tobytes()) for row in rows]
+
+
+def candidate_seed(seed: int, digest: bytes) -> int:
+    """The torch seed of a candidate: from the run and the chromosome, never from the order."""
+    return int.from_bytes(hash_bytes(seed.to_bytes(8, "little", signed=True), digest)[:7], "little")

@@ -1,0 +1,32 @@
+"""The networks that are pruned, and how to build one by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"feed-forward": FeedForward}
+
+
+def build_network(spec: Mapping[str, Any]) -> nn.Module:
+    """A fresh network from its spec.
+
+    Args:
+        spec: `{"network": NAME, "arguments": {...}}`, as `export` writes it.
+    """
+    name = str(spec.get("network"))
+    if name not in NETWORKS:
+        raise unknown_name("network", name, NETWORKS)
+    try:
+        return NETWORKS[name](**spec["arguments"])
+    except (KeyError, TypeError) as error:
+        msg = f"the spec of network {name!r} does not fit: {error}"
+        raise PruneError(msg) from error
+
+
+__all__ = ["ACTIVATIONS", "NETWORKS", "FeedForward", "as_feed_forward", "build_network"]

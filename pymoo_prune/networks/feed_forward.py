@@ -1,0 +1,167 @@
+"""Feed-forward networks: linear layers with one activation between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.genome import FloatArray, WeightGenome
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+
+_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "gelu": functional.gelu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+}
+
+
+class FeedForward(nn.Sequential):
+    """Flatten, then linear layers with an activation after each but the last.
+
+    Args:
+        inputs: Values of one flattened image.
+        widths: Neurons in each hidden layer.
+        classes: Outputs.
+        activation: One of `ACTIVATIONS`.
+    """
+
+    def __init__(
+        self, inputs: int, widths: Sequence[int], classes: int, activation: str = "relu"
+    ) -> None:
+        if activation not in ACTIVATIONS:
+            raise unknown_name("activation", activation, ACTIVATIONS)
+        sizes = [inputs, *widths, classes]
+        if len(widths) == 0 or min(sizes) < 1:
+            msg = (
+                "a feed-forward network needs at least one hidden layer and no empty layer, "
+                f"but its sizes are {sizes}"
+            )
+            raise PruneError(msg)
+        layers: list[nn.Module] = [nn.Flatten()]
+        for fan_in, fan_out in zip(sizes[:-2], sizes[1:-1], strict=True):
+            layers += [nn.Linear(fan_in, fan_out), ACTIVATIONS[activation]()]
+        super().__init__(*layers, nn.Linear(sizes[-2], classes))
+        self.activate: Callable[[Tensor], Tensor] = _FUNCTIONS[activation]
+        self.inputs, self.widths, self.classes = inputs, tuple(int(w) for w in widths), classes
+        self.activation = activation
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What `build_network` needs to make a network of this shape."""
+        return {
+            "network": "feed-forward",
+            "arguments": {
+                "inputs": self.inputs,
+                "widths": list(self.widths),
+                "classes": self.classes,
+                "activation": self.activation,
+            },
+        }
+
+    @property
+    def linear_layers(self) -> list[nn.Linear]:
+        """The linear layers, the output layer last."""
+        return [layer for layer in self if isinstance(layer, nn.Linear)]
+
+    @classmethod
+    def from_layers(
+        cls,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor],
+        activation: str = "relu",
+    ) -> FeedForward:
+        """A network with these weights, (outputs, inputs) a layer, and biases."""
+        widths = [len(bias) for bias in biases[:-1]]
+        # Built without memory, so that no random numbers are drawn for weights that are replaced.
+        with torch.device("meta"):
+            network = cls(weights[0].shape[1], widths, len(biases[-1]), activation)
+        network.to_empty(device=weights[0].device)
+        with torch.no_grad():
+            for layer, weight, bias in zip(network.linear_layers, weights, biases, strict=True):
+                layer.weight.copy_(weight)
+                layer.bias.copy_(bias)
+        return network.eval()
+
+    @classmethod
+    def from_genome(cls, genome: WeightGenome, activation: str = "relu") -> FeedForward:
+        """The network that a genome describes."""
+        weights = [torch.from_numpy(weight) for weight in genome.weights]
+        return cls.from_layers(weights, [torch.from_numpy(b) for b in genome.biases], activation)
+
+    def arrays(self) -> tuple[list[FloatArray], list[FloatArray]]:
+        """Copies of the weights and of the biases, float32, on the CPU."""
+        layers = self.linear_layers
+        return (
+            [layer.weight.detach().cpu().float().numpy().copy() for layer in layers],
+            [layer.bias.detach().cpu().float().numpy().copy() for layer in layers],
+        )
+
+
+def as_feed_forward(module: nn.Module) -> FeedForward:
+    """A copy of any module that computes a feed-forward network, or an error that says why not.
+
+    Args:
+        module: Linear layers with the same elementwise activation between them; a Flatten in
+            front, and Dropout and Identity anywhere, are understood.
+
+    Returns:
+        The same function as a `FeedForward`.
+    """
+    if isinstance(module, FeedForward):
+        return FeedForward.from_layers(
+            [layer.weight for layer in module.linear_layers],
+            [layer.bias for layer in module.linear_layers],
+            module.activation,
+        )
+    names = {kind: name for name, kind in ACTIVATIONS.items()}
+    linears: list[nn.Linear] = []
+    activations: list[str] = []
+    for path, leaf in _leaves(module):
+        if isinstance(leaf, nn.Linear) and len(linears) == len(activations):
+            linears.append(leaf)
+        elif type(leaf) in names and len(activations) == len(linears) - 1:
+            activations.append(names[type(leaf)])
+        elif not (isinstance(leaf, nn.Flatten) and not linears):
+            msg = (
+                f"the parent is not a feed-forward network: layer {path!r} ({type(leaf).__name__}) "
+                "does not fit Flatten, then Linear layers with an activation after each but the last"
+            )
+            raise PruneError(msg)
+    if len(linears) < 2 or len(activations) != len(linears) - 1 or len(set(activations)) != 1:
+        msg = (
+            "the parent must have at least two linear layers with the same activation between "
+            f"them, but it has {len(linears)} linear layers and the activations {activations}"
+        )
+        raise PruneError(msg)
+    biases = [
+        layer.bias if layer.bias is not None else torch.zeros(layer.out_features)
+        for layer in linears
+    ]
+    return FeedForward.from_layers([layer.weight for layer in linears], biases, activations[0])
+
+
+def _leaves(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Modules without children, in order; what does nothing in a trained network is left out."""
+    if not isinstance(module, (nn.Sequential, nn.Linear)):
+        msg = (
+            f"the parent must be an nn.Sequential of linear layers, but it is a "
+            f"{type(module).__name__}: only there is the order of the layers known for sure"
+        )
+        raise PruneError(msg)
+    for path, child in module.named_modules():
+        if isinstance(child, nn.Sequential):
+            continue
+        if not isinstance(child, (nn.Dropout, nn.Identity)):
+            yield path, child

@@ -1,0 +1,232 @@
+"""From measurements, in their natural sign, to what pymoo minimises.
+
+Only this module knows that pymoo minimises. A problem measures accuracy 0.93; the objective
+"accuracy" turns it into F = -0.93.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymoo_prune.errors import PruneError, unknown_name
+
+Values = NDArray[np.float64]
+Measurements = Mapping[str, Values]
+"""From a quantity's name to its value for each of n candidates, (n,)."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that a problem measures: which way is better, and how it is written.
+
+    Attributes:
+        better: Whether a higher or a lower value is better.
+        label: What an axis or a column is called.
+        share: A value between 0 and 1, written in percent.
+    """
+
+    better: Literal["higher", "lower"]
+    label: str
+    share: bool = False
+
+    @property
+    def sign(self) -> float:
+        """What the value is multiplied with to be minimised."""
+        return -1.0 if self.better == "higher" else 1.0
+
+    def format(self, value: float) -> str:
+        """The value as a person reads it."""
+        if self.share:
+            return f"{100 * value:.2f} %"
+        return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
+
+
+STANDARD: Mapping[str, Quantity] = {
+    "accuracy": Quantity("higher", "accuracy", share=True),
+    "accuracy_drop": Quantity("lower", "accuracy lost against the parent", share=True),
+    "parameters": Quantity("lower", "parameters"),
+    "sparsity": Quantity("higher", "parameters removed", share=True),
+    "macs": Quantity("lower", "multiply-accumulates"),
+}
+"""What every problem measures."""
+
+
+@dataclass(frozen=True)
+class WeightedSum:
+    """One objective: the sum of measurements, each with the weight of its importance.
+
+    Weights are positive numbers whichever way a quantity is better: with
+    `WeightedSum({"accuracy": 1, "width": 0.5})` the fitness accuracy - 0.5 width is maximised.
+
+    Attributes:
+        weights: Importance by name.
+        constant: Added to the fitness, where a paper's formula has one.
+    """
+
+    weights: Mapping[str, float]
+    constant: float = 0.0
+
+    def __post_init__(self) -> None:
+        wrong = {name: w for name, w in self.weights.items() if not (np.isfinite(w) and w >= 0)}
+        if wrong or not any(self.weights.values()):
+            msg = f"weights must be finite, not negative and not all 0, but they are {dict(self.weights)}"
+            raise PruneError(msg)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The quantities that count."""
+        return tuple(name for name, weight in self.weights.items() if weight > 0)
+
+
+Objectives = Sequence[str] | WeightedSum
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound that a candidate must keep.
+
+    Attributes:
+        name: The quantity.
+        relation: "<=" or ">=".
+        bound: The bound.
+        relative: The bound is a share of what the parent has.
+    """
+
+    name: str
+    relation: Literal["<=", ">="]
+    bound: float
+    relative: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Constraint:
+        """Reads "accuracy_drop<=0.02", or "macs<=20%" for a share of the parent's."""
+        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*([-+.\deE]+)\s*(%?)\s*", text)
+        try:
+            if match is None:
+                raise ValueError
+            name, relation, number, percent = match.groups()
+            bound = float(number)
+        except ValueError:
+            msg = f"constraint {text!r} must read like 'accuracy_drop<=0.02' or 'macs<=20%'"
+            raise PruneError(msg) from None
+        return cls(
+            name,
+            "<=" if relation == "<=" else ">=",
+            bound / 100 if percent else bound,
+            bool(percent),
+        )
+
+    def limit(self, parent: Mapping[str, float]) -> float:
+        """The bound in the quantity's own unit."""
+        return self.bound * parent[self.name] if self.relative else self.bound
+
+    def violation(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:
+        """How far each candidate is past the bound, (n,); negative or 0 where it is kept."""
+        excess = measurements[self.name] - self.limit(parent)
+        return excess if self.relation == "<=" else -excess
+
+    def __str__(self) -> str:
+        number = f"{100 * self.bound:g}%" if self.relative else f"{self.bound:g}"
+        return f"{self.name}{self.relation}{number}"
+
+
+@dataclass(frozen=True)
+class Goals:
+    """What a search is after: objectives and constraints over a problem's quantities.
+
+    Attributes:
+        quantities: All that the problem measures.
+        objectives: Names (one objective each), or one scalarisation.
+        constraints: Bounds.
+    """
+
+    quantities: Mapping[str, Quantity]
+    objectives: Objectives
+    constraints: Sequence[Constraint] = field(default=())
+
+    def __post_init__(self) -> None:
+        if isinstance(self.objectives, str) or len(self.names) == 0:
+            msg = f"objectives must be a list of names or a WeightedSum, but it is {self.objectives!r}"
+            raise PruneError(msg)
+        for name in self.names:
+            if name not in self.quantities:
+                raise unknown_name("objective", name, self.quantities)
+        if len(set(self.names)) < len(self.names):
+            msg = f"objectives must differ, but they are {list(self.names)}"
+            raise PruneError(msg)
+        for constraint in self.constraints:
+            if constraint.name not in self.quantities:
+                raise unknown_name("constrained quantity", constraint.name, self.quantities)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The quantities that the objectives are made of."""
+        if isinstance(self.objectives, WeightedSum):
+            return self.objectives.names
+        return tuple(self.objectives)
+
+    @property
+    def n_obj(self) -> int:
+        """How many values pymoo minimises."""
+        return 1 if isinstance(self.objectives, WeightedSum) else len(self.names)
+
+    def costs(self, measurements: Measurements) -> Values:
+        """Every objective's quantity on its own, lower is better, (n, number of names)."""
+        return np.column_stack(
+            [self.quantities[name].sign * measurements[name] for name in self.names]
+        )
+
+    def F(self, measurements: Measurements) -> Values:  # noqa: N802 - pymoo's name
+        """What pymoo minimises, (n, n_obj)."""
+        if isinstance(self.objectives, WeightedSum):
+            weights = np.array([self.objectives.weights[name] for name in self.names])
+            # A sum over each row, not a matrix product, whose last bits depend on the other rows.
+            weighted = (self.costs(measurements) * weights).sum(axis=1, keepdims=True)
+            return np.asarray(weighted - self.objectives.constant)
+        return self.costs(measurements)
+
+    def G(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:  # noqa: N802
+        """Constraint violations, (n, number of constraints)."""
+        return np.column_stack([c.violation(measurements, parent) for c in self.constraints])
+
+
+def check_measurements(
+    measurements: Mapping[str, Any], quantities: Mapping[str, Quantity], n: int
+) -> dict[str, Values]:
+    """Measurements as float arrays, or an error that names what is wrong.
+
+    pymoo would reshape a transposed array into scrambled rows, and pass NaN on as a good value.
+
+    Args:
+        measurements: What a problem returned.
+        quantities: What it promised to measure.
+        n: How many candidates there were.
+
+    Returns:
+        The same values, each (n,) and float64.
+    """
+    missing, extra = quantities.keys() - measurements.keys(), measurements.keys() - quantities.keys()
+    if missing or extra:
+        msg = (
+            f"measurements must be {sorted(quantities)}, but "
+            f"{sorted(missing) or 'none'} are missing and {sorted(extra) or 'none'} are unknown"
+        )
+        raise PruneError(msg)
+    checked = {}
+    for name in quantities:
+        values = np.asarray(measurements[name], dtype=np.float64)
+        if values.shape != (n,):
+            msg = f"measurement {name!r} must have shape ({n},), but it has {values.shape}"
+            raise PruneError(msg)
+        if not np.isfinite(values).all():
+            row = int(np.flatnonzero(~np.isfinite(values))[0])
+            msg = f"measurement {name!r} of candidate {row} is {values[row]}, not a finite number"
+            raise PruneError(msg)
+        checked[name] = values
+    return checked

@@ -1,0 +1,230 @@
+"""A pruning problem: chromosome -> candidate -> measurements -> objectives, as a pymoo Problem."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from pymoo.core.algorithm import Algorithm
+from pymoo.core.problem import Problem
+from torch import nn
+
+from pymoo_prune.data import Data
+from pymoo_prune.errors import PruneError
+from pymoo_prune.genome import Array, hash_bytes
+from pymoo_prune.objectives import (
+    STANDARD,
+    Constraint,
+    Goals,
+    Measurements,
+    Objectives,
+    Quantity,
+    Values,
+    check_measurements,
+)
+
+CHUNK = 16
+"""Candidates measured together: enough to share work, few enough to stay in a core's cache."""
+
+RESERVED = {"f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter"}
+"""Names that pymoo's individuals use themselves."""
+
+Measure = Callable[[Array, int], Measurements]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings under one name, for the command line and for reproduction.
+
+    Attributes:
+        description: One line for the help text.
+        options: The problem's keyword arguments.
+        algorithm: Name of the engine; "own" is the problem's own `algorithm()`.
+        pop_size: Population.
+        generations: Generations, the first population included.
+        objectives: What is optimised, where it is not the problem's default.
+        finish_images: Images that each network of the front is retrained with in the end.
+    """
+
+    description: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    algorithm: str = "nsga2"
+    pop_size: int = 100
+    generations: int = 50
+    objectives: Objectives | None = None
+    finish_images: int = 0
+
+
+class PruningProblem(Problem):
+    """The base of every pruning problem: write `measure`, `network` and `operators`.
+
+    Args:
+        data: The images; a search sees `data.train` and `data.validation`, never `data.test`.
+        n_var: Genes of a chromosome.
+        objectives: Names of quantities (one objective each), or a `WeightedSum`.
+        constraints: Bounds on quantities.
+        seed: Of everything random in a measurement, and of the parent's training.
+        xl: Lowest gene values, where pymoo's operators need them.
+        xu: Highest gene values.
+        vtype: Type of the genes.
+    """
+
+    quantities: ClassVar[Mapping[str, Quantity]] = STANDARD
+    """What `measure` returns."""
+    presets: ClassVar[Mapping[str, Preset]] = {"quick": Preset("a small search", generations=20)}
+    """Settings by name; the first is the default."""
+
+    def __init__(
+        self,
+        data: Data,
+        *,
+        n_var: int,
+        objectives: Objectives,
+        constraints: Sequence[Constraint | str] = (),
+        seed: int = 0,
+        xl: Any = None,
+        xu: Any = None,
+        vtype: type | None = None,
+    ) -> None:
+        clash = RESERVED & {name.lower() for name in self.quantities}
+        missing = STANDARD.keys() - self.quantities.keys()
+        if clash or missing:
+            msg = (
+                f"{type(self).__name__}.quantities must have {sorted(STANDARD)} and none of pymoo's "
+                f"own names, but it lacks {sorted(missing)} and has {sorted(clash)}"
+            )
+            raise PruneError(msg)
+        bounds = [Constraint.parse(c) if isinstance(c, str) else c for c in constraints]
+        self.goals = Goals(self.quantities, objectives, bounds)
+        self.data_set = data
+        self.seed = seed
+        super().__init__(
+            n_var=n_var,
+            n_obj=self.goals.n_obj,
+            n_ieq_constr=len(bounds),
+            xl=xl,
+            xu=xu,
+            vtype=vtype,
+            requires_kwargs=True,
+        )
+
+    # What a problem writes.
+
+    @abstractmethod
+    def measure(self, X: Array) -> Measurements:
+        """Measures every candidate: a mapping from each of `quantities` to its values, (n,).
+
+        A candidate's values depend on it, on the configuration and on the seed, and on nothing else:
+        not on its neighbours in X, nor on the order.
+        """
+
+    @abstractmethod
+    def network(self, x: Array) -> nn.Module:
+        """The stand-alone pruned network of one chromosome, (n_var,)."""
+
+    @abstractmethod
+    def operators(self) -> dict[str, Any]:
+        """`sampling`, `crossover`, `mutation` and what else an engine should be given."""
+
+    def parent_measurements(self) -> Mapping[str, float]:
+        """What the unpruned network measures; bounds in percent and reports refer to it."""
+        msg = f"{type(self).__name__} does not say what its parent measures (parent_measurements)"
+        raise PruneError(msg)
+
+    def parent_network(self) -> nn.Module | None:
+        """The network that is pruned, where there is one; a run keeps its weights."""
+        return None
+
+    def algorithm(self) -> Algorithm:
+        """The paper's own algorithm with the paper's own settings."""
+        msg = f"{type(self).__name__} has no algorithm of its own; name one, for example nsga2"
+        raise PruneError(msg)
+
+    def configuration(self) -> dict[str, Any]:
+        """All that a measurement depends on besides the candidate, as JSON values."""
+        return {
+            "problem": type(self).__qualname__,
+            "data": self.data_set.digest,
+            "seed": self.seed,
+        }
+
+    # Where measurements depend on the generation too.
+
+    def batch(self, generation: int) -> int:  # noqa: ARG002
+        """The number of the search batch that a generation is measured on; always 0 unless written.
+
+        Args:
+            generation: 1 for the first population.
+        """
+        return 0
+
+    def measure_on(self, X: Array, batch: int) -> Measurements:  # noqa: ARG002
+        """Measures on one search batch; `measure(X)` where there is only one."""
+        return self.measure(X)
+
+    def measure_finally(self, X: Array) -> Measurements:
+        """The measurements that a front is made from; `measure(X)` unless written."""
+        return self.measure(X)
+
+    @property
+    def changes_batches(self) -> bool:
+        """Whether generations are measured on different images."""
+        return self.batch(1) != self.batch(1_000_003)
+
+    # What a search does with it.
+
+    def measured(self, X: Array, batch: int = 0) -> dict[str, Values]:
+        """Checked measurements of a population, in chunks that fit a core's cache."""
+        return self._in_chunks(X, lambda rows: self.measure_on(rows, batch))
+
+    def measured_finally(self, X: Array) -> dict[str, Values]:
+        """Checked measurements for a front."""
+        return self._in_chunks(X, self.measure_finally)
+
+    def _in_chunks(
+        self, X: Array, measure: Callable[[Array], Measurements]
+    ) -> dict[str, Values]:
+        parts = []
+        for start in range(0, len(X), CHUNK):
+            rows = X[start : start + CHUNK]
+            parts.append(check_measurements(measure(rows), self.quantities, len(rows)))
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.quantities}
+
+    def score(self, measurements: Measurements) -> dict[str, Values]:
+        """F, and G where there are constraints, from measurements."""
+        scores = {"F": self.goals.F(measurements)}
+        if self.goals.constraints:
+            scores["G"] = self.goals.G(measurements, self._parent_values)
+        return scores
+
+    @cached_property
+    def _parent_values(self) -> Mapping[str, float]:
+        needed = any(constraint.relative for constraint in self.goals.constraints)
+        return self.parent_measurements() if needed else {}
+
+    def _evaluate(
+        self,
+        X: Array,
+        out: dict[str, Any],
+        *args: Any,  # noqa: ARG002
+        algorithm: Algorithm | None = None,
+        measure: Measure | None = None,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        generation = algorithm.n_iter if algorithm is not None else 1
+        measurements = (measure or self.measured)(X, self.batch(generation))
+        out.update(self.score(measurements))
+        # Each measurement travels with its individual: pop.get("accuracy").
+        out.update(measurements)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the configuration: equal for problems whose measurements are interchangeable."""
+        text = json.dumps(self.configuration(), sort_keys=True)
+        return hash_bytes(text.encode()).hex()
+

@@ -1,0 +1,1 @@
+"""What can be cut out of a network, and in which order."""

@@ -1,0 +1,108 @@
+"""Keep-masks as an encoding: one bit for each hidden neuron of a feed-forward network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pymoo_prune.data import Split
+from pymoo_prune.genome import Array
+from pymoo_prune.networks import FeedForward
+from pymoo_prune.operators import BalancedMaskMutation, Candidates, UniformMaskCrossover
+from pymoo_prune.pruning.neurons import (
+    Mask,
+    Order,
+    explaining_order,
+    l1_order,
+    prefix_masks,
+    split_mask,
+)
+from pymoo_prune.recovery import DenseRefit, plain_layers
+
+Layers = tuple[Sequence[Tensor], Sequence[Tensor]]
+"""Weights, (outputs, inputs) each, and biases of a feed-forward network, layer by layer."""
+
+
+class KeepMasks:
+    """Chromosomes are boolean rows over all hidden neurons; layers may get different widths.
+
+    Args:
+        parent: The network that is pruned.
+        images: Training images, for the statistics of the parent's activations.
+        refit: Whether the remaining weights are fitted to the parent's activations.
+        shares: Smallest and largest share of a layer in the first population.
+    """
+
+    vtype, xl, xu = bool, 0, 1
+
+    def __init__(
+        self,
+        parent: FeedForward,
+        images: Split,
+        *,
+        refit: bool = True,
+        shares: tuple[float, float] = (0.01, 0.9),
+    ) -> None:
+        self.parent, self.shares = parent, shares
+        self.sizes = parent.widths
+        self.n_var = sum(self.sizes)
+        fitted = DenseRefit(parent, images)
+        self.refit = fitted if refit else None
+        weights, _ = parent.arrays()
+        self.l1_orders = [l1_order(weight) for weight in weights[:-1]]
+        self.explaining_orders = [
+            explaining_order(covariance.cpu().numpy(), readout)
+            for covariance, readout in zip(fitted.covariances, weights[1:], strict=True)
+        ]
+
+    def operators(self) -> dict[str, Any]:
+        """Sampling, crossover and mutation for pymoo."""
+        return {
+            "sampling": Candidates(self.initial),
+            "crossover": UniformMaskCrossover(self.sizes),
+            "mutation": BalancedMaskMutation(self.sizes),
+        }
+
+    def initial(self, n: int, generator: np.random.Generator) -> Mask:
+        """The first population: of widths spread evenly in the logarithm, from end to end.
+
+        Every third mask keeps the neurons with the largest weights; the others keep those that
+        explain most of the parent's activations, every other one with layers of different widths.
+        """
+        low, high = np.log(self.shares)
+        shares = np.exp(np.linspace(low, high, n))[:, None].repeat(len(self.sizes), axis=1)
+        tilt = generator.uniform(-0.5, 0.5, shares.shape)
+        uneven = np.arange(n) % 3 == 2
+        shares[uneven] = np.minimum(shares * np.exp(tilt), 1.0)[uneven]
+        counts = self.counts(shares)
+        masks = prefix_masks(self.explaining_orders, counts)
+        by_weight = np.arange(n) % 3 == 0
+        masks[by_weight] = prefix_masks(self.l1_orders, counts)[by_weight]
+        return masks
+
+    def random(self, n: int, generator: np.random.Generator) -> Mask:
+        """Random neurons, at widths spread as in the first population: the baseline's candidates."""
+        low, high = np.log(self.shares)
+        shares = np.exp(generator.uniform(low, high, (n, len(self.sizes))))
+        orders = [generator.random((n, size)).argsort(axis=1) for size in self.sizes]
+        counts = self.counts(shares)
+        return np.hstack(
+            [order.argsort(axis=1) < counts[:, [layer]] for layer, order in enumerate(orders)]
+        )
+
+    def counts(self, shares: Array) -> NDArray[np.int64]:
+        """Neurons of each layer at these shares, (n, layers); at least one."""
+        return np.maximum(np.rint(shares * np.array(self.sizes)), 1).astype(np.int64)
+
+    def keep(self, x: Mask) -> list[Order]:
+        """The indices of the kept neurons, layer by layer."""
+        return split_mask(x, self.sizes)
+
+    def layers(self, x: Mask) -> Layers:
+        """Weights and biases of the small network."""
+        keep = self.keep(x)
+        return self.refit.layers(keep) if self.refit else plain_layers(self.parent, keep)

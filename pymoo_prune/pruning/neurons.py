@@ -1,0 +1,78 @@
+"""Neurons of feed-forward networks: orders in which to keep them, and keep-masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymoo_prune.genome import FloatArray
+
+Order = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+Matrix = NDArray[np.float64]
+
+
+def l1_order(weight: FloatArray) -> Order:
+    """Neurons by the L1 norm of their incoming weights, the strongest first; ties by index.
+
+    Args:
+        weight: A layer's matrix, (neurons, inputs).
+    """
+    return np.argsort(-np.abs(weight).sum(axis=1, dtype=np.float64), kind="stable")
+
+
+def explaining_order(covariance: Matrix, readout: FloatArray, *, ridge: float = 1e-6) -> Order:
+    """Neurons chosen one by one, each the one that explains most of what the others no longer do.
+
+    After every choice the covariance is reduced to what the chosen neurons do not predict (a
+    Cholesky step). The gain of a neuron is the variance of the next layer's inputs that it adds to
+    the prediction, so a neuron that nobody listens to comes late, and so does a copy of another.
+
+    Args:
+        covariance: Of the layer's activations over images, (neurons, neurons).
+        readout: The next layer's weights, (outputs, neurons).
+        ridge: Residual variance, relative to the largest, below which a neuron explains nothing.
+
+    Returns:
+        All neurons, the most telling first.
+    """
+    residual = np.array(covariance, dtype=np.float64)
+    floor = ridge * max(float(residual.diagonal().max()), np.finfo(np.float64).tiny)
+    projected = np.asarray(readout, dtype=np.float64) @ residual
+    left = np.ones(len(residual), dtype=bool)
+    order = np.empty(len(residual), dtype=np.intp)
+    for place in range(len(order)):
+        variance = np.maximum(residual.diagonal(), floor)
+        gain = np.where(left, (projected**2).sum(axis=0) / variance, -1.0)
+        chosen = int(gain.argmax())
+        order[place], left[chosen] = chosen, False
+        direction = residual[chosen] / variance[chosen]
+        projected -= np.outer(projected[:, chosen], direction)
+        residual -= np.outer(residual[:, chosen], direction)
+    return order
+
+
+def kept(size: int, rate: float) -> int:
+    """Neurons that remain of a layer when a share is removed; at least one."""
+    return max(size - int(rate * size), 1)
+
+
+def prefix_masks(orders: Sequence[Order], widths: NDArray[np.int64]) -> Mask:
+    """Keep-masks that keep the first neurons of each layer's order.
+
+    Args:
+        orders: One order a hidden layer.
+        widths: Neurons to keep, (n, layers).
+
+    Returns:
+        (n, neurons of all layers).
+    """
+    ranks = [np.argsort(order) for order in orders]
+    return np.hstack([rank < widths[:, [layer]] for layer, rank in enumerate(ranks)])
+
+
+def split_mask(mask: Mask, sizes: Sequence[int]) -> list[Order]:
+    """The indices of the neurons that one mask keeps, for each layer."""
+    return [np.flatnonzero(part) for part in np.split(mask, np.cumsum(sizes)[:-1])]

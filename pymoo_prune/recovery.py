@@ -1,0 +1,131 @@
+"""What a candidate gets before it is measured, because everybody repairs after cutting anyway.
+
+A search on the accuracy right after the cut looks for networks that survive the cut, which are not
+those that are good after the repair. The repairs here cost milliseconds and depend on nothing but
+the candidate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pymoo_prune.data import Split
+from pymoo_prune.errors import PruneError
+from pymoo_prune.networks import FeedForward
+
+Kept = Sequence[NDArray[np.intp]]
+"""Indices of the neurons that each hidden layer keeps."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Which repairs a candidate gets.
+
+    Attributes:
+        refit: The remaining weights are solved for, in closed form, to give what the parent gives.
+        steps: Gradient steps after that.
+    """
+
+    refit: bool = False
+    steps: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Recovery:
+        """Reads "none", "refit", "steps:20" or "refit+steps:20"."""
+        match = re.fullmatch(r"(none)|(refit)?(?:(?(2)\+)steps:(\d+))?", text)
+        if match is None or not text:
+            msg = (
+                f"recovery {text!r} is not known; there are 'none', 'refit', 'steps:K' and "
+                "'refit+steps:K' with K gradient steps"
+            )
+            raise PruneError(msg)
+        return cls(refit=match[2] is not None, steps=int(match[3] or 0))
+
+    def __str__(self) -> str:
+        rungs = ["refit"] * self.refit + [f"steps:{self.steps}"] * (self.steps > 0)
+        return "+".join(rungs) or "none"
+
+
+class DenseRefit:
+    """Least-squares weights for the neurons that are left of a feed-forward network.
+
+    Layer by layer, the weights from the kept neurons solve: predict the kept neurons of the next
+    layer (before their activation) as the parent computes them from all of its neurons, over
+    training images. The statistics are taken once; a candidate costs one small Cholesky
+    factorisation a layer.
+
+    Args:
+        parent: The network that is pruned.
+        split: Training images.
+        ridge: Added to the diagonal, relative to the mean variance.
+    """
+
+    def __init__(self, parent: FeedForward, split: Split, *, ridge: float = 1e-3) -> None:
+        self.parent = parent
+        layers = parent.linear_layers
+        self.weights = [layer.weight.detach().double() for layer in layers]
+        self.biases = [layer.bias.detach().double() for layer in layers]
+        self.means: list[Tensor] = []
+        self.covariances: list[Tensor] = []
+        hidden = split.images.flatten(1)
+        with torch.no_grad():
+            for layer in layers[:-1]:
+                hidden = parent.activate(layer(hidden))
+                mean = hidden.mean(dim=0, dtype=torch.float64)
+                centred = hidden - mean.float()
+                self.means.append(mean)
+                self.covariances.append((centred.T @ centred).double() / len(hidden))
+        # Covariance of a layer's activations with what the next layer computes from all of them.
+        self.crossed = [
+            covariance @ weight.T
+            for covariance, weight in zip(self.covariances, self.weights[1:], strict=True)
+        ]
+        self.ridges = [ridge * float(c.diagonal().mean()) + 1e-12 for c in self.covariances]
+
+    def layers(self, keep: Kept) -> tuple[list[Tensor], list[Tensor]]:
+        """Weights and biases of the small network.
+
+        Args:
+            keep: Indices of the kept neurons, one array a hidden layer.
+
+        Returns:
+            Weights and biases, float32; the first layer's are the parent's rows.
+        """
+        indices = [torch.from_numpy(index) for index in keep]
+        indices.append(torch.arange(len(self.biases[-1])))
+        first = indices[0]
+        weights = [self.weights[0][first].float()]
+        biases = [self.biases[0][first].float()]
+        for layer, (source, target) in enumerate(zip(indices[:-1], indices[1:], strict=True)):
+            within = self.covariances[layer][source][:, source]
+            within.diagonal().add_(self.ridges[layer])
+            factor = torch.linalg.cholesky(within)
+            solved = torch.cholesky_solve(self.crossed[layer][source][:, target], factor).T
+            parents_mean = self.weights[layer + 1][target] @ self.means[layer]
+            shift = parents_mean - solved @ self.means[layer][source]
+            weights.append(solved.float())
+            biases.append((self.biases[layer + 1][target] + shift).float())
+        return weights, biases
+
+
+def plain_layers(parent: FeedForward, keep: Kept) -> tuple[list[Tensor], list[Tensor]]:
+    """The parent's own weights and biases between the kept neurons: the cut, and nothing else."""
+    indices = [torch.from_numpy(index) for index in keep]
+    layers = parent.linear_layers
+    sources = [torch.arange(parent.inputs), *indices]
+    targets = [*indices, torch.arange(parent.classes)]
+    weights = [
+        layer.weight.detach()[target][:, source]
+        for layer, source, target in zip(layers, sources, targets, strict=True)
+    ]
+    biases = [
+        layer.bias.detach()[target] for layer, target in zip(layers, targets, strict=True)
+    ]
+    return weights, biases
