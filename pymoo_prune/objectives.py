@@ -182,6 +182,29 @@ class Goals:
             [self.quantities[name].sign * measurements[name] for name in self.names]
         )
 
+    def unit_costs(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:
+        """Costs between 0, the best there can be, and 1, as bad as the parent is large.
+
+        Shares are taken as they are (an accuracy as its error), counts relative to the parent, and
+        what the parent has none of, such as a loss against it, as it is.
+
+        Args:
+            measurements: Of n candidates.
+            parent: What the unpruned network measures.
+
+        Returns:
+            (n, number of names); hypervolumes take (1, ..., 1) as their reference point.
+        """
+        columns = []
+        for name in self.names:
+            quantity, values = self.quantities[name], measurements[name]
+            if quantity.share:
+                columns.append(1 - values if quantity.better == "higher" else values)
+            else:
+                unit = values / parent[name] if parent[name] > 0 else values
+                columns.append(2 - unit if quantity.better == "higher" else unit)
+        return np.column_stack(columns)
+
     def F(self, measurements: Measurements) -> Values:  # noqa: N802 - pymoo's name
         """What pymoo minimises, (n, n_obj)."""
         if isinstance(self.objectives, WeightedSum):

@@ -60,6 +60,21 @@ class Preset:
     finish_images: int = 0
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """Networks that a simple method gives, to compare a front with.
+
+    Attributes:
+        name: The method.
+        networks: Pruned networks, before any retraining.
+        sizes: Their sizes, by quantity, (n,) each.
+    """
+
+    name: str
+    networks: Sequence[nn.Module]
+    sizes: Mapping[str, Values]
+
+
 class PruningProblem(Problem):
     """The base of every pruning problem: write `measure`, `network` and `operators`.
 
@@ -135,6 +150,19 @@ class PruningProblem(Problem):
         """What the unpruned network measures; bounds in percent and reports refer to it."""
         msg = f"{type(self).__name__} does not say what its parent measures (parent_measurements)"
         raise PruneError(msg)
+
+    def random(self, n: int, generator: np.random.Generator) -> Array:
+        """Random chromosomes, (n, n_var), for random search: nothing known about good ones."""
+        msg = f"{type(self).__name__} does not say what a random candidate is (random)"
+        raise PruneError(msg)
+
+    def baselines(self, front: Mapping[str, Values]) -> Sequence[Baseline]:  # noqa: ARG002
+        """What a user would do instead, at the sizes of a front; nothing unless written.
+
+        Args:
+            front: The front's measurements, (n,) each.
+        """
+        return ()
 
     def parent_network(self) -> nn.Module | None:
         """The network that is pruned, where there is one; a run keeps its weights."""

@@ -37,6 +37,7 @@ from pymoo_prune.objectives import (
     Measurements,
     Objectives,
     Quantity,
+    Values,
     WeightedSum,
 )
 from pymoo_prune.operators import (
@@ -47,9 +48,9 @@ from pymoo_prune.operators import (
     SoftmaxRoulette,
     WeightScaling,
 )
-from pymoo_prune.problem import Preset, PruningProblem
+from pymoo_prune.problem import Baseline, Preset, PruningProblem
 from pymoo_prune.pruning.keep_masks import KeepMasks, Layers
-from pymoo_prune.pruning.neurons import kept, l1_order
+from pymoo_prune.pruning.neurons import kept, l1_order, prefix_masks, split_mask
 from pymoo_prune.recovery import Recovery, plain_layers
 from pymoo_prune.similarity import divergence, joint_probabilities, squared_distances
 from pymoo_prune.training import trained
@@ -219,19 +220,24 @@ class EComp(PruningProblem):
     def _measurements(
         self, accuracy: Array, similarity_loss: Array, widths: Array, view: View
     ) -> Measurements:
+        return {
+            "accuracy": accuracy,
+            "accuracy_drop": view.parent_accuracy - accuracy,
+            "similarity_loss": similarity_loss,
+            **self._sizes(widths),
+        }
+
+    def _sizes(self, widths: Array) -> dict[str, Array]:
         inputs, full, classes = self.parent.inputs, self.parent.widths, self.parent.classes
         parameters, macs = dense_complexity(inputs, widths, classes)
         full_parameters, _ = dense_complexity(inputs, np.array([full]), classes)
         return {
-            "accuracy": accuracy,
-            "accuracy_drop": view.parent_accuracy - accuracy,
             "parameters": parameters,
             "sparsity": 1 - parameters / full_parameters,
             "macs": macs,
             # The paper takes the first layer's weights, all layers being alike; this is the same
             # for its balanced networks and means something for others.
             "width": widths.sum(axis=1) / sum(full),
-            "similarity_loss": similarity_loss,
         }
 
     @torch.no_grad()
@@ -280,6 +286,23 @@ class EComp(PruningProblem):
         view, widths = self.view(0), np.array([self.parent.widths])
         values = self._measurements(np.array([view.parent_accuracy]), np.zeros(1), widths, view)
         return {name: float(value[0]) for name, value in values.items()}
+
+    def random(self, n: int, generator: np.random.Generator) -> Array:
+        """Random neurons, at random widths."""
+        return self.encoding.random(n, generator)
+
+    def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
+        """Pruning by L1 norm, each layer to the same share, at the widths of the front."""
+        shares = np.unique(np.quantile(front["width"], np.linspace(0, 1, 15)))
+        full = np.array(self.parent.widths)
+        widths = np.maximum(np.rint(shares[:, None] * full), 1).astype(np.int64)
+        orders = [l1_order(weight) for weight in self.parent.arrays()[0][:-1]]
+        networks = [
+            FeedForward.from_layers(*plain_layers(self.parent, keep), self.parent.activation)
+            for mask in prefix_masks(orders, widths)
+            for keep in [split_mask(mask, self.parent.widths)]
+        ]
+        return [Baseline("L1 pruning", networks, self._sizes(widths))]
 
     def measure_finally(self, X: Array) -> Measurements:
         """The mean over all batches, by which the paper's winner is chosen among the last."""

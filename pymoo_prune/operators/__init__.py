@@ -3,7 +3,7 @@
 from pymoo_prune.operators.crossover import CutPointWeightCrossover, UniformMaskCrossover
 from pymoo_prune.operators.duplicates import DigestDuplicates
 from pymoo_prune.operators.mutation import BalancedMaskMutation, WeightScaling
-from pymoo_prune.operators.sampling import Candidates
+from pymoo_prune.operators.sampling import Candidates, RandomMating
 from pymoo_prune.operators.selection import SoftmaxRoulette
 from pymoo_prune.operators.survival import Generational, Remeasured
 
@@ -13,6 +13,7 @@ __all__ = [
     "CutPointWeightCrossover",
     "DigestDuplicates",
     "Generational",
+    "RandomMating",
     "Remeasured",
     "SoftmaxRoulette",
     "UniformMaskCrossover",

@@ -49,6 +49,9 @@ class Remeasured(Survival):
         **kwargs: Any,
     ) -> Population:
         if algorithm.is_initialized:
+            # pymoo keeps the constraint violation of the first time.
+            for individual in algorithm.pop:
+                individual.CV = None
             algorithm.evaluator.eval(
                 problem, algorithm.pop, skip_already_evaluated=False, algorithm=algorithm
             )

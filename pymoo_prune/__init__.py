@@ -1,0 +1,43 @@
+"""Evolutionary neural-network pruning as pymoo problems."""
+
+from pymoo_prune.data import Data, Split, data_from_arrays, data_from_folder, load_data
+from pymoo_prune.errors import DataError, PruneError, ReplayError, StoreError
+from pymoo_prune.export import load_network, save_network
+from pymoo_prune.finish import Series
+from pymoo_prune.front import Front, Member
+from pymoo_prune.objectives import Constraint, Measurements, Quantity, WeightedSum
+from pymoo_prune.problem import Baseline, Preset, PruningProblem
+from pymoo_prune.registry import find_problem
+from pymoo_prune.run import Run, Settings
+from pymoo_prune.search import Budget, StoredEvaluator
+from pymoo_prune.store import Store
+
+__all__ = [
+    "Baseline",
+    "Budget",
+    "Constraint",
+    "Data",
+    "DataError",
+    "Front",
+    "Measurements",
+    "Member",
+    "Preset",
+    "PruneError",
+    "PruningProblem",
+    "Quantity",
+    "ReplayError",
+    "Run",
+    "Series",
+    "Settings",
+    "Split",
+    "Store",
+    "StoreError",
+    "StoredEvaluator",
+    "WeightedSum",
+    "data_from_arrays",
+    "data_from_folder",
+    "find_problem",
+    "load_data",
+    "load_network",
+    "save_network",
+]

@@ -1,0 +1,77 @@
+"""What a user would do instead, measured and retrained like the front."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from pymoo_prune.finish import Series, final_accuracies
+from pymoo_prune.front import Front
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.progress import Display, SearchReporter
+from pymoo_prune.search import Budget, make_algorithm, search
+from pymoo_prune.store import Store
+
+RANDOM = "random search"
+
+
+def baseline_series(
+    problem: PruningProblem,
+    front: Front,
+    *,
+    store: Store | None,
+    evaluations: int,
+    pop_size: int,
+    seed: int,
+    images: int,
+    display: Display,
+) -> list[Series]:
+    """The problem's simple methods at the front's sizes, and random search with the same budget.
+
+    Args:
+        problem: What was searched.
+        front: What was found.
+        store: Where the evaluations of random search are kept.
+        evaluations: How many candidates the search asked for.
+        pop_size: Its population.
+        seed: Its seed.
+        images: Training images for retraining, the same for all.
+        display: Shows progress.
+    """
+    found = []
+    for baseline in problem.baselines(front.columns):
+        with display.phase("baseline") as update:
+            total, done = len(baseline.networks), count(1)
+            accuracies = final_accuracies(
+                baseline.networks,
+                problem.data_set,
+                images=images,
+                seeds=[seed] * total,
+                progress=lambda: update(next(done) / total, baseline.name),  # noqa: B023
+            )
+        found.append(Series(baseline.name, {**baseline.sizes, **accuracies}))
+    if type(problem).random is not PruningProblem.random:
+        found.append(_random_search(problem, store, evaluations, pop_size, seed, images, display))
+    return found
+
+
+def _random_search(
+    problem: PruningProblem,
+    store: Store | None,
+    evaluations: int,
+    pop_size: int,
+    seed: int,
+    images: int,
+    display: Display,
+) -> Series:
+    with display.phase("random") as update:
+        candidates = search(
+            problem,
+            make_algorithm("random", problem, pop_size),
+            Budget(evaluations=evaluations),
+            seed=seed,
+            store=store,
+            recorded=False,
+            on_generation=SearchReporter(problem, update),
+        )
+    front = Front.from_candidates(problem, candidates.X, candidates.measurements)
+    return Series(RANDOM, front.finish(images=images).columns)

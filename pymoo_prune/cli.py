@@ -1,0 +1,279 @@
+"""The command line: list, run, resume, report, export, reproduce."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pymoo_prune.data import DATA_SETS
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.objectives import Objectives, WeightedSum
+from pymoo_prune.problem import Preset, PruningProblem
+from pymoo_prune.progress import Display
+from pymoo_prune.registry import REPRODUCTIONS, find_problem, find_reproduction, registered
+from pymoo_prune.report import Report
+from pymoo_prune.run import Run, Settings
+from pymoo_prune.search import ENGINES, Budget
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code."""
+    console = Console(stderr=False)
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options, console)
+    except KeyboardInterrupt:
+        console.print(_interrupted(options), highlight=False)
+        return 130
+    except (PruneError, OSError) as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False)
+        return 2
+    return 0
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _interrupted(options: argparse.Namespace) -> str:
+    folder = getattr(options, "folder", None) or getattr(options, "output", None)
+    if folder is None:
+        return "stopped."
+    return f"stopped; everything that was measured is kept. pymoo-prune resume {folder}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pymoo-prune", description="Evolutionary neural-network pruning with pymoo."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_list(commands)
+    _add_run(commands)
+    resume = commands.add_parser("resume", help="go on with a run that was stopped")
+    resume.add_argument("folder", type=Path)
+    resume.set_defaults(command=_resume)
+    report = commands.add_parser("report", help="show a finished run, and write its report again")
+    report.add_argument("folder", type=Path)
+    report.set_defaults(command=_report)
+    export = commands.add_parser("export", help="carry a network of a finished run away")
+    export.add_argument("folder", type=Path)
+    export.add_argument(
+        "--pick",
+        default="knee",
+        help="knee, fittest, a number of the table, a quantity to be best in, or a bound such as "
+        "'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate)",
+    )
+    export.add_argument("--output", type=Path, help="folder for the network")
+    export.set_defaults(command=_export)
+    reproduce = commands.add_parser("reproduce", help="run a paper's experiments, redraw its figures")
+    reproduce.add_argument("paper")
+    reproduce.add_argument("--runs", type=int, default=1, help="runs of each setting")
+    reproduce.add_argument("--data", default="fashion-mnist")
+    reproduce.add_argument("--data-root")
+    reproduce.add_argument("--output", type=Path)
+    reproduce.set_defaults(command=_reproduce)
+    return parser
+
+
+def _add_list(commands: Any) -> None:
+    what = commands.add_parser("list", help="problems, algorithms and data sets")
+    what.set_defaults(command=_list)
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser("run", help="search, finish and report in one folder")
+    run.add_argument("problem")
+    run.add_argument("--preset", help="settings under one name; 'pymoo-prune list' shows them")
+    run.add_argument("--algorithm", help=", ".join(ENGINES))
+    run.add_argument("--objectives", nargs="+", metavar="NAME", help="one objective each")
+    run.add_argument("--weights", help="one objective: 'accuracy=1,width=0.5'")
+    run.add_argument(
+        "--constraint", action="append", metavar="BOUND", help="such as 'accuracy_drop<=0.02'"
+    )
+    run.add_argument("--data", default="digits", help=f"{', '.join(DATA_SETS)}, or a folder")
+    run.add_argument("--data-root", help="where data sets lie")
+    run.add_argument("--download", action="store_true", help="fetch the data set if it is missing")
+    run.add_argument("--validation", help="share or number of training images to search with")
+    run.add_argument("--generations", type=int, help="budget")
+    run.add_argument("--evaluations", type=int, help="budget")
+    run.add_argument("--time", help="budget: '90', '90s', '15m' or '2h' of working time")
+    run.add_argument("--pop-size", type=int)
+    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--output", type=Path, help="run folder; default: runs/PROBLEM-DATE-TIME")
+    run.add_argument("--device", default="cpu")
+    run.add_argument("--threads", type=int)
+    run.add_argument("--finish", type=int, metavar="IMAGES", help="images to retrain the front with")
+    run.add_argument("--parent", help="folder of an exported network to prune")
+    run.add_argument(
+        "--set", action="append", metavar="NAME=VALUE", help="an option of the problem"
+    )
+    run.set_defaults(command=_run)
+
+
+def _list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG001
+    console.print("[bold]problems[/]")
+    for name in sorted(registered()):
+        cls = find_problem(name)
+        summary = (cls.__doc__ or "").strip().splitlines()[0]
+        console.print(f"  {name:<22} {summary}", highlight=False)
+        for preset, settings in cls.presets.items():
+            console.print(f"    --preset {preset:<9} {settings.description}", highlight=False)
+        console.print(f"    measures {', '.join(cls.quantities)}", highlight=False)
+    console.print("[bold]algorithms[/]")
+    for name, text in ENGINES.items():
+        console.print(f"  {name:<22} {text}", highlight=False)
+    console.print("[bold]data sets[/]")
+    for name, text in DATA_SETS.items():
+        console.print(f"  {name:<22} {text}", highlight=False)
+    console.print("[bold]reproductions[/]")
+    console.print(f"  {', '.join(sorted(registered(REPRODUCTIONS)))}", highlight=False)
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    settings = _settings(options)
+    if options.output is None:
+        now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+        options.output = Path("runs") / f"{options.problem}-{now}"
+    run = Run.create(options.output, settings)
+    _work(run, console, download=options.download)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    cls = find_problem(options.problem)
+    preset = _preset(cls, options.preset)
+    given = {
+        "pop_size": options.pop_size or preset.pop_size,
+        "algorithm": options.algorithm or preset.algorithm,
+        "finish_images": preset.finish_images if options.finish is None else options.finish,
+        "threads": options.threads,
+        "validation": None if options.validation is None else _number(options.validation),
+    }
+    return Settings(
+        problem=options.problem,
+        options={**preset.options, **_assignments(options.set or ())},
+        budget=_budget(options, preset),
+        data=options.data,
+        data_root=options.data_root,
+        objectives=_objectives(options) or preset.objectives,
+        constraints=options.constraint or (),
+        seed=options.seed,
+        device=options.device,
+        parent=options.parent,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _preset(cls: type[PruningProblem], name: str | None) -> Preset:
+    if name is None:
+        return next(iter(cls.presets.values()))
+    if name not in cls.presets:
+        raise unknown_name("preset", name, cls.presets)
+    return cls.presets[name]
+
+
+def _objectives(options: argparse.Namespace) -> Objectives | None:
+    if options.objectives and options.weights:
+        msg = "give --objectives (one objective each) or --weights (one weighted sum), not both"
+        raise PruneError(msg)
+    if options.weights:
+        pairs = _assignments(options.weights.split(","))
+        wrong = [name for name, value in pairs.items() if not isinstance(value, (int, float))]
+        if wrong:
+            msg = f"--weights must give numbers, such as 'accuracy=1,width=0.5', but {wrong} are not"
+            raise PruneError(msg)
+        return WeightedSum(pairs)
+    return tuple(options.objectives) if options.objectives else None
+
+
+def _budget(options: argparse.Namespace, preset: Preset) -> Budget:
+    seconds = None if options.time is None else _seconds(options.time)
+    given = options.generations, options.evaluations, seconds
+    if given == (None, None, None):
+        return Budget(generations=preset.generations)
+    return Budget(*given)
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if match is None:
+        msg = f"--time {text!r} must read like '90', '90s', '15m' or '2h'"
+        raise PruneError(msg)
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def _number(text: str) -> float | int:
+    try:
+        return int(text) if text.isdigit() else float(text)
+    except ValueError:
+        msg = f"--validation {text!r} must be a share such as 0.2 or a number of images"
+        raise PruneError(msg) from None
+
+
+def _assignments(texts: Sequence[str]) -> dict[str, Any]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            msg = f"{text!r} must read NAME=VALUE"
+            raise PruneError(msg)
+        try:
+            pairs[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            pairs[name.strip()] = value
+    return pairs
+
+
+def _resume(options: argparse.Namespace, console: Console) -> None:
+    run = Run.open(options.folder)
+    if run.complete:
+        console.print(f"{options.folder} is finished already.", highlight=False)
+        _show(run, console)
+    else:
+        _work(run, console)
+
+
+def _work(run: Run, console: Console, *, download: bool = False) -> None:
+    run.execute(Display(console), download=download)
+    _show(run, console)
+
+
+def _report(options: argparse.Namespace, console: Console) -> None:
+    _show(Run.open(options.folder), console)
+
+
+def _show(run: Run, console: Console) -> None:
+    report = Report(run)
+    page = report.write()
+    for table in report.tables():
+        console.print(table)
+    console.print(report.verdict(), highlight=False)
+    console.print(report.parent_line(), highlight=False)
+    console.print(f"report: {page}, picture: {page.parent / 'front.png'}", highlight=False)
+
+
+def _export(options: argparse.Namespace, console: Console) -> None:
+    member, folder = Run.open(options.folder).export(
+        options.pick, options.output, Display(console)
+    )
+    console.print(str(member), highlight=False)
+    console.print(f"written to {folder}; pymoo_prune.load_network({str(folder)!r}) rebuilds it")
+
+
+def _reproduce(options: argparse.Namespace, console: Console) -> None:
+    output = options.output or Path("runs") / f"{options.paper}-reproduction"
+    options.output = output
+    find_reproduction(options.paper)(
+        output, runs=options.runs, data=options.data, data_root=options.data_root, console=console
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Carrying a network away: weights and a description that rebuilds it without the parent."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.files import write_text, writing
+from pymoo_prune.networks import build_network
+
+WEIGHTS, SPEC = "network.pt", "network.json"
+
+
+def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, Any]) -> Path:
+    """Writes `network.pt` (a state_dict) and `network.json` (what it is the state of).
+
+    Args:
+        network: A network with a `spec`, as `build_network` takes it.
+        folder: Made if it is not there.
+        about: What else the description says: measurements, where it came from.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder)
+    spec = getattr(network, "spec", None)
+    if not isinstance(spec, dict):
+        msg = (
+            f"a {type(network).__name__} cannot be exported: it has no `spec` property with "
+            '{"network": NAME, "arguments": {...}} from which it could be rebuilt'
+        )
+        raise PruneError(msg)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    with writing(folder / WEIGHTS) as path:
+        torch.save(weights, path)
+    write_text(folder / SPEC, json.dumps({**spec, **about}, indent=2) + "\n")
+    return folder
+
+
+def load_network(folder: Path | str) -> nn.Module:
+    """A network as it was exported, in evaluation mode; nothing but tensors is unpickled."""
+    folder = Path(folder)
+    try:
+        spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+        network = build_network(spec)
+        network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
+    except FileNotFoundError as error:
+        msg = f"{folder} is not an exported network: {Path(error.filename).name} is missing"
+        raise PruneError(msg) from error
+    except (json.JSONDecodeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        msg = f"the exported network in {folder} is damaged: {error}"
+        raise PruneError(msg) from error
+    return network.eval()

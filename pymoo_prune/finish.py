@@ -1,0 +1,70 @@
+"""What happens to a chosen network in the end: retraining, and the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import nn
+
+from pymoo_prune.data import Data
+from pymoo_prune.evaluation import accuracy
+from pymoo_prune.objectives import Values
+from pymoo_prune.training import trained
+
+
+@dataclass(frozen=True)
+class Series:
+    """Networks of one method, as a report shows them.
+
+    Attributes:
+        name: The method.
+        columns: Sizes and accuracies by name, (n,) each.
+    """
+
+    name: str
+    columns: dict[str, Values] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+
+def finished(network: nn.Module, data: Data, *, images: int, seed: int) -> nn.Module:
+    """The network after retraining on training images; the given one is not changed."""
+    return trained(network, data.train, images=images, seed=seed)
+
+
+def final_accuracies(
+    networks: Sequence[nn.Module],
+    data: Data,
+    *,
+    images: int,
+    seeds: Sequence[int],
+    progress: Callable[[], None] | None = None,
+) -> dict[str, Values]:
+    """Accuracies of finished networks: the one place that touches the test images.
+
+    Args:
+        networks: As a search or a baseline left them.
+        data: The images.
+        images: Training images that each is retrained with; 0 for none.
+        seeds: Of each retraining.
+        progress: Called after each network.
+
+    Returns:
+        `test_accuracy` as they are; with retraining also `finished_accuracy` (validation) and
+        `finished_test_accuracy`.
+    """
+    columns: dict[str, list[float]] = {"test_accuracy": []}
+    if images:
+        columns |= {"finished_accuracy": [], "finished_test_accuracy": []}
+    for network, seed in zip(networks, seeds, strict=True):
+        columns["test_accuracy"].append(accuracy(network, data.test))
+        if images:
+            retrained = finished(network, data, images=images, seed=seed)
+            columns["finished_accuracy"].append(accuracy(retrained, data.validation))
+            columns["finished_test_accuracy"].append(accuracy(retrained, data.test))
+        if progress is not None:
+            progress()
+    return {name: np.array(values) for name, values in columns.items()}

@@ -1,0 +1,142 @@
+"""Pictures: fronts beside baselines, and what happened generation by generation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+
+from pymoo_prune.finish import Series
+from pymoo_prune.objectives import Goals, Quantity, Values
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "legend.frameon": False,
+    "svg.hashsalt": "pymoo-prune",  # the same picture is the same file
+}
+LOG_SPREAD = 20
+"""Axes whose values spread over more than this factor are logarithmic."""
+
+
+def draw_front(
+    path: Path | str,
+    series: Sequence[Series],
+    goals: Goals,
+    quantities: Mapping[str, Quantity],
+    *,
+    title: str = "",
+) -> None:
+    """Accuracy over every other objective, for several methods.
+
+    Filled markers are networks after retraining, hollow ones as the method left them; the accuracy
+    is that on the test images where it is known, else on the search images.
+
+    Args:
+        path: PNG or SVG file.
+        series: The methods, the search first.
+        goals: What the search was after.
+        quantities: Labels and units.
+        title: Above the picture.
+    """
+    axes_names = [n for n in goals.names if "accuracy" not in n] or ["parameters"]
+    with mpl.rc_context(STYLE):
+        width = 6.4 * len(axes_names) if len(axes_names) < 3 else 5.2 * len(axes_names)
+        figure = Figure(figsize=(width, 4.4), layout="constrained")
+        for place, name in enumerate(axes_names):
+            axes = figure.add_subplot(1, len(axes_names), place + 1)
+            _draw_methods(axes, name, series, quantities)
+        figure.suptitle(title, x=0.01, ha="left")
+        figure.savefig(path, dpi=160)
+
+
+def _draw_methods(
+    axes: Axes, name: str, series: Sequence[Series], quantities: Mapping[str, Quantity]
+) -> None:
+    shown = [one for one in series if name in one.columns]
+    handles, finished_known = [], False
+    for place, one in enumerate(shown):
+        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        order = one.columns[name].argsort()
+        x = one.columns[name][order]
+        raw = one.columns.get("test_accuracy", one.columns.get("accuracy"))
+        done = one.columns.get("finished_test_accuracy")
+        finished_known |= done is not None
+        common = {"color": colour, "marker": marker, "markersize": 4.5, "linewidth": 1.2}
+        if raw is not None:
+            faded = {} if done is None else {"linestyle": ":", "markerfacecolor": "white"}
+            axes.plot(x, raw[order], **{**common, **faded})
+        if done is not None:
+            axes.plot(x, done[order], **common)
+        handles.append(Line2D([], [], label=one.name, **common))
+    if finished_known:
+        grey = {"color": "#555555", "marker": "o", "markersize": 4.5, "linewidth": 1.2}
+        handles.append(Line2D([], [], label="after retraining", **grey))
+        hollow = {**grey, "linestyle": ":", "markerfacecolor": "white"}
+        handles.append(Line2D([], [], label="before retraining", **hollow))
+    axes.legend(handles=handles, loc="lower right")
+    values = [v for one in shown for v in one.columns[name]]
+    _scale_x(axes, quantities[name], values)
+    tested = any("test_accuracy" in one.columns for one in shown)
+    axes.set_ylabel("test accuracy" if tested else "accuracy on the search images")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+
+
+def _scale_x(axes: Axes, quantity: Quantity, values: Sequence[float]) -> None:
+    suffix = " (share of the parent's)" if quantity.share else ""
+    axes.set_xlabel(quantity.label + suffix)
+    if min(values) > 0 and max(values) / min(values) > LOG_SPREAD:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    if quantity.share:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g} %"))
+    else:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _compact(v)))
+
+
+def _compact(value: float) -> str:
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def draw_generations(
+    path: Path | str,
+    means: Mapping[str, Values],
+    names: Sequence[str],
+    quantities: Mapping[str, Quantity],
+) -> None:
+    """The mean of each quantity over what each generation measured.
+
+    Args:
+        path: PNG or SVG file.
+        means: `generation`, and the quantities' means, (generations,) each.
+        names: Which quantities to draw.
+        quantities: Labels and units.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.2 * len(names), 3.4), layout="constrained")
+        for place, name in enumerate(names):
+            axes = figure.add_subplot(1, len(names), place + 1)
+            axes.plot(means["generation"], means[name], color=COLOURS[place % len(COLOURS)])
+            axes.set_xlabel("generation")
+            axes.set_ylabel(f"{quantities[name].label}, mean of the generation")
+            if quantities[name].share:
+                axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        figure.savefig(path, dpi=160)

@@ -1,0 +1,72 @@
+"""Problems by name, from every installed package that registers some."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.problem import PruningProblem
+
+PROBLEMS = "pymoo_prune.problems"
+REPRODUCTIONS = "pymoo_prune.reproductions"
+
+
+def registered(group: str = PROBLEMS) -> dict[str, EntryPoint]:
+    """Entry points of a group by name."""
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def find_problem(name: str) -> type[PruningProblem]:
+    """The problem class with a name.
+
+    Args:
+        name: As registered under the entry point `pymoo_prune.problems`, or "package.module:Class".
+    """
+    point = EntryPoint(name, name, PROBLEMS) if ":" in name else registered().get(name)
+    if point is None:
+        raise unknown_name("problem", name, registered())
+    found = _loaded(point)
+    if not (isinstance(found, type) and issubclass(found, PruningProblem)):
+        msg = f"problem {name!r} is {point.value}, which is not a PruningProblem class"
+        raise PruneError(msg)
+    return found
+
+
+def find_reproduction(name: str) -> Callable[..., None]:
+    """The function that redraws a paper's figures."""
+    points = registered(REPRODUCTIONS)
+    if name not in points:
+        raise unknown_name("reproduction", name, points)
+    function: Callable[..., None] = _loaded(points[name])
+    return function
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        msg = f"problem {point.name!r} cannot be imported from {point.value}: {error}"
+        raise PruneError(msg) from error
+
+
+def build_problem(
+    cls: type[PruningProblem], data: Any, options: Mapping[str, Any], given: Mapping[str, Any]
+) -> PruningProblem:
+    """A problem from named options, each checked against the constructor.
+
+    Args:
+        cls: The problem's class.
+        data: Its first argument.
+        options: What the user set; an unknown name is an error.
+        given: What the run adds where the constructor takes it (objectives, seed, parent, ...).
+    """
+    parameters = list(inspect.signature(cls).parameters.values())[1:]
+    names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    for name in options:
+        if name not in names or name in given:
+            open_names = [n for n in names if n not in given]
+            raise unknown_name(f"option of {cls.__name__}", name, open_names)
+    return cls(data, **options, **{n: v for n, v in given.items() if n in names})

@@ -1,0 +1,367 @@
+"""One run in one folder: settings, parent, evaluations, front, report; resumed where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from pymoo_prune.baselines import baseline_series
+from pymoo_prune.complexity import thop_macs
+from pymoo_prune.data import load_data
+from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.export import load_network, save_network
+from pymoo_prune.files import write_text, writing
+from pymoo_prune.finish import Series
+from pymoo_prune.front import Front, Member, csv_text, read_csv
+from pymoo_prune.genome import WeightGenome, as_column
+from pymoo_prune.objectives import Objectives, WeightedSum
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.progress import Display, SearchReporter
+from pymoo_prune.registry import build_problem, find_problem
+from pymoo_prune.search import Budget, Found, make_algorithm, search
+from pymoo_prune.store import Store
+
+FORMAT = 1
+SETTINGS, PARENT, STORE = "run.json", "parent", "evaluations.sqlite"
+FRONT, CHROMOSOMES, SUMMARY = "front.csv", "front.npz", "summary.json"
+THIS_SEARCH = "this search"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run depends on, as it stands in its folder.
+
+    Attributes:
+        problem: Its registered name.
+        options: Its keyword arguments.
+        data: A data set's name or folder.
+        data_root: Where data sets lie.
+        validation: Share or number of training images held out for the search.
+        algorithm: An engine's name.
+        pop_size: Its population.
+        objectives: Names, or weights by name with a constant.
+        constraints: Bounds, as text.
+        budget: When the search ends.
+        seed: Of the engine, and of the problem.
+        device: Where networks are measured.
+        threads: torch's; another number may change the last bits of a measurement.
+        finish_images: Training images that each network of the front is retrained with.
+        parent: Folder of an exported network to prune; None lets the problem train one.
+    """
+
+    problem: str
+    algorithm: str
+    pop_size: int
+    budget: Budget
+    options: Mapping[str, Any] = field(default_factory=dict)
+    data: str = "digits"
+    data_root: str | None = None
+    validation: float | None = None
+    objectives: Objectives | None = None
+    constraints: Sequence[str] = ()
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = field(default_factory=torch.get_num_threads)
+    finish_images: int = 0
+    parent: str | None = None
+
+    def to_json(self) -> str:
+        """As text."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """From text."""
+        values = json.loads(text)
+        made_by = values.pop("format")
+        if made_by != FORMAT:
+            msg = f"it has format {made_by}, but this version reads format {FORMAT}"
+            raise PruneError(msg)
+        objectives = values["objectives"]
+        if isinstance(objectives, dict):
+            values["objectives"] = WeightedSum(**objectives)
+        return cls(**{**values, "budget": Budget(**values["budget"])})
+
+
+class Run:
+    """A run folder.
+
+    Args:
+        folder: Where it is.
+        settings: What it does.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder, self.settings = folder, settings
+
+    @classmethod
+    def create(cls, folder: Path | str, settings: Settings) -> Self:
+        """A new run; a folder with something in it is refused."""
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            hint = f"; 'pymoo-prune resume {folder}' goes on with it" if cls._is_run(folder) else ""
+            msg = f"{folder} is there already{hint}; give another --output for a new run"
+            raise StoreError(msg)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / SETTINGS, settings.to_json())
+        return cls(folder, settings)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self:
+        """A run that is there."""
+        folder = Path(folder)
+        if not cls._is_run(folder):
+            msg = f"{folder} is not a run folder: there is no {SETTINGS} in it"
+            raise StoreError(msg)
+        try:
+            text = (folder / SETTINGS).read_text(encoding="utf-8")
+            return cls(folder, Settings.from_json(text))
+        except (ValueError, KeyError, TypeError) as error:
+            msg = f"{folder / SETTINGS} cannot be read: {error}"
+            raise StoreError(msg) from error
+
+    @staticmethod
+    def _is_run(folder: Path) -> bool:
+        return (folder / SETTINGS).is_file()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it came to its end."""
+        return (self.folder / SUMMARY).is_file()
+
+    # Doing it.
+
+    def execute(self, display: Display, *, download: bool = False) -> Front:
+        """Everything: prepare, search, finish, compare, write. Goes on where it was stopped."""
+        torch.set_num_threads(self.settings.threads)
+        problem = self.prepare(display, download=download)
+        store = self.store(problem)
+        try:
+            found = self._search(problem, store, display)
+            front = Front.from_candidates(problem, found.X, found.measurements)
+            images = self.settings.finish_images
+            with display.phase("finish") as update:
+                done = iter(range(1, len(front) + 1))
+                front = front.finish(
+                    images=images,
+                    progress=lambda: update(next(done) / len(front), "retrain and test"),
+                )
+            others = baseline_series(
+                problem,
+                front,
+                store=store,
+                evaluations=found.last.evaluated,
+                pop_size=self.settings.pop_size,
+                seed=self.settings.seed,
+                images=images,
+                display=display,
+            )
+            self._write(front, others, found, store)
+        finally:
+            store.close()
+        return front
+
+    def prepare(self, display: Display, *, download: bool = False) -> PruningProblem:
+        """The problem, with its parent: trained the first time, and kept."""
+        settings = self.settings
+        cls = find_problem(settings.problem)
+        device = check_device(settings.device)
+        data = load_data(
+            settings.data,
+            root=settings.data_root,
+            download=download,
+            validation=settings.validation,
+        ).to(device)
+        saved = self.folder / PARENT
+        start = saved if saved.is_dir() else settings.parent
+        with display.phase("parent") as update:
+            given: dict[str, Any] = {
+                "constraints": settings.constraints,
+                "seed": settings.seed,
+                "parent": None if start is None else load_network(start),
+                "progress": lambda done: update(done, "training the parent"),
+            }
+            if settings.objectives is not None:
+                given["objectives"] = settings.objectives
+            problem = build_problem(cls, data, settings.options, given)
+        self._keep_parent(problem.parent_network())
+        return problem
+
+    def _keep_parent(self, parent: nn.Module | None) -> None:
+        saved = self.folder / PARENT
+        if parent is None or saved.is_dir():
+            return
+        # Written beside and moved: a parent half written would be taken for whole.
+        part = self.folder / f".part-{PARENT}"
+        save_network(parent, part, about={"role": "parent"})
+        part.replace(saved)
+
+    def store(self, problem: PruningProblem) -> Store:
+        """The run's evaluations."""
+        return Store(
+            self.folder / STORE, tuple(problem.quantities), problem.fingerprint, versions()
+        )
+
+    def _search(self, problem: PruningProblem, store: Store, display: Display) -> Found:
+        settings = self.settings
+        algorithm = make_algorithm(settings.algorithm, problem, settings.pop_size)
+        with display.phase("search") as update:
+            return search(
+                problem,
+                algorithm,
+                settings.budget,
+                seed=settings.seed,
+                store=store,
+                on_generation=SearchReporter(problem, update),
+            )
+
+    # What it leaves.
+
+    def _write(
+        self, front: Front, others: Sequence[Series], found: Found, store: Store
+    ) -> None:
+        problem = front.problem
+        with writing(self.folder / CHROMOSOMES) as path:
+            np.savez_compressed(path, **pack(front.X))
+        write_text(self.folder / FRONT, csv_text([front.series(THIS_SEARCH), *others]))
+        summary = {
+            "generations": found.last.generation,
+            "evaluations": found.last.evaluated,
+            "known_evaluations": store.hits,
+            "seconds": round(found.last.seconds, 3),
+            "parent": dict(problem.parent_measurements()),
+            "goals": list(problem.goals.names),
+            "knee": front.knee().place,
+            "fittest": front.fittest().place if problem.n_obj == 1 else None,
+            "versions": versions(),
+            "machine": {
+                "processor": processor(),
+                "threads": self.settings.threads,
+                "device": self.settings.device,
+            },
+        }
+        write_text(self.folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+
+    def results(self) -> tuple[list[Series], dict[str, Any]]:
+        """The numbers of a complete run: the search's, the baselines', and the summary."""
+        if not self.complete:
+            msg = f"{self.folder} is not finished; 'pymoo-prune resume {self.folder}' goes on with it"
+            raise StoreError(msg)
+        try:
+            summary = json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
+            return read_csv(self.folder / FRONT), summary
+        except (OSError, ValueError, KeyError) as error:
+            msg = f"the results in {self.folder} cannot be read: {error}; resume makes them again"
+            raise StoreError(msg) from error
+
+    def front(self, display: Display) -> Front:
+        """The front of a complete run, with chromosomes and networks."""
+        series, _ = self.results()
+        problem = self.prepare(display)
+        try:
+            with np.load(self.folder / CHROMOSOMES, allow_pickle=False) as arrays:
+                X = unpack(arrays)
+        except (OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+            msg = f"{self.folder / CHROMOSOMES} cannot be read: {error}; resume makes it again"
+            raise StoreError(msg) from error
+        return Front(problem, X, series[0].columns)
+
+    def export(
+        self, pick: str, output: Path | str | None, display: Display
+    ) -> tuple[Member, Path]:
+        """Carries one network of the front away, retrained as the report shows it.
+
+        Args:
+            pick: As `Front.pick` takes it.
+            output: Where to; None is a folder of the run.
+            display: Shows progress.
+
+        Returns:
+            The network's row, and the folder with `network.pt` and `network.json`.
+        """
+        front = self.front(display)
+        member = front.pick(pick)
+        network = member.network(finish_images=self.settings.finish_images).cpu()
+        shape = front.problem.data_set.shape
+        about = {
+            "input_shape": list(shape),
+            "measurements": member.values,
+            "macs_by_thop": thop_macs(network, shape),
+            "made_by": {
+                "run": str(self.folder),
+                "problem": self.settings.problem,
+                "seed": self.settings.seed,
+                "network": member.place,
+                "retrained_with_images": self.settings.finish_images,
+            },
+            "versions": versions(),
+        }
+        folder = Path(output) if output else self.folder / f"network-{member.place}"
+        return member, save_network(network, folder, about=about)
+
+
+def pack(X: Any) -> dict[str, Any]:
+    """Chromosomes as plain arrays, which can be read without running anything."""
+    if X.dtype != object:
+        return {"X": X}
+    arrays = {"genomes": np.array([len(X)])}
+    for row, genome in enumerate(X[:, 0]):
+        arrays[f"digest {row}"] = np.frombuffer(genome.digest, dtype=np.uint8)
+        for layer, (weight, bias) in enumerate(zip(genome.weights, genome.biases, strict=True)):
+            arrays[f"weight {row} {layer}"], arrays[f"bias {row} {layer}"] = weight, bias
+    return arrays
+
+
+def unpack(arrays: Mapping[str, Any]) -> Any:
+    """What `pack` packed."""
+    if "X" in arrays:
+        return arrays["X"]
+    genomes = []
+    for row in range(int(arrays["genomes"][0])):
+        layers = sum(name.startswith(f"bias {row} ") for name in arrays)
+        genomes.append(
+            WeightGenome(
+                tuple(arrays[f"weight {row} {layer}"] for layer in range(layers)),
+                tuple(arrays[f"bias {row} {layer}"] for layer in range(layers)),
+                arrays[f"digest {row}"].tobytes(),
+            )
+        )
+    return as_column(genomes)
+
+
+def check_device(name: str) -> torch.device:
+    """A torch device that is there."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        cuda = f"{torch.cuda.device_count()} CUDA devices"
+        msg = f"device {name!r} cannot be used here (there are {cuda}); take cpu: {error}"
+        raise PruneError(msg) from error
+    return device
+
+
+def versions() -> dict[str, str]:
+    """Of what a replay depends on."""
+    return {name: version(name) for name in ("pymoo-prune", "pymoo", "numpy", "torch")}
+
+
+def processor() -> str:
+    """The processor's name, and how many cores there are."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        name = models[0].split(":", 1)[1].strip() if models else name
+    return f"{name}, {os.cpu_count()} cores"

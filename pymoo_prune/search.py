@@ -1,0 +1,301 @@
+"""One search: an engine, a budget, and what was found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import moocore
+import numpy as np
+from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.algorithms.moo.sms import SMSEMOA
+from pymoo.algorithms.moo.spea2 import SPEA2
+from pymoo.algorithms.soo.nonconvex.ga import GA
+from pymoo.core.algorithm import Algorithm
+from pymoo.core.evaluator import Evaluator
+from pymoo.core.termination import Termination
+
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.genome import Array, digests
+from pymoo_prune.objectives import Measurements, Values
+from pymoo_prune.operators import Candidates, Generational, RandomMating, Remeasured
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.store import Store
+
+ENGINES: dict[str, str] = {
+    "own": "the paper's own algorithm",
+    "ga": "pymoo's genetic algorithm, for one objective",
+    "nsga2": "NSGA-II",
+    "spea2": "SPEA2",
+    "sms-emoa": "SMS-EMOA",
+    "random": "random search: the problem's random candidates, nothing learnt",
+}
+_MULTI: dict[str, type[Algorithm]] = {"nsga2": NSGA2, "spea2": SPEA2, "sms-emoa": SMSEMOA}
+
+
+def make_algorithm(name: str, problem: PruningProblem, pop_size: int) -> Algorithm:
+    """An engine by name, with the problem's operators.
+
+    Args:
+        name: One of `ENGINES`.
+        problem: What it will solve.
+        pop_size: Its population.
+    """
+    if name not in ENGINES:
+        raise unknown_name("algorithm", name, ENGINES)
+    if name == "own":
+        return problem.algorithm()
+    if name == "ga" and problem.n_obj > 1:
+        msg = (
+            f"algorithm 'ga' needs one objective, but the problem has {problem.n_obj}; weigh them "
+            'into one, for example --weights "accuracy=1,width=0.5", or take nsga2'
+        )
+        raise PruneError(msg)
+    engine = _MULTI.get(name, GA if problem.n_obj == 1 else NSGA2)
+    operators = problem.operators()
+    if name == "random":
+        operators |= {
+            "sampling": Candidates(problem.random),
+            "mating": RandomMating(problem.random, operators.get("eliminate_duplicates")),
+        }
+    algorithm = engine(pop_size=pop_size, **operators)
+    if problem.changes_batches and not isinstance(algorithm.survival, Generational):
+        algorithm.survival = Remeasured(algorithm.survival)
+    return algorithm
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a search ends: at whichever limit comes first.
+
+    Attributes:
+        generations: The first population counts as one.
+        evaluations: Candidates that the engine asks for, known ones included.
+        seconds: Working time; what an interrupted run had used counts.
+    """
+
+    generations: int | None = None
+    evaluations: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        limits = [self.generations, self.evaluations, self.seconds]
+        given = [limit for limit in limits if limit is not None]
+        if not given or min(given) <= 0:
+            msg = f"a budget needs a limit, and limits above 0, but it is {self}"
+            raise PruneError(msg)
+
+
+class _Limits(Termination):
+    """A budget, as pymoo asks for it."""
+
+    def __init__(self, budget: Budget, clock: Callable[[int], float]) -> None:
+        super().__init__()
+        self.budget, self.clock = budget, clock
+
+    def _update(self, algorithm: Algorithm) -> float:
+        used = (
+            (self.budget.generations, algorithm.n_iter),
+            (self.budget.evaluations, algorithm.evaluator.n_eval),
+            (self.budget.seconds, self.clock(algorithm.n_iter)),
+        )
+        return max(value / limit for limit, value in used if limit is not None)
+
+
+class Archive:
+    """The best of all that was evaluated: what no other candidate beats in every respect."""
+
+    def __init__(self, problem: PruningProblem) -> None:
+        self.problem = problem
+        self.X: Array | None = None
+        self.measurements: dict[str, Values] = {}
+        self.numbers = np.empty(0, dtype=np.int64)
+
+    def add(self, X: Array, measurements: Measurements, first: int) -> None:
+        """Takes in candidates that were evaluated under the numbers from `first` on."""
+        numbers = np.arange(first, first + len(X))
+        G = self.problem.score(measurements).get("G")
+        feasible = np.ones(len(X), bool) if G is None else (G <= 0).all(axis=1)
+        X, numbers = X[feasible], numbers[feasible]
+        values = {name: column[feasible] for name, column in measurements.items()}
+        if self.X is not None:
+            X = np.concatenate([self.X, X])
+            numbers = np.concatenate([self.numbers, numbers])
+            values = {name: np.concatenate([self.measurements[name], values[name]]) for name in values}
+        best = nondominated(self.problem.goals.costs(values))
+        self.X, self.numbers = X[best], numbers[best]
+        self.measurements = {name: column[best] for name, column in values.items()}
+
+
+def nondominated(costs: Values) -> Array:
+    """Which rows no other row beats, (n,) booleans; of equal rows the first alone."""
+    if len(costs) == 0:
+        return np.zeros(0, dtype=bool)
+    return np.asarray(moocore.is_nondominated(costs, keep_weakly=False), dtype=bool)
+
+
+class StoredEvaluator(Evaluator):
+    """pymoo's evaluator, with a store behind it and an archive of the best.
+
+    Args:
+        problem: What is evaluated.
+        store: Where evaluations are kept; None keeps nothing.
+        recorded: Whether the order of evaluations is part of the store's history.
+    """
+
+    def __init__(
+        self, problem: PruningProblem, store: Store | None, *, recorded: bool = True
+    ) -> None:
+        super().__init__()
+        self.store, self.recorded = store, recorded
+        self.archive = None if problem.changes_batches else Archive(problem)
+        self.asked = 0
+
+    def _eval(
+        self,
+        problem: PruningProblem,
+        pop: Any,
+        evaluate_values_of: list[str],
+        algorithm: Algorithm | None = None,
+        **kwargs: Any,
+    ) -> None:
+        generation = 1 if algorithm is None else algorithm.n_iter
+
+        def measure(X: Array, batch: int) -> Measurements:
+            return self.measured(problem, X, batch, generation)
+
+        super()._eval(
+            problem, pop, evaluate_values_of, algorithm=algorithm, measure=measure, **kwargs
+        )
+
+    def measured(
+        self, problem: PruningProblem, X: Array, batch: int, generation: int
+    ) -> Measurements:
+        """Measurements from the store, or new ones that go there."""
+        if self.store is None:
+            values = problem.measured(X, batch)
+        else:
+            images, keys = f"batch {batch}", digests(X)
+            if self.recorded:
+                self.store.follow(self.asked, generation, images, keys)
+            values = self.store.measured(
+                X, keys, images, lambda rows: problem.measured(rows, batch)
+            )
+        if self.archive is not None:
+            self.archive.add(X, values, self.asked)
+        self.asked += len(X)
+        return values
+
+
+class _Clock:
+    """Working time at the end of a generation; recorded time where there is a record."""
+
+    def __init__(self, store: Store | None) -> None:
+        self.store = store
+        self.before, self.since = 0.0, time.perf_counter()
+
+    def __call__(self, generation: int) -> float:
+        recorded = None if self.store is None else self.store.elapsed(generation)
+        if recorded is not None:
+            self.before, self.since = recorded, time.perf_counter()
+            return recorded
+        return self.before + time.perf_counter() - self.since
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a search stands after a generation.
+
+    Attributes:
+        generation: The one that is done.
+        evaluated: Candidates asked for so far.
+        done: Share of the budget that is used.
+        seconds: Working time.
+        replayed: Whether the generation was read from the store.
+        algorithm: The engine.
+        evaluator: Its evaluator.
+    """
+
+    generation: int
+    evaluated: int
+    done: float
+    seconds: float
+    replayed: bool
+    algorithm: Algorithm
+    evaluator: StoredEvaluator
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search ended with.
+
+    Attributes:
+        X: Candidates for the front, (n, n_var).
+        measurements: Theirs, (n,) each.
+        numbers: The evaluation at which each was first asked for, (n,); -1 if that is not kept.
+        last: The last step.
+    """
+
+    X: Array
+    measurements: Mapping[str, Values]
+    numbers: Array
+    last: Step
+
+
+def search(
+    problem: PruningProblem,
+    algorithm: Algorithm,
+    budget: Budget,
+    *,
+    seed: int,
+    store: Store | None = None,
+    recorded: bool = True,
+    on_generation: Callable[[Step], None] | None = None,
+) -> Found:
+    """Runs an engine to the end of its budget.
+
+    Args:
+        problem: What is searched.
+        algorithm: A fresh engine.
+        budget: When it ends.
+        seed: Of the engine.
+        store: Where evaluations are kept, and found again.
+        recorded: Whether the order of evaluations is recorded, and checked against the record.
+        on_generation: Called after each generation.
+
+    Returns:
+        The archive of all evaluations; or, where every generation has its own images, the last
+        population, measured on all of them.
+    """
+    evaluator = StoredEvaluator(problem, store, recorded=recorded)
+    history = store if recorded else None
+    clock = _Clock(history)
+    limits = _Limits(budget, clock)
+    algorithm.setup(problem, termination=limits, seed=seed, evaluator=evaluator)
+    while algorithm.has_next():
+        generation = algorithm.n_iter or 1
+        replayed = history is not None and history.elapsed(generation) is not None
+        algorithm.next()
+        seconds = clock(generation)
+        if history is not None and not replayed:
+            history.finish_generation(generation, seconds)
+        step = Step(
+            generation, evaluator.asked, min(limits.perc, 1.0), seconds, replayed, algorithm, evaluator
+        )
+        if on_generation is not None:
+            on_generation(step)
+    return _found(problem, step, store)
+
+
+def _found(problem: PruningProblem, last: Step, store: Store | None) -> Found:
+    archive = last.evaluator.archive
+    if archive is not None and archive.X is not None:
+        return Found(archive.X, archive.measurements, archive.numbers, last)
+    X = last.algorithm.pop.get("X")
+    if store is None:
+        values = problem.measured_finally(X)
+    else:
+        values = store.measured(X, digests(X), "all batches", problem.measured_finally)
+    return Found(X, values, np.full(len(X), -1), last)

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.objectives import (
+    STANDARD,
+    Constraint,
+    Goals,
+    Quantity,
+    Values,
+    WeightedSum,
+    check_measurements,
+)
+
+QUANTITIES: Mapping[str, Quantity] = {
+    **STANDARD,
+    "similarity_loss": Quantity("lower", "similarity loss"),
+    "width": Quantity("lower", "width", share=True),
+}
+PARENT = {"accuracy": 0.9, "accuracy_drop": 0.0, "parameters": 200.0, "sparsity": 0.0, "macs": 100.0}
+
+NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,9}", fullmatch=True)
+BOUNDS = st.floats(allow_nan=False, allow_infinity=False)
+RELATIONS = st.sampled_from(["<=", ">="])
+
+
+def measured(n: int = 3, seed: int = 0) -> dict[str, Values]:
+    generator = np.random.default_rng(seed)
+    return {name: generator.random(n) for name in QUANTITIES}
+
+
+def copied(measurements: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: np.array(values) for name, values in measurements.items()}
+
+
+def test_what_is_better_when_higher_is_negated_and_nothing_else() -> None:
+    m = measured()
+    F = Goals(QUANTITIES, ["accuracy", "macs", "sparsity", "accuracy_drop"]).F(m)
+    expected = [-m["accuracy"], m["macs"], -m["sparsity"], m["accuracy_drop"]]
+    np.testing.assert_array_equal(F, np.column_stack(expected))
+
+
+def test_objectives_stand_in_the_order_they_were_asked_for() -> None:
+    m = measured()
+    forward = Goals(QUANTITIES, ["accuracy", "macs"]).F(m)
+    np.testing.assert_array_equal(Goals(QUANTITIES, ["macs", "accuracy"]).F(m), forward[:, ::-1])
+
+
+@given(*[st.floats(0, 10)] * 3, st.integers(0, 5))
+def test_weighted_sum_is_the_papers_formula(w_a: float, w_s: float, w_c: float, seed: int) -> None:
+    m = measured(seed=seed)
+    if w_a + w_s + w_c == 0:
+        w_a = 1.0
+    weights = {"accuracy": w_a, "similarity_loss": w_s, "width": w_c}
+    goals = Goals(QUANTITIES, WeightedSum(weights, constant=w_c))
+    fitness = w_a * m["accuracy"] - w_s * m["similarity_loss"] + w_c * (1 - m["width"])
+    assert goals.n_obj == 1
+    assert goals.F(m).shape == (3, 1)
+    np.testing.assert_allclose(-goals.F(m)[:, 0], fitness, rtol=0, atol=1e-13)
+
+
+@given(
+    st.integers(1, 12), st.integers(1, 200), st.integers(0, 1000), st.booleans(), st.data()
+)
+def test_a_candidates_f_does_not_depend_on_the_others(
+    k: int, n: int, seed: int, weighted: bool, data: st.DataObject
+) -> None:
+    names = [f"q{i}" for i in range(k)]
+    quantities = {name: Quantity("lower", name) for name in names}
+    generator = np.random.default_rng(seed)
+    # Of very different magnitude, so that another order of summation shows.
+    m = {name: generator.standard_normal(n) * 10.0 ** generator.integers(-6, 6) for name in names}
+    weights = WeightedSum({name: float(generator.random()) + 0.1 for name in names}, 0.3)
+    goals = Goals(quantities, weights if weighted else names)
+    row = data.draw(st.integers(0, n - 1))
+    alone = goals.F({name: values[row : row + 1] for name, values in m.items()})
+    assert goals.F(m)[row].tobytes() == alone[0].tobytes()
+
+
+def test_costs_of_a_weighted_sum_are_its_quantities_apart() -> None:
+    m = measured()
+    costs = Goals(QUANTITIES, WeightedSum({"accuracy": 2, "macs": 0, "width": 1})).costs(m)
+    np.testing.assert_array_equal(costs, np.column_stack([-m["accuracy"], m["width"]]))
+
+
+def test_nothing_is_written_to_the_measurements() -> None:
+    m = measured()
+    before = copied(m)
+    goals = Goals(
+        QUANTITIES, WeightedSum({"accuracy": 1, "macs": 1}, 1), [Constraint.parse("macs<=20%")]
+    )
+    goals.F(m)
+    goals.G(m, PARENT)
+    check_measurements(m, QUANTITIES, 3)
+    for name in m:
+        np.testing.assert_array_equal(m[name], before[name])
+
+
+@pytest.mark.parametrize(
+    ("weights", "fragment"),
+    [
+        ({"accuracy": -1.0}, "not negative"),
+        ({"accuracy": float("nan")}, "finite"),
+        ({"accuracy": float("inf"), "macs": 1.0}, "finite"),
+        ({"accuracy": 0.0}, "not all 0"),
+        ({}, "not all 0"),
+    ],
+)
+def test_weights_that_mean_nothing_are_refused(weights: dict[str, float], fragment: str) -> None:
+    with pytest.raises(PruneError, match=fragment):
+        WeightedSum(weights)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "fragment"),
+    [
+        ("accuracy", "list of names"),
+        ([], "list of names"),
+        (["accuracy", "accuracy"], "must differ"),
+        (["acuracy"], r"'acuracy'.*Did you mean 'accuracy'\?"),
+        (WeightedSum({"accuracy": 1, "mac": 1}), r"'mac'.*Did you mean 'macs'\?"),
+    ],
+)
+def test_objectives_that_cannot_be_are_refused(objectives: Any, fragment: str) -> None:
+    with pytest.raises(PruneError, match=fragment):
+        Goals(QUANTITIES, objectives)
+
+
+def test_a_bound_on_an_unknown_quantity_is_refused() -> None:
+    with pytest.raises(PruneError, match=r"'acuracy_drop'.*Did you mean 'accuracy_drop'\?"):
+        Goals(QUANTITIES, ["accuracy"], [Constraint.parse("acuracy_drop<=0.02")])
+
+
+@given(NAMES, RELATIONS, BOUNDS)
+def test_an_absolute_bound_survives_being_written_and_read(
+    name: str, relation: Any, bound: float
+) -> None:
+    constraint = Constraint(name, relation, bound)
+    assert Constraint.parse(str(constraint)) == constraint
+
+
+@given(NAMES, RELATIONS, st.floats(1e-6, 1e6))
+def test_a_relative_bound_survives_being_written_and_read(
+    name: str, relation: Any, bound: float
+) -> None:
+    read = Constraint.parse(str(Constraint(name, relation, bound, relative=True)))
+    assert (read.name, read.relation, read.relative) == (name, relation, True)
+    assert read.bound == pytest.approx(bound, rel=1e-15)
+
+
+@given(
+    NAMES,
+    RELATIONS,
+    st.decimals(-1000, 1000, places=3),
+    st.sampled_from(["", "%"]),
+    st.sampled_from(["", " "]),
+)
+def test_a_bound_is_read_as_written(
+    name: str, relation: str, number: Any, percent: str, gap: str
+) -> None:
+    read = Constraint.parse(f"{gap}{name}{gap}{relation}{gap}{number}{gap}{percent}{gap}")
+    expected = float(number) / 100 if percent else float(number)
+    assert read == Constraint(name, relation, expected, relative=bool(percent))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "macs", "macs<20", "macs=20", "macs==20", "<=20", "macs<=", "macs<=%", "macs<=2%%",
+     "macs<=abc", "macs<=1e", "macs<=--1", "macs<=nan", "macs<=inf", "macs<=1<=2", "two words<=1"],
+)  # fmt: skip
+def test_what_is_not_a_bound_is_refused_by_its_text(text: str) -> None:
+    with pytest.raises(PruneError, match=re.escape(repr(text))):
+        Constraint.parse(text)
+
+
+def test_violations_are_positive_exactly_where_a_bound_is_broken() -> None:
+    m = {"macs": np.array([19.0, 20.0, 21.0]), "accuracy": np.array([0.8, 0.7, 0.6])}
+    bounds = [Constraint.parse("macs<=20"), Constraint.parse("accuracy>=0.7")]
+    G = Goals(QUANTITIES, ["accuracy"], bounds).G(m, {})
+    assert G.shape == (3, 2)
+    np.testing.assert_allclose(G, [[-1, -0.1], [0, 0], [1, 0.1]], atol=1e-15)
+
+
+def test_a_relative_bound_is_a_share_of_the_parents() -> None:
+    bound = Constraint.parse("parameters<=20%")
+    assert bound.limit(PARENT) == pytest.approx(40)
+    violation = bound.violation({"parameters": np.array([30.0, 50.0])}, PARENT)
+    np.testing.assert_allclose(violation, [-10, 10])
+    at_least = Constraint.parse("accuracy>=90%").violation({"accuracy": np.array([0.8])}, PARENT)
+    np.testing.assert_allclose(at_least, [0.01])
+
+
+def test_good_measurements_come_back_as_floats() -> None:
+    given_values = {name: [1, 2] for name in STANDARD}
+    checked = check_measurements(given_values, STANDARD, 2)
+    assert list(checked) == list(STANDARD)
+    for values in checked.values():
+        assert values.dtype == np.float64
+        assert values.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("value", "fragment"),
+    [
+        (np.zeros((2, 1)), r"\(2,\).*\(2, 1\)"),
+        (np.zeros((1, 2)), r"\(2,\).*\(1, 2\)"),
+        (np.zeros(3), r"\(2,\).*\(3,\)"),
+        (np.float64(0.5), r"\(2,\).*\(\)"),
+        ([0.0, np.nan], "candidate 1 is nan"),
+        ([np.inf, 0.0], "candidate 0 is inf"),
+        ([None, 0.0], "candidate 0"),
+    ],
+)
+def test_a_wrong_measurement_is_refused_by_name(value: Any, fragment: str) -> None:
+    m: dict[str, Any] = {name: np.zeros(2) for name in STANDARD}
+    m["macs"] = value
+    with pytest.raises(PruneError, match=f"'macs'.*{fragment}"):
+        check_measurements(m, STANDARD, 2)
+
+
+def test_missing_and_unknown_measurements_are_named() -> None:
+    m = {name: np.zeros(2) for name in STANDARD if name != "macs"}
+    with pytest.raises(PruneError, match=r"\['macs'\] are missing and none are unknown"):
+        check_measurements(m, STANDARD, 2)
+    m |= {"macs": np.zeros(2), "latncy": np.zeros(2)}
+    with pytest.raises(PruneError, match=r"none are missing and \['latncy'\] are unknown"):
+        check_measurements(m, STANDARD, 2)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "text"),
+    [("accuracy", 0.97305, "97.31 %"), ("macs", 1234567.0, "1,234,567"), ("macs", 0.25, "0.25")],
+)
+def test_values_are_written_for_people(quantity: str, value: float, text: str) -> None:
+    assert QUANTITIES[quantity].format(value) == text
