@@ -31,7 +31,9 @@ class Measured:
     similarity_loss: NDArray[np.float64]
 
 
-def build(weights: Sequence[NDArray[np.float32]], biases: Sequence[NDArray[np.float32]]) -> nn.Sequential:
+def build(
+    weights: Sequence[NDArray[np.float32]], biases: Sequence[NDArray[np.float32]]
+) -> nn.Sequential:
     """A fresh module with these weights."""
     layers: list[tuple[str, nn.Module]] = [("flatten", nn.Flatten())]
     for number, weight in enumerate(weights):
@@ -66,7 +68,7 @@ def measure(
 ) -> Measured:
     """Accuracy, width and similarity loss, one network after the other."""
     parents = [joint(embedding) for embedding in embeddings(parent, images)]
-    full = parent[1].out_features
+    full = _linears(parent)[0].out_features
     accuracy, width, loss = [], [], []
     for network in population:
         total = 0.0
@@ -75,7 +77,7 @@ def measure(
         with torch.no_grad():
             predicted = network(images).argmax(1)
         accuracy.append(float((predicted == labels).float().mean()))
-        width.append(network[1].out_features / full)
+        width.append(_linears(network)[0].out_features / full)
         loss.append(total)
     return Measured(np.array(accuracy), np.array(width), np.array(loss))
 

@@ -14,8 +14,8 @@ from pymoo_prune.errors import PruneError, unknown_name
 class SearchBatches:
     """A class-balanced choice of images, whole or as one batch a generation.
 
-    Batch b of a changing schedule is a slice of a permutation of the images; every pass over them has
-    a permutation of its own. It depends on b and the seed alone, so that a resumed run sees the same.
+    Batch b of a changing schedule is a slice of a permutation of the images; every pass over them
+    has a permutation of its own. It depends on b and the seed alone: a resumed run sees the same.
 
     Args:
         data: Where the images come from.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import re
 import sys
@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--output", type=Path, help="folder for the network")
     export.set_defaults(command=_export)
-    reproduce = commands.add_parser("reproduce", help="run a paper's experiments, redraw its figures")
+    reproduce = commands.add_parser(
+        "reproduce", help="run a paper's experiments, redraw its figures"
+    )
     reproduce.add_argument("paper")
     reproduce.add_argument("--runs", type=int, default=1, help="runs of each setting")
     reproduce.add_argument("--data", default="fashion-mnist")
@@ -110,7 +112,9 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--output", type=Path, help="run folder; default: runs/PROBLEM-DATE-TIME")
     run.add_argument("--device", default="cpu")
     run.add_argument("--threads", type=int)
-    run.add_argument("--finish", type=int, metavar="IMAGES", help="images to retrain the front with")
+    run.add_argument(
+        "--finish", type=int, metavar="IMAGES", help="images to retrain the front with"
+    )
     run.add_argument("--parent", help="folder of an exported network to prune")
     run.add_argument(
         "--set", action="append", metavar="NAME=VALUE", help="an option of the problem"
@@ -140,7 +144,7 @@ def _list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG00
 def _run(options: argparse.Namespace, console: Console) -> None:
     settings = _settings(options)
     if options.output is None:
-        now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+        now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         options.output = Path("runs") / f"{options.problem}-{now}"
     run = Run.create(options.output, settings)
     _work(run, console, download=options.download)
@@ -187,7 +191,9 @@ def _objectives(options: argparse.Namespace) -> Objectives | None:
         pairs = _assignments(options.weights.split(","))
         wrong = [name for name, value in pairs.items() if not isinstance(value, (int, float))]
         if wrong:
-            msg = f"--weights must give numbers, such as 'accuracy=1,width=0.5', but {wrong} are not"
+            msg = (
+                f"--weights must give numbers, such as 'accuracy=1,width=0.5', but {wrong} are not"
+            )
             raise PruneError(msg)
         return WeightedSum(pairs)
     return tuple(options.objectives) if options.objectives else None
@@ -260,9 +266,7 @@ def _show(run: Run, console: Console) -> None:
 
 
 def _export(options: argparse.Namespace, console: Console) -> None:
-    member, folder = Run.open(options.folder).export(
-        options.pick, options.output, Display(console)
-    )
+    member, folder = Run.open(options.folder).export(options.pick, options.output, Display(console))
     console.print(str(member), highlight=False)
     console.print(f"written to {folder}; pymoo_prune.load_network({str(folder)!r}) rebuilds it")
 

@@ -44,7 +44,7 @@ def count_parameters(network: nn.Module) -> int:
 def thop_macs(network: nn.Module, shape: Sequence[int]) -> float:
     """What thop counts, for comparison with papers that quote it.
 
-    thop adds terms for batch norms and pooling. It changes the module it is given, so it gets a copy.
+    thop adds terms for batch norms and pooling. It changes the module it is given: it gets a copy.
 
     Args:
         network: Any module.

@@ -20,7 +20,7 @@ def accuracy(network: nn.Module, split: Split, *, batch_size: int = 1000) -> flo
     was_training = network.training
     network.eval()
     correct = sum(
-        int((network(images).argmax(dim=1) == labels).sum())
+        int(torch.sum(network(images).argmax(dim=1) == labels))
         for images, labels in zip(
             split.images.split(batch_size), split.labels.split(batch_size), strict=True
         )

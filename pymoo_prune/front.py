@@ -14,7 +14,6 @@ from pymoo.core.result import Result
 from torch import nn
 
 from pymoo_prune import plots
-from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.finish import Series, final_accuracies, finished
 from pymoo_prune.genome import Array, candidate_seed, digests
@@ -50,7 +49,8 @@ class Member:
     @property
     def x(self) -> Array:
         """Its chromosome, (n_var,)."""
-        return self.front.X[self.place]
+        x: Array = self.front.X[self.place]
+        return x
 
     def network(self, *, finish_images: int = 0) -> nn.Module:
         """The small network, stand-alone.
@@ -68,7 +68,7 @@ class Member:
 
     def __str__(self) -> str:
         quantities = self.front.quantities
-        parts = [f"{quantities[name].label} {quantities[name].format(v)}" for name, v in self.values.items()]
+        parts = [f"{quantities[n].label} {quantities[n].format(v)}" for n, v in self.values.items()]
         return f"network {self.place}: " + ", ".join(parts)
 
 
@@ -203,7 +203,7 @@ class Front:
             nearest = int(violation.argmin())
             value = self.columns[constraint.name][nearest]
             text = self.quantities[constraint.name].format(value)
-            msg = f"no network of the front keeps {bound}; the nearest is network {nearest} with {text}"
+            msg = f"no network keeps {bound}; the nearest is network {nearest} with {text}"
             raise PruneError(msg)
         return rows
 
@@ -279,9 +279,10 @@ def read_csv(path: Path) -> list[Series]:
 def _nearest_miss(problem: PruningProblem, measurements: Mapping[str, Any]) -> str:
     G = problem.score(measurements)["G"]
     nearest = int(np.maximum(G, 0).sum(axis=1).argmin())
-    texts = [
-        f"{constraint} (it has {problem.quantities[constraint.name].format(float(measurements[constraint.name][nearest]))})"
-        for constraint, violation in zip(problem.goals.constraints, G[nearest], strict=True)
-        if violation > 0
-    ]
+    texts = []
+    for constraint, violation in zip(problem.goals.constraints, G[nearest], strict=True):
+        if violation > 0:
+            value = float(measurements[constraint.name][nearest])
+            text = problem.quantities[constraint.name].format(value)
+            texts.append(f"{constraint} (it has {text})")
     return f"no candidate keeps the constraints; the nearest misses {', '.join(texts)}"

@@ -39,9 +39,9 @@ class WeightGenome:
     Attributes:
         weights: One matrix a layer, (outputs, inputs), float32.
         biases: One vector a layer, (outputs,), float32.
-        digest: Names the genome. For a genome that came from data it is a hash of the content; for a
-            child it is a hash of its parents' digests and of what was done to them, which says as
-            much and costs microseconds where hashing a megabyte of weights costs a millisecond.
+        digest: Names the genome. For a genome that came from data it is a hash of the content;
+            for a child it is a hash of its parents' digests and of what was done to them, which
+            says as much and costs microseconds where hashing a megabyte costs a millisecond.
     """
 
     weights: tuple[FloatArray, ...]
@@ -55,9 +55,7 @@ class WeightGenome:
         """A genome named by what is in it."""
         arrays = [np.ascontiguousarray(a, dtype=np.float32) for a in (*weights, *biases)]
         parts = [bytes(str(a.shape), "ascii") + a.tobytes() for a in arrays]
-        return cls(
-            tuple(arrays[: len(weights)]), tuple(arrays[len(weights) :]), hash_bytes(*parts)
-        )
+        return cls(tuple(arrays[: len(weights)]), tuple(arrays[len(weights) :]), hash_bytes(*parts))
 
     @property
     def widths(self) -> tuple[int, ...]:

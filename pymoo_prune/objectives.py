@@ -43,7 +43,7 @@ class Quantity:
     def format(self, value: float) -> str:
         """The value as a person reads it."""
         if self.share:
-            return f"{100 * value:.2f} %"
+            return f"{100 * value:.2f}\u00a0%"
         return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
 
 
@@ -52,7 +52,7 @@ STANDARD: Mapping[str, Quantity] = {
     "accuracy_drop": Quantity("lower", "accuracy lost against the parent", share=True),
     "parameters": Quantity("lower", "parameters"),
     "sparsity": Quantity("higher", "parameters removed", share=True),
-    "macs": Quantity("lower", "multiply-accumulates"),
+    "macs": Quantity("lower", "MACs"),
 }
 """What every problem measures."""
 
@@ -75,7 +75,8 @@ class WeightedSum:
     def __post_init__(self) -> None:
         wrong = {name: w for name, w in self.weights.items() if not (np.isfinite(w) and w >= 0)}
         if wrong or not any(self.weights.values()):
-            msg = f"weights must be finite, not negative and not all 0, but they are {dict(self.weights)}"
+            given = dict(self.weights)
+            msg = f"weights must be finite, not negative and not all 0, but they are {given}"
             raise PruneError(msg)
 
     @property
@@ -106,15 +107,13 @@ class Constraint:
     @classmethod
     def parse(cls, text: str) -> Constraint:
         """Reads "accuracy_drop<=0.02", or "macs<=20%" for a share of the parent's."""
-        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*([-+.\deE]+)\s*(%?)\s*", text)
-        try:
-            if match is None:
-                raise ValueError
-            name, relation, number, percent = match.groups()
-            bound = float(number)
-        except ValueError:
+        number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+        match = re.fullmatch(rf"\s*(\w+)\s*(<=|>=)\s*({number})\s*(%?)\s*", text)
+        if match is None:
             msg = f"constraint {text!r} must read like 'accuracy_drop<=0.02' or 'macs<=20%'"
-            raise PruneError(msg) from None
+            raise PruneError(msg)
+        name, relation, value, percent = match.groups()
+        bound = float(value)
         return cls(
             name,
             "<=" if relation == "<=" else ">=",
@@ -152,7 +151,8 @@ class Goals:
 
     def __post_init__(self) -> None:
         if isinstance(self.objectives, str) or len(self.names) == 0:
-            msg = f"objectives must be a list of names or a WeightedSum, but it is {self.objectives!r}"
+            given = repr(self.objectives)
+            msg = f"objectives must be a list of names or a WeightedSum, but they are {given}"
             raise PruneError(msg)
         for name in self.names:
             if name not in self.quantities:
@@ -234,7 +234,10 @@ def check_measurements(
     Returns:
         The same values, each (n,) and float64.
     """
-    missing, extra = quantities.keys() - measurements.keys(), measurements.keys() - quantities.keys()
+    missing, extra = (
+        quantities.keys() - measurements.keys(),
+        measurements.keys() - quantities.keys(),
+    )
     if missing or extra:
         msg = (
             f"measurements must be {sorted(quantities)}, but "

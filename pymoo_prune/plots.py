@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ from pymoo_prune.objectives import Goals, Quantity, Values
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -76,15 +77,27 @@ def _draw_methods(
         raw = one.columns.get("test_accuracy", one.columns.get("accuracy"))
         done = one.columns.get("finished_test_accuracy")
         finished_known |= done is not None
-        common = {"color": colour, "marker": marker, "markersize": 4.5, "linewidth": 1.2}
+        common: dict[str, Any] = {
+            "color": colour,
+            "marker": marker,
+            "markersize": 4.5,
+            "linewidth": 1.2,
+        }
         if raw is not None:
-            faded = {} if done is None else {"linestyle": ":", "markerfacecolor": "white"}
+            faded: dict[str, Any] = (
+                {} if done is None else {"linestyle": ":", "markerfacecolor": "white"}
+            )
             axes.plot(x, raw[order], **{**common, **faded})
         if done is not None:
             axes.plot(x, done[order], **common)
         handles.append(Line2D([], [], label=one.name, **common))
     if finished_known:
-        grey = {"color": "#555555", "marker": "o", "markersize": 4.5, "linewidth": 1.2}
+        grey: dict[str, Any] = {
+            "color": "#555555",
+            "marker": "o",
+            "markersize": 4.5,
+            "linewidth": 1.2,
+        }
         handles.append(Line2D([], [], label="after retraining", **grey))
         hollow = {**grey, "linestyle": ":", "markerfacecolor": "white"}
         handles.append(Line2D([], [], label="before retraining", **hollow))

@@ -110,8 +110,8 @@ class PruningProblem(Problem):
         missing = STANDARD.keys() - self.quantities.keys()
         if clash or missing:
             msg = (
-                f"{type(self).__name__}.quantities must have {sorted(STANDARD)} and none of pymoo's "
-                f"own names, but it lacks {sorted(missing)} and has {sorted(clash)}"
+                f"{type(self).__name__}.quantities must have {sorted(STANDARD)} and none of "
+                f"pymoo's own names, but it lacks {sorted(missing)} and has {sorted(clash)}"
             )
             raise PruneError(msg)
         bounds = [Constraint.parse(c) if isinstance(c, str) else c for c in constraints]
@@ -134,8 +134,8 @@ class PruningProblem(Problem):
     def measure(self, X: Array) -> Measurements:
         """Measures every candidate: a mapping from each of `quantities` to its values, (n,).
 
-        A candidate's values depend on it, on the configuration and on the seed, and on nothing else:
-        not on its neighbours in X, nor on the order.
+        A candidate's values depend on it, on the configuration and on the seed, and on nothing
+        else: not on its neighbours in X, nor on the order.
         """
 
     @abstractmethod
@@ -151,7 +151,7 @@ class PruningProblem(Problem):
         msg = f"{type(self).__name__} does not say what its parent measures (parent_measurements)"
         raise PruneError(msg)
 
-    def random(self, n: int, generator: np.random.Generator) -> Array:
+    def random(self, n: int, generator: np.random.Generator) -> Array:  # noqa: ARG002
         """Random chromosomes, (n, n_var), for random search: nothing known about good ones."""
         msg = f"{type(self).__name__} does not say what a random candidate is (random)"
         raise PruneError(msg)
@@ -214,9 +214,7 @@ class PruningProblem(Problem):
         """Checked measurements for a front."""
         return self._in_chunks(X, self.measure_finally)
 
-    def _in_chunks(
-        self, X: Array, measure: Callable[[Array], Measurements]
-    ) -> dict[str, Values]:
+    def _in_chunks(self, X: Array, measure: Callable[[Array], Measurements]) -> dict[str, Values]:
         parts = []
         for start in range(0, len(X), CHUNK):
             rows = X[start : start + CHUNK]
@@ -255,4 +253,3 @@ class PruningProblem(Problem):
         """Names the configuration: equal for problems whose measurements are interchangeable."""
         text = json.dumps(self.configuration(), sort_keys=True)
         return hash_bytes(text.encode()).hex()
-

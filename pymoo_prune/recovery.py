@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ class DenseRefit:
         first = indices[0]
         weights = [self.weights[0][first].float()]
         biases = [self.biases[0][first].float()]
-        for layer, (source, target) in enumerate(zip(indices[:-1], indices[1:], strict=True)):
+        for layer, (source, target) in enumerate(pairwise(indices)):
             within = self.covariances[layer][source][:, source]
             within.diagonal().add_(self.ridges[layer])
             factor = torch.linalg.cholesky(within)
@@ -125,7 +126,5 @@ def plain_layers(parent: FeedForward, keep: Kept) -> tuple[list[Tensor], list[Te
         layer.weight.detach()[target][:, source]
         for layer, source, target in zip(layers, sources, targets, strict=True)
     ]
-    biases = [
-        layer.bias.detach()[target] for layer, target in zip(layers, targets, strict=True)
-    ]
+    biases = [layer.bias.detach()[target] for layer, target in zip(layers, targets, strict=True)]
     return weights, biases

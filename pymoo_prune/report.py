@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from pymoo_prune import plots
@@ -43,7 +44,7 @@ class Report:
         return self.series[0]
 
     def method_rows(self) -> tuple[Row, list[Row]]:
-        """One row a method: how many networks, and the share of the objectives' box they dominate."""
+        """One row a method: how many networks, and how much of the objectives they dominate."""
         finished = "finished_test_accuracy" in self.front.columns
         head: Row = ("method", "networks", "hypervolume on test")
         rows = []
@@ -62,10 +63,11 @@ class Report:
     def network_rows(self, most: int = 14) -> tuple[Row, list[Row]]:
         """The front's networks, evenly thinned to at most `most`, always with the chosen one."""
         columns = self.front.columns
-        names = [n for n in columns if n not in ("accuracy_drop", "finished_accuracy")]
+        wanted = ("accuracy", *self.goals.names, "parameters", "macs", *ACCURACIES)
+        names = [n for n in dict.fromkeys(wanted) if n in columns and n != "finished_accuracy"]
         places = np.unique(np.linspace(0, len(self.front) - 1, most).round().astype(int))
         shown = sorted({*places.tolist(), self.chosen})
-        head = ("network", *(self.quantities[name].label for name in names))
+        head = ("no.", *(self.quantities[name].label for name in names))
         rows = []
         for place in shown:
             mark = " ←" if place == self.chosen else ""
@@ -93,7 +95,9 @@ class Report:
     def parent_line(self) -> str:
         """What the unpruned network measures."""
         parent, names = self.summary["parent"], ("accuracy", "parameters", "macs")
-        parts = [f"{self.quantities[n].label} {self.quantities[n].format(parent[n])}" for n in names]
+        parts = [
+            f"{self.quantities[n].label} {self.quantities[n].format(parent[n])}" for n in names
+        ]
         return f"The parent: {', '.join(parts)}."
 
     # Where it goes.
@@ -119,31 +123,40 @@ class Report:
     def page(self) -> str:
         """The report in Markdown."""
         settings, summary = self.run.settings, self.summary
-        head = [
-            f"# {settings.problem} on {settings.data}",
+        machine = summary["machine"]
+        made = (
             f"{settings.algorithm}, population {settings.pop_size}, seed {settings.seed}: "
             f"{summary['generations']} generations, {summary['evaluations']:,} evaluations in "
-            f"{summary['seconds']:.1f} s on {summary['machine']['processor']} "
-            f"({summary['machine']['threads']} threads, {summary['machine']['device']}).",
+            f"{summary['seconds']:.1f} s on {machine['processor']} "
+            f"({machine['threads']} threads, {machine['device']})."
+        )
+        meaning = "Hypervolumes of (error, the other objectives), reference point 1 for each"
+        if settings.finish_images:
+            meaning += (
+                f"; every network is retrained with the same {settings.finish_images:,} images"
+            )
+        carry = (
+            f"The arrow marks the suggestion; `pymoo-prune export {self.run.folder} --pick "
+            f"{self.chosen}` carries it away. All numbers are in `front.csv`."
+        )
+        parts = [
+            f"# {settings.problem} on {settings.data}",
+            made,
             self.parent_line(),
             self.verdict(),
             f"![the front]({PICTURE})",
             "## Methods",
             _markdown(*self.method_rows()),
-            "Hypervolumes of (error, the other objectives) with reference point 1 for each; every "
-            f"network gets the same {settings.finish_images:,} images of retraining."
-            if settings.finish_images
-            else "Hypervolumes of (error, the other objectives) with reference point 1 for each.",
+            f"{meaning}.",
             "## Networks",
             _markdown(*self.network_rows()),
-            f"The arrow marks the suggestion; `pymoo-prune export {self.run.folder} --pick "
-            f"{self.chosen}` carries it away. All numbers are in `front.csv`.",
+            carry,
             "## The search, generation by generation",
             f"![means of each generation]({GENERATIONS})",
             "## Made with",
             _markdown(("what", "version"), [(n, v) for n, v in summary["versions"].items()]),
         ]
-        return "\n\n".join(head) + "\n"
+        return "\n\n".join(parts) + "\n"
 
     def tables(self) -> list[Table]:
         """The same for the terminal."""
@@ -159,10 +172,10 @@ def _markdown(head: Row, rows: Sequence[Row]) -> str:
 
 
 def _rich(title: str, head: Row, rows: Sequence[Row]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(head):
-        table.add_column(name, justify="left" if place == 0 else "right")
+        justify: Literal["left", "right"] = "left" if place == 0 else "right"
+        table.add_column(name, justify=justify)
     for row in rows:
         table.add_row(*row, style="bold" if "←" in row[0] else "")
     return table
-

@@ -228,9 +228,7 @@ class Run:
 
     # What it leaves.
 
-    def _write(
-        self, front: Front, others: Sequence[Series], found: Found, store: Store
-    ) -> None:
+    def _write(self, front: Front, others: Sequence[Series], found: Found, store: Store) -> None:
         problem = front.problem
         with writing(self.folder / CHROMOSOMES) as path:
             np.savez_compressed(path, **pack(front.X))
@@ -256,7 +254,9 @@ class Run:
     def results(self) -> tuple[list[Series], dict[str, Any]]:
         """The numbers of a complete run: the search's, the baselines', and the summary."""
         if not self.complete:
-            msg = f"{self.folder} is not finished; 'pymoo-prune resume {self.folder}' goes on with it"
+            msg = (
+                f"{self.folder} is not finished; 'pymoo-prune resume {self.folder}' goes on with it"
+            )
             raise StoreError(msg)
         try:
             summary = json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
@@ -277,9 +277,7 @@ class Run:
             raise StoreError(msg) from error
         return Front(problem, X, series[0].columns)
 
-    def export(
-        self, pick: str, output: Path | str | None, display: Display
-    ) -> tuple[Member, Path]:
+    def export(self, pick: str, output: Path | str | None, display: Display) -> tuple[Member, Path]:
         """Carries one network of the front away, retrained as the report shows it.
 
         Args:

@@ -123,7 +123,9 @@ class Archive:
         if self.X is not None:
             X = np.concatenate([self.X, X])
             numbers = np.concatenate([self.numbers, numbers])
-            values = {name: np.concatenate([self.measurements[name], values[name]]) for name in values}
+            values = {
+                name: np.concatenate([self.measurements[name], values[name]]) for name in values
+            }
         best = nondominated(self.problem.goals.costs(values))
         self.X, self.numbers = X[best], numbers[best]
         self.measurements = {name: column[best] for name, column in values.items()}
@@ -282,7 +284,13 @@ def search(
         if history is not None and not replayed:
             history.finish_generation(generation, seconds)
         step = Step(
-            generation, evaluator.asked, min(limits.perc, 1.0), seconds, replayed, algorithm, evaluator
+            generation,
+            evaluator.asked,
+            min(limits.perc, 1.0),
+            seconds,
+            replayed,
+            algorithm,
+            evaluator,
         )
         if on_generation is not None:
             on_generation(step)

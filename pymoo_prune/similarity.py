@@ -1,8 +1,8 @@
 """How alike two embeddings of the same images are, whatever their dimensions.
 
 The measure is that of t-SNE: every image sees its neighbours through a Gaussian as wide as needed
-to reach a given perplexity, and two embeddings are alike when the resulting joint distributions over
-pairs are. All embeddings of a population are handled in one stack.
+to reach a given perplexity, and two embeddings are alike when the resulting joint distributions
+over pairs are. All embeddings of a population are handled in one stack.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Every evaluation of a run, in one SQLite file.
 
-Three tables: what was measured (once for each candidate and each set of images), the order in which
-the search asked, and when each generation was done. A chunk of candidates is committed as soon as it is
-measured, so that a crash at any instant loses the chunk in flight and nothing else. A run is resumed by
-replaying it: the search starts again from its seed and finds its past evaluations here.
+Three tables: what was measured (once for each candidate and each set of images), the order in
+which the search asked, and when each generation was done. A chunk of candidates is committed as
+soon as it is measured, so that a crash at any instant loses the chunk in flight and nothing else.
+A run is resumed by replaying it: the search starts again from its seed and finds its past
+evaluations here.
 """
 
 from __future__ import annotations
@@ -145,9 +146,7 @@ class Store:
             table = np.column_stack([values[name] for name in self.quantities]).tolist()
             rows |= {key: tuple(line) for (key, _), line in zip(chunk, table, strict=True)}
             with self._transaction():
-                self._db.executemany(
-                    self._insert, [(images, key, *rows[key]) for key, _ in chunk]
-                )
+                self._db.executemany(self._insert, [(images, key, *rows[key]) for key, _ in chunk])
             self.fresh += len(chunk)
         table = np.array([rows[key] for key in keys], dtype=np.float64)
         return dict(zip(self.quantities, table.T.copy(), strict=True))
@@ -156,7 +155,9 @@ class Store:
         wanted = list(keys)
         found: dict[bytes, tuple[float, ...]] = {}
         with self._explained():
-            for start in range(0, len(wanted), 500):  # SQLite's limit on parameters is 999 in places
+            for start in range(
+                0, len(wanted), 500
+            ):  # SQLite's limit on parameters is 999 in places
                 part = wanted[start : start + 500]
                 query = f"{self._select} AND digest IN ({', '.join('?' * len(part))})"
                 found |= {row[0]: row[1:] for row in self._db.execute(query, (images, *part))}
@@ -174,8 +175,7 @@ class Store:
         query = "SELECT number, images, digest FROM history WHERE number BETWEEN ? AND ?"
         with self._explained():
             recorded = {
-                row[0]: row[1:]
-                for row in self._db.execute(query, (number, number + len(keys) - 1))
+                row[0]: row[1:] for row in self._db.execute(query, (number, number + len(keys) - 1))
             }
         asked = {number + place: (images, key) for place, key in enumerate(keys)}
         for place, row in recorded.items():
@@ -261,4 +261,3 @@ class Store:
                 advice = "the file is damaged; restore it from a copy, or start a new run"
             msg = f"{self.path}: {text}; {advice}"
             raise StoreError(msg) from error
-

@@ -42,7 +42,10 @@ def trained(
         The trained copy, in evaluation mode.
     """
     if images < 0 or batch_size < 1:
-        msg = f"images must be at least 0 and batch_size at least 1, but they are {images}, {batch_size}"
+        msg = (
+            "images must be at least 0 and batch_size at least 1, but they are "
+            f"{images} and {batch_size}"
+        )
         raise PruneError(msg)
     result = copy.deepcopy(network).train()
     optimizer = torch.optim.Adam(result.parameters(), lr=learning_rate, fused=True)

@@ -441,7 +441,7 @@ def train_parent(
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> FeedForward:
-    """Section 3.2.1: a feed-forward network with ReLU, trained with Adam at 1e-3, batches of 100."""
+    """Section 3.2.1: a feed-forward network with ReLU, Adam at 1e-3, batches of 100."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = FeedForward(int(np.prod(data.shape)), widths, data.classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -50,7 +51,7 @@ class FeedForward(nn.Sequential):
             )
             raise PruneError(msg)
         layers: list[nn.Module] = [nn.Flatten()]
-        for fan_in, fan_out in zip(sizes[:-2], sizes[1:-1], strict=True):
+        for fan_in, fan_out in pairwise(sizes[:-1]):
             layers += [nn.Linear(fan_in, fan_out), ACTIVATIONS[activation]()]
         super().__init__(*layers, nn.Linear(sizes[-2], classes))
         self.activate: Callable[[Tensor], Tensor] = _FUNCTIONS[activation]
@@ -136,7 +137,7 @@ def as_feed_forward(module: nn.Module) -> FeedForward:
         elif not (isinstance(leaf, nn.Flatten) and not linears):
             msg = (
                 f"the parent is not a feed-forward network: layer {path!r} ({type(leaf).__name__}) "
-                "does not fit Flatten, then Linear layers with an activation after each but the last"
+                "does not fit Flatten, then Linear layers with activations between them"
             )
             raise PruneError(msg)
     if len(linears) < 2 or len(activations) != len(linears) - 1 or len(set(activations)) != 1:

@@ -85,7 +85,7 @@ class KeepMasks:
         return masks
 
     def random(self, n: int, generator: np.random.Generator) -> Mask:
-        """Random neurons, at widths spread as in the first population: the baseline's candidates."""
+        """Random neurons, at widths spread as in the first population: for random search."""
         low, high = np.log(self.shares)
         shares = np.exp(generator.uniform(low, high, (n, len(self.sizes))))
         orders = [generator.random((n, size)).argsort(axis=1) for size in self.sizes]
@@ -96,7 +96,10 @@ class KeepMasks:
 
     def counts(self, shares: Array) -> NDArray[np.int64]:
         """Neurons of each layer at these shares, (n, layers); at least one."""
-        return np.maximum(np.rint(shares * np.array(self.sizes)), 1).astype(np.int64)
+        counts: NDArray[np.int64] = np.maximum(np.rint(shares * np.array(self.sizes)), 1).astype(
+            int
+        )
+        return counts
 
     def keep(self, x: Mask) -> list[Order]:
         """The indices of the kept neurons, layer by layer."""

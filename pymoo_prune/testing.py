@@ -1,0 +1,154 @@
+"""Checks of the contract that every problem keeps, for our tests and for plugin authors'.
+
+from pymoo_prune.testing import check_problem
+
+def test_contract():
+    check_problem(MyProblem(data))
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+from pymoo.algorithms.base.genetic import GeneticAlgorithm
+from pymoo.core.population import Population
+
+from pymoo_prune.complexity import count_parameters
+from pymoo_prune.genome import Array, digests
+from pymoo_prune.objectives import check_measurements
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.search import Budget, make_algorithm, search
+
+SIZE = 8
+"""Candidates that the checks look at."""
+
+
+def check_problem(problem: PruningProblem, *, seed: int = 0) -> None:
+    """All checks; an AssertionError says which promise is not kept.
+
+    Args:
+        problem: Any problem; its measurements are taken a few dozen times.
+        seed: Of the candidates.
+    """
+    X = sample(problem, seed)
+    check_operators(problem, X, seed)
+    check_measuring(problem, X)
+    check_networks(problem, X)
+    check_configuration(problem)
+    check_search(problem, seed)
+
+
+def sample(problem: PruningProblem, seed: int = 0) -> Array:
+    """A few candidates from the problem's own sampling, (SIZE, n_var)."""
+    sampling = problem.operators()["sampling"]
+    return sampling(problem, SIZE, random_state=np.random.default_rng(seed)).get("X")  # type: ignore[no-any-return]
+
+
+def check_operators(problem: PruningProblem, X: Array, seed: int = 0) -> None:
+    """Operators are complete, repeatable, change no argument, and draw from pymoo alone."""
+    operators = problem.operators()
+    missing = {"sampling", "crossover", "mutation"} - operators.keys()
+    assert not missing, f"operators() lacks {sorted(missing)}"
+    before, state = digests(X), np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002
+    torch_state = torch.get_rng_state()
+    contents = [_contents(row) for row in X]
+    children = [_offspring(problem, operators, X, seed) for _ in range(2)]
+    assert digests(children[0]) == digests(children[1]), (
+        "operators give different children for the same generator; use `random_state`"
+    )
+    assert children[0].shape[1] == problem.n_var, (
+        f"children have {children[0].shape[1]} genes, not n_var = {problem.n_var}"
+    )
+    assert digests(X) == before, "an operator changed its parents' chromosomes"
+    assert [_contents(row) for row in X] == contents, "an operator changed its parents' weights"
+    drawn = np.random.get_state()[1]  # type: ignore[index]  # noqa: NPY002
+    assert np.array_equal(drawn, state), "an operator drew from numpy's global generator"
+    assert torch.equal(torch.get_rng_state(), torch_state), (
+        "an operator drew from torch's global generator"
+    )
+    check_measurements(problem.measured(children[0]), problem.quantities, len(children[0]))
+
+
+def _offspring(problem: PruningProblem, operators: dict[str, Any], X: Array, seed: int) -> Array:
+    generator = np.random.default_rng(seed)
+    pop = Population.new("X", X)
+    crossover = operators["crossover"]
+    n_parents = crossover.n_parents
+    parents = np.arange(len(X) // n_parents * n_parents).reshape(-1, n_parents)
+    children = crossover.do(problem, pop, parents, random_state=generator)
+    children = operators["mutation"].do(problem, children, random_state=generator)
+    repair = operators.get("repair")
+    if repair is not None:
+        children = repair.do(problem, children, random_state=generator)
+    return children.get("X")  # type: ignore[no-any-return]
+
+
+def _contents(row: Array) -> bytes:
+    """Everything in a chromosome, as bytes, whatever its digest says."""
+    if row.dtype != object:
+        return row.tobytes()
+    return b"".join(array.tobytes() for g in row for array in (*g.weights, *g.biases))
+
+
+def check_measuring(problem: PruningProblem, X: Array) -> None:
+    """A candidate's measurements depend on it alone: not on neighbours, order or repetition."""
+    contents = [_contents(row) for row in X]
+    together = check_measurements(problem.measure(X), problem.quantities, len(X))
+    backwards = check_measurements(problem.measure(X[::-1].copy()), problem.quantities, len(X))
+    alone = check_measurements(problem.measure(X[:1]), problem.quantities, 1)
+    for name, values in together.items():
+        assert np.array_equal(values, backwards[name][::-1]), (
+            f"{name} depends on the order of the candidates"
+        )
+        assert values[0] == alone[name][0], f"{name} depends on the other candidates"
+    assert [_contents(row) for row in X] == contents, "measure changed the chromosomes"
+    assert ((together["accuracy"] >= 0) & (together["accuracy"] <= 1)).all(), (
+        "accuracy must be a share between 0 and 1"
+    )
+
+
+def check_networks(problem: PruningProblem, X: Array) -> None:
+    """Networks stand alone, have the parameters that were measured, and classify."""
+    data = problem.data_set
+    measured = problem.measure(X)["parameters"]
+    for x, parameters in zip(X, measured, strict=True):
+        network, again = problem.network(x), problem.network(x)
+        assert network is not again, "network(x) must build a network of its own each time"
+        with torch.no_grad():
+            images = data.validation.images[:4]
+            outputs = network.eval()(images)
+            assert torch.equal(outputs, again.eval()(images)), "network(x) is not repeatable"
+        assert outputs.shape == (len(images), data.classes), (
+            f"network(x) gives {tuple(outputs.shape)}, not (images, classes)"
+        )
+        remaining = _remaining(network)
+        assert parameters in (count_parameters(network), remaining), (
+            f"measured {parameters:.0f} parameters, but the network has "
+            f"{count_parameters(network)} ({remaining} not zero)"
+        )
+
+
+def _remaining(network: torch.nn.Module) -> int:
+    return sum(int(torch.count_nonzero(parameter)) for parameter in network.parameters())
+
+
+def check_configuration(problem: PruningProblem) -> None:
+    """The configuration is plain JSON, and the parent's own measurements are complete."""
+    json.dumps(problem.configuration())
+    values = {name: [value] for name, value in problem.parent_measurements().items()}
+    check_measurements(values, problem.quantities, 1)
+
+
+def check_search(problem: PruningProblem, seed: int = 0) -> None:
+    """An engine of pymoo's gets through three generations, twice with the same result."""
+    name = "ga" if problem.n_obj == 1 else "nsga2"
+    runs = []
+    for _ in range(2):
+        algorithm = make_algorithm(name, problem, SIZE)
+        assert isinstance(algorithm, GeneticAlgorithm)
+        found = search(problem, algorithm, Budget(generations=3), seed=seed)
+        runs.append((digests(found.X), {n: v.tolist() for n, v in found.measurements.items()}))
+    assert runs[0] == runs[1], "two searches with the same seed found different candidates"
