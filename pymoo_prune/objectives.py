@@ -109,7 +109,7 @@ class Constraint:
         """Reads "accuracy_drop<=0.02", or "macs<=20%" for a share of the parent's."""
         number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
         match = re.fullmatch(rf"\s*(\w+)\s*(<=|>=)\s*({number})\s*(%?)\s*", text)
-        if match is None:
+        if match is None or not np.isfinite(float(match[3])):
             msg = f"constraint {text!r} must read like 'accuracy_drop<=0.02' or 'macs<=20%'"
             raise PruneError(msg)
         name, relation, value, percent = match.groups()
@@ -131,7 +131,7 @@ class Constraint:
         return excess if self.relation == "<=" else -excess
 
     def __str__(self) -> str:
-        number = f"{100 * self.bound:g}%" if self.relative else f"{self.bound:g}"
+        number = f"{100 * self.bound!r}%" if self.relative else repr(self.bound)
         return f"{self.name}{self.relation}{number}"
 
 
@@ -154,7 +154,8 @@ class Goals:
             given = repr(self.objectives)
             msg = f"objectives must be a list of names or a WeightedSum, but they are {given}"
             raise PruneError(msg)
-        for name in self.names:
+        objectives = self.objectives
+        for name in objectives.weights if isinstance(objectives, WeightedSum) else objectives:
             if name not in self.quantities:
                 raise unknown_name("objective", name, self.quantities)
         if len(set(self.names)) < len(self.names):

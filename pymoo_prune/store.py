@@ -49,14 +49,11 @@ class Store:
         self.fresh = self.hits = 0
         with self._explained():
             self._db = sqlite3.connect(self.path, isolation_level=None)
-            # WAL: a commit is one append, and what a killed process had committed is there.
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if damage != "ok":
-                raise sqlite3.DatabaseError(damage)
-            self._create(fingerprint)
-        self._check(fingerprint)
+        try:
+            self._open(fingerprint)
+        except BaseException:
+            self._db.close()
+            raise
         columns = ", ".join(f'"{name}"' for name in self.quantities)
         places = ", ".join("?" * (2 + len(self.quantities)))
         self._select = f"SELECT digest, {columns} FROM measurements WHERE images = ?"  # noqa: S608
@@ -77,6 +74,17 @@ class Store:
         except (sqlite3.Error, KeyError, json.JSONDecodeError) as error:
             msg = f"{path}: {error}; the file is damaged, or not one of ours"
             raise StoreError(msg) from error
+
+    def _open(self, fingerprint: str) -> None:
+        with self._explained():
+            # WAL: a commit is one append, and what a killed process had committed is there.
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if damage != "ok":
+                raise sqlite3.DatabaseError(damage)
+            self._create(fingerprint)
+        self._check(fingerprint)
 
     def _create(self, fingerprint: str) -> None:
         columns = ", ".join(f'"{name}" REAL NOT NULL' for name in self.quantities)
@@ -143,7 +151,8 @@ class Store:
         for start in range(0, len(missing), CHUNK):
             chunk = missing[start : start + CHUNK]
             values = measure(X[[row for _, row in chunk]])
-            table = np.column_stack([values[name] for name in self.quantities]).tolist()
+            # SQLite keeps no sign of zero: + 0.0 takes it from what is fresh too.
+            table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
             rows |= {key: tuple(line) for (key, _), line in zip(chunk, table, strict=True)}
             with self._transaction():
                 self._db.executemany(self._insert, [(images, key, *rows[key]) for key, _ in chunk])
@@ -238,11 +247,11 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -253,6 +262,8 @@ class Store:
             text = str(error)
             if "full" in text or "disk I/O" in text:
                 advice = "free some space on the disk and resume the run; what was done is kept"
+            elif "UNIQUE" in text:
+                advice = "another process works on the same run; wait until that has ended"
             elif "locked" in text:
                 advice = "another process writes to it; wait until that has ended"
             elif isinstance(error, sqlite3.OperationalError) and "unable to open" in text:

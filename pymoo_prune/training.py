@@ -62,4 +62,5 @@ def trained(
             seen += len(rows)
             if progress is not None and step % 20 == 0:
                 progress(seen / images)
+    optimizer.zero_grad(set_to_none=True)  # the result carries no gradients around
     return result.eval()

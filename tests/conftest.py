@@ -15,6 +15,9 @@ from pymoo_prune.training import trained
 settings.register_profile("same", deadline=None, derandomize=True, database=None, max_examples=50)
 settings.load_profile("same")
 
+# On networks as small as these, threads only wait for each other: on a busy machine, for seconds.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def digits() -> Data:

@@ -28,9 +28,7 @@ def test_accuracy_is_the_exact_share() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100, 239, 240, 10_000])
-def test_the_batch_size_does_not_matter(
-    digits: Data, parent: FeedForward, batch_size: int
-) -> None:
+def test_the_batch_size_does_not_matter(digits: Data, parent: FeedForward, batch_size: int) -> None:
     images, labels = digits.validation.images, digits.validation.labels
     plain = sum(
         int(parent(image[None]).argmax()) == int(label)
@@ -55,6 +53,7 @@ def test_networks_are_measured_in_evaluation_mode_and_left_in_theirs(
         assert torch.equal(value, before[name]), name  # no running statistics either
 
 
+# BUG (left failing): network.train(mode) sets the mode of all layers alike.
 def test_layers_in_a_mode_of_their_own_stay_in_it(digits: Data) -> None:
     # A frozen batch norm is a layer in evaluation mode inside of a network in training.
     network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10)).train()
@@ -63,7 +62,14 @@ def test_layers_in_a_mode_of_their_own_stay_in_it(digits: Data) -> None:
     assert [module.training for module in network] == [True, False, True]
 
 
-def test_no_graph_is_kept(digits: Data, parent: FeedForward) -> None:
-    accuracy(parent, digits.validation)
-    assert all(parameter.grad is None for parameter in parent.parameters())
+def test_no_graph_is_made() -> None:
+    graphs: list[bool] = []
+
+    class Probe(Predicts):
+        def forward(self, images: Tensor) -> Tensor:
+            graphs.append(torch.is_grad_enabled())
+            return super().forward(images)
+
+    accuracy(Probe(), split([1, 2], [1, 1]))
+    assert graphs == [False]
     assert torch.is_grad_enabled()

@@ -106,16 +106,18 @@ def test_inplace_activations_are_understood() -> None:
         ({**parts(), "norm": nn.BatchNorm1d(3)}, ["'norm'", "BatchNorm1d"]),
         ({"flatten": nn.Flatten(), "block": nn.Sequential(nn.Linear(16, 6), nn.BatchNorm1d(6)),
           "act": nn.ReLU(), "two": nn.Linear(6, 3)}, ["'block.1'", "BatchNorm1d"]),
-        ({**parts(), "act2": nn.Tanh(), "three": nn.Linear(3, 3)}, ["same activation", "relu", "tanh"]),
+        ({**parts(), "act2": nn.Tanh(), "three": nn.Linear(3, 3)},
+         ["same activation", "relu", "tanh"]),
         ({**parts(), "three": nn.Linear(3, 3)}, ["'three'", "Linear"]),
         ({**parts(), "soft": nn.Softmax(dim=1)}, ["'soft'", "Softmax"]),
         ({**parts(), "last": nn.ReLU()}, ["2 linear layers", "relu"]),
         ({"first": nn.ReLU(), **parts()}, ["'first'", "ReLU"]),
-        ({"flatten": nn.Flatten(), "one": nn.Linear(16, 3)}, ["at least two linear layers", "1 linear"]),
+        ({"flatten": nn.Flatten(), "one": nn.Linear(16, 3)},
+         ["at least two linear layers", "1 linear"]),
         ({}, ["at least two linear layers", "0 linear"]),
         ({"one": nn.Linear(4, 4), "act": nn.ReLU(), "flat": nn.Flatten(), "two": nn.Linear(16, 3)},
          ["'flat'", "Flatten"]),
-        ({"flatten": nn.Flatten(), "one": nn.Linear(16, 6), "act": nn.LeakyReLU(), "two": nn.Linear(6, 3)},
+        ({"one": nn.Linear(16, 6), "act": nn.LeakyReLU(), "two": nn.Linear(6, 3)},
          ["'act'", "LeakyReLU"]),
         ({"own": OwnForward()}, ["'own'", "OwnForward"]),
     ],
@@ -140,7 +142,8 @@ def test_a_lone_linear_layer_has_nothing_to_prune() -> None:
         as_feed_forward(nn.Linear(16, 3))
 
 
-# The next four: either the same function, or an error; never another function without a word.
+# BUG (left failing, the next four): as_feed_forward returns another function without a word.
+# Either the same function or an error would do.
 
 
 def _same_or_refused(original: nn.Module) -> None:
@@ -182,6 +185,7 @@ def test_a_partial_flatten_is_not_taken_for_a_whole_one() -> None:
     )
 
 
+# BUG (left failing): named_modules() leaves a module out that it has seen before.
 def test_one_activation_module_may_be_used_between_all_layers() -> None:
     # Widely written so; only the layers' order matters.
     act = nn.ReLU()
@@ -242,7 +246,8 @@ def test_a_spec_builds_the_same_shape(name: str) -> None:
         ({"network": "feed-forward"}, "does not fit.*arguments"),
         ({"network": "feed-forward", "arguments": {"inputs": 3}}, "does not fit.*widths"),
         ({"network": "feed-forward",
-          "arguments": {"inputs": 3, "widths": [2], "classes": 2, "depth": 1}}, "does not fit.*depth"),
+          "arguments": {"inputs": 3, "widths": [2], "classes": 2, "depth": 1}},
+         "does not fit.*depth"),
         ({"network": "feed-forward",
           "arguments": {"inputs": 3, "widths": [2], "classes": 2, "activation": "rellu"}},
          "Did you mean 'relu'"),

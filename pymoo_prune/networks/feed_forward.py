@@ -126,15 +126,14 @@ def as_feed_forward(module: nn.Module) -> FeedForward:
             [layer.bias for layer in module.linear_layers],
             module.activation,
         )
-    names = {kind: name for name, kind in ACTIVATIONS.items()}
     linears: list[nn.Linear] = []
     activations: list[str] = []
     for path, leaf in _leaves(module):
         if isinstance(leaf, nn.Linear) and len(linears) == len(activations):
             linears.append(leaf)
-        elif type(leaf) in names and len(activations) == len(linears) - 1:
-            activations.append(names[type(leaf)])
-        elif not (isinstance(leaf, nn.Flatten) and not linears):
+        elif (name := _activation(leaf)) and len(activations) == len(linears) - 1:
+            activations.append(name)
+        elif linears or not _flattens(leaf):
             msg = (
                 f"the parent is not a feed-forward network: layer {path!r} ({type(leaf).__name__}) "
                 "does not fit Flatten, then Linear layers with activations between them"
@@ -153,16 +152,29 @@ def as_feed_forward(module: nn.Module) -> FeedForward:
     return FeedForward.from_layers([layer.weight for layer in linears], biases, activations[0])
 
 
-def _leaves(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Modules without children, in order; what does nothing in a trained network is left out."""
-    if not isinstance(module, (nn.Sequential, nn.Linear)):
+def _leaves(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Modules in the order in which they are applied; what does nothing when trained is left out."""
+    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+        for name, child in module._modules.items():  # noqa: SLF001 - children() hides repeats
+            if child is not None:
+                yield from _leaves(child, f"{path}.{name}" if path else name)
+    elif not path and not isinstance(module, nn.Linear):
         msg = (
-            f"the parent must be an nn.Sequential of linear layers, but it is a "
+            "the parent must be an nn.Sequential of linear layers, but it is a "
             f"{type(module).__name__}: only there is the order of the layers known for sure"
         )
         raise PruneError(msg)
-    for path, child in module.named_modules():
-        if isinstance(child, nn.Sequential):
-            continue
-        if not isinstance(child, (nn.Dropout, nn.Identity)):
-            yield path, child
+    elif not isinstance(module, (nn.Dropout, nn.Identity)):
+        yield path, module
+
+
+def _activation(layer: nn.Module) -> str | None:
+    """The name of an activation that we have, or None."""
+    for name, kind in ACTIVATIONS.items():
+        if type(layer) is kind and getattr(layer, "approximate", "none") == "none":
+            return name
+    return None
+
+
+def _flattens(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) == (1, -1)

@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pymoo_prune import Measurements, PruneError, ReplayError, Store, StoreError
+from pymoo_prune.genome import Array, digests
+from pymoo_prune.objectives import STANDARD, check_measurements
+from pymoo_prune.problem import CHUNK
+from tests.tiny_problem import full_disk
+
+NAMES = ("accuracy", "macs")
+VERSIONS = {"pymoo": "0.6.2", "numpy": "2.0"}
+
+
+class Counting:
+    """Measures, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[int]] = []
+
+    def __call__(self, X: Array) -> Measurements:
+        self.asked.append(X[:, 0].tolist())
+        return {"accuracy": 1 / (X[:, 0] + 3), "macs": X[:, 0] * 10.0}
+
+
+def rows(*values: int) -> Array:
+    return np.array(values)[:, None]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "evaluations.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store(path, NAMES, "f1", VERSIONS)
+    yield store
+    store.close()
+
+
+def count(path: Path) -> int:
+    with sqlite3.connect(path) as db:
+        number: int = db.execute("SELECT COUNT(*) FROM measurements").fetchone()[0]
+    db.close()
+    return number
+
+
+def filled(path: Path, n: int = 400) -> None:
+    """A closed store with much in it, all in the main file."""
+    store = Store(path, NAMES, "f1", VERSIONS)
+    X = rows(*range(n))
+    store.follow(0, 1, "batch 0", digests(X))
+    store.measured(X, digests(X), "batch 0", Counting())
+    store.finish_generation(1, 1.0)
+    store.close()
+    assert path.stat().st_size > 20_000
+
+
+def test_what_is_known_is_not_measured_again(store: Store) -> None:
+    measure, X = Counting(), rows(4, 7)
+    first = store.measured(X, digests(X), "batch 0", measure)
+    more = rows(7, 9, 4)
+    second = store.measured(more, digests(more), "batch 0", measure)
+    assert measure.asked == [[4, 7], [9]]
+    assert (store.fresh, store.hits) == (3, 2)
+    assert first["macs"].tolist() == [40, 70]
+    assert second["macs"].tolist() == [70, 90, 40]
+    assert second["accuracy"].tolist() == [1 / 10, 1 / 12, 1 / 7]
+
+
+def test_a_candidate_twice_in_a_population_is_measured_once(store: Store) -> None:
+    measure, X = Counting(), rows(4, 7, 4, 4)
+    values = store.measured(X, digests(X), "batch 0", measure)
+    assert measure.asked == [[4, 7]]
+    assert values["macs"].tolist() == [40, 70, 40, 40]
+
+
+def test_other_images_are_another_measurement(store: Store) -> None:
+    measure, X = Counting(), rows(4)
+    store.measured(X, digests(X), "batch 0", measure)
+    store.measured(X, digests(X), "batch 1", measure)
+    assert measure.asked == [[4], [4]]
+
+
+def test_everything_is_there_after_opening_again(path: Path) -> None:
+    filled(path, 40)
+    measure, X = Counting(), rows(*range(40))
+    store = Store(path, NAMES, "f1", VERSIONS)
+    store.measured(X, digests(X), "batch 0", measure)
+    assert measure.asked == []
+    assert store.elapsed(1) == 1.0
+    assert store.elapsed(2) is None
+    assert [row[3] for row in store.history()] == digests(X)
+    store.close()
+
+
+def test_large_populations_are_looked_up_in_parts(store: Store) -> None:
+    X = rows(*range(1_201))
+    store.measured(X, digests(X), "batch 0", Counting())
+    measure = Counting()
+    values = store.measured(X[::-1], digests(X[::-1]), "batch 0", measure)
+    assert measure.asked == []
+    assert np.array_equal(values["macs"], X[::-1, 0] * 10.0)
+
+
+def test_chunks_are_committed_one_by_one(store: Store, path: Path) -> None:
+    class Failing(Counting):
+        def __call__(self, X: Array) -> Measurements:
+            if self.asked:
+                raise RuntimeError("power cut")
+            return super().__call__(X)
+
+    X = rows(*range(CHUNK + 5))
+    with pytest.raises(RuntimeError, match="power cut"):
+        store.measured(X, digests(X), "batch 0", Failing())
+    assert count(path) == CHUNK  # for another process too, while this one still has it open
+    measure = Counting()
+    store.measured(X, digests(X), "batch 0", measure)
+    assert measure.asked == [list(range(CHUNK, CHUNK + 5))]
+
+
+def test_a_wrong_measurement_is_refused_before_it_is_kept(store: Store, path: Path) -> None:
+    def measure(X: Array) -> Measurements:
+        values = {"accuracy": np.where(X[:, 0] == 5, np.nan, 0.5), "macs": X[:, 0] * 1.0}
+        quantities = {name: STANDARD[name] for name in NAMES}
+        return check_measurements(values, quantities, len(X))
+
+    X = rows(4, 5)
+    with pytest.raises(PruneError, match="candidate 1 is nan"):
+        store.measured(X, digests(X), "batch 0", measure)
+    assert count(path) == 0
+    with pytest.raises(StoreError, match="NOT NULL"):  # and the table itself takes none
+        store.measured(X, digests(X), "batch 0", lambda X: {n: X[:, 0] * np.nan for n in NAMES})
+    assert count(path) == 0
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 2), min_size=1, max_size=40
+    )
+)
+def test_numbers_come_back_to_the_last_bit(table: list[tuple[float, float]]) -> None:
+    values = np.array(table)
+    X = rows(*range(len(values)))
+    store = Store(":memory:", NAMES, "f1", VERSIONS)
+    kept = store.measured(
+        X, digests(X), "b", lambda X: dict(zip(NAMES, values[X[:, 0]].T, strict=True))
+    )
+    found = store.measured(X, digests(X), "b", Counting())
+    store.close()
+    for place, name in enumerate(NAMES):
+        assert found[name].tobytes() == kept[name].tobytes()  # as read, and as just measured
+        assert np.array_equal(found[name], values[:, place])
+
+
+# Whose file it is.
+
+
+@pytest.mark.parametrize(
+    ("names", "fingerprint", "message"),
+    [
+        (NAMES, "f2", "its fingerprint is f1, but this problem's is f2"),
+        (("accuracy",), "f1", "its quantities is"),
+        (("macs", "accuracy"), "f1", "its quantities is"),
+    ],
+)
+def test_another_configurations_file_is_refused_and_left_alone(
+    path: Path, names: Sequence[str], fingerprint: str, message: str
+) -> None:
+    filled(path)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=message) as caught:
+        Store(path, names, fingerprint, VERSIONS)
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_a_newer_format_is_refused(path: Path) -> None:
+    filled(path)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE about SET value = '2' WHERE key = 'format'")
+    db.close()
+    with pytest.raises(StoreError, match="its format is 2"):
+        Store(path, NAMES, "f1", VERSIONS)
+
+
+def test_an_existing_store_tells_what_it_holds(path: Path) -> None:
+    filled(path)
+    store = Store.existing(path)
+    assert store.quantities == NAMES
+    assert store.recorded_versions == VERSIONS
+    assert len(store.history()) == 400
+    store.close()
+
+
+def test_a_store_that_is_not_there_is_not_made_by_reading(path: Path) -> None:
+    with pytest.raises(StoreError, match="missing"):
+        Store.existing(path)
+    assert not path.exists()
+    with pytest.raises(StoreError, match="check that the folder exists"):
+        Store(path.parent / "no" / "folder.sqlite", NAMES, "f1", VERSIONS)
+
+
+# Damage.
+
+
+def garbage(content: bytes) -> bytes:
+    return np.random.default_rng(0).bytes(len(content))
+
+
+def cut_short(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    """Every page but the first has its header inverted."""
+    changed = bytearray(content)
+    for page in range(4096, len(content), 4096):
+        for place in range(page, page + 64):
+            changed[place] ^= 0xFF
+    return bytes(changed)
+
+
+def another_database(content: bytes) -> bytes:
+    return b"SQLite format 3\0" + bytes(len(content) - 16)
+
+
+@pytest.mark.parametrize("damage", [garbage, cut_short, flipped, another_database])
+def test_damage_is_found_when_the_file_is_opened(path: Path, damage) -> None:  # noqa: ANN001
+    filled(path)
+    path.write_bytes(damage(path.read_bytes()))
+    before = path.read_bytes()
+    for attempt in (lambda: Store(path, NAMES, "f1", VERSIONS), lambda: Store.existing(path)):
+        with pytest.raises(StoreError, match="damaged") as caught:
+            attempt()
+        assert str(path) in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_something_else_is_no_store(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE people (name TEXT)")
+    db.close()
+    with pytest.raises(StoreError, match="not one of ours"):
+        Store.existing(path)
+
+
+# A full disk.
+
+
+def test_a_full_database_says_so_and_stays_usable(store: Store, path: Path) -> None:
+    X = rows(*range(4))
+    store.measured(X, digests(X), "batch 0", Counting())
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    many = rows(*range(2_000))
+    with pytest.raises(StoreError, match="free some space"):
+        store.measured(many, digests(many), "batch 0", Counting())
+    kept = count(path)
+    assert kept >= 4
+    store._db.execute("PRAGMA max_page_count = 1000000")
+    measure = Counting()
+    values = store.measured(many, digests(many), "batch 0", measure)
+    assert sum(map(len, measure.asked)) == 2_000 - kept
+    assert np.array_equal(values["macs"], many[:, 0] * 10.0)
+
+
+def test_a_full_disk_says_so_and_loses_nothing(store: Store, path: Path) -> None:
+    X = rows(*range(4))
+    store.measured(X, digests(X), "batch 0", Counting())
+    size = sum(file.stat().st_size for file in path.parent.iterdir())
+    many = rows(*range(2_000))
+    with full_disk(size + 8_192), pytest.raises(StoreError, match="free some space"):
+        store.measured(many, digests(many), "batch 0", Counting())
+    kept = count(path)
+    assert 4 <= kept < 2_000
+    measure = Counting()  # the same store, once there is space again
+    values = store.measured(many, digests(many), "batch 0", measure)
+    assert sum(map(len, measure.asked)) == 2_000 - kept
+    assert np.array_equal(values["macs"], many[:, 0] * 10.0)
+
+
+# Replay.
+
+
+def test_a_replay_that_follows_adds_nothing_twice(store: Store) -> None:
+    first, second = digests(rows(1, 2, 3)), digests(rows(4, 5))
+    store.follow(0, 1, "batch 0", first)
+    store.follow(3, 2, "batch 1", second)
+    recorded = store.history()
+    assert recorded == [
+        *((number, 1, "batch 0", key) for number, key in enumerate(first)),
+        *((number, 2, "batch 1", key) for number, key in enumerate(second, 3)),
+    ]
+    store.follow(0, 1, "batch 0", first)
+    store.follow(3, 2, "batch 1", second)
+    assert store.history() == recorded
+    store.follow(5, 3, "batch 2", first)
+    assert len(store.history()) == 8
+
+
+@pytest.mark.parametrize(
+    ("images", "values", "place"),
+    [("batch 0", (1, 9, 3), 1), ("batch 0", (2, 1, 3), 0), ("batch 1", (1, 2, 3), 0)],
+)
+def test_a_replay_that_departs_is_refused(
+    path: Path, images: str, values: tuple[int, ...], place: int
+) -> None:
+    store = Store(path, NAMES, "f1", VERSIONS)
+    store.follow(0, 1, "batch 0", digests(rows(1, 2, 3)))
+    store.close()
+    store = Store(path, NAMES, "f1", {**VERSIONS, "numpy": "3.0"})
+    recorded = store.history()
+    with pytest.raises(ReplayError, match="numpy 2.0 then, 3.0 now") as caught:
+        store.follow(0, 1, images, digests(rows(*values)))
+    assert f"evaluation {place} (generation 1)" in str(caught.value)
+    assert "pymoo 0.6.2 then, 0.6.2 now" in str(caught.value)
+    assert store.history() == recorded
+    store.close()
+
+
+def test_two_processes_on_one_run_are_told_so(path: Path, store: Store) -> None:
+    other = Store(path, NAMES, "f1", VERSIONS)
+    store.finish_generation(1, 1.0)
+    with pytest.raises(StoreError, match="another process"):
+        other.finish_generation(1, 1.0)
+    store._db.execute("BEGIN IMMEDIATE")
+    other._db.execute("PRAGMA busy_timeout = 50")
+    with pytest.raises(StoreError, match="another process writes to it"):
+        other.finish_generation(2, 1.0)
+    store._db.execute("ROLLBACK")
+    other.finish_generation(2, 1.0)
+    other.close()
+
+
+def test_generation_means_are_over_all_that_was_asked_for(store: Store) -> None:
+    asked = [(1, "batch 0", (3, 5, 5)), (2, "batch 1", (8, 3)), (2, "batch 0", (40,))]
+    number = 0
+    for generation, images, values in asked:
+        X = rows(*values)
+        store.follow(number, generation, images, digests(X))
+        store.measured(X, digests(X), images, Counting())
+        number += len(values)
+    means = store.generation_means()
+    assert means["generation"].tolist() == [1, 2]
+    assert np.allclose(means["macs"], [10 * np.mean([3, 5, 5]), 10 * np.mean([8, 3, 40])])
+    expected = [np.mean([1 / 6, 1 / 8, 1 / 8]), np.mean([1 / 11, 1 / 6, 1 / 43])]
+    assert np.allclose(means["accuracy"], expected, rtol=1e-15)
