@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,9 +53,12 @@ def run(quick: bool) -> Outcome:
                 "largest_similarity_difference": difference,
             }
     head = ("population", "threads", "one by one, ms", "at once, ms", "ratio")
-    title = f"one generation, medians of {repeats}; same accuracies, similarity within " + ", ".join(
-        f"{details[f'{name}, 1 threads']['largest_similarity_difference']:.1e}"
-        for name in populations
+    title = (
+        f"one generation, medians of {repeats}; same accuracies, similarity within "
+        + ", ".join(
+            f"{details[f'{name}, 1 threads']['largest_similarity_difference']:.1e}"
+            for name in populations
+        )
     )
     figure = details["mixed widths, 1 threads"]["ratio"]
     return Outcome(
@@ -127,7 +131,7 @@ def reference_generations(problem: EComp, X: Array) -> Callable[[], None]:
     generator = np.random.default_rng(1)
     parent = reference.build(*problem.parent.arrays())
     population = [reference.build(x[0].weights, x[0].biases) for x in X]
-    state = {"population": population, "fitness": np.zeros(len(X)), "batch": 0}
+    state: dict[str, Any] = {"population": population, "fitness": np.zeros(len(X)), "batch": 0}
 
     def step() -> None:
         state["batch"] += 1

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
-import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 
+from pymoo_prune.data_files import find_images, read_cifar, read_digits, read_images, read_mnist
 from pymoo_prune.errors import DataError, unknown_name
 
 Array: TypeAlias = npt.NDArray[Any] | torch.Tensor
@@ -30,13 +26,6 @@ DATA_SETS = {
     "cifar10": "photographs, 60,000 colour 32×32 images, 10 classes",
     "cifar100": "photographs, 60,000 colour 32×32 images, 100 classes",
 }
-DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-IDX_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 TEST_SHARE = 0.2
 TEST_SEED = 0  # never the caller's: every run must report on the same test images
 
@@ -174,7 +163,8 @@ def load_data(
         name: One of `DATA_SETS`, or a folder for `data_from_folder`.
         root: Where data sets lie; default $PYMOO_PRUNE_DATA, else ~/.cache/pymoo-prune/data.
         download: Whether a missing data set may be downloaded into root.
-        validation: Share (float) or number (int) of the training images; default a sixth.
+        validation: Share (float) or number (int) of the training images; default a sixth,
+            or of small sets up to 500, but no more than a third.
         seed: Chooses the validation images.
 
     Returns:
@@ -191,11 +181,11 @@ def load_data(
     folder = Path(root or os.environ.get("PYMOO_PRUNE_DATA") or "~/.cache/pymoo-prune/data")
     arrays: Sequence[Array]
     if name == "digits":
-        arrays = _digits()
+        arrays = read_digits()
     elif name.startswith("cifar"):
-        arrays = _cifar(name, folder.expanduser(), download=download)
+        arrays = read_cifar(name, folder.expanduser(), download=download)
     else:
-        arrays = _mnist(name, folder.expanduser(), download=download)
+        arrays = read_mnist(name, folder.expanduser(), download=download)
     classes = 100 if name == "cifar100" else 10
     return data_from_arrays(*arrays, validation=validation, name=name, seed=seed, classes=classes)
 
@@ -218,7 +208,8 @@ def data_from_arrays(
         labels: (n,), integers from 0.
         test_images: Like images; without them a fixed fifth of the images is the test part.
         test_labels: Like labels.
-        validation: Share (float) or number (int) of the training images; default a sixth.
+        validation: Share (float) or number (int) of the training images; default a sixth,
+            or of small sets up to 500, but no more than a third.
         name: What the data set is called in reports.
         seed: Chooses the validation images.
         classes: The number of classes; default the largest label plus one.
@@ -255,7 +246,8 @@ def data_from_folder(
         path: The folder; without train and test in it, a fixed fifth is the test part.
         size: Height and width to resize to; None when all images already have one size.
         channels: 1 (grey) or 3 (colour).
-        validation: Share (float) or number (int) of the training images; default a sixth.
+        validation: Share (float) or number (int) of the training images; default a sixth,
+            or of small sets up to 500, but no more than a third.
         seed: Chooses the validation images.
 
     Returns:
@@ -265,14 +257,14 @@ def data_from_folder(
         raise DataError(f"channels={channels}, size={size}: channels is 1 or 3, size at least 1")
     train, test = Path(path, "train"), Path(path, "test")
     has_parts = train.is_dir() and any(entry.is_dir() for entry in train.iterdir())
-    names, samples = _find_images(train if has_parts else Path(path))
+    names, samples = find_images(train if has_parts else Path(path))
     count = len(samples)
     if has_parts:
-        test_names, test_samples = _find_images(test)
+        test_names, test_samples = find_images(test)
         if test_names != names:
             raise DataError(f"{train} has the classes {names}, but {test} has {test_names}")
         samples += test_samples
-    images = _read_images([file for file, _ in samples], size, channels)
+    images = read_images([file for file, _ in samples], size, channels)
     labels = np.array([label for _, label in samples])
     arrays = [images[:count], labels[:count]]
     if has_parts:
@@ -311,7 +303,8 @@ def _as_tensor(array: Array) -> torch.Tensor:
 def _validation_count(validation: float | None, images: int) -> int:
     """How many of the training images are for validation."""
     if validation is None:
-        count = max(1, round(images / 6))
+        # A search on too few images finds what is good on these: small sets give a third.
+        count = max(1, round(images / 6), min(500, round(images / 3)))
     elif isinstance(validation, float):
         count = round(validation * images) if 0 < validation < 1 else 0
     else:
@@ -344,138 +337,3 @@ def _hold_out(split: Split, count: int, *, part: str, seed: int) -> tuple[Split,
     for index, number in enumerate(taken):
         held[generator.permutation(np.flatnonzero(classes == index))[:number]] = True
     return split.subset(~held), split.subset(held)
-
-
-def _missing(name: str, files: Sequence[str], folders: Sequence[Path]) -> DataError:
-    debian = " or apt-get install dataset-fashion-mnist" if name == "fashion-mnist" else ""
-    return DataError(
-        f"{name} was not found: looked for {', '.join(files)} in "
-        f"{', '.join(map(str, folders))}. To fetch it: --download on the command line, "
-        f"download=True in Python{debian}. $PYMOO_PRUNE_DATA may name another folder."
-    )
-
-
-def _damaged(path: Path, expected: str) -> DataError:
-    return DataError(f"{path} is damaged: {expected}. Delete it and fetch it again.")
-
-
-def _torchvision() -> Any:
-    """Torchvision's data sets; imported late because that takes seconds."""
-    from torchvision import datasets  # noqa: PLC0415
-
-    return datasets
-
-
-def _download(kind: Any, root: Path) -> None:
-    try:
-        kind(root, download=True)
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{kind.__name__} could not be downloaded into {root}: {error}") from error
-
-
-def _digits() -> tuple[Array, Array]:
-    """Images (1797, 8, 8) in [0, 1] and labels (1797,)."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - as slow as torchvision
-
-    pixels, labels = load_digits(return_X_y=True)
-    return pixels.reshape(-1, 8, 8) / 16, labels
-
-
-def _mnist(name: str, root: Path, *, download: bool) -> list[Array]:
-    """Training images (n, 28, 28) and labels (n,), test images and labels, all uint8."""
-    kind = "MNIST" if name == "mnist" else "FashionMNIST"
-    own = root / kind / "raw"  # where torchvision puts it
-    folders = [own, root, *([DEBIAN_FASHION_MNIST] if name == "fashion-mnist" else [])]
-    files = _find_idx(folders)
-    if not files and download:
-        _download(getattr(_torchvision(), kind), root)
-        files = _find_idx([own])
-    if not files:
-        raise _missing(name, [f"{file}[.gz]" for file in IDX_FILES], folders)
-    arrays = [_read_idx(file, dims) for file, dims in zip(files, (3, 1, 3, 1), strict=True)]
-    for i in (0, 2):
-        if len(arrays[i]) != len(arrays[i + 1]):
-            raise DataError(
-                f"{files[i]} has {len(arrays[i])} images but {files[i + 1]} has "
-                f"{len(arrays[i + 1])} labels. Delete both and fetch them again."
-            )
-    return [*arrays]
-
-
-def _find_idx(folders: Sequence[Path]) -> list[Path]:
-    """The four files in the first folder that has them all, plain or packed; or nothing."""
-    for folder in folders:
-        plain = [folder / file for file in IDX_FILES]
-        files = [path if path.is_file() else Path(f"{path}.gz") for path in plain]
-        if all(path.is_file() for path in files):
-            return files
-    return []
-
-
-def _read_idx(path: Path, dims: int) -> npt.NDArray[np.uint8]:
-    """A uint8 array of dims dimensions from an idx file, whose header says how large it is."""
-    try:
-        raw = path.read_bytes()
-        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(path, f"expected a complete file ({error})") from error
-    start = 4 + 4 * dims
-    if raw[:4] != bytes([0, 0, 8, dims]) or len(raw) < start:
-        raise _damaged(path, f"expected an idx header of {dims} dimensions of uint8")
-    shape = struct.unpack(f">{dims}I", raw[4:start])
-    if len(raw) != start + prod(shape):
-        raise _damaged(
-            path, f"expected {start + prod(shape)} bytes for {shape} values, found {len(raw)}"
-        )
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
-
-
-def _cifar(name: str, root: Path, *, download: bool) -> list[Array]:
-    """Training images (n, 3, 32, 32) uint8 and labels (n,), test images and labels."""
-    datasets = _torchvision()
-    kind = datasets.CIFAR100 if name == "cifar100" else datasets.CIFAR10
-    if download:
-        _download(kind, root)
-    folder = root / kind.base_folder
-    sums = dict([*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])])
-    if not all((folder / file).is_file() for file in sums):
-        raise _missing(name, [*sums], [folder])
-    for file, md5 in sums.items():  # torchvision would not say which file it is
-        if not datasets.utils.check_integrity(folder / file, md5):
-            raise _damaged(folder / file, f"expected the MD5 sum {md5}")
-    arrays: list[Array] = []
-    for part in (kind(root, train=True), kind(root, train=False)):
-        arrays += [part.data.transpose(0, 3, 1, 2), np.array(part.targets)]
-    return arrays
-
-
-def _find_images(folder: Path) -> tuple[list[str], list[tuple[str, int]]]:
-    """The classes' names, and every image file with its class."""
-    try:
-        found = _torchvision().ImageFolder(folder)
-    except OSError as error:
-        raise DataError(
-            f"expected one folder of images per class, {folder}/CLASS/IMAGE.png: {error}"
-        ) from error
-    return found.classes, found.samples
-
-
-def _read_images(files: Sequence[str], size: int | None, channels: int) -> npt.NDArray[np.uint8]:
-    """Pixels (n, channels, height, width) of image files."""
-    images: list[npt.NDArray[np.uint8]] = []
-    for file in files:
-        try:
-            with Image.open(file) as source:
-                image = source.convert("L" if channels == 1 else "RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{file} cannot be read as an image: {error}") from error
-        pixels = np.asarray(image.resize((size, size)) if size else image)
-        if images and pixels.shape != images[0].shape:
-            raise DataError(
-                f"{file} is {pixels.shape[:2]} pixels, {files[0]} {images[0].shape[:2]}; give "
-                "a size to resize all images to"
-            )
-        images.append(pixels)
-    return (
-        np.stack(images).reshape(len(images), *images[0].shape[:2], channels).transpose(0, 3, 1, 2)
-    )

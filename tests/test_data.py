@@ -22,14 +22,13 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from pymoo_prune.data import (
-    DEBIAN_FASHION_MNIST,
-    IDX_FILES,
     Data,
     Split,
     data_from_arrays,
     data_from_folder,
     load_data,
 )
+from pymoo_prune.data_files import DEBIAN_FASHION_MNIST, IDX_FILES
 from pymoo_prune.errors import DataError, PruneError
 
 
@@ -77,12 +76,12 @@ def write_idx(folder: Path, arrays: list[np.ndarray], *, packed: bool) -> list[P
 
 @pytest.fixture
 def no_debian(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("pymoo_prune.data.DEBIAN_FASHION_MNIST", tmp_path / "debian")
+    monkeypatch.setattr("pymoo_prune.data_files.DEBIAN_FASHION_MNIST", tmp_path / "debian")
 
 
 def test_digits_are_partitioned_into_fixed_sizes() -> None:
     data = load_data("digits")
-    assert (len(data.train), len(data.validation), len(data.test)) == (1198, 240, 359)
+    assert (len(data.train), len(data.validation), len(data.test)) == (959, 479, 359)
     assert (data.shape, data.channels, data.size, data.classes) == ((1, 8, 8), 1, (8, 8), 10)
     pixels, labels = load_digits(return_X_y=True)
     wanted = Counter(zip(map(bytes, pixels.astype(np.uint8)), labels.tolist(), strict=True))
@@ -108,7 +107,7 @@ def test_the_validation_size_does_not_move_the_test_part() -> None:
     assert indices(small.test) == indices(large.test)
 
 
-@pytest.mark.parametrize(("validation", "count"), [(None, 16), (0.25, 24), (7, 7), (94, 94)])
+@pytest.mark.parametrize(("validation", "count"), [(None, 32), (0.25, 24), (7, 7), (94, 94)])
 def test_validation_is_a_share_or_a_number(validation: float | None, count: int) -> None:
     images, labels = numbered([48, 48])
     tests = numbered([1, 1])

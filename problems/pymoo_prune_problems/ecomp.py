@@ -292,8 +292,11 @@ class EComp(PruningProblem):
         return self.encoding.random(n, generator)
 
     def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
-        """Pruning by L1 norm, each layer to the same share, at the widths of the front."""
-        shares = np.unique(np.quantile(front["width"], np.linspace(0, 1, 15)))
+        """Pruning by L1 norm at the widths of the front, or at fifteen of them."""
+        return [self.l1_pruning(np.unique(np.quantile(front["width"], np.linspace(0, 1, 15))))]
+
+    def l1_pruning(self, shares: Values) -> Baseline:
+        """What a user would do instead: every layer cut to a share of its width, by L1 norm."""
         full = np.array(self.parent.widths)
         widths = np.maximum(np.rint(shares[:, None] * full), 1).astype(np.int64)
         orders = [l1_order(weight) for weight in self.parent.arrays()[0][:-1]]
@@ -302,7 +305,7 @@ class EComp(PruningProblem):
             for mask in prefix_masks(orders, widths)
             for keep in [split_mask(mask, self.parent.widths)]
         ]
-        return [Baseline("L1 pruning", networks, self._sizes(widths))]
+        return Baseline("L1 pruning", networks, self._sizes(widths))
 
     def measure_finally(self, X: Array) -> Measurements:
         """The mean over all batches, by which the paper's winner is chosen among the last."""

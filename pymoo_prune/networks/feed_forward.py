@@ -153,7 +153,7 @@ def as_feed_forward(module: nn.Module) -> FeedForward:
 
 
 def _leaves(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Modules in the order in which they are applied; what does nothing when trained is left out."""
+    """Modules in the order they are applied; what does nothing once trained is left out."""
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         for name, child in module._modules.items():  # noqa: SLF001 - children() hides repeats
             if child is not None:

@@ -1,0 +1,162 @@
+"""Data sets as their files have them: found, checked, and read into arrays."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pymoo_prune.errors import DataError
+
+Pixels: TypeAlias = npt.NDArray[Any]
+
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def _missing(name: str, files: Sequence[str], folders: Sequence[Path]) -> DataError:
+    debian = " or apt-get install dataset-fashion-mnist" if name == "fashion-mnist" else ""
+    return DataError(
+        f"{name} was not found: looked for {', '.join(files)} in "
+        f"{', '.join(map(str, folders))}. To fetch it: --download on the command line, "
+        f"download=True in Python{debian}. $PYMOO_PRUNE_DATA may name another folder."
+    )
+
+
+def _damaged(path: Path, expected: str) -> DataError:
+    return DataError(f"{path} is damaged: {expected}. Delete it and fetch it again.")
+
+
+def _torchvision() -> Any:
+    """Torchvision's data sets; imported late because that takes seconds."""
+    from torchvision import datasets  # noqa: PLC0415
+
+    return datasets
+
+
+def _download(kind: Any, root: Path) -> None:
+    try:
+        kind(root, download=True)
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{kind.__name__} could not be downloaded into {root}: {error}") from error
+
+
+def read_digits() -> tuple[Pixels, Pixels]:
+    """Images (1797, 8, 8) in [0, 1] and labels (1797,)."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - as slow as torchvision
+
+    pixels, labels = load_digits(return_X_y=True)
+    return pixels.reshape(-1, 8, 8) / 16, labels
+
+
+def read_mnist(name: str, root: Path, *, download: bool) -> list[Pixels]:
+    """Training images (n, 28, 28) and labels (n,), test images and labels, all uint8."""
+    kind = "MNIST" if name == "mnist" else "FashionMNIST"
+    own = root / kind / "raw"  # where torchvision puts it
+    folders = [own, root, *([DEBIAN_FASHION_MNIST] if name == "fashion-mnist" else [])]
+    files = _find_idx(folders)
+    if not files and download:
+        _download(getattr(_torchvision(), kind), root)
+        files = _find_idx([own])
+    if not files:
+        raise _missing(name, [f"{file}[.gz]" for file in IDX_FILES], folders)
+    arrays = [_read_idx(file, dims) for file, dims in zip(files, (3, 1, 3, 1), strict=True)]
+    for i in (0, 2):
+        if len(arrays[i]) != len(arrays[i + 1]):
+            raise DataError(
+                f"{files[i]} has {len(arrays[i])} images but {files[i + 1]} has "
+                f"{len(arrays[i + 1])} labels. Delete both and fetch them again."
+            )
+    return [*arrays]
+
+
+def _find_idx(folders: Sequence[Path]) -> list[Path]:
+    """The four files in the first folder that has them all, plain or packed; or nothing."""
+    for folder in folders:
+        plain = [folder / file for file in IDX_FILES]
+        files = [path if path.is_file() else Path(f"{path}.gz") for path in plain]
+        if all(path.is_file() for path in files):
+            return files
+    return []
+
+
+def _read_idx(path: Path, dims: int) -> npt.NDArray[np.uint8]:
+    """A uint8 array of dims dimensions from an idx file, whose header says how large it is."""
+    try:
+        raw = path.read_bytes()
+        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(path, f"expected a complete file ({error})") from error
+    start = 4 + 4 * dims
+    if raw[:4] != bytes([0, 0, 8, dims]) or len(raw) < start:
+        raise _damaged(path, f"expected an idx header of {dims} dimensions of uint8")
+    shape = struct.unpack(f">{dims}I", raw[4:start])
+    if len(raw) != start + prod(shape):
+        raise _damaged(
+            path, f"expected {start + prod(shape)} bytes for {shape} values, found {len(raw)}"
+        )
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+
+
+def read_cifar(name: str, root: Path, *, download: bool) -> list[Pixels]:
+    """Training images (n, 3, 32, 32) uint8 and labels (n,), test images and labels."""
+    datasets = _torchvision()
+    kind = datasets.CIFAR100 if name == "cifar100" else datasets.CIFAR10
+    if download:
+        _download(kind, root)
+    folder = root / kind.base_folder
+    sums = dict([*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])])
+    if not all((folder / file).is_file() for file in sums):
+        raise _missing(name, [*sums], [folder])
+    for file, md5 in sums.items():  # torchvision would not say which file it is
+        if not datasets.utils.check_integrity(folder / file, md5):
+            raise _damaged(folder / file, f"expected the MD5 sum {md5}")
+    arrays: list[Pixels] = []
+    for part in (kind(root, train=True), kind(root, train=False)):
+        arrays += [part.data.transpose(0, 3, 1, 2), np.array(part.targets)]
+    return arrays
+
+
+def find_images(folder: Path) -> tuple[list[str], list[tuple[str, int]]]:
+    """The classes' names, and every image file with its class."""
+    try:
+        found = _torchvision().ImageFolder(folder)
+    except OSError as error:
+        raise DataError(
+            f"expected one folder of images per class, {folder}/CLASS/IMAGE.png: {error}"
+        ) from error
+    return found.classes, found.samples
+
+
+def read_images(files: Sequence[str], size: int | None, channels: int) -> npt.NDArray[np.uint8]:
+    """Pixels (n, channels, height, width) of image files."""
+    images: list[npt.NDArray[np.uint8]] = []
+    for file in files:
+        try:
+            with Image.open(file) as source:
+                image = source.convert("L" if channels == 1 else "RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DataError(f"{file} cannot be read as an image: {error}") from error
+        pixels = np.asarray(image.resize((size, size)) if size else image)
+        if images and pixels.shape != images[0].shape:
+            raise DataError(
+                f"{file} is {pixels.shape[:2]} pixels, {files[0]} {images[0].shape[:2]}; give "
+                "a size to resize all images to"
+            )
+        images.append(pixels)
+    return (
+        np.stack(images).reshape(len(images), *images[0].shape[:2], channels).transpose(0, 3, 1, 2)
+    )
