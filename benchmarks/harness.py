@@ -42,6 +42,9 @@ BENCHMARKS = {
     "spine-overhead": Benchmark(
         "benchmarks.spine_overhead", "what store, digests, extras and display cost a generation"
     ),
+    "spine-resume": Benchmark(
+        "benchmarks.spine_resume", "runs killed twenty times and resumed, against undisturbed ones"
+    ),
 }
 
 

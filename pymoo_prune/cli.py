@@ -31,10 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.command(options, console)
     except KeyboardInterrupt:
-        console.print(_interrupted(options), highlight=False)
+        console.print(_interrupted(options), highlight=False, markup=False, soft_wrap=True)
         return 130
     except (PruneError, OSError) as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False)
+        # Unbroken lines: a path or a command can be copied from them.
+        errors = Console(stderr=True, soft_wrap=True)
+        errors.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False)
         return 2
     return 0
 
@@ -154,7 +156,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     cls = find_problem(options.problem)
     preset = _preset(cls, options.preset)
     given = {
-        "pop_size": options.pop_size or preset.pop_size,
+        "pop_size": preset.pop_size if options.pop_size is None else options.pop_size,
         "algorithm": options.algorithm or preset.algorithm,
         "finish_images": preset.finish_images if options.finish is None else options.finish,
         "threads": options.threads,
@@ -240,7 +242,7 @@ def _assignments(texts: Sequence[str]) -> dict[str, Any]:
 def _resume(options: argparse.Namespace, console: Console) -> None:
     run = Run.open(options.folder)
     if run.complete:
-        console.print(f"{options.folder} is finished already.", highlight=False)
+        console.print(f"{options.folder} is finished already.", markup=False, soft_wrap=True)
         _show(run, console)
     else:
         _work(run, console)
@@ -262,13 +264,15 @@ def _show(run: Run, console: Console) -> None:
         console.print(table)
     console.print(report.verdict(), highlight=False)
     console.print(report.parent_line(), highlight=False)
-    console.print(f"report: {page}, picture: {page.parent / 'front.png'}", highlight=False)
+    where = f"report: {page}, picture: {page.parent / 'front.png'}"
+    console.print(where, highlight=False, markup=False, soft_wrap=True)
 
 
 def _export(options: argparse.Namespace, console: Console) -> None:
     member, folder = Run.open(options.folder).export(options.pick, options.output, Display(console))
     console.print(str(member), highlight=False)
-    console.print(f"written to {folder}; pymoo_prune.load_network({str(folder)!r}) rebuilds it")
+    where = f"written to {folder}; pymoo_prune.load_network({str(folder)!r}) rebuilds it"
+    console.print(where, highlight=False, markup=False, soft_wrap=True)
 
 
 def _reproduce(options: argparse.Namespace, console: Console) -> None:

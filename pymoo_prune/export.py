@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from collections.abc import Mapping
@@ -39,8 +40,11 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
         raise PruneError(msg)
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    # Through memory: torch turns a full disk into an error that does not say so.
+    content = io.BytesIO()
+    torch.save(weights, content)
     with writing(folder / WEIGHTS) as path:
-        torch.save(weights, path)
+        path.write_bytes(content.getvalue())
     write_text(folder / SPEC, json.dumps({**spec, **about}, indent=2) + "\n")
     return folder
 
@@ -50,12 +54,21 @@ def load_network(folder: Path | str) -> nn.Module:
     folder = Path(folder)
     try:
         spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
-        network = build_network(spec)
-        network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
+        content = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError as error:
         msg = f"{folder} is not an exported network: {Path(error.filename).name} is missing"
         raise PruneError(msg) from error
-    except (json.JSONDecodeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        msg = f"the exported network in {folder} is damaged: {error}"
-        raise PruneError(msg) from error
+    except ValueError as error:
+        raise PruneError(_damaged(folder, error)) from error
+    if not isinstance(spec, dict):
+        raise PruneError(_damaged(folder, f"{SPEC} holds no object"))
+    network = build_network(spec)
+    try:
+        network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
+    except (RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise PruneError(_damaged(folder, error)) from error
     return network.eval()
+
+
+def _damaged(folder: Path, reason: Exception | str) -> str:
+    return f"the exported network in {folder} is damaged: {reason}"

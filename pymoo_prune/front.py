@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,9 @@ class Front:
     ) -> Front:
         """The non-dominated ones among candidates, over what the objectives are made of."""
         measurements = {name: np.asarray(column) for name, column in measurements.items()}
+        if len(X) == 0:
+            msg = "there is no front: there is no candidate"
+            raise PruneError(msg)
         scores = problem.score(measurements)
         feasible = np.flatnonzero((scores.get("G", np.zeros((len(X), 1))) <= 0).all(axis=1))
         if len(feasible) == 0:
@@ -171,7 +175,7 @@ class Front:
 
     def smallest(self, *, accuracy_drop: float) -> Member:
         """The network with the fewest parameters that loses at most this much accuracy."""
-        return self.best("parameters", within=f"accuracy_drop<={accuracy_drop!r}")
+        return self.best("parameters", within=f"accuracy_drop<={float(accuracy_drop)!r}")
 
     def pick(self, choice: str) -> Member:
         """A network by a phrase.
@@ -181,7 +185,7 @@ class Front:
                 one on accuracy ("accuracy_drop<=0.02") takes the smallest network that keeps it,
                 one on size ("macs<=20%") takes the most accurate.
         """
-        if choice.lstrip("-").isdigit():
+        if re.fullmatch(r"-?[0-9]+", choice):
             return self[int(choice)]
         if choice in ("knee", "fittest"):
             return self.knee() if choice == "knee" else self.fittest()
@@ -197,6 +201,9 @@ class Front:
         if constraint.name not in self.columns:
             raise unknown_name("quantity", constraint.name, self.columns)
         parent = self.problem.parent_measurements() if constraint.relative else {}
+        if constraint.relative and constraint.name not in parent:
+            msg = f"{bound} is a share of the parent's, which is known for {', '.join(parent)} only"
+            raise PruneError(msg)
         violation = constraint.violation(self.columns, parent)
         rows = np.flatnonzero(violation <= 0)
         if len(rows) == 0:
@@ -273,6 +280,9 @@ def read_csv(path: Path) -> list[Series]:
         names = [name for name in rows[0] if name != "network" and rows[0][name] != ""]
         columns = {name: np.array([float(row[name]) for row in rows]) for name in names}
         series.append(Series(method, columns))
+    if not series:
+        msg = f"{path} has no rows"
+        raise PruneError(msg)
     return series
 
 

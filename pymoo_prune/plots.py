@@ -56,18 +56,19 @@ def draw_front(
     """
     axes_names = [n for n in goals.names if "accuracy" not in n] or ["parameters"]
     with mpl.rc_context(STYLE):
-        width = 6.4 * len(axes_names) if len(axes_names) < 3 else 5.2 * len(axes_names)
-        figure = Figure(figsize=(width, 4.4), layout="constrained")
+        figure = Figure(figsize=(1.8 + 5.4 * len(axes_names), 4.4), layout="constrained")
         for place, name in enumerate(axes_names):
             axes = figure.add_subplot(1, len(axes_names), place + 1)
-            _draw_methods(axes, name, series, quantities)
+            handles = _draw_methods(axes, name, series, quantities)
+        figure.legend(handles=handles, loc="outside right center")
         figure.suptitle(title, x=0.01, ha="left")
         figure.savefig(path, dpi=160)
 
 
 def _draw_methods(
     axes: Axes, name: str, series: Sequence[Series], quantities: Mapping[str, Quantity]
-) -> None:
+) -> list[Line2D]:
+    """Draws one panel; returns what the legend explains."""
     shown = [one for one in series if name in one.columns]
     handles, finished_known = [], False
     for place, one in enumerate(shown):
@@ -101,12 +102,12 @@ def _draw_methods(
         handles.append(Line2D([], [], label="after retraining", **grey))
         hollow = {**grey, "linestyle": ":", "markerfacecolor": "white"}
         handles.append(Line2D([], [], label="before retraining", **hollow))
-    axes.legend(handles=handles, loc="lower right")
     values = [v for one in shown for v in one.columns[name]]
     _scale_x(axes, quantities[name], values)
     tested = any("test_accuracy" in one.columns for one in shown)
     axes.set_ylabel("test accuracy" if tested else "accuracy on the search images")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return handles
 
 
 def _scale_x(axes: Axes, quantity: Quantity, values: Sequence[float]) -> None:
@@ -149,7 +150,8 @@ def draw_generations(
             axes = figure.add_subplot(1, len(names), place + 1)
             axes.plot(means["generation"], means[name], color=COLOURS[place % len(COLOURS)])
             axes.set_xlabel("generation")
-            axes.set_ylabel(f"{quantities[name].label}, mean of the generation")
+            axes.set_title(quantities[name].label)
+            axes.set_ylabel("mean of the generation")
             if quantities[name].share:
-                axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+                axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         figure.savefig(path, dpi=160)

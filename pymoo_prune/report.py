@@ -43,6 +43,12 @@ class Report:
         """The search's own networks."""
         return self.series[0]
 
+    @property
+    def axes(self) -> list[str]:
+        """What hypervolumes are over besides the error: the objectives that all methods know."""
+        names = [n for n in self.goals.names if "accuracy" not in n]
+        return [n for n in names if all(n in one.columns for one in self.series)] or ["parameters"]
+
     def method_rows(self) -> tuple[Row, list[Row]]:
         """One row a method: how many networks, and how much of the objectives they dominate."""
         finished = "finished_test_accuracy" in self.front.columns
@@ -54,8 +60,7 @@ class Report:
         return (*head, "after the same retraining") if finished else head, rows
 
     def _volume(self, one: Series, accuracy: str) -> str:
-        names = [n for n in self.goals.names if "accuracy" not in n and n in one.columns]
-        sizes = Goals(self.quantities, names or ["parameters"])
+        sizes = Goals(self.quantities, self.axes)
         error = 1 - one.columns[accuracy]
         costs = sizes.unit_costs(one.columns, self.summary["parent"])
         return f"{hypervolume(np.column_stack([error, costs])):.4f}"
@@ -130,7 +135,8 @@ class Report:
             f"{summary['seconds']:.1f} s on {machine['processor']} "
             f"({machine['threads']} threads, {machine['device']})."
         )
-        meaning = "Hypervolumes of (error, the other objectives), reference point 1 for each"
+        axes = ", ".join(["error", *(self.quantities[name].label for name in self.axes)])
+        meaning = f"Hypervolumes of ({axes}), reference point 1 for each"
         if settings.finish_images:
             meaning += (
                 f"; every network is retrained with the same {settings.finish_images:,} images"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import platform
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from torch import nn
 from pymoo_prune.baselines import baseline_series
 from pymoo_prune.complexity import thop_macs
 from pymoo_prune.data import load_data
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.errors import PruneError, StoreError, unknown_name
 from pymoo_prune.export import load_network, save_network
 from pymoo_prune.files import write_text, writing
 from pymoo_prune.finish import Series
@@ -29,7 +30,7 @@ from pymoo_prune.objectives import Objectives, WeightedSum
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.progress import Display, SearchReporter
 from pymoo_prune.registry import build_problem, find_problem
-from pymoo_prune.search import Budget, Found, make_algorithm, search
+from pymoo_prune.search import ENGINES, Budget, Found, make_algorithm, search
 from pymoo_prune.store import Store
 
 FORMAT = 1
@@ -76,6 +77,15 @@ class Settings:
     finish_images: int = 0
     parent: str | None = None
 
+    def __post_init__(self) -> None:
+        least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0}
+        for name, limit in least.items():
+            if (value := getattr(self, name)) < limit:
+                msg = f"{name} must be at least {limit}, but it is {value}"
+                raise PruneError(msg)
+        if self.algorithm not in ENGINES:
+            raise unknown_name("algorithm", self.algorithm, ENGINES)
+
     def to_json(self) -> str:
         """As text."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n"
@@ -84,6 +94,9 @@ class Settings:
     def from_json(cls, text: str) -> Self:
         """From text."""
         values = json.loads(text)
+        if not isinstance(values, dict):
+            msg = f"it must hold an object, but it holds {text.strip()[:40]!r}"
+            raise PruneError(msg)
         made_by = values.pop("format")
         if made_by != FORMAT:
             msg = f"it has format {made_by}, but this version reads format {FORMAT}"
@@ -137,14 +150,18 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether it came to its end."""
-        return (self.folder / SUMMARY).is_file()
+        """Whether it came to its end, and what it found can be read."""
+        try:
+            self.results()
+            self._chromosomes()
+        except StoreError:
+            return False
+        return True
 
     # Doing it.
 
     def execute(self, display: Display, *, download: bool = False) -> Front:
         """Everything: prepare, search, finish, compare, write. Goes on where it was stopped."""
-        torch.set_num_threads(self.settings.threads)
         problem = self.prepare(display, download=download)
         store = self.store(problem)
         try:
@@ -175,6 +192,7 @@ class Run:
     def prepare(self, display: Display, *, download: bool = False) -> PruningProblem:
         """The problem, with its parent: trained the first time, and kept."""
         settings = self.settings
+        torch.set_num_threads(settings.threads)
         cls = find_problem(settings.problem)
         device = check_device(settings.device)
         data = load_data(
@@ -253,7 +271,7 @@ class Run:
 
     def results(self) -> tuple[list[Series], dict[str, Any]]:
         """The numbers of a complete run: the search's, the baselines', and the summary."""
-        if not self.complete:
+        if not (self.folder / SUMMARY).is_file():
             msg = (
                 f"{self.folder} is not finished; 'pymoo-prune resume {self.folder}' goes on with it"
             )
@@ -261,21 +279,29 @@ class Run:
         try:
             summary = json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
             return read_csv(self.folder / FRONT), summary
-        except (OSError, ValueError, KeyError) as error:
-            msg = f"the results in {self.folder} cannot be read: {error}; resume makes them again"
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            msg = (
+                f"the results in {self.folder} cannot be read: {error}; "
+                f"'pymoo-prune resume {self.folder}' makes them again"
+            )
             raise StoreError(msg) from error
 
     def front(self, display: Display) -> Front:
         """The front of a complete run, with chromosomes and networks."""
         series, _ = self.results()
-        problem = self.prepare(display)
+        X = self._chromosomes()
+        return Front(self.prepare(display), X, series[0].columns)
+
+    def _chromosomes(self) -> Any:
+        path = self.folder / CHROMOSOMES
         try:
-            with np.load(self.folder / CHROMOSOMES, allow_pickle=False) as arrays:
-                X = unpack(arrays)
-        except (OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-            msg = f"{self.folder / CHROMOSOMES} cannot be read: {error}; resume makes it again"
+            with np.load(path, allow_pickle=False) as arrays:
+                return unpack(arrays)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            msg = (
+                f"{path} cannot be read: {error}; 'pymoo-prune resume {self.folder}' makes it again"
+            )
             raise StoreError(msg) from error
-        return Front(problem, X, series[0].columns)
 
     def export(self, pick: str, output: Path | str | None, display: Display) -> tuple[Member, Path]:
         """Carries one network of the front away, retrained as the report shows it.

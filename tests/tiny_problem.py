@@ -155,3 +155,19 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def ecomp_run(folder: object, *more: str) -> list[str]:
+    """The command line of a small, complete run."""
+    return [
+        *("run", "ecomp", "--set", "parent_widths=[16, 16]", "--set", "parent_images=6000"),
+        *("--threads", "1", "--pop-size", "8", "--generations", "3", "--finish", "300"),
+        *("--output", str(folder), *more),
+    ]
+
+
+def pixels_run(folder: object, *more: str) -> list[str]:
+    """The same for a user's own problem."""
+    return [
+        *("run", "tests.tiny_problem:Pixels", "--threads", "1", "--output", str(folder), *more),
+    ]

@@ -209,7 +209,7 @@ def draw_trajectories(path: Path, done: Mapping[str, Sequence[Trajectory]]) -> N
             axes = figure.add_subplot(1, 3, place + 1, title=title, xlabel="generation")
             _draw_lines(axes, name, done)
             if share:
-                axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+                axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
             else:
                 axes.set_yscale("log")
         axes.legend(title="w_a w_s w_c", loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -241,7 +241,7 @@ def draw_winners(path: Path, done: Mapping[str, Sequence[Trajectory]]) -> None:
             boxes = [[value(one) for one in trajectories] for trajectories in done.values()]
             style: dict[str, Any] = {"color": COLOURS[1], "linewidth": 1.6}
             axes.boxplot(boxes, tick_labels=list(done), medianprops=style)
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         figure.savefig(path, dpi=160)
 
 

@@ -1,0 +1,126 @@
+"""Does a run survive? Killed with SIGKILL at random moments and resumed, against one left alone.
+
+The same run is made twice in processes of its own: once undisturbed, once killed again and again at
+random moments (while it starts, trains, searches, retrains, compares) and resumed each time. Then
+everything is compared: every evaluation, their order, the front's numbers and its chromosomes.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Outcome
+from pymoo_prune.errors import PruneError
+from pymoo_prune.run import CHROMOSOMES, FRONT, STORE, Run
+
+KILLS = 20
+RUNS = {
+    "masks, NSGA-II": ["--generations", "40", "--pop-size", "60"],
+    "weights, the paper's GA": ["--preset", "paper", "--generations", "40"],
+}
+TABLES = {
+    "evaluations": "SELECT * FROM measurements ORDER BY images, digest",
+    "history": "SELECT * FROM history ORDER BY number",
+}
+
+
+def run(quick: bool) -> Outcome:
+    """The figure is the number of differences found."""
+    kills = 2 if quick else KILLS
+    rows, differences, details = [], 0, {}
+    for name, arguments in RUNS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            alone, killed = Path(folder) / "alone", Path(folder) / "killed"
+            began = time.perf_counter()
+            finish(start(["run", "ecomp", *arguments, "--output", str(alone)]))
+            seconds = time.perf_counter() - began
+            moments = disturb(killed, arguments, kills, seconds)
+            found = compare(alone, killed)
+        differences += sum(not same for same in found.values())
+        details[name] = {"kills": kills, "moments": moments, "same": found}
+        verdicts = ("same" if same else "DIFFERENT" for same in found.values())
+        rows.append((name, str(kills), f"{seconds:.1f}", *verdicts))
+    head = ("run", "kills", "undisturbed, s", *found)
+    return Outcome(
+        differences,
+        f"differences after {kills} kills each",
+        "0",
+        [("killed and resumed against left alone", head, rows)],
+        {"runs": details},
+    )
+
+
+def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """A process of the command line."""
+    command = [sys.executable, "-m", "pymoo_prune.cli", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    """Waits for the end, which must be a good one."""
+    _, errors = process.communicate()
+    if process.returncode != 0:
+        msg = f"the run ended with {process.returncode}: {errors.decode()[-500:]}"
+        raise PruneError(msg)
+
+
+def disturb(folder: Path, arguments: list[str], kills: int, seconds: float) -> list[str]:
+    """Starts, kills and resumes; returns where the run was each time."""
+    chance = random.Random(0)  # noqa: S311 - moments, not secrets
+    moments: list[str] = []
+    while len(moments) < kills:
+        known = (folder / "run.json").is_file()
+        again = ["resume", str(folder)]
+        process = start(again if known else ["run", "ecomp", *arguments, "--output", str(folder)])
+        try:
+            # Work that was done is replayed, so later starts come further in the same time.
+            process.wait(timeout=chance.uniform(0.1, 0.9) * seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            moments.append(moment(folder))
+            continue
+        if Run.open(folder).complete:  # it came through: what was computed last goes, once more
+            (folder / "summary.json").unlink()
+    finish(start(["resume", str(folder)]))
+    return moments
+
+
+def moment(folder: Path) -> str:
+    """How far a run had come."""
+    if not (folder / STORE).is_file():
+        return "before the search"
+    asked = rows_of(folder, "SELECT COUNT(*), MAX(generation) FROM history")
+    done = rows_of(folder, "SELECT COUNT(*) FROM generations")
+    return f"{asked[0][0]} evaluations, {done[0][0]} generations done"
+
+
+def compare(alone: Path, killed: Path) -> dict[str, bool]:
+    """What is the same in two run folders."""
+    same = {name: rows_of(alone, query) == rows_of(killed, query) for name, query in TABLES.items()}
+    same["front"] = (alone / FRONT).read_bytes() == (killed / FRONT).read_bytes()
+    with np.load(alone / CHROMOSOMES) as one, np.load(killed / CHROMOSOMES) as other:
+        same["chromosomes"] = one.files == other.files and all(
+            np.array_equal(one[name], other[name]) for name in one.files
+        )
+    return same
+
+
+def rows_of(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    """What a query finds in a run's store; nothing where the tables are not there yet."""
+    with closing(sqlite3.connect(folder / STORE)) as database:
+        try:
+            return database.execute(query).fetchall()
+        except sqlite3.OperationalError:
+            return [(0, 0)]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pymoo_prune import Data, PruneError, load_network, save_network
+from pymoo_prune.networks import FeedForward
+from tests.tiny_problem import full_disk
+
+
+@pytest.fixture
+def folder(tmp_path: Path, parent: FeedForward) -> Path:
+    return save_network(parent, tmp_path / "a" / "network", about={"measurements": {"macs": 5.0}})
+
+
+def test_a_network_comes_back(folder: Path, parent: FeedForward, digits: Data) -> None:
+    assert {file.name for file in folder.iterdir()} == {"network.pt", "network.json"}
+    network = load_network(folder)
+    images = digits.test.images[:50]
+    assert not network.training
+    with torch.no_grad():
+        assert torch.equal(network(images), parent(images))
+    network.get_parameter("1.weight").data.zero_()
+    assert parent.linear_layers[0].weight.abs().sum() > 0
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_the_description_rebuilds_it_without_the_weights(tmp_path: Path, activation: str) -> None:
+    network = FeedForward(6, [5, 4, 3], 2, activation)
+    save_network(network, tmp_path / "n", about={"made_by": {"run": "x"}})
+    spec = json.loads((tmp_path / "n" / "network.json").read_text())
+    assert spec["made_by"] == {"run": "x"}
+    rebuilt = FeedForward(**spec["arguments"])
+    assert str(rebuilt) == str(network)
+
+
+def test_the_weights_are_a_plain_state_dict(folder: Path, parent: FeedForward) -> None:
+    weights = torch.load(folder / "network.pt", weights_only=True)
+    assert weights.keys() == parent.state_dict().keys()
+    assert all(torch.equal(weights[name], value) for name, value in parent.state_dict().items())
+
+
+def test_saving_again_replaces_the_old_one(folder: Path) -> None:
+    save_network(FeedForward(6, [5], 2), folder, about={})
+    assert load_network(folder).get_parameter("1.weight").shape == (5, 6)
+
+
+def test_a_network_without_a_spec_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PruneError, match="a Linear cannot be exported: it has no `spec`"):
+        save_network(nn.Linear(2, 2), tmp_path / "n", about={})
+    assert not (tmp_path / "n").exists()
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return (open, ("/tmp/pymoo-prune-evil", "w"))  # noqa: S108
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("network.pt", None, "network.pt is missing"),
+        ("network.json", None, "network.json is missing"),
+        ("network.pt", b"", "damaged"),
+        ("network.pt", b"garbage" * 100, "damaged"),
+        ("network.pt", pickle.dumps(Evil(), protocol=2), "damaged"),
+        ("network.json", b"{", "damaged"),
+        ("network.json", b"\xff\xfe\x00", "damaged"),
+        ("network.json", b"[]", "damaged"),
+        ("network.json", b"{}", "unknown network 'None'"),
+        ("network.json", b'{"network": "feed-foward"}', "Did you mean 'feed-forward'"),
+        ("network.json", b'{"network": "feed-forward"}', "does not fit"),
+        (
+            "network.json",
+            b'{"network": "feed-forward", "arguments": {"inputs": 64, "widths": [3], "classes": 10}}',
+            "damaged",
+        ),
+    ],
+)
+def test_damaged_exports_are_refused(
+    folder: Path, file: str, content: bytes | None, message: str
+) -> None:
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content)
+    with pytest.raises(PruneError, match=message) as caught:
+        load_network(folder)
+    if content is None or "damaged" in message:
+        assert str(folder) in str(caught.value)
+    assert not Path("/tmp/pymoo-prune-evil").exists()  # noqa: S108
+
+
+def test_weights_cut_short_are_refused(folder: Path) -> None:
+    content = (folder / "network.pt").read_bytes()
+    (folder / "network.pt").write_bytes(content[: len(content) // 2])
+    with pytest.raises(PruneError, match="damaged"):
+        load_network(folder)
+
+
+def test_a_full_disk_is_a_plain_os_error_and_keeps_the_old_one(
+    folder: Path, parent: FeedForward
+) -> None:
+    with full_disk(2_000), pytest.raises(OSError, match="File too large"):
+        save_network(FeedForward(64, [24, 16], 10), folder, about={})
+    assert {file.name for file in folder.iterdir()} == {"network.pt", "network.json"}
+    again = load_network(folder).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in parent.state_dict().items())

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+from pymoo_prune import Run, Series, StoreError
+from pymoo_prune.cli import main
+from pymoo_prune.front import csv_text, read_csv
+from pymoo_prune.report import Report
+from tests.tiny_problem import ecomp_run, pixels_run, threads
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    with threads(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "run"
+    assert main(ecomp_run(folder)) == 0
+    return folder
+
+
+@pytest.fixture
+def report(folder: Path) -> Report:
+    return Report(Run.open(folder))
+
+
+def area(errors: list[float], costs: list[float]) -> float:
+    """The plain way: what points (error, cost) dominate of the unit square."""
+    points = sorted((e, c) for e, c in zip(errors, costs, strict=True) if e < 1 and c < 1)
+    total, lowest = 0.0, 1.0
+    for error, cost in points:
+        total += (1 - error) * max(lowest - cost, 0)
+        lowest = min(lowest, cost)
+    return total
+
+
+def test_the_page_shows_what_was_found(folder: Path) -> None:
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    (front, *others) = read_csv(folder / "front.csv")
+    summary = json.loads((folder / "summary.json").read_text())
+    parent, evaluations = summary["parent"], summary["evaluations"]
+    assert page.startswith(
+        "# ecomp on digits\n\nnsga2, population 8, seed 0: 3 generations, "
+        f"{evaluations} evaluations in "
+    )
+    assert f"The parent: accuracy {100 * parent['accuracy']:.2f}\u00a0%" in page
+    assert "300 images" in page
+    assert f"export {folder} --pick" in page
+    for one in (front, *others):
+        assert f"| {one.name} | {len(one)} |" in page
+    for picture in ("front.png", "generations.png"):
+        assert f"]({picture})" in page
+        assert (folder / picture).read_bytes().startswith(b"\x89PNG")
+        assert image.imread(folder / picture)[..., :3].std() > 0.05
+    for accuracy in front.columns["finished_test_accuracy"]:
+        assert f"{100 * accuracy:.2f}\u00a0%" in page
+
+
+def test_every_report_has_what_a_user_would_do_instead(report: Report) -> None:
+    names = [one.name for one in report.series]
+    assert names == ["this search", "L1 pruning", "random search"]
+    for one in report.series:
+        assert one.columns.keys() >= {"test_accuracy", "finished_test_accuracy", "width"}
+
+
+def test_hypervolumes_are_those_of_error_and_size(report: Report) -> None:
+    head, rows = report.method_rows()
+    assert len(head) == 4
+    for one, row in zip(report.series, rows, strict=True):
+        for place, accuracy in ((2, "test_accuracy"), (3, "finished_test_accuracy")):
+            expected = area((1 - one.columns[accuracy]).tolist(), one.columns["width"].tolist())
+            assert float(row[place]) == pytest.approx(expected, abs=6e-5), (one.name, accuracy)
+
+
+def with_columns(folder: Path, tmp_path: Path, changes: dict[str, dict[str, float]]) -> Report:
+    """The report of the same run with some columns set, by method."""
+    copy = tmp_path / "run"
+    copy.mkdir()
+    for name in ("run.json", "summary.json"):
+        (copy / name).write_bytes((folder / name).read_bytes())
+    series = read_csv(folder / "front.csv")
+    for one in series:
+        for name, value in changes.get(one.name, {}).items():
+            one.columns[name][:] = value
+    (copy / "front.csv").write_text(csv_text(series), encoding="utf-8")
+    return Report(Run.open(copy))
+
+
+def test_the_verdict_says_who_wins(folder: Path, tmp_path: Path) -> None:
+    best = {"finished_test_accuracy": 1.0, "width": 0.01}
+    won = with_columns(folder, tmp_path / "a", {"this search": best})
+    assert won.verdict() == "The search dominates most after the same retraining: 0.9900."
+    lost = with_columns(folder, tmp_path / "b", {"L1 pruning": best})
+    own = lost.method_rows()[1][0][-1]
+    assert lost.verdict() == (
+        "The search does not win after the same retraining: L1 pruning has 0.9900, "
+        f"the search {own}."
+    )
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+
+
+def test_methods_are_compared_over_what_all_of_them_know(folder: Path, tmp_path: Path) -> None:
+    report = with_columns(folder, tmp_path / "a", {})
+    assert report.axes == ["width"]
+    report.summary["goals"] = ["accuracy", "similarity_loss", "width"]
+    summary = json.dumps(report.summary)
+    (report.run.folder / "summary.json").write_text(summary, encoding="utf-8")
+    three = Report(report.run)
+    # L1 pruning measures no similarity: a volume in three dimensions is not one in two.
+    assert three.axes == ["width"]
+    assert three.method_rows() == report.method_rows()
+    assert "Hypervolumes of (error, hidden neurons kept)" in three.page()
+
+
+def test_networks_are_thinned_evenly_and_the_chosen_one_is_marked(report: Report) -> None:
+    head, rows = report.network_rows()
+    assert len(head) == len(rows[0])
+    marked = [row[0] for row in rows if "←" in row[0]]
+    assert marked == [f"{report.chosen} ←"]
+    n = 60
+    columns = {name: np.linspace(0.1, 0.9, n) for name in report.front.columns}
+    report.series[0] = Series("this search", columns)
+    report.summary["knee"] = 7
+    rows = report.network_rows(most=5)[1]
+    assert [row[0] for row in rows] == ["0", "7 ←", "15", "30", "44", "59"]
+
+
+def test_writing_again_gives_the_same(report: Report, folder: Path) -> None:
+    names = ("report.md", "front.png", "generations.png")
+    before = {name: (folder / name).read_bytes() for name in names}
+    report.write()
+    assert before == {name: (folder / name).read_bytes() for name in names}
+
+
+def test_without_retraining_there_are_no_columns_of_it(tmp_path: Path) -> None:
+    assert main(pixels_run(tmp_path / "run")) == 0
+    report = Report(Run.open(tmp_path / "run"))
+    head, rows = report.method_rows()
+    assert head == ("method", "networks", "hypervolume on test")
+    assert [row[0] for row in rows] == ["this search", "random search"]
+    assert "retrained" not in report.page()
+    assert " on the test images: " in report.verdict()
+    sizes = report.front.columns["parameters"] / report.summary["parent"]["parameters"]
+    errors = 1 - report.front.columns["test_accuracy"]
+    expected = area(errors.tolist(), sizes.tolist())
+    assert float(rows[0][2]) == pytest.approx(expected, abs=6e-5)
+
+
+def test_one_objective_points_at_the_fittest(tmp_path: Path) -> None:
+    weights = ["--weights", "accuracy=1,pixels=0.5", "--algorithm", "ga"]
+    assert main(pixels_run(tmp_path / "run", *weights)) == 0
+    report = Report(Run.open(tmp_path / "run"))
+    columns = report.front.columns
+    assert report.chosen == (columns["accuracy"] - 0.5 * columns["pixels"]).argmax()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("summary.json", b"{"),
+        ("summary.json", b"\xff"),
+        ("front.csv", b""),
+        ("front.csv", b"method,network,accuracy\n"),
+        ("front.csv", b"method,network,accuracy\nthis search,0,much\n"),
+        ("front.csv", b"method,network,accuracy\nthis search,0\n"),
+        ("front.csv", b"a,b\n1,2\n"),
+        ("front.csv", None),
+    ],
+)
+def test_damaged_results_are_refused(
+    folder: Path, tmp_path: Path, file: str, content: bytes | None
+) -> None:
+    report = with_columns(folder, tmp_path / "a", {})
+    path = report.run.folder / file
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(StoreError, match="cannot be read.*resume"):
+        Report(report.run)
+
+
+def test_an_unfinished_run_has_no_report(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(
+        '{"format": 1, "problem": "ecomp", "algorithm": "nsga2", "pop_size": 8, '
+        '"objectives": null, "budget": {"generations": 3}}'
+    )
+    with pytest.raises(StoreError, match="is not finished; 'pymoo-prune resume"):
+        Report(Run.open(tmp_path))
