@@ -6,6 +6,7 @@ import argparse
 import datetime as dt
 import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +50,8 @@ def _interrupted(options: argparse.Namespace) -> str:
     folder = getattr(options, "folder", None) or getattr(options, "output", None)
     if folder is None:
         return "stopped."
-    return f"stopped; everything that was measured is kept. pymoo-prune resume {folder}"
+    command = f"pymoo-prune resume {shlex.quote(str(folder))}"
+    return f"stopped; everything that was measured is kept. {command}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -295,7 +295,7 @@ class Run:
     def _chromosomes(self) -> Any:
         path = self.folder / CHROMOSOMES
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return unpack(arrays)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             msg = (

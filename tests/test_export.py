@@ -77,7 +77,7 @@ class Evil:
         ("network.json", b'{"network": "feed-forward"}', "does not fit"),
         (
             "network.json",
-            b'{"network": "feed-forward", "arguments": {"inputs": 64, "widths": [3], "classes": 10}}',
+            b'{"network": "feed-forward", "arguments": {"inputs": 64, "widths": [3], "classes": 4}}',  # noqa: E501
             "damaged",
         ),
     ],

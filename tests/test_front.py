@@ -83,7 +83,8 @@ def test_no_network_within_the_constraints_names_the_nearest_miss(digits: Data) 
     with pytest.raises(PruneError) as caught:
         front_of(problem, [0.9, 0.5, 0.94], [900, 100, 400])
     assert str(caught.value) == (
-        "no candidate keeps the constraints; the nearest misses accuracy>=0.95 (it has 94.00\u00a0%)"
+        "no candidate keeps the constraints; "
+        "the nearest misses accuracy>=0.95 (it has 94.00\u00a0%)"
     )
 
 
@@ -203,7 +204,9 @@ def test_networks_are_numbered(front: Front) -> None:
         st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 2), min_size=1, max_size=9
     )
 )
-def test_csv_brings_every_number_back(tmp_path_factory, table) -> None:  # noqa: ANN001
+def test_csv_brings_every_number_back(
+    tmp_path_factory: pytest.TempPathFactory, table: list[tuple[float, float]]
+) -> None:
     path = tmp_path_factory.getbasetemp() / "round-trip.csv"
     values = np.array(table)
     one = Series("this search", {"accuracy": values[:, 0], "macs": values[:, 1]})

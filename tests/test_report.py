@@ -187,7 +187,7 @@ def test_damaged_results_are_refused(
     report = with_columns(folder, tmp_path / "a", {})
     path = report.run.folder / file
     path.unlink() if content is None else path.write_bytes(content)
-    with pytest.raises(StoreError, match="cannot be read.*resume"):
+    with pytest.raises(StoreError, match=r"cannot be read.*resume"):
         Report(report.run)
 
 

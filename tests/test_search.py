@@ -186,7 +186,7 @@ def test_the_archive_is_the_best_of_everything_that_was_evaluated(
 def test_when_no_candidate_keeps_the_constraints_the_nearest_miss_is_named(digits: Data) -> None:
     problem = Pixels(digits, constraints=["accuracy>=0.99", "pixels<=0.5"])
     found = found_by(problem, Budget(generations=2))
-    with pytest.raises(PruneError, match="the nearest misses accuracy>=0.99"):
+    with pytest.raises(PruneError, match=r"the nearest misses accuracy>=0.99"):
         Front.from_candidates(problem, found.X, found.measurements)
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -137,8 +137,9 @@ def test_a_wrong_measurement_is_refused_before_it_is_kept(store: Store, path: Pa
     with pytest.raises(PruneError, match="candidate 1 is nan"):
         store.measured(X, digests(X), "batch 0", measure)
     assert count(path) == 0
+    nothing = dict.fromkeys(NAMES, np.full(2, np.nan))
     with pytest.raises(StoreError, match="NOT NULL"):  # and the table itself takes none
-        store.measured(X, digests(X), "batch 0", lambda X: {n: X[:, 0] * np.nan for n in NAMES})
+        store.measured(X, digests(X), "batch 0", lambda X: nothing)
     assert count(path) == 0
 
 
@@ -234,7 +235,9 @@ def another_database(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [garbage, cut_short, flipped, another_database])
-def test_damage_is_found_when_the_file_is_opened(path: Path, damage) -> None:  # noqa: ANN001
+def test_damage_is_found_when_the_file_is_opened(
+    path: Path, damage: Callable[[bytes], bytes]
+) -> None:
     filled(path)
     path.write_bytes(damage(path.read_bytes()))
     before = path.read_bytes()
@@ -319,7 +322,7 @@ def test_a_replay_that_departs_is_refused(
     store.close()
     store = Store(path, NAMES, "f1", {**VERSIONS, "numpy": "3.0"})
     recorded = store.history()
-    with pytest.raises(ReplayError, match="numpy 2.0 then, 3.0 now") as caught:
+    with pytest.raises(ReplayError, match=r"numpy 2.0 then, 3.0 now") as caught:
         store.follow(0, 1, images, digests(rows(*values)))
     assert f"evaluation {place} (generation 1)" in str(caught.value)
     assert "pymoo 0.6.2 then, 0.6.2 now" in str(caught.value)

@@ -1,0 +1,458 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pymoo_prune import Budget, Front, Run, Settings, StoreError, WeightedSum
+from pymoo_prune.cli import main
+from pymoo_prune.evaluation import accuracy
+from pymoo_prune.genome import WeightGenome, as_column, digests
+from pymoo_prune.progress import Display
+from pymoo_prune.run import pack, unpack
+from tests.tiny_problem import ecomp_run, pixels_run, threads
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    with threads(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "finished"
+    assert main(ecomp_run(folder)) == 0
+    return folder
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+@pytest.fixture
+def interrupted(copy: Path) -> Path:
+    """The run as a kill in the middle of the search leaves it."""
+    for name in ("front.csv", "front.npz", "summary.json", "report.md", "front.png"):
+        (copy / name).unlink()
+    query(copy, "DELETE FROM history WHERE number >= 12")
+    query(copy, "DELETE FROM generations WHERE generation > 1")
+    kept = "SELECT digest FROM history"
+    query(copy, f"DELETE FROM measurements WHERE digest NOT IN ({kept})")  # noqa: S608
+    return copy
+
+
+def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+    database = sqlite3.connect(folder / "evaluations.sqlite", isolation_level=None)
+    try:
+        return database.execute(sql).fetchall()
+    finally:
+        database.close()
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 2
+    return capsys.readouterr().err
+
+
+def quiet() -> Display:
+    from rich.console import Console
+
+    return Display(Console(quiet=True))
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Same history, same measurements to the last bit, same front."""
+    for sql in (
+        "SELECT * FROM history ORDER BY number",
+        "SELECT * FROM measurements ORDER BY images, digest",
+        "SELECT generation FROM generations ORDER BY generation",
+    ):
+        rows = query(one, sql)
+        assert len(rows) > 0
+        assert rows == query(other, sql), sql
+    assert (one / "front.csv").read_bytes() == (other / "front.csv").read_bytes()
+    with np.load(one / "front.npz") as first, np.load(other / "front.npz") as second:
+        assert first.files == second.files
+        for name in first.files:
+            assert first[name].tobytes() == second[name].tobytes()
+    summaries = [json.loads((run / "summary.json").read_text()) for run in (one, other)]
+    for summary in summaries:
+        del summary["seconds"], summary["known_evaluations"]
+    assert summaries[0] == summaries[1]
+
+
+# Settings.
+
+
+def settings(**changes: Any) -> Settings:
+    given: dict[str, Any] = {"problem": "ecomp", "algorithm": "nsga2", "pop_size": 8}
+    return Settings(**{**given, "budget": Budget(generations=2, seconds=1.5), **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"objectives": WeightedSum({"accuracy": 1, "width": 0.1}, constant=0.3)},
+        {"objectives": ["accuracy", "macs"], "constraints": ["macs<=20%"], "seed": 2**40},
+        {"options": {"parent_widths": [8, 8], "recovery": "none"}, "validation": 0.1},
+    ],
+)
+def test_settings_survive_their_folder(tmp_path: Path, changes: dict[str, Any]) -> None:
+    Run.create(tmp_path / "run", settings(**changes))
+    again = Run.open(tmp_path / "run").settings
+    assert again.to_json() == settings(**changes).to_json()
+    for name, value in changes.items():
+        assert getattr(again, name) == value, name
+    assert again.budget == Budget(generations=2, seconds=1.5)
+
+
+def test_a_new_run_takes_a_new_or_empty_folder(tmp_path: Path) -> None:
+    Run.create(tmp_path / "a" / "b", settings())
+    (tmp_path / "empty").mkdir()
+    Run.create(tmp_path / "empty", settings())
+    with pytest.raises(StoreError, match=r"resume .* goes on with it"):
+        Run.create(tmp_path / "empty", settings())
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StoreError, match="is there already; give another"):
+        Run.create(tmp_path / "file", settings())
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be read"),
+        (b"{", "cannot be read"),
+        (b"\xff\xfe", "cannot be read"),
+        (b"[]", "must hold an object"),
+        (b"null", "must hold an object"),
+        (b"{}", "'format'"),
+        (b'{"format": 2}', "it has format 2, but this version reads format 1"),
+        (b'{"format": 1}', "cannot be read"),
+    ],
+)
+def test_damaged_settings_are_refused(
+    copy: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str
+) -> None:
+    (copy / "run.json").write_bytes(content)
+    for command in ("resume", "report", "export"):
+        error = failed(capsys, command, str(copy))
+        assert message in error
+        assert str(copy / "run.json") in error
+
+
+@pytest.mark.parametrize(
+    "change", [{"budget": {}}, {"speed": 3}, {"algorithm": "nsga"}, {"pop_size": 0}]
+)
+def test_settings_that_cannot_be_are_refused(copy: Path, change: dict[str, Any]) -> None:
+    values = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**values, **change}))
+    with pytest.raises(StoreError, match="cannot be read"):
+        Run.open(copy)
+
+
+# What a run leaves.
+
+
+def test_the_front_can_be_had_back_with_its_networks(finished: Path) -> None:
+    run = Run.open(finished)
+    front = run.front(quiet())
+    assert isinstance(front, Front)
+    values = front.problem.measured(front.X)
+    for name, column in values.items():
+        assert np.array_equal(column, front.columns[name]), name
+    data = front.problem.data_set
+    for member in (front[0], front.knee()):
+        assert accuracy(member.network(), data.test) == member.values["test_accuracy"]
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["knee"] == front.knee().place
+    assert summary["parent"] == dict(front.problem.parent_measurements())
+
+
+def test_the_front_of_a_run_is_the_best_of_all_its_evaluations(finished: Path) -> None:
+    front = Run.open(finished).results()[0][0]
+    rows = query(
+        finished,
+        "SELECT DISTINCT accuracy, width FROM history JOIN measurements USING (images, digest)",
+    )
+    best = {
+        (a, w) for a, w in rows if not any(x >= a and v <= w and (x, v) != (a, w) for x, v in rows)
+    }
+    found = zip(front.columns["accuracy"], front.columns["width"], strict=True)
+    assert set(found) == best
+
+
+def test_chromosomes_are_plain_arrays() -> None:
+    generator = np.random.default_rng(0)
+    genomes = [
+        WeightGenome(
+            tuple(generator.random(shape).astype(np.float32) for shape in ((3, 4), (5, 3), (2, 5))),
+            tuple(generator.random(size).astype(np.float32) for size in (3, 5, 2)),
+            bytes([k] * 16),
+        )
+        for k in range(12)
+    ]
+    X = as_column(genomes)
+    packed = pack(X)
+    assert all(array.dtype != object for array in packed.values())
+    again = unpack(packed)
+    assert digests(again) == digests(X)
+    for (one,), (other,) in zip(X, again, strict=True):
+        for a, b in zip((*one.weights, *one.biases), (*other.weights, *other.biases), strict=True):
+            assert np.array_equal(a, b)
+    mask = generator.random((4, 9)) < 0.5
+    assert np.array_equal(unpack(pack(mask)), mask)
+
+
+def test_a_run_with_weights_as_chromosomes_can_be_read_back(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    options = ["--set", "encoding=weights", "--set", "batch_size=40", "--finish", "0"]
+    assert main(ecomp_run(folder, *options)) == 0
+    front = Run.open(folder).front(quiet())
+    values = front.problem.measured_finally(front.X)
+    assert np.array_equal(values["similarity_loss"], front.columns["similarity_loss"])
+
+
+def test_a_run_is_a_function_of_its_settings(finished: Path, tmp_path: Path) -> None:
+    torch.manual_seed(123)
+    np.random.seed(99)  # noqa: NPY002 - what is global must not matter
+    assert main(ecomp_run(tmp_path / "again")) == 0
+    assert_same_run(finished, tmp_path / "again")
+    assert main(ecomp_run(tmp_path / "other", "--seed", "1")) == 0
+    front = (tmp_path / "other" / "front.csv").read_bytes()
+    assert front != (finished / "front.csv").read_bytes()
+
+
+# Resuming.
+
+
+def test_resuming_in_the_middle_gives_the_same(finished: Path, interrupted: Path) -> None:
+    parent = (interrupted / "parent" / "network.pt").stat().st_mtime_ns
+    assert main(["resume", str(interrupted)]) == 0
+    assert_same_run(finished, interrupted)
+    assert (interrupted / "parent" / "network.pt").stat().st_mtime_ns == parent
+    known = json.loads((interrupted / "summary.json").read_text())["known_evaluations"]
+    assert known >= 12
+    assert (interrupted / "front.png").is_file()
+
+
+def test_resuming_a_finished_run_shows_it(
+    finished: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["resume", str(copy)]) == 0
+    out = capsys.readouterr().out
+    assert f"{copy} is finished already." in out
+    assert "networks of the front" in out
+    assert_same_run(finished, copy)
+
+
+def test_a_larger_budget_goes_on_from_a_finished_run(copy: Path, tmp_path: Path) -> None:
+    values = json.loads((copy / "run.json").read_text())
+    values["budget"]["generations"] = 5
+    (copy / "run.json").write_text(json.dumps(values))
+    (copy / "summary.json").unlink()
+    assert main(["resume", str(copy)]) == 0
+    assert main(ecomp_run(tmp_path / "whole", "--generations", "5")) == 0
+    history = "SELECT * FROM history ORDER BY number"
+    assert query(copy, history) == query(tmp_path / "whole", history)
+    assert (copy / "front.csv").read_bytes() == (tmp_path / "whole" / "front.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("summary.json", None),
+        ("summary.json", b"{"),
+        ("front.csv", b""),
+        ("front.csv", b"method,network,accuracy\nthis search,0\n"),
+        ("front.npz", None),
+        ("front.npz", b""),
+        ("front.npz", b"PK\x03\x04 garbage"),
+        ("evaluations.sqlite", None),
+    ],
+)
+def test_results_that_are_lost_are_made_again(
+    finished: Path, copy: Path, file: str, content: bytes | None
+) -> None:
+    if content is None:
+        (copy / file).unlink()
+    else:
+        (copy / file).write_bytes(content)
+    if file == "evaluations.sqlite":  # without its results, all of it is done again
+        (copy / "summary.json").unlink()
+    assert main(["resume", str(copy)]) == 0
+    assert_same_run(finished, copy)
+
+
+def test_another_configuration_is_refused(
+    interrupted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = (interrupted / "run.json").read_text()
+    values = json.loads(original)
+    history = query(interrupted, "SELECT * FROM history")
+    for change in (
+        {"seed": 1},
+        {"options": {**values["options"], "recovery": "none"}},
+        {"validation": 0.3},
+    ):
+        (interrupted / "run.json").write_text(json.dumps({**values, **change}))
+        error = failed(capsys, "resume", str(interrupted))
+        assert "belongs to another configuration" in error
+        assert str(interrupted / "evaluations.sqlite") in error
+    (interrupted / "run.json").write_text(json.dumps({**values, "pop_size": 9}))
+    error = failed(capsys, "resume", str(interrupted))
+    assert "departs from the recorded one" in error
+    assert query(interrupted, "SELECT * FROM history") == history
+    (interrupted / "run.json").write_text(original)
+    assert main(["resume", str(interrupted)]) == 0
+
+
+def test_a_damaged_database_is_refused(
+    interrupted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = interrupted / "evaluations.sqlite"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    error = failed(capsys, "resume", str(interrupted))
+    assert str(path) in error
+    assert "damaged; restore it from a copy, or start a new run" in error
+    path.write_bytes(whole)
+    assert main(["resume", str(interrupted)]) == 0
+
+
+def test_a_finished_run_without_its_evaluations_says_so(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "evaluations.sqlite").unlink()
+    assert "there are no evaluations" in failed(capsys, "report", str(copy))
+
+
+def test_a_parent_written_by_half_is_not_taken_for_whole(
+    finished: Path, interrupted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.move(interrupted / "parent", interrupted / ".part-parent")
+    weights = interrupted / ".part-parent" / "network.pt"
+    weights.write_bytes(weights.read_bytes()[:100])
+    assert main(["resume", str(interrupted)]) == 0
+    assert_same_run(finished, interrupted)
+    weights = interrupted / "parent" / "network.pt"
+    weights.write_bytes(weights.read_bytes()[:100])
+    (interrupted / "summary.json").unlink()
+    error = failed(capsys, "resume", str(interrupted))
+    assert f"the exported network in {interrupted / 'parent'} is damaged" in error
+
+
+def test_an_unfinished_run_cannot_be_exported(
+    interrupted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("export", "report"):
+        error = failed(capsys, command, str(interrupted))
+        assert f"is not finished; 'pymoo-prune resume {interrupted}' goes on with it" in error
+
+
+# Real kills of real processes.
+
+
+def started(arguments: Sequence[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "pymoo_prune.cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def stopped_when(
+    process: subprocess.Popen[str], reached: Callable[[], bool], with_signal: signal.Signals
+) -> tuple[str, str]:
+    """Sends a signal as soon as the run has come so far; what the process printed."""
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not reached():
+        assert time.monotonic() < deadline, "the run does not get there"
+        time.sleep(0.002)
+    process.send_signal(with_signal)
+    return process.communicate(timeout=60)
+
+
+def asked(folder: Path) -> int:
+    """How many evaluations the search asked for."""
+    try:
+        return int(query(folder, "SELECT COUNT(*) FROM history")[0][0])
+    except sqlite3.Error:
+        return 0
+
+
+SLOW = ("--generations", "9", "--set", "recovery=refit+steps:4")
+IN_BATCHES = ("--generations", "9", "--set", "encoding=weights", "--set", "recovery=steps:4")
+
+
+@pytest.mark.parametrize(
+    ("more", "moments"),
+    [
+        (SLOW, ["parent", 5, 30, "last"]),
+        ((*IN_BATCHES, "--set", "batch_size=40"), [20, 60]),
+    ],
+)
+def test_a_run_killed_again_and_again_ends_as_if_nothing_had_happened(
+    tmp_path: Path, more: tuple[str, ...], moments: list[int | str]
+) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    assert main(ecomp_run(whole, *more)) == 0
+    total = asked(whole)
+    assert total > 60
+    for moment in moments:
+
+        def reached(moment: int | str = moment) -> bool:
+            if moment == "parent":
+                return (folder / "run.json").is_file()
+            return asked(folder) >= (total if moment == "last" else int(moment))
+
+        resuming = (folder / "run.json").is_file()
+        process = started(["resume", str(folder)] if resuming else ecomp_run(folder, *more))
+        out, err = stopped_when(process, reached, signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL, (moment, out, err)
+        assert not (folder / "summary.json").exists()
+    assert main(["resume", str(folder)]) == 0
+    assert_same_run(whole, folder)
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_resume(tmp_path: Path) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "stopped [1]"
+    process = started(ecomp_run(folder, *SLOW))
+    out, err = stopped_when(process, lambda: asked(folder) >= 20, signal.SIGINT)
+    assert process.returncode == 130, (out, err)
+    assert f"pymoo-prune resume '{folder}'" in out
+    assert "Traceback" not in err
+    assert main(ecomp_run(whole, *SLOW)) == 0
+    assert main(["resume", str(folder)]) == 0
+    assert_same_run(whole, folder)
+
+
+def test_a_users_own_problem_runs_and_resumes(tmp_path: Path) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    more = ["--generations", "6", "--set", "pause=0.05"]
+    process = started(pixels_run(folder, *more))
+    stopped_when(process, lambda: asked(folder) >= 16, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert main(["resume", str(folder)]) == 0
+    assert main(pixels_run(whole, *more)) == 0
+    assert_same_run(whole, folder)
