@@ -32,7 +32,7 @@ class Series:
 
 def finished(network: nn.Module, data: Data, *, images: int, seed: int) -> nn.Module:
     """The network after retraining on training images; the given one is not changed."""
-    return trained(network, data.train, images=images, seed=seed)
+    return trained(network, data.train, images=images, schedule="linear", seed=seed)
 
 
 def final_accuracies(

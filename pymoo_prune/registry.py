@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -12,6 +13,8 @@ from pymoo_prune.problem import PruningProblem
 
 PROBLEMS = "pymoo_prune.problems"
 REPRODUCTIONS = "pymoo_prune.reproductions"
+USERS_CHOICE = ("objectives", "constraints", "parent")
+"""What a user asks for by options of the run; a problem that has no use for it must say so."""
 
 
 def registered(group: str = PROBLEMS) -> dict[str, EntryPoint]:
@@ -25,7 +28,13 @@ def find_problem(name: str) -> type[PruningProblem]:
     Args:
         name: As registered under the entry point `pymoo_prune.problems`, or "package.module:Class".
     """
-    point = EntryPoint(name, name, PROBLEMS) if ":" in name else registered().get(name)
+    if ":" in name:
+        # As `python -m` does: a problem under work lies in the folder one works in.
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        point: EntryPoint | None = EntryPoint(name, name, PROBLEMS)
+    else:
+        point = registered().get(name)
     if point is None:
         raise unknown_name("problem", name, registered())
     found = _loaded(point)
@@ -48,7 +57,7 @@ def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
     except (ImportError, AttributeError) as error:
-        msg = f"problem {point.name!r} cannot be imported from {point.value}: {error}"
+        msg = f"{point.name!r} cannot be imported from {point.value}: {error}"
         raise PruneError(msg) from error
 
 
@@ -65,6 +74,10 @@ def build_problem(
     """
     parameters = list(inspect.signature(cls).parameters.values())[1:]
     names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    for name in USERS_CHOICE:
+        if given.get(name) and name not in names:
+            msg = f"{cls.__name__} takes no {name}: its constructor has no such argument"
+            raise PruneError(msg)
     for name in options:
         if name not in names or name in given:
             open_names = [n for n in names if n not in given]

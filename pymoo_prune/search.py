@@ -116,19 +116,27 @@ class Archive:
     def add(self, X: Array, measurements: Measurements, first: int) -> None:
         """Takes in candidates that were evaluated under the numbers from `first` on."""
         numbers = np.arange(first, first + len(X))
-        G = self.problem.score(measurements).get("G")
-        feasible = np.ones(len(X), bool) if G is None else (G <= 0).all(axis=1)
-        X, numbers = X[feasible], numbers[feasible]
-        values = {name: column[feasible] for name, column in measurements.items()}
+        values = dict(measurements)
         if self.X is not None:
             X = np.concatenate([self.X, X])
             numbers = np.concatenate([self.numbers, numbers])
             values = {
                 name: np.concatenate([self.measurements[name], values[name]]) for name in values
             }
-        best = nondominated(self.problem.goals.costs(values))
+        best = self._best(values)
         self.X, self.numbers = X[best], numbers[best]
         self.measurements = {name: column[best] for name, column in values.items()}
+
+    def _best(self, values: Measurements) -> Array:
+        """Rows of the feasible ones that nothing beats; the nearest miss if none is feasible."""
+        G = self.problem.score(values).get("G")
+        costs = self.problem.goals.costs(values)
+        violation = np.zeros(len(costs)) if G is None else np.maximum(G, 0).sum(axis=1)
+        feasible = np.flatnonzero(violation == 0)
+        if len(feasible) == 0:
+            return np.array([violation.argmin()])
+        rows: Array = feasible[nondominated(costs[feasible])]
+        return rows
 
 
 def nondominated(costs: Values) -> Array:
@@ -197,8 +205,15 @@ class _Clock:
     def __init__(self, store: Store | None) -> None:
         self.store = store
         self.before, self.since = 0.0, time.perf_counter()
+        self.looked: tuple[int, float] | None = None
 
     def __call__(self, generation: int) -> float:
+        # One look a generation: what decides about the budget is what is recorded.
+        if self.looked is None or self.looked[0] != generation:
+            self.looked = (generation, self._look(generation))
+        return self.looked[1]
+
+    def _look(self, generation: int) -> float:
         recorded = None if self.store is None else self.store.elapsed(generation)
         if recorded is not None:
             self.before, self.since = recorded, time.perf_counter()

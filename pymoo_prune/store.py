@@ -41,11 +41,11 @@ class Store:
         path: Path | str,
         quantities: Sequence[str],
         fingerprint: str,
-        versions: Mapping[str, str],
+        versions: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
         self.quantities = tuple(quantities)
-        self.versions = dict(versions)
+        self.versions = dict(versions or {})
         self.fresh = self.hits = 0
         with self._explained():
             self._db = sqlite3.connect(self.path, isolation_level=None)
@@ -217,7 +217,9 @@ class Store:
     def finish_generation(self, generation: int, elapsed: float) -> None:
         """Records that a generation is done."""
         with self._transaction():
-            self._db.execute("INSERT INTO generations VALUES (?, ?)", (generation, elapsed))
+            self._db.execute(
+                "INSERT OR IGNORE INTO generations VALUES (?, ?)", (generation, elapsed)
+            )
 
     def generation_means(self) -> dict[str, Values]:
         """The mean of every measurement over what each generation asked for, (generations,)."""

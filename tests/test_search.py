@@ -100,10 +100,6 @@ def test_the_working_time_of_an_interrupted_run_counts(problem: Pixels, path: Pa
     store.close()
 
 
-@pytest.mark.xfail(
-    reason="the limit is judged on a look at the clock before the one that is recorded",
-    strict=True,
-)
 @pytest.mark.parametrize("limit", [3.5, 4.0, 5.5, 6.0])
 def test_a_replay_ends_a_time_budget_at_the_same_generation(
     problem: Pixels, path: Path, limit: float, monkeypatch: pytest.MonkeyPatch
@@ -182,7 +178,6 @@ def test_the_archive_is_the_best_of_everything_that_was_evaluated(
     assert found.measurements["parameters"][order].tolist() == [row[3] for row in best]
 
 
-@pytest.mark.xfail(reason="an empty archive is taken for what was found", strict=True)
 def test_when_no_candidate_keeps_the_constraints_the_nearest_miss_is_named(digits: Data) -> None:
     problem = Pixels(digits, constraints=["accuracy>=0.99", "pixels<=0.5"])
     found = found_by(problem, Budget(generations=2))

@@ -124,6 +124,7 @@ class EComp(PruningProblem):
             pop_size=POPULATION,
             generations=GENERATIONS + 1,  # the first population, then 100 generations
             objectives=fitness(1, 2, 1),
+            finish_images=SEARCH_IMAGES,  # not the paper's: the report shows both
         ),
     }
 
@@ -267,6 +268,7 @@ class EComp(PruningProblem):
                 self.data_set.train,
                 images=self.recovery.steps * self.BATCH_SIZE,
                 batch_size=self.BATCH_SIZE,
+                schedule="linear",
                 seed=candidate_seed(self.seed, digests(x[None])[0]),
             ).linear_layers
         return [linear.weight.detach() for linear in linears], [
@@ -292,8 +294,10 @@ class EComp(PruningProblem):
         return self.encoding.random(n, generator)
 
     def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
-        """Pruning by L1 norm at the widths of the front, or at fifteen of them."""
-        return [self.l1_pruning(np.unique(np.quantile(front["width"], np.linspace(0, 1, 15))))]
+        """Pruning by L1 norm at the widths of the front (at most twelve), and at wider ones."""
+        same = np.quantile(front["width"], np.linspace(0, 1, 12))
+        wider = np.geomspace(front["width"].max(), 1, 6)[1:]
+        return [self.l1_pruning(np.unique(np.concatenate([same, wider])))]
 
     def l1_pruning(self, shares: Values) -> Baseline:
         """What a user would do instead: every layer cut to a share of its width, by L1 norm."""
