@@ -332,9 +332,17 @@ def test_a_replay_that_departs_is_refused(
 
 def test_two_processes_on_one_run_are_told_so(path: Path, store: Store) -> None:
     other = Store(path, NAMES, "f1", VERSIONS)
-    store.finish_generation(1, 1.0)
-    with pytest.raises(StoreError, match="another process"):
-        other.finish_generation(1, 1.0)
+    keys = digests(rows(1, 2))
+
+    def overtake(sql: str) -> None:
+        if sql.startswith("BEGIN"):  # between its look at the record and its entry
+            store.follow(0, 1, "batch 0", keys)
+
+    other._db.set_trace_callback(overtake)
+    with pytest.raises(StoreError, match="another process works on the same run"):
+        other.follow(0, 1, "batch 0", keys)
+    other._db.set_trace_callback(None)
+    assert len(other.history()) == 2
     store._db.execute("BEGIN IMMEDIATE")
     other._db.execute("PRAGMA busy_timeout = 50")
     with pytest.raises(StoreError, match="another process writes to it"):

@@ -110,7 +110,6 @@ def test_the_paper_preset_is_the_papers_search() -> None:
     }
     assert (preset.algorithm, preset.pop_size, preset.generations) == ("own", 100, 101)
     assert preset.objectives == EComp.fitness(1, 2, 1)
-    assert preset.finish_images == 0
 
 
 def test_the_papers_algorithm(digits: Data, balanced_parent: FeedForward) -> None:
@@ -223,9 +222,9 @@ def test_measurements_equal_those_of_one_network_at_a_time(
         assert np.allclose(measured["accuracy"], expected.accuracy, atol=1e-6)
         # The target for two hidden layers is 5e-6; losses add up over the layers.
         error = np.abs(measured["similarity_loss"] - expected.similarity_loss).max()
-        assert error < 2.5e-6 * len(widths)
+        assert error < max(5e-6, 2.5e-6 * len(widths))
         assert np.allclose(measured["width"], expected.width, rtol=1e-15)
-        assert measured["similarity_loss"].min() > 0.01
+        assert measured["similarity_loss"].min() > 1e-3
 
 
 def test_similarity_takes_the_first_hundred_images_and_accuracy_all(
