@@ -8,6 +8,7 @@ over pairs are. All embeddings of a population are handled in one stack.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ EPSILON = 2.220446049250313e-16
 """The floor of a joint probability, as in scikit-learn's t-SNE."""
 TOLERANCE = 1e-5
 """How near the entropy must come to log(perplexity)."""
-MAX_STEPS = 60
+NEWTON_STEPS, BISECTIONS = 8, 60
 STACK = 8
 """Matrices handled at once: their few work arrays then stay in a core's cache."""
 START = 5.0
@@ -42,15 +43,30 @@ def squared_distances(products: Tensor) -> Tensor:
     return products
 
 
-def joint_probabilities(distances: Tensor, perplexity: float = 30.0) -> Tensor:
-    """The symmetric joint distributions over pairs of images.
+@dataclass(frozen=True)
+class Affinities:
+    """How near the images of an embedding are to each other.
+
+    Attributes:
+        joint: The symmetric joint distributions over pairs, (..., images, images): zero diagonals,
+            each matrix with sum 1.
+        log_precisions: Logarithm of each image's precision, in units of one over its mean distance,
+            (..., images, 1).
+    """
+
+    joint: Tensor
+    log_precisions: Tensor
+
+
+def affinities(
+    distances: Tensor, perplexity: float = 30.0, *, near: Affinities | None = None
+) -> Affinities:
+    """The joint distributions of t-SNE.
 
     Args:
         distances: Squared distances, (..., images, images), zero diagonals.
         perplexity: The effective number of neighbours, less than the number of images.
-
-    Returns:
-        Of the same shape: zero diagonals, each matrix with sum 1.
+        near: Of similar embeddings of the same images, whose shape fits: a good place to start.
     """
     n = distances.shape[-1]
     if not 1 <= perplexity < n - 1:
@@ -59,20 +75,26 @@ def joint_probabilities(distances: Tensor, perplexity: float = 30.0) -> Tensor:
             f"are {n}"
         )
         raise PruneError(msg)
-    stack = distances.reshape(-1, n, n)
+    shape = (*distances.shape[:-1], 1)
+    if near is None:
+        log_precisions = distances.new_full(shape, math.log(START))
+    else:
+        log_precisions = near.log_precisions.expand(shape).clone()
+    stack, starts = distances.reshape(-1, n, n), log_precisions.view(-1, n, 1)
     joint = torch.empty_like(stack)
-    for start in range(0, len(stack), STACK):
-        conditional = _conditional(stack[start : start + STACK], math.log(perplexity))
-        torch.add(conditional, conditional.mT, out=joint[start : start + STACK])
-    return joint.div_(2 * n).view(distances.shape)
+    for first in range(0, len(stack), STACK):
+        part = slice(first, first + STACK)
+        conditional, starts[part] = _conditional(stack[part], starts[part], math.log(perplexity))
+        torch.add(conditional, conditional.mT, out=joint[part])
+    return Affinities(joint.div_(2 * n).view(distances.shape), log_precisions)
 
 
-def _conditional(distances: Tensor, target: float) -> Tensor:
-    """Each image's distribution over the others, with entropy `target`, (stack, images, images).
+def _conditional(distances: Tensor, log_beta: Tensor, target: float) -> tuple[Tensor, Tensor]:
+    """Each image's distribution over the others, with entropy `target`, and its precision.
 
-    The precisions solve entropy(beta) = target by Newton steps on log(beta) inside a bracket: four
-    or five steps where bisection takes twenty. A row that has arrived is left alone, so that a
-    result does not depend on what else is in the stack.
+    Newton steps on the logarithm of beta: the entropy falls by beta^2 variance. A row that has
+    arrived is left alone, so that a result does not depend on what else is in the stack; a row that
+    does not arrive is bisected.
     """
     n = distances.shape[-1]
     mean_distance = distances.sum(dim=-1, keepdim=True).div_(n - 1)
@@ -81,30 +103,44 @@ def _conditional(distances: Tensor, target: float) -> Tensor:
     scaled.diagonal(dim1=-2, dim2=-1).fill_(FAR)
     # Shifted by the nearest distance, a row's largest kernel is 1 and its mass cannot vanish.
     scaled.sub_(scaled.amin(dim=-1, keepdim=True))
-    log_beta = torch.full_like(mean_distance, math.log(START))
-    low, high = log_beta - 12.0, log_beta + 60.0
-    # With more equally near images than the perplexity asks for, a row stays uniform over these.
-    tied = (scaled == 0).sum(dim=-1, keepdim=True) >= math.exp(target)
-    log_beta = torch.where(tied, high, log_beta)
     kernel, moment = torch.empty_like(scaled), torch.empty_like(scaled)
-    for _ in range(MAX_STEPS):
+    for step in range(NEWTON_STEPS + 1):
         beta = log_beta.exp()
-        torch.mul(scaled, -beta, out=kernel).exp_()
+        torch.mul(scaled, beta.neg(), out=kernel).exp_()
         mass = kernel.sum(dim=-1, keepdim=True)
         mean = torch.mul(kernel, scaled, out=moment).sum(dim=-1, keepdim=True).div_(mass)
-        excess = (beta * mean).add_(mass.log()).sub_(target)
-        open_rows = (excess.abs() > TOLERANCE) & ~tied
-        if not bool(open_rows.any()):
+        excess = torch.addcmul(mass.log(), beta, mean).sub_(target)
+        arrived = excess.abs() <= TOLERANCE
+        if step == NEWTON_STEPS or bool(arrived.all()):
             break
         square = moment.mul_(scaled).sum(dim=-1, keepdim=True).div_(mass)
-        # The entropy falls as beta grows: d entropy / d log(beta) = -beta^2 variance.
-        low = torch.where(excess > 0, log_beta, low)
-        high = torch.where(excess > 0, high, log_beta)
-        slope = square.addcmul_(mean, mean, value=-1.0).mul_(beta).mul_(beta).clamp_(min=1e-12)
-        step = log_beta + excess / slope
-        step = torch.where((step > low) & (step < high), step, (low + high) / 2)
-        log_beta = torch.where(open_rows, step, log_beta)
-    return kernel.div_(mass)
+        slope = square.addcmul_(mean, mean, value=-1.0).mul_(beta).mul_(beta)
+        log_beta = torch.where(arrived, log_beta, log_beta + excess / slope)
+    rows = ~arrived.squeeze(-1)
+    if bool(rows.any()):
+        log_beta[rows] = _bisected(scaled[rows], target)
+        kernel[rows] = torch.exp(-log_beta[rows].exp() * scaled[rows])
+        mass[rows] = kernel[rows].sum(dim=-1, keepdim=True)
+    return kernel.div_(mass), log_beta
+
+
+def _bisected(scaled: Tensor, target: float) -> Tensor:
+    """The precisions' logarithms of difficult rows, (rows, 1), from distances, (rows, images).
+
+    With more equally near images than the perplexity asks for no precision is high enough; such a
+    row ends at the upper bound, uniform over these.
+    """
+    low = scaled.new_full((len(scaled), 1), math.log(START) - 12.0)
+    high = low + 72.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        beta = middle.exp()
+        kernel = torch.exp(-beta * scaled)
+        mass = kernel.sum(dim=-1, keepdim=True)
+        mean = (kernel * scaled).sum(dim=-1, keepdim=True) / mass
+        too_wide = mass.log() + beta * mean > target
+        low, high = torch.where(too_wide, middle, low), torch.where(too_wide, high, middle)
+    return high
 
 
 def divergence(parent: Tensor, child: Tensor) -> Tensor:

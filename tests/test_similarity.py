@@ -18,8 +18,8 @@ from pymoo_prune.networks import FeedForward
 from pymoo_prune.similarity import (
     STACK,
     _conditional,
+    affinities,
     divergence,
-    joint_probabilities,
     squared_distances,
 )
 
@@ -37,6 +37,16 @@ KINDS = (
     "outlier",
     "far away",
 )
+
+
+def conditional_of(points: torch.Tensor, perplexity: float) -> torch.Tensor:
+    distances = squared_distances((points @ points.T)[None])
+    start = torch.zeros(*distances.shape[:-1], 1)
+    return _conditional(distances, start, math.log(perplexity))[0]
+
+
+def joint_probabilities(distances: torch.Tensor) -> torch.Tensor:
+    return affinities(distances).joint
 
 
 def embedding(kind: str, seed: int = 0, n: int = IMAGES) -> Tensor:
@@ -151,14 +161,14 @@ def test_every_image_sees_as_many_neighbours_as_the_perplexity_says(
     if kind == "few dead" and perplexity == 2:
         pytest.skip("20 images are at one place: nothing sees fewer than 19 of them")
     points = embedding(kind)
-    conditional = _conditional(squared_distances((points @ points.T)[None]), math.log(perplexity))
+    conditional = conditional_of(points, perplexity)
     entropy = torch.special.entr(conditional.double()).sum(dim=-1)
     np.testing.assert_allclose(entropy.numpy(), math.log(perplexity), atol=3e-5)
 
 
 def test_images_with_too_many_equals_see_all_of_them_alike() -> None:
     points = embedding("dead")
-    conditional = _conditional(squared_distances((points @ points.T)[None]), math.log(30))[0]
+    conditional = conditional_of(points, 30.0)[0]
     dead = conditional[:50]
     expected = torch.zeros(50, IMAGES)
     expected[:, :50] = (1 - torch.eye(50)) / 49
@@ -288,3 +298,18 @@ def test_distances_of_equal_points_are_never_negative() -> None:
     distances = squared_distances(points @ points.T)
     assert (distances >= 0).all()
     assert (distances.diagonal() == 0).all()
+
+
+def test_where_the_search_for_precisions_starts_hardly_matters() -> None:
+    distances = torch.cat([_distances(kind)[None] for kind in ("random", "clustered", "relu")])
+    alone = affinities(distances)
+    started = affinities(distances, near=affinities(distances[:1]))
+    assert torch.allclose(alone.joint, started.joint, atol=1e-8, rtol=1e-4)
+    assert torch.allclose(alone.log_precisions, started.log_precisions, atol=1e-3)
+
+
+def test_what_it_starts_from_is_not_changed() -> None:
+    near = affinities(_distances("random")[None])
+    before = near.log_precisions.clone()
+    affinities(_distances("clustered")[None], near=near)
+    assert torch.equal(near.log_precisions, before)

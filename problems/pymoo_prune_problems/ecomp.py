@@ -52,7 +52,7 @@ from pymoo_prune.problem import Baseline, Preset, PruningProblem
 from pymoo_prune.pruning.keep_masks import KeepMasks, Layers
 from pymoo_prune.pruning.neurons import kept, l1_order, prefix_masks, split_mask
 from pymoo_prune.recovery import Recovery, plain_layers
-from pymoo_prune.similarity import divergence, joint_probabilities, squared_distances
+from pymoo_prune.similarity import Affinities, affinities, divergence, squared_distances
 from pymoo_prune.training import trained
 
 
@@ -203,20 +203,22 @@ class EComp(PruningProblem):
     def measure_on(self, X: Array, batch: int) -> Measurements:
         """Section 3.1.2: accuracy, compression and similarity; and the counts."""
         view = self.view(batch)
-        n, depth, images = len(X), len(self.parent.widths), view.affinities.shape[-1]
-        correct, widths = np.empty(n), np.empty((n, depth), dtype=np.int64)
+        n, depth, images = len(X), len(self.parent.widths), view.affinities.joint.shape[-1]
+        widths = np.empty((n, depth), dtype=np.int64)
+        logits = torch.empty(n, len(view.labels), self.parent.classes, device=view.images.device)
         products = torch.empty(depth, n, images, images, device=view.images.device)
         for row, x in enumerate(X):
-            embeddings, outputs = self._forward(x, view)
+            embeddings, logits[row] = self._forward(x, view)
             for layer, embedding in enumerate(embeddings):
                 torch.mm(embedding[:images], embedding[:images].T, out=products[layer, row])
                 widths[row, layer] = embedding.shape[1]
-            correct[row] = int((outputs.argmax(dim=1) == view.labels).sum())
-        child = joint_probabilities(squared_distances(products), self.PERPLEXITY)
-        losses = divergence(view.affinities, child).sum(dim=0)  # summed over the hidden layers
-        return self._measurements(
-            correct / len(view.labels), losses.double().cpu().numpy(), widths, view
-        )
+        distances = squared_distances(products)
+        child = affinities(distances, self.PERPLEXITY, near=view.affinities)
+        # Summed over the hidden layers.
+        losses = divergence(view.affinities.joint, child.joint).sum(dim=0)
+        correct = (logits.argmax(dim=2) == view.labels).sum(dim=1)
+        accuracy = correct.cpu().numpy() / len(view.labels)
+        return self._measurements(accuracy, losses.double().cpu().numpy(), widths, view)
 
     def _measurements(
         self, accuracy: Array, similarity_loss: Array, widths: Array, view: View
@@ -341,7 +343,7 @@ class EComp(PruningProblem):
             images,
             split.labels,
             embeddings[0].T.contiguous(),
-            joint_probabilities(distances, self.PERPLEXITY)[:, None],
+            affinities(distances[:, None], self.PERPLEXITY),
             int((outputs.argmax(dim=1) == split.labels).sum()) / len(split),
         )
 
@@ -365,14 +367,14 @@ class View:
         images: (images, inputs).
         labels: (images,).
         hidden: The parent's first hidden layer, (neurons, images), so that a neuron is a row.
-        affinities: The parent's joint probabilities P, (layers, 1, images, images).
+        affinities: The parent's, with joint probabilities P of (layers, 1, images, images).
         parent_accuracy: Of the parent on this batch.
     """
 
     images: Tensor
     labels: Tensor
     hidden: Tensor
-    affinities: Tensor
+    affinities: Affinities
     parent_accuracy: float
 
 
