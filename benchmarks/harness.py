@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pymoo_prune.files import write_text
-from pymoo_prune.run import processor, versions
+from pymoo_prune.machine import processor, versions
 
 RESULTS = Path(__file__).parent / "results"
 

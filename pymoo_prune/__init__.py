@@ -8,8 +8,9 @@ from pymoo_prune.front import Front, Member
 from pymoo_prune.objectives import Constraint, Measurements, Quantity, WeightedSum
 from pymoo_prune.problem import Baseline, Preset, PruningProblem
 from pymoo_prune.registry import find_problem
-from pymoo_prune.run import Run, Settings
+from pymoo_prune.run import Run
 from pymoo_prune.search import Budget, StoredEvaluator
+from pymoo_prune.settings import Settings
 from pymoo_prune.store import Store
 
 __all__ = [

@@ -21,8 +21,9 @@ from pymoo_prune.problem import Preset, PruningProblem
 from pymoo_prune.progress import Display
 from pymoo_prune.registry import REPRODUCTIONS, find_problem, find_reproduction, registered
 from pymoo_prune.report import Report
-from pymoo_prune.run import Run, Settings
+from pymoo_prune.run import Run
 from pymoo_prune.search import ENGINES, Budget
+from pymoo_prune.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -131,25 +132,29 @@ def _list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG00
     for name in sorted(registered()):
         cls = find_problem(name)
         summary = (cls.__doc__ or "").strip().splitlines()[0]
-        console.print(f"  {name:<22} {summary}", highlight=False)
+        console.print(f"  {name:<22} {summary}", highlight=False, soft_wrap=True)
         for preset, settings in cls.presets.items():
-            console.print(f"    --preset {preset:<9} {settings.description}", highlight=False)
-        console.print(f"    measures {', '.join(cls.quantities)}", highlight=False)
+            console.print(
+                f"    --preset {preset:<9} {settings.description}", highlight=False, soft_wrap=True
+            )
+        console.print(f"    measures {', '.join(cls.quantities)}", highlight=False, soft_wrap=True)
     console.print("[bold]algorithms[/]")
     for name, text in ENGINES.items():
-        console.print(f"  {name:<22} {text}", highlight=False)
+        console.print(f"  {name:<22} {text}", highlight=False, soft_wrap=True)
     console.print("[bold]data sets[/]")
     for name, text in DATA_SETS.items():
-        console.print(f"  {name:<22} {text}", highlight=False)
+        console.print(f"  {name:<22} {text}", highlight=False, soft_wrap=True)
     console.print("[bold]reproductions[/]")
-    console.print(f"  {', '.join(sorted(registered(REPRODUCTIONS)))}", highlight=False)
+    console.print(
+        f"  {', '.join(sorted(registered(REPRODUCTIONS)))}", highlight=False, soft_wrap=True
+    )
 
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     settings = _settings(options)
     if options.output is None:
         now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-        options.output = Path("runs") / f"{options.problem}-{now}"
+        options.output = Path("runs") / f"{options.problem.replace(':', '-')}-{now}"
     run = Run.create(options.output, settings)
     _work(run, console, download=options.download)
 

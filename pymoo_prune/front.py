@@ -167,8 +167,7 @@ class Front:
             name: The quantity.
             within: A bound on another, such as "macs<=20%" of the parent's.
         """
-        if name not in self.columns:
-            raise unknown_name("quantity", name, self.columns)
+        self._check_quantity(name)
         rows = np.arange(len(self)) if within is None else self._rows_within(within)
         costs = self.quantities[name].sign * self.columns[name][rows]
         return self[int(rows[costs.argmin()])]
@@ -193,13 +192,26 @@ class Front:
             about_accuracy = "accuracy" in Constraint.parse(choice).name
             return self.best("parameters" if about_accuracy else "accuracy", within=choice)
         if choice not in self.columns:
-            raise unknown_name("pick", choice, ["knee", "fittest", *self.columns])
+            raise unknown_name("pick", choice, ["knee", "fittest", *self._choosable])
         return self.best(choice)
+
+    @property
+    def _choosable(self) -> list[str]:
+        return [name for name in self.columns if "test" not in name]
+
+    def _check_quantity(self, name: str) -> None:
+        if name not in self.columns:
+            raise unknown_name("quantity", name, self._choosable)
+        if name not in self._choosable:
+            msg = (
+                f"{name} is for reporting: a network chosen by its accuracy on the test images "
+                f"looks better than it is; choose by {', '.join(self._choosable)}"
+            )
+            raise PruneError(msg)
 
     def _rows_within(self, bound: str) -> Array:
         constraint = Constraint.parse(bound)
-        if constraint.name not in self.columns:
-            raise unknown_name("quantity", constraint.name, self.columns)
+        self._check_quantity(constraint.name)
         parent = self.problem.parent_measurements() if constraint.relative else {}
         if constraint.relative and constraint.name not in parent:
             msg = f"{bound} is a share of the parent's, which is known for {', '.join(parent)} only"

@@ -7,7 +7,7 @@ numbers; a genome that carries weights of its own shape is a single object in a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,35 @@ def digests(X: Array) -> list[bytes]:
     rows = np.packbits(X, axis=1) if X.dtype == bool else np.ascontiguousarray(X)
     head = f"{X.dtype.str}{X.shape[1]}".encode("ascii")
     return [hash_bytes(head, row.tobytes()) for row in rows]
+
+
+def pack(X: Array) -> dict[str, Any]:
+    """Chromosomes as plain arrays, which can be read without running anything."""
+    if X.dtype != object:
+        return {"X": X}
+    arrays = {"genomes": np.array([len(X)])}
+    for row, genome in enumerate(X[:, 0]):
+        arrays[f"digest {row}"] = np.frombuffer(genome.digest, dtype=np.uint8)
+        for layer, (weight, bias) in enumerate(zip(genome.weights, genome.biases, strict=True)):
+            arrays[f"weight {row} {layer}"], arrays[f"bias {row} {layer}"] = weight, bias
+    return arrays
+
+
+def unpack(arrays: Mapping[str, Array]) -> Array:
+    """What `pack` packed."""
+    if "X" in arrays:
+        return arrays["X"]
+    genomes = []
+    for row in range(int(arrays["genomes"][0])):
+        layers = sum(name.startswith(f"bias {row} ") for name in arrays)
+        genomes.append(
+            WeightGenome(
+                tuple(arrays[f"weight {row} {layer}"] for layer in range(layers)),
+                tuple(arrays[f"bias {row} {layer}"] for layer in range(layers)),
+                arrays[f"digest {row}"].tobytes(),
+            )
+        )
+    return as_column(genomes)
 
 
 def candidate_seed(seed: int, digest: bytes) -> int:

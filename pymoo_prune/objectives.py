@@ -123,6 +123,9 @@ class Constraint:
 
     def limit(self, parent: Mapping[str, float]) -> float:
         """The bound in the quantity's own unit."""
+        if self.relative and parent[self.name] == 0:
+            msg = f"{self} is a share of what the parent has, and its {self.name} is 0"
+            raise PruneError(msg)
         return self.bound * parent[self.name] if self.relative else self.bound
 
     def violation(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:

@@ -59,55 +59,53 @@ def draw_front(
         figure = Figure(figsize=(1.8 + 5.4 * len(axes_names), 4.4), layout="constrained")
         for place, name in enumerate(axes_names):
             axes = figure.add_subplot(1, len(axes_names), place + 1)
-            handles = _draw_methods(axes, name, series, quantities)
-        figure.legend(handles=handles, loc="outside right center")
+            _draw_methods(axes, name, series, quantities)
+        shown = [place for place, one in enumerate(series) if one.columns.keys() & {*axes_names}]
+        figure.legend(handles=_legend(series, shown), loc="outside right center")
         figure.suptitle(title, x=0.01, ha="left")
         figure.savefig(path, dpi=160)
 
 
+def _line(place: int) -> dict[str, Any]:
+    """How a method is drawn, the same in every panel."""
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "markersize": 4.5,
+        "linewidth": 1.2,
+    }
+
+
+HOLLOW = {"linestyle": ":", "markerfacecolor": "white"}
+
+
+def _legend(series: Sequence[Series], shown: Sequence[int]) -> list[Line2D]:
+    handles = [Line2D([], [], label=series[place].name, **_line(place)) for place in shown]
+    if any("finished_test_accuracy" in series[place].columns for place in shown):
+        grey = {**_line(0), "color": "#555555"}
+        handles.append(Line2D([], [], label="after retraining", **grey))
+        handles.append(Line2D([], [], label="before retraining", **{**grey, **HOLLOW}))
+    return handles
+
+
 def _draw_methods(
     axes: Axes, name: str, series: Sequence[Series], quantities: Mapping[str, Quantity]
-) -> list[Line2D]:
-    """Draws one panel; returns what the legend explains."""
-    shown = [one for one in series if name in one.columns]
-    handles, finished_known = [], False
-    for place, one in enumerate(shown):
-        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+) -> None:
+    for place, one in enumerate(series):
+        if name not in one.columns:
+            continue
         order = one.columns[name].argsort()
         x = one.columns[name][order]
         raw = one.columns.get("test_accuracy", one.columns.get("accuracy"))
         done = one.columns.get("finished_test_accuracy")
-        finished_known |= done is not None
-        common: dict[str, Any] = {
-            "color": colour,
-            "marker": marker,
-            "markersize": 4.5,
-            "linewidth": 1.2,
-        }
         if raw is not None:
-            faded: dict[str, Any] = (
-                {} if done is None else {"linestyle": ":", "markerfacecolor": "white"}
-            )
-            axes.plot(x, raw[order], **{**common, **faded})
+            axes.plot(x, raw[order], **{**_line(place), **({} if done is None else HOLLOW)})
         if done is not None:
-            axes.plot(x, done[order], **common)
-        handles.append(Line2D([], [], label=one.name, **common))
-    if finished_known:
-        grey: dict[str, Any] = {
-            "color": "#555555",
-            "marker": "o",
-            "markersize": 4.5,
-            "linewidth": 1.2,
-        }
-        handles.append(Line2D([], [], label="after retraining", **grey))
-        hollow = {**grey, "linestyle": ":", "markerfacecolor": "white"}
-        handles.append(Line2D([], [], label="before retraining", **hollow))
-    values = [v for one in shown for v in one.columns[name]]
-    _scale_x(axes, quantities[name], values)
-    tested = any("test_accuracy" in one.columns for one in shown)
+            axes.plot(x, done[order], **_line(place))
+    _scale_x(axes, quantities[name], [v for one in series for v in one.columns.get(name, ())])
+    tested = any("test_accuracy" in one.columns for one in series)
     axes.set_ylabel("test accuracy" if tested else "accuracy on the search images")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    return handles
 
 
 def _scale_x(axes: Axes, quantity: Quantity, values: Sequence[float]) -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,91 +16,23 @@ from torch import nn
 from pymoo_prune.baselines import baseline_series
 from pymoo_prune.complexity import thop_macs
 from pymoo_prune.data import load_data
-from pymoo_prune.errors import PruneError, StoreError, unknown_name
+from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.export import load_network, save_network
 from pymoo_prune.files import write_text, writing
 from pymoo_prune.finish import Series
 from pymoo_prune.front import Front, Member, csv_text, read_csv
-from pymoo_prune.genome import WeightGenome, as_column
-from pymoo_prune.objectives import Objectives, WeightedSum
+from pymoo_prune.genome import pack, unpack
+from pymoo_prune.machine import check_device, processor, versions
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.progress import Display, SearchReporter
 from pymoo_prune.registry import build_problem, find_problem
-from pymoo_prune.search import ENGINES, Budget, Found, make_algorithm, search
+from pymoo_prune.search import Found, make_algorithm, search
+from pymoo_prune.settings import Settings
 from pymoo_prune.store import Store
 
-FORMAT = 1
 SETTINGS, PARENT, STORE = "run.json", "parent", "evaluations.sqlite"
 FRONT, CHROMOSOMES, SUMMARY = "front.csv", "front.npz", "summary.json"
 THIS_SEARCH = "this search"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All that a run depends on, as it stands in its folder.
-
-    Attributes:
-        problem: Its registered name.
-        options: Its keyword arguments.
-        data: A data set's name or folder.
-        data_root: Where data sets lie.
-        validation: Share or number of training images held out for the search.
-        algorithm: An engine's name.
-        pop_size: Its population.
-        objectives: Names, or weights by name with a constant.
-        constraints: Bounds, as text.
-        budget: When the search ends.
-        seed: Of the engine, and of the problem.
-        device: Where networks are measured.
-        threads: torch's; another number may change the last bits of a measurement.
-        finish_images: Training images that each network of the front is retrained with.
-        parent: Folder of an exported network to prune; None lets the problem train one.
-    """
-
-    problem: str
-    algorithm: str
-    pop_size: int
-    budget: Budget
-    options: Mapping[str, Any] = field(default_factory=dict)
-    data: str = "digits"
-    data_root: str | None = None
-    validation: float | None = None
-    objectives: Objectives | None = None
-    constraints: Sequence[str] = ()
-    seed: int = 0
-    device: str = "cpu"
-    threads: int = field(default_factory=torch.get_num_threads)
-    finish_images: int = 0
-    parent: str | None = None
-
-    def __post_init__(self) -> None:
-        least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0}
-        for name, limit in least.items():
-            if (value := getattr(self, name)) < limit:
-                msg = f"{name} must be at least {limit}, but it is {value}"
-                raise PruneError(msg)
-        if self.algorithm not in ENGINES:
-            raise unknown_name("algorithm", self.algorithm, ENGINES)
-
-    def to_json(self) -> str:
-        """As text."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """From text."""
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            msg = f"it must hold an object, but it holds {text.strip()[:40]!r}"
-            raise PruneError(msg)
-        made_by = values.pop("format")
-        if made_by != FORMAT:
-            msg = f"it has format {made_by}, but this version reads format {FORMAT}"
-            raise PruneError(msg)
-        objectives = values["objectives"]
-        if isinstance(objectives, dict):
-            values["objectives"] = WeightedSum(**objectives)
-        return cls(**{**values, "budget": Budget(**values["budget"])})
 
 
 class Run:
@@ -162,7 +90,13 @@ class Run:
 
     def execute(self, display: Display, *, download: bool = False) -> Front:
         """Everything: prepare, search, finish, compare, write. Goes on where it was stopped."""
-        problem = self.prepare(display, download=download)
+        try:
+            problem = self.prepare(display, download=download)
+        except DataError:
+            raise  # once the files are there, resume goes on
+        except PruneError:
+            self._forget_if_empty()
+            raise
         store = self.store(problem)
         try:
             found = self._search(problem, store, display)
@@ -188,6 +122,12 @@ class Run:
         finally:
             store.close()
         return front
+
+    def _forget_if_empty(self) -> None:
+        """Removes a folder in which nothing happened: mended settings may want the same place."""
+        if [path.name for path in self.folder.iterdir()] == [SETTINGS]:
+            (self.folder / SETTINGS).unlink()
+            self.folder.rmdir()
 
     def prepare(self, display: Display, *, download: bool = False) -> PruningProblem:
         """The problem, with its parent: trained the first time, and kept."""
@@ -333,59 +273,3 @@ class Run:
         }
         folder = Path(output) if output else self.folder / f"network-{member.place}"
         return member, save_network(network, folder, about=about)
-
-
-def pack(X: Any) -> dict[str, Any]:
-    """Chromosomes as plain arrays, which can be read without running anything."""
-    if X.dtype != object:
-        return {"X": X}
-    arrays = {"genomes": np.array([len(X)])}
-    for row, genome in enumerate(X[:, 0]):
-        arrays[f"digest {row}"] = np.frombuffer(genome.digest, dtype=np.uint8)
-        for layer, (weight, bias) in enumerate(zip(genome.weights, genome.biases, strict=True)):
-            arrays[f"weight {row} {layer}"], arrays[f"bias {row} {layer}"] = weight, bias
-    return arrays
-
-
-def unpack(arrays: Mapping[str, Any]) -> Any:
-    """What `pack` packed."""
-    if "X" in arrays:
-        return arrays["X"]
-    genomes = []
-    for row in range(int(arrays["genomes"][0])):
-        layers = sum(name.startswith(f"bias {row} ") for name in arrays)
-        genomes.append(
-            WeightGenome(
-                tuple(arrays[f"weight {row} {layer}"] for layer in range(layers)),
-                tuple(arrays[f"bias {row} {layer}"] for layer in range(layers)),
-                arrays[f"digest {row}"].tobytes(),
-            )
-        )
-    return as_column(genomes)
-
-
-def check_device(name: str) -> torch.device:
-    """A torch device that is there."""
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        cuda = f"{torch.cuda.device_count()} CUDA devices"
-        msg = f"device {name!r} cannot be used here (there are {cuda}); take cpu: {error}"
-        raise PruneError(msg) from error
-    return device
-
-
-def versions() -> dict[str, str]:
-    """Of what a replay depends on."""
-    return {name: version(name) for name in ("pymoo-prune", "pymoo", "numpy", "torch")}
-
-
-def processor() -> str:
-    """The processor's name, and how many cores there are."""
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        name = models[0].split(":", 1)[1].strip() if models else name
-    return f"{name}, {os.cpu_count()} cores"

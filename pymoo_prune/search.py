@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ def make_algorithm(name: str, problem: PruningProblem, pop_size: int) -> Algorit
             "sampling": Candidates(problem.random),
             "mating": RandomMating(problem.random, operators.get("eliminate_duplicates")),
         }
-    algorithm = engine(pop_size=pop_size, **operators)
+    # A copy: pymoo's SPEA2 keeps its survival, and what that has seen, as a default argument.
+    algorithm = copy.deepcopy(engine(pop_size=pop_size, **operators))
     if problem.changes_batches and not isinstance(algorithm.survival, Generational):
         algorithm.survival = Remeasured(algorithm.survival)
     return algorithm

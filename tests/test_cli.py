@@ -265,6 +265,13 @@ def test_missing_data_says_where_it_was_looked_for_and_how_to_get_it(
     assert str(tmp_path / "data") in error
 
 
+def test_settings_that_cannot_be_leave_no_folder_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed(capsys, *pixels_run(tmp_path / "run", "--objectives", "speed", "accuracy"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_data_cut_short_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "data" / "MNIST" / "raw"
     root.mkdir(parents=True)

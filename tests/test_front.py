@@ -166,12 +166,20 @@ def test_picks_that_nothing_satisfies(front: Front, choice: str, message: str) -
         front.pick(choice)
 
 
-def test_a_bound_in_percent_needs_something_of_the_parents(front: Front) -> None:
+def test_nothing_is_chosen_by_its_accuracy_on_the_test_images(front: Front) -> None:
     columns = {**front.columns, "test_accuracy": front.columns["accuracy"]}
     tested = Front(front.problem, front.X, columns)
-    assert tested.pick("test_accuracy>=0.84").place == 2
-    with pytest.raises(PruneError, match="test_accuracy"):
-        tested.pick("test_accuracy>=84%")
+    for choice in ("test_accuracy", "test_accuracy>=0.84", "test_accuracy>=84%"):
+        with pytest.raises(PruneError, match="test_accuracy is for reporting"):
+            tested.pick(choice)
+
+
+def test_a_bound_in_percent_needs_something_of_the_parents(front: Front) -> None:
+    columns = {**front.columns, "finished_accuracy": front.columns["accuracy"]}
+    finished = Front(front.problem, front.X, columns)
+    assert finished.pick("finished_accuracy>=0.84").place == 2
+    with pytest.raises(PruneError, match="finished_accuracy"):
+        finished.pick("finished_accuracy>=84%")
 
 
 def test_best_and_smallest(front: Front) -> None:

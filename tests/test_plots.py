@@ -138,10 +138,6 @@ def test_generations_are_a_picture(tmp_path: Path, generations: int) -> None:
     assert "<!-- MACs -->" in texts(path)
 
 
-@pytest.mark.xfail(
-    reason="the legend is the last panel's, and colours count the methods of each panel",
-    strict=True,
-)
 def test_a_method_keeps_its_colour_and_its_name_where_a_panel_lacks_it(tmp_path: Path) -> None:
     path = tmp_path / "front.svg"
     lacking = Series("L1 pruning", {n: c for n, c in series().columns.items() if n != "macs"})

@@ -19,9 +19,8 @@ import torch
 from pymoo_prune import Budget, Front, Run, Settings, StoreError, WeightedSum
 from pymoo_prune.cli import main
 from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import WeightGenome, as_column, digests
+from pymoo_prune.genome import WeightGenome, as_column, digests, pack, unpack
 from pymoo_prune.progress import Display
-from pymoo_prune.run import pack, unpack
 from tests.tiny_problem import ecomp_run, pixels_run, threads
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -252,17 +252,13 @@ def small_parent() -> FeedForward:
     return FeedForward.from_layers([torch.from_numpy(weight) for weight in genome], biases)
 
 
-SHARED = "pymoo's SPEA2 has one default survival, with a memory, for all of a process's searches"
-SPEA2 = pytest.param("spea2", marks=pytest.mark.xfail(reason=SHARED, strict=False))
-
-
 @pytest.mark.parametrize(
     "engine",
     [
         "nsga2",
         "sms-emoa",
         "random",
-        pytest.param("spea2", marks=pytest.mark.xfail(reason=SHARED, strict=True)),
+        "spea2",
     ],
 )
 def test_a_search_leaves_nothing_behind_for_the_next(digits: Data, engine: str) -> None:
@@ -273,7 +269,7 @@ def test_a_search_leaves_nothing_behind_for_the_next(digits: Data, engine: str) 
     assert same(first, found_by(one, Budget(generations=3), engine=engine))
 
 
-@pytest.mark.parametrize("engine", [SPEA2 if name == "spea2" else name for name in ENGINES])
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_every_engine_runs_on_keep_masks(
     digits: Data, small_parent: FeedForward, engine: str
 ) -> None:
@@ -288,7 +284,7 @@ def test_every_engine_runs_on_keep_masks(
         assert np.array_equal(found.measurements[name], again[name]), name
 
 
-@pytest.mark.parametrize("engine", ["nsga2", SPEA2, "sms-emoa"])
+@pytest.mark.parametrize("engine", ["nsga2", "spea2", "sms-emoa"])
 def test_searching_finds_better_networks_than_it_starts_with(problem: Pixels, engine: str) -> None:
     def volume(found: Found) -> float:
         from pymoo_prune.progress import hypervolume
@@ -322,7 +318,7 @@ def changing(digits: Data) -> PixelsInBatches:
     return PixelsInBatches(digits)
 
 
-@pytest.mark.parametrize("engine", ["nsga2", SPEA2, "random"])
+@pytest.mark.parametrize("engine", ["nsga2", "spea2", "random"])
 def test_survivors_are_measured_again_on_each_generations_images(
     changing: PixelsInBatches, path: Path, engine: str
 ) -> None:

@@ -21,11 +21,11 @@ from pymoo_prune.evaluation import accuracy
 from pymoo_prune.export import load_network, save_network
 from pymoo_prune.files import write_text, writing
 from pymoo_prune.finish import final_accuracies
+from pymoo_prune.machine import versions
 from pymoo_prune.networks import FeedForward, as_feed_forward
 from pymoo_prune.objectives import Values
 from pymoo_prune.plots import COLOURS, STYLE
 from pymoo_prune.progress import Display
-from pymoo_prune.run import versions
 from pymoo_prune.search import Budget, Step, make_algorithm, search
 from pymoo_prune.store import Store
 from pymoo_prune_problems.ecomp import EComp, train_parent

@@ -1,0 +1,39 @@
+"""What a run is made on, and with."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from pymoo_prune.errors import PruneError
+
+
+def check_device(name: str) -> torch.device:
+    """A torch device that is there."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        cuda = f"{torch.cuda.device_count()} CUDA devices"
+        msg = f"device {name!r} cannot be used here (there are {cuda}); take cpu: {error}"
+        raise PruneError(msg) from error
+    return device
+
+
+def versions() -> dict[str, str]:
+    """Of what a replay depends on."""
+    return {name: version(name) for name in ("pymoo-prune", "pymoo", "numpy", "torch")}
+
+
+def processor() -> str:
+    """The processor's name, and how many cores there are."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        name = models[0].split(":", 1)[1].strip() if models else name
+    return f"{name}, {os.cpu_count()} cores"
