@@ -1,12 +1,13 @@
 """Does a run survive? Killed with SIGKILL at random moments and resumed, against one left alone.
 
 The same run is made twice in processes of its own: once undisturbed, once killed again and again at
-random moments (while it starts, trains, searches, retrains, compares) and resumed each time. Then
+random moments (while it trains, searches, retrains, compares) and resumed each time. Then
 everything is compared: every evaluation, their order, the front's numbers and its chromosomes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import sqlite3
@@ -22,7 +23,7 @@ import numpy as np
 
 from benchmarks.harness import Outcome
 from pymoo_prune.errors import PruneError
-from pymoo_prune.run import CHROMOSOMES, FRONT, STORE, Run
+from pymoo_prune.run import CHROMOSOMES, FRONT, STORE
 
 KILLS = 20
 RUNS = {
@@ -45,7 +46,7 @@ def run(quick: bool) -> Outcome:
             began = time.perf_counter()
             finish(start(["run", "ecomp", *arguments, "--output", str(alone)]))
             seconds = time.perf_counter() - began
-            moments = disturb(killed, arguments, kills, seconds)
+            moments = disturb(killed, arguments, kills, asked(alone))
             found = compare(alone, killed)
         differences += sum(not same for same in found.values())
         details[name] = {"kills": kills, "moments": moments, "same": found}
@@ -75,35 +76,53 @@ def finish(process: subprocess.Popen[bytes]) -> None:
         raise PruneError(msg)
 
 
-def disturb(folder: Path, arguments: list[str], kills: int, seconds: float) -> list[str]:
-    """Starts, kills and resumes; returns where the run was each time."""
+def disturb(folder: Path, arguments: list[str], kills: int, evaluations: int) -> list[str]:
+    """Starts, kills and resumes; returns where the run was each time.
+
+    Two kills fall before the search and four after it; the others when a random number of
+    evaluations is reached, in rising order, so that each start gets a little further.
+    """
     chance = random.Random(0)  # noqa: S311 - moments, not secrets
-    moments: list[str] = []
-    while len(moments) < kills:
+    before, after = min(2, kills - 1), min(4, kills - 1)
+    within = sorted(chance.randrange(evaluations) for _ in range(kills - before - after))
+    moments = []
+    for wanted in [None] * before + within + [evaluations] * after:
         known = (folder / "run.json").is_file()
         again = ["resume", str(folder)]
         process = start(again if known else ["run", "ecomp", *arguments, "--output", str(folder)])
-        try:
-            # Work that was done is replayed, so later starts come further in the same time.
-            process.wait(timeout=chance.uniform(0.1, 0.9) * seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            moments.append(moment(folder))
-            continue
-        if Run.open(folder).complete:  # it came through: what was computed last goes, once more
-            (folder / "summary.json").unlink()
+        if wanted is None:
+            wait(process, chance.uniform(1.0, 3.0))
+        else:
+            while asked(folder) < wanted and process.poll() is None:
+                time.sleep(0.002)
+            # Within a generation, or while networks are retrained and baselines measured.
+            wait(process, chance.uniform(0.0, 3.0 if wanted == evaluations else 0.1))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        moments.append(moment(folder))
     finish(start(["resume", str(folder)]))
     return moments
+
+
+def wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Waits, unless the process ends before."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=seconds)
+
+
+def asked(folder: Path) -> int:
+    """How many evaluations the search has asked for."""
+    if not (folder / STORE).is_file():
+        return 0
+    return int(rows_of(folder, "SELECT COUNT(*) FROM history")[0][0])
 
 
 def moment(folder: Path) -> str:
     """How far a run had come."""
     if not (folder / STORE).is_file():
         return "before the search"
-    asked = rows_of(folder, "SELECT COUNT(*), MAX(generation) FROM history")
-    done = rows_of(folder, "SELECT COUNT(*) FROM generations")
-    return f"{asked[0][0]} evaluations, {done[0][0]} generations done"
+    done = rows_of(folder, "SELECT COUNT(*) FROM generations")[0][0]
+    return f"{asked(folder)} evaluations, {done} generations done"
 
 
 def compare(alone: Path, killed: Path) -> dict[str, bool]:

@@ -219,7 +219,11 @@ def test_layers_are_copied_out_of_their_tensors() -> None:
 def test_a_network_and_its_genome_are_the_same() -> None:
     network = FeedForward(16, [6, 5], 3, "gelu").eval()
     genome = WeightGenome.from_content(*network.arrays())
-    again = FeedForward.from_genome(genome, "gelu")
+    again = FeedForward.from_layers(
+        [torch.from_numpy(w) for w in genome.weights],
+        [torch.from_numpy(b) for b in genome.biases],
+        "gelu",
+    )
     assert genome.widths == again.widths == network.widths == (6, 5)
     assert torch.equal(again(IMAGES), network(IMAGES))
     weights, _ = network.arrays()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.genome import FloatArray, WeightGenome
+from pymoo_prune.genome import FloatArray
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -94,12 +94,6 @@ class FeedForward(nn.Sequential):
                 layer.weight.copy_(weight)
                 layer.bias.copy_(bias)
         return network.eval()
-
-    @classmethod
-    def from_genome(cls, genome: WeightGenome, activation: str = "relu") -> FeedForward:
-        """The network that a genome describes."""
-        weights = [torch.from_numpy(weight) for weight in genome.weights]
-        return cls.from_layers(weights, [torch.from_numpy(b) for b in genome.biases], activation)
 
     def arrays(self) -> tuple[list[FloatArray], list[FloatArray]]:
         """Copies of the weights and of the biases, float32, on the CPU."""
