@@ -78,8 +78,8 @@ def build_problem(
         if given.get(name) and name not in names:
             msg = f"{cls.__name__} takes no {name}: its constructor has no such argument"
             raise PruneError(msg)
+    open_names = [name for name in names if name not in given and name not in USERS_CHOICE]
     for name in options:
-        if name not in names or name in given:
-            open_names = [n for n in names if n not in given]
+        if name not in open_names:
             raise unknown_name(f"option of {cls.__name__}", name, open_names)
     return cls(data, **options, **{n: v for n, v in given.items() if n in names})

@@ -23,6 +23,7 @@ from pymoo_prune.finish import Series
 from pymoo_prune.front import Front, Member, csv_text, read_csv
 from pymoo_prune.genome import pack, unpack
 from pymoo_prune.machine import check_device, processor, versions
+from pymoo_prune.objectives import Constraint, Goals
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.progress import Display, SearchReporter
 from pymoo_prune.registry import build_problem, find_problem
@@ -134,6 +135,9 @@ class Run:
         settings = self.settings
         torch.set_num_threads(settings.threads)
         cls = find_problem(settings.problem)
+        # Before anything is trained: names and bounds that cannot be.
+        bounds = [Constraint.parse(text) for text in settings.constraints]
+        Goals(cls.quantities, settings.objectives or ("accuracy",), bounds)
         device = check_device(settings.device)
         data = load_data(
             settings.data,

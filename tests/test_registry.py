@@ -52,7 +52,7 @@ def test_options_reach_the_problem(digits: Data) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("pase", "unknown option of Pixels 'pase'; there are: objectives, pause. Did you mean"),
+        ("pase", "unknown option of Pixels 'pase'; there are: pause. Did you mean"),
         ("data", "unknown option of Pixels 'data'"),
         ("seed", "unknown option of Pixels 'seed'"),  # it has an option of the run's own
     ],
