@@ -154,8 +154,8 @@ def reproduce(
             draw(path, done)
     page = _page(done, instead, accuracy(parent, images.test), data)
     write_text(output / "report.md", page)
-    console.print(page, highlight=False)
-    console.print(f"report and figures: {output}", highlight=False)
+    console.print(page, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"report and figures: {output}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _parent(folder: Path, data: Data, display: Display) -> FeedForward:
