@@ -58,7 +58,7 @@ def test_a_network_without_a_spec_is_refused(tmp_path: Path) -> None:
 
 class Evil:
     def __reduce__(self) -> tuple[object, tuple[str, str]]:
-        return (open, ("/tmp/pymoo-prune-evil", "w"))  # noqa: S108
+        return (open, ("was-executed", "w"))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,14 @@ class Evil:
     ],
 )
 def test_damaged_exports_are_refused(
-    folder: Path, file: str, content: bytes | None, message: str
+    folder: Path,
+    file: str,
+    content: bytes | None,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     if content is None:
         (folder / file).unlink()
     else:
@@ -93,7 +99,7 @@ def test_damaged_exports_are_refused(
         load_network(folder)
     if content is None or "damaged" in message:
         assert str(folder) in str(caught.value)
-    assert not Path("/tmp/pymoo-prune-evil").exists()  # noqa: S108
+    assert not (tmp_path / "was-executed").exists()
 
 
 def test_weights_cut_short_are_refused(folder: Path) -> None:
