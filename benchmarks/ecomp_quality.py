@@ -123,7 +123,9 @@ def l1_accuracies(networks: Sequence[nn.Module], data: Data, seed: int) -> dict[
     A rate that falls to 0 is best for networks that are good already, a constant one for those that
     are not. Which one is better is decided by validation accuracy.
     """
-    found = final_accuracies(networks, data, images=FINISH, seeds=[seed] * len(networks))
+    found = final_accuracies(
+        networks, data, images=FINISH, seeds=[seed] * len(networks), recipe=EComp.retraining
+    )
     for place, network in enumerate(networks):
         retrained = trained(network, data.train, images=FINISH, seed=seed)
         validated = accuracy(retrained, data.validation)

@@ -5,13 +5,21 @@ from pymoo_prune.errors import DataError, PruneError, ReplayError, StoreError
 from pymoo_prune.export import load_network, save_network
 from pymoo_prune.finish import Series
 from pymoo_prune.front import Front, Member
-from pymoo_prune.objectives import Constraint, Measurements, Quantity, WeightedSum
+from pymoo_prune.networks import named_network
+from pymoo_prune.objectives import (
+    Constraint,
+    Measurements,
+    PrunedWeightsPerAccuracyDrop,
+    Quantity,
+    WeightedSum,
+)
 from pymoo_prune.problem import Baseline, Preset, PruningProblem
 from pymoo_prune.registry import find_problem
 from pymoo_prune.run import Run
 from pymoo_prune.search import Budget, StoredEvaluator
 from pymoo_prune.settings import Settings
 from pymoo_prune.store import Store
+from pymoo_prune.training import Recipe
 
 __all__ = [
     "Baseline",
@@ -24,8 +32,10 @@ __all__ = [
     "Member",
     "Preset",
     "PruneError",
+    "PrunedWeightsPerAccuracyDrop",
     "PruningProblem",
     "Quantity",
+    "Recipe",
     "ReplayError",
     "Run",
     "Series",
@@ -40,5 +50,6 @@ __all__ = [
     "find_problem",
     "load_data",
     "load_network",
+    "named_network",
     "save_network",
 ]

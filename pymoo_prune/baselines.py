@@ -46,6 +46,7 @@ def baseline_series(
                 problem.data_set,
                 images=images,
                 seeds=[seed] * total,
+                recipe=problem.retraining,
                 progress=lambda: update(next(done) / total, baseline.name),  # noqa: B023
             )
         found.append(Series(baseline.name, {**baseline.sizes, **accuracies}))

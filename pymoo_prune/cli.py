@@ -1,4 +1,4 @@
-"""The command line: list, run, resume, report, export, reproduce."""
+"""The command line: list, networks, run, resume, report, export, reproduce."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
+from pymoo_prune.complexity import count_parameters, layer_macs, prunable_layers
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.objectives import Objectives, WeightedSum
+from pymoo_prune.networks import ZOO, named_network
+from pymoo_prune.objectives import Objectives, WeightedSum, parse_objectives
 from pymoo_prune.problem import Preset, PruningProblem
 from pymoo_prune.progress import Display
 from pymoo_prune.registry import REPRODUCTIONS, find_problem, find_reproduction, registered
@@ -61,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_list(commands)
+    _add_networks(commands)
     _add_run(commands)
     resume = commands.add_parser("resume", help="go on with a run that was stopped")
     resume.add_argument("folder", type=Path)
@@ -95,12 +102,27 @@ def _add_list(commands: Any) -> None:
     what.set_defaults(command=_list)
 
 
+def _add_networks(commands: Any) -> None:
+    networks = commands.add_parser(
+        "networks", help="networks to start from, and how large they are"
+    )
+    networks.add_argument("--channels", type=int, default=3, help="of an image")
+    networks.add_argument("--classes", type=int, default=10, help="outputs")
+    networks.add_argument("--size", type=int, default=32, help="height and width of an image")
+    networks.set_defaults(command=_networks)
+
+
 def _add_run(commands: Any) -> None:
     run = commands.add_parser("run", help="search, finish and report in one folder")
     run.add_argument("problem")
     run.add_argument("--preset", help="settings under one name; 'pymoo-prune list' shows them")
     run.add_argument("--algorithm", help=", ".join(ENGINES))
-    run.add_argument("--objectives", nargs="+", metavar="NAME", help="one objective each")
+    run.add_argument(
+        "--objectives",
+        nargs="+",
+        metavar="NAME",
+        help="one objective each; or pwad, pruned weights per accuracy drop",
+    )
     run.add_argument("--weights", help="one objective: 'accuracy=1,width=0.5'")
     run.add_argument(
         "--constraint", action="append", metavar="BOUND", help="such as 'accuracy_drop<=0.02'"
@@ -148,6 +170,37 @@ def _list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG00
     console.print(
         f"  {', '.join(sorted(registered(REPRODUCTIONS)))}", highlight=False, soft_wrap=True
     )
+
+
+def _networks(options: argparse.Namespace, console: Console) -> None:
+    channels, classes, size = options.channels, options.classes, options.size
+    for name in ("channels", "classes", "size"):
+        if (value := getattr(options, name)) < 1:
+            msg = f"--{name} must be at least 1, but it is {value}"
+            raise PruneError(msg)
+    title = f"networks for {channels}×{size}×{size} images, {classes} classes"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("network", no_wrap=True)
+    for number in ("parameters", "MACs", "layers"):
+        table.add_column(number, justify="right", no_wrap=True)
+    table.add_column("description", overflow="fold")
+    for name, (*numbers, text) in _network_rows(channels, classes, size):
+        table.add_row(name, *numbers, escape(text))
+    console.print(table)
+
+
+def _network_rows(channels: int, classes: int, size: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Names; parameters, MACs, prunable layers, and a description, or why the network cannot be."""
+    for name, kind in ZOO.items():
+        try:
+            with torch.device("meta"):  # nothing is computed
+                network = named_network(name, channels=channels, classes=classes, size=(size, size))
+            layers = prunable_layers(network, (channels, size, size))
+        except PruneError as error:
+            yield name, ("–", "–", "–", str(error))
+        else:
+            counts = count_parameters(network), layer_macs(layers), len(layers)
+            yield name, (*(f"{count:,}" for count in counts), kind.description)
 
 
 def _run(options: argparse.Namespace, console: Console) -> None:
@@ -205,14 +258,14 @@ def _objectives(options: argparse.Namespace) -> Objectives | None:
             )
             raise PruneError(msg)
         return WeightedSum(pairs)
-    return tuple(options.objectives) if options.objectives else None
+    return parse_objectives(options.objectives) if options.objectives else None
 
 
 def _budget(options: argparse.Namespace, preset: Preset) -> Budget:
     seconds = None if options.time is None else _seconds(options.time)
     given = options.generations, options.evaluations, seconds
     if given == (None, None, None):
-        return Budget(generations=preset.generations)
+        return Budget(generations=preset.generations, seconds=preset.seconds)
     return Budget(*given)
 
 

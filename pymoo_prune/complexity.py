@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.modes import evaluating
 
 Counts = NDArray[np.int64]
+
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+PRUNABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED, nn.Linear)
 
 
 def dense_complexity(inputs: int, widths: Counts, classes: int) -> tuple[Counts, Counts]:
@@ -39,6 +48,91 @@ def dense_complexity(inputs: int, widths: Counts, classes: int) -> tuple[Counts,
 def count_parameters(network: nn.Module) -> int:
     """The parameters that a network has, zeros counted too."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """A layer whose weights can be pruned.
+
+    Attributes:
+        name: The module's path in its network.
+        weights: Values of its weight; biases are not among them.
+        positions: Multiply-accumulates of each weight for one image: 1 in a linear layer on a flat
+            vector, the pixels that come out of a convolution.
+    """
+
+    name: str
+    weights: int
+    positions: int
+
+
+def prunable_layers(network: nn.Module, shape: Sequence[int]) -> list[LayerShape]:
+    """The convolutions and linear layers of any network, in the order of `named_modules`.
+
+    One image of zeros goes through the network, in evaluation mode, on the device of its
+    parameters: a network on "meta" is counted without computing anything.
+
+    Args:
+        network: Any module; it is left as it was.
+        shape: One image, (channels, height, width).
+
+    Returns:
+        Each weight once, under the first layer that has it. Its positions are summed over all
+        layers that share it and over all their calls, and 0 where the network never calls them: so
+        it is for weights that are used without their layer, as attention does.
+    """
+    positions = _positions(network, shape)
+    owners: dict[Tensor, dict[str, nn.Module]] = {}
+    for name, layer in network.named_modules():
+        if isinstance(layer, PRUNABLE):
+            owners.setdefault(layer.weight, {})[name] = layer
+    return [
+        LayerShape(next(iter(group)), weight.numel(), sum(positions[g] for g in group.values()))
+        for weight, group in owners.items()
+    ]
+
+
+def layer_macs(layers: Iterable[LayerShape]) -> int:
+    """MACs of these layers for one image."""
+    return sum(layer.weights * layer.positions for layer in layers)
+
+
+def count_macs(network: nn.Module, shape: Sequence[int]) -> int:
+    """MACs of any network's convolutions and linear layers for one image.
+
+    Args:
+        network: Any module; it is left as it was.
+        shape: One image, (channels, height, width).
+    """
+    return layer_macs(prunable_layers(network, shape))
+
+
+def _positions(network: nn.Module, shape: Sequence[int]) -> Counter[nn.Module]:
+    """Multiply-accumulates of each weight of a layer, for the layers that a forward pass calls."""
+    positions: Counter[nn.Module] = Counter()
+
+    def count(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(layer, nn.Linear):
+            positions[layer] += output.numel() // layer.out_features
+        elif isinstance(layer, TRANSPOSED):  # each weight meets each value that goes in
+            positions[layer] += inputs[0].numel() // layer.in_channels
+        else:
+            positions[layer] += output.numel() // layer.out_channels
+
+    # Not on a copy: weights that torch.nn.utils.prune has masked cannot be copied.
+    layers = [module for module in network.modules() if isinstance(module, PRUNABLE)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    like = next(network.parameters(), torch.empty(0))
+    try:
+        with evaluating(network), torch.no_grad():
+            network(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
+    except (RuntimeError, ValueError) as error:
+        msg = f"the network cannot take an image of shape {tuple(shape)}: {error}"
+        raise PruneError(msg) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return positions
 
 
 def thop_macs(network: nn.Module, shape: Sequence[int]) -> float:

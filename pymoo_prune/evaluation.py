@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pymoo_prune.data import Split
+from pymoo_prune.networks.modes import evaluating
 
 
 @torch.no_grad()
@@ -17,17 +18,11 @@ def accuracy(network: nn.Module, split: Split, *, batch_size: int = 1000) -> flo
         split: Images and labels.
         batch_size: Images at once.
     """
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
+    with evaluating(network):
         correct = sum(
             int(torch.sum(network(images).argmax(dim=1) == labels))
             for images, labels in zip(
                 split.images.split(batch_size), split.labels.split(batch_size), strict=True
             )
         )
-    finally:
-        # Each on its own: a frozen layer may be in another mode than the network.
-        for module, training in modes.items():
-            module.training = training
     return correct / len(split)

@@ -11,7 +11,7 @@ from torch import nn
 from pymoo_prune.data import Data
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.objectives import Values
-from pymoo_prune.training import trained
+from pymoo_prune.training import Recipe, trained
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,14 @@ class Series:
         return len(next(iter(self.columns.values()), ()))
 
 
-def finished(network: nn.Module, data: Data, *, images: int, seed: int) -> nn.Module:
-    """The network after retraining on training images; the given one is not changed."""
-    return trained(network, data.train, images=images, schedule="linear", seed=seed)
+def finished(
+    network: nn.Module, data: Data, *, images: int, seed: int, recipe: Recipe
+) -> nn.Module:
+    """The network after retraining on training images, what was pruned still pruned.
+
+    The given network is not changed.
+    """
+    return trained(network, data.train, images=images, recipe=recipe, seed=seed, keep_zeros=True)
 
 
 def final_accuracies(
@@ -41,6 +46,7 @@ def final_accuracies(
     *,
     images: int,
     seeds: Sequence[int],
+    recipe: Recipe,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Values]:
     """Accuracies of finished networks: the one place that touches the test images.
@@ -50,6 +56,7 @@ def final_accuracies(
         data: The images.
         images: Training images that each is retrained with; 0 for none.
         seeds: Of each retraining.
+        recipe: Of the retraining.
         progress: Called after each network.
 
     Returns:
@@ -62,7 +69,7 @@ def final_accuracies(
     for network, seed in zip(networks, seeds, strict=True):
         columns["test_accuracy"].append(accuracy(network, data.test))
         if images:
-            retrained = finished(network, data, images=images, seed=seed)
+            retrained = finished(network, data, images=images, seed=seed, recipe=recipe)
             columns["finished_accuracy"].append(accuracy(retrained, data.validation))
             columns["finished_test_accuracy"].append(accuracy(retrained, data.test))
         if progress is not None:

@@ -64,7 +64,13 @@ class Member:
         network = problem.network(self.x)
         if finish_images:
             seed = self.front.seeds[self.place]
-            network = finished(network, problem.data_set, images=finish_images, seed=seed)
+            network = finished(
+                network,
+                problem.data_set,
+                images=finish_images,
+                seed=seed,
+                recipe=problem.retraining,
+            )
         return network
 
     def __str__(self) -> str:
@@ -237,7 +243,12 @@ class Front:
         """
         networks = [self.problem.network(x) for x in self.X]
         columns = final_accuracies(
-            networks, self.problem.data_set, images=images, seeds=self.seeds, progress=progress
+            networks,
+            self.problem.data_set,
+            images=images,
+            seeds=self.seeds,
+            recipe=self.problem.retraining,
+            progress=progress,
         )
         return Front(self.problem, self.X, {**self.columns, **columns})
 

@@ -7,9 +7,10 @@ Only this module knows that pymoo minimises. A problem measures accuracy 0.93; t
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,32 @@ STANDARD: Mapping[str, Quantity] = {
 
 
 @dataclass(frozen=True)
-class WeightedSum:
+class Scalarisation(ABC):
+    """One objective that is made of several measurements.
+
+    Attributes:
+        kind: What run folders and the command line call it.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The quantities that count."""
+
+    @property
+    def mentioned(self) -> tuple[str, ...]:
+        """All quantities that must exist; `names` unless written."""
+        return self.names
+
+    @abstractmethod
+    def F(self, measurements: Measurements, quantities: Mapping[str, Quantity]) -> Values:  # noqa: N802
+        """What pymoo minimises, (n, 1); a candidate's value does not depend on the others."""
+
+
+@dataclass(frozen=True)
+class WeightedSum(Scalarisation):
     """One objective: the sum of measurements, each with the weight of its importance.
 
     Weights are positive numbers whichever way a quantity is better: with
@@ -68,6 +94,8 @@ class WeightedSum:
         weights: Importance by name.
         constant: Added to the fitness, where a paper's formula has one.
     """
+
+    kind: ClassVar[str] = "weighted-sum"
 
     weights: Mapping[str, float]
     constant: float = 0.0
@@ -84,8 +112,74 @@ class WeightedSum:
         """The quantities that count."""
         return tuple(name for name, weight in self.weights.items() if weight > 0)
 
+    @property
+    def mentioned(self) -> tuple[str, ...]:
+        """Those with weight 0 too."""
+        return tuple(self.weights)
 
-Objectives = Sequence[str] | WeightedSum
+    def F(self, measurements: Measurements, quantities: Mapping[str, Quantity]) -> Values:  # noqa: N802
+        """Minus the fitness, (n, 1)."""
+        weights = np.array([self.weights[name] for name in self.names])
+        # A sum over each row, not a matrix product, whose last bits depend on the other rows.
+        weighted = signed(self.names, measurements, quantities) * weights
+        return np.asarray(weighted.sum(axis=1, keepdims=True) - self.constant)
+
+
+@dataclass(frozen=True)
+class PrunedWeightsPerAccuracyDrop(Scalarisation):
+    """One objective: PWAD = n_pruned / (acc_ori - acc_pruned), Tang et al., eq. 8.
+
+    Where accuracy is lost, F = accuracy_drop / sparsity, the reciprocal of PWAD but for a constant:
+    least where PWAD is largest. "A negative PWAD value is better than a positive one": where none
+    is lost, F = -sparsity. The paper does not say which of two negative values is better. Sorted in
+    descending order, as it sorts, the one nearest to 0 comes first, which has the fewest weights
+    pruned for the largest gain; but gains on a few thousand images are mostly noise, and pruned
+    weights are real, so here the more pruned one is better.
+    """
+
+    kind: ClassVar[str] = "pwad"
+
+    NOTHING: ClassVar[float] = 1e-15  # less than one weight of any network is a rounding error
+    WORST: ClassVar[float] = 1e16  # above 1 / NOTHING: beyond any loss of something pruned
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The loss, and what it is paid for."""
+        return ("accuracy_drop", "sparsity")
+
+    def F(self, measurements: Measurements, quantities: Mapping[str, Quantity]) -> Values:  # noqa: N802, ARG002
+        """Loss per pruned share, or minus the pruned share where nothing is lost, (n, 1)."""
+        drop, sparsity = measurements["accuracy_drop"], measurements["sparsity"]
+        # PWAD is 0 where accuracy is lost for nothing.
+        loss = np.full(drop.shape, self.WORST)
+        np.divide(drop, sparsity, out=loss, where=sparsity > self.NOTHING)
+        return np.where(drop > 0, loss, -sparsity)[:, None]
+
+
+SCALARISATIONS: Mapping[str, type[Scalarisation]] = {
+    cls.kind: cls for cls in (WeightedSum, PrunedWeightsPerAccuracyDrop)
+}
+"""Those that run folders can hold, by kind."""
+
+Objectives = Sequence[str] | Scalarisation
+
+
+def parse_objectives(names: Sequence[str]) -> Objectives:
+    """Objectives by name: quantities, or a single scalarisation that has no parameters.
+
+    Args:
+        names: ["accuracy", "macs"] for two objectives, ["pwad"] for that scalarisation.
+    """
+    if len(names) == 1 and (cls := SCALARISATIONS.get(names[0])) and not fields(cls):
+        return cls()
+    return tuple(names)
+
+
+def signed(
+    names: Sequence[str], measurements: Measurements, quantities: Mapping[str, Quantity]
+) -> Values:
+    """Quantities side by side, with the sign that makes lower better, (n, number of names)."""
+    return np.column_stack([quantities[name].sign * measurements[name] for name in names])
 
 
 @dataclass(frozen=True)
@@ -155,10 +249,9 @@ class Goals:
     def __post_init__(self) -> None:
         if isinstance(self.objectives, str) or len(self.names) == 0:
             given = repr(self.objectives)
-            msg = f"objectives must be a list of names or a WeightedSum, but they are {given}"
+            msg = f"objectives must be a list of names or a scalarisation, but they are {given}"
             raise PruneError(msg)
-        objectives = self.objectives
-        for name in objectives.weights if isinstance(objectives, WeightedSum) else objectives:
+        for name in self.scalarisation.mentioned if self.scalarisation else self.names:
             if name not in self.quantities:
                 raise unknown_name("objective", name, self.quantities)
         if len(set(self.names)) < len(self.names):
@@ -169,22 +262,25 @@ class Goals:
                 raise unknown_name("constrained quantity", constraint.name, self.quantities)
 
     @property
+    def scalarisation(self) -> Scalarisation | None:
+        """What makes one objective of several quantities, where the objectives are that."""
+        return self.objectives if isinstance(self.objectives, Scalarisation) else None
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The quantities that the objectives are made of."""
-        if isinstance(self.objectives, WeightedSum):
+        if isinstance(self.objectives, Scalarisation):
             return self.objectives.names
         return tuple(self.objectives)
 
     @property
     def n_obj(self) -> int:
         """How many values pymoo minimises."""
-        return 1 if isinstance(self.objectives, WeightedSum) else len(self.names)
+        return 1 if self.scalarisation else len(self.names)
 
     def costs(self, measurements: Measurements) -> Values:
         """Every objective's quantity on its own, lower is better, (n, number of names)."""
-        return np.column_stack(
-            [self.quantities[name].sign * measurements[name] for name in self.names]
-        )
+        return signed(self.names, measurements, self.quantities)
 
     def unit_costs(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:
         """Costs between 0, the best there can be, and 1, as bad as the parent is large.
@@ -211,11 +307,8 @@ class Goals:
 
     def F(self, measurements: Measurements) -> Values:  # noqa: N802 - pymoo's name
         """What pymoo minimises, (n, n_obj)."""
-        if isinstance(self.objectives, WeightedSum):
-            weights = np.array([self.objectives.weights[name] for name in self.names])
-            # A sum over each row, not a matrix product, whose last bits depend on the other rows.
-            weighted = (self.costs(measurements) * weights).sum(axis=1, keepdims=True)
-            return np.asarray(weighted - self.objectives.constant)
+        if self.scalarisation:
+            return self.scalarisation.F(measurements, self.quantities)
         return self.costs(measurements)
 
     def G(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:  # noqa: N802

@@ -27,6 +27,8 @@ from pymoo_prune.objectives import (
     Values,
     check_measurements,
 )
+from pymoo_prune.racing import Racing
+from pymoo_prune.training import Recipe
 
 CHUNK = 16
 """Candidates measured together: enough to share work, few enough to stay in a core's cache."""
@@ -46,7 +48,8 @@ class Preset:
         options: The problem's keyword arguments.
         algorithm: Name of the engine; "own" is the problem's own `algorithm()`.
         pop_size: Population.
-        generations: Generations, the first population included.
+        generations: Generations, the first population included; None where time is the limit.
+        seconds: Working time, where time is the limit.
         objectives: What is optimised, where it is not the problem's default.
         finish_images: Images that each network of the front is retrained with in the end.
     """
@@ -55,7 +58,8 @@ class Preset:
     options: Mapping[str, Any] = field(default_factory=dict)
     algorithm: str = "nsga2"
     pop_size: int = 100
-    generations: int = 50
+    generations: int | None = 50
+    seconds: float | None = None
     objectives: Objectives | None = None
     finish_images: int = 0
 
@@ -81,7 +85,7 @@ class PruningProblem(Problem):
     Args:
         data: The images; a search sees `data.train` and `data.validation`, never `data.test`.
         n_var: Genes of a chromosome.
-        objectives: Names of quantities (one objective each), or a `WeightedSum`.
+        objectives: Names of quantities (one objective each), or a scalarisation.
         constraints: Bounds on quantities.
         seed: Of everything random in a measurement, and of the parent's training.
         xl: Lowest gene values, where pymoo's operators need them.
@@ -93,6 +97,10 @@ class PruningProblem(Problem):
     """What `measure` returns."""
     presets: ClassVar[Mapping[str, Preset]] = {"quick": Preset("a small search", generations=20)}
     """Settings by name; the first is the default."""
+    retraining: Recipe = Recipe(schedule="linear")
+    """How networks are retrained after the search, those of the baselines too."""
+    racing: Racing | None = None
+    """How single-objective engines save images, where that is wanted; see `measure_on`."""
 
     def __init__(
         self,
@@ -173,6 +181,14 @@ class PruningProblem(Problem):
         msg = f"{type(self).__name__} has no algorithm of its own; name one, for example nsga2"
         raise PruneError(msg)
 
+    def notes(self, X: Array) -> Sequence[str]:  # noqa: ARG002
+        """What a reader should know about the networks of a front, a sentence each.
+
+        Args:
+            X: The front's chromosomes, (n, n_var); a network's number is its row.
+        """
+        return ()
+
     def configuration(self) -> dict[str, Any]:
         """All that a measurement depends on besides the candidate, as JSON values."""
         return {
@@ -192,7 +208,7 @@ class PruningProblem(Problem):
         return 0
 
     def measure_on(self, X: Array, batch: int) -> Measurements:  # noqa: ARG002
-        """Measures on one search batch; `measure(X)` where there is only one."""
+        """Measures on one search batch, or one slice of a race; `measure(X)` unless written."""
         return self.measure(X)
 
     def measure_finally(self, X: Array) -> Measurements:
@@ -203,6 +219,11 @@ class PruningProblem(Problem):
     def changes_batches(self) -> bool:
         """Whether generations are measured on different images."""
         return self.batch(1) != self.batch(1_000_003)
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether a search measures with less care than `measure_finally`."""
+        return self.changes_batches or self.racing is not None
 
     # What a search does with it.
 

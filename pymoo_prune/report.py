@@ -157,6 +157,7 @@ class Report:
             "## Networks",
             _markdown(*self.network_rows()),
             carry,
+            *(f"- {note}" for note in summary.get("notes", ())),
             "## The search, generation by generation",
             f"![means of each generation]({GENERATIONS})",
             "## Made with",

@@ -204,6 +204,7 @@ class Run:
             "goals": list(problem.goals.names),
             "knee": front.knee().place,
             "fittest": front.fittest().place if problem.n_obj == 1 else None,
+            "notes": list(problem.notes(front.X)),
             "versions": versions(),
             "machine": {
                 "processor": processor(),

@@ -163,6 +163,7 @@ class StoredEvaluator(Evaluator):
         super().__init__()
         self.store, self.recorded = store, recorded
         self.archive = None if problem.changes_batches else Archive(problem)
+        self.racing = problem.racing if problem.n_obj == 1 else None
         self.asked = 0
 
     def _eval(
@@ -178,8 +179,22 @@ class StoredEvaluator(Evaluator):
         def measure(X: Array, batch: int) -> Measurements:
             return self.measured(problem, X, batch, generation)
 
+        def race(X: Array, _: int) -> Measurements:
+            assert self.racing is not None  # noqa: S101 - or nobody calls it
+            known, places = self.racing.run(X, measure, lambda m: problem.score(m)["F"])
+            # Means over different images are not comparable: the places say who is better.
+            pop.set("place", places)
+            return known
+
+        def noted(X: Array, batch: int) -> Measurements:
+            first = self.asked
+            values = (race if self.racing else measure)(X, batch)
+            if self.archive is not None:
+                self.archive.add(X, values, first)
+            return values
+
         super()._eval(
-            problem, pop, evaluate_values_of, algorithm=algorithm, measure=measure, **kwargs
+            problem, pop, evaluate_values_of, algorithm=algorithm, measure=noted, **kwargs
         )
 
     def measured(
@@ -195,8 +210,6 @@ class StoredEvaluator(Evaluator):
             values = self.store.measured(
                 X, keys, images, lambda rows: problem.measured(rows, batch)
             )
-        if self.archive is not None:
-            self.archive.add(X, values, self.asked)
         self.asked += len(X)
         return values
 
@@ -286,7 +299,7 @@ def search(
 
     Returns:
         The archive of all evaluations; or, where every generation has its own images, the last
-        population, measured on all of them.
+        population. Both are measured again where the search measured approximately.
     """
     evaluator = StoredEvaluator(problem, store, recorded=recorded)
     history = store if recorded else None
@@ -317,10 +330,14 @@ def search(
 def _found(problem: PruningProblem, last: Step, store: Store | None) -> Found:
     archive = last.evaluator.archive
     if archive is not None and archive.X is not None:
-        return Found(archive.X, archive.measurements, archive.numbers, last)
-    X = last.algorithm.pop.get("X")
+        X, numbers = archive.X, archive.numbers
+        if not problem.is_approximate:
+            return Found(X, archive.measurements, numbers, last)
+    else:
+        X = last.algorithm.pop.get("X")
+        numbers = np.full(len(X), -1)
     if store is None:
         values = problem.measured_finally(X)
     else:
         values = store.measured(X, digests(X), "all batches", problem.measured_finally)
-    return Found(X, values, np.full(len(X), -1), last)
+    return Found(X, values, numbers, last)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.objectives import Objectives, WeightedSum
+from pymoo_prune.objectives import SCALARISATIONS, Objectives, Scalarisation, WeightedSum
 from pymoo_prune.search import ENGINES, Budget
 
 FORMAT = 1
@@ -28,7 +28,7 @@ class Settings:
         validation: Share or number of training images held out for the search.
         algorithm: An engine's name.
         pop_size: Its population.
-        objectives: Names, or weights by name with a constant.
+        objectives: Names, or one of `SCALARISATIONS`; None leaves them to the problem.
         constraints: Bounds, as text.
         budget: When the search ends.
         seed: Of the engine, and of the problem.
@@ -62,10 +62,16 @@ class Settings:
                 raise PruneError(msg)
         if self.algorithm not in ENGINES:
             raise unknown_name("algorithm", self.algorithm, ENGINES)
+        one = self.objectives
+        if isinstance(one, Scalarisation) and SCALARISATIONS.get(one.kind) is not type(one):
+            raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)
 
     def to_json(self) -> str:
         """As text."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n"
+        values = {"format": FORMAT, **asdict(self)}
+        if isinstance(self.objectives, Scalarisation):
+            values["objectives"] = {"kind": self.objectives.kind, **values["objectives"]}
+        return json.dumps(values, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -80,5 +86,9 @@ class Settings:
             raise PruneError(msg)
         objectives = values["objectives"]
         if isinstance(objectives, dict):
-            values["objectives"] = WeightedSum(**objectives)
+            # Older folders know one kind, and do not name it.
+            kind = objectives.pop("kind", WeightedSum.kind)
+            if kind not in SCALARISATIONS:
+                raise unknown_name("scalarisation", kind, SCALARISATIONS)
+            values["objectives"] = SCALARISATIONS[kind](**objectives)
         return cls(**{**values, "budget": Budget(**values["budget"])})

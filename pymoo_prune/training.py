@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pymoo_prune.data import Split
@@ -15,59 +17,162 @@ from pymoo_prune.errors import PruneError, unknown_name
 
 Network = TypeVar("Network", bound=nn.Module)
 
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda _: 1.0,
+    # Falling to 0 keeps more of a network that was good already.
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+    # The residual networks' and DenseNet's: a tenth after half, a hundredth after three quarters.
+    "drops": lambda done: 0.1 ** ((done >= 0.5) + (done >= 0.75)),
+    # Up for a quarter of the time and down again: few epochs suffice from scratch.
+    "one-cycle": lambda done: done / 0.25 if done < 0.25 else (1 - done) / 0.75,
+}
+"""What the learning rate is multiplied with, from the share of the training that is done."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        optimizer: "adam", or "sgd" with Nesterov momentum.
+        learning_rate: At its highest.
+        schedule: One of `SCHEDULES`.
+        batch_size: Images a step.
+        weight_decay: L2 penalty.
+        momentum: Of "sgd".
+        crop: Every image is shifted by up to so many pixels; 0 for none.
+        flip: Every other image is mirrored.
+        bfloat16: Whether convolutions and linear layers compute with half the bits: on CPUs and
+            GPUs that can, two to three times faster.
+    """
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    batch_size: int = 100
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    crop: int = 0
+    flip: bool = False
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("adam", "sgd"):
+            raise unknown_name("optimizer", self.optimizer, ["adam", "sgd"])
+        if self.schedule not in SCHEDULES:
+            raise unknown_name("schedule", self.schedule, SCHEDULES)
+        numbers = self.learning_rate, self.weight_decay, self.momentum, self.crop
+        if self.batch_size < 1 or not all(math.isfinite(n) and n >= 0 for n in numbers):
+            msg = (
+                "batch_size must be at least 1, and learning_rate, weight_decay, momentum and crop "
+                f"finite and not negative, but the recipe is {self}"
+            )
+            raise PruneError(msg)
+
+    def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """For the network's parameters."""
+        settings: dict[str, Any] = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
+        if self.optimizer == "adam":
+            return torch.optim.Adam(network.parameters(), **settings, fused=True)
+        settings |= {"momentum": self.momentum, "nesterov": self.momentum > 0}
+        return torch.optim.SGD(network.parameters(), **settings, fused=True)
+
+    def augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Images shifted and mirrored by chance, (n, channels, height, width)."""
+        n, _, height, width = images.shape
+        rows = torch.arange(height).expand(n, -1)
+        columns = torch.arange(width).expand(n, -1)
+        if self.flip:
+            mirrored = torch.rand(n, 1, generator=generator) < 0.5
+            columns = torch.where(mirrored, columns.flip(1), columns)
+        if self.crop:
+            images = functional.pad(images, [self.crop] * 4)
+            rows = rows + torch.randint(2 * self.crop + 1, (n, 1), generator=generator)
+            columns = columns + torch.randint(2 * self.crop + 1, (n, 1), generator=generator)
+        if not (self.flip or self.crop):
+            return images
+        places = [torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+        image, row, column = (place.to(images.device) for place in places)
+        return images.permute(0, 2, 3, 1)[image, row, column].permute(0, 3, 1, 2)
+
+
+ADAM = Recipe()
+"""What is used where nothing is said."""
+
 
 def trained(
     network: Network,
     split: Split,
     *,
     images: int,
-    batch_size: int = 100,
-    learning_rate: float = 1e-3,
-    schedule: Literal["constant", "linear"] = "constant",
+    recipe: Recipe = ADAM,
     seed: int = 0,
+    keep_zeros: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Network:
-    """A copy of a network after Adam steps on cross-entropy.
+    """A copy of a network after gradient steps on cross-entropy.
 
     Args:
         network: Where training starts; it is not changed.
         split: Training images.
         images: How many images to show, counted with repetition: two epochs of 10,000 are 20,000.
             An epoch is a fresh permutation; the last batch of an epoch may be smaller.
-        batch_size: Images a step.
-        learning_rate: Of Adam, at the start.
-        schedule: "constant", or "linear": the rate falls to 0 at the end, which keeps more of a
-            network that was good already.
-        seed: Of the order of the images.
+        recipe: How.
+        seed: Of the order of the images, and of their augmentation.
+        keep_zeros: Weights that are exactly 0 stay so: what was pruned stays pruned.
         progress: Called now and then with the share that is done.
 
     Returns:
         The trained copy, in evaluation mode.
     """
-    if images < 0 or batch_size < 1:
-        msg = (
-            "images must be at least 0 and batch_size at least 1, but they are "
-            f"{images} and {batch_size}"
-        )
+    if images < 0:
+        msg = f"images must be at least 0, but they are {images}"
         raise PruneError(msg)
-    if schedule not in ("constant", "linear"):
-        raise unknown_name("schedule", schedule, ["constant", "linear"])
+    device = split.images.device
     result = copy.deepcopy(network).train()
-    optimizer = torch.optim.Adam(result.parameters(), lr=learning_rate, fused=True)
-    order = torch.Generator().manual_seed(seed)
-    seen = 0
+    masks = zero_masks(result) if keep_zeros else []
+    optimizer = recipe.make_optimizer(result)
+    generator = torch.Generator().manual_seed(seed)
+    loss, seen = torch.zeros(()), 0
     while seen < images:
-        epoch = torch.randperm(len(split), generator=order)[: images - seen]
-        for step, rows in enumerate(epoch.split(batch_size)):
-            index = rows.to(split.images.device)
-            if schedule == "linear":
-                optimizer.param_groups[0]["lr"] = learning_rate * (1 - seen / images)
-            loss = functional.cross_entropy(result(split.images[index]), split.labels[index])
+        epoch = torch.randperm(len(split), generator=generator)[: images - seen]
+        for step, rows in enumerate(epoch.split(recipe.batch_size)):
+            index = rows.to(device)
+            rate = recipe.learning_rate * SCHEDULES[recipe.schedule](seen / images)
+            optimizer.param_groups[0]["lr"] = rate
+            batch = recipe.augmented(split.images[index], generator)
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
+                outputs = result(batch)
+            loss = functional.cross_entropy(outputs.float(), split.labels[index])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+            _zero_again(masks)
             seen += len(rows)
             if progress is not None and step % 20 == 0:
                 progress(seen / images)
+    if not torch.isfinite(loss):
+        msg = f"the training diverged: its loss is {float(loss)}; try a lower learning rate"
+        raise PruneError(msg)
     optimizer.zero_grad(set_to_none=True)  # the result carries no gradients around
     return result.eval()
+
+
+def zero_masks(network: nn.Module) -> list[tuple[nn.Parameter, Tensor]]:
+    """Weights with exact zeros in them, and where they are not 0, as numbers 0 and 1.
+
+    Biases and batch norms (vectors) are left out: they start at 0 and are never pruned.
+    """
+    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    return [
+        (weight, (weight.detach() != 0).to(weight.dtype))
+        for weight in weights
+        if bool((weight == 0).any())
+    ]
+
+
+@torch.no_grad()
+def _zero_again(masks: list[tuple[nn.Parameter, Tensor]]) -> None:
+    for weight, mask in masks:
+        weight.mul_(mask)

@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from pymoo_prune.data import Data, load_data
 from pymoo_prune.networks import FeedForward
-from pymoo_prune.training import trained
+from pymoo_prune.training import Recipe, trained
 
 # Every run tries the same examples: a failure in CI is a failure here.
 settings.register_profile("same", deadline=None, derandomize=True, database=None, max_examples=50)
@@ -31,7 +31,7 @@ def parent(digits: Data) -> FeedForward:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = FeedForward(64, [24, 16], 10)
-    return trained(network, digits.train, images=8_000, learning_rate=3e-3)
+    return trained(network, digits.train, images=8_000, recipe=Recipe(learning_rate=3e-3))
 
 
 @pytest.fixture

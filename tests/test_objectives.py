@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import (
+    SCALARISATIONS,
     STANDARD,
     Constraint,
     Goals,
+    PrunedWeightsPerAccuracyDrop,
     Quantity,
     Values,
     WeightedSum,
     check_measurements,
+    parse_objectives,
 )
 
 QUANTITIES: Mapping[str, Quantity] = {
@@ -73,17 +76,17 @@ def test_weighted_sum_is_the_papers_formula(w_a: float, w_s: float, w_c: float, 
     np.testing.assert_allclose(-goals.F(m)[:, 0], fitness, rtol=0, atol=1e-13)
 
 
-@given(st.integers(1, 12), st.integers(1, 200), st.integers(0, 1000), st.booleans(), st.data())
+@given(st.integers(1, 12), st.integers(1, 200), st.integers(0, 1000), st.integers(0, 2), st.data())
 def test_a_candidates_f_does_not_depend_on_the_others(
-    k: int, n: int, seed: int, weighted: bool, data: st.DataObject
+    k: int, n: int, seed: int, kind: int, data: st.DataObject
 ) -> None:
-    names = [f"q{i}" for i in range(k)]
+    names = ["accuracy_drop", "sparsity", *(f"q{i}" for i in range(k))]
     quantities = {name: Quantity("lower", name) for name in names}
     generator = np.random.default_rng(seed)
     # Of very different magnitude, so that another order of summation shows.
     m = {name: generator.standard_normal(n) * 10.0 ** generator.integers(-6, 6) for name in names}
     weights = WeightedSum({name: float(generator.random()) + 0.1 for name in names}, 0.3)
-    goals = Goals(quantities, weights if weighted else names)
+    goals = Goals(quantities, [weights, names, PrunedWeightsPerAccuracyDrop()][kind])
     row = data.draw(st.integers(0, n - 1))
     alone = goals.F({name: values[row : row + 1] for name, values in m.items()})
     assert goals.F(m)[row].tobytes() == alone[0].tobytes()
@@ -108,6 +111,80 @@ def test_nothing_is_written_to_the_measurements() -> None:
         np.testing.assert_array_equal(m[name], before[name])
 
 
+# Pruned weights per accuracy drop.
+
+DROPS = st.floats(-1, 1, allow_subnormal=False)
+SPARSITIES = st.just(0.0) | st.floats(1e-12, 1)
+
+
+def pwad(drops: list[float], sparsities: list[float]) -> Values:
+    m = {"accuracy_drop": np.array(drops), "sparsity": np.array(sparsities)}
+    before = copied(m)
+    goals = Goals(QUANTITIES, PrunedWeightsPerAccuracyDrop())
+    assert goals.n_obj == 1
+    F = goals.F(m)
+    assert F.shape == (len(drops), 1)
+    assert np.isfinite(F).all()
+    for name, values in m.items():
+        np.testing.assert_array_equal(values, before[name])
+    return np.asarray(F[:, 0])
+
+
+@given(st.lists(st.tuples(DROPS, SPARSITIES), min_size=2, max_size=2))
+def test_candidates_stand_in_the_order_of_the_papers_metric(
+    pair: list[tuple[float, float]],
+) -> None:
+    (one_drop, one), (other_drop, other) = pair
+    first, second = pwad([one_drop, other_drop], [one, other])
+    if one_drop > 0 and other_drop > 0:
+        # Eq. 8: the larger the better; divisions may round two values that differ to one.
+        better = one / one_drop, other / other_drop
+        assert first <= second if better[0] >= better[1] * (1 + 1e-12) else True
+        assert first >= second if better[1] >= better[0] * (1 + 1e-12) else True
+    elif one_drop <= 0 and other_drop <= 0:
+        assert (first < second) == (one > other)
+    else:
+        assert (first < second) == (one_drop <= 0)  # negative is better than positive
+
+
+def test_pruned_weights_per_accuracy_drop_by_hand() -> None:
+    drops = [0.02, 0.01, 0.5, -0.01, 0.0, -0.2, 0.0, 0.3]
+    sparsities = [0.8, 0.2, 0.99, 0.5, 0.6, 0.1, 0.0, 0.0]
+    F = pwad(drops, sparsities)
+    np.testing.assert_allclose(F[:7], [0.025, 0.05, 0.5 / 0.99, -0.5, -0.6, -0.1, 0], rtol=1e-15)
+    assert np.argsort(F).tolist() == [4, 3, 5, 6, 0, 1, 2, 7]
+
+
+@given(SPARSITIES.filter(bool), DROPS)
+def test_a_loss_for_nothing_is_worst(sparsity: float, drop: float) -> None:
+    nothing, something = pwad([1e-4, drop], [0.0, sparsity])
+    assert nothing > something
+
+
+def test_less_than_nothing_pruned_is_nothing_pruned() -> None:
+    F = pwad([0.1, 0.1, 0.1], [-1e-17, 5e-324, 0.0])
+    assert len(set(F.tolist())) == 1
+
+
+def test_pwads_quantities_can_be_seen_apart() -> None:
+    m = measured()
+    goals = Goals(QUANTITIES, PrunedWeightsPerAccuracyDrop())
+    assert goals.names == ("accuracy_drop", "sparsity")
+    np.testing.assert_array_equal(
+        goals.costs(m), np.column_stack([m["accuracy_drop"], -m["sparsity"]])
+    )
+    with pytest.raises(PruneError, match="unknown objective 'sparsity'"):
+        Goals({"accuracy_drop": STANDARD["accuracy_drop"]}, PrunedWeightsPerAccuracyDrop())
+
+
+def test_objectives_are_read_by_name() -> None:
+    assert parse_objectives(["pwad"]) == PrunedWeightsPerAccuracyDrop()
+    for names in (["accuracy"], ["accuracy", "macs"], ["pwad", "macs"], ["weighted-sum"], []):
+        assert parse_objectives(names) == tuple(names)
+    for kind, cls in SCALARISATIONS.items():
+        assert cls.kind == kind
+
+
 @pytest.mark.parametrize(
     ("weights", "fragment"),
     [
@@ -127,10 +204,12 @@ def test_weights_that_mean_nothing_are_refused(weights: dict[str, float], fragme
     ("objectives", "fragment"),
     [
         ("accuracy", "list of names"),
-        ([], "list of names"),
+        ([], "list of names or a scalarisation"),
         (["accuracy", "accuracy"], "must differ"),
         (["acuracy"], r"'acuracy'.*Did you mean 'accuracy'\?"),
         (WeightedSum({"accuracy": 1, "mac": 1}), r"'mac'.*Did you mean 'macs'\?"),
+        (WeightedSum({"accuracy": 1, "mac": 0}), r"'mac'.*Did you mean 'macs'\?"),
+        (["pwad", "macs"], "unknown objective 'pwad'"),
     ],
 )
 def test_objectives_that_cannot_be_are_refused(objectives: Any, fragment: str) -> None:

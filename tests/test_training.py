@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import FeedForward
-from pymoo_prune.training import trained
+from pymoo_prune.training import Recipe, trained
 
 
 class Recorder(nn.Module):
@@ -93,13 +93,13 @@ def test_no_images_give_an_equal_copy(digits: Data) -> None:
     ],
 )
 def test_as_many_images_are_shown_as_were_asked_for(images: int, sizes: list[int]) -> None:
-    result = trained(Recorder(), numbered(130), images=images, batch_size=100)
+    result = trained(Recorder(), numbered(130), images=images, recipe=Recipe(batch_size=100))
     assert [len(step) for step in result.steps] == sizes
     assert result.modes == {True}
 
 
 def test_an_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
-    steps = trained(Recorder(), numbered(60), images=180, batch_size=25).steps
+    steps = trained(Recorder(), numbered(60), images=180, recipe=Recipe(batch_size=25)).steps
     shown = [i for step in steps for i in step]
     epochs = [shown[start : start + 60] for start in (0, 60, 120)]
     assert all(sorted(epoch) == list(range(60)) for epoch in epochs)
@@ -109,7 +109,10 @@ def test_an_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
 def test_training_learns(digits: Data) -> None:
     network = fresh()
     losses = [
-        loss(trained(network, digits.train, images=images, learning_rate=3e-3), digits.train)
+        loss(
+            trained(network, digits.train, images=images, recipe=Recipe(learning_rate=3e-3)),
+            digits.train,
+        )
         for images in (0, 4_000, 20_000)
     ]
     assert losses[0] > 1.1 * losses[1] > 2 * losses[2]
@@ -117,7 +120,9 @@ def test_training_learns(digits: Data) -> None:
 
 def test_progress_rises_towards_one(digits: Data) -> None:
     shares: list[float] = []
-    trained(fresh(), digits.train, images=3_000, batch_size=50, progress=shares.append)
+    trained(
+        fresh(), digits.train, images=3_000, recipe=Recipe(batch_size=50), progress=shares.append
+    )
     assert len(shares) > 2
     assert shares == sorted(shares)
     assert 0 < shares[0] < shares[-1] <= 1

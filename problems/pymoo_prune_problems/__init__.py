@@ -1,5 +1,6 @@
 """The papers' methods as pymoo problems."""
 
 from pymoo_prune_problems.ecomp import EComp
+from pymoo_prune_problems.layer_vector import LayerVector
 
-__all__ = ["EComp"]
+__all__ = ["EComp", "LayerVector"]

@@ -53,7 +53,7 @@ from pymoo_prune.pruning.keep_masks import KeepMasks, Layers
 from pymoo_prune.pruning.neurons import kept, l1_order, prefix_masks, split_mask
 from pymoo_prune.recovery import Recovery, plain_layers
 from pymoo_prune.similarity import Affinities, affinities, divergence, squared_distances
-from pymoo_prune.training import trained
+from pymoo_prune.training import Recipe, trained
 
 
 class EComp(PruningProblem):
@@ -147,7 +147,9 @@ class EComp(PruningProblem):
     ) -> None:
         if encoding not in ("masks", "weights"):
             raise unknown_name("encoding", encoding, ["masks", "weights"])
-        self.recovery = Recovery.parse(recovery or ("refit" if encoding == "masks" else "none"))
+        self.recovery = Recovery.parse(
+            recovery or ("refit" if encoding == "masks" else "none"), rungs=("refit", "steps")
+        )
         if encoding == "weights" and self.recovery.refit:
             msg = (
                 "recovery 'refit' needs encoding 'masks': recombined neurons have no counterpart "
@@ -269,8 +271,7 @@ class EComp(PruningProblem):
                 FeedForward.from_layers(weights, biases, self.parent.activation),
                 self.data_set.train,
                 images=self.recovery.steps * self.BATCH_SIZE,
-                batch_size=self.BATCH_SIZE,
-                schedule="linear",
+                recipe=Recipe(schedule="linear", batch_size=self.BATCH_SIZE),
                 seed=candidate_seed(self.seed, digests(x[None])[0]),
             ).linear_layers
         return [linear.weight.detach() for linear in linears], [

@@ -191,7 +191,11 @@ def _instead(
     with display.phase("baseline") as update:
         update(0.0, plain.name)
         accuracies = final_accuracies(
-            plain.networks, data, images=EComp.SEARCH_IMAGES, seeds=[0] * len(plain.networks)
+            plain.networks,
+            data,
+            images=EComp.SEARCH_IMAGES,
+            seeds=[0] * len(plain.networks),
+            recipe=problem.retraining,
         )
     return {**plain.sizes, **accuracies}
 

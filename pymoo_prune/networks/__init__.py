@@ -8,9 +8,16 @@ from typing import Any
 from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
+from pymoo_prune.networks.video_resnet import VideoResNet
+from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"feed-forward": FeedForward}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "feed-forward": FeedForward,
+    "cifar-resnet": CifarResNet,
+    "video-resnet": VideoResNet,
+}
 
 
 def build_network(spec: Mapping[str, Any]) -> nn.Module:
@@ -29,4 +36,15 @@ def build_network(spec: Mapping[str, Any]) -> nn.Module:
         raise PruneError(msg) from error
 
 
-__all__ = ["ACTIVATIONS", "NETWORKS", "FeedForward", "as_feed_forward", "build_network"]
+__all__ = [
+    "ACTIVATIONS",
+    "NETWORKS",
+    "ZOO",
+    "CifarResNet",
+    "FeedForward",
+    "VideoResNet",
+    "ZooNetwork",
+    "as_feed_forward",
+    "build_network",
+    "named_network",
+]

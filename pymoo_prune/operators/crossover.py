@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pymoo.core.crossover import Crossover
 
+from pymoo_prune.errors import PruneError
 from pymoo_prune.genome import Array, WeightGenome, hash_bytes
 from pymoo_prune.operators.masks import fill_empty_layers
 
@@ -88,6 +89,45 @@ class UniformMaskCrossover(Crossover):
         random_state: np.random.Generator,
         **kwargs: Any,  # noqa: ARG002
     ) -> Array:
-        from_first = random_state.random(X.shape[1:]) < 0.5
-        children = np.stack([np.where(from_first, X[0], X[1]), np.where(from_first, X[1], X[0])])
-        return fill_empty_layers(children, X, self.sizes)
+        return fill_empty_layers(exchange(X, random_state), X, self.sizes)
+
+
+class UniformVectorCrossover(Crossover):
+    """Each gene of the child comes from either parent by chance (Tang et al., section III.A.4).
+
+    Args:
+        prob: The chance that a mating takes place.
+        n_offsprings: Children of a mating: 1 is the paper's; with 2, the second has what the first
+            has not, so that no gene is lost.
+    """
+
+    def __init__(self, *, prob: float = 1.0, n_offsprings: int = 1) -> None:
+        if n_offsprings not in (1, 2):
+            msg = f"n_offsprings must be 1 or 2, but it is {n_offsprings}"
+            raise PruneError(msg)
+        super().__init__(n_parents=2, n_offsprings=n_offsprings, prob=prob)
+
+    def _do(
+        self,
+        problem: Any,  # noqa: ARG002
+        X: Array,
+        *args: Any,  # noqa: ARG002
+        random_state: np.random.Generator,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> Array:
+        return exchange(X, random_state)[: self.n_offsprings]
+
+
+def exchange(parents: Array, generator: np.random.Generator) -> Array:
+    """Two children of each two parents: a gene that one does not have, the other has.
+
+    Args:
+        parents: (2, matings, genes), of any type.
+        generator: Draws one bit a gene and mating.
+
+    Returns:
+        New chromosomes, (2, matings, genes).
+    """
+    first, second = parents
+    bits = generator.random(first.shape) < 0.5  # bin_k = 1
+    return np.stack([np.where(bits, first, second), np.where(bits, second, first)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ from pymoo.core.infill import InfillCriterion
 from pymoo.core.population import Population
 from pymoo.core.sampling import Sampling
 
+from pymoo_prune.errors import PruneError
 from pymoo_prune.genome import Array
+from pymoo_prune.operators.counts import Counts, Genes, check_counts, gene_mask, whole_numbers
 
 
 class Candidates(Sampling):
@@ -70,3 +72,62 @@ class RandomMating(InfillCriterion):
     def __deepcopy__(self, memo: dict[int, Any]) -> RandomMating:
         """Itself, as `Candidates`."""
         return self
+
+
+def uniform_counts(
+    n: int,
+    generator: np.random.Generator,
+    counts: Sequence[int] | Array,
+    low: float = 0.5,
+    high: float = 0.8,
+) -> Counts:
+    """Layer-pruning vectors: each layer loses a random share of its weights.
+
+    Tang et al., section III.A.1.
+
+    Args:
+        n: How many.
+        generator: Draws the genes.
+        counts: Weights of each layer, (layers,) (eq. 5).
+        low: The smallest share.
+        high: The largest share.
+
+    Returns:
+        Pruned weights, (n, layers) (eq. 6 and 7); whole numbers in [count * low, count * high].
+    """
+    first, last = whole_numbers(check_counts(counts), low, high)
+    return generator.integers(first, last, size=(n, len(first)), endpoint=True)
+
+
+def around(
+    n: int,
+    generator: np.random.Generator,
+    mean: Array,
+    counts: Sequence[int] | Array,
+    jitter: float = 0.05,
+    frozen: Genes = (),
+) -> Counts:
+    """Layer-pruning vectors near the average of good ones (Tang et al., section III.B.1).
+
+    Args:
+        n: How many.
+        generator: Draws the offsets.
+        mean: Average pruned weights of the best, (layers,).
+        counts: Weights of each layer, (layers,).
+        jitter: The largest offset, as a share of a layer's weights.
+        frozen: Layers that lose nothing, by index or as a mask.
+
+    Returns:
+        Pruned weights, (n, layers), between 0 and `counts`.
+    """
+    counts = check_counts(counts)
+    if np.shape(mean) != counts.shape or not jitter >= 0:
+        msg = (
+            f"mean must have shape {counts.shape}, as counts have, and jitter must not be "
+            f"negative, but they are {np.shape(mean)} and {jitter}"
+        )
+        raise PruneError(msg)
+    offsets = generator.uniform(-1, 1, (n, len(counts))) * (jitter * counts)  # eq. 11
+    pruned: Counts = np.rint(mean + offsets).astype(np.int64).clip(0, counts)  # eq. 10
+    pruned[:, gene_mask(frozen, len(counts))] = 0
+    return pruned

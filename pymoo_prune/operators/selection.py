@@ -27,14 +27,60 @@ class SoftmaxRoulette(Selection):
         random_state: np.random.Generator,
         **kwargs: Any,  # noqa: ARG002
     ) -> Array:
-        F = pop.get("F")
-        if F.shape[1] != 1:
-            msg = (
-                f"SoftmaxRoulette needs one objective, but the problem has {F.shape[1]}; "
-                "give a WeightedSum as objectives, or use another selection"
-            )
-            raise PruneError(msg)
-        fitness = -F[:, 0]
+        fitness = -single_objective(pop, self)
         chances = np.exp(fitness - fitness.max())
         chances /= chances.sum()
         return random_state.choice(len(pop), size=(n_select, n_parents), p=chances)
+
+
+class TruncationSelection(Selection):
+    """Draws parents from the better part of the population, each alike; those of a mating differ.
+
+    Tang et al., sections III.A.3 and 4: the top half by fitness, in random pairs of which no one
+    is paired with itself. Who violates constraints stands behind everybody who does not. Only a
+    part with fewer individuals than a mating has parents makes one a parent twice. In a population
+    that was raced, places count; with `Generational`, all of them are from one race.
+
+    Args:
+        share: The better part, as a share of the population.
+    """
+
+    def __init__(self, share: float = 0.5) -> None:
+        super().__init__()
+        if not 0 < share <= 1:
+            msg = f"share must be above 0 and at most 1, but it is {share}"
+            raise PruneError(msg)
+        self.share = share
+
+    def _do(
+        self,
+        problem: Any,  # noqa: ARG002
+        pop: Any,
+        n_select: int,
+        n_parents: int,
+        *args: Any,  # noqa: ARG002
+        random_state: np.random.Generator,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> Array:
+        fitness, places = single_objective(pop, self), pop.get("place")
+        # Who was raced was measured on fewer images the clearer the case: places, not F, decide.
+        if all(place is not None for place in places):
+            fitness = places.astype(float)
+        # By violation, then by fitness, then as they stand in the population: lexsort is stable.
+        order = np.lexsort([fitness, pop.get("CV")[:, 0]])
+        best = order[: max(1, round(self.share * len(pop)))]
+        shuffled = random_state.random((n_select, len(best))).argsort(axis=1)
+        return best[shuffled[:, np.arange(n_parents) % len(best)]]
+
+
+def single_objective(pop: Any, selection: Selection) -> Array:
+    """The one F of each individual, (n,), or an error that says what to do."""
+    F = pop.get("F")
+    if F.shape[1] != 1:
+        msg = (
+            f"{type(selection).__name__} needs one objective, but the problem has {F.shape[1]}; "
+            "give one scalarisation, such as a WeightedSum, as objectives, or use another selection"
+        )
+        raise PruneError(msg)
+    values: Array = F[:, 0]
+    return values

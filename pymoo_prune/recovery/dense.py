@@ -1,15 +1,8 @@
-"""What a candidate gets before it is measured, because everybody repairs after cutting anyway.
-
-A search on the accuracy right after the cut looks for networks that survive the cut, which are not
-those that are good after the repair. The repairs here cost milliseconds and depend on nothing but
-the candidate.
-"""
+"""The refit of feed-forward networks that lost neurons."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -18,40 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pymoo_prune.data import Split
-from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import FeedForward
 
 Kept = Sequence[NDArray[np.intp]]
 """Indices of the neurons that each hidden layer keeps."""
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """Which repairs a candidate gets.
-
-    Attributes:
-        refit: The remaining weights are solved for, in closed form, to give what the parent gives.
-        steps: Gradient steps after that.
-    """
-
-    refit: bool = False
-    steps: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> Recovery:
-        """Reads "none", "refit", "steps:20" or "refit+steps:20"."""
-        match = re.fullmatch(r"(none)|(refit)?(?:(?(2)\+)steps:(\d+))?", text)
-        if match is None or not text:
-            msg = (
-                f"recovery {text!r} is not known; there are 'none', 'refit', 'steps:K' and "
-                "'refit+steps:K' with K gradient steps"
-            )
-            raise PruneError(msg)
-        return cls(refit=match[2] is not None, steps=int(match[3] or 0))
-
-    def __str__(self) -> str:
-        rungs = ["refit"] * self.refit + [f"steps:{self.steps}"] * (self.steps > 0)
-        return "+".join(rungs) or "none"
 
 
 class DenseRefit:

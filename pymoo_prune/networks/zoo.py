@@ -1,0 +1,92 @@
+"""Networks to start from, by name: each for images and classes of any number and size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import nn
+
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.networks.cifar_resnet import CifarResNet
+from pymoo_prune.networks.feed_forward import FeedForward
+from pymoo_prune.networks.video_resnet import COLOURS, VideoResNet
+
+Size: TypeAlias = tuple[int, int]
+Builder: TypeAlias = Callable[[int, int, Size], nn.Module]
+
+STILL_FRAMES = 4
+"""For how long a video network is shown an image that is no clip."""
+
+
+@dataclass(frozen=True)
+class ZooNetwork:
+    """A kind of network.
+
+    Attributes:
+        description: In one line.
+        build: (channels, classes, (height, width)) -> a network with random weights.
+    """
+
+    description: str
+    build: Builder
+
+
+def _feed_forward(channels: int, classes: int, size: Size) -> nn.Module:
+    return FeedForward(channels * size[0] * size[1], (256, 256), classes)
+
+
+def _resnet(depth: int) -> Builder:
+    def build(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG001
+        return CifarResNet(depth, channels, classes)
+
+    return build
+
+
+def _video(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG001
+    frames = channels // COLOURS if channels > COLOURS else STILL_FRAMES
+    return VideoResNet(channels, classes, frames)
+
+
+ZOO: Mapping[str, ZooNetwork] = {
+    "feed-forward": ZooNetwork("two hidden layers of 256", _feed_forward),
+    "resnet-8": ZooNetwork("residual, 1 block a stage", _resnet(8)),
+    "resnet-20": ZooNetwork("residual, 3 blocks a stage", _resnet(20)),
+    "resnet-56": ZooNetwork("residual, 9 blocks a stage", _resnet(56)),
+    "resnet-110": ZooNetwork("residual, 18 blocks a stage", _resnet(110)),
+    "r2plus1d-18": ZooNetwork("R(2+1)D, clips and stills", _video),
+}
+
+
+def named_network(name: str, *, channels: int, classes: int, size: Size) -> nn.Module:
+    """A fresh network of the zoo; its weights come from torch's global generator.
+
+    Args:
+        name: One of `ZOO`.
+        channels: Of an image.
+        classes: Outputs.
+        size: Height and width of an image.
+    """
+    if name not in ZOO:
+        raise unknown_name("network", name, ZOO)
+    if min(channels, classes, *size) < 1:
+        msg = (
+            "channels, classes, height and width must be at least 1, but they are "
+            f"{channels}, {classes}, {size[0]} and {size[1]}"
+        )
+        raise PruneError(msg)
+    build = ZOO[name].build
+    # Tried without memory first: that takes no time and draws no random numbers.
+    with torch.device("meta"), torch.no_grad():
+        trial = build(channels, classes, size).eval()
+        try:
+            trial(torch.zeros(1, channels, *size))
+        except RuntimeError as error:
+            msg = (
+                f"network {name!r} cannot take images of {size[0]}×{size[1]} pixels, "
+                f"they may be too small for it: {error}"
+            )
+            raise PruneError(msg) from error
+    return build(channels, classes, size)

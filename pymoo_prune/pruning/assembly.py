@@ -1,0 +1,149 @@
+"""Pruned candidates of one network, put together from layers that are prepared once."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pymoo_prune.batches import balanced
+from pymoo_prune.data import Split
+from pymoo_prune.genome import Array
+from pymoo_prune.inference import Inference, Precision, PreparedImages, Statistics
+from pymoo_prune.pruning.magnitude import Counts, MagnitudeOrder
+from pymoo_prune.recovery import Recovery, WeightRefit
+
+REFIT_IMAGES = 1_000
+"""Training images for the statistics of a refit."""
+CACHE_BYTES = 2**30
+"""Memory for prepared layers; the ones that were not used for longest go first."""
+
+
+class Assembly:
+    """Networks that lost their smallest weights, repaired, and how they classify.
+
+    What a layer becomes depends on how many weights it loses and on nothing else, so that a layer
+    at one level is solved for once and shared by all candidates that have it.
+
+    Args:
+        network: The network that is pruned; it is not changed.
+        order: Its weights, smallest first.
+        train: Training images, for the repairs.
+        recovery: The repairs; gradient steps are the caller's.
+        images: Training images for batch-norm statistics.
+        precision: Of the search; `network` and whatever is `exact` is float32.
+        seed: Of the choice of images.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        order: MagnitudeOrder,
+        train: Split,
+        recovery: Recovery,
+        *,
+        images: int = 256,
+        precision: Precision = "float32",
+        seed: int = 0,
+    ) -> None:
+        self.network_template, self.order, self.recovery = network, order, recovery
+        self.images = train.subset(balanced(train.labels, images, seed)).images
+        self.exact = Inference(network, self.images)
+        self.fast = (
+            self.exact
+            if precision == "float32"
+            else Inference(network, self.images, precision=precision)
+        )
+        self._calibration = {one: one.prepare(self.images) for one in (self.exact, self.fast)}
+        self.refit: WeightRefit | None = None
+        if recovery.refit:
+            sample = train.subset(balanced(train.labels, REFIT_IMAGES, seed))
+            self.refit = WeightRefit(network, order.names, sample, centred=recovery.batch_norm)
+        self._layers: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
+        self._bytes = 0
+
+    def losses(self, counts: Counts) -> NDArray[np.float64] | None:
+        """What each layer's outputs lose at each of several counts, refitted; None without refit.
+
+        Args:
+            counts: Pruned weights, (levels, layers).
+
+        Returns:
+            Shares of the mean square of the layer's outputs, (levels, layers).
+        """
+        if self.refit is None:
+            return None
+        return np.array(
+            [
+                [
+                    self.refit.loss(name, self._layer(layer, int(pruned)))
+                    for layer, (name, pruned) in enumerate(zip(self.order.names, row, strict=True))
+                ]
+                for row in counts
+            ]
+        )
+
+    def weights(self, counts: Array) -> dict[str, Tensor]:
+        """A candidate's weights by layer, refitted where that is wanted.
+
+        Args:
+            counts: Pruned weights of each layer, (layers,).
+        """
+        return {
+            name: self._layer(layer, int(pruned))
+            for layer, (name, pruned) in enumerate(zip(self.order.names, counts, strict=True))
+        }
+
+    def _layer(self, layer: int, pruned: int) -> Tensor:
+        key = layer, pruned
+        if key in self._layers:
+            self._layers.move_to_end(key)
+            return self._layers[key]
+        if self.refit is None:
+            # A comparison and a product: quicker than remembering.
+            return self.order.weight(layer, pruned)
+        weight = self.refit.weight(self.order.names[layer], self.order.mask(layer, pruned))
+        self._layers[key] = weight
+        self._bytes += weight.nbytes
+        while self._bytes > CACHE_BYTES and len(self._layers) > 1:
+            _, oldest = self._layers.popitem(last=False)
+            self._bytes -= oldest.nbytes
+        return weight
+
+    def statistics(self, weights: dict[str, Tensor], inference: Inference) -> Statistics:
+        """Batch-norm statistics of a candidate; the parent's own unless they are taken again."""
+        if not self.recovery.batch_norm:
+            return {}
+        return inference.statistics(weights, self._calibration[inference])
+
+    def correct(
+        self, counts: Array, images: PreparedImages, labels: Tensor, *, exact: bool = False
+    ) -> Tensor:
+        """Which images a candidate classifies rightly, (n,).
+
+        Args:
+            counts: Pruned weights of each layer, (layers,).
+            images: Prepared by `fast`, or by `exact`.
+            labels: (n,).
+            exact: Whether in float32.
+        """
+        inference = self.exact if exact else self.fast
+        weights = self.weights(counts)
+        return inference.correct(weights, images, labels, self.statistics(weights, inference))
+
+    def network(self, counts: Array) -> nn.Module:
+        """The stand-alone candidate, with zeros where it was pruned."""
+        weights = self.weights(counts)
+        network = copy.deepcopy(self.network_template).eval()
+        modules = dict(network.named_modules())
+        with torch.no_grad():
+            for name, weight in weights.items():
+                modules[name].weight.copy_(weight)
+            for name, (mean, variance) in self.statistics(weights, self.exact).items():
+                modules[name].running_mean.copy_(mean)
+                modules[name].running_var.copy_(variance)
+        return network

@@ -1,0 +1,52 @@
+"""Which repairs there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pymoo_prune.errors import PruneError
+
+RUNGS = ("refit", "batch-norm", "steps")
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Which repairs a candidate gets, the cheapest first.
+
+    Attributes:
+        refit: The remaining weights are solved for, in closed form, to give what the parent gives.
+        batch_norm: Statistics of batch norms are taken again, with the remaining weights.
+        steps: Gradient steps after that.
+    """
+
+    refit: bool = False
+    batch_norm: bool = False
+    steps: int = 0
+
+    @classmethod
+    def parse(cls, text: str, *, rungs: Collection[str] = RUNGS) -> Recovery:
+        """Reads "none", or rungs joined by a plus: "refit", "refit+batch-norm", "refit+steps:20".
+
+        Args:
+            text: What to read.
+            rungs: Those that make sense for a problem.
+        """
+        match = re.fullmatch(r"(refit)?\+?(batch-norm)?\+?(?:steps:(\d+))?", text)
+        found = cls()
+        if match is not None:
+            found = cls(match[1] is not None, match[2] is not None, int(match[3] or 0))
+        wanted = {"refit": found.refit, "batch-norm": found.batch_norm, "steps": found.steps > 0}
+        if str(found) != text or any(wanted[rung] for rung in RUNGS if rung not in rungs):
+            known = [f"'{rung}:K'" if rung == "steps" else f"'{rung}'" for rung in rungs]
+            msg = (
+                f"recovery {text!r} is not known; there are 'none', or {', '.join(known)} joined "
+                "by a plus in this order, with K gradient steps"
+            )
+            raise PruneError(msg)
+        return found
+
+    def __str__(self) -> str:
+        rungs = ["refit"] * self.refit + ["batch-norm"] * self.batch_norm
+        return "+".join(rungs + [f"steps:{self.steps}"] * (self.steps > 0)) or "none"
