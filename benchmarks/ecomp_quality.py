@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from benchmarks.harness import Outcome
+from benchmarks.harness import Outcome, spread
 from pymoo_prune import Data, Front, load_data
 from pymoo_prune.baselines import baseline_series
 from pymoo_prune.evaluation import accuracy
@@ -44,13 +44,13 @@ def run(quick: bool) -> Outcome:
     rows = []
     for method in methods:
         pairs = [one["hypervolumes"][method] for one in runs]
-        rows.append((method, *(_spread([pair[k] for pair in pairs]) for k in (0, 1))))
+        rows.append((method, *(spread([pair[k] for pair in pairs]) for k in (0, 1))))
     head = ("method", "without gradient steps", f"after {FINISH:,} images each")
     wide_rows = [
         (
             f"{share:.2f}",
-            _spread([one["at_widths"]["L1 pruning"][place] for one in runs]),
-            _spread([one["at_widths"]["this search"][place] for one in runs]),
+            spread([one["at_widths"]["L1 pruning"][place] for one in runs]),
+            spread([one["at_widths"]["this search"][place] for one in runs]),
             f"{100 * min(one['margins'][place] for one in runs):+.2f}",
         )
         for place, share in enumerate(SHARES)
@@ -152,9 +152,3 @@ def best_within(series: Series, shares: Values) -> Values:
         place = fits[series.columns["finished_accuracy"][fits].argmax()] if len(fits) else None
         chosen.append(np.nan if place is None else series.columns["finished_test_accuracy"][place])
     return np.array(chosen)
-
-
-def _spread(values: list[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.4f}"
-    return f"{mean(values):.4f} ± {np.std(values, ddof=1):.4f}"

@@ -39,6 +39,18 @@ BENCHMARKS = {
     "ecomp-quality": Benchmark(
         "benchmarks.ecomp_quality", "hypervolume of keep-masks with refit, against L1 and random"
     ),
+    "layer-vector-evaluation": Benchmark(
+        "benchmarks.layer_vector_evaluation", "one evaluation, against the hand-written loop"
+    ),
+    "layer-vector-quality": Benchmark(
+        "benchmarks.layer_vector_quality", "searched allocations, against magnitude pruning"
+    ),
+    "layer-vector-rules": Benchmark(
+        "benchmarks.layer_vector_rules", "the GA with its rules, against the same GA without"
+    ),
+    "layer-vector-tables": Benchmark(
+        "benchmarks.layer_vector_tables", "Tables I to III with the paper's four networks"
+    ),
     "spine-overhead": Benchmark(
         "benchmarks.spine_overhead", "what store, digests, extras and display cost a generation"
     ),
@@ -118,3 +130,10 @@ def median_seconds(work: Callable[[], Any], *, repeats: int, warm_up: int = 1) -
         work()
         times.append(time.perf_counter() - began)
     return statistics.median(times)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation, as tables show them."""
+    if len(values) < 2:
+        return f"{values[0]:.4f}"
+    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"

@@ -117,7 +117,7 @@ class Front:
     def from_result(cls, problem: PruningProblem, result: Result) -> Front:
         """The front of what pymoo's `minimize` returned: of its last population."""
         X = result.pop.get("X")
-        if problem.changes_batches:
+        if problem.is_approximate:
             return cls.from_candidates(problem, X, problem.measured_finally(X))
         values = {name: result.pop.get(name).astype(float) for name in problem.quantities}
         return cls.from_candidates(problem, X, values)

@@ -129,12 +129,13 @@ class WeightedSum(Scalarisation):
 class PrunedWeightsPerAccuracyDrop(Scalarisation):
     """One objective: PWAD = n_pruned / (acc_ori - acc_pruned), Tang et al., eq. 8.
 
-    Where accuracy is lost, F = accuracy_drop / sparsity, the reciprocal of PWAD but for a constant:
+    Where accuracy is lost, F = accuracy_drop / pruned, the reciprocal of PWAD but for a constant:
     least where PWAD is largest. "A negative PWAD value is better than a positive one": where none
-    is lost, F = -sparsity. The paper does not say which of two negative values is better. Sorted in
+    is lost, F = -pruned. The paper does not say which of two negative values is better. Sorted in
     descending order, as it sorts, the one nearest to 0 comes first, which has the fewest weights
     pruned for the largest gain; but gains on a few thousand images are mostly noise, and pruned
-    weights are real, so here the more pruned one is better.
+    weights are real, so here the more pruned one is better. The problem measures "pruned": the
+    share of the weights that this candidate prunes (eq. 9), without those pruned before.
     """
 
     kind: ClassVar[str] = "pwad"
@@ -145,15 +146,15 @@ class PrunedWeightsPerAccuracyDrop(Scalarisation):
     @property
     def names(self) -> tuple[str, ...]:
         """The loss, and what it is paid for."""
-        return ("accuracy_drop", "sparsity")
+        return ("accuracy_drop", "pruned")
 
     def F(self, measurements: Measurements, quantities: Mapping[str, Quantity]) -> Values:  # noqa: N802, ARG002
         """Loss per pruned share, or minus the pruned share where nothing is lost, (n, 1)."""
-        drop, sparsity = measurements["accuracy_drop"], measurements["sparsity"]
+        drop, pruned = measurements["accuracy_drop"], measurements["pruned"]
         # PWAD is 0 where accuracy is lost for nothing.
         loss = np.full(drop.shape, self.WORST)
-        np.divide(drop, sparsity, out=loss, where=sparsity > self.NOTHING)
-        return np.where(drop > 0, loss, -sparsity)[:, None]
+        np.divide(drop, pruned, out=loss, where=pruned > self.NOTHING)
+        return np.where(drop > 0, loss, -pruned)[:, None]
 
 
 SCALARISATIONS: Mapping[str, type[Scalarisation]] = {

@@ -43,9 +43,9 @@ class Racing:
     def doubling(cls, images: int, *, first: int = 256, share: float = 0.5) -> Racing:
         """Slices that double what is known, up to so many images."""
         ends = [first]
-        while ends[-1] < images:
+        while 0 < ends[-1] < images:
             ends.append(2 * ends[-1])
-        ends[-1] = images
+        ends[-1] = min(ends[-1], images)
         return cls(tuple(np.diff([0, *ends]).tolist()), share)
 
     def run(self, X: Array, measure: MeasureSlice, score: Score) -> tuple[Measurements, Array]:

@@ -82,4 +82,18 @@ def build_problem(
     for name in options:
         if name not in open_names:
             raise unknown_name(f"option of {cls.__name__}", name, open_names)
+        _check_type(name, options[name], inspect.signature(cls).parameters[name].default)
     return cls(data, **options, **{n: v for n, v in given.items() if n in names})
+
+
+def _check_type(name: str, value: Any, default: Any) -> None:
+    """Options come from a command line: one of another kind than the default is a slip."""
+    kinds: dict[type, tuple[type, ...]] = {float: (int, float)}
+    wanted = type(default)
+    if wanted not in (bool, int, float, str):
+        return
+    if not isinstance(value, kinds.get(wanted, (wanted,))) or isinstance(value, bool) != (
+        wanted is bool
+    ):
+        msg = f"option {name} must be like {default!r} ({wanted.__name__}), but it is {value!r}"
+        raise PruneError(msg)

@@ -188,7 +188,9 @@ class StoredEvaluator(Evaluator):
 
         def noted(X: Array, batch: int) -> Measurements:
             first = self.asked
-            values = (race if self.racing else measure)(X, batch)
+            # Places are comparable within a race only: nobody may meet those of another.
+            generational = isinstance(getattr(algorithm, "survival", None), Generational)
+            values = (race if self.racing and generational else measure)(X, batch)
             if self.archive is not None:
                 self.archive.add(X, values, first)
             return values
@@ -315,7 +317,7 @@ def search(
             history.finish_generation(generation, seconds)
         step = Step(
             generation,
-            evaluator.asked,
+            evaluator.n_eval,
             min(limits.perc, 1.0),
             seconds,
             replayed,

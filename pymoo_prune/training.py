@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.machine import has_fast_bfloat16
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -43,8 +44,8 @@ class Recipe:
         momentum: Of "sgd".
         crop: Every image is shifted by up to so many pixels; 0 for none.
         flip: Every other image is mirrored.
-        bfloat16: Whether convolutions and linear layers compute with half the bits: on CPUs and
-            GPUs that can, two to three times faster.
+        bfloat16: Whether convolutions and linear layers compute with half the bits where the
+            hardware does so fast; elsewhere they stay float32.
     """
 
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -134,6 +135,7 @@ def trained(
     masks = zero_masks(result) if keep_zeros else []
     optimizer = recipe.make_optimizer(result)
     generator = torch.Generator().manual_seed(seed)
+    half = recipe.bfloat16 and has_fast_bfloat16(device)
     loss, seen = torch.zeros(()), 0
     while seen < images:
         epoch = torch.randperm(len(split), generator=generator)[: images - seen]
@@ -142,7 +144,7 @@ def trained(
             rate = recipe.learning_rate * SCHEDULES[recipe.schedule](seen / images)
             optimizer.param_groups[0]["lr"] = rate
             batch = recipe.augmented(split.images[index], generator)
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 outputs = result(batch)
             loss = functional.cross_entropy(outputs.float(), split.labels[index])
             optimizer.zero_grad(set_to_none=True)
@@ -152,8 +154,8 @@ def trained(
             seen += len(rows)
             if progress is not None and step % 20 == 0:
                 progress(seen / images)
-    if not torch.isfinite(loss):
-        msg = f"the training diverged: its loss is {float(loss)}; try a lower learning rate"
+    if not (torch.isfinite(loss) and all(p.isfinite().all() for p in result.parameters())):
+        msg = f"the training diverged: its last loss is {loss.item()}; try a lower learning rate"
         raise PruneError(msg)
     optimizer.zero_grad(set_to_none=True)  # the result carries no gradients around
     return result.eval()

@@ -359,7 +359,7 @@ def test_what_cannot_be_used_is_refused(images: Tensor, monkeypatch: pytest.Monk
     if supports_int8():
         with pytest.raises(PruneError, match=r"cannot be traced.*use 'bfloat16' or 'float32'"):
             Inference(network("looks"), images, precision="int8")
-    monkeypatch.setattr("pymoo_prune.inference.supports_int8", lambda: False)
+    monkeypatch.setattr("pymoo_prune.inference.int8.supports_int8", lambda: False)
     with pytest.raises(PruneError, match="no exact kernels for it; use 'bfloat16' or 'float32'"):
         Inference(parent, images, precision="int8")
     with pytest.raises(PruneError, match="runs on CPUs only, and the network is on meta"):

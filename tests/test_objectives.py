@@ -27,6 +27,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     **STANDARD,
     "similarity_loss": Quantity("lower", "similarity loss"),
     "width": Quantity("lower", "width", share=True),
+    "pruned": Quantity("higher", "weights pruned", share=True),
 }
 PARENT = {
     "accuracy": 0.9,
@@ -80,7 +81,7 @@ def test_weighted_sum_is_the_papers_formula(w_a: float, w_s: float, w_c: float, 
 def test_a_candidates_f_does_not_depend_on_the_others(
     k: int, n: int, seed: int, kind: int, data: st.DataObject
 ) -> None:
-    names = ["accuracy_drop", "sparsity", *(f"q{i}" for i in range(k))]
+    names = ["accuracy_drop", "pruned", *(f"q{i}" for i in range(k))]
     quantities = {name: Quantity("lower", name) for name in names}
     generator = np.random.default_rng(seed)
     # Of very different magnitude, so that another order of summation shows.
@@ -118,7 +119,7 @@ SPARSITIES = st.just(0.0) | st.floats(1e-12, 1)
 
 
 def pwad(drops: list[float], sparsities: list[float]) -> Values:
-    m = {"accuracy_drop": np.array(drops), "sparsity": np.array(sparsities)}
+    m = {"accuracy_drop": np.array(drops), "pruned": np.array(sparsities)}
     before = copied(m)
     goals = Goals(QUANTITIES, PrunedWeightsPerAccuracyDrop())
     assert goals.n_obj == 1
@@ -169,11 +170,11 @@ def test_less_than_nothing_pruned_is_nothing_pruned() -> None:
 def test_pwads_quantities_can_be_seen_apart() -> None:
     m = measured()
     goals = Goals(QUANTITIES, PrunedWeightsPerAccuracyDrop())
-    assert goals.names == ("accuracy_drop", "sparsity")
+    assert goals.names == ("accuracy_drop", "pruned")
     np.testing.assert_array_equal(
-        goals.costs(m), np.column_stack([m["accuracy_drop"], -m["sparsity"]])
+        goals.costs(m), np.column_stack([m["accuracy_drop"], -m["pruned"]])
     )
-    with pytest.raises(PruneError, match="unknown objective 'sparsity'"):
+    with pytest.raises(PruneError, match="unknown objective 'pruned'"):
         Goals({"accuracy_drop": STANDARD["accuracy_drop"]}, PrunedWeightsPerAccuracyDrop())
 
 

@@ -44,9 +44,11 @@ def assert_equal(one: Sequence[Sequence[Tensor]], other: Sequence[Sequence[Tenso
             assert torch.equal(a, b)
 
 
-@given(st.booleans(), st.integers(0, 10**6))
-def test_recoveries_survive_being_written_and_read(refit: bool, steps: int) -> None:
-    recovery = Recovery(refit=refit, steps=steps)
+@given(st.booleans(), st.booleans(), st.integers(0, 10**6))
+def test_recoveries_survive_being_written_and_read(
+    refit: bool, batch_norm: bool, steps: int
+) -> None:
+    recovery = Recovery(refit=refit, batch_norm=batch_norm, steps=steps)
     assert Recovery.parse(str(recovery)) == recovery
 
 
@@ -57,7 +59,10 @@ def test_recoveries_survive_being_written_and_read(refit: bool, steps: int) -> N
         ("refit", Recovery(refit=True)),
         ("steps:20", Recovery(steps=20)),
         ("refit+steps:20", Recovery(refit=True, steps=20)),
-        ("steps:0", Recovery()),
+        ("batch-norm", Recovery(batch_norm=True)),
+        ("batch-norm+steps:3", Recovery(batch_norm=True, steps=3)),
+        ("refit+batch-norm", Recovery(refit=True, batch_norm=True)),
+        ("refit+batch-norm+steps:100", Recovery(refit=True, batch_norm=True, steps=100)),
     ],
 )
 def test_recoveries_are_read(text: str, recovery: Recovery) -> None:
@@ -68,12 +73,24 @@ def test_recoveries_are_read(text: str, recovery: Recovery) -> None:
     "text",
     ["", " ", "refti", "none+refit", "none+steps:5", "refit+", "+steps:5", "refitsteps:5", "steps",
      "steps:", "steps:-1", "steps:1.5", "steps:5+refit", "refit+refit", "refit+steps:5+", "Refit",
-     "refit\n"],
+     "refit\n", "steps:0", "refit+steps:0", "steps:05", "steps:٣", "refit++steps:5", "batchnorm",
+     "batch-norm+refit", "refitbatch-norm", "batch-norm+", "none+batch-norm"],
 )  # fmt: skip
 def test_other_recoveries_are_refused_with_what_there_is(text: str) -> None:
-    with pytest.raises(PruneError, match=r"'none', 'refit', 'steps:K' and 'refit\+steps:K'") as e:
+    known = "'none', or 'refit', 'batch-norm', 'steps:K' joined by a plus in this order"
+    with pytest.raises(PruneError, match=known) as error:
         Recovery.parse(text)
-    assert repr(text) in str(e.value)
+    assert repr(text) in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["batch-norm", "refit+batch-norm", "batch-norm+steps:2"])
+def test_rungs_that_make_no_sense_for_a_problem_are_refused(text: str) -> None:
+    assert Recovery.parse("refit+steps:2", rungs=["refit", "steps"]) == Recovery(
+        refit=True, steps=2
+    )
+    assert Recovery.parse("none", rungs=[]) == Recovery()
+    with pytest.raises(PruneError, match=r"'none', or 'refit', 'steps:K' joined by a plus"):
+        Recovery.parse(text, rungs=["refit", "steps"])
 
 
 def test_with_all_neurons_kept_the_refit_is_the_parent(digits: Data, parent: FeedForward) -> None:

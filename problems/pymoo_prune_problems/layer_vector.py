@@ -20,12 +20,12 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from pymoo.core.algorithm import Algorithm
-from torch import nn
+from torch import Tensor, nn
 
 from pymoo_prune.batches import balanced
 from pymoo_prune.data import Data, Split
@@ -92,6 +92,7 @@ class LayerVector(PruningProblem):
 
     quantities: ClassVar[Mapping[str, Quantity]] = {
         **STANDARD,
+        "pruned": Quantity("higher", "weights pruned", share=True),
         "empty_layers": Quantity("lower", "layers without a weight"),
     }
     presets: ClassVar[Mapping[str, Preset]] = {
@@ -113,7 +114,7 @@ class LayerVector(PruningProblem):
             finish_images=50_000,  # one epoch; section III.D has 1 to 4
         ),
     }
-    retraining = Recipe("sgd", 0.01, "linear", 128)
+    retraining = Recipe("sgd", 0.01, "linear", 128, bfloat16=True)
 
     def __init__(
         self,
@@ -137,10 +138,12 @@ class LayerVector(PruningProblem):
         self.recovery = Recovery.parse(recovery)
         if encoding not in ("counts", "thresholds"):
             raise unknown_name("encoding", encoding, ["counts", "thresholds"])
-        if min(search_images, recovery_images) < 1:
+        if precision not in get_args(Precision):
+            raise unknown_name("precision", precision, get_args(Precision))
+        if search_images < 1 or recovery_images < 2 or (levels is not None and levels < 2):
             msg = (
-                "search_images and recovery_images must be at least 1, but they are "
-                f"{search_images} and {recovery_images}"
+                "search_images must be at least 1, recovery_images and levels at least 2, but they "
+                f"are {search_images}, {recovery_images} and {levels}"
             )
             raise PruneError(msg)
         if parent is None:
@@ -170,8 +173,7 @@ class LayerVector(PruningProblem):
         search = data.validation.subset(rows)
         if racing:
             self.racing = Racing.doubling(len(search), share=RuleGuidedGA.SURVIVORS)
-        sizes = self.racing.slices if self.racing else [len(search)]
-        ends = np.cumsum([0, *sizes])
+        ends = np.cumsum([0, *(self.racing.slices if self.racing else ())])
         self.slices = [
             self._view(search.subset(np.arange(start, end))) for start, end in pairwise(ends)
         ]
@@ -196,6 +198,12 @@ class LayerVector(PruningProblem):
         if not isinstance(self.encoding, CountAllocations):
             msg = "the paper's algorithm needs encoding 'counts', whose average makes sense"
             raise PruneError(msg)
+        if self.n_obj > 1:
+            msg = (
+                f"the paper's algorithm needs one objective, but the problem has {self.n_obj}; "
+                "take --objectives pwad, in Python PrunedWeightsPerAccuracyDrop()"
+            )
+            raise PruneError(msg)
         return RuleGuidedGA(self.order, self.levels)
 
     # Measuring.
@@ -204,9 +212,13 @@ class LayerVector(PruningProblem):
         """Measures on all search images."""
         return self._measured(X, self.whole)
 
+    def batch(self, generation: int) -> int:  # noqa: ARG002
+        """All search images: the number after those of the slices, which only races ask for."""
+        return len(self.slices)
+
     def measure_on(self, X: Array, batch: int) -> Measurements:
-        """Measures on one slice of a race; there is only one without."""
-        return self._measured(X, self.slices[batch])
+        """Measures on one slice of a race, or on all search images."""
+        return self._measured(X, [*self.slices, self.whole][batch])
 
     def measure_finally(self, X: Array) -> Measurements:
         """On all search images, in float32."""
@@ -240,6 +252,7 @@ class LayerVector(PruningProblem):
             "parameters": parameters,
             "sparsity": 1 - parameters / self.order.all_parameters,  # eq. 2
             "macs": macs,
+            "pruned": counts.sum(axis=1) / self.order.counts.sum(),  # eq. 9, as a share
             "empty_layers": (counts == self.order.counts).sum(axis=1),
         }
 
@@ -258,7 +271,10 @@ class LayerVector(PruningProblem):
 
     def network(self, x: Array) -> nn.Module:
         """The network with zeros where it was pruned, repaired."""
-        network = self.assembly.network(self.encoding.decode(x[None])[0])
+        return self._repaired(self.encoding.decode(x[None])[0])
+
+    def _repaired(self, counts: Array) -> nn.Module:
+        network = self.assembly.network(counts)
         if self.recovery.steps == 0:
             return network
         with torch.enable_grad():
@@ -267,7 +283,7 @@ class LayerVector(PruningProblem):
                 self.data_set.train,
                 images=self.recovery.steps * self.STEP_IMAGES,
                 recipe=replace(self.retraining, batch_size=self.STEP_IMAGES),
-                seed=candidate_seed(self.seed, digests(x[None])[0]),
+                seed=candidate_seed(self.seed, digests(counts[None])[0]),
                 keep_zeros=True,
             )
 
@@ -298,7 +314,7 @@ class LayerVector(PruningProblem):
         )
         shares = (gone / self.order.counts.sum()).clip(0, 1)
         counts = self.order.smallest(shares) if kind == "global" else self.order.uniform(shares)
-        networks = [self.assembly.network(row) for row in counts]
+        networks = [self._repaired(row) for row in counts]
         return Baseline(f"{kind} magnitude pruning", networks, self._sizes(counts))
 
     def notes(self, X: Array) -> list[str]:
@@ -320,6 +336,7 @@ class LayerVector(PruningProblem):
             "recovery": str(self.recovery),
             "recovery_images": self.recovery_images,
             "precision": self.precision,
+            "images": len(self.whole.split),
             "slices": [len(view.split) for view in self.slices],
             "parent": hash_bytes(str(self.parent).encode(), *weights).hex(),
         }
@@ -372,9 +389,12 @@ def check_parent(parent: nn.Module, data: Data) -> nn.Module:
     try:
         with torch.no_grad():
             outputs = parent(data.train.images[:2])
-    except (RuntimeError, ValueError, IndexError) as error:
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
         msg = f"the parent cannot take the images of {data.name}, {data.shape}: {error}"
         raise PruneError(msg) from error
+    if not isinstance(outputs, Tensor):
+        msg = f"the parent gives a {type(outputs).__name__}, not one tensor of outputs"
+        raise PruneError(msg)
     if tuple(outputs.shape) != (2, data.classes):
         msg = (
             f"the parent gives {tuple(outputs.shape)[1:]} values an image, but {data.name} has "

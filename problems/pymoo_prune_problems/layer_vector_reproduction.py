@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+import torch
+from rich.console import Console
 from torch import nn
 
-from pymoo_prune.data import Data
+from pymoo_prune.data import Data, load_data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.evaluation import accuracy
+from pymoo_prune.files import write_text
+from pymoo_prune.inference import supports_int8
 from pymoo_prune.objectives import PrunedWeightsPerAccuracyDrop
+from pymoo_prune.progress import Display
 from pymoo_prune.search import Budget, Step, search
 from pymoo_prune.training import Recipe, trained
-from pymoo_prune_problems.layer_vector import LayerVector
+from pymoo_prune_problems.layer_vector import LayerVector, train_parent
 from pymoo_prune_problems.layer_vector_rules import RuleGuidedGA
+
+FIXED_RATE = Recipe("sgd", 0.01, "constant", 128, bfloat16=True)
+"""Section III.C.2: fine-tuning with a fixed learning rate."""
 
 
 @dataclass(frozen=True)
@@ -26,30 +36,41 @@ class Iteration:
 
     Attributes:
         number: From 1.
-        network: The network after it.
         sparsity: Of the network, eq. 2.
-        pruned_accuracy: On the validation images, after pruning.
-        accuracy: On the validation images, after retraining.
         epochs: Of retraining so far: the search cost, eq. 3.
+        pruned_accuracy: On the test images, after pruning.
+        accuracy: On the test images, after retraining.
+        global_accuracy: Of global magnitude pruning to the same sparsities, retrained alike.
         search_seconds: Both runs of the GA, in this iteration.
-        retrain_seconds: Retraining, in this iteration: the paper's runtime.
-        compact_key: Names of the layers that were left alone.
+        retrain_seconds: Retraining so far: the paper's runtime.
+        generations: Of both runs.
+        compact_key: Layers that were left alone.
+        network: The network after it.
     """
 
     number: int
-    network: nn.Module
     sparsity: float
+    epochs: float
     pruned_accuracy: float
     accuracy: float
-    epochs: float
+    global_accuracy: float
     search_seconds: float
     retrain_seconds: float
+    generations: int
     compact_key: tuple[str, ...]
+    network: nn.Module = field(repr=False)
 
     @property
     def pepe(self) -> float:
         """Pruning effectiveness per epoch, eq. 4: sparsity in percent over search cost."""
         return 100 * self.sparsity / self.epochs
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its numbers."""
+        values = asdict(replace(self, network=nn.Identity()))
+        del values["network"]
+        return {**values, "pepe": self.pepe}
 
 
 def reduced(
@@ -58,7 +79,7 @@ def reduced(
     *,
     budget: Budget,
     epochs: Sequence[float] = (2, 3, 4),
-    recipe: Recipe = LayerVector.retraining,
+    recipe: Recipe = FIXED_RATE,
     seed: int = 0,
     on_generation: Callable[[Step], None] | None = None,
     **options: Any,
@@ -68,9 +89,9 @@ def reduced(
     Args:
         data: The images.
         network: The trained network; it is not changed.
-        budget: Of both runs of the GA, in each iteration.
+        budget: Of both runs of the GA together, in each iteration.
         epochs: Of retraining, one number an iteration; section III.C.2 has 1 to 4.
-        recipe: Of retraining; the paper's has a fixed learning rate.
+        recipe: Of retraining.
         seed: Of everything random.
         on_generation: Called after each generation.
         options: Of `LayerVector`; without any they are the paper's.
@@ -82,30 +103,239 @@ def reduced(
         msg = f"every iteration needs a number of epochs above 0, but they are {list(epochs)}"
         raise PruneError(msg)
     settings = {"recovery": "none", "objectives": PrunedWeightsPerAccuracyDrop(), **options}
+    rival, retraining = network, 0.0
     for number, some in enumerate(epochs, start=1):
+
+        def retrained(pruned: nn.Module, some: float = some) -> nn.Module:
+            images = round(some * len(data.train))
+            return trained(
+                pruned, data.train, images=images, recipe=recipe, seed=seed, keep_zeros=True
+            )
+
         # Counts are of the weights that are left, and so is every share of them: Table I's 55, 74
         # and 82 % are 55, 42 and 31 % of what the iteration before had left.
         problem = LayerVector(data, parent=network, seed=seed + number, **settings)
         algorithm = RuleGuidedGA(problem.order, problem.levels)
         began = perf_counter()
-        search(problem, algorithm, budget, seed=seed + number, on_generation=on_generation)
+        found = search(problem, algorithm, budget, seed=seed + number, on_generation=on_generation)
         rules = algorithm.rules()
         searched = perf_counter()
         pruned = problem.network(rules.strategy)
-        images = round(some * len(data.train))
-        network = trained(
-            pruned, data.train, images=images, recipe=recipe, seed=seed, keep_zeros=True
-        )
-        done = perf_counter()
+        network = retrained(pruned)
+        retraining += perf_counter() - searched
         left, _ = problem.order.complexity(rules.strategy[None])
+        sparsity = 1 - int(left[0]) / problem.order.all_parameters
+        others = LayerVector(data, parent=rival, seed=seed + number, **settings)
+        rival = retrained(others.magnitude_pruning("global", np.array([sparsity])).networks[0])
         yield Iteration(
             number,
-            network,
-            1 - int(left[0]) / problem.order.all_parameters,
-            accuracy(pruned, data.validation),
-            accuracy(network, data.validation),
+            sparsity,
             sum(epochs[:number]),
+            accuracy(pruned, data.test),
+            accuracy(network, data.test),
+            accuracy(rival, data.test),
             searched - began,
-            done - searched,
+            retraining,
+            found.last.generation,
             tuple(np.array(problem.order.names)[rules.compact_key].tolist()),
+            network,
         )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much work a reproduction is.
+
+    Attributes:
+        parent_epochs: By network.
+        budget: Of both runs of the GA, in each iteration.
+        epochs: Of retraining, by network, one number an iteration.
+        search_images: By network.
+    """
+
+    parent_epochs: Mapping[str, float]
+    budget: Budget
+    epochs: Mapping[str, Sequence[float]]
+    search_images: Mapping[str, int]
+
+
+RESNETS = ("resnet-20", "resnet-56", "resnet-110")
+VIDEO = "r2plus1d-18"
+SMALL = Scale(
+    {"resnet-20": 2, "resnet-56": 0.6, "resnet-110": 0.3, VIDEO: 0.1},
+    Budget(generations=4),
+    {**dict.fromkeys(RESNETS, (0.1, 0.1, 0.1)), VIDEO: (0.04, 0.04, 0.04)},
+    {**dict.fromkeys(RESNETS, 1_000), VIDEO: 128},
+)
+"""Tens of minutes on two cores."""
+PAPER = Scale(
+    dict.fromkeys((*RESNETS, VIDEO), 182),
+    Budget(seconds=RuleGuidedGA.RUNS * RuleGuidedGA.RUN_SECONDS),
+    {**dict.fromkeys(RESNETS, (2, 3, 4)), VIDEO: (1, 2, 3)},
+    dict.fromkeys((*RESNETS, VIDEO), 5_000),
+)
+"""The paper's: for a GPU, and a week."""
+
+TABLE_1 = {  # CIFAR-10: sparsity %, search cost, accuracy %, runtime s, PEPE; iterations 0 to 3
+    "resnet-20": ((0, 0, 92.23, 0), (55.01, 2, 90.93, 80), (74.06, 5, 90.36, 144),
+                  (81.98, 9, 90.44, 371)),
+    "resnet-56": ((0, 0, 93.51, 0), (55.96, 2, 93.16, 208), (75.08, 5, 92.20, 303),
+                  (82.94, 9, 91.59, 914)),
+    "resnet-110": ((0, 0, 93.42, 0), (56.18, 2, 93.27, 330), (75.32, 5, 92.23, 501),
+                   (83.17, 9, 91.82, 1442)),
+    VIDEO: ((0, 0, 96.85, 0), (74.61, 1, 96.68, 179), (93.07, 3, 97.01, 521),
+            (97.92, 6, 95.52, 1054)),
+}  # fmt: skip
+"""Tables I and III: the last is on EgoGesture. Table II has the same rows, chosen by accuracy."""
+HEAD = (
+    "iteration",
+    "sparsity %",
+    "epochs",
+    "accuracy %",
+    "drop",
+    "before retraining",
+    "global magnitude",
+    "PEPE",
+    "search s",
+    "retraining s",
+)
+
+
+def one_network(
+    data: Data,
+    name: str,
+    scale: Scale,
+    *,
+    seed: int = 0,
+    progress: Callable[[float, str], None] = lambda *_: None,
+) -> list[dict[str, Any]]:
+    """Tables I to III for one network: a row for the parent, and one for each iteration."""
+    parent = train_parent(
+        data, name, scale.parent_epochs[name], seed, lambda done: progress(done, f"parent {name}")
+    )
+    whole = {"number": 0, "sparsity": 0.0, "epochs": 0.0, "accuracy": accuracy(parent, data.test)}
+    rows: list[dict[str, Any]] = [whole]
+    # Three-dimensional convolutions have no int8 kernel, and GPUs none at all.
+    quickly = name != VIDEO and data.train.images.device.type == "cpu" and supports_int8()
+    iterations = reduced(
+        data,
+        parent,
+        budget=scale.budget,
+        epochs=scale.epochs[name],
+        seed=seed,
+        on_generation=lambda step: progress(step.done, f"{name}, iteration {len(rows)}"),
+        search_images=scale.search_images[name],
+        racing=scale.search_images[name] > 500,
+        precision="int8" if quickly else "bfloat16",
+    )
+    rows += [one.row for one in iterations]
+    return rows
+
+
+def reproduce(
+    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
+) -> None:
+    """Tables I to III at a budget for two cores; goes on where it stopped.
+
+    Args:
+        output: Folder for results and report.
+        runs: Seeds; the paper averages over three.
+        data: Name of the data set; the paper has cifar10.
+        data_root: Where data sets lie.
+        console: Where progress and the tables go.
+    """
+    _reproduce(SMALL, output, runs, data, data_root, console)
+
+
+def reproduce_fully(
+    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
+) -> None:
+    """The same at the paper's budget: two hours of search for each iteration of each network."""
+    _reproduce(PAPER, output, runs, data, data_root, console)
+
+
+def _reproduce(
+    scale: Scale, output: Path, runs: int, data: str, data_root: str | None, console: Console
+) -> None:
+    if runs < 1:
+        msg = f"--runs must be at least 1, but it is {runs}"
+        raise PruneError(msg)
+    images = load_data(data, root=data_root)
+    if torch.cuda.is_available():
+        images = images.to("cuda")
+    output.mkdir(parents=True, exist_ok=True)
+    display = Display(console)
+    done: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in scale.parent_epochs}
+    for name, seeds in done.items():
+        for seed in range(runs):
+            result = output / f"{name}-{seed}.json"
+            if not result.is_file():
+                with display.phase("search") as update:
+                    rows = one_network(images, name, scale, seed=seed, progress=update)
+                write_text(result, json.dumps(rows, indent=2) + "\n")
+            seeds.append(json.loads(result.read_text(encoding="utf-8")))
+    page = tables(done, data)
+    write_text(output / "report.md", page)
+    console.print(page, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"report: {output / 'report.md'}", highlight=False, markup=False, soft_wrap=True)
+
+
+def tables(done: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], data: str) -> str:
+    """Tables I and III in Markdown, the paper's figures in brackets.
+
+    Args:
+        done: For each network, for each seed, its rows.
+        data: The data set's name.
+    """
+    lines = [
+        f"# Layer vector on {data}",
+        "",
+        "In brackets the paper's figures: CIFAR-10 for the ResNets, EgoGesture for R(2+1)D-18, and",
+        "hours of search. Global magnitude pruning goes to the same sparsities, with the same",
+        "retraining.",
+    ]
+    for name, seeds in done.items():
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            f"| {' | '.join(HEAD)} |",
+            f"| {' | '.join('---' for _ in HEAD)} |",
+        ]
+        lines += [f"| {' | '.join(row)} |" for row in table_rows(name, seeds)]
+    return "\n".join(lines) + "\n"
+
+
+def table_rows(name: str, seeds: Sequence[Sequence[Mapping[str, Any]]]) -> list[list[str]]:
+    """What `HEAD` is the head of, averaged over seeds."""
+    parents = [rows[0]["accuracy"] for rows in seeds]
+    return [
+        _cells(number, [rows[number] for rows in seeds], parents, theirs)
+        for number, theirs in enumerate(TABLE_1[name])
+    ]
+
+
+def _cells(
+    number: int,
+    rows: Sequence[Mapping[str, Any]],
+    parents: Sequence[float],
+    theirs: Sequence[float],
+) -> list[str]:
+    def average(key: str, scale: float = 1.0) -> str:
+        found = [row[key] for row in rows if key in row]
+        return f"{scale * float(np.mean(found)):.2f}" if found else ""
+
+    drop = 100 * float(np.mean([p - row["accuracy"] for p, row in zip(parents, rows, strict=True)]))
+    sparsity, epochs, right, seconds = theirs
+    return [
+        str(number),
+        f"{average('sparsity', 100)} ({sparsity})",
+        f"{average('epochs')} ({epochs})",
+        f"{average('accuracy', 100)} ({right})",
+        f"{drop:.2f}",
+        average("pruned_accuracy", 100),
+        average("global_accuracy", 100),
+        average("pepe") + (f" ({sparsity / epochs:.2f})" if epochs else ""),
+        average("search_seconds"),
+        average("retrain_seconds") + (f" ({seconds})" if seconds else ""),
+    ]

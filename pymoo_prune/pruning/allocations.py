@@ -55,8 +55,8 @@ class Levels:
     def cheapest(self, losses: Values, prices: Values, kept: Values) -> Counts:
         """Counts with the least sum of losses for a given sum of prices, (n, layers).
 
-        With a rate between the two, every layer chooses for itself: Lagrange's way. The rate is
-        found by bisection.
+        With a rate between the two, every layer chooses for itself: Lagrange's way. The lowest
+        rate that keeps within the budget is found by bisection.
 
         Args:
             losses: Of every level, (levels, layers).
@@ -65,16 +65,17 @@ class Levels:
         """
         left = (self.counts - self.pruned) * prices
         budgets = kept * (self.counts * prices).sum()
+
+        def chosen(rates: Values) -> Counts:
+            found: Counts = (losses + rates[:, None, None] * left).argmin(axis=1)
+            return found
+
         low, high = np.full(len(kept), 1e-15), np.full(len(kept), 1e6)
         for _ in range(100):
             rates = np.sqrt(low * high)
-            chosen = (losses + rates[:, None, None] * left).argmin(axis=1)
-            spent = np.take_along_axis(left, chosen, axis=0).sum(axis=1)
-            low, high = (
-                np.where(spent > budgets, rates, low),
-                np.where(spent > budgets, high, rates),
-            )
-        counts: Counts = np.take_along_axis(self.pruned, chosen, axis=0)
+            over = np.take_along_axis(left, chosen(rates), axis=0).sum(axis=1) > budgets
+            low, high = np.where(over, rates, low), np.where(over, high, rates)
+        counts: Counts = np.take_along_axis(self.pruned, chosen(high), axis=0)
         return counts
 
 
@@ -230,8 +231,13 @@ class ThresholdAllocations:
 
     def decode(self, X: Array) -> Counts:
         """Counts, (n, layers)."""
-        if X.ndim != 2 or X.shape[1] != self.n_var or not np.isfinite(X.astype(float)).all():
-            msg = f"thresholds must be finite numbers of shape (n, {self.n_var}), not {X.shape}"
+        if X.ndim != 2 or X.shape[1] != self.n_var:
+            msg = f"thresholds must be (n, {self.n_var}), one more than layers, not {X.shape}"
+            raise PruneError(msg)
+        wrong = np.argwhere(~np.isfinite(X.astype(float)))
+        if len(wrong):
+            row, gene = wrong[0]
+            msg = f"thresholds must be finite, but gene {gene} of candidate {row} is {X[row, gene]}"
             raise PruneError(msg)
         sizes = self.order.all_magnitudes
         place = np.rint((1 - 2.0 ** -X[:, 0]) * len(sizes)).astype(np.int64)

@@ -28,11 +28,13 @@ class MagnitudeOrder:
 
     def __init__(self, network: nn.Module, shape: Sequence[int]) -> None:
         modules = dict(network.named_modules())
-        found = [layer for layer in prunable_layers(network, shape) if layer.positions]
+        everything = prunable_layers(network, shape)
         self.layers: list[LayerShape] = []
         self.weights: list[Tensor] = []
         self._ranks: list[Tensor] = []
-        for layer in found:
+        for layer in everything:
+            if layer.positions == 0:
+                continue
             weight = modules[layer.name].weight.detach().clone()
             if not torch.isfinite(weight).all():
                 msg = f"layer {layer.name!r} has weights that are not finite (NaN or infinite)"
@@ -53,7 +55,7 @@ class MagnitudeOrder:
             [layer.positions for layer in self.layers], dtype=np.int64
         )
         self.all_parameters = count_parameters(network)
-        zeros = sum(weight.numel() for weight in self.weights) - int(self.counts.sum())
+        zeros = sum(int((modules[layer.name].weight == 0).sum()) for layer in everything)
         self.parameters = self.all_parameters - zeros
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from pymoo_prune.networks.modes import evaluating
 
 LARGEST = 1200
 """Inputs of a filter up to which a refit is worth its time; larger layers keep their weights."""
+
+
+LARGEST_SYSTEMS = 2**25
+"""Numbers in the systems that are solved at once: a quarter of a gigabyte."""
 
 
 class WeightRefit:
@@ -51,15 +56,14 @@ class WeightRefit:
     ) -> None:
         modules = dict(network.named_modules())
         self.layers = {name: modules[name] for name in names}
-        self.ridge = ridge
         moments = {
-            name: _Moments(layer, positions, seed)
+            name: _Moments(layer, positions, seed, centred=centred and layer.bias is None)
             for name, layer in self.layers.items()
             if _understood(layer)
         }
         _watch(network, moments, split.images)
         self.grams = {
-            name: found.gram(centred and self.layers[name].bias is None)
+            name: [Gram(products, ridge) for products in found.gram()]
             for name, found in moments.items()
         }
 
@@ -96,7 +100,7 @@ class WeightRefit:
         parents = self.layers[name].weight.detach()
         if name not in self.grams:
             return float((weight - parents).square().sum() / parents.square().sum())
-        grams = self.grams[name]
+        grams = torch.stack([gram.products for gram in self.grams[name]])
         shape = len(grams), -1, weight[0].numel()
         change, whole = (
             float(((rows @ grams) * rows).sum())
@@ -107,50 +111,94 @@ class WeightRefit:
         )
         return change / whole if whole > 0 else 0.0
 
-    def _refitted(self, gram: Tensor, weight: Tensor, mask: Tensor) -> Tensor:
+    def _refitted(self, gram: Gram, weight: Tensor, mask: Tensor) -> Tensor:
         """Weights of the filters that share their inputs, (filters, inputs)."""
         kept = mask.sum(dim=1)
-        most = int(kept.max())
-        if most == 0:
-            return torch.zeros_like(weight)
-        # The kept inputs of each filter, in order; filters with fewer are filled up with others.
-        index = torch.argsort(mask.int(), dim=1, descending=True, stable=True)[:, :most]
-        filled = torch.arange(most, device=kept.device) < kept[:, None]
-        lost = (weight * ~mask) @ gram
-        right = torch.where(filled, lost.gather(1, index), 0.0)
-        left = gram[index[:, :, None], index[:, None, :]]
-        left = torch.where(filled[:, :, None] & filled[:, None, :], left, 0.0)
-        ridge = self.ridge * float(gram.diagonal().mean()) + 1e-12
-        left.diagonal(dim1=1, dim2=2).add_(torch.where(filled, ridge, 1.0))
-        change = torch.cholesky_solve(right[:, :, None], torch.linalg.cholesky(left))[:, :, 0]
-        return (weight * mask).scatter_add(1, index, torch.where(filled, change, 0.0))
+        if int(kept.max()) == 0 or bool(mask.all()):
+            return weight * mask
+        if 2 * int(kept.sum()) < mask.numel():
+            # Few remain: solve for their change.
+            lost = (weight * ~mask) @ gram.ridged
+            return weight * mask + _solved(gram.ridged, mask, lost)
+        # Few go: the same change by way of the inverse, from a system as large as they are many.
+        pulled = _solved(gram.inverse, ~mask, weight)
+        return (weight - pulled @ gram.inverse) * mask
+
+
+class Gram:
+    """Mean products of the inputs of the filters that share them.
+
+    Args:
+        products: (inputs, inputs).
+        ridge: Added to the diagonal, relative to its mean.
+    """
+
+    def __init__(self, products: Tensor, ridge: float) -> None:
+        self.products = products
+        self.ridged = products.clone()
+        self.ridged.diagonal().add_(ridge * float(products.diagonal().mean()) + 1e-12)
+
+    @cached_property
+    def inverse(self) -> Tensor:
+        """Of the products with the ridge."""
+        return torch.cholesky_inverse(torch.linalg.cholesky(self.ridged))
+
+
+def _solved(matrix: Tensor, mask: Tensor, right: Tensor) -> Tensor:
+    """For each row, x with matrix[m, m] x[m] = right[m] for the places m of its mask, 0 elsewhere.
+
+    Args:
+        matrix: Symmetric and positive definite, (inputs, inputs).
+        mask: (rows, inputs) booleans.
+        right: (rows, inputs).
+    """
+    sizes = mask.sum(dim=1)
+    most = int(sizes.max())
+    if len(mask) > 1 and len(mask) * most**2 > LARGEST_SYSTEMS:
+        half = len(mask) // 2
+        parts = [(mask[:half], right[:half]), (mask[half:], right[half:])]
+        return torch.cat([_solved(matrix, m, r) for m, r in parts])
+    # The places of each row, in order; rows with fewer are filled up with others.
+    index = torch.argsort(mask.int(), dim=1, descending=True, stable=True)[:, :most]
+    filled = torch.arange(most, device=mask.device) < sizes[:, None]
+    left = matrix[index[:, :, None], index[:, None, :]]
+    left = torch.where(filled[:, :, None] & filled[:, None, :], left, 0.0)
+    left.diagonal(dim1=1, dim2=2).add_(torch.where(filled, 0.0, 1.0))
+    wanted = torch.where(filled, right.gather(1, index), 0.0)
+    found = torch.cholesky_solve(wanted[:, :, None], torch.linalg.cholesky(left))[:, :, 0]
+    return torch.zeros_like(right).scatter_add(1, index, found)
 
 
 class _Moments:
     """Second moments of a layer's inputs, group by group, summed over batches."""
 
-    def __init__(self, layer: nn.Module, positions: int, seed: int) -> None:
-        self.layer, self.positions = layer, positions
+    def __init__(self, layer: nn.Module, positions: int, seed: int, *, centred: bool) -> None:
+        self.layer, self.positions, self.centred = layer, positions, centred
         self.generator = np.random.default_rng(seed)
         self.count = 0
+        self.origin: Tensor | None = None
         self.sums: Tensor | None = None
         self.products: Tensor | None = None
 
     def add(self, inputs: Tensor) -> None:
         """Takes in the inputs of one batch."""
         rows = self._rows(inputs)  # (groups, samples, inputs of a filter)
+        if self.centred:
+            # Moments about a point near the mean: rounding must not make a variance negative.
+            self.origin = rows.mean(dim=1, keepdim=True) if self.origin is None else self.origin
+            rows = rows - self.origin
         products, sums = (rows.mT @ rows).double(), rows.sum(dim=1, dtype=torch.float64)
         self.products = products if self.products is None else self.products + products
         self.sums = sums if self.sums is None else self.sums + sums
         self.count += rows.shape[1]
 
-    def gram(self, centred: bool) -> Tensor:
+    def gram(self) -> Tensor:
         """Mean products, (groups, inputs, inputs); covariances if centred."""
         assert self.products is not None  # noqa: S101 - every layer takes part in a forward pass
         assert self.sums is not None  # noqa: S101
         mean = self.sums / self.count
         gram = self.products / self.count
-        return gram - mean[:, :, None] * mean[:, None, :] if centred else gram
+        return gram - mean[:, :, None] * mean[:, None, :] if self.centred else gram
 
     def _rows(self, inputs: Tensor) -> Tensor:
         if isinstance(self.layer, nn.Linear):
