@@ -26,7 +26,7 @@ def run(quick: bool) -> Outcome:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         # The longest first.
         found = dict(zip(names[::-1], pool.map(one, names[::-1]), strict=True))
-    rendered = [(name, HEAD, table_rows(name, [found[name]])) for name in names]
+    rendered = [(name, HEAD, table_rows(name, [found[name]], data().name)) for name in names]
     return Outcome(
         100 * found["resnet-20"][-1]["sparsity"],
         "% of ResNet-20's parameters gone after three iterations",

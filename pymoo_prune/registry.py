@@ -88,12 +88,10 @@ def build_problem(
 
 def _check_type(name: str, value: Any, default: Any) -> None:
     """Options come from a command line: one of another kind than the default is a slip."""
-    kinds: dict[type, tuple[type, ...]] = {float: (int, float)}
     wanted = type(default)
     if wanted not in (bool, int, float, str):
         return
-    if not isinstance(value, kinds.get(wanted, (wanted,))) or isinstance(value, bool) != (
-        wanted is bool
-    ):
+    given = float if wanted is float and type(value) is int else type(value)
+    if given is not wanted:
         msg = f"option {name} must be like {default!r} ({wanted.__name__}), but it is {value!r}"
         raise PruneError(msg)

@@ -60,3 +60,11 @@ def test_options_reach_the_problem(digits: Data) -> None:
 def test_unknown_options_are_refused(digits: Data, option: str, message: str) -> None:
     with pytest.raises(PruneError, match=message):
         build_problem(Pixels, digits, {option: 1}, {"seed": 7, "constraints": ()})
+
+
+def test_options_of_another_kind_are_refused(digits: Data) -> None:
+    given = {"seed": 7, "constraints": ()}
+    assert build_problem(Pixels, digits, {"pause": 1}, given).pause == 1
+    for value in ("long", True, [1]):
+        with pytest.raises(PruneError, match=r"option pause must be like 0.0 \(float\), but it is"):
+            build_problem(Pixels, digits, {"pause": value}, given)

@@ -122,7 +122,7 @@ class LayerVector(PruningProblem):
         *,
         parent: nn.Module | None = None,
         network: str = "resnet-20",
-        parent_epochs: int = 12,
+        parent_epochs: float = 12.0,
         encoding: Literal["counts", "thresholds"] = "counts",
         recovery: str = "refit+batch-norm",
         levels: int | None = None,
