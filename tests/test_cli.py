@@ -512,7 +512,7 @@ def test_the_papers_search_on_the_command_line(tmp_path: Path) -> None:
     assert settings["budget"] == {"generations": 2, "evaluations": None, "seconds": None}
     assert settings["options"]["recovery"] == "none"
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert (summary["evaluations"], summary["goals"]) == (80, ["accuracy_drop", "sparsity"])
+    assert (summary["evaluations"], summary["goals"]) == (80, ["accuracy_drop", "pruned"])
     assert summary["fittest"] is not None
 
 
