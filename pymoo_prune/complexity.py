@@ -45,6 +45,51 @@ def dense_complexity(inputs: int, widths: Counts, classes: int) -> tuple[Counts,
     return macs + sizes[:, 1:].sum(axis=1), macs
 
 
+def dense_net_complexity(
+    matrices: NDArray[np.bool_],
+    *,
+    growth: int,
+    stem: int,
+    channels: int,
+    classes: int,
+    size: tuple[int, int],
+) -> tuple[Counts, Counts]:
+    """Parameters and MACs of DenseNet-BC with these connections, in closed form.
+
+    Args:
+        matrices: Live connections, (n, blocks, nodes, nodes).
+        growth: k, channels that each layer adds.
+        stem: Channels of the first convolution.
+        channels: Of an image.
+        classes: Outputs.
+        size: Height and width of an image.
+
+    Returns:
+        Parameters (weights, biases, scales and shifts of batch norms) and MACs, (n,) each.
+    """
+    n, blocks = matrices.shape[:2]
+    k, pixels = growth, size[0] * size[1]
+    kernel = 9 * channels * stem
+    parameters, macs = np.full(n, kernel), np.full(n, kernel * pixels)
+    inputs = np.full(n, stem)
+    for block in range(blocks):
+        live = matrices[:, block].astype(np.int64)
+        # What each node reads: a_j for the layers, t for what leaves the block.
+        read = live[:, 0, 1:] * inputs[:, None] + k * live[:, 1:-1, 1:].sum(axis=1)
+        layers, leaving = read[:, :-1], read[:, -1]
+        # Batch norm and 1×1 convolution to 4k channels, batch norm and 3×3 convolution to k.
+        parameters += (layers * (4 * k + 2) + 8 * k + 36 * k * k).sum(axis=1)
+        macs += (layers * 4 * k + 36 * k * k).sum(axis=1) * pixels
+        parameters += 2 * leaving  # the batch norm of the transition, or before the classifier
+        if block < blocks - 1:
+            inputs = leaving // 2
+            parameters += leaving * inputs
+            macs += leaving * inputs * pixels
+            size = size[0] // 2, size[1] // 2
+            pixels = size[0] * size[1]
+    return parameters + classes * (leaving + 1), macs + classes * leaving
+
+
 def count_parameters(network: nn.Module) -> int:
     """The parameters that a network has, zeros counted too."""
     return sum(parameter.numel() for parameter in network.parameters())

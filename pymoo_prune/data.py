@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional
 
 from pymoo_prune.data_files import find_images, read_cifar, read_digits, read_images, read_mnist
 from pymoo_prune.errors import DataError, unknown_name
@@ -75,6 +76,13 @@ class Split:
         if chosen.dtype != torch.bool:
             chosen = chosen.long()  # an empty list would be float
         return Split(self.images[chosen], self.labels[chosen])
+
+    def resized(self, size: int) -> Split:
+        """The same images with so many pixels each way: means over areas, where they shrink."""
+        if size < 1:
+            raise DataError(f"images cannot have {size}×{size} pixels")
+        images = functional.interpolate(self.images, (size, size), mode="area")
+        return Split(images, self.labels)
 
     def to(self, device: torch.device | str) -> Split:
         """The same part on a device."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable
 
 
@@ -20,6 +21,35 @@ class StoreError(PruneError):
 
 class ReplayError(StoreError):
     """A resumed run that does not follow the recorded one."""
+
+
+class CandidateFailed(PruneError):  # noqa: N818 - what happened, as TrainingDiverged
+    """One candidate that cannot be measured, while others can: the message is the reason."""
+
+
+class TrainingDiverged(CandidateFailed):
+    """A training that ended with numbers that are not finite."""
+
+
+class NothingFoundError(PruneError):
+    """A search without a result: everybody failed, or nobody keeps the constraints."""
+
+
+def all_failed(who: str, reasons: Iterable[str]) -> NothingFoundError:
+    """An error for a search in which nobody could be measured.
+
+    Args:
+        who: What the candidates are called, for example "candidates".
+        reasons: Why they failed, one for each.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
+    counts = Counter(reasons)
+    reason = counts.most_common(1)[0][0]
+    return NothingFoundError(
+        f"all {counts.total():,} {who} failed, for example: {reason}; nothing can be reported"
+    )
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> PruneError:

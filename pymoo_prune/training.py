@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pymoo_prune.data import Split
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, TrainingDiverged, unknown_name
 from pymoo_prune.machine import has_fast_bfloat16
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -46,6 +46,7 @@ class Recipe:
         flip: Every other image is mirrored.
         bfloat16: Whether convolutions and linear layers compute with half the bits where the
             hardware does so fast; elsewhere they stay float32.
+        channels_last: Whether a pixel's channels lie side by side in memory.
     """
 
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -57,6 +58,7 @@ class Recipe:
     crop: int = 0
     flip: bool = False
     bfloat16: bool = False
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         if self.optimizer not in ("adam", "sgd"):
@@ -102,6 +104,10 @@ ADAM = Recipe()
 """What is used where nothing is said."""
 
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(outputs of a batch, the images' places in the split) -> what is minimised."""
+
+
 def trained(
     network: Network,
     split: Split,
@@ -127,16 +133,61 @@ def trained(
     Returns:
         The trained copy, in evaluation mode.
     """
+    result = copy.deepcopy(network).train()
+    last = fit(
+        result,
+        split,
+        images=images,
+        recipe=recipe,
+        seed=seed,
+        loss=lambda outputs, rows: functional.cross_entropy(outputs, split.labels[rows]),
+        keep_zeros=keep_zeros,
+        progress=progress,
+    )
+    # Statistics of batch norms may overflow while all weights are finite still.
+    if not (last.isfinite() and all(v.isfinite().all() for v in result.state_dict().values())):
+        msg = f"the training diverged: its last loss is {last.item()}; try a lower learning rate"
+        raise TrainingDiverged(msg)
+    return result.eval()
+
+
+def fit(
+    network: nn.Module,
+    split: Split,
+    *,
+    images: int,
+    recipe: Recipe,
+    seed: int,
+    loss: Loss,
+    keep_zeros: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Tensor:
+    """Gradient steps on any loss, in the network itself.
+
+    Args:
+        network: In training mode; it is changed.
+        split: Training images.
+        images: How many images to show, as `trained` counts them.
+        recipe: How.
+        seed: Of the order of the images, and of their augmentation.
+        loss: Of a batch; outputs come in float32.
+        keep_zeros: Weights that are exactly 0 stay so.
+        progress: Called now and then with the share that is done.
+
+    Returns:
+        The last batch's loss; it is for the caller to see whether the training diverged.
+    """
     if images < 0:
         msg = f"images must be at least 0, but they are {images}"
         raise PruneError(msg)
     device = split.images.device
-    result = copy.deepcopy(network).train()
-    masks = zero_masks(result) if keep_zeros else []
-    optimizer = recipe.make_optimizer(result)
+    if recipe.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    masks = zero_masks(network) if keep_zeros else []
+    optimizer = recipe.make_optimizer(network)
     generator = torch.Generator().manual_seed(seed)
     half = recipe.bfloat16 and has_fast_bfloat16(device)
-    loss, seen = torch.zeros(()), 0
+    last, seen = torch.zeros(()), 0
     while seen < images:
         epoch = torch.randperm(len(split), generator=generator)[: images - seen]
         for step, rows in enumerate(epoch.split(recipe.batch_size)):
@@ -144,21 +195,20 @@ def trained(
             rate = recipe.learning_rate * SCHEDULES[recipe.schedule](seen / images)
             optimizer.param_groups[0]["lr"] = rate
             batch = recipe.augmented(split.images[index], generator)
+            if recipe.channels_last:
+                batch = batch.contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                outputs = result(batch)
-            loss = functional.cross_entropy(outputs.float(), split.labels[index])
+                outputs = network(batch)
+            last = loss(outputs.float(), index)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            last.backward()
             optimizer.step()
             _zero_again(masks)
             seen += len(rows)
             if progress is not None and step % 20 == 0:
                 progress(seen / images)
-    if not (torch.isfinite(loss) and all(p.isfinite().all() for p in result.parameters())):
-        msg = f"the training diverged: its last loss is {loss.item()}; try a lower learning rate"
-        raise PruneError(msg)
     optimizer.zero_grad(set_to_none=True)  # the result carries no gradients around
-    return result.eval()
+    return last.detach()
 
 
 def zero_masks(network: nn.Module) -> list[tuple[nn.Parameter, Tensor]]:

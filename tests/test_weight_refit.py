@@ -15,7 +15,7 @@ from torch.nn import functional
 from pymoo_prune.data import Data, Split
 from pymoo_prune.pruning.magnitude import MagnitudeOrder
 from pymoo_prune.recovery import WeightRefit
-from pymoo_prune.recovery.weights import LARGEST
+from pymoo_prune.recovery.moments import LARGEST
 from pymoo_prune.training import Recipe, trained
 
 Matrix = Tensor

@@ -9,6 +9,7 @@ from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.networks.cifar_resnet import CifarResNet
+from pymoo_prune.networks.dense_net import DenseNet
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
 from pymoo_prune.networks.video_resnet import VideoResNet
 from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
@@ -16,6 +17,7 @@ from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "feed-forward": FeedForward,
     "cifar-resnet": CifarResNet,
+    "dense-net": DenseNet,
     "video-resnet": VideoResNet,
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "NETWORKS",
     "ZOO",
     "CifarResNet",
+    "DenseNet",
     "FeedForward",
     "VideoResNet",
     "ZooNetwork",

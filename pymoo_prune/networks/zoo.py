@@ -11,6 +11,7 @@ from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.networks.cifar_resnet import CifarResNet
+from pymoo_prune.networks.dense_net import DenseNet
 from pymoo_prune.networks.feed_forward import FeedForward
 from pymoo_prune.networks.video_resnet import COLOURS, VideoResNet
 
@@ -45,6 +46,13 @@ def _resnet(depth: int) -> Builder:
     return build
 
 
+def _dense(depth: int, growth: int) -> Builder:
+    def build(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG001
+        return DenseNet.of_depth(depth, growth, channels, classes)
+
+    return build
+
+
 def _video(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG001
     frames = channels // COLOURS if channels > COLOURS else STILL_FRAMES
     return VideoResNet(channels, classes, frames)
@@ -56,6 +64,8 @@ ZOO: Mapping[str, ZooNetwork] = {
     "resnet-20": ZooNetwork("residual, 3 blocks a stage", _resnet(20)),
     "resnet-56": ZooNetwork("residual, 9 blocks a stage", _resnet(56)),
     "resnet-110": ZooNetwork("residual, 18 blocks a stage", _resnet(110)),
+    "densenet-bc-40": ZooNetwork("dense, 6 layers a block", _dense(40, 12)),
+    "densenet-bc-100": ZooNetwork("dense, 16 layers a block", _dense(100, 12)),
     "r2plus1d-18": ZooNetwork("R(2+1)D, clips and stills", _video),
 }
 

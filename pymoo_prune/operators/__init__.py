@@ -2,6 +2,7 @@
 
 from pymoo_prune.operators.crossover import (
     CutPointWeightCrossover,
+    QuadrantMatrixCrossover,
     UniformMaskCrossover,
     UniformVectorCrossover,
 )
@@ -10,11 +11,12 @@ from pymoo_prune.operators.mutation import (
     BalancedMaskMutation,
     CountMutation,
     KeepShareMutation,
+    MatrixBitFlip,
     WeightScaling,
 )
 from pymoo_prune.operators.sampling import Candidates, RandomMating, around, uniform_counts
 from pymoo_prune.operators.selection import SoftmaxRoulette, TruncationSelection
-from pymoo_prune.operators.survival import Generational, Remeasured
+from pymoo_prune.operators.survival import Elitism, Generational, Remeasured
 
 __all__ = [
     "BalancedMaskMutation",
@@ -22,8 +24,11 @@ __all__ = [
     "CountMutation",
     "CutPointWeightCrossover",
     "DigestDuplicates",
+    "Elitism",
     "Generational",
     "KeepShareMutation",
+    "MatrixBitFlip",
+    "QuadrantMatrixCrossover",
     "RandomMating",
     "Remeasured",
     "SoftmaxRoulette",

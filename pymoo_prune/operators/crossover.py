@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pymoo.core.crossover import Crossover
 
+from pymoo_prune.connections import Connections
 from pymoo_prune.errors import PruneError
 from pymoo_prune.genome import Array, WeightGenome, hash_bytes
 from pymoo_prune.operators.masks import fill_empty_layers
@@ -116,6 +117,45 @@ class UniformVectorCrossover(Crossover):
         **kwargs: Any,  # noqa: ARG002
     ) -> Array:
         return exchange(X, random_state)[: self.n_offsprings]
+
+
+class QuadrantMatrixCrossover(Crossover):
+    """Exchanges quadrants of connection matrices, each cut at a row and a column of its own.
+
+    Kim et al., section III and Figure 3: the first child has quadrants one and three of the first
+    parent and two and four of the second, the second child the reverse. Quadrants are numbered as
+    in mathematics: one is the upper right, two the upper left, three the lower left and four the
+    lower right. Any numbering that goes round gives the same pair of children, if perhaps in the
+    other order, because it is the opposite quadrants that stay together. Each matrix of each mating
+    has cuts of its own, with at least one row or column on either side. The chain is live in both
+    parents and so in both children.
+
+    Args:
+        connections: Makes matrices of chromosomes and back.
+        prob: The chance that a mating takes place.
+    """
+
+    def __init__(self, connections: Connections, *, prob: float = 1.0) -> None:
+        super().__init__(n_parents=2, n_offsprings=2, prob=prob)
+        self.connections = connections
+
+    def _do(
+        self,
+        problem: Any,  # noqa: ARG002
+        X: Array,
+        *args: Any,  # noqa: ARG002
+        random_state: np.random.Generator,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> Array:
+        first, second = self.connections.matrices(X)
+        nodes = self.connections.nodes
+        # The number of rows above the one cut, and of columns left of the other.
+        rows, columns = random_state.integers(1, nodes, (2, *first.shape[:-2], 1))
+        upper, left = np.arange(nodes) < rows, np.arange(nodes) < columns
+        one_or_three = upper[..., :, None] != left[..., None, :]
+        return self.connections.genes(
+            np.stack([np.where(one_or_three, first, second), np.where(one_or_three, second, first)])
+        )
 
 
 def exchange(parents: Array, generator: np.random.Generator) -> Array:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from pymoo.core.selection import Selection
+from pymoo.core.survival import Survival
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.genome import Array
@@ -73,13 +74,14 @@ class TruncationSelection(Selection):
         return best[shuffled[:, np.arange(n_parents) % len(best)]]
 
 
-def single_objective(pop: Any, selection: Selection) -> Array:
+def single_objective(pop: Any, operator: Selection | Survival) -> Array:
     """The one F of each individual, (n,), or an error that says what to do."""
     F = pop.get("F")
     if F.shape[1] != 1:
+        kind = "selection" if isinstance(operator, Selection) else "survival"
         msg = (
-            f"{type(selection).__name__} needs one objective, but the problem has {F.shape[1]}; "
-            "give one scalarisation, such as a WeightedSum, as objectives, or use another selection"
+            f"{type(operator).__name__} needs one objective, but the problem has {F.shape[1]}; "
+            f"give one scalarisation, such as a WeightedSum, as objectives, or use another {kind}"
         )
         raise PruneError(msg)
     values: Array = F[:, 0]

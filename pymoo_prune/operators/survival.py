@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from pymoo.core.population import Population
 from pymoo.core.survival import Survival
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.operators.selection import single_objective
 
 
 class Generational(Survival):
@@ -23,6 +27,48 @@ class Generational(Survival):
         **kwargs: Any,  # noqa: ARG002
     ) -> Population:
         return algorithm.off
+
+
+class Elitism(Survival):
+    """The best few parents live on, and beside them the best of the children.
+
+    Kim et al., section III and Table I: the top 20 % of the parents and the best 80 % of the
+    offspring. A good parent makes way for a child that is worse, unless it is one of the few. Where
+    there are fewer children than places, as when duplicates were eliminated, further parents fill
+    up. Who violates constraints stands behind everybody who does not, and who has no fitness (NaN)
+    behind those that violate as little; among equals they stay as they stood. The survivors are
+    sorted so, the best first. Single-objective: with several there is no one best.
+
+    Args:
+        share: The parents' share of the places, at least 0 and below 1. It is rounded to whole
+            places.
+    """
+
+    def __init__(self, share: float = 0.2) -> None:
+        super().__init__(filter_infeasible=False)
+        if not 0 <= share < 1:
+            msg = f"share must be at least 0 and below 1, but it is {share}"
+            raise PruneError(msg)
+        self.share = share
+
+    def _do(
+        self,
+        problem: Any,  # noqa: ARG002
+        pop: Population,
+        *args: Any,  # noqa: ARG002
+        n_survive: int,
+        algorithm: Any,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> Population:
+        # By violation, then by fitness, then as they stand: lexsort is stable, and NaN comes last.
+        ranked = pop[np.lexsort([single_objective(pop, self), pop.get("CV")[:, 0]])]
+        # A first population is all children; when mating finds nobody new, there are none.
+        off = () if algorithm.off is None else algorithm.off
+        born = np.isin([id(one) for one in ranked], [id(one) for one in off])
+        elite = min(round(self.share * n_survive), int((~born).sum()))
+        children = np.flatnonzero(born)[: n_survive - elite]
+        parents = np.flatnonzero(~born)[: n_survive - len(children)]
+        return ranked[np.sort(np.concatenate([parents, children]))]
 
 
 class Remeasured(Survival):

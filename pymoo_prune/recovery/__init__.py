@@ -5,8 +5,10 @@ those that are good after the repair. The repairs here cost milliseconds and dep
 the candidate.
 """
 
+from pymoo_prune.recovery.batch_norm import calibrate
+from pymoo_prune.recovery.channels import ChannelRefit
 from pymoo_prune.recovery.dense import DenseRefit, plain_layers
 from pymoo_prune.recovery.ladder import Recovery
 from pymoo_prune.recovery.weights import WeightRefit
 
-__all__ = ["DenseRefit", "Recovery", "WeightRefit", "plain_layers"]
+__all__ = ["ChannelRefit", "DenseRefit", "Recovery", "WeightRefit", "calibrate", "plain_layers"]

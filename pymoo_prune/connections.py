@@ -1,0 +1,170 @@
+"""Which outputs of a densely connected block feed which of its layers, as matrices and as genes.
+
+A block of N layers has N + 2 nodes: node 0 is what comes into the block, nodes 1 to N are its
+layers, node N + 1 is what leaves it. An entry (i, j) of its matrix says whether node j reads what
+node i gives; i < j, so only the strictly upper triangle has any meaning. The chain 0 → 1 → ... →
+N + 1 is always live, so that something always flows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pymoo_prune.errors import PruneError
+
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The codec of connection matrices: a gene for each connection that may live or die.
+
+    Attributes:
+        layers: N, in each block.
+        blocks: How many blocks there are.
+    """
+
+    layers: int
+    blocks: int = 3
+
+    def __post_init__(self) -> None:
+        if self.layers < 1 or self.blocks < 1:
+            msg = f"layers and blocks must be at least 1, but they are {self.layers}, {self.blocks}"
+            raise PruneError(msg)
+
+    @property
+    def nodes(self) -> int:
+        """Rows and columns of a matrix."""
+        return self.layers + 2
+
+    @cached_property
+    def chain(self) -> Booleans:
+        """The connections that always live, (nodes, nodes)."""
+        return np.eye(self.nodes, k=1, dtype=bool)
+
+    @cached_property
+    def free(self) -> Booleans:
+        """The connections that may live or die, (nodes, nodes): those above the chain."""
+        return np.triu(np.ones((self.nodes, self.nodes), dtype=bool), k=2)
+
+    @property
+    def block_genes(self) -> int:
+        """Genes of a block."""
+        return self.layers * (self.layers + 1) // 2
+
+    @property
+    def n_var(self) -> int:
+        """Genes of a chromosome."""
+        return self.blocks * self.block_genes
+
+    def matrices(self, X: ArrayLike) -> Booleans:
+        """Chromosomes as matrices.
+
+        Args:
+            X: (..., n_var) booleans: block after block, row after row.
+
+        Returns:
+            (..., blocks, nodes, nodes), the chain live.
+        """
+        rows = np.asarray(X)
+        if rows.shape[-1:] != (self.n_var,) or rows.dtype != bool:
+            msg = (
+                f"chromosomes must be {self.n_var} booleans each ({self.blocks} blocks of "
+                f"{self.layers} layers), but they are {rows.dtype} of shape {rows.shape}"
+            )
+            raise PruneError(msg)
+        found = np.zeros((*rows.shape[:-1], self.blocks, self.nodes, self.nodes), dtype=bool)
+        found[...] = self.chain
+        found[..., self.free] = rows.reshape(*rows.shape[:-1], self.blocks, self.block_genes)
+        return found
+
+    def genes(self, matrices: ArrayLike) -> Booleans:
+        """Matrices as chromosomes.
+
+        Args:
+            matrices: (..., blocks, nodes, nodes), booleans or 0 and 1.
+
+        Returns:
+            (..., n_var).
+        """
+        checked = check_matrices(matrices)
+        if checked.shape[-3:] != (self.blocks, self.nodes, self.nodes):
+            msg = (
+                f"connections must have shape {(self.blocks, self.nodes, self.nodes)}, but they "
+                f"have {checked.shape}"
+            )
+            raise PruneError(msg)
+        rows: Booleans = checked[..., self.free]
+        return rows.reshape(*checked.shape[:-3], self.n_var)
+
+    def random(self, n: int, generator: np.random.Generator, kept: float | ArrayLike) -> Booleans:
+        """Chromosomes in which every free connection lives with the same chance.
+
+        Args:
+            n: How many.
+            generator: Draws the genes.
+            kept: The chance, above 0 and at most 1; one for all, or one each, (n,).
+
+        Returns:
+            (n, n_var).
+        """
+        shares = check_share(kept)
+        if shares.shape not in ((), (n,)):
+            msg = f"kept must be one share, or {n}, but it has shape {shares.shape}"
+            raise PruneError(msg)
+        return generator.random((n, self.n_var)) < shares.reshape(-1, 1)
+
+
+def check_share(kept: float | ArrayLike) -> NDArray[np.float64]:
+    """The chance that a connection lives, or an error."""
+    shares = np.asarray(kept, dtype=np.float64)
+    if not ((shares > 0) & (shares <= 1)).all():
+        msg = f"the share of connections kept must be above 0 and at most 1, but it is {shares}"
+        raise PruneError(msg)
+    return shares
+
+
+def check_matrices(matrices: ArrayLike) -> Booleans:
+    """Connection matrices as booleans, or an error that says what is wrong with them.
+
+    Args:
+        matrices: (..., blocks, nodes, nodes), booleans or 0 and 1.
+    """
+    try:
+        given = np.asarray(matrices)
+    except ValueError as error:
+        msg = f"connections must be one matrix a block, all of one shape: {error}"
+        raise PruneError(msg) from error
+    if given.ndim < 3 or given.shape[-1] != given.shape[-2] or given.shape[-1] < 3:
+        msg = (
+            "connections must be square matrices of at least 3 nodes, (blocks, nodes, nodes), but "
+            f"their shape is {given.shape}"
+        )
+        raise PruneError(msg)
+    if given.dtype != bool and not np.isin(given, (0, 1)).all():
+        msg = "connections must be 0 or 1, but there are other values among them"
+        raise PruneError(msg)
+    found = given.astype(bool)
+    nodes = given.shape[-1]
+    dead = np.argwhere(~found[..., np.arange(nodes - 1), np.arange(1, nodes)])
+    if len(dead):
+        block, node = (int(place) for place in dead[0][-2:])
+        msg = (
+            f"the chain of block {block} is dead: node {node + 1} does not read node {node}; "
+            "connections i → i + 1 must live"
+        )
+        raise PruneError(msg)
+    if (found & np.tri(nodes, dtype=bool)).any():
+        msg = "connections must lead forward: only entries above the diagonal may be 1"
+        raise PruneError(msg)
+    return found
+
+
+def fully_connected(layers: int, blocks: int = 3) -> Booleans:
+    """Matrices in which everything is connected, (blocks, nodes, nodes)."""
+    codec = Connections(layers, blocks)
+    return np.broadcast_to(codec.chain | codec.free, (blocks, codec.nodes, codec.nodes)).copy()

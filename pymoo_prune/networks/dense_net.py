@@ -1,0 +1,202 @@
+"""DenseNet-BC for small images (Huang et al., 2017), with any set of live connections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from pymoo_prune.connections import Booleans, check_matrices, fully_connected
+from pymoo_prune.errors import PruneError
+
+BOTTLENECK = 4
+"""A layer's 1×1 convolution gives so many times the growth rate."""
+COMPRESSION = 2
+"""A transition gives one channel for so many: reduction 0.5."""
+
+
+class DenseNet(nn.Module):
+    """Blocks of layers that read the outputs of earlier ones: those that they are connected with.
+
+    A connection that is dead takes no part: its reader's batch norm and 1×1 convolution (a layer's,
+    a transition's, the classifier) are smaller by the channels that it would have brought.
+
+    Args:
+        connections: Which node of a block reads which, (blocks, nodes, nodes); see
+            `pymoo_prune.connections`.
+        growth: Channels that each layer adds.
+        channels: Of an image.
+        classes: Outputs.
+        stem: Channels of the first convolution; None is twice the growth rate.
+    """
+
+    def __init__(
+        self,
+        connections: ArrayLike,
+        growth: int = 12,
+        channels: int = 3,
+        classes: int = 10,
+        stem: int | None = None,
+    ) -> None:
+        super().__init__()
+        matrices = check_matrices(connections)
+        stem = 2 * growth if stem is None else stem
+        if matrices.ndim != 3 or min(growth, channels, classes, stem) < 1:
+            msg = (
+                "a DenseNet needs connections of shape (blocks, nodes, nodes), and growth, "
+                "channels, classes and stem of at least 1, but they are of shape "
+                f"{matrices.shape}, {growth}, {channels}, {classes} and {stem}"
+            )
+            raise PruneError(msg)
+        self.connections = matrices
+        self.growth, self.channels, self.classes = growth, channels, classes
+        self.stem = nn.Conv2d(channels, stem, 3, padding=1, bias=False)
+        blocks, transitions, inputs = [], [], stem
+        for place, matrix in enumerate(matrices):
+            blocks.append(DenseBlock(matrix, inputs, growth))
+            inputs = blocks[-1].outputs
+            if place < len(matrices) - 1:
+                if inputs < COMPRESSION:
+                    msg = (
+                        f"nothing would leave transition {place}: {inputs} channels come in, and "
+                        "half of them go out; take a larger stem or growth rate"
+                    )
+                    raise PruneError(msg)
+                transitions.append(Transition(inputs))
+                inputs //= COMPRESSION
+        self.blocks, self.transitions = nn.ModuleList(blocks), nn.ModuleList(transitions)
+        self.norm = nn.BatchNorm2d(inputs)
+        self.relu = nn.ReLU()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.linear = nn.Linear(inputs, classes)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    @classmethod
+    def of_depth(
+        cls,
+        depth: int,
+        growth: int = 12,
+        channels: int = 3,
+        classes: int = 10,
+        stem: int | None = None,
+    ) -> DenseNet:
+        """The fully connected network with so many convolutions and a linear layer."""
+        return cls(fully_connected(layers_of_depth(depth)), growth, channels, classes, stem)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What `build_network` needs to make a network of this shape."""
+        arguments = {
+            "connections": self.connections.astype(int).tolist(),
+            "growth": self.growth,
+            "channels": self.channels,
+            "classes": self.classes,
+            "stem": self.stem.out_channels,
+        }
+        return {"network": "dense-net", "arguments": arguments}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, channels, height, width) -> (n, classes)."""
+        hidden = self.stem(images)
+        for place, block in enumerate(self.blocks):
+            hidden = block(hidden)
+            if place < len(self.transitions):
+                hidden = self.transitions[place](hidden)
+        hidden = self.pool(self.relu(self.norm(hidden)))
+        return self.linear(hidden.flatten(1))  # type: ignore[no-any-return]
+
+
+class DenseBlock(nn.Module):
+    """Layers that read what they are connected with.
+
+    Args:
+        matrix: Connections, (nodes, nodes).
+        inputs: Channels that come in.
+        growth: Channels that each layer adds.
+    """
+
+    def __init__(self, matrix: Booleans, inputs: int, growth: int) -> None:
+        super().__init__()
+        widths = np.array([inputs] + [growth] * (len(matrix) - 2) + [0])
+        self.sources = [np.flatnonzero(column).tolist() for column in matrix.T[1:]]
+        *layers, self.outputs = [int(widths[sources].sum()) for sources in self.sources]
+        self.layers = nn.ModuleList(DenseLayer(width, growth) for width in layers)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(n, inputs, height, width) -> (n, outputs, height, width)."""
+        nodes = [hidden]
+        for layer, sources in zip(self.layers, self.sources[:-1], strict=True):
+            nodes.append(layer(together(nodes, sources)))
+        return together(nodes, self.sources[-1])
+
+
+class DenseLayer(nn.Module):
+    """A bottleneck: batch norm, ReLU, 1×1 convolution; batch norm, ReLU, 3×3 convolution.
+
+    Args:
+        inputs: Channels that it reads.
+        growth: Channels that it gives.
+    """
+
+    def __init__(self, inputs: int, growth: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(inputs)
+        self.relu1 = nn.ReLU()
+        self.conv1 = nn.Conv2d(inputs, BOTTLENECK * growth, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(BOTTLENECK * growth)
+        self.relu2 = nn.ReLU()
+        self.conv2 = nn.Conv2d(BOTTLENECK * growth, growth, 3, padding=1, bias=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(n, inputs, height, width) -> (n, growth, height, width)."""
+        hidden = self.conv1(self.relu1(self.norm1(hidden)))
+        return self.conv2(self.relu2(self.norm2(hidden)))  # type: ignore[no-any-return]
+
+
+class Transition(nn.Module):
+    """Between two blocks: half the channels, half the height and width.
+
+    Args:
+        inputs: Channels that it reads.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(inputs)
+        self.relu = nn.ReLU()
+        self.conv = nn.Conv2d(inputs, inputs // COMPRESSION, 1, bias=False)
+        self.pool = nn.AvgPool2d(2)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(n, inputs, height, width) -> (n, ⌊inputs / 2⌋, ⌊height / 2⌋, ⌊width / 2⌋)."""
+        return self.pool(self.conv(self.relu(self.norm(hidden))))  # type: ignore[no-any-return]
+
+
+def together(nodes: list[Tensor], sources: list[int]) -> Tensor:
+    """The outputs of some nodes, one after the other along the channels."""
+    # Where the chain is all that lives there is nothing to copy.
+    return nodes[sources[0]] if len(sources) == 1 else torch.cat([nodes[i] for i in sources], 1)
+
+
+def layers_of_depth(depth: int, blocks: int = 3) -> int:
+    """Layers in each block of a DenseNet-BC: two convolutions each.
+
+    Args:
+        depth: Convolutions, with the stem and the transitions, and the linear layer.
+        blocks: How many there are.
+    """
+    layers, left = divmod(depth - blocks - 1, 2 * blocks)
+    if layers < 1 or left:
+        least = 3 * blocks + 1
+        msg = (
+            f"depth must be {2 * blocks} N + {blocks + 1} with N layers in each of {blocks} blocks "
+            f"({least}, {least + 2 * blocks}, {least + 4 * blocks}, ...), but it is {depth}"
+        )
+        raise PruneError(msg)
+    return layers

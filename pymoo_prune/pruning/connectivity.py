@@ -1,0 +1,214 @@
+"""Connections of a DenseNet: networks with some of another's, and the weights they inherit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pymoo_prune.connections import Booleans, Connections
+from pymoo_prune.errors import PruneError
+from pymoo_prune.networks import DenseNet
+from pymoo_prune.networks.dense_net import COMPRESSION
+from pymoo_prune.recovery.channels import ChannelRefit
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A batch norm and the layer behind it that read some nodes of a block.
+
+    Attributes:
+        norm: The batch norm's path.
+        layer: The path of the convolution or linear layer.
+        inputs: Channels of the full network that it reads, ascending indices.
+        outputs: Channels of the full network that it gives, ascending indices.
+    """
+
+    norm: str
+    layer: str
+    inputs: Tensor
+    outputs: Tensor
+
+
+class SharedWeights:
+    """A DenseNet with all connections, whose weights networks with fewer inherit.
+
+    Where fewer channels enter a transition, fewer leave it: the first of the parent's stay.
+
+    Args:
+        parent: The network; every connection must be live.
+    """
+
+    def __init__(self, parent: DenseNet) -> None:
+        blocks, nodes, _ = parent.connections.shape
+        self.codec = Connections(nodes - 2, blocks)
+        missing = ~(parent.connections | ~(self.codec.chain | self.codec.free))
+        if missing.any():
+            block, source, reader = (int(place) for place in np.argwhere(missing)[0])
+            msg = (
+                "the parent must have all of its connections, but in block "
+                f"{block} node {reader} does not read node {source}"
+            )
+            raise PruneError(msg)
+        self.parent = parent
+
+    def like(self, matrices: Booleans) -> DenseNet:
+        """A network with these connections and any weights."""
+        parent = self.parent
+        stem = parent.stem.out_channels
+        # Whoever calls this has seeded torch for something else.
+        with torch.random.fork_rng(devices=[]):
+            return DenseNet(matrices, parent.growth, parent.channels, parent.classes, stem)
+
+    def readers(self, matrices: Booleans) -> Iterator[Reader]:
+        """All that reads by connections, in the order of the network.
+
+        Args:
+            matrices: Live connections, (blocks, nodes, nodes).
+        """
+        growth, blocks, layers = self.parent.growth, len(matrices), self.codec.layers
+        entering = whole = self.parent.stem.out_channels
+        for block, matrix in enumerate(matrices):
+            # Channels of node i among those of the full block; fewer of node 0 where fewer enter.
+            own = [np.arange(entering)]
+            own += [whole + growth * i + np.arange(growth) for i in range(layers)]
+            read = [
+                torch.from_numpy(np.concatenate([own[i] for i in np.flatnonzero(column)]))
+                for column in matrix.T[1:]
+            ]
+            path = f"blocks.{block}.layers"
+            for layer in range(layers):
+                conv = self.parent.get_submodule(f"{path}.{layer}.conv1")
+                everything = torch.arange(conv.weight.shape[0])
+                yield Reader(
+                    f"{path}.{layer}.norm1", f"{path}.{layer}.conv1", read[layer], everything
+                )
+            whole += growth * layers
+            if block < blocks - 1:
+                entering, whole = len(read[-1]) // COMPRESSION, whole // COMPRESSION
+                path = f"transitions.{block}"
+                yield Reader(f"{path}.norm", f"{path}.conv", read[-1], torch.arange(entering))
+            else:
+                yield Reader("norm", "linear", read[-1], torch.arange(self.parent.classes))
+
+    def inherited(self, matrices: Booleans, refit: ChannelRefit | None = None) -> dict[str, Tensor]:
+        """The state of a network with these connections: slices of the parent's.
+
+        Args:
+            matrices: Live connections, (blocks, nodes, nodes).
+            refit: Solves for the weights behind connections that are left; None cuts, and nothing
+                else.
+
+        Returns:
+            Parameters and buffers by name. Slices of the parent's parameters take its gradients;
+            buffers are copies.
+        """
+        state: dict[str, Tensor] = dict(self.parent.named_parameters())
+        state |= {name: buffer.clone() for name, buffer in self.parent.named_buffers()}
+        for reader in self.readers(matrices):
+            inputs, outputs = reader.inputs, reader.outputs
+            for name in ("weight", "bias", "running_mean", "running_var"):
+                state[f"{reader.norm}.{name}"] = state[f"{reader.norm}.{name}"][inputs]
+            weight = f"{reader.layer}.weight"
+            if refit is None:
+                state[weight] = state[weight][outputs][:, inputs]
+                continue
+            found = refit.layer(reader.layer, inputs, outputs)
+            state |= {f"{reader.layer}.{name}": value for name, value in found.items()}
+        return state
+
+    def network(self, matrices: Booleans, refit: ChannelRefit | None = None) -> DenseNet:
+        """A stand-alone network with these connections, in evaluation mode.
+
+        Args:
+            matrices: Live connections, (blocks, nodes, nodes).
+            refit: As `inherited` takes it.
+        """
+        network = self.like(matrices)
+        state = {
+            name: value.detach().clone() for name, value in self.inherited(matrices, refit).items()
+        }
+        network.load_state_dict(state, assign=True)
+        for parameter in network.parameters():
+            parameter.requires_grad_(requires_grad=True)
+        return network.eval()
+
+    def masked(self, matrices: Booleans) -> DenseNet:
+        """The full network with zeros where it would read what is dead, for comparison.
+
+        Scale and shift of the batch norms in front are masked: ReLU makes zeros of both.
+        """
+        network = copy.deepcopy(self.parent)
+        with torch.no_grad():
+            for reader in self.readers(matrices):
+                norm: Any = network.get_submodule(reader.norm)
+                layer: Any = network.get_submodule(reader.layer)
+                for values, kept in (
+                    (norm.weight, reader.inputs),
+                    (norm.bias, reader.inputs),
+                    (layer.weight, reader.outputs),
+                ):
+                    mask = torch.zeros(len(values), dtype=torch.bool)
+                    mask[kept] = True
+                    values[~mask] = 0
+        return network
+
+
+def strengths(parent: DenseNet) -> NDArray[np.float64]:
+    """How strong each connection of a network is: the mean of its weights' absolute values.
+
+    Returns:
+        (blocks, nodes, nodes), 0 where no connection can be.
+    """
+    found = np.zeros(parent.connections.shape)
+    blocks, nodes, _ = found.shape
+    readers = iter(SharedWeights(parent).readers(parent.connections))
+    entering = parent.stem.out_channels
+    for block in range(blocks):
+        owners = np.repeat(np.arange(nodes - 1), [entering] + [parent.growth] * (nodes - 2))
+        for node in range(1, nodes):
+            reader = next(readers)
+            weight: Any = parent.get_submodule(reader.layer).weight
+            # A convolution with 1×1 kernels or the classifier: (outputs, channels) but for ones.
+            channels = weight.detach().abs().mean(dim=0).flatten().double().cpu().numpy()
+            own = owners[reader.inputs.numpy()]
+            sums = np.bincount(own, channels, minlength=nodes)
+            found[block, :, node] = sums / np.maximum(np.bincount(own, minlength=nodes), 1)
+        entering = len(reader.inputs) // COMPRESSION
+    return found
+
+
+class RandomPaths(nn.Module):
+    """Shared weights in training: every batch goes through a network with other connections.
+
+    So each weight learns to be of use whichever others are there. Whoever inherits them afterwards
+    needs batch-norm statistics of its own; the parent needs new ones too.
+
+    Args:
+        parent: The network with all connections; it is trained in place.
+        seed: Of the connections.
+    """
+
+    FULL = 0.25
+    """The share of batches that all connections see: the parent is a candidate as well."""
+
+    def __init__(self, parent: DenseNet, seed: int) -> None:
+        super().__init__()
+        self.shared = SharedWeights(parent)
+        self.parent = parent
+        self.generator = np.random.default_rng(seed)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, channels, height, width) -> (n, classes)."""
+        codec, generator = self.shared.codec, self.generator
+        kept = 1.0 if generator.random() < self.FULL else 1 - generator.random()
+        matrices = codec.matrices(codec.random(1, generator, kept)[0])
+        network = self.shared.like(matrices)
+        return functional_call(network, self.shared.inherited(matrices), (images,))  # type: ignore[no-any-return]

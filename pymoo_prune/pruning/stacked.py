@@ -1,0 +1,295 @@
+"""Many DenseNets that differ in their connections only, trained at once as one network.
+
+Each candidate has all channels of the full network there, and zeros where a connection is dead.
+The candidates' channels lie one after the other, so that a batch norm is a wider batch norm and a
+convolution one with groups: each candidate's numbers are those that it has when trained on its own,
+but for rounding. Each costs what the full network costs: this is meant for a GPU, where starting a
+small computation takes longer than the computation.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pymoo_prune.connections import fully_connected
+from pymoo_prune.data import Split
+from pymoo_prune.errors import PruneError, TrainingDiverged
+from pymoo_prune.networks import DenseNet
+from pymoo_prune.networks.dense_net import DenseBlock
+from pymoo_prune.pruning.connectivity import SharedWeights
+from pymoo_prune.training import Recipe, fit, trained
+
+TOO_LITTLE_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+"""What torch's errors say where they are plain RuntimeErrors."""
+
+
+def train_together(
+    networks: Sequence[DenseNet], split: Split, *, images: int, recipe: Recipe, seed: int
+) -> list[DenseNet | TrainingDiverged]:
+    """Copies of networks, each as `trained` would train it: all see the same images.
+
+    The same but for rounding, that is: after many steps in single precision two trainings that
+    round differently differ visibly, here as between two machines.
+
+    Where memory is too little for all at once, they are trained in smaller stacks, with a warning.
+    One that is left alone is trained as it is, without zeros.
+
+    Args:
+        networks: Where training starts; they may differ in connections and weights, and are not
+            changed. They must be where the images are.
+        split: Training images.
+        images: How many images to show, as `trained` counts them.
+        recipe: How.
+        seed: Of the order of the images, and of their augmentation.
+
+    Returns:
+        The trained copies in the order given, in evaluation mode; for those whose training diverged
+        the error that `trained` raises.
+    """
+    check_alike(networks)
+    done: list[DenseNet | TrainingDiverged] = []
+    size = len(networks)
+    while len(done) < len(networks):
+        some = networks[len(done) : len(done) + size]
+        found = [None] if len(some) == 1 else _stacked(some, split, images, recipe, seed)
+        if found is None:
+            size = (len(some) + 1) // 2
+            msg = f"memory is too little to train {len(some)} networks at once; trying {size}"
+            warnings.warn(msg, stacklevel=2)
+            # The stack is gone, but for what refers to itself.
+            gc.collect()
+            continue
+        # Who diverged is trained once more, alone: it may be innocent. Candidates' channels never
+        # mix, but a GPU may compute several groups of a convolution as one with zeros in between,
+        # and zero times one candidate's NaN is NaN in the others.
+        done += [
+            _alone(network, split, images, recipe, seed) if result is None else result
+            for network, result in zip(some, found, strict=True)
+        ]
+    return done
+
+
+def check_alike(networks: Sequence[DenseNet]) -> None:
+    """Raises an error if networks differ in more than connections and weights."""
+    for place, network in enumerate(networks):
+        for (name, first), own in zip(_sizes(networks[0]), _sizes(network), strict=True):
+            if own != (name, first):
+                msg = (
+                    "networks that train together may differ in their connections and weights "
+                    f"only, but {name} of network {place} is {own[1]}, and {first} of network 0; "
+                    "train them apart"
+                )
+                raise PruneError(msg)
+
+
+class DenseNetStack(nn.Module):
+    """DenseNets side by side, each with all channels of the full network.
+
+    What is dead stays dead without a mask: scale and shift of a batch norm are 0 where a channel
+    must not be read, ReLU makes zeros of that, and its gradient at 0 is 0. So the gradients of
+    scale, shift, and the weights behind are exactly 0, and so are steps, momentum and weight decay
+    of numbers that start as 0. Where fewer channels leave a transition, the rest are zeros that
+    nobody reads.
+
+    Args:
+        networks: They must be alike but for connections and weights, see `check_alike`.
+    """
+
+    def __init__(self, networks: Sequence[DenseNet]) -> None:
+        super().__init__()
+        self.size = len(networks)
+        first = networks[0]
+        blocks, nodes, _ = first.connections.shape
+        # Without memory: weights that are replaced at once need not be drawn.
+        with torch.device("meta"):
+            self.full = DenseNet(
+                fully_connected(nodes - 2, blocks),
+                first.growth,
+                first.channels,
+                first.classes,
+                first.stem.out_channels,
+            )
+        shared = SharedWeights(self.full)
+        self.places = [places(shared, network) for network in networks]
+        with torch.device("meta"):
+            self._widen()
+        self.to(first.stem.weight.dtype).to_empty(device=first.stem.weight.device)
+        state = self.full.state_dict()
+        for wide in state.values():
+            wide.zero_()
+        for candidate, network in enumerate(networks):
+            for name, value in network.state_dict().items():
+                if name in self.places[candidate]:
+                    self._own(state[name], candidate)[self.places[candidate][name]] = value
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, channels, height, width) -> (candidates, n, classes)."""
+        full = self.full
+        hidden = full.stem(images)
+        for place, block in enumerate(full.blocks):
+            nodes, layers = [hidden], cast("DenseBlock", block).layers
+            for layer in layers:
+                nodes.append(layer(self._together(nodes)))
+            hidden = self._together(nodes)
+            if place < len(full.transitions):
+                hidden = full.transitions[place](hidden)
+        hidden = full.pool(full.relu(full.norm(hidden)))
+        hidden = hidden.reshape(len(images), self.size, -1).transpose(0, 1)
+        weight, bias = (
+            values.unflatten(0, (self.size, -1))
+            for values in (full.linear.weight, full.linear.bias)
+        )
+        return torch.baddbmm(bias[:, None], hidden, weight.mT)
+
+    def network(self, candidate: int, start: DenseNet) -> DenseNet:
+        """A candidate on its own, in evaluation mode.
+
+        Args:
+            candidate: Its place.
+            start: The network that stood there; it is not changed.
+        """
+        network = copy.deepcopy(start)
+        state = self.full.state_dict()
+        for name, value in network.state_dict().items():
+            if name in self.places[candidate]:
+                value.copy_(self._own(state[name], candidate)[self.places[candidate][name]])
+            else:
+                value.add_(state[name])  # batches that a batch norm has seen
+        return network.eval()
+
+    def _widen(self) -> None:
+        """Puts layers for all candidates in place of those for one."""
+        size = self.size
+        for path, part in list(self.full.named_modules()):
+            wide: nn.Module
+            if isinstance(part, nn.BatchNorm2d):
+                wide = nn.BatchNorm2d(size * part.num_features)
+            elif isinstance(part, nn.Conv2d):
+                # All read the same images, and each its own channels after that.
+                groups = 1 if path == "stem" else size
+                wide = nn.Conv2d(
+                    groups * part.in_channels,
+                    size * part.out_channels,
+                    part.kernel_size,  # type: ignore[arg-type]
+                    padding=part.padding,  # type: ignore[arg-type]
+                    groups=groups,
+                    bias=False,
+                )
+            elif isinstance(part, nn.Linear):
+                # It holds the numbers; `forward` multiplies each candidate's with its own.
+                wide = nn.Linear(part.in_features, size * part.out_features)
+            else:
+                continue
+            self.full.set_submodule(path, wide)
+
+    def _own(self, wide: Tensor, candidate: int) -> Tensor:
+        """A candidate's part of a parameter or buffer."""
+        return wide.unflatten(0, (self.size, -1))[candidate]  # type: ignore[no-any-return]
+
+    def _together(self, nodes: list[Tensor]) -> Tensor:
+        """The outputs of nodes, one after the other for each candidate."""
+        n, _, height, width = nodes[0].shape
+        if nodes[0].is_contiguous(memory_format=torch.channels_last):
+            pixels = [
+                node.permute(0, 2, 3, 1).reshape(-1, self.size, node.shape[1] // self.size)
+                for node in nodes
+            ]
+            return torch.cat(pixels, 2).view(n, height, width, -1).permute(0, 3, 1, 2)
+        planes = [node.reshape(n, self.size, -1) for node in nodes]
+        return torch.cat(planes, 2).view(n, -1, height, width)
+
+
+def places(shared: SharedWeights, network: DenseNet) -> dict[str, Any]:
+    """Where in the full network's parameters and buffers a smaller network's belong.
+
+    Counts of batches have no place there: they are numbers, not one for each channel.
+    """
+    found: dict[str, Any] = {
+        name: ... for name, value in network.state_dict().items() if value.ndim
+    }
+    for reader in shared.readers(network.connections):
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            found[f"{reader.norm}.{name}"] = (reader.inputs,)
+        found[f"{reader.layer}.weight"] = (reader.outputs[:, None], reader.inputs)
+    return found
+
+
+def _sizes(network: DenseNet) -> list[tuple[str, int]]:
+    """All that networks which train together share."""
+    blocks, nodes, _ = network.connections.shape
+    return [
+        ("the growth rate", network.growth),
+        ("the width of the stem", network.stem.out_channels),
+        ("the number of an image's channels", network.channels),
+        ("the number of classes", network.classes),
+        ("the number of blocks", blocks),
+        ("the number of a block's layers", nodes - 2),
+    ]
+
+
+def _stacked(
+    networks: Sequence[DenseNet], split: Split, images: int, recipe: Recipe, seed: int
+) -> list[DenseNet | None] | None:
+    """Trained copies, None for those who diverged; or nothing, where memory is too little."""
+    try:
+        stack = DenseNetStack(networks).train()
+        losses = torch.zeros(len(networks))
+
+        def loss(outputs: Tensor, rows: Tensor) -> Tensor:
+            nonlocal losses
+            labels = split.labels[rows].repeat(len(networks))
+            every = functional.cross_entropy(outputs.flatten(0, 1), labels, reduction="none")
+            means = every.unflatten(0, (len(networks), -1)).mean(dim=1)
+            losses = means.detach()
+            # Each candidate's gradients are those of its own loss.
+            return means.sum()  # type: ignore[no-any-return]
+
+        fit(stack, split, images=images, recipe=recipe, seed=seed, loss=loss)
+        found: list[DenseNet | None] = []
+        for place, (start, last) in enumerate(zip(networks, losses.tolist(), strict=True)):
+            network = stack.network(place, start)
+            if recipe.channels_last:
+                network.to(memory_format=torch.channels_last)
+            values = [value.isfinite().all() for value in network.state_dict().values()]
+            healthy = math.isfinite(last) and bool(torch.stack(values).all())
+            found.append(network if healthy else None)
+    except (RuntimeError, MemoryError) as error:
+        if not is_about_memory(error):
+            raise
+        return None
+    return found
+
+
+def _alone(
+    network: DenseNet, split: Split, images: int, recipe: Recipe, seed: int
+) -> DenseNet | TrainingDiverged:
+    """A trained copy, or why there is none."""
+    try:
+        return trained(network, split, images=images, recipe=recipe, seed=seed)
+    except TrainingDiverged as error:
+        # Without its frames, which hold a network each.
+        return error.with_traceback(None)
+    except (RuntimeError, MemoryError) as error:
+        if not is_about_memory(error):
+            raise
+        msg = (
+            f"memory is too little to train a single network with {recipe.batch_size} images a "
+            f"step; take a smaller batch_size, or a device with more memory: {error}"
+        )
+        raise PruneError(msg) from error
+
+
+def is_about_memory(error: Exception) -> bool:
+    """Whether it says that there is too little memory."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(text in str(error) for text in TOO_LITTLE_MEMORY)
