@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
+from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.finish import Series, final_accuracies
 from pymoo_prune.front import Front
 from pymoo_prune.problem import PruningProblem
@@ -26,6 +27,8 @@ def baseline_series(
     display: Display,
 ) -> list[Series]:
     """The problem's simple methods at the front's sizes, and random search with the same budget.
+
+    Random search is left out where it finds nothing.
 
     Args:
         problem: What was searched.
@@ -51,7 +54,12 @@ def baseline_series(
             )
         found.append(Series(baseline.name, {**baseline.sizes, **accuracies}))
     if type(problem).random is not PruningProblem.random:
-        found.append(_random_search(problem, store, evaluations, pop_size, seed, images, display))
+        try:
+            found.append(
+                _random_search(problem, store, evaluations, pop_size, seed, images, display)
+            )
+        except NothingFoundError as error:
+            display.console.print(f"{RANDOM} is left out: {error}", highlight=False, markup=False)
     return found
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 from torch import nn
 
 from pymoo_prune.data import Data
+from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.objectives import Values
 from pymoo_prune.training import Recipe, trained
@@ -61,7 +63,7 @@ def final_accuracies(
 
     Returns:
         `test_accuracy` as they are; with retraining also `finished_accuracy` (validation) and
-        `finished_test_accuracy`.
+        `finished_test_accuracy`, NaN for a network whose retraining diverged.
     """
     columns: dict[str, list[float]] = {"test_accuracy": []}
     if images:
@@ -69,9 +71,13 @@ def final_accuracies(
     for network, seed in zip(networks, seeds, strict=True):
         columns["test_accuracy"].append(accuracy(network, data.test))
         if images:
-            retrained = finished(network, data, images=images, seed=seed, recipe=recipe)
-            columns["finished_accuracy"].append(accuracy(retrained, data.validation))
-            columns["finished_test_accuracy"].append(accuracy(retrained, data.test))
+            on_validation = on_test = np.nan
+            with suppress(TrainingDiverged):
+                retrained = finished(network, data, images=images, seed=seed, recipe=recipe)
+                on_validation = accuracy(retrained, data.validation)
+                on_test = accuracy(retrained, data.test)
+            columns["finished_accuracy"].append(on_validation)
+            columns["finished_test_accuracy"].append(on_test)
         if progress is not None:
             progress()
     return {name: np.array(values) for name, values in columns.items()}

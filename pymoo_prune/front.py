@@ -15,10 +15,18 @@ from pymoo.core.result import Result
 from torch import nn
 
 from pymoo_prune import plots
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import NothingFoundError, PruneError, all_failed, unknown_name
 from pymoo_prune.finish import Series, final_accuracies, finished
 from pymoo_prune.genome import Array, candidate_seed, digests
-from pymoo_prune.objectives import Constraint, Goals, Quantity, Values
+from pymoo_prune.objectives import (
+    Constraint,
+    Goals,
+    Measured,
+    Quantity,
+    Values,
+    failed_rows,
+    failures_of,
+)
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.search import nondominated
 
@@ -91,7 +99,7 @@ class Front:
     def __init__(self, problem: PruningProblem, X: Array, columns: Mapping[str, Values]) -> None:
         if len(X) == 0:
             msg = "there is no front: no candidate keeps the constraints"
-            raise PruneError(msg)
+            raise NothingFoundError(msg)
         self.problem, self.X = problem, X
         self.columns: dict[str, Values] = dict(columns)
 
@@ -100,14 +108,19 @@ class Front:
         cls, problem: PruningProblem, X: Array, measurements: Mapping[str, Values]
     ) -> Front:
         """The non-dominated ones among candidates, over what the objectives are made of."""
-        measurements = {name: np.asarray(column) for name, column in measurements.items()}
         if len(X) == 0:
             msg = "there is no front: there is no candidate"
-            raise PruneError(msg)
+            raise NothingFoundError(msg)
+        measured = ~failed_rows(measurements)
+        if not measured.any():
+            unknown = ["their measurements are NaN"] * len(X)
+            raise all_failed("candidates", failures_of(measurements).values() or unknown)
+        X = X[measured]
+        measurements = {n: np.asarray(column)[measured] for n, column in measurements.items()}
         scores = problem.score(measurements)
         feasible = np.flatnonzero((scores.get("G", np.zeros((len(X), 1))) <= 0).all(axis=1))
         if len(feasible) == 0:
-            raise PruneError(_nearest_miss(problem, measurements))
+            raise NothingFoundError(_nearest_miss(problem, measurements))
         costs = problem.goals.costs({n: column[feasible] for n, column in measurements.items()})
         best = feasible[nondominated(costs)]
         order = best[np.argsort(measurements["parameters"][best], kind="stable")]
@@ -120,7 +133,8 @@ class Front:
         if problem.is_approximate:
             return cls.from_candidates(problem, X, problem.measured_finally(X))
         values = {name: result.pop.get(name).astype(float) for name in problem.quantities}
-        return cls.from_candidates(problem, X, values)
+        reasons = {row: why for row, why in enumerate(result.pop.get("failure")) if why}
+        return cls.from_candidates(problem, X, Measured(values, reasons))
 
     def __len__(self) -> int:
         return len(self.X)
@@ -176,7 +190,8 @@ class Front:
         self._check_quantity(name)
         rows = np.arange(len(self)) if within is None else self._rows_within(within)
         costs = self.quantities[name].sign * self.columns[name][rows]
-        return self[int(rows[costs.argmin()])]
+        # A network whose retraining diverged has no number, and is the best in nothing.
+        return self[int(rows[np.nan_to_num(costs, nan=np.inf).argmin()])]
 
     def smallest(self, *, accuracy_drop: float) -> Member:
         """The network with the fewest parameters that loses at most this much accuracy."""
@@ -222,7 +237,7 @@ class Front:
         if constraint.relative and constraint.name not in parent:
             msg = f"{bound} is a share of the parent's, which is known for {', '.join(parent)} only"
             raise PruneError(msg)
-        violation = constraint.violation(self.columns, parent)
+        violation = np.nan_to_num(constraint.violation(self.columns, parent), nan=np.inf)
         rows = np.flatnonzero(violation <= 0)
         if len(rows) == 0:
             nearest = int(violation.argmin())
@@ -310,7 +325,7 @@ def read_csv(path: Path) -> list[Series]:
 
 
 def _nearest_miss(problem: PruningProblem, measurements: Mapping[str, Any]) -> str:
-    G = problem.score(measurements)["G"]
+    G = problem.score(measurements)["G"][:, : len(problem.goals.constraints)]
     nearest = int(np.maximum(G, 0).sum(axis=1).argmin())
     texts = []
     for constraint, violation in zip(problem.goals.constraints, G[nearest], strict=True):

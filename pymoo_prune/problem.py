@@ -18,14 +18,18 @@ from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.genome import Array, hash_bytes
 from pymoo_prune.objectives import (
+    FAILED,
     STANDARD,
     Constraint,
     Goals,
+    Measured,
     Measurements,
     Objectives,
     Quantity,
     Values,
     check_measurements,
+    failed_rows,
+    failures_of,
 )
 from pymoo_prune.racing import Racing
 from pymoo_prune.training import Recipe
@@ -33,8 +37,8 @@ from pymoo_prune.training import Recipe
 CHUNK = 16
 """Candidates measured together: enough to share work, few enough to stay in a core's cache."""
 
-RESERVED = {"f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter"}
-"""Names that pymoo's individuals use themselves."""
+RESERVED = {"f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter", "failure"}
+"""Names that pymoo's individuals use themselves, and the reason that a failed one carries."""
 
 Measure = Callable[[Array, int], Measurements]
 
@@ -101,6 +105,8 @@ class PruningProblem(Problem):
     """How networks are retrained after the search, those of the baselines too."""
     racing: Racing | None = None
     """How single-objective engines save images, where that is wanted; see `measure_on`."""
+    can_fail: bool = False
+    """Whether `measure` may return `Measured` with failures; known before `__init__` is called."""
 
     def __init__(
         self,
@@ -129,7 +135,7 @@ class PruningProblem(Problem):
         super().__init__(
             n_var=n_var,
             n_obj=self.goals.n_obj,
-            n_ieq_constr=len(bounds),
+            n_ieq_constr=len(bounds) + self.can_fail,
             xl=xl,
             xu=xu,
             vtype=vtype,
@@ -143,7 +149,7 @@ class PruningProblem(Problem):
         """Measures every candidate: a mapping from each of `quantities` to its values, (n,).
 
         A candidate's values depend on it, on the configuration and on the seed, and on nothing
-        else: not on its neighbours in X, nor on the order.
+        else: not on its neighbours in X, nor on the order. Where `can_fail`, it may be `Measured`.
         """
 
     @abstractmethod
@@ -163,6 +169,37 @@ class PruningProblem(Problem):
         """Random chromosomes, (n, n_var), for random search: nothing known about good ones."""
         msg = f"{type(self).__name__} does not say what a random candidate is (random)"
         raise PruneError(msg)
+
+    def sizes(self, X: Array) -> Mapping[str, Values]:  # noqa: ARG002
+        """What is known of candidates without measuring them; nothing unless written.
+
+        Exactly what `measure` would return, at no cost: parameters in closed form, say. A surrogate
+        takes these as they are and predicts the others.
+
+        Args:
+            X: Chromosomes, (n, n_var).
+
+        Returns:
+            From a quantity's name to its value for each candidate, (n,).
+        """
+        return {}
+
+    def features(self, X: Array) -> Array:
+        """What a surrogate looks at; the genes as numbers unless written.
+
+        Args:
+            X: Chromosomes, (n, n_var).
+
+        Returns:
+            (n, features) finite floats, in any unit: surrogates standardise them.
+        """
+        if X.dtype == object:
+            msg = (
+                f"{type(self).__name__} has no features that a surrogate could look at: its "
+                "chromosomes are objects; write features(X), numbers for each, or go without"
+            )
+            raise PruneError(msg)
+        return X.astype(np.float64)
 
     def baselines(self, front: Mapping[str, Values]) -> Sequence[Baseline]:  # noqa: ARG002
         """What a user would do instead, at the sizes of a front; nothing unless written.
@@ -227,26 +264,46 @@ class PruningProblem(Problem):
 
     # What a search does with it.
 
-    def measured(self, X: Array, batch: int = 0) -> dict[str, Values]:
+    def measured(self, X: Array, batch: int = 0) -> Measured:
         """Checked measurements of a population, in chunks that fit a core's cache."""
         return self._in_chunks(X, lambda rows: self.measure_on(rows, batch))
 
-    def measured_finally(self, X: Array) -> dict[str, Values]:
+    def measured_finally(self, X: Array) -> Measured:
         """Checked measurements for a front."""
         return self._in_chunks(X, self.measure_finally)
 
-    def _in_chunks(self, X: Array, measure: Callable[[Array], Measurements]) -> dict[str, Values]:
-        parts = []
+    def _in_chunks(self, X: Array, measure: Callable[[Array], Measurements]) -> Measured:
+        parts: list[Measured] = []
+        failures: dict[int, str] = {}
         for start in range(0, len(X), CHUNK):
             rows = X[start : start + CHUNK]
-            parts.append(check_measurements(measure(rows), self.quantities, len(rows)))
-        return {name: np.concatenate([part[name] for part in parts]) for name in self.quantities}
+            part = check_measurements(measure(rows), self.quantities, len(rows))
+            failures |= {start + row: reason for row, reason in part.failures.items()}
+            if failures and not self.can_fail:
+                row, reason = next(iter(failures.items()))
+                msg = (
+                    f"candidate {row} failed ({reason}), but {type(self).__name__} does not say "
+                    "that candidates can fail; set its can_fail = True"
+                )
+                raise PruneError(msg)
+            parts.append(part)
+        values = {name: np.concatenate([part[name] for part in parts]) for name in self.quantities}
+        return Measured(values, failures)
 
     def score(self, measurements: Measurements) -> dict[str, Values]:
-        """F, and G where there are constraints, from measurements."""
+        """F, and G where there are constraints, from measurements.
+
+        Where candidates can fail, G has one more column: 0 for who was measured. Who failed has
+        `FAILED` everywhere, and so stands behind everybody who breaks a constraint.
+        """
         scores = {"F": self.goals.F(measurements)}
         if self.goals.constraints:
             scores["G"] = self.goals.G(measurements, self._parent_values)
+        if self.can_fail:
+            failed = failed_rows(measurements)[:, None]
+            bounds = [scores["G"]] if "G" in scores else []
+            scores["G"] = np.hstack([*bounds, np.zeros(failed.shape)])
+            scores = {name: np.where(failed, FAILED, values) for name, values in scores.items()}
         return scores
 
     @cached_property
@@ -268,6 +325,9 @@ class PruningProblem(Problem):
         out.update(self.score(measurements))
         # Each measurement travels with its individual: pop.get("accuracy").
         out.update(measurements)
+        if self.can_fail:
+            reasons = failures_of(measurements)
+            out["failure"] = [reasons.get(row, "") for row in range(len(X))]
 
     @property
     def fingerprint(self) -> str:

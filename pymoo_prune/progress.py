@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from pymoo_prune.objectives import failed_rows
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.search import Step
 
@@ -76,14 +77,16 @@ class SearchReporter:
         self.update(step.done, self.text(step))
 
     def text(self, step: Step) -> str:
-        """Generation, evaluations, known ones, the best, the hypervolume and the time left."""
+        """Generation, evaluations, known and failed ones, the best, hypervolume and time left."""
         store = step.evaluator.store
         known = 0 if store is None else store.hits
+        failed = len(step.evaluator.failures)
         left = step.seconds * (1 - step.done) / max(step.done, 1e-9)
         parts = [
             f"generation {step.generation}",
             f"{step.evaluated:,} evaluations",
             f"{known:,} known",
+            *([f"{failed:,} failed"] if failed else []),
             *self._quality(step),
             f"{left:.0f} s left" if not step.replayed else "replaying",
         ]
@@ -91,14 +94,16 @@ class SearchReporter:
 
     def _quality(self, step: Step) -> list[str]:
         goals, population = self.problem.goals, step.algorithm.pop
+        values = {n: population.get(n).astype(float) for n in goals.quantities}
+        measured = ~failed_rows(values)
+        if not measured.any():
+            return []
         if goals.n_obj == 1:
-            return [f"best fitness {-population.get('F').min():.4f}"]
-        name = goals.names[0]
-        quantity = goals.quantities[name]
-        values = population.get(name).astype(float)
-        best = values[(quantity.sign * values).argmin()]
-        measurements = {n: population.get(n).astype(float) for n in goals.names}
-        volume = hypervolume(goals.unit_costs(measurements, self.problem.parent_measurements()))
+            return [f"best fitness {-population[measured].get('F').min():.4f}"]
+        values = {n: column[measured] for n, column in values.items()}
+        quantity, first = goals.quantities[goals.names[0]], values[goals.names[0]]
+        best = first[(quantity.sign * first).argmin()]
+        volume = hypervolume(goals.unit_costs(values, self.problem.parent_measurements()))
         return [f"best {quantity.label} {quantity.format(best)}", f"hypervolume {volume:.4f}"]
 
 

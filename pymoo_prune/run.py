@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -34,6 +35,8 @@ from pymoo_prune.store import Store
 SETTINGS, PARENT, STORE = "run.json", "parent", "evaluations.sqlite"
 FRONT, CHROMOSOMES, SUMMARY = "front.csv", "front.npz", "summary.json"
 THIS_SEARCH = "this search"
+REASONS = 3
+"""Reasons of failed candidates that are named, the most frequent first."""
 
 
 class Run:
@@ -191,7 +194,7 @@ class Run:
     # What it leaves.
 
     def _write(self, front: Front, others: Sequence[Series], found: Found, store: Store) -> None:
-        problem = front.problem
+        problem, reasons = front.problem, Counter(found.failures.values())
         with writing(self.folder / CHROMOSOMES) as path:
             np.savez_compressed(path, **pack(front.X))
         write_text(self.folder / FRONT, csv_text([front.series(THIS_SEARCH), *others]))
@@ -204,7 +207,11 @@ class Run:
             "goals": list(problem.goals.names),
             "knee": front.knee().place,
             "fittest": front.fittest().place if problem.n_obj == 1 else None,
-            "notes": list(problem.notes(front.X)),
+            "failed": {
+                "candidates": reasons.total(),
+                "reasons": dict(reasons.most_common(REASONS)),
+            },
+            "notes": [*problem.notes(front.X), *failure_notes(reasons, found.last.evaluated)],
             "versions": versions(),
             "machine": {
                 "processor": processor(),
@@ -278,3 +285,21 @@ class Run:
         }
         folder = Path(output) if output else self.folder / f"network-{member.place}"
         return member, save_network(network, folder, about=about)
+
+
+def failure_notes(reasons: Counter[str], evaluations: int) -> list[str]:
+    """What a reader should know where candidates failed: how many, and most of the reasons.
+
+    Args:
+        reasons: How many candidates failed for each.
+        evaluations: How many candidates the search asked for.
+    """
+    if not reasons:
+        return []
+    total, most = reasons.total(), reasons.most_common(REASONS)
+    rest = total - sum(count for _, count in most)
+    parts = [f"{reason} ({count:,}×)" for reason, count in most]
+    parts += [f"other reasons ({rest:,}×)"] if rest else []
+    who = "candidate" if total == 1 else "candidates"
+    text = f"{total:,} {who} failed in {evaluations:,} evaluations: {', '.join(parts)}."
+    return [f"{text} Who failed is ranked last, and is in no table."]

@@ -18,9 +18,9 @@ from pymoo.core.algorithm import Algorithm
 from pymoo.core.evaluator import Evaluator
 from pymoo.core.termination import Termination
 
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, all_failed, unknown_name
 from pymoo_prune.genome import Array, digests
-from pymoo_prune.objectives import Measurements, Values
+from pymoo_prune.objectives import Measured, Measurements, Values, failed_rows
 from pymoo_prune.operators import Candidates, Generational, RandomMating, Remeasured
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.store import Store
@@ -107,7 +107,10 @@ class _Limits(Termination):
 
 
 class Archive:
-    """The best of all that was evaluated: what no other candidate beats in every respect."""
+    """The best of all that was evaluated: what no other candidate beats in every respect.
+
+    Who failed is not taken in; X is None until somebody was measured.
+    """
 
     def __init__(self, problem: PruningProblem) -> None:
         self.problem = problem
@@ -117,8 +120,11 @@ class Archive:
 
     def add(self, X: Array, measurements: Measurements, first: int) -> None:
         """Takes in candidates that were evaluated under the numbers from `first` on."""
-        numbers = np.arange(first, first + len(X))
-        values = dict(measurements)
+        measured = np.flatnonzero(~failed_rows(measurements))
+        if len(measured) == 0:
+            return
+        X, numbers = X[measured], first + measured
+        values = {name: column[measured] for name, column in measurements.items()}
         if self.X is not None:
             X = np.concatenate([self.X, X])
             numbers = np.concatenate([self.numbers, numbers])
@@ -155,6 +161,9 @@ class StoredEvaluator(Evaluator):
         problem: What is evaluated.
         store: Where evaluations are kept; None keeps nothing.
         recorded: Whether the order of evaluations is part of the store's history.
+
+    Attributes:
+        failures: Why candidates failed, by digest.
     """
 
     def __init__(
@@ -165,6 +174,7 @@ class StoredEvaluator(Evaluator):
         self.archive = None if problem.changes_batches else Archive(problem)
         self.racing = problem.racing if problem.n_obj == 1 else None
         self.asked = 0
+        self.failures: dict[bytes, str] = {}
 
     def _eval(
         self,
@@ -184,7 +194,9 @@ class StoredEvaluator(Evaluator):
             known, places = self.racing.run(X, measure, lambda m: problem.score(m)["F"])
             # Means over different images are not comparable: the places say who is better.
             pop.set("place", places)
-            return known
+            keys = digests(X)
+            rows = np.flatnonzero(failed_rows(known)).tolist()
+            return Measured(known, {row: self.failures[keys[row]] for row in rows})
 
         def noted(X: Array, batch: int) -> Measurements:
             first = self.asked
@@ -203,16 +215,18 @@ class StoredEvaluator(Evaluator):
         self, problem: PruningProblem, X: Array, batch: int, generation: int
     ) -> Measurements:
         """Measurements from the store, or new ones that go there."""
+        keys = digests(X)
         if self.store is None:
             values = problem.measured(X, batch)
         else:
-            images, keys = f"batch {batch}", digests(X)
+            images = f"batch {batch}"
             if self.recorded:
                 self.store.follow(self.asked, generation, images, keys)
             values = self.store.measured(
                 X, keys, images, lambda rows: problem.measured(rows, batch)
             )
         self.asked += len(X)
+        self.failures |= {keys[row]: reason for row, reason in values.failures.items()}
         return values
 
 
@@ -270,12 +284,14 @@ class Found:
         measurements: Theirs, (n,) each.
         numbers: The evaluation at which each was first asked for, (n,); -1 if that is not kept.
         last: The last step.
+        failures: Why candidates failed, by digest, in the search or when they were measured again.
     """
 
     X: Array
     measurements: Mapping[str, Values]
     numbers: Array
     last: Step
+    failures: Mapping[bytes, str]
 
 
 def search(
@@ -301,7 +317,8 @@ def search(
 
     Returns:
         The archive of all evaluations; or, where every generation has its own images, the last
-        population. Both are measured again where the search measured approximately.
+        population. Both are measured again where the search measured approximately, and who failed
+        is in neither.
     """
     evaluator = StoredEvaluator(problem, store, recorded=recorded)
     history = store if recorded else None
@@ -330,16 +347,28 @@ def search(
 
 
 def _found(problem: PruningProblem, last: Step, store: Store | None) -> Found:
-    archive = last.evaluator.archive
-    if archive is not None and archive.X is not None:
+    archive, failures = last.evaluator.archive, last.evaluator.failures
+    if archive is None:
+        pop = last.algorithm.pop
+        measured = ~failed_rows({name: pop.get(name).astype(float) for name in problem.quantities})
+        if not measured.any():
+            raise all_failed("candidates of the last generation", pop.get("failure"))
+        X = pop.get("X")[measured]
+        numbers = np.full(len(X), -1)
+    elif archive.X is None:
+        raise all_failed("candidates", failures.values())
+    else:
         X, numbers = archive.X, archive.numbers
         if not problem.is_approximate:
-            return Found(X, archive.measurements, numbers, last)
-    else:
-        X = last.algorithm.pop.get("X")
-        numbers = np.full(len(X), -1)
+            return Found(X, archive.measurements, numbers, last, failures)
+    keys = digests(X)
     if store is None:
         values = problem.measured_finally(X)
     else:
-        values = store.measured(X, digests(X), "all batches", problem.measured_finally)
-    return Found(X, values, numbers, last)
+        values = store.measured(X, keys, "all batches", problem.measured_finally)
+    measured = ~failed_rows(values)
+    if not measured.any():
+        raise all_failed("candidates that were measured again", values.failures.values())
+    failures = failures | {keys[row]: reason for row, reason in values.failures.items()}
+    kept = {name: column[measured] for name, column in values.items()}
+    return Found(X[measured], kept, numbers[measured], last, failures)

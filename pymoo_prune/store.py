@@ -22,10 +22,10 @@ import numpy as np
 
 from pymoo_prune.errors import ReplayError, StoreError
 from pymoo_prune.genome import Array
-from pymoo_prune.objectives import Measurements, Values
+from pymoo_prune.objectives import Measured, Measurements, Values, failures_of
 from pymoo_prune.problem import CHUNK
 
-FORMAT = "1"
+FORMAT = "2"
 COMMIT_SECONDS = 0.2
 """A commit costs a fraction of a millisecond; cheap chunks share one."""
 
@@ -59,8 +59,8 @@ class Store:
             self._db.close()
             raise
         columns = ", ".join(f'"{name}"' for name in self.quantities)
-        places = ", ".join("?" * (2 + len(self.quantities)))
-        self._select = f"SELECT digest, {columns} FROM measurements WHERE images = ?"  # noqa: S608
+        places = ", ".join("?" * (3 + len(self.quantities)))
+        self._select = f"SELECT digest, {columns}, failure FROM measurements WHERE images = ?"  # noqa: S608
         self._insert = f"INSERT OR REPLACE INTO measurements VALUES ({places})"  # noqa: S608
 
     @classmethod
@@ -91,7 +91,8 @@ class Store:
         self._check(fingerprint)
 
     def _create(self, fingerprint: str) -> None:
-        columns = ", ".join(f'"{name}" REAL NOT NULL' for name in self.quantities)
+        columns = ", ".join(f'"{name}" REAL' for name in self.quantities)
+        complete = " AND ".join(f'"{name}" IS NOT NULL' for name in self.quantities)
         with self._transaction():
             self._db.execute("CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT)")
             about = {
@@ -103,6 +104,7 @@ class Store:
             self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
             self._db.execute(
                 f"CREATE TABLE IF NOT EXISTS measurements (images TEXT, digest BLOB, {columns}, "
+                f"failure TEXT, CHECK (failure IS NOT NULL OR ({complete})), "
                 "PRIMARY KEY (images, digest)) WITHOUT ROWID"
             )
             self._db.execute(
@@ -116,11 +118,13 @@ class Store:
 
     def _check(self, fingerprint: str) -> None:
         about = dict(self._db.execute("SELECT key, value FROM about"))
-        expected = {
-            "format": FORMAT,
-            "fingerprint": fingerprint,
-            "quantities": json.dumps(self.quantities),
-        }
+        if about.get("format") != FORMAT:
+            msg = (
+                f"{self.path} has format {about.get('format')}, but this version of pymoo-prune "
+                f"reads format {FORMAT}; use the version it was made with, or start a new run"
+            )
+            raise StoreError(msg)
+        expected = {"fingerprint": fingerprint, "quantities": json.dumps(self.quantities)}
         for key, value in expected.items():
             if about.get(key) != value:
                 msg = (
@@ -137,7 +141,7 @@ class Store:
         keys: Sequence[bytes],
         images: str,
         measure: Callable[[Array], Measurements],
-    ) -> dict[str, Values]:
+    ) -> Measured:
         """Measurements of a population, from the store where they are known.
 
         Args:
@@ -147,7 +151,7 @@ class Store:
             measure: Measures those that are not known, a chunk at a time.
 
         Returns:
-            Measurements, (n,) each.
+            Measurements, (n,) each, with the reasons of who failed.
         """
         rows = self._known(images, set(keys))
         self.hits += sum(key in rows for key in keys)
@@ -160,7 +164,9 @@ class Store:
                 values = measure(X[[row for _, row in chunk]])
                 # SQLite keeps no sign of zero: + 0.0 takes it from what is fresh too.
                 table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
-                rows |= {key: tuple(line) for (key, _), line in zip(chunk, table, strict=True)}
+                reasons = failures_of(values)
+                for row, (key, _) in enumerate(chunk):
+                    rows[key] = (*table[row], reasons.get(row))
                 pending += [(images, key, *rows[key]) for key, _ in chunk]
                 if time.perf_counter() - began >= COMMIT_SECONDS:
                     self._commit(pending)
@@ -168,8 +174,13 @@ class Store:
         finally:
             # Also when a chunk fails, or somebody presses Ctrl-C: what is measured is kept.
             self._commit(pending)
-        table = np.array([rows[key] for key in keys], dtype=np.float64)
-        return dict(zip(self.quantities, table.T.copy(), strict=True))
+        # NaN is kept as NULL, and NULL is read as NaN.
+        table = np.array([rows[key][:-1] for key in keys], dtype=np.float64)
+        failures = {row: rows[key][-1] for row, key in enumerate(keys)}
+        return Measured(
+            dict(zip(self.quantities, table.T.copy(), strict=True)),
+            {row: reason for row, reason in failures.items() if reason is not None},
+        )
 
     def _commit(self, pending: list[tuple[Any, ...]]) -> None:
         if pending:
@@ -178,9 +189,9 @@ class Store:
             self.fresh += len(pending)
             pending.clear()
 
-    def _known(self, images: str, keys: set[bytes]) -> dict[bytes, tuple[float, ...]]:
+    def _known(self, images: str, keys: set[bytes]) -> dict[bytes, tuple[Any, ...]]:
         wanted = list(keys)
-        found: dict[bytes, tuple[float, ...]] = {}
+        found: dict[bytes, tuple[Any, ...]] = {}
         with self._explained():
             for start in range(
                 0, len(wanted), 500
@@ -240,7 +251,10 @@ class Store:
             )
 
     def generation_means(self) -> dict[str, Values]:
-        """The mean of every measurement over what each generation asked for, (generations,)."""
+        """The mean of every measurement over what each generation asked for, (generations,).
+
+        Who failed does not count; where everybody did, the mean is NaN.
+        """
         columns = ", ".join(f'AVG("{name}")' for name in self.quantities)
         query = (
             f"SELECT generation, {columns} FROM history "  # noqa: S608 - names are the problem's
@@ -249,6 +263,14 @@ class Store:
         with self._explained():
             table = np.array(self._db.execute(query).fetchall(), dtype=np.float64)
         return dict(zip(("generation", *self.quantities), table.T, strict=True))
+
+    def failures(self) -> list[tuple[bytes, str]]:
+        """Who could not be measured and why: digest and reason, once for each set of images."""
+        with self._explained():
+            return self._db.execute(
+                "SELECT digest, failure FROM measurements WHERE failure IS NOT NULL "
+                "ORDER BY images, digest"
+            ).fetchall()
 
     def history(self) -> list[tuple[int, int, str, bytes]]:
         """Everything the search asked for: number, generation, images and digest, in order."""

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymoo_prune import Data, Front, PruneError, Series, Split, WeightedSum
+from pymoo_prune import finish as finish_module
+from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.front import csv_text, read_csv
 from pymoo_prune.search import Budget, make_algorithm, search
-from tests.tiny_problem import Pixels, threads
+from tests.tiny_problem import FailingPixels, Pixels, threads
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -202,6 +206,58 @@ def test_networks_are_numbered(front: Front) -> None:
     for place in (4, -5):
         with pytest.raises(PruneError, match="numbered 0 to 3"):
             front[place]
+
+
+# What failed.
+
+
+def test_who_failed_is_on_no_front(digits: Data) -> None:
+    problem = FailingPixels(digits)
+    nan = float("nan")
+    front = front_of(problem, [0.9, nan, 0.8, nan], [900, 50, 300, 5000])
+    assert front.columns["accuracy"].tolist() == [0.8, 0.9]
+    with pytest.raises(PruneError, match="all 2 candidates failed, for example: their measurement"):
+        front_of(problem, [nan, nan], [1, 2])
+
+
+def test_the_nearest_miss_is_one_that_was_measured(digits: Data) -> None:
+    problem = FailingPixels(digits, constraints=["accuracy>=0.95", "pixels<=0.5"])
+    with pytest.raises(PruneError) as caught:
+        front_of(problem, [0.9, 0.5, 0.94, float("nan")], [900, 100, 400, 50])
+    assert str(caught.value) == (
+        "no candidate keeps the constraints; "
+        "the nearest misses accuracy>=0.95 (it has 94.00\u00a0%)"
+    )
+
+
+def test_a_network_whose_retraining_diverges_has_no_accuracy_after_it(
+    found: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = found.finish(images=100)
+    best = whole.best("finished_accuracy").place
+    trained, calls = finish_module.trained, itertools.count()
+
+    def diverging(*args: Any, **options: Any) -> Any:
+        if next(calls) == best:
+            raise TrainingDiverged("the training diverged")
+        return trained(*args, **options)
+
+    monkeypatch.setattr(finish_module, "trained", diverging)
+    done: list[None] = []
+    front = found.finish(images=100, progress=lambda: done.append(None))
+    assert len(done) == len(found)
+    others = np.arange(len(found)) != best
+    for name, column in whole.columns.items():
+        assert np.array_equal(front.columns[name][others], column[others])
+        assert np.isnan(front.columns[name][best]) == name.startswith("finished")
+    assert front.best("finished_accuracy").place != best
+    assert front.pick("finished_accuracy>=0").place != best
+    with pytest.raises(PruneError, match="the nearest is network") as caught:
+        front.pick("finished_accuracy>=2")
+    assert f"network {best} " not in str(caught.value)
+    assert "–" in str(front).splitlines()[best + 1]
+    front.plot(tmp_path / "front.png")
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
 # Numbers on paper.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,17 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.objectives import (
     SCALARISATIONS,
     STANDARD,
     Constraint,
     Goals,
+    Measured,
     PrunedWeightsPerAccuracyDrop,
     Quantity,
     Values,
     WeightedSum,
     check_measurements,
+    failed_rows,
+    failures_of,
+    one_by_one,
     parse_objectives,
 )
 
@@ -313,6 +318,73 @@ def test_a_wrong_measurement_is_refused_by_name(value: Any, fragment: str) -> No
         check_measurements(m, STANDARD, 2)
 
 
+def with_failures(failures: dict[int, str], **changed: Any) -> Measured:
+    values: dict[str, Any] = {name: np.arange(3.0) for name in STANDARD}
+    return Measured({**values, **changed}, failures)
+
+
+def test_who_failed_may_have_nan_and_nobody_else() -> None:
+    accuracy = np.array([0.5, np.nan, 0.7])
+    checked = check_measurements(with_failures({1: "diverged"}, accuracy=accuracy), STANDARD, 3)
+    assert checked.failures == {1: "diverged"}
+    assert checked["macs"].tolist() == [0, 1, 2]  # what is known all the same
+    assert np.array_equal(checked["accuracy"], accuracy, equal_nan=True)
+    assert failed_rows(checked).tolist() == [False, True, False]
+    assert failures_of(checked) == {1: "diverged"}
+    for failures in ({}, {0: "diverged"}):
+        with pytest.raises(PruneError, match=r"'accuracy' of candidate 1 is nan.*with the reason"):
+            check_measurements(with_failures(failures, accuracy=accuracy), STANDARD, 3)
+    plain = dict(with_failures({}))
+    assert check_measurements(plain, STANDARD, 3).failures == {}
+    assert failures_of(plain) == {}
+
+
+@pytest.mark.parametrize(
+    ("failures", "changed", "message"),
+    [
+        ({1: "diverged"}, {}, r"candidate 1 failed \(diverged\), but all its measurements"),
+        ({1: "diverged"}, {"macs": [0, np.inf, 0]}, "'macs' of candidate 1 is inf"),
+        ({3: "diverged"}, {"macs": [np.nan] * 3}, "by row, of 3 rows.*{3: 'diverged'}"),
+        ({-1: "diverged"}, {"macs": [0, 0, np.nan]}, "by row, of 3 rows"),
+        ({2: ""}, {"macs": [0, 0, np.nan]}, "must be reasons by row"),
+    ],
+)
+def test_a_failure_has_a_row_a_reason_and_nan(
+    failures: dict[int, str], changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PruneError, match=message):
+        check_measurements(with_failures(failures, **changed), STANDARD, 3)
+
+
+def test_one_by_one_goes_on_where_a_candidate_fails() -> None:
+    def divided(a: float, b: float) -> float:
+        if b == 0:
+            raise TrainingDiverged(f"{a} by nothing")
+        return a / b
+
+    values, failures = one_by_one(divided, [1, 2, 3], np.array([2.0, 0.0, 4.0]))
+    assert values.dtype == np.float64
+    assert np.array_equal(values, [0.5, np.nan, 0.75], equal_nan=True)
+    assert failures == {1: "2 by nothing"}
+    assert one_by_one(divided, [1], [2])[1] == {}
+
+
+def test_one_by_one_stops_at_any_other_error() -> None:
+    def wrong(a: float) -> float:
+        raise PruneError("a setting that cannot be")
+
+    with pytest.raises(PruneError, match="a setting that cannot be"):
+        one_by_one(wrong, [1])
+    with pytest.raises(ValueError, match="zip"):
+        one_by_one(max, [1, 2], [3])
+
+
+def test_measurements_with_failures_survive_pickling() -> None:
+    again = pickle.loads(pickle.dumps(with_failures({1: "diverged"})))  # noqa: S301 - our own
+    assert again.failures == {1: "diverged"}
+    assert again["macs"].tolist() == [0, 1, 2]
+
+
 def test_missing_and_unknown_measurements_are_named() -> None:
     m = {name: np.zeros(2) for name in STANDARD if name != "macs"}
     with pytest.raises(PruneError, match=r"\['macs'\] are missing and none are unknown"):
@@ -328,6 +400,8 @@ def test_missing_and_unknown_measurements_are_named() -> None:
         ("accuracy", 0.97316, "97.32\u00a0%"),
         ("macs", 1234567.0, "1,234,567"),
         ("macs", 0.25, "0.25"),
+        ("macs", np.nan, "–"),
+        ("accuracy", np.nan, "–"),
     ],
 )
 def test_values_are_written_for_people(quantity: str, value: float, text: str) -> None:

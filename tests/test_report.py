@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib import image
 
-from pymoo_prune import Run, Series, StoreError
+from pymoo_prune import Data, Run, Series, StoreError, WeightedSum, plots
 from pymoo_prune.cli import main
+from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.front import csv_text, read_csv
+from pymoo_prune.progress import SearchReporter
 from pymoo_prune.report import Report
-from tests.tiny_problem import ecomp_run, pixels_run, threads
+from pymoo_prune.search import Budget, Step, make_algorithm, search
+from tests.tiny_problem import AllFailing, FailingPixels, Pixels, ecomp_run, pixels_run, threads
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -158,6 +163,71 @@ def test_without_retraining_there_are_no_columns_of_it(tmp_path: Path) -> None:
     errors = 1 - report.front.columns["test_accuracy"]
     expected = area(errors.tolist(), sizes.tolist())
     assert float(rows[0][2]) == pytest.approx(expected, abs=6e-5)
+
+
+def test_who_failed_is_told_and_in_no_table(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert main(pixels_run(folder, "--generations", "4", problem=FailingPixels)) == 0
+    report = Report(Run.open(folder))
+    failed = report.summary["failed"]["candidates"]
+    assert failed > 0
+    sentence = (
+        f"\n- {failed} candidates failed in 32 evaluations: the training diverged: its last loss "
+        f"is nan ({failed}×). Who failed is ranked last, and is in no table.\n"
+    )
+    assert sentence in (folder / "report.md").read_text(encoding="utf-8")
+    for one in report.series:
+        assert all(np.isfinite(column).all() for column in one.columns.values())
+    plain = tmp_path / "plain"
+    assert main(pixels_run(plain)) == 0
+    assert "Who failed" not in (plain / "report.md").read_text(encoding="utf-8")
+    summary = json.loads((plain / "summary.json").read_text())
+    assert summary["failed"] == {"candidates": 0, "reasons": {}}
+
+
+def test_generations_in_which_all_failed_leave_a_gap_in_the_picture(
+    folder: Path, tmp_path: Path
+) -> None:
+    report = with_columns(folder, tmp_path / "a", {})
+    quantities = {name: report.quantities[name] for name in ("accuracy", "parameters")}
+    for values in ([0.5, np.nan, 0.7], [np.nan] * 3):
+        means = {name: np.array(values) for name in quantities} | {"generation": np.arange(3.0)}
+        path = tmp_path / "generations.png"
+        plots.draw_generations(path, means, list(quantities), quantities)
+        assert image.imread(path)[..., :3].std() > 0.02
+
+
+def test_a_network_without_accuracy_after_retraining_has_a_dash(
+    folder: Path, tmp_path: Path
+) -> None:
+    nan = float("nan")
+    changes = {"finished_test_accuracy": nan, "finished_accuracy": nan}
+    report = with_columns(folder, tmp_path / "a", {"random search": changes})
+    plain = with_columns(folder, tmp_path / "b", {})
+    assert report.method_rows()[1][:-1] == plain.method_rows()[1][:-1]
+    assert report.method_rows()[1][-1][-1] == "0.0000"
+    report.series[0].columns["finished_test_accuracy"][report.chosen] = nan
+    rows = report.network_rows()[1]
+    assert [row[-1] == "–" for row in rows] == ["←" in row[0] for row in rows]
+
+
+def test_progress_tells_how_many_failed(digits: Data) -> None:
+    def line(problem: Pixels) -> str:
+        algorithm = make_algorithm("ga" if problem.n_obj == 1 else "nsga2", problem, 8)
+        reporter = SearchReporter(problem, lambda *_: None)
+        steps: list[Step] = []
+        with suppress(NothingFoundError):
+            search(problem, algorithm, Budget(generations=1), seed=3, on_generation=steps.append)
+        return reporter.text(steps[-1])
+
+    assert "failed" not in line(Pixels(digits))
+    two = line(FailingPixels(digits))
+    assert re.search(r"8 evaluations · 0 known · [1-7] failed · best accuracy \d", two)
+    fitness = WeightedSum({"accuracy": 1.0, "pixels": 0.5})
+    one = line(FailingPixels(digits, objectives=fitness))
+    assert re.search(r"[1-7] failed · best fitness -?0\.\d{4} ", one)
+    for objectives in (fitness, ("accuracy", "parameters")):
+        assert "8 failed · 0 s left" in line(AllFailing(digits, objectives=objectives))
 
 
 def test_one_objective_points_at_the_fittest(tmp_path: Path) -> None:

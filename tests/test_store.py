@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pymoo_prune import Measurements, PruneError, ReplayError, Store, StoreError
 from pymoo_prune.genome import Array, digests
-from pymoo_prune.objectives import STANDARD, check_measurements
+from pymoo_prune.objectives import STANDARD, Measured, check_measurements
 from pymoo_prune.problem import CHUNK
 from tests.tiny_problem import full_disk
 
@@ -138,9 +138,70 @@ def test_a_wrong_measurement_is_refused_before_it_is_kept(store: Store, path: Pa
         store.measured(X, digests(X), "batch 0", measure)
     assert count(path) == 0
     nothing = dict.fromkeys(NAMES, np.full(2, np.nan))
-    with pytest.raises(StoreError, match="NOT NULL"):  # and the table itself takes none
+    with pytest.raises(StoreError, match="CHECK"):  # and the table itself takes none
         store.measured(X, digests(X), "batch 0", lambda X: nothing)
     assert count(path) == 0
+
+
+class Failing(Counting):
+    """Every third candidate fails, the accuracy of it or all there is to measure."""
+
+    def __call__(self, X: Array) -> Measurements:
+        values = dict(super().__call__(X))
+        fails = X[:, 0] % 3 == 0
+        values["accuracy"] = np.where(fails, np.nan, values["accuracy"])
+        values["macs"] = np.where(X[:, 0] % 6 == 0, np.nan, values["macs"])
+        rows = np.flatnonzero(fails).tolist()
+        return Measured(values, {row: f"{X[row, 0]} diverged" for row in rows})
+
+
+@pytest.mark.parametrize("n", [7, 2 * CHUNK + 3])
+def test_failures_come_back_with_their_reasons(path: Path, n: int) -> None:
+    X = rows(*range(1, n + 1))
+    fails = {row: f"{row + 1} diverged" for row in range(n) if (row + 1) % 3 == 0}
+    store = Store(path, NAMES, "f1", VERSIONS)
+    first = store.measured(X, digests(X), "batch 0", Failing())
+    again = store.measured(X, digests(X), "batch 0", Counting())
+    store.close()
+    store = Store(path, NAMES, "f1", VERSIONS)
+    measure = Counting()
+    twice = np.concatenate([X, X[::-1]])
+    opened = store.measured(twice, digests(twice), "batch 0", measure)
+    assert measure.asked == []
+    for found in (first, again):
+        assert found.failures == fails
+        assert np.flatnonzero(np.isnan(found["accuracy"])).tolist() == list(fails)
+        assert np.flatnonzero(np.isnan(found["macs"])).tolist() == list(range(5, n, 6))
+        for name in NAMES:
+            assert np.array_equal(found[name], opened[name][:n], equal_nan=True)
+    assert opened.failures == fails | {2 * n - 1 - row: fails[row] for row in fails}
+    assert sorted(store.failures()) == sorted((digests(X)[row], fails[row]) for row in fails)
+    store.close()
+
+
+def test_who_failed_on_some_images_is_measured_on_others(store: Store) -> None:
+    X = rows(3, 4)
+    assert store.measured(X, digests(X), "batch 0", Failing()).failures == {0: "3 diverged"}
+    assert store.measured(X, digests(X), "batch 1", Counting()).failures == {}
+    assert store.failures() == [(digests(X)[0], "3 diverged")]
+
+
+def test_an_interruption_keeps_failures_with_their_measurements(store: Store) -> None:
+    class Interrupted(Failing):
+        def __call__(self, X: Array) -> Measurements:
+            if self.asked:
+                raise KeyboardInterrupt
+            return super().__call__(X)
+
+    X = rows(*range(1, CHUNK + 5))
+    with pytest.raises(KeyboardInterrupt):
+        store.measured(X, digests(X), "batch 0", Interrupted())
+    first = [row for row in range(CHUNK) if (row + 1) % 3 == 0]
+    assert sorted(store.failures()) == sorted(
+        (digests(X)[row], f"{row + 1} diverged") for row in first
+    )
+    found = store.measured(X, digests(X), "batch 0", Failing())
+    assert list(found.failures) == [row for row in range(len(X)) if (row + 1) % 3 == 0]
 
 
 @given(
@@ -184,13 +245,37 @@ def test_another_configurations_file_is_refused_and_left_alone(
     assert path.read_bytes() == before
 
 
-def test_a_file_of_a_newer_format_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("other", ["1", "3"])
+def test_a_file_of_another_format_is_refused(path: Path, other: str) -> None:
     filled(path)
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE about SET value = '2' WHERE key = 'format'")
+        db.execute("UPDATE about SET value = ? WHERE key = 'format'", other)
     db.close()
-    with pytest.raises(StoreError, match="its format is 2"):
-        Store(path, NAMES, "f1", VERSIONS)
+    before = path.read_bytes()
+    message = f"has format {other}, but this version of pymoo-prune reads format 2; use the version"
+    for attempt in (lambda: Store(path, NAMES, "f1", VERSIONS), lambda: Store.existing(path)):
+        with pytest.raises(StoreError, match=message) as caught:
+            attempt()
+        assert str(path) in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_the_first_version_is_refused(path: Path) -> None:
+    with sqlite3.connect(path) as db:  # as that version made it: no place for failures
+        db.executescript("""
+            CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT);
+            INSERT INTO about VALUES ('format', '1'), ('fingerprint', 'f1'),
+                ('quantities', '["accuracy", "macs"]'), ('versions', '{}');
+            CREATE TABLE measurements (images TEXT, digest BLOB, "accuracy" REAL NOT NULL,
+                "macs" REAL NOT NULL, PRIMARY KEY (images, digest)) WITHOUT ROWID;
+            CREATE TABLE history (number INTEGER PRIMARY KEY, generation INTEGER NOT NULL,
+                images TEXT NOT NULL, digest BLOB NOT NULL);
+            CREATE TABLE generations (generation INTEGER PRIMARY KEY, elapsed REAL NOT NULL);
+        """)
+    db.close()
+    for attempt in (lambda: Store(path, NAMES, "f1", VERSIONS), lambda: Store.existing(path)):
+        with pytest.raises(StoreError, match=r"has format 1.*or start a new run"):
+            attempt()
 
 
 def test_an_existing_store_tells_what_it_holds(path: Path) -> None:
@@ -365,3 +450,14 @@ def test_generation_means_are_over_all_that_was_asked_for(store: Store) -> None:
     assert np.allclose(means["macs"], [10 * np.mean([3, 5, 5]), 10 * np.mean([8, 3, 40])])
     expected = [np.mean([1 / 6, 1 / 8, 1 / 8]), np.mean([1 / 11, 1 / 6, 1 / 43])]
     assert np.allclose(means["accuracy"], expected, rtol=1e-15)
+
+
+def test_means_leave_out_who_failed(store: Store) -> None:
+    for generation, values in enumerate([(3, 4, 5), (6, 9), (7,)], 1):
+        X = rows(*values)
+        store.follow(10 * generation, generation, "batch 0", digests(X))
+        store.measured(X, digests(X), "batch 0", Failing())
+    means = store.generation_means()
+    expected = [np.mean([1 / 7, 1 / 8]), np.nan, 1 / 10]
+    np.testing.assert_allclose(means["accuracy"], expected, rtol=1e-15)
+    np.testing.assert_allclose(means["macs"], [40, 90, 70])

@@ -12,12 +12,13 @@ from torch import nn
 
 from pymoo_prune import Data, Measurements, WeightedSum
 from pymoo_prune.genome import Array
+from pymoo_prune.objectives import Measured
 from pymoo_prune.operators import BalancedMaskMutation, Candidates, UniformMaskCrossover
 from pymoo_prune.testing import check_problem
-from tests.tiny_problem import Pixels, PixelsInBatches
+from tests.tiny_problem import FailingPixels, Pixels, PixelsInBatches
 
 
-@pytest.mark.parametrize("cls", [Pixels, PixelsInBatches])
+@pytest.mark.parametrize("cls", [Pixels, PixelsInBatches, FailingPixels])
 def test_a_sound_problem_passes(digits: Data, cls: type[Pixels]) -> None:
     check_problem(cls(digits))
     check_problem(cls(digits, objectives=WeightedSum({"accuracy": 1, "pixels": 1})), seed=5)
@@ -145,6 +146,34 @@ class HalfAParent(Pixels):
         return {"accuracy": 0.9}
 
 
+class NoNetwork(FailingPixels):
+    """Who fails has no network either, which nobody asks for."""
+
+    def network(self, x: Array) -> nn.Module:
+        self._accuracy(x, slice(1))
+        return super().network(x)
+
+
+def test_who_fails_needs_no_network(digits: Data) -> None:
+    check_problem(NoNetwork(digits))
+
+
+class Unsaid(FailingPixels):
+    can_fail = False
+
+
+class FailingTogether(FailingPixels):
+    """Who fails depends on the neighbours."""
+
+    def measure(self, X: Array) -> Measurements:
+        values = dict(Pixels.measure(self, X))
+        values["accuracy"][:1] = np.nan
+        return Measured(values, {0: "the first one always fails"})
+
+    def fails(self, x: Array) -> bool:
+        return False
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
@@ -172,6 +201,8 @@ class HalfAParent(Pixels):
             "gives",
         ),
         (OneNetwork, "a network of its own each time"),
+        (Unsaid, "set its can_fail = True"),
+        (FailingTogether, "accuracy depends on the order"),
         (NotJson, "JSON"),
         (HalfAParent, "are missing"),
     ],

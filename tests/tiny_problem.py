@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 from pymoo_prune import Data, Measurements, Preset, PruningProblem, Quantity
+from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.genome import Array
-from pymoo_prune.objectives import STANDARD, Objectives
+from pymoo_prune.objectives import STANDARD, Measured, Objectives, Values, one_by_one
 from pymoo_prune.operators import (
     BalancedMaskMutation,
     Candidates,
@@ -69,16 +70,20 @@ class Pixels(PruningProblem):
         return self._measure(X, slice(None))
 
     def _measure(self, X: Array, images: slice) -> Measurements:
+        return self._with_sizes(X, np.array([self._accuracy(x, images) for x in X]), images)
+
+    def _accuracy(self, x: Array, images: slice) -> float:
+        outputs = (self.images[images] * x) @ self.weight.T + self.bias
+        return float((outputs.argmax(axis=1) == self.labels[images].numpy()).mean())
+
+    def _with_sizes(self, X: Array, accuracy: Values, images: slice) -> Measurements:
         time.sleep(self.pause)
-        labels = self.labels[images].numpy()
-        outputs = [(self.images[images] * x) @ self.weight.T + self.bias for x in X]
-        accuracy = np.array([(out.argmax(axis=1) == labels).mean() for out in outputs])
-        whole = self.images[images] @ self.weight.T + self.bias
+        whole = Pixels._accuracy(self, np.ones(self.n_var, dtype=bool), images)
         used = np.count_nonzero(self.weight, axis=0)
         parameters = (X * used).sum(axis=1) + len(self.bias)
         return {
             "accuracy": accuracy,
-            "accuracy_drop": (whole.argmax(axis=1) == labels).mean() - accuracy,
+            "accuracy_drop": whole - accuracy,
             "parameters": parameters,
             "sparsity": 1 - parameters / (used.sum() + len(self.bias)),
             "macs": parameters - len(self.bias),
@@ -129,6 +134,32 @@ class PixelsInBatches(Pixels):
         return {name: np.mean([m[name] for m in each], axis=0) for name in self.quantities}
 
 
+class FailingPixels(Pixels):
+    """The same with candidates that cannot be measured: the smallest, which a search would like."""
+
+    can_fail = True
+    LEAST = 20
+
+    def _measure(self, X: Array, images: slice) -> Measurements:
+        accuracy, failures = one_by_one(lambda x: self._accuracy(x, images), X)
+        return Measured(self._with_sizes(X, accuracy, images), failures)
+
+    def _accuracy(self, x: Array, images: slice) -> float:
+        if self.fails(x):
+            msg = "the training diverged: its last loss is nan"
+            raise TrainingDiverged(msg)
+        return super()._accuracy(x, images)
+
+    def fails(self, x: Array) -> bool:
+        return int(x.sum()) < self.LEAST
+
+
+class AllFailing(FailingPixels):
+    """The same without anybody who can be measured."""
+
+    LEAST = 65
+
+
 def not_a_problem() -> None:
     """Something else that a name can point at."""
 
@@ -166,8 +197,7 @@ def ecomp_run(folder: object, *more: str) -> list[str]:
     ]
 
 
-def pixels_run(folder: object, *more: str) -> list[str]:
+def pixels_run(folder: object, *more: str, problem: type[Pixels] = Pixels) -> list[str]:
     """The same for a user's own problem."""
-    return [
-        *("run", "tests.tiny_problem:Pixels", "--threads", "1", "--output", str(folder), *more),
-    ]
+    name = f"tests.tiny_problem:{problem.__name__}"
+    return ["run", name, "--threads", "1", "--output", str(folder), *more]

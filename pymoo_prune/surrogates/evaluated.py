@@ -1,0 +1,99 @@
+"""What a surrogate learns from, and what it is told."""
+
+from __future__ import annotations
+
+import numpy as np
+from pymoo.core.population import Population
+
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.genome import Array, digests
+from pymoo_prune.objectives import Values, failed_rows
+from pymoo_prune.problem import PruningProblem
+
+
+class Evaluated:
+    """All that was evaluated so far.
+
+    Attributes:
+        keys: Digests of everybody, those who failed too.
+        Z: Features of those who were measured, (n, features).
+        values: Their measurements, (n,) each.
+    """
+
+    def __init__(self) -> None:
+        self.keys: set[bytes] = set()
+        self.Z: Values = np.empty((0, 0))
+        self.values: dict[str, Values] = {}
+
+    def __len__(self) -> int:
+        return len(self.Z)
+
+    def add(self, problem: PruningProblem, pop: Population) -> None:
+        """Takes in those of a population who are new.
+
+        A measurement is what travels with an individual under its name. Who has none (NaN where
+        the candidate failed) teaches nothing.
+        """
+        pop = pop[np.array([len(one.F) > 0 for one in pop], dtype=bool)]
+        keys = digests(pop.get("X")) if len(pop) else []
+        rows = {key: row for row, key in enumerate(keys) if key not in self.keys}
+        self.keys |= rows.keys()
+        pop = pop[list(rows.values())]
+        values = {name: pop.get(name).astype(np.float64) for name in problem.quantities}
+        measured = ~failed_rows(values)
+        if not measured.any():
+            return
+        Z = checked_features(problem, pop.get("X")[measured])
+        values = {name: column[measured] for name, column in values.items()}
+        if len(self):
+            Z = np.concatenate([self.Z, Z])
+            values = {n: np.concatenate([self.values[n], values[n]]) for n in values}
+        self.Z, self.values = Z, values
+
+
+def checked_features(problem: PruningProblem, X: Array) -> Values:
+    """The problem's features of n candidates, (n, features), or an error that says what is wrong.
+
+    Args:
+        problem: The problem.
+        X: Chromosomes, (n, n_var).
+    """
+    Z = np.asarray(problem.features(X), dtype=np.float64)
+    if Z.ndim != 2 or len(Z) != len(X) or not np.isfinite(Z).all():
+        msg = (
+            f"{type(problem).__name__}.features must give finite numbers, ({len(X)}, features), "
+            f"but it gave shape {Z.shape} with {np.count_nonzero(~np.isfinite(Z))} others"
+        )
+        raise PruneError(msg)
+    return Z
+
+
+def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
+    """What the problem knows of n candidates without measuring them, (n,) each.
+
+    Args:
+        problem: The problem.
+        X: Chromosomes, (n, n_var).
+    """
+    sizes = {n: np.asarray(v, dtype=np.float64) for n, v in problem.sizes(X).items()}
+    for name, values in sizes.items():
+        if name not in problem.quantities:
+            raise unknown_name("size", name, problem.quantities)
+        check_values(f"{type(problem).__name__}.sizes, {name!r},", values, len(X))
+    return sizes
+
+
+def check_values(what: str, values: Values, n: int) -> None:
+    """An error unless values are n finite numbers.
+
+    Args:
+        what: What they are, as the message says it.
+        values: The values.
+        n: How many candidates there are.
+    """
+    if values.shape != (n,) or not np.isfinite(values).all():
+        msg = (
+            f"{what} must be {n} finite numbers, but it has shape {values.shape} and "
+            f"{np.count_nonzero(~np.isfinite(values))} others"
+        )
+        raise PruneError(msg)
