@@ -30,6 +30,12 @@ class Benchmark:
 
 
 BENCHMARKS = {
+    "dense-connectivity-fidelity": Benchmark(
+        "benchmarks.dense_connectivity_fidelity", "cheap fitness, against an epoch from scratch"
+    ),
+    "dense-connectivity-surrogate": Benchmark(
+        "benchmarks.dense_connectivity_surrogate", "evaluations that a surrogate spares"
+    ),
     "ecomp-generation": Benchmark(
         "benchmarks.ecomp_generation", "one generation of EComp, against one network at a time"
     ),

@@ -24,8 +24,8 @@ from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector_rules import RuleGuidedGA
 
 SEEDS = (0, 1, 2)
-SECONDS = 45.0
-RECOVERIES = ("none",)
+SECONDS = 200.0
+RECOVERIES = ("none", "batch-norm")
 ARMS = {"two runs with rules": 2, "one run": 1}
 
 

@@ -30,6 +30,7 @@ from pymoo_prune.report import Report
 from pymoo_prune.run import Run
 from pymoo_prune.search import ENGINES, Budget
 from pymoo_prune.settings import Settings
+from pymoo_prune.surrogates import MODELS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,6 +136,11 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--evaluations", type=int, help="budget")
     run.add_argument("--time", help="budget: '90', '90s', '15m' or '2h' of working time")
     run.add_argument("--pop-size", type=int)
+    run.add_argument(
+        "--surrogate",
+        metavar="MODEL",
+        help=f"a model that chooses the children worth measuring: {', '.join(MODELS)}",
+    )
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--output", type=Path, help="run folder; default: runs/PROBLEM-DATE-TIME")
     run.add_argument("--device", default="cpu")
@@ -233,6 +239,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         seed=options.seed,
         device=options.device,
         parent=options.parent,
+        surrogate=options.surrogate,
         **{name: value for name, value in given.items() if value is not None},
     )
 
@@ -324,6 +331,8 @@ def _show(run: Run, console: Console) -> None:
         console.print(table)
     console.print(report.verdict(), highlight=False)
     console.print(report.parent_line(), highlight=False)
+    for note in report.summary.get("notes", ()):
+        console.print(note, highlight=False, markup=False)
     where = f"report: {page}, picture: {page.parent / 'front.png'}"
     console.print(where, highlight=False, markup=False, soft_wrap=True)
 

@@ -180,7 +180,9 @@ class Run:
 
     def _search(self, problem: PruningProblem, store: Store, display: Display) -> Found:
         settings = self.settings
-        algorithm = make_algorithm(settings.algorithm, problem, settings.pop_size)
+        algorithm = make_algorithm(
+            settings.algorithm, problem, settings.pop_size, surrogate=settings.surrogate
+        )
         with display.phase("search") as update:
             return search(
                 problem,

@@ -24,6 +24,7 @@ from pymoo_prune.objectives import Measured, Measurements, Values, failed_rows
 from pymoo_prune.operators import Candidates, Generational, RandomMating, Remeasured
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.store import Store
+from pymoo_prune.surrogates import prescreen
 
 ENGINES: dict[str, str] = {
     "own": "the paper's own algorithm",
@@ -36,14 +37,22 @@ ENGINES: dict[str, str] = {
 _MULTI: dict[str, type[Algorithm]] = {"nsga2": NSGA2, "spea2": SPEA2, "sms-emoa": SMSEMOA}
 
 
-def make_algorithm(name: str, problem: PruningProblem, pop_size: int) -> Algorithm:
+def make_algorithm(
+    name: str, problem: PruningProblem, pop_size: int, *, surrogate: str | None = None
+) -> Algorithm:
     """An engine by name, with the problem's operators.
 
     Args:
         name: One of `ENGINES`.
         problem: What it will solve.
         pop_size: Its population.
+        surrogate: A model of `surrogates.MODELS` that chooses the children worth measuring.
     """
+    algorithm = _engine(name, problem, pop_size)
+    return algorithm if surrogate is None else prescreen(algorithm, model=surrogate)
+
+
+def _engine(name: str, problem: PruningProblem, pop_size: int) -> Algorithm:
     if name not in ENGINES:
         raise unknown_name("algorithm", name, ENGINES)
     if name == "own":

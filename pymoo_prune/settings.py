@@ -12,6 +12,7 @@ import torch
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import SCALARISATIONS, Objectives, Scalarisation, WeightedSum
 from pymoo_prune.search import ENGINES, Budget
+from pymoo_prune.surrogates import MODELS
 
 FORMAT = 1
 
@@ -36,6 +37,7 @@ class Settings:
         threads: torch's; another number may change the last bits of a measurement.
         finish_images: Training images that each network of the front is retrained with.
         parent: Folder of an exported network to prune; None lets the problem train one.
+        surrogate: A model's name, one of `surrogates.MODELS`; None measures every child.
     """
 
     problem: str
@@ -53,6 +55,7 @@ class Settings:
     threads: int = field(default_factory=torch.get_num_threads)
     finish_images: int = 0
     parent: str | None = None
+    surrogate: str | None = None
 
     def __post_init__(self) -> None:
         least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0}
@@ -62,6 +65,8 @@ class Settings:
                 raise PruneError(msg)
         if self.algorithm not in ENGINES:
             raise unknown_name("algorithm", self.algorithm, ENGINES)
+        if self.surrogate is not None and self.surrogate not in MODELS:
+            raise unknown_name("surrogate model", self.surrogate, MODELS)
         one = self.objectives
         if isinstance(one, Scalarisation) and SCALARISATIONS.get(one.kind) is not type(one):
             raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)

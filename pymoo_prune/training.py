@@ -182,7 +182,7 @@ def fit(
         raise PruneError(msg)
     device = split.images.device
     if recipe.channels_last:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
     masks = zero_masks(network) if keep_zeros else []
     optimizer = recipe.make_optimizer(network)
     generator = torch.Generator().manual_seed(seed)

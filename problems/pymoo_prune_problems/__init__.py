@@ -1,6 +1,7 @@
 """The papers' methods as pymoo problems."""
 
+from pymoo_prune_problems.dense_connectivity import DenseConnectivity
 from pymoo_prune_problems.ecomp import EComp
 from pymoo_prune_problems.layer_vector import LayerVector
 
-__all__ = ["EComp", "LayerVector"]
+__all__ = ["DenseConnectivity", "EComp", "LayerVector"]

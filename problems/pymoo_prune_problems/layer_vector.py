@@ -37,11 +37,13 @@ from pymoo_prune.networks import named_network
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
+    Measured,
     Measurements,
     Objectives,
     PrunedWeightsPerAccuracyDrop,
     Quantity,
     Values,
+    one_by_one,
 )
 from pymoo_prune.operators import DigestDuplicates
 from pymoo_prune.problem import Baseline, Preset, PruningProblem
@@ -166,6 +168,7 @@ class LayerVector(PruningProblem):
             self.encoding = CountAllocations(self.order, self.levels, self.assembly.losses)
         else:
             self.encoding = ThresholdAllocations(self.order, self.levels)
+        self.can_fail = self.recovery.steps > 0  # whose training may diverge
         self.precision, self.level_number, self.recovery_images = precision, number, recovery_images
         rows = balanced(data.validation.labels, search_images, seed)
         # In random order, so that each slice of a race has some of every class.
@@ -231,13 +234,27 @@ class LayerVector(PruningProblem):
 
     def _measured(self, X: Array, view: View, *, exact: bool = False) -> Measurements:
         counts = self.encoding.decode(X)
-        rows = zip(X, counts, strict=True)
-        right = np.array([self._accuracy(x, row, view, exact=exact) for x, row in rows])
-        return {
+        right, failures = one_by_one(
+            lambda x, row: self._accuracy(x, row, view, exact=exact), X, counts
+        )
+        values = {
             "accuracy": right,
             "accuracy_drop": view.parent_accuracy - right,  # eq. 1
             **self._sizes(counts),
         }
+        return Measured(values, failures)
+
+    def sizes(self, X: Array) -> dict[str, Values]:
+        """What is known without measuring."""
+        return self._sizes(self.encoding.decode(X))
+
+    def features(self, X: Array) -> Array:
+        """The logarithm of what each layer keeps: ten weights of twenty are much, of a million not.
+
+        So it is for counts and thresholds: what they decode to is looked at.
+        """
+        kept = self.order.counts - self.encoding.decode(X)
+        return np.log((kept + 1) / (self.order.counts + 1))
 
     def _accuracy(self, x: Array, counts: Array, view: View, *, exact: bool) -> float:
         if self.recovery.steps:

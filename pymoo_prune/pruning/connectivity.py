@@ -85,7 +85,7 @@ class SharedWeights:
             ]
             path = f"blocks.{block}.layers"
             for layer in range(layers):
-                conv = self.parent.get_submodule(f"{path}.{layer}.conv1")
+                conv: Any = self.parent.get_submodule(f"{path}.{layer}.conv1")
                 everything = torch.arange(conv.weight.shape[0])
                 yield Reader(
                     f"{path}.{layer}.norm1", f"{path}.{layer}.conv1", read[layer], everything
@@ -137,7 +137,7 @@ class SharedWeights:
         }
         network.load_state_dict(state, assign=True)
         for parameter in network.parameters():
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad = True
         return network.eval()
 
     def masked(self, matrices: Booleans) -> DenseNet:
@@ -168,7 +168,7 @@ def strengths(parent: DenseNet) -> NDArray[np.float64]:
         (blocks, nodes, nodes), 0 where no connection can be.
     """
     found = np.zeros(parent.connections.shape)
-    blocks, nodes, _ = found.shape
+    blocks, nodes = found.shape[:2]
     readers = iter(SharedWeights(parent).readers(parent.connections))
     entering = parent.stem.out_channels
     for block in range(blocks):

@@ -1,4 +1,9 @@
-"""Models of one quantity: from a candidate's features to what would be measured."""
+"""Models of one quantity: from a candidate's features to what would be measured.
+
+scikit-learn and scipy are imported where they are used: who wants no surrogate waits for none.
+"""
+
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
@@ -10,13 +15,6 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.interpolate import RBFInterpolator
-from sklearn.base import clone
-from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from sklearn.linear_model import RidgeCV
 
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.genome import Array
@@ -82,6 +80,8 @@ class _RadialBasis:
     SMOOTHING = 0.1  # where two random points lie √2 apart
 
     def fit(self, Z: Values, y: Values, /) -> None:
+        from scipy.interpolate import RBFInterpolator
+
         self._unit = Z.shape[1] ** 0.5
         self._interpolator = RBFInterpolator(
             Z / self._unit, y, kernel="linear", smoothing=self.SMOOTHING
@@ -107,6 +107,10 @@ class _GaussianProcess:
         self.seed = seed
 
     def fit(self, Z: Values, y: Values, /) -> None:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
         unit = Z.shape[1] ** 0.5
         length = Matern(unit, (0.05 * unit, 50 * unit), nu=2.5)
         kernel = ConstantKernel(1.0, (0.01, 1_000)) * length + WhiteKernel(0.1, (1e-6, 2))
@@ -121,15 +125,28 @@ class _GaussianProcess:
         return np.asarray(self._process.predict(Z))
 
 
+def _ridge(seed: int) -> Model:  # noqa: ARG001 - nothing is random
+    from sklearn.linear_model import RidgeCV
+
+    return Standardised(RidgeCV(np.logspace(-3, 5, 17)))
+
+
+def _trees(seed: int) -> Model:
+    """Extremely randomised trees.
+
+    Each split looks at few features: were they all, every tree would split by the same few genes,
+    where each of many does a little.
+    """
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    return Standardised(ExtraTreesRegressor(100, max_features="sqrt", random_state=seed, n_jobs=1))
+
+
 MODELS: Mapping[str, Callable[[int], Model]] = MappingProxyType(
     {
-        "ridge": lambda _: Standardised(RidgeCV(np.logspace(-3, 5, 17))),
+        "ridge": _ridge,
         "gaussian-process": lambda seed: Standardised(_GaussianProcess(seed)),
-        # Extremely randomised trees. Each split looks at few features: were they all, every tree
-        # would split by the same few genes, where each of many does a little.
-        "random-forest": lambda seed: Standardised(
-            ExtraTreesRegressor(100, max_features="sqrt", random_state=seed, n_jobs=1)
-        ),
+        "random-forest": _trees,
         "rbf": lambda _: Standardised(_RadialBasis()),
     }
 )
@@ -153,6 +170,8 @@ def model_factory(model: str | Model | Callable[[int], Model]) -> Callable[[int]
         return MODELS[model]
     is_class, is_sklearn = inspect.isclass(model), hasattr(model, "get_params")
     if is_sklearn and not is_class:
+        from sklearn.base import clone
+
         return lambda seed: Standardised(_seeded(clone(model), seed))
     if hasattr(model, "fit") and hasattr(model, "predict") and not is_class:
         return lambda _: copy.deepcopy(model)
