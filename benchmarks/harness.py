@@ -36,6 +36,12 @@ BENCHMARKS = {
     "dense-connectivity-surrogate": Benchmark(
         "benchmarks.dense_connectivity_surrogate", "evaluations that a surrogate spares"
     ),
+    "dense-connectivity-tables": Benchmark(
+        "benchmarks.dense_connectivity_tables", "Table II: the paper's GA, against random search"
+    ),
+    "dense-connectivity-training": Benchmark(
+        "benchmarks.dense_connectivity_training", "a training image: small or masked, precisions"
+    ),
     "ecomp-generation": Benchmark(
         "benchmarks.ecomp_generation", "one generation of EComp, against one network at a time"
     ),

@@ -62,7 +62,8 @@ def load_network(folder: Path | str) -> nn.Module:
         raise PruneError(_damaged(folder, error)) from error
     if not isinstance(spec, dict):
         raise PruneError(_damaged(folder, f"{SPEC} holds no object"))
-    network = build_network(spec)
+    with torch.random.fork_rng(devices=[]):  # before they are read, weights are drawn
+        network = build_network(spec)
     try:
         network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
     except (RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:

@@ -26,7 +26,8 @@ def check_device(name: str) -> torch.device:
 
 def versions() -> dict[str, str]:
     """Of what a replay depends on."""
-    return {name: version(name) for name in ("pymoo-prune", "pymoo", "numpy", "torch")}
+    names = ("pymoo-prune", "pymoo", "numpy", "torch", "scipy", "scikit-learn")
+    return {name: version(name) for name in names}
 
 
 def processor() -> str:

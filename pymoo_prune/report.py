@@ -129,8 +129,11 @@ class Report:
         """The report in Markdown."""
         settings, summary = self.run.settings, self.summary
         machine = summary["machine"]
+        engine = settings.algorithm
+        if settings.surrogate is not None:
+            engine += f" with a surrogate ({settings.surrogate})"
         made = (
-            f"{settings.algorithm}, population {settings.pop_size}, seed {settings.seed}: "
+            f"{engine}, population {settings.pop_size}, seed {settings.seed}: "
             f"{summary['generations']} generations, {summary['evaluations']:,} evaluations in "
             f"{summary['seconds']:.1f} s on {machine['processor']} "
             f"({machine['threads']} threads, {machine['device']})."

@@ -249,6 +249,49 @@ def test_subset_takes_positions_or_booleans() -> None:
         split.subset([])
 
 
+def resized_plainly(images: torch.Tensor, size: int) -> torch.Tensor:
+    """Means over the pixels that a new pixel's area touches, one by one."""
+    found = torch.empty(*images.shape[:2], size, size)
+    for row in range(size):
+        for column in range(size):
+            (top, bottom), (left, right) = (
+                (place * old // size, -((place + 1) * old // -size))
+                for place, old in zip((row, column), images.shape[2:], strict=True)
+            )
+            found[:, :, row, column] = images[:, :, top:bottom, left:right].mean(dim=(2, 3))
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 8, 16, 11])
+def test_smaller_images_are_means_over_areas(size: int) -> None:
+    images = torch.rand(3, 2, 8, 12, generator=torch.Generator().manual_seed(0))
+    split = Split(images, torch.tensor([1, 0, 2]))
+    before = images.clone()
+    found = split.resized(size)
+    torch.testing.assert_close(found.images, resized_plainly(images, size))
+    assert found.labels.tolist() == [1, 0, 2]
+    found.images.zero_()
+    assert torch.equal(split.images, before)
+
+
+def test_whole_blocks_of_pixels_become_one() -> None:
+    split = load_data("digits").test
+    blocks = split.images.reshape(len(split), 1, 4, 2, 4, 2).mean(dim=(3, 5))
+    torch.testing.assert_close(split.resized(4).images, blocks)
+    assert torch.equal(split.resized(8).images, split.images)
+    larger = split.resized(16).images
+    torch.testing.assert_close(
+        larger, split.images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    )
+
+
+@pytest.mark.parametrize("size", [0, -4])
+def test_images_without_pixels_are_refused(size: int) -> None:
+    split = load_data("digits").test
+    with pytest.raises(DataError, match=f"images cannot have {size}×{size} pixels"):
+        split.resized(size)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
     ("name", "place"),

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from pymoo_prune import training
 from pymoo_prune.data import Data, Split
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import CandidateFailed, PruneError, TrainingDiverged
 from pymoo_prune.networks import FeedForward
-from pymoo_prune.training import SCHEDULES, Recipe, trained
+from pymoo_prune.training import SCHEDULES, Recipe, fit, trained
 
 
 class Recorder(nn.Module):
@@ -356,6 +356,135 @@ def test_zeros_that_are_kept_change_nothing_in_a_network_without_any(digits: Dat
     assert same(one, other)
 
 
+# Any loss.
+
+
+RECIPES = {
+    "adam": Recipe(learning_rate=3e-3),
+    "sgd": Recipe("sgd", 0.05, "one-cycle", 64, weight_decay=1e-3, crop=1, flip=True),
+    "channels-last": Recipe("sgd", 0.05, channels_last=True),
+}
+
+
+@pytest.mark.usefixtures("untouched_global_generators")
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_fit_to_the_labels_is_the_usual_training(digits: Data, name: str, keep: bool) -> None:
+    settings: Any = {"images": 700, "recipe": RECIPES[name], "seed": 3, "keep_zeros": keep}
+    losses, shares = [], []
+
+    def cross_entropy(outputs: Tensor, rows: Tensor) -> Tensor:
+        losses.append(nn.functional.cross_entropy(outputs, digits.train.labels[rows]))
+        return losses[-1]
+
+    network = pruned().train()
+    last = fit(network, digits.train, loss=cross_entropy, progress=shares.append, **settings)
+    assert same(network, trained(pruned(), digits.train, **settings))
+    assert not same(network, pruned())
+    assert network.training
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert torch.equal(last, losses[-1].detach())
+    assert not last.requires_grad
+    assert len(losses) == -(-700 // RECIPES[name].batch_size)
+    assert shares == sorted(shares)
+    assert 0 < shares[0] <= 1
+
+
+def test_a_loss_is_told_which_images_it_sees() -> None:
+    network, split = Recorder().train(), numbered(30)
+    told: list[list[int]] = []
+
+    def loss(outputs: Tensor, rows: Tensor) -> Tensor:
+        told.append(rows.tolist())
+        assert outputs.shape == (len(rows), 2)
+        return outputs.square().mean()
+
+    last = fit(network, split, images=50, recipe=Recipe("sgd", 1e-4, batch_size=20), seed=0,
+               loss=loss)  # fmt: skip
+    assert network.steps == told
+    assert [len(rows) for rows in told] == [20, 10, 20]
+    assert last > 0
+
+
+def test_another_loss_is_what_falls(digits: Data) -> None:
+    targets = digits.train.images.mean(dim=(1, 2, 3))
+
+    def loss(outputs: Tensor, rows: Tensor) -> Tensor:
+        return (outputs[:, 0] - targets[rows]).square().mean()
+
+    network = fresh()
+    seen = [
+        float(fit(network, digits.train, images=images, recipe=Recipe(learning_rate=0.01), seed=0,
+                  loss=loss))
+        for images in (100, 3_000)
+    ]  # fmt: skip
+    assert seen[1] < 0.2 * seen[0]
+
+
+def test_a_loss_gets_all_the_bits(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "has_fast_bfloat16", lambda _: True)
+    types = set()
+
+    def loss(outputs: Tensor, rows: Tensor) -> Tensor:
+        types.add(outputs.dtype)
+        return outputs.mean()
+
+    fit(fresh(), digits.train, images=100, recipe=Recipe(bfloat16=True), seed=0, loss=loss)
+    assert types == {torch.float32}
+
+
+def test_a_fit_without_images_changes_nothing(digits: Data) -> None:
+    network = pruned()
+
+    def never(outputs: Tensor, rows: Tensor) -> Tensor:
+        raise AssertionError
+
+    assert fit(network, digits.train, images=0, recipe=Recipe(), seed=0, loss=never) == 0
+    assert same(network, pruned())
+    with pytest.raises(PruneError, match="images must be at least 0, but they are -1"):
+        fit(network, digits.train, images=-1, recipe=Recipe(), seed=0, loss=never)
+
+
+# Memory.
+
+
+def test_channels_that_lie_side_by_side_change_nothing_but_time(digits: Data) -> None:
+    before = digits.train.images.clone()
+    recipe = Recipe("sgd", 0.02, "linear", weight_decay=1e-3, crop=1)
+    usual, last = (
+        trained(
+            pruned(), digits.train, images=600, recipe=replace(recipe, channels_last=one), seed=1
+        )
+        for one in (False, True)
+    )
+    for (name, value), other in zip(
+        usual.state_dict().items(), last.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(other, value, atol=1e-3, rtol=1e-3, msg=name)
+    start = pruned().state_dict()
+    assert not torch.allclose(last.state_dict()["0.weight"], start["0.weight"], atol=1e-2)
+    assert torch.equal(digits.train.images, before)
+
+
+def test_channels_lie_side_by_side_in_batches_and_weights(digits: Data) -> None:
+    seen = []
+
+    class Looks(nn.Sequential):
+        def forward(self, images: Tensor) -> Tensor:
+            seen.append(images.is_contiguous(memory_format=torch.channels_last))
+            return super().forward(images)
+
+    colours = Split(digits.train.images.expand(-1, 3, -1, -1), digits.train.labels)
+    for last in (False, True):
+        seen.clear()
+        network = Looks(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+        recipe = Recipe("sgd", 0.01, crop=1, flip=True, channels_last=last)
+        result: Any = trained(network, colours, images=200, recipe=recipe)
+        assert result[0].weight.is_contiguous(memory_format=torch.channels_last) is last
+        if last:
+            assert seen == [True, True]
+
+
 # Precision, and what goes wrong.
 
 
@@ -383,3 +512,51 @@ def test_a_training_that_diverges_says_so(digits: Data) -> None:
         trained(
             fresh(), digits.train, images=2_000, recipe=Recipe("sgd", 1e9, weight_decay=1.0)
         )  # fmt: skip
+
+
+class Apart(nn.Module):
+    """A parameter that is no part of the outputs."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 10)
+        self.other = nn.Parameter(torch.tensor([value]))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.linear(images.flatten(1))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_a_training_that_diverged(
+    digits: Data, value: float
+) -> None:
+    with pytest.raises(TrainingDiverged, match=r"the training diverged: its last loss is [0-9.]+;"):
+        trained(Apart(value), digits.train, images=200)
+    trained(Apart(7.0), digits.train, images=200)
+    assert issubclass(TrainingDiverged, CandidateFailed)
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d(1), nn.BatchNorm2d(1, affine=False)])
+def test_statistics_that_overflow_are_a_training_that_diverged(
+    digits: Data, norm: nn.Module
+) -> None:
+    # The variance is more than a float32 can be; what the norm gives is 0, and so is fine.
+    large = Split(digits.train.images * 1e25, digits.train.labels)
+    network = nn.Sequential(norm, nn.Flatten(), nn.Linear(64, 10))
+    result = copy.deepcopy(network).train()
+    last = fit(
+        result, large, images=200, recipe=Recipe(), seed=0,
+        loss=lambda outputs, rows: nn.functional.cross_entropy(outputs, large.labels[rows]),
+    )  # fmt: skip
+    assert last.isfinite()
+    assert all(parameter.isfinite().all() for parameter in result.parameters())
+    with pytest.raises(TrainingDiverged, match=r"diverged: its last loss is [0-9.]+; try a lower"):
+        trained(network, large, images=200)
+    assert all(value.isfinite().all() for value in network.state_dict().values())
+
+
+def test_a_loss_that_is_not_finite_is_a_training_that_diverged(digits: Data) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    nn.init.constant_(network.get_parameter("1.weight"), 1e38)
+    with pytest.raises(TrainingDiverged, match=r"last loss is (inf|nan)"):
+        trained(network, digits.train, images=100)

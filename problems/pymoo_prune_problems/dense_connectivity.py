@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -116,10 +117,10 @@ class DenseConnectivity(PruningProblem):
     presets: ClassVar[Mapping[str, Preset]] = {
         "quick": Preset(
             "NSGA-II over accuracy, parameters and MACs; weights inherited and refitted",
-            {"depth": 22, "growth": 8, "parent_epochs": 15.0},
-            pop_size=40,
-            generations=15,
-            finish_images=3_000,
+            {"depth": 22, "growth": 8, "parent_epochs": 40.0},
+            pop_size=24,
+            generations=10,
+            finish_images=1_000,
         ),
         "paper": Preset(
             "the paper's GA: every candidate is trained from scratch for an epoch",
@@ -169,6 +170,14 @@ class DenseConnectivity(PruningProblem):
             )
             raise PruneError(msg)
         self.codec = Connections(layers_of_depth(depth))
+        least = 2 ** (self.codec.blocks - 1)
+        if growth < 2 or min(*data.size, least if image_size is None else image_size) < least:
+            msg = (
+                "growth must be at least 2, and images must have at least "
+                f"{least}×{least} pixels, or nothing leaves a transition; but growth is {growth}, "
+                f"images have {data.size[0]}×{data.size[1]} pixels, and image_size is {image_size}"
+            )
+            raise PruneError(msg)
         self.growth, self.kept = growth, None if kept is None else float(check_share(kept))
         self.recovery = Recovery.parse(recovery)
         self.inherits = weights == "inherited"
@@ -221,9 +230,9 @@ class DenseConnectivity(PruningProblem):
             parent = self._trained_parent(progress)
         self.parent = self._checked(parent)
         self.refit: ChannelRefit | None = None
+        self.shared = SharedWeights(self.parent)
         if not self.inherits:
             return
-        self.shared = SharedWeights(self.parent)
         rows = balanced(self.train.labels, self.recovery_images, self.seed)
         self.recovery_split = self.train.subset(rows)
         if self.recovery.refit:
@@ -285,7 +294,7 @@ class DenseConnectivity(PruningProblem):
             if isinstance(network, TrainingDiverged):
                 failures[row] = str(network)
             else:
-                right[row] = accuracy(network, self.search, batch_size=128)
+                right[row] = accuracy(network, self.search)
         parents = self.parent_accuracy
         values = {"accuracy": right, "accuracy_drop": parents - right, **self.sizes(X)}
         return Measured(values, failures)
@@ -323,7 +332,7 @@ class DenseConnectivity(PruningProblem):
     @cached_property
     def parent_accuracy(self) -> float:
         """Of the parent on the search images."""
-        return accuracy(self.parent, self.search, batch_size=128)
+        return accuracy(self.parent, self.search)
 
     def parent_measurements(self) -> Mapping[str, float]:
         """The parent on the search images."""
@@ -467,24 +476,27 @@ class DenseConnectivity(PruningProblem):
         sizes = {key: values[there] for key, values in self.sizes(X).items()}
         return Baseline(name, [n for n in networks if isinstance(n, DenseNet)], sizes)
 
-    def _narrower(self, sizes: Values, most: int = 4) -> Baseline:
+    def _narrower(self, sizes: Values, most: int = 3) -> Baseline:
         """All connections and a smaller growth rate, trained for as long as the parent was."""
         everything = fully_connected(self.codec.layers)
         columns = [self._sizes(everything[None], growth) for growth in range(1, self.growth)]
         table = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
         wanted = sizes[np.linspace(0, len(sizes) - 1, min(most, len(sizes))).astype(int)]
         rows = np.unique(np.abs(table["parameters"] - wanted[:, None]).argmin(axis=1))
-        networks: list[nn.Module] = [
-            trained(
-                self._fresh(everything, int(row) + 1, self.seed),
-                self.train,
-                images=self.parent_images if self.inherits else self.images,
-                recipe=self.training,
-                seed=self.seed,
-            )
-            for row in rows
-        ]
-        chosen = {name: values[rows] for name, values in table.items()}
+        networks: list[nn.Module] = []
+        there: list[int] = []
+        for row in rows.tolist():
+            with suppress(TrainingDiverged):
+                network = trained(
+                    self._fresh(everything, row + 1, self.seed),
+                    self.train,
+                    images=self.parent_images if self.inherits else self.images,
+                    recipe=self.training,
+                    seed=self.seed,
+                )
+                networks.append(network)
+                there.append(row)
+        chosen = {name: values[there] for name, values in table.items()}
         return Baseline("narrower DenseNets", networks, chosen)
 
     def notes(self, X: Array) -> list[str]:  # noqa: ARG002

@@ -86,6 +86,7 @@ class RuleGuidedGA(GA):
         self, order: MagnitudeOrder, levels: Levels | None = None, *, runs: int = RUNS
     ) -> None:
         counts, (low, high) = order.counts, self.MUTATION_SHARES
+        self.mutation = CountMutation(counts, rate=self.MUTATION_RATE, low=low, high=high)
         super().__init__(
             pop_size=self.POPULATION,
             sampling=Candidates(
@@ -93,7 +94,7 @@ class RuleGuidedGA(GA):
             ),
             selection=TruncationSelection(self.SURVIVORS),
             crossover=UniformVectorCrossover(),
-            mutation=CountMutation(counts, rate=self.MUTATION_RATE, low=low, high=high),
+            mutation=self.mutation,
             survival=Generational(),
             eliminate_duplicates=False,
             repair=None if levels is None else OnLevels(levels),
@@ -107,7 +108,7 @@ class RuleGuidedGA(GA):
             return super()._infill()
         self.run_number = run_number
         rules = self.rules()
-        self.mating.mutation.frozen = rules.compact_key
+        self.mutation.frozen = rules.compact_key
         self.best = Population()
         X = rules.initial(self.pop_size, self.random_state)
         return self.repair.do(self.problem, Population.new(X=X))

@@ -168,7 +168,7 @@ def strengths(parent: DenseNet) -> NDArray[np.float64]:
         (blocks, nodes, nodes), 0 where no connection can be.
     """
     found = np.zeros(parent.connections.shape)
-    blocks, nodes = found.shape[:2]
+    blocks, nodes = parent.connections.shape[:2]
     readers = iter(SharedWeights(parent).readers(parent.connections))
     entering = parent.stem.out_channels
     for block in range(blocks):

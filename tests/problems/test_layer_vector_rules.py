@@ -24,6 +24,7 @@ from pymoo_prune.operators import CountMutation, TruncationSelection, uniform_co
 from pymoo_prune.operators.crossover import exchange
 from pymoo_prune.search import Found, Step, make_algorithm, search
 from pymoo_prune.store import Store
+from pymoo_prune.surrogates import prescreen
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector import View
@@ -256,6 +257,13 @@ def test_one_run_knows_no_rules(problem: Known) -> None:
     assert {g.run for g in generations} == {0}
     assert not algorithm.mating.mutation.frozen.any()
     assert_same_rules(algorithm.rules(), by_hand(problem, generations))
+
+
+def test_a_surrogate_may_choose_the_children_of_both_runs(problem: Known) -> None:
+    algorithm = prescreen(RuleGuidedGA(problem.order), warm_up=20)
+    found = search(problem, algorithm, Budget(generations=6), seed=0)
+    assert found.last.generation == 6
+    assert algorithm.run_number == 1
 
 
 def test_three_runs(problem: Known) -> None:
