@@ -76,6 +76,8 @@ def test_networks_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]
         "resnet-20": "resnet-20 269,722 40,551,040 20 residual, 3 blocks a stage",
         "resnet-56": "resnet-56 853,018 125,485,696 56 residual, 9 blocks a stage",
         "resnet-110": "resnet-110 1,727,962 252,887,680 110 residual, 18 blocks a stage",
+        "densenet-bc-40": "densenet-bc-40 176,122 72,365,352 40 dense, 6 layers a block",
+        "densenet-bc-100": "densenet-bc-100 769,162 287,929,692 100 dense, 16 layers a block",
         "r2plus1d-18": "r2plus1d-18 31,305,255 869,641,216 38 R(2+1)D, clips and stills",
     }
 

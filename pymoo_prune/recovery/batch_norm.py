@@ -27,13 +27,15 @@ def calibrate(network: Network, images: Tensor, *, batch_size: int = 256) -> Net
     """
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
-    with evaluating(network):
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the mean over all batches
-            norm.train()
-        for batch in images.split(batch_size):
-            network(batch)
+    try:
+        with evaluating(network):
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # the mean over all batches
+                norm.train()
+            for batch in images.split(batch_size):
+                network(batch)
+    finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
     return network

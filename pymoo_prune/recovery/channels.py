@@ -50,7 +50,10 @@ class ChannelRefit:
             if not understood(layer) or getattr(layer, "groups", 1) > 1
         ]
         if wrong:
-            msg = f"layers {wrong} cannot be refitted: they have groups, or too many inputs"
+            msg = (
+                f"layers {wrong} cannot be refitted: they are no convolutions with zero padding, "
+                "one group and no dilation, and no linear layers, or have too many inputs"
+            )
             raise PruneError(msg)
         moments = {
             name: Moments(layer, positions, seed, centred=centred or layer.bias is not None)
