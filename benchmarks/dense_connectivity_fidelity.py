@@ -2,7 +2,8 @@
 
 Random networks of a mid-size DenseNet on FashionMNIST are trained for an epoch of 10,000 images,
 twice with different seeds: how well one ranking predicts the other is the ceiling. Each fidelity is
-compared with both. Costs are processor seconds of one thread; a parent's training, where there is
+compared with both, and once more at equal size, for the size alone says much. Costs are processor
+seconds of one thread; a parent's training, where there is
 one, is shared out over the 200 evaluations of the paper's search.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
+from statistics import mean
 from time import process_time
 from typing import Any
 
@@ -80,77 +82,111 @@ def run(quick: bool) -> Outcome:
             )
         }
         parents = dict(zip(PARENTS, (one.result() for one in some), strict=True))
-    return outcome(truth, cheap, parents, count, setting)
+    return outcome(truth, cheap, parents, setting)
 
 
 def outcome(
     truth: Mapping[int, Sequence[tuple[float, float]]],
     cheap: Mapping[str, Mapping[str, Any]],
     parents: Mapping[str, Mapping[str, Any]],
-    count: int,
     setting: Mapping[str, Any],
 ) -> Outcome:
     accuracies = [[accuracy for accuracy, _ in truth[seed]] for seed in SEEDS]
     whole = float(np.mean([seconds for rows in truth.values() for _, seconds in rows]))
-    # Of a few barely trained networks two rankings may well contradict each other.
-    ceiling = max(float(kendalltau(*accuracies).statistic), 0.01)
-
-    def tau(values: Sequence[float]) -> float:
-        return float(np.mean([kendalltau(values, right).statistic for right in accuracies]))
-
-    found: dict[str, dict[str, Any]] = {
-        name: {**one, "share": one["seconds"] / whole, "tau": tau(one["accuracies"])}
-        for name, one in cheap.items()
-    }
+    found = dict(cheap)
     for parent, one in parents.items():
         for name, heirs in one["heirs"].items():
             seconds = heirs["seconds"] + one["seconds"] / EVALUATIONS
-            found[f"{name} ({parent})"] = {
-                **heirs,
-                "seconds": seconds,
-                "share": seconds / whole,
-                "tau": tau(heirs["accuracies"]),
-            }
-    problem = next(iter(parents.values()))
-    for name in ("parameters", "macs"):
-        values = problem[name]
-        found[f"number of {name}"] = {
-            "accuracies": values,
-            "seconds": 0.0,
-            "share": 0.0,
-            "tau": tau(values),
+            found[f"{name} ({parent})"] = {**heirs, "seconds": seconds}
+    sizes = next(iter(parents.values()))["sizes"]
+    return summary(found, sizes, accuracies, whole, setting)
+
+
+def summary(
+    found: Mapping[str, Mapping[str, Any]],
+    sizes: Mapping[str, Sequence[float]],
+    accuracies: Sequence[Sequence[float]],
+    whole: float,
+    setting: Mapping[str, Any],
+) -> Outcome:
+    """What the measurements say.
+
+    Args:
+        found: Accuracies and seconds of each fidelity.
+        sizes: Parameters and MACs, which cost nothing to know.
+        accuracies: After the whole epoch, by seed.
+        whole: Seconds of an epoch.
+        setting: Of the networks.
+    """
+    # Of a few barely trained networks two rankings may well contradict each other.
+    ceiling = max(tau(*accuracies), 0.01)
+    known = sizes["parameters"]
+
+    def scores(values: Sequence[float]) -> dict[str, float]:
+        return {
+            "tau": mean(tau(values, right) for right in accuracies),
+            "tau_given_size": mean(partial_tau(values, right, known) for right in accuracies),
         }
-    best = max(
-        (one for one in found.values() if one["share"] <= 0.1), key=lambda one: float(one["tau"])
-    )
+
+    fidelities = {
+        name: {**one, "share": one["seconds"] / whole, **scores(one["accuracies"])}
+        for name, one in found.items()
+    }
+    free = {name: scores(values) for name, values in sizes.items()}
+    affordable = [one["tau"] for one in fidelities.values() if one["share"] <= 0.1]
     rows = [
-        ("an epoch from scratch, another seed", f"{whole:.2f}", "100 %", f"{ceiling:.3f}", "1.00")
+        _cells("an epoch from scratch, another seed", whole, 1.0, ceiling, ceiling,
+               partial_tau(*accuracies, known))
+    ]  # fmt: skip
+    rows += [
+        _cells(name, one["seconds"], one["share"], one["tau"], ceiling, one["tau_given_size"])
+        for name, one in sorted(fidelities.items(), key=lambda item: -item[1]["tau"])
     ]
     rows += [
-        (
-            name,
-            f"{one['seconds']:.2f}",
-            f"{100 * one['share']:.1f} %",
-            f"{one['tau']:.3f}",
-            f"{one['tau'] / ceiling:.2f}",
-        )
-        for name, one in sorted(found.items(), key=lambda item: -item[1]["tau"])
+        _cells(f"no training: {name}", 0.0, 0.0, one["tau"], ceiling, one["tau_given_size"])
+        for name, one in free.items()
     ]
-    title = f"{count} random networks, an epoch of {setting['train_images']:,} images"
+    title = f"{len(known)} random networks, an epoch of {setting['train_images']:,} images"
+    head = ("fitness", "seconds", "cost", "Kendall's τ", "of the ceiling", "τ at equal size")
     return Outcome(
-        best["tau"] / ceiling,
+        max(affordable, default=0.0) / ceiling,
         "of the ceiling, Kendall's τ of the best fidelity at a tenth of the cost or less",
         "0.8",
-        [(title, ("fitness", "seconds", "cost", "Kendall's τ", "of the ceiling"), rows)],
+        [(title, head, rows)],
         {
             "ceiling": ceiling,
             "epoch_seconds": whole,
             "epoch_accuracies": accuracies,
-            "fidelities": found,
+            "fidelities": fidelities,
+            "sizes": {name: {"values": sizes[name], **free[name]} for name in sizes},
             "setting": {**setting, **SCRATCH},
             "threads": "two processes of one",
         },
     )
+
+
+def _cells(
+    name: str, seconds: float, share: float, found: float, ceiling: float, given_size: float
+) -> tuple[str, ...]:
+    return (
+        name,
+        f"{seconds:.2f}",
+        f"{100 * share:.1f} %",
+        f"{found:.3f}",
+        f"{found / ceiling:.2f}",
+        "" if np.isnan(given_size) else f"{given_size:.3f}",
+    )
+
+
+def tau(one: Sequence[float], other: Sequence[float]) -> float:
+    return float(kendalltau(one, other).statistic)
+
+
+def partial_tau(one: Sequence[float], other: Sequence[float], known: Sequence[float]) -> float:
+    """Kendall's partial τ: how alike two rankings are beyond what a third says of both."""
+    a, b, both = tau(one, known), tau(other, known), tau(one, other)
+    left = (1 - a**2) * (1 - b**2)
+    return (both - a * b) / left**0.5 if left > 1e-9 else float("nan")
 
 
 def scratch(options: Mapping[str, Any], count: int, row: int, seed: int) -> tuple[float, float]:
@@ -194,8 +230,7 @@ def inherited(setting: Mapping[str, Any], count: int, name: str) -> dict[str, An
         "seconds": seconds,
         "parent_accuracy": problem.parent_accuracy,
         "heirs": heirs,
-        "parameters": sizes["parameters"].tolist(),
-        "macs": sizes["macs"].tolist(),
+        "sizes": {name: sizes[name].tolist() for name in ("parameters", "macs")},
     }
 
 
