@@ -3,8 +3,8 @@
 Random networks of a mid-size DenseNet on FashionMNIST are trained for an epoch of 10,000 images,
 twice with different seeds: how well one ranking predicts the other is the ceiling. Each fidelity is
 compared with both, and once more at equal size, for the size alone says much. Costs are processor
-seconds of one thread; a parent's training, where there is
-one, is shared out over the 200 evaluations of the paper's search.
+seconds of one thread; a parent's training, where there is one, is shared out over the 200
+evaluations of the paper's search.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def summary(
     affordable = [one["tau"] for one in fidelities.values() if one["share"] <= 0.1]
     rows = [
         _cells("an epoch from scratch, another seed", whole, 1.0, ceiling, ceiling,
-               partial_tau(*accuracies, known))
+               partial_tau(accuracies[0], accuracies[1], known))
     ]  # fmt: skip
     rows += [
         _cells(name, one["seconds"], one["share"], one["tau"], ceiling, one["tau_given_size"])
