@@ -222,9 +222,9 @@ def test_the_table_is_the_papers_with_more_columns() -> None:
 TABLE = """\
 # Dense connectivity on fashion-mnist
 
-DenseNet-BC of depth 40 with growth k = 8. At each p a search evaluates 200 networks; fitness is the
-accuracy on 500 validation images with inherited weights (the paper: on the test images, after 1
-epoch from scratch). Every network below is then trained from random weights on 30,000 images,
+DenseNet-BC of depth 28 with growth k = 8. At each p a search evaluates 200 networks; fitness is the
+accuracy on 300 validation images with inherited weights (the paper: on the test images, after 1
+epoch from scratch). Every network below is then trained from random weights on 10,000 images,
 counted with repetition. In brackets Kim et al.: depth 100, k = 12, CIFAR-10.
 
 | network | parameters (M) | MACs (M) | connections % | fitness % | test accuracy % | search s | training s |
@@ -329,7 +329,7 @@ def test_the_figure_has_a_panel_for_us_and_one_for_them(
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     ours, theirs = drawn[0].axes
     averaged = ", mean of 3 seeds ± deviation" if len(seeds) > 1 else ""
-    assert ours.get_title(loc="left") == f"Here: fashion-mnist, depth 40, k = 8{averaged}"
+    assert ours.get_title(loc="left") == f"Here: fashion-mnist, depth 28, k = 8{averaged}"
     assert theirs.get_title(loc="left") == "Kim et al.: CIFAR-10, depth 100, k = 12"
     legend = [text.get_text() for text in drawn[0].legends[0].get_texts()]
     assert legend == [METHODS[name] for name in (GENETIC, RANDOM_SEARCH, RANDOM, NARROWER, FULL)]
