@@ -105,7 +105,7 @@ def _draw_methods(
     _scale_x(axes, quantities[name], [v for one in series for v in one.columns.get(name, ())])
     tested = any("test_accuracy" in one.columns for one in series)
     axes.set_ylabel("test accuracy" if tested else "accuracy on the search images")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
 def _scale_x(axes: Axes, quantity: Quantity, values: Sequence[float]) -> None:
@@ -151,5 +151,7 @@ def draw_generations(
             axes.set_title(quantities[name].label)
             axes.set_ylabel("mean of the generation")
             if quantities[name].share:
-                axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+                axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+            else:
+                axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: _compact(v)))
         figure.savefig(path, dpi=160)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import image
+from matplotlib.figure import Figure
 
 from pymoo_prune import Series
 from pymoo_prune.front import ACCURACIES
@@ -149,3 +150,13 @@ def test_a_method_keeps_its_colour_and_its_name_where_a_panel_lacks_it(tmp_path:
     # Three networks a panel, and one in the legend.
     counts = [texts(path).lower().count(f"fill: {colour.lower()}") for colour in COLOURS[:3]]
     assert counts[0] == counts[2] > counts[1] > 0
+
+
+def test_ticks_that_differ_read_differently(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: drawn.append(self))
+    means = {"generation": np.arange(1.0, 4.0), "accuracy": np.array([0.966, 0.969, 0.972])}
+    draw_generations("unused.png", means, ["accuracy"], STANDARD)
+    drawn[0].draw_without_rendering()
+    labels = [tick.get_text() for tick in drawn[0].axes[0].get_yticklabels()]
+    assert len(set(labels)) == len(labels) > 1
