@@ -124,7 +124,12 @@ def l1_accuracies(networks: Sequence[nn.Module], data: Data, seed: int) -> dict[
     are not. Which one is better is decided by validation accuracy.
     """
     found = final_accuracies(
-        networks, data, images=FINISH, seeds=[seed] * len(networks), recipe=EComp.retraining
+        networks,
+        data,
+        seeds=[seed] * len(networks),
+        finished=lambda network, s: trained(
+            network, data.train, images=FINISH, recipe=EComp.retraining, seed=s, keep_zeros=True
+        ),
     )
     for place, network in enumerate(networks):
         retrained = trained(network, data.train, images=FINISH, seed=seed)

@@ -20,10 +20,10 @@ from benchmarks.harness import Outcome, spread
 from benchmarks.layer_vector_setting import data, parent, parent_accuracy
 from pymoo_prune import Front
 from pymoo_prune.evaluation import accuracy
-from pymoo_prune.finish import finished
 from pymoo_prune.objectives import Values
 from pymoo_prune.progress import hypervolume
 from pymoo_prune.search import Budget, make_algorithm, search
+from pymoo_prune.training import trained
 from pymoo_prune_problems import LayerVector
 
 SEEDS = (0, 1, 2)
@@ -161,7 +161,10 @@ def _row(columns: Mapping[str, Values], place: int) -> dict[str, float]:
 
 def _retrained(network: torch.nn.Module, images: int, seed: int) -> float:
     recipe = LayerVector.retraining
-    return accuracy(finished(network, data(), images=images, seed=seed, recipe=recipe), data().test)
+    retrained = trained(
+        network, data().train, images=images, recipe=recipe, seed=seed, keep_zeros=True
+    )
+    return accuracy(retrained, data().test)
 
 
 Rendered = tuple[str, Sequence[str], Sequence[Sequence[str]]]

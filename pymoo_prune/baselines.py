@@ -47,9 +47,8 @@ def baseline_series(
             accuracies = final_accuracies(
                 baseline.networks,
                 problem.data_set,
-                images=images,
                 seeds=[seed] * total,
-                recipe=problem.retraining,
+                finished=problem.finisher(images),
                 progress=lambda: update(next(done) / total, baseline.name),  # noqa: B023
             )
         found.append(Series(baseline.name, {**baseline.sizes, **accuracies}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from torch import nn
@@ -13,7 +14,9 @@ from pymoo_prune.data import Data
 from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.objectives import Values
-from pymoo_prune.training import Recipe, trained
+
+Finisher: TypeAlias = Callable[[nn.Module, int], nn.Module]
+"""(network, seed) -> the network after retraining; the given one is not changed."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,12 @@ class Series:
         return len(next(iter(self.columns.values()), ()))
 
 
-def finished(
-    network: nn.Module, data: Data, *, images: int, seed: int, recipe: Recipe
-) -> nn.Module:
-    """The network after retraining on training images, what was pruned still pruned.
-
-    The given network is not changed.
-    """
-    return trained(network, data.train, images=images, recipe=recipe, seed=seed, keep_zeros=True)
-
-
 def final_accuracies(
     networks: Sequence[nn.Module],
     data: Data,
     *,
-    images: int,
     seeds: Sequence[int],
-    recipe: Recipe,
+    finished: Finisher | None,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Values]:
     """Accuracies of finished networks: the one place that touches the test images.
@@ -56,9 +48,8 @@ def final_accuracies(
     Args:
         networks: As a search or a baseline left them.
         data: The images.
-        images: Training images that each is retrained with; 0 for none.
         seeds: Of each retraining.
-        recipe: Of the retraining.
+        finished: Retrains a network, from a seed; None leaves them as they are.
         progress: Called after each network.
 
     Returns:
@@ -66,14 +57,14 @@ def final_accuracies(
         `finished_test_accuracy`, NaN for a network whose retraining diverged.
     """
     columns: dict[str, list[float]] = {"test_accuracy": []}
-    if images:
+    if finished:
         columns |= {"finished_accuracy": [], "finished_test_accuracy": []}
     for network, seed in zip(networks, seeds, strict=True):
         columns["test_accuracy"].append(accuracy(network, data.test))
-        if images:
+        if finished:
             on_validation = on_test = np.nan
             with suppress(TrainingDiverged):
-                retrained = finished(network, data, images=images, seed=seed, recipe=recipe)
+                retrained = finished(network, seed)
                 on_validation = accuracy(retrained, data.validation)
                 on_test = accuracy(retrained, data.test)
             columns["finished_accuracy"].append(on_validation)

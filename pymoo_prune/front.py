@@ -16,7 +16,7 @@ from torch import nn
 
 from pymoo_prune import plots
 from pymoo_prune.errors import NothingFoundError, PruneError, all_failed, unknown_name
-from pymoo_prune.finish import Series, final_accuracies, finished
+from pymoo_prune.finish import Series, final_accuracies
 from pymoo_prune.genome import Array, candidate_seed, digests
 from pymoo_prune.objectives import (
     Constraint,
@@ -72,13 +72,7 @@ class Member:
         network = problem.network(self.x)
         if finish_images:
             seed = self.front.seeds[self.place]
-            network = finished(
-                network,
-                problem.data_set,
-                images=finish_images,
-                seed=seed,
-                recipe=problem.retraining,
-            )
+            network = problem.finished(network, images=finish_images, seed=seed)
         return network
 
     def __str__(self) -> str:
@@ -260,9 +254,8 @@ class Front:
         columns = final_accuracies(
             networks,
             self.problem.data_set,
-            images=images,
             seeds=self.seeds,
-            recipe=self.problem.retraining,
+            finished=self.problem.finisher(images),
             progress=progress,
         )
         return Front(self.problem, self.X, {**self.columns, **columns})

@@ -32,7 +32,7 @@ from pymoo_prune.objectives import (
     failures_of,
 )
 from pymoo_prune.racing import Racing
-from pymoo_prune.training import Recipe
+from pymoo_prune.training import Recipe, trained
 
 CHUNK = 16
 """Candidates measured together: enough to share work, few enough to stay in a core's cache."""
@@ -208,6 +208,29 @@ class PruningProblem(Problem):
             front: The front's measurements, (n,) each.
         """
         return ()
+
+    def finished(self, network: nn.Module, *, images: int, seed: int) -> nn.Module:
+        """A network as it is carried away: retrained, what was pruned still pruned.
+
+        Args:
+            network: Of this search, or of a baseline; it is not changed.
+            images: Training images, counted with repetition.
+            seed: Of their order.
+        """
+        return trained(
+            network,
+            self.data_set.train,
+            images=images,
+            recipe=self.retraining,
+            seed=seed,
+            keep_zeros=True,
+        )
+
+    def finisher(self, images: int) -> Callable[[nn.Module, int], nn.Module] | None:
+        """What retrains a network, given its seed; None where there are no images to do it with."""
+        if images == 0:
+            return None
+        return lambda network, seed: self.finished(network, images=images, seed=seed)
 
     def parent_network(self) -> nn.Module | None:
         """The network that is pruned, where there is one; a run keeps its weights."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError, TrainingDiverged, unknown_name
 from pymoo_prune.machine import has_fast_bfloat16
+from pymoo_prune.networks.modes import evaluating
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -144,11 +145,21 @@ def trained(
         keep_zeros=keep_zeros,
         progress=progress,
     )
+    check_converged(result, last)
+    return result.eval()
+
+
+def check_converged(network: nn.Module, last: Tensor) -> None:
+    """Raises `TrainingDiverged` if a training ended with numbers that are not finite.
+
+    Args:
+        network: As the training left it.
+        last: The last batch's loss.
+    """
     # Statistics of batch norms may overflow while all weights are finite still.
-    if not (last.isfinite() and all(v.isfinite().all() for v in result.state_dict().values())):
+    if not (last.isfinite() and all(v.isfinite().all() for v in network.state_dict().values())):
         msg = f"the training diverged: its last loss is {last.item()}; try a lower learning rate"
         raise TrainingDiverged(msg)
-    return result.eval()
 
 
 def fit(
@@ -161,6 +172,7 @@ def fit(
     loss: Loss,
     keep_zeros: bool = False,
     progress: Callable[[float], None] | None = None,
+    after_step: Callable[[int], bool] | None = None,
 ) -> Tensor:
     """Gradient steps on any loss, in the network itself.
 
@@ -173,6 +185,8 @@ def fit(
         loss: Of a batch; outputs come in float32.
         keep_zeros: Weights that are exactly 0 stay so.
         progress: Called now and then with the share that is done.
+        after_step: Called after each step with the number of steps done so far; True ends the
+            training.
 
     Returns:
         The last batch's loss; it is for the caller to see whether the training diverged.
@@ -187,8 +201,8 @@ def fit(
     optimizer = recipe.make_optimizer(network)
     generator = torch.Generator().manual_seed(seed)
     half = recipe.bfloat16 and has_fast_bfloat16(device)
-    last, seen = torch.zeros(()), 0
-    while seen < images:
+    last, seen, steps, ended = torch.zeros(()), 0, 0, False
+    while seen < images and not ended:
         epoch = torch.randperm(len(split), generator=generator)[: images - seen]
         for step, rows in enumerate(epoch.split(recipe.batch_size)):
             index = rows.to(device)
@@ -207,8 +221,100 @@ def fit(
             seen += len(rows)
             if progress is not None and step % 20 == 0:
                 progress(seen / images)
+            steps += 1
+            ended = after_step is not None and after_step(steps)
+            if ended:
+                break
     optimizer.zero_grad(set_to_none=True)  # the result carries no gradients around
     return last.detach()
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When a training ends early.
+
+    Attributes:
+        every: Steps from one look at the watched images to the next.
+        patience: The training ends after so many looks in a row without a new least loss.
+        images: How many images are held out of the training, to be watched.
+    """
+
+    every: int = 10
+    patience: int = 3
+    images: int = 256
+
+    def __post_init__(self) -> None:
+        _check_at_least_one(every=self.every, patience=self.patience, images=self.images)
+
+
+class EarlyStopping:
+    """Ends a training that no longer gets better, and remembers the best network on the way.
+
+    It is meant to be the `after_step` of `fit`. A loss that is not finite is never the best.
+
+    Args:
+        network: The one in training; the loss that it has now is the first to be beaten.
+        split: The images that are watched; better none of those it is trained on.
+        loss: The mean over a batch of these images; outputs come in float32, and the places are
+            those in this split.
+        every: Steps from one look at the images to the next.
+        patience: The training ends after so many looks in a row without a new least loss.
+
+    Attributes:
+        least: The least loss so far.
+    """
+
+    def __init__(
+        self, network: nn.Module, split: Split, loss: Loss, *, every: int = 10, patience: int = 3
+    ) -> None:
+        _check_at_least_one(every=every, patience=patience)
+        self.network, self.split, self.loss = network, split, loss
+        self.every, self.patience = every, patience
+        start = self._watched()
+        self.least = start if math.isfinite(start) else math.inf
+        self._best, self._misses = self._weights(), 0
+
+    def __call__(self, steps: int) -> bool:
+        """Looks at the images if it is time to, and says whether the training should end."""
+        if steps % self.every == 0:
+            self._look()
+        return self._misses >= self.patience
+
+    def restore(self) -> None:
+        """Puts the weights with the least loss back into the network.
+
+        Those of now may be the best: a training may end between two looks, or before the first.
+        """
+        self._look()
+        self.network.load_state_dict(self._best)
+
+    def _look(self) -> None:
+        now = self._watched()
+        if math.isfinite(now) and now < self.least:
+            self.least, self._misses, self._best = now, 0, self._weights()
+        else:
+            self._misses += 1
+
+    @torch.no_grad()
+    def _watched(self) -> float:
+        """The mean loss of all watched images."""
+        places = torch.arange(len(self.split), device=self.split.images.device)
+        with evaluating(self.network):
+            total = sum(
+                float(self.loss(self.network(self.split.images[rows]).float(), rows)) * len(rows)
+                for rows in places.split(128)
+            )
+        return total / len(self.split)
+
+    def _weights(self) -> dict[str, Any]:
+        return copy.deepcopy(self.network.state_dict())
+
+
+def _check_at_least_one(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            msg = f"{name} must be at least 1, but it is {number}"
+            raise PruneError(msg)
 
 
 def zero_masks(network: nn.Module) -> list[tuple[nn.Parameter, Tensor]]:

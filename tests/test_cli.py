@@ -72,12 +72,15 @@ def networks(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, str
 def test_networks_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]) -> None:
     assert networks(capsys) == {
         "feed-forward": "feed-forward 855,050 854,528 3 two hidden layers of 256",
+        "simple-cnn": "simple-cnn 357,034 10,585,344 5 three convolutions",
         "resnet-8": "resnet-8 75,290 12,239,488 8 residual, 1 block a stage",
         "resnet-20": "resnet-20 269,722 40,551,040 20 residual, 3 blocks a stage",
         "resnet-56": "resnet-56 853,018 125,485,696 56 residual, 9 blocks a stage",
         "resnet-110": "resnet-110 1,727,962 252,887,680 110 residual, 18 blocks a stage",
         "densenet-bc-40": "densenet-bc-40 176,122 72,365,352 40 dense, 6 layers a block",
         "densenet-bc-100": "densenet-bc-100 769,162 287,929,692 100 dense, 16 layers a block",
+        "resnet-18": "resnet-18 11,173,962 555,422,720 21 residual, 512 channels",
+        "googlenet": "googlenet 5,602,474 1,451,042,816 58 Inception, 9 blocks",
         "r2plus1d-18": "r2plus1d-18 31,305,255 869,641,216 38 R(2+1)D, clips and stills",
     }
 

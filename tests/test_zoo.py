@@ -7,7 +7,7 @@ from torch import nn
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import ZOO, ZooNetwork, build_network, named_network, zoo
 
-SMALL = ["feed-forward", "resnet-8", "resnet-20"]
+SMALL = ["feed-forward", "simple-cnn", "resnet-8", "resnet-20"]
 
 
 def meta(name: str, channels: int, classes: int, size: tuple[int, int]) -> nn.Module:
@@ -17,7 +17,8 @@ def meta(name: str, channels: int, classes: int, size: tuple[int, int]) -> nn.Mo
 
 def test_the_zoo_has_what_the_papers_prune() -> None:
     dense = ["densenet-bc-40", "densenet-bc-100"]
-    assert list(ZOO) == [*SMALL, "resnet-56", "resnet-110", *dense, "r2plus1d-18"]
+    torchvisions = ["resnet-18", "googlenet", "r2plus1d-18"]
+    assert list(ZOO) == [*SMALL, "resnet-56", "resnet-110", *dense, *torchvisions]
     for network in ZOO.values():
         assert network.description
         assert "\n" not in network.description
@@ -28,8 +29,8 @@ def test_the_zoo_has_what_the_papers_prune() -> None:
 def test_all_networks_take_images_of_all_sizes(
     name: str, channels: int, size: tuple[int, int]
 ) -> None:
-    if size == (1, 1) and name.startswith("densenet"):
-        with pytest.raises(PruneError, match="cannot take images of 1×1 pixels"):
+    if size == (1, 1) and name.startswith(("densenet", "googlenet", "simple-cnn")):
+        with pytest.raises(PruneError, match=r"cannot take images of 1×1 pixels|at least 8,.*1, 1"):
             meta(name, channels, 7, size)
         return
     network = meta(name, channels, 7, size)

@@ -1,7 +1,8 @@
-"""The papers' methods as pymoo problems."""
+"""Four papers' methods as pymoo problems."""
 
 from pymoo_prune_problems.dense_connectivity import DenseConnectivity
+from pymoo_prune_problems.distilled_filters import DistilledFilters
 from pymoo_prune_problems.ecomp import EComp
 from pymoo_prune_problems.layer_vector import LayerVector
 
-__all__ = ["DenseConnectivity", "EComp", "LayerVector"]
+__all__ = ["DenseConnectivity", "DistilledFilters", "EComp", "LayerVector"]

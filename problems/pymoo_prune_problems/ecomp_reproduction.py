@@ -193,9 +193,8 @@ def _instead(
         accuracies = final_accuracies(
             plain.networks,
             data,
-            images=EComp.SEARCH_IMAGES,
             seeds=[0] * len(plain.networks),
-            recipe=problem.retraining,
+            finished=problem.finisher(EComp.SEARCH_IMAGES),
         )
     return {**plain.sizes, **accuracies}
 

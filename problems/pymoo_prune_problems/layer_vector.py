@@ -16,7 +16,6 @@ statistics), several objectives, and an encoding by thresholds.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -25,15 +24,15 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 import torch
 from pymoo.core.algorithm import Algorithm
-from torch import Tensor, nn
+from torch import nn
 
+from pymoo_prune import parents
 from pymoo_prune.batches import balanced
 from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.genome import Array, candidate_seed, digests, hash_bytes
 from pymoo_prune.inference import Precision, PreparedImages
-from pymoo_prune.networks import named_network
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
@@ -150,7 +149,7 @@ class LayerVector(PruningProblem):
             raise PruneError(msg)
         if parent is None:
             parent = train_parent(data, network, parent_epochs, seed, progress)
-        self.parent = check_parent(parent, data)
+        self.parent = parents.check_parent(parent, data)
         self.order = MagnitudeOrder(self.parent, data.shape)
         self.assembly = Assembly(
             self.parent,
@@ -384,38 +383,6 @@ def train_parent(
     progress: Callable[[float], None] | None = None,
 ) -> nn.Module:
     """A network by name, trained on the training images."""
-    if epochs <= 0:
-        msg = f"parent_epochs must be above 0, but they are {epochs}"
-        raise PruneError(msg)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = named_network(network, channels=data.channels, classes=data.classes, size=data.size)
-    return trained(
-        fresh.to(data.train.images.device),
-        data.train,
-        images=round(epochs * len(data.train)),
-        recipe=PARENT_RECIPE,
-        seed=seed,
-        progress=progress,
+    return parents.train_parent(
+        data, network, epochs, recipe=PARENT_RECIPE, seed=seed, progress=progress
     )
-
-
-def check_parent(parent: nn.Module, data: Data) -> nn.Module:
-    """A copy of the parent, in evaluation mode; or an error that says why it does not fit."""
-    parent = copy.deepcopy(parent).to(data.train.images.device).eval()
-    try:
-        with torch.no_grad():
-            outputs = parent(data.train.images[:2])
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        msg = f"the parent cannot take the images of {data.name}, {data.shape}: {error}"
-        raise PruneError(msg) from error
-    if not isinstance(outputs, Tensor):
-        msg = f"the parent gives a {type(outputs).__name__}, not one tensor of outputs"
-        raise PruneError(msg)
-    if tuple(outputs.shape) != (2, data.classes):
-        msg = (
-            f"the parent gives {tuple(outputs.shape)[1:]} values an image, but {data.name} has "
-            f"{data.classes} classes"
-        )
-        raise PruneError(msg)
-    return parent

@@ -11,13 +11,20 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.dense_net import DenseNet
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
+from pymoo_prune.networks.simple_cnn import SimpleCNN
+from pymoo_prune.networks.slim import SlimNetwork
+from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
 from pymoo_prune.networks.video_resnet import VideoResNet
 from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "feed-forward": FeedForward,
+    "simple-cnn": SimpleCNN,
     "cifar-resnet": CifarResNet,
     "dense-net": DenseNet,
+    "resnet-18": ResNet18,
+    "googlenet": GoogLeNet,
+    "slim": SlimNetwork,
     "video-resnet": VideoResNet,
 }
 
@@ -45,6 +52,10 @@ __all__ = [
     "CifarResNet",
     "DenseNet",
     "FeedForward",
+    "GoogLeNet",
+    "ResNet18",
+    "SimpleCNN",
+    "SlimNetwork",
     "VideoResNet",
     "ZooNetwork",
     "as_feed_forward",

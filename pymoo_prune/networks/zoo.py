@@ -13,6 +13,8 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.dense_net import DenseNet
 from pymoo_prune.networks.feed_forward import FeedForward
+from pymoo_prune.networks.simple_cnn import SimpleCNN
+from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
 from pymoo_prune.networks.video_resnet import COLOURS, VideoResNet
 
 Size: TypeAlias = tuple[int, int]
@@ -39,6 +41,10 @@ def _feed_forward(channels: int, classes: int, size: Size) -> nn.Module:
     return FeedForward(channels * size[0] * size[1], (256, 256), classes)
 
 
+def _simple(channels: int, classes: int, size: Size) -> nn.Module:
+    return SimpleCNN(channels, classes, size)
+
+
 def _resnet(depth: int) -> Builder:
     def build(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG001
         return CifarResNet(depth, channels, classes)
@@ -53,6 +59,14 @@ def _dense(depth: int, growth: int) -> Builder:
     return build
 
 
+def _resnet18(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG001
+    return ResNet18(channels, classes)
+
+
+def _googlenet(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG001
+    return GoogLeNet(channels, classes)
+
+
 def _video(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG001
     frames = channels // COLOURS if channels > COLOURS else STILL_FRAMES
     return VideoResNet(channels, classes, frames)
@@ -60,12 +74,15 @@ def _video(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG00
 
 ZOO: Mapping[str, ZooNetwork] = {
     "feed-forward": ZooNetwork("two hidden layers of 256", _feed_forward),
+    "simple-cnn": ZooNetwork("three convolutions", _simple),
     "resnet-8": ZooNetwork("residual, 1 block a stage", _resnet(8)),
     "resnet-20": ZooNetwork("residual, 3 blocks a stage", _resnet(20)),
     "resnet-56": ZooNetwork("residual, 9 blocks a stage", _resnet(56)),
     "resnet-110": ZooNetwork("residual, 18 blocks a stage", _resnet(110)),
     "densenet-bc-40": ZooNetwork("dense, 6 layers a block", _dense(40, 12)),
     "densenet-bc-100": ZooNetwork("dense, 16 layers a block", _dense(100, 12)),
+    "resnet-18": ZooNetwork("residual, 512 channels", _resnet18),
+    "googlenet": ZooNetwork("Inception, 9 blocks", _googlenet),
     "r2plus1d-18": ZooNetwork("R(2+1)D, clips and stills", _video),
 }
 

@@ -1,6 +1,7 @@
 """Sampling, crossover, mutation, selection and survival for pruning chromosomes (numpy only)."""
 
 from pymoo_prune.operators.crossover import (
+    BlockCrossover,
     CutPointWeightCrossover,
     QuadrantMatrixCrossover,
     UniformMaskCrossover,
@@ -10,6 +11,7 @@ from pymoo_prune.operators.duplicates import DigestDuplicates
 from pymoo_prune.operators.mutation import (
     BalancedMaskMutation,
     CountMutation,
+    FilterMutation,
     KeepShareMutation,
     MatrixBitFlip,
     WeightScaling,
@@ -20,11 +22,13 @@ from pymoo_prune.operators.survival import Elitism, Generational, Remeasured
 
 __all__ = [
     "BalancedMaskMutation",
+    "BlockCrossover",
     "Candidates",
     "CountMutation",
     "CutPointWeightCrossover",
     "DigestDuplicates",
     "Elitism",
+    "FilterMutation",
     "Generational",
     "KeepShareMutation",
     "MatrixBitFlip",

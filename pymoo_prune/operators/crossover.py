@@ -10,8 +10,10 @@ from pymoo.core.crossover import Crossover
 
 from pymoo_prune.connections import Connections
 from pymoo_prune.errors import PruneError
+from pymoo_prune.filter_genes import Booleans, FilterGenes
 from pymoo_prune.genome import Array, WeightGenome, hash_bytes
 from pymoo_prune.operators.masks import fill_empty_layers
+from pymoo_prune.operators.mutation import check_rate
 
 
 class CutPointWeightCrossover(Crossover):
@@ -156,6 +158,60 @@ class QuadrantMatrixCrossover(Crossover):
         return self.connections.genes(
             np.stack([np.where(one_or_three, first, second), np.where(one_or_three, second, first)])
         )
+
+
+class BlockCrossover(Crossover):
+    """Exchanges whole blocks of two networks, and meets in between in some groups of filters.
+
+    Ghorab et al., section III.E: "two parent architectures are combined to generate offspring,
+    mixing structural components (convolutional blocks, filter sizes)". How, the paper leaves open.
+    Here a coin for each block decides which parent the first child has it from, with its filters
+    and pieces. Then some groups are mixed instead: the first child's number of filters is drawn
+    between those of its parents, each alike, and they are first those that both parents have, then
+    any that one has. The second child always has what the first has not, so that no gene is lost
+    and the parents' filters are shared out.
+
+    A set of alternatives without a living piece in the first child is the first parent's, and one
+    in the second child the second parent's. A group is empty only where it was in a parent.
+
+    Args:
+        genes: What the genes mean.
+        mixing: The chance that a group is mixed, each of a mating's for itself.
+        prob: The chance that a mating takes place.
+    """
+
+    def __init__(self, genes: FilterGenes, *, mixing: float = 0.3, prob: float = 1.0) -> None:
+        super().__init__(n_parents=2, n_offsprings=2, prob=prob)
+        self.genes, self.mixing = genes, check_rate(mixing, "mixing")
+
+    def _do(
+        self,
+        problem: Any,  # noqa: ARG002
+        X: Array,
+        *args: Any,  # noqa: ARG002
+        random_state: np.random.Generator,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> Array:
+        genes = self.genes
+        mixed = self._mixed(X, random_state)
+        blocks, block_of_gene = np.unique(genes.gene_blocks, return_inverse=True)
+        coins = random_state.random((X.shape[1], len(blocks))) < 0.5
+        child = np.where(coins[:, block_of_gene], X[0], X[1])
+        hit = random_state.random((X.shape[1], len(genes.sizes))) < self.mixing
+        np.copyto(genes.filters(child), mixed, where=hit[:, genes.filter_groups])
+        # The mixed count of the second child, n1 + n2 minus the first's, is what this leaves.
+        return genes.fill_alternatives(np.stack([child, X[0] ^ X[1] ^ child]), X)
+
+    def _mixed(self, X: Array, generator: np.random.Generator) -> Booleans:
+        """Filters of first children whose groups are all mixed, (matings, n_filters)."""
+        first, second = self.genes.filters(X)
+        counts = self.genes.counts(X)
+        # At most the larger count, so never more than there are filters that a parent has.
+        drawn = generator.integers(counts.min(axis=0), counts.max(axis=0), endpoint=True)
+        missing = 2 - first.astype(np.int8) - second
+        ranks = self.genes.ranks(generator.random(first.shape), missing)
+        chosen: Booleans = ranks < drawn[:, self.genes.filter_groups]
+        return chosen
 
 
 def exchange(parents: Array, generator: np.random.Generator) -> Array:

@@ -11,6 +11,7 @@ from pymoo.core.mutation import Mutation
 
 from pymoo_prune.connections import Connections
 from pymoo_prune.errors import PruneError
+from pymoo_prune.filter_genes import Booleans, FilterGenes, check_strengths
 from pymoo_prune.genome import Array, WeightGenome, hash_bytes
 from pymoo_prune.operators.counts import Counts, Genes, check_counts, gene_mask, whole_numbers
 from pymoo_prune.operators.masks import fill_empty_layers
@@ -277,10 +278,94 @@ class KeepShareMutation(_VectorMutation):
         return np.where(gives, kept - moved, np.where(takes, kept + moved, kept))
 
 
-def check_rate(rate: float) -> float:
-    """The chance that a gene mutates, or an error."""
+class FilterMutation(Mutation):
+    """Adds filters to some groups or takes some away, and lets a piece come or go now and then.
+
+    Ghorab et al., section III.E: "small random modifications (adding or removing filters, altering
+    depth)". How many, the paper leaves open. Here steps are small in the logarithm of a group's
+    number of filters, but of at least one filter, and lead to a number between one and all. A group
+    that would lose its last filter exchanges it for a dead one; one that is full and would gain
+    stays as it is.
+
+    Args:
+        genes: What the genes mean.
+        strengths: How strong each filter is, (n_filters,), or each gene, (n_var,), of which the
+            pieces' are not read. With them, one mutated group in two gains its strongest dead
+            filters or loses its weakest live ones, the lower index first among equals; elsewhere
+            the filters are drawn, all alike.
+        rate: The chance that a group mutates, each of an individual's for itself; None for one
+            and a half groups on average.
+        spread: Standard deviation of a step in the natural logarithm of the number of filters.
+        depth_rate: The chance that a piece flips. A set of alternatives that would be left without
+            a living piece keeps those of the parent.
+    """
+
+    def __init__(
+        self,
+        genes: FilterGenes,
+        *,
+        strengths: Array | None = None,
+        rate: float | None = None,
+        spread: float = 0.3,
+        depth_rate: float = 0.02,
+    ) -> None:
+        super().__init__(prob=1.0)
+        if not 0 < spread < np.inf:
+            msg = f"spread must be above 0 and finite, but it is {spread}"
+            raise PruneError(msg)
+        self.genes, self.spread = genes, spread
+        self.rate = min(1.0, 1.5 / len(genes.sizes)) if rate is None else check_rate(rate)
+        self.depth_rate = check_rate(depth_rate, "depth_rate")
+        self.strengths = None
+        if strengths is not None:
+            checked = check_strengths(strengths, genes.n_filters, genes.n_var)
+            self.strengths = checked[: genes.n_filters]
+
+    def _do(
+        self,
+        problem: Any,  # noqa: ARG002
+        X: Array,
+        *args: Any,  # noqa: ARG002
+        random_state: np.random.Generator,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> Array:
+        genes, mutated = self.genes, X.copy()
+        filters, pieces = genes.filters(mutated), genes.pieces(mutated)
+        gains, losses = self._steps(genes.counts(X), random_state)
+        each = genes.filter_groups
+        # The dead of a group come first in its ranks, and the live ones after them.
+        ranks = genes.ranks(self._keys(filters, random_state), filters)
+        dead = np.asarray(genes.sizes) - genes.counts(X)
+        filters ^= np.where(filters, ranks < (dead + losses)[:, each], ranks < gains[:, each])
+        pieces ^= random_state.random(pieces.shape) < self.depth_rate
+        return genes.fill_alternatives(mutated, X)
+
+    def _steps(self, counts: Counts, generator: np.random.Generator) -> tuple[Counts, Counts]:
+        """How many filters come to each group, and how many go, (n, groups) each."""
+        sizes = np.asarray(self.genes.sizes)
+        hit = generator.random(counts.shape) < self.rate
+        step = generator.normal(0, self.spread, counts.shape)
+        # More than the whole group can never come, but the power would overflow.
+        moved = np.rint(counts * np.exp(np.minimum(step, np.log(sizes + 1))))
+        moved = np.where(moved == counts, counts + np.sign(step), moved).clip(1, sizes)
+        change = np.where(hit, moved - counts, 0).astype(np.int64)
+        exchanged = hit & (change == 0) & (counts < sizes)
+        return change.clip(min=0) + exchanged, (-change).clip(min=0) + exchanged
+
+    def _keys(self, filters: Booleans, generator: np.random.Generator) -> Array:
+        """By which filters come, and go, the lowest first, (n, n_filters)."""
+        keys = generator.random(filters.shape)
+        if self.strengths is None:
+            return keys
+        strong = generator.random((len(filters), len(self.genes.sizes))) < 0.5
+        by_strength = np.where(filters, self.strengths, -self.strengths)
+        return np.where(strong[:, self.genes.filter_groups], by_strength, keys)
+
+
+def check_rate(rate: float, name: str = "rate") -> float:
+    """A chance, or an error that names it."""
     if not 0 <= rate <= 1:
-        msg = f"rate must be between 0 and 1, but it is {rate}"
+        msg = f"{name} must be between 0 and 1, but it is {rate}"
         raise PruneError(msg)
     return rate
 

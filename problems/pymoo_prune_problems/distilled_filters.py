@@ -1,0 +1,370 @@
+"""Distilled filters: which filters and branches of a network live, taught by the whole network?
+
+Sara Ghorab, Lila Meziani and Rubin Harvey Stuart: "Knowledge Distillation with Genetic Architecture
+Search for Tiny IoT Devices". Sections and tables below are the paper's.
+
+A candidate says for each filter whether it stays, and for each residual branch or inception branch
+whether it is there at all. What is left is a small network with the teacher's weights. It learns
+from the teacher for a few steps, and then its accuracy and its size are its fitness. The winning
+ticket is distilled at length.
+
+Beyond the paper: the weights that stay are refitted first, so that fewer steps say more; several
+objectives; any network whose channels can be followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from pymoo.algorithms.soo.nonconvex.ga import GA
+from pymoo.core.algorithm import Algorithm
+from torch import nn
+
+from pymoo_prune.batches import balanced
+from pymoo_prune.complexity import count_parameters
+from pymoo_prune.data import Data
+from pymoo_prune.distillation import Distillation
+from pymoo_prune.errors import PruneError, TrainingDiverged
+from pymoo_prune.evaluation import accuracy
+from pymoo_prune.genome import Array, candidate_seed, digests, hash_bytes
+from pymoo_prune.networks.slim import SlimNetwork
+from pymoo_prune.objectives import (
+    STANDARD,
+    Constraint,
+    Measured,
+    Measurements,
+    Objectives,
+    Quantity,
+    Values,
+    WeightedSum,
+    one_by_one,
+)
+from pymoo_prune.operators import BlockCrossover, Candidates, DigestDuplicates, FilterMutation
+from pymoo_prune.parents import check_parent, train_parent
+from pymoo_prune.problem import Baseline, Preset, PruningProblem
+from pymoo_prune.pruning.filters import PrunableFilters
+from pymoo_prune.pruning.removal import RemovalOrders
+from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
+from pymoo_prune.training import Recipe, Stopping
+
+FITNESS = WeightedSum({"accuracy": 1.0, "sparsity": 0.1, "macs_removed": 0.1})
+"""Section III.E weighs accuracy, parameters and FLOPs and does not say how: a tenth of the network
+for a point of accuracy is what we take."""
+
+
+class DistilledFilters(PruningProblem):
+    """Prune filters and branches of a network, which learns from the whole one.
+
+    Args:
+        data: The images.
+        parent: A trained network, the teacher; None trains one.
+        network: What is trained then: simple-cnn, resnet-18, googlenet or another of the zoo.
+        parent_epochs: Epochs that it is trained for.
+        recovery: What a candidate gets before it is measured: "none", or "refit", "batch-norm" and
+            "steps:K" (of distillation) joined by a plus.
+        alpha: The labels' share of the loss; the teacher has the rest (section III.C).
+        temperature: T of the same formula.
+        patience: Distillation ends early, after so many looks at held-out images without a gain;
+            0 for never.
+        smallest: Share of the parameters that the smallest of the first population keep.
+        search_images: Validation images that candidates are measured on.
+        train_images: Training images that candidates learn from in the search; None is all.
+        recovery_images: Training images for refits; some of them are for batch norms.
+        objectives: See `PruningProblem`.
+        constraints: See `PruningProblem`.
+        seed: Of weights, the choice of images and their order.
+        progress: Called with the share of the teacher's training that is done.
+    """
+
+    POPULATION, GENERATIONS = 20, 10  # the paper says "several generations"
+    TEACHER = Recipe("adam", 2e-3, "one-cycle", 128, weight_decay=1e-4, bfloat16=True)
+    LEARNING = Recipe("adam", 1e-3, "linear", 64, bfloat16=True, channels_last=True)
+    """Of candidates, a few steps, and of the winning ticket, at length."""
+    CALIBRATION = 256  # images for batch norms: refits need more
+
+    can_fail = True
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        **STANDARD,
+        "macs_removed": Quantity("higher", "MACs removed", share=True),
+    }
+    retraining = LEARNING
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "quick": Preset(
+            "NSGA-II over accuracy, parameters and MACs; refit, batch norm, 10 steps",
+            {"recovery": "refit+batch-norm+steps:10", "parent_epochs": 40.0},
+            pop_size=24,
+            generations=10,
+            finish_images=20_000,
+        ),
+        "paper": Preset(
+            "the paper's GA: one fitness, an epoch of distillation with early stopping, no refit",
+            {"recovery": "steps:780", "patience": 3, "parent_epochs": 20.0},
+            algorithm="own",
+            pop_size=POPULATION,
+            generations=GENERATIONS,
+            objectives=FITNESS,
+            finish_images=20 * 50_000,
+        ),
+    }
+
+    def __init__(
+        self,
+        data: Data,
+        *,
+        parent: nn.Module | None = None,
+        network: str = "simple-cnn",
+        parent_epochs: float = 12.0,
+        recovery: str = "refit+batch-norm+steps:20",
+        alpha: float = 0.5,
+        temperature: float = 4.0,
+        patience: int = 0,
+        smallest: float = 0.02,
+        search_images: int = 1_000,
+        train_images: int | None = None,
+        recovery_images: int = 1_024,
+        objectives: Objectives = ("accuracy", "parameters", "macs"),
+        constraints: Sequence[Constraint | str] = (),
+        seed: int = 0,
+        progress: Callable[[float], None] | None = None,
+    ) -> None:
+        counts = search_images, recovery_images, train_images or 1
+        if min(counts) < 1 or train_images == 0 or patience < 0 or not 0 < smallest <= 1:
+            msg = (
+                "search_images, recovery_images and train_images must be at least 1, patience at "
+                "least 0, and smallest above 0 and at most 1, but they are "
+                f"{search_images}, {recovery_images}, {train_images}, {patience} and {smallest}"
+            )
+            raise PruneError(msg)
+        self.recovery = Recovery.parse(recovery)
+        self.smallest, self.recovery_images = smallest, recovery_images
+        self.stopping = Stopping(patience=patience) if patience else None
+        train = data.train
+        if train_images is not None:
+            train = train.subset(balanced(train.labels, train_images, seed))
+        # Refuses what cannot be before anything is trained; the teacher comes when there is one.
+        self.distillation = Distillation(nn.Identity(), train, alpha=alpha, temperature=temperature)
+        if parent is None:
+            parent = train_parent(
+                data, network, parent_epochs, recipe=self.TEACHER, seed=seed, progress=progress
+            )
+        self.parent = check_parent(parent, data)
+        self.filters = PrunableFilters(self.parent, data.shape)
+        self.distillation.teacher = self.parent
+        super().__init__(
+            data,
+            n_var=self.filters.genes.n_var,
+            objectives=objectives,
+            constraints=constraints,
+            seed=seed,
+            xl=0,
+            xu=1,
+            vtype=bool,
+        )
+        self.search = data.validation.subset(balanced(data.validation.labels, search_images, seed))
+        self.recovery_split = data.train.subset(balanced(data.train.labels, recovery_images, seed))
+        statistics = ChannelRefit(
+            self.parent,
+            self.filters.refittable(),
+            self.recovery_split,
+            centred=self.recovery.batch_norm,
+            seed=seed,
+        )
+        self.refit = statistics if self.recovery.refit else None
+        self.orders = RemovalOrders(self.filters, statistics)
+
+    # Section III.D and E: the population, its operators, the algorithm.
+
+    def operators(self) -> dict[str, Any]:
+        """Sampling, crossover of blocks, mutation of filters and depth."""
+        genes = self.filters.genes
+        return {
+            "sampling": Candidates(self._first_population),
+            "crossover": BlockCrossover(genes),
+            "mutation": FilterMutation(genes, strengths=self.orders.ranks.astype(float)),
+            "eliminate_duplicates": DigestDuplicates(),
+        }
+
+    def algorithm(self) -> Algorithm:
+        """An elitist GA: the best of parents and children live on."""
+        if self.n_obj > 1:
+            msg = (
+                f"the paper's algorithm needs one objective, but the problem has {self.n_obj}; "
+                "take --weights accuracy=1,sparsity=0.1,macs_removed=0.1, or --algorithm nsga2"
+            )
+            raise PruneError(msg)
+        return GA(pop_size=self.POPULATION, **self.operators())
+
+    def random(self, n: int, generator: np.random.Generator) -> Array:
+        """Random filters, at sizes spread evenly in the logarithm; random branches."""
+        genes = self.filters.genes
+        shares = np.exp(generator.uniform(np.log(self.smallest) / 2, 0, n))[:, None]
+        tilt = np.exp(generator.uniform(-0.5, 0.5, (n, len(genes.sizes))))
+        counts = self.filters.counts(np.minimum(shares * tilt, 1))
+        filters = (
+            genes.ranks(generator.random((n, genes.n_filters))) < counts[:, genes.filter_groups]
+        )
+        pieces = generator.random((n, genes.n_pieces)) < generator.uniform(0.3, 1, (n, 1))
+        return self.filters.repaired(np.hstack([filters, pieces]))
+
+    def _first_population(self, n: int, generator: np.random.Generator) -> Array:
+        """A diverse set of pruned networks at many sparsities (section III.B and D).
+
+        Spread evenly in the logarithm of their size. Half of them lose in each layer what is missed
+        least, as much in each layer; of these every other one has layers of widths of its own. The
+        others go by the size of their weights, in all layers alike or over the whole network. In
+        every other network branches are gone.
+        """
+        genes, filters = self.filters.genes, self.filters
+        sizes = np.exp(np.linspace(np.log(self.smallest), 0, n + 1))[:-1]
+        grid = self.orders.counts_at(np.logspace(-5, 0, 200))
+        families = [
+            filters.with_branches(self.orders.latest(grid)),
+            filters.uniform(np.linspace(0, 1, 200)),
+            filters.overall(np.linspace(0, 1, 200)),
+        ]
+        chosen = np.empty((n, self.n_var), dtype=bool)
+        kinds = np.arange(n) % 4
+        for family, members in zip(families, (kinds < 2, kinds == 2, kinds == 3), strict=True):
+            chosen[members] = family[filters.nearest(family, sizes[members])]
+        uneven = kinds == 1
+        tilt = np.exp(generator.uniform(-0.4, 0.4, (n, len(genes.sizes))))
+        counts = np.rint(genes.counts(chosen) * tilt).astype(int).clip(1, genes.sizes)
+        genes.filters(chosen)[uneven] = self.orders.latest(counts)[uneven]
+        dropping = generator.random((n, genes.n_pieces)) < generator.uniform(0, 0.5, (n, 1))
+        dropping &= (np.arange(n) % 2 == 1)[:, None]
+        genes.pieces(chosen)[dropping] = False
+        return filters.repaired(chosen)
+
+    # Measuring: section III.C and E.
+
+    def measure(self, X: Array) -> Measurements:
+        """Accuracy on the search images after what `recovery` says, and sizes in closed form."""
+        seeds = [candidate_seed(self.seed, digest) for digest in digests(X)]
+        right, failures = one_by_one(
+            lambda x, seed: accuracy(self._candidate(x, seed), self.search), X, seeds
+        )
+        values = {
+            "accuracy": right,
+            "accuracy_drop": self.parent_accuracy - right,
+            **self.sizes(X),
+        }
+        return Measured(values, failures)
+
+    def sizes(self, X: Array) -> dict[str, Values]:
+        """Sizes of the small networks, from the table of channels."""
+        parameters, macs = self.filters.complexity(self.filters.repaired(X))
+        return {
+            "parameters": parameters,
+            "sparsity": 1 - parameters / self._all_parameters,
+            "macs": macs,
+            "macs_removed": 1 - macs / self.filters.all_macs,
+        }
+
+    def features(self, X: Array) -> Array:
+        """Widths of all groups, which branches are there, and the sizes that follow."""
+        genes, sizes = self.filters.genes, self.sizes(X)
+        return np.column_stack(
+            [
+                np.log(np.maximum(genes.counts(X), 1)),
+                genes.pieces(X),
+                np.log(sizes["parameters"]),
+                np.log(sizes["macs"]),
+            ]
+        )
+
+    def network(self, x: Array) -> nn.Module:
+        """The small network, as the search measured it."""
+        return self._candidate(x, candidate_seed(self.seed, digests(x[None])[0]))
+
+    def _candidate(self, x: Array, seed: int) -> SlimNetwork:
+        """A child: the teacher's weights, refitted, and a few steps of distillation."""
+        network = self.filters.network(self.filters.repaired(x), self.refit)
+        return self._recovered(network, seed)
+
+    def _recovered(self, network: SlimNetwork, seed: int) -> SlimNetwork:
+        if self.recovery.batch_norm:
+            calibrate(network, self.recovery_split.images[: self.CALIBRATION])
+        if not self.recovery.steps:
+            return network
+        return self.distillation.distilled(
+            network,
+            images=self.recovery.steps * self.LEARNING.batch_size,
+            recipe=self.LEARNING,
+            seed=seed,
+            stopping=self.stopping,
+        )
+
+    def finished(self, network: nn.Module, *, images: int, seed: int) -> nn.Module:
+        """A network after distillation at length, the winning ticket's (section III.F)."""
+        return self.teaching.distilled(network, images=images, recipe=self.retraining, seed=seed)
+
+    @cached_property
+    def teaching(self) -> Distillation:
+        """With all training images, for the end."""
+        search, train = self.distillation, self.data_set.train
+        if len(search.split) == len(train):
+            return search
+        return Distillation(self.parent, train, alpha=search.alpha, temperature=search.temperature)
+
+    @cached_property
+    def _all_parameters(self) -> int:
+        return count_parameters(self.parent)
+
+    @cached_property
+    def parent_accuracy(self) -> float:
+        """Of the teacher on the search images."""
+        return accuracy(self.parent, self.search)
+
+    def parent_measurements(self) -> Mapping[str, float]:
+        """The teacher on the search images."""
+        whole = self.sizes(np.ones((1, self.n_var), dtype=bool))
+        return {
+            "accuracy": self.parent_accuracy,
+            "accuracy_drop": 0.0,
+            **{name: float(value[0]) for name, value in whole.items()},
+        }
+
+    def parent_network(self) -> nn.Module:
+        """The teacher."""
+        return self.parent
+
+    # What it is compared with.
+
+    def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
+        """Filters with the largest weights, in all layers alike or overall, at like sizes."""
+        shares = np.linspace(0, 1, 400)
+        sizes = np.unique(np.quantile(front["parameters"], np.linspace(0, 1, 8)))
+        sizes /= self._all_parameters
+        return [
+            self._baseline("L1 pruning, all layers alike", self.filters.uniform(shares), sizes),
+            self._baseline("L1 pruning, whole network", self.filters.overall(shares), sizes),
+        ]
+
+    def _baseline(self, name: str, family: Array, sizes: Values) -> Baseline:
+        X = family[np.unique(self.filters.nearest(family, sizes))]
+        networks, there = [], []
+        for row, seed in enumerate(candidate_seed(self.seed, digest) for digest in digests(X)):
+            try:
+                networks.append(self._candidate(X[row], seed))
+                there.append(row)
+            except TrainingDiverged:
+                continue
+        return Baseline(name, networks, self.sizes(X[there]))
+
+    def configuration(self) -> dict[str, Any]:
+        """What measurements depend on."""
+        weights = [p.detach().cpu().numpy().tobytes() for p in self.parent.state_dict().values()]
+        return {
+            **super().configuration(),
+            "parent": hash_bytes(*weights).hex(),
+            "recovery": str(self.recovery),
+            "recovery_images": len(self.recovery_split),
+            "search_images": len(self.search),
+            "train_images": len(self.distillation.split),
+            "distillation": [self.distillation.alpha, self.distillation.temperature],
+            "stopping": repr(self.stopping),
+            "recipe": repr(self.LEARNING),
+        }

@@ -1,0 +1,229 @@
+"""Chromosomes of filters and pieces: which bit is which, and what inherits together.
+
+A filter is a channel that lives or dies as one. The filters of a group stand in one layer, or in
+several layers whose channels are added. A piece is a branch of a network, residual or of an
+inception module, that may be dropped whole: it is where depth is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pymoo_prune.errors import PruneError
+
+Booleans = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FilterGenes:
+    """What the genes of a chromosome of filters and pieces mean: one bit each, 1 if it lives.
+
+    The filters come first, group after group, then the pieces.
+
+    Attributes:
+        sizes: Filters in each group.
+        blocks: The block of each group, any whole number: what is in one block inherits together.
+        piece_blocks: The block of each piece.
+        alternatives: Sets of pieces, by their indices among the pieces, of which at least one must
+            live. A piece may be in several.
+    """
+
+    sizes: tuple[int, ...]
+    blocks: tuple[int, ...]
+    piece_blocks: tuple[int, ...] = ()
+    alternatives: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.sizes or not are_whole(self.sizes) or min(self.sizes) < 1:
+            msg = (
+                "sizes must be whole numbers of at least 1, for at least one group, but they are "
+                f"{self.sizes}"
+            )
+            raise PruneError(msg)
+        if len(self.blocks) != len(self.sizes) or not are_whole(self.blocks):
+            msg = (
+                f"blocks must be {len(self.sizes)} whole numbers, one a group, but they are "
+                f"{self.blocks}"
+            )
+            raise PruneError(msg)
+        if not are_whole(self.piece_blocks):
+            msg = (
+                f"piece_blocks must be whole numbers, one a piece, but they are {self.piece_blocks}"
+            )
+            raise PruneError(msg)
+        for pieces in self.alternatives:
+            if not pieces or not are_whole(pieces) or not set(pieces) <= set(range(self.n_pieces)):
+                msg = (
+                    "each set of alternatives must have at least one piece, all of them indices "
+                    f"below {self.n_pieces}, but one is {pieces}"
+                )
+                raise PruneError(msg)
+
+    @cached_property
+    def n_filters(self) -> int:
+        """Filters of all groups."""
+        return int(sum(self.sizes))
+
+    @property
+    def n_pieces(self) -> int:
+        """Pieces of all blocks."""
+        return len(self.piece_blocks)
+
+    @property
+    def n_var(self) -> int:
+        """Genes of a chromosome."""
+        return self.n_filters + self.n_pieces
+
+    @cached_property
+    def starts(self) -> Integers:
+        """The first gene of each group, (groups,)."""
+        return np.cumsum((0, *self.sizes[:-1]), dtype=np.int64)
+
+    @cached_property
+    def filter_groups(self) -> Integers:
+        """The group of each filter, (n_filters,)."""
+        return np.repeat(np.arange(len(self.sizes), dtype=np.int64), self.sizes)
+
+    @cached_property
+    def gene_blocks(self) -> Integers:
+        """The block of each gene, (n_var,)."""
+        blocks = np.asarray(self.blocks, dtype=np.int64)[self.filter_groups]
+        return np.concatenate([blocks, np.asarray(self.piece_blocks, dtype=np.int64)])
+
+    def filters(self, X: ArrayLike) -> Booleans:
+        """The filters of chromosomes.
+
+        Args:
+            X: (..., n_var) booleans.
+
+        Returns:
+            (..., n_filters), a view of X.
+        """
+        return self._checked(X)[..., : self.n_filters]
+
+    def pieces(self, X: ArrayLike) -> Booleans:
+        """The pieces of chromosomes.
+
+        Args:
+            X: (..., n_var) booleans.
+
+        Returns:
+            (..., n_pieces), a view of X.
+        """
+        return self._checked(X)[..., self.n_filters :]
+
+    def counts(self, X: ArrayLike) -> Integers:
+        """Live filters of each group.
+
+        Args:
+            X: (..., n_var) booleans.
+
+        Returns:
+            (..., groups).
+        """
+        found: Integers = np.add.reduceat(self.filters(X), self.starts, axis=-1, dtype=np.int64)
+        return found
+
+    def ranks(self, *keys: NDArray[Any]) -> Integers:
+        """The rank of each filter among those of its group, that of the lowest key being 0.
+
+        Args:
+            keys: (..., n_filters), or what can be broadcast to it; the last key decides, and an
+                earlier one among equals, as in `numpy.lexsort`. Then the lower index comes first.
+
+        Returns:
+            (..., n_filters).
+        """
+        order = np.lexsort(np.broadcast_arrays(*keys, self.filter_groups), axis=-1)
+        ranks = np.empty(order.shape, dtype=np.int64)
+        # Sorted, too, the groups stand in their order: a place in all gives a place in the group.
+        places = np.arange(self.n_filters) - self.starts[self.filter_groups]
+        np.put_along_axis(ranks, order, np.broadcast_to(places, order.shape), axis=-1)
+        return ranks
+
+    def repaired(self, X: ArrayLike, strengths: ArrayLike) -> Booleans:
+        """Chromosomes in which no group is empty, and no set of alternatives.
+
+        An empty group gets its strongest filter back, and a set of alternatives without a living
+        piece its strongest piece; among equals, that of the lower index.
+
+        Args:
+            X: (..., n_var) booleans.
+            strengths: Of filters and pieces, (n_var,).
+
+        Returns:
+            A changed copy, (..., n_var).
+        """
+        fixed = self._checked(X).copy()
+        strong = check_strengths(strengths, self.n_var)
+        strongest = np.flatnonzero(self.ranks(-strong[: self.n_filters]) == 0)
+        fixed[..., strongest] |= self.counts(fixed) == 0
+        for pieces in self.alternatives:
+            places = self.n_filters + np.sort(pieces)
+            best = places[strong[places].argmax()]
+            fixed[..., best] |= ~fixed[..., places].any(axis=-1)
+        return fixed
+
+    def fill_alternatives(self, X: Booleans, sources: Booleans) -> Booleans:
+        """Chromosomes in which a set of alternatives without a living piece is the source's.
+
+        Args:
+            X: (..., n_var).
+            sources: Chromosomes of the same shape.
+
+        Returns:
+            `X`, changed in place.
+        """
+        pieces, others = self.pieces(X), self.pieces(sources)
+        for alternatives in self.alternatives:
+            places = list(alternatives)
+            # Pieces only come: another set that shares some cannot lose its last one.
+            dead = ~pieces[..., places].any(axis=-1, keepdims=True)
+            pieces[..., places] |= dead & others[..., places]
+        return X
+
+    def _checked(self, X: ArrayLike) -> Booleans:
+        """Chromosomes as an array, (..., n_var), or an error."""
+        rows = np.asarray(X)
+        if rows.shape[-1:] != (self.n_var,) or rows.dtype != bool:
+            msg = (
+                f"chromosomes must be {self.n_var} booleans each ({self.n_filters} filters and "
+                f"{self.n_pieces} pieces), but they are {rows.dtype} of shape {rows.shape}"
+            )
+            raise PruneError(msg)
+        return rows
+
+
+def are_whole(numbers: Sequence[Any]) -> bool:
+    """Whether all are whole numbers, Python's or numpy's."""
+    return all(isinstance(number, Integral) for number in numbers)
+
+
+def check_strengths(strengths: ArrayLike, *lengths: int) -> Floats:
+    """How strong each gene is, as a new array, or an error.
+
+    Args:
+        strengths: Numbers, one a gene.
+        lengths: How many there may be.
+
+    Returns:
+        One of the lengths, (length,).
+    """
+    array = np.array(strengths, dtype=np.float64)
+    if array.ndim != 1 or len(array) not in lengths:
+        wanted = " or ".join(str(length) for length in sorted(set(lengths)))
+        msg = f"strengths must be {wanted} numbers, but they have shape {array.shape}"
+        raise PruneError(msg)
+    if not np.isfinite(array).all():
+        msg = f"strengths must be finite, but number {np.isfinite(array).argmin()} is not"
+        raise PruneError(msg)
+    return array

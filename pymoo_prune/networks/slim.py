@@ -1,0 +1,237 @@
+"""A network from which channels and whole branches were taken: physically smaller, of any kind."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+from pymoo_prune.errors import PruneError
+
+Branch: TypeAlias = tuple[str, int]
+"""A sum or a concatenation in the graph, and the place of one of its operands."""
+
+Places: TypeAlias = Sequence[int] | NDArray[Any] | Tensor
+"""Indices of channels."""
+
+LAYERS = (_ConvNd, nn.Linear)
+SUMS = (operator.add, operator.iadd, torch.add)
+JOINS = (torch.cat, torch.concat, torch.concatenate)
+
+
+class LayerTracer(fx.Tracer):
+    """Looks into everything but the layers that have channels of their own."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether a module is a node of its own."""
+        own = isinstance(m, (*LAYERS, _BatchNorm))
+        return own or super().is_leaf_module(m, module_qualified_name)
+
+
+def trace(network: nn.Module) -> fx.Graph:
+    """A network as a graph of layers; it is left as it was."""
+    try:
+        return LayerTracer().trace(network)
+    except Exception as error:  # a forward pass may stumble over a proxy in any way
+        msg = (
+            f"the flow of channels through a {type(network).__name__} cannot be followed, because "
+            f"torch.fx cannot trace it: {error}"
+        )
+        raise PruneError(msg) from error
+
+
+class SlimNetwork(nn.Module):
+    """A network of any kind with narrower layers and without some of its branches.
+
+    Args:
+        parent: The spec of the network that it came from, or None where that has none: then it
+            cannot be exported.
+        widths: Of each layer that is left, [inputs, outputs], and of each batch norm, [channels].
+        dropped: Operands of sums and concatenations that are gone.
+    """
+
+    def __init__(
+        self,
+        parent: Mapping[str, Any],
+        widths: Mapping[str, Sequence[int]],
+        dropped: Sequence[Sequence[Any]] = (),
+    ) -> None:
+        from pymoo_prune.networks import build_network  # noqa: PLC0415 - it knows this class too
+
+        super().__init__()
+        whole = build_network(parent)
+        self.dropped: list[Branch] = [(str(name), int(place)) for name, place in dropped]
+        graph = without_branches(trace(whole), self.dropped)
+        layers = dict(whole.named_modules())
+        if not widths.keys() <= layers.keys():
+            msg = f"the parent has no layers {sorted(widths.keys() - layers.keys())}"
+            raise PruneError(msg)
+        narrow = {name: _empty(layers[name], *numbers) for name, numbers in widths.items()}
+        self.parent: dict[str, Any] | None = dict(parent)
+        self.assemble(whole, graph, narrow)
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        graph: fx.Graph,
+        layers: Mapping[str, nn.Module],
+        dropped: Sequence[Branch],
+    ) -> SlimNetwork:
+        """From its parts.
+
+        Args:
+            network: The parent; it is not changed, and shares nothing with the result.
+            graph: What is left of the parent's.
+            layers: Layers and batch norms that are left, smaller than the parent's.
+            dropped: Operands that are gone.
+        """
+        slim = cls.__new__(cls)
+        nn.Module.__init__(slim)
+        spec = getattr(network, "spec", None)
+        slim.parent, slim.dropped = spec if isinstance(spec, dict) else None, list(dropped)
+        slim.assemble(network, graph, layers)
+        return slim
+
+    def assemble(
+        self, network: nn.Module, graph: fx.Graph, layers: Mapping[str, nn.Module]
+    ) -> None:
+        """Puts it together; what has no channels of its own is the parent's."""
+        parts: dict[str, Any] = {}
+        for node in graph.nodes:
+            name = str(node.target)
+            if node.op == "call_module":
+                parts[name] = layers.get(name) or copy.deepcopy(network.get_submodule(name))
+            elif node.op == "get_attr":
+                owner, _, attribute = name.rpartition(".")
+                parts[name] = copy.deepcopy(getattr(network.get_submodule(owner), attribute))
+        # A plain module inside, so that copying this one keeps what it knows.
+        self.network = fx.GraphModule(parts, graph)
+        self.widths = {name: _widths(layer) for name, layer in layers.items() if name in parts}
+
+    @property
+    def spec(self) -> dict[str, Any] | None:
+        """What `build_network` needs to make a network of this shape."""
+        if self.parent is None:
+            return None
+        arguments = {"parent": self.parent, "widths": self.widths, "dropped": self.dropped}
+        return {"network": "slim", "arguments": arguments}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """What the parent takes -> what it gives."""
+        outputs: Tensor = self.network(images)
+        return outputs
+
+
+def without_branches(graph: fx.Graph, branches: Sequence[Branch]) -> fx.Graph:
+    """A copy of a graph in which operands of sums and concatenations are gone.
+
+    What only they needed goes as well. Of a concatenation or a sum at least one operand must stay.
+    """
+    smaller = fx.Graph()
+    output = smaller.graph_copy(graph, val_map={})
+    smaller.output(output)
+    nodes = {node.name: node for node in smaller.nodes}
+    gone: dict[str, set[int]] = {}
+    for name, place in branches:
+        gone.setdefault(name, set()).add(place)
+    for name, places in gone.items():
+        node = nodes.get(name)
+        if node is None or not places < set(range(len(operands(node)))):
+            msg = f"operands {sorted(places)} of {name!r} cannot be dropped from the network"
+            raise PruneError(msg)
+        left = [value for k, value in enumerate(operands(node)) if k not in places]
+        if len(left) == 1:
+            node.replace_all_uses_with(left[0])
+        else:
+            node.args = (left, *node.args[1:])
+    for node in reversed(smaller.nodes):
+        if not node.users and node.op not in ("placeholder", "output"):
+            smaller.erase_node(node)
+    return smaller
+
+
+def operands(node: fx.Node) -> list[fx.Node]:
+    """What a sum or a concatenation is made of; nothing for other nodes."""
+    if node.target in JOINS:
+        parts: Any = node.args[0] if node.args else node.kwargs["tensors"]
+        return list(parts)
+    if node.target in SUMS or node.target == "add":
+        return [value for value in node.args[:2] if isinstance(value, fx.Node)]
+    return []
+
+
+def narrowed(layer: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of a layer with other parameters and buffers, and with the widths that they have.
+
+    Args:
+        layer: A convolution, a linear layer or a batch norm; it is not changed.
+        tensors: By the name of the parameter or buffer.
+    """
+    module: Any = layer
+    # A deep copy that finds the new tensors where it would have copied the old ones.
+    instead: dict[int, Any] = {}
+    for name, tensor in tensors.items():
+        old = getattr(module, name)
+        instead[id(old)] = (
+            nn.Parameter(tensor, requires_grad=old.requires_grad)
+            if isinstance(old, nn.Parameter)
+            else tensor
+        )
+    small: Any = copy.deepcopy(module, instead)
+    first = next(iter(tensors.values()))
+    if isinstance(layer, _BatchNorm):
+        small.num_features = len(first)
+    elif isinstance(layer, nn.Linear):
+        small.out_features, small.in_features = tensors["weight"].shape
+    else:
+        outputs, inputs = tensors["weight"].shape[:2]
+        depthwise = module.groups > 1
+        small.out_channels, small.in_channels = outputs, inputs * (outputs if depthwise else 1)
+        small.groups = outputs if depthwise else 1
+    return small  # type: ignore[no-any-return]
+
+
+def sliced(layer: nn.Module, inputs: Places | None, outputs: Places) -> nn.Module:
+    """A copy of a layer with some of its channels.
+
+    Args:
+        layer: A convolution, a linear layer or a batch norm.
+        inputs: The input channels that stay; None for batch norms and depthwise convolutions.
+        outputs: The output channels that stay.
+    """
+    tensors = {
+        name: value.detach()[torch.as_tensor(outputs, device=value.device)]
+        for name, value in (*layer.named_parameters(), *layer.named_buffers())
+        if value.ndim > 0
+    }
+    if inputs is not None:
+        weight = tensors["weight"]
+        tensors["weight"] = weight[:, torch.as_tensor(inputs, device=weight.device)]
+    return narrowed(layer, tensors)
+
+
+def _widths(layer: nn.Module) -> list[int]:
+    module: Any = layer
+    if isinstance(layer, _BatchNorm):
+        return [module.num_features]
+    if isinstance(layer, nn.Linear):
+        return [module.in_features, module.out_features]
+    return [module.in_channels, module.out_channels]
+
+
+def _empty(layer: nn.Module, *widths: int) -> nn.Module:
+    """A layer of these widths; its weights are some of the whole one's."""
+    if not isinstance(layer, (*LAYERS, _BatchNorm)):
+        msg = f"a {type(layer).__name__} has no channels of its own"
+        raise PruneError(msg)
+    depthwise = getattr(layer, "groups", 1) > 1
+    inputs = range(widths[0]) if len(widths) == 2 and not depthwise else None
+    return sliced(layer, inputs, range(widths[-1]))

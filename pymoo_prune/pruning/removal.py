@@ -1,0 +1,174 @@
+"""In which order the filters of a layer are missed least, when what is left is refitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pymoo_prune.filter_genes import Booleans, Floats, Integers
+from pymoo_prune.pruning.channel_flow import ChannelLayer
+from pymoo_prune.pruning.filters import PrunableFilters
+from pymoo_prune.recovery import ChannelRefit
+
+STEPS = 32
+"""Steps in which a group is taken apart: in large groups several filters go at once."""
+
+
+class RemovalOrders:
+    """For each group of filters, who goes first, and what is lost on the way.
+
+    Filters go one after the other, each time the one whose absence changes least what the layers
+    behind it give, once these have the least-squares weights for what they still read (block by
+    block as in optimal brain surgery: Hassibi and Stork, 1993). Groups are taken apart each on its
+    own. Where a layer has no statistics, because it is too large, the size of its weights decides.
+
+    Args:
+        filters: Of the network.
+        refit: With statistics of the network's layers.
+
+    Attributes:
+        ranks: For each filter how late it goes, (n_filters,); 0 goes first in its group.
+        losses: For each group, the loss when the first k are gone, (size,): the share of what the
+            layers behind it give that they cannot give any more, of all of them the mean.
+    """
+
+    def __init__(self, filters: PrunableFilters, refit: ChannelRefit) -> None:
+        self.filters = filters
+        genes = filters.genes
+        self.ranks: Integers = np.empty(genes.n_filters, dtype=np.int64)
+        self.losses: list[Floats] = []
+        for start, size in zip(genes.starts.tolist(), genes.sizes, strict=True):
+            labels = np.arange(start, start + size)
+            order, losses = _taken_apart(_readers(filters, refit, labels), size)
+            self.ranks[labels[order]] = np.arange(size)
+            self.losses.append(losses)
+
+    def counts_at(self, limits: Sequence[float] | Floats) -> Integers:
+        """The fewest filters of each group that lose no more than a limit; at least one.
+
+        Args:
+            limits: (n,).
+
+        Returns:
+            (n, groups).
+        """
+        gone = np.column_stack(
+            [np.searchsorted(losses, limits, side="right") - 1 for losses in self.losses]
+        )
+        counts: Integers = np.array(self.filters.genes.sizes) - np.maximum(gone, 0)
+        return counts
+
+    def latest(self, counts: NDArray[np.int64]) -> Booleans:
+        """Filters that go last, so many of each group.
+
+        Args:
+            counts: (n, groups).
+
+        Returns:
+            (n, n_filters).
+        """
+        genes = self.filters.genes
+        gone = np.array(genes.sizes) - counts
+        kept: Booleans = self.ranks >= gone[:, genes.filter_groups]
+        return kept
+
+
+@dataclass
+class _Reader:
+    """A layer that reads a group's channels: what it loses with each.
+
+    Attributes:
+        inverse: Of the mean products of its inputs, (inputs, inputs); a diagonal where nothing is
+            known of them.
+        weight: (inputs, outputs).
+        columns: Which inputs are a filter's, (filters, inputs of each).
+        power: What its outputs amount to.
+    """
+
+    inverse: Tensor
+    weight: Tensor
+    columns: Tensor
+    power: float
+
+    def losses(self, left: Tensor) -> Tensor:
+        """What each filter's absence costs, (left,)."""
+        columns = self.columns[left]
+        blocks = self.inverse[columns[:, :, None], columns[:, None, :]]
+        weights = self.weight[columns]  # (left, inputs of each, outputs)
+        found: Tensor = (weights * torch.linalg.solve(blocks, weights)).sum(dim=(1, 2))
+        return found / self.power
+
+    def take(self, gone: Tensor) -> float:
+        """Takes filters away, refits the others, and says what that costs."""
+        columns = self.columns[gone].flatten()
+        across = self.inverse[:, columns]
+        pulled = torch.linalg.solve(across[columns], self.weight[columns])
+        cost = float((self.weight[columns] * pulled).sum()) / self.power
+        self.weight = self.weight - across @ pulled
+        self.inverse = self.inverse - across @ torch.linalg.solve(across[columns], across.T)
+        return cost
+
+
+def _readers(
+    filters: PrunableFilters, refit: ChannelRefit, labels: NDArray[np.int64]
+) -> list[_Reader]:
+    found = []
+    for layer in filters.flow.layers:
+        if layer.inputs is None or not np.isin(layer.inputs, labels).any():
+            continue
+        columns = _columns(layer, labels)
+        if columns is None:
+            continue
+        known = layer.name in refit.grams
+        module: Any = filters.network_.get_submodule(layer.name)
+        weight = module.weight.detach().flatten(1).double().T
+        if known:
+            gram = refit.grams[layer.name]
+            power = float((weight * (gram.products @ weight)).sum())
+            found.append(_Reader(gram.inverse.clone(), weight, columns, max(power, 1e-12)))
+        else:
+            # Only this group's inputs: without statistics the others tell nothing.
+            mine = columns.flatten()
+            places = torch.arange(len(mine)).reshape(columns.shape)
+            power = max(float(weight.square().sum()), 1e-12)
+            weight = weight[mine]
+            found.append(_Reader(torch.eye(len(mine)).double(), weight, places, power))
+    return found
+
+
+def _columns(layer: ChannelLayer, labels: NDArray[np.int64]) -> Tensor | None:
+    """The inputs of a layer that are each label's, (labels, inputs of each).
+
+    None where it reads more of some than of others: it is not asked then.
+    """
+    found = [np.flatnonzero(layer.inputs == label) for label in labels]
+    if len({len(place) for place in found}) > 1:
+        return None
+    places = np.stack(found)
+    columns = places[:, :, None] * layer.taps + np.arange(layer.taps)
+    return torch.from_numpy(columns.reshape(len(labels), -1))
+
+
+def _taken_apart(readers: Sequence[_Reader], size: int) -> tuple[Integers, Floats]:
+    left = torch.arange(size)
+    order: list[int] = []
+    losses = np.zeros(size)
+    total, step = 0.0, max(1, size // STEPS)
+    while len(left) > 1:
+        costs = sum((reader.losses(left) for reader in readers), torch.zeros(len(left)).double())
+        gone = left[torch.argsort(costs, stable=True)[: min(step, len(left) - 1)]]
+        before = len(order)
+        order += gone.tolist()
+        cost = sum(reader.take(gone) for reader in readers) / max(1, len(readers))
+        # Within a step, losses grow evenly.
+        losses[before + 1 : len(order) + 1] = total + cost * np.arange(1, len(gone) + 1) / len(gone)
+        total += cost
+        left = left[~torch.isin(left, gone)]
+    order += left.tolist()
+    return np.array(order), np.maximum.accumulate(losses)
