@@ -42,6 +42,21 @@ BENCHMARKS = {
     "dense-connectivity-training": Benchmark(
         "benchmarks.dense_connectivity_training", "a training image: small or masked, precisions"
     ),
+    "distilled-filters-evaluation": Benchmark(
+        "benchmarks.distilled_filters_evaluation", "one candidate, against the plain way"
+    ),
+    "distilled-filters-phases": Benchmark(
+        "benchmarks.distilled_filters_phases", "distillation in the search, against after it"
+    ),
+    "distilled-filters-quality": Benchmark(
+        "benchmarks.distilled_filters_quality", "searched filters, against L1 and torch-pruning"
+    ),
+    "distilled-filters-recovery": Benchmark(
+        "benchmarks.distilled_filters_recovery", "what each repair is worth, and what it costs"
+    ),
+    "distilled-filters-tables": Benchmark(
+        "benchmarks.distilled_filters_tables", "Tables I and II, and tickets under perturbations"
+    ),
     "ecomp-generation": Benchmark(
         "benchmarks.ecomp_generation", "one generation of EComp, against one network at a time"
     ),

@@ -1,4 +1,4 @@
-"""The command line: list, networks, run, resume, report, export, reproduce."""
+"""The command line: list, networks, run, resume, report, export, ticket, reproduce."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ from pymoo_prune.problem import Preset, PruningProblem
 from pymoo_prune.progress import Display
 from pymoo_prune.registry import REPRODUCTIONS, find_problem, find_reproduction, registered
 from pymoo_prune.report import Report
-from pymoo_prune.run import Run
+from pymoo_prune.run import AT_LENGTH, TICKET_PAGE, TICKET_PICTURE, Run
 from pymoo_prune.search import ENGINES, Budget
 from pymoo_prune.settings import Settings
 from pymoo_prune.surrogates import MODELS
+from pymoo_prune.ticket import BATCH_SIZES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +57,7 @@ def _plain(text: str) -> str:
 
 def _interrupted(options: argparse.Namespace) -> str:
     folder = getattr(options, "folder", None) or getattr(options, "output", None)
-    if folder is None:
+    if folder is None or options.command is _ticket:  # resuming would bring no ticket
         return "stopped."
     command = f"pymoo-prune resume {shlex.quote(str(folder))}"
     return f"stopped; everything that was measured is kept. {command}"
@@ -78,14 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
     export = commands.add_parser("export", help="carry a network of a finished run away")
     export.add_argument("folder", type=Path)
-    export.add_argument(
-        "--pick",
-        default="knee",
-        help="knee, fittest, a number of the table, a quantity to be best in, or a bound such as "
-        "'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate)",
-    )
+    _add_pick(export)
     export.add_argument("--output", type=Path, help="folder for the network")
     export.set_defaults(command=_export)
+    _add_ticket(commands)
     reproduce = commands.add_parser(
         "reproduce", help="run a paper's experiments, redraw its figures"
     )
@@ -96,6 +93,39 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--output", type=Path)
     reproduce.set_defaults(command=_reproduce)
     return parser
+
+
+def _add_pick(command: Any) -> None:
+    command.add_argument(
+        "--pick",
+        default="knee",
+        help="knee, fittest, a number of the table, a quantity to be best in, or a bound such as "
+        "'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate)",
+    )
+
+
+def _add_ticket(commands: Any) -> None:
+    ticket = commands.add_parser(
+        "ticket", help="retrain a network of a finished run at length, and test it with its parent"
+    )
+    ticket.add_argument("folder", type=Path)
+    _add_pick(ticket)
+    ticket.add_argument(
+        "--images",
+        type=int,
+        metavar="N",
+        help=f"training images; default: {AT_LENGTH} times the run's --finish, or an epoch",
+    )
+    ticket.add_argument("--output", type=Path, help="folder for page, picture and network")
+    ticket.add_argument(
+        "--batch-sizes",
+        nargs="+",
+        type=int,
+        default=list(BATCH_SIZES),
+        metavar="N",
+        help="images at once, for latencies; default: 1 64",
+    )
+    ticket.set_defaults(command=_ticket)
 
 
 def _add_list(commands: Any) -> None:
@@ -340,6 +370,24 @@ def _show(run: Run, console: Console) -> None:
 def _export(options: argparse.Namespace, console: Console) -> None:
     member, folder = Run.open(options.folder).export(options.pick, options.output, Display(console))
     console.print(str(member), highlight=False)
+    where = f"written to {folder}; pymoo_prune.load_network({str(folder)!r}) rebuilds it"
+    console.print(where, highlight=False, markup=False, soft_wrap=True)
+
+
+def _ticket(options: argparse.Namespace, console: Console) -> None:
+    ticket, folder = Run.open(options.folder).ticket(
+        options.pick,
+        options.images,
+        options.output,
+        Display(console),
+        batch_sizes=options.batch_sizes,
+    )
+    for table in ticket.tables():
+        console.print(table)
+    for text in (ticket.origin(), ticket.conditions(), ticket.verdict()):
+        console.print(text, highlight=False, markup=False)
+    where = f"report: {folder / TICKET_PAGE}, picture: {folder / TICKET_PICTURE}"
+    console.print(where, highlight=False, markup=False, soft_wrap=True)
     where = f"written to {folder}; pymoo_prune.load_network({str(folder)!r}) rebuilds it"
     console.print(where, highlight=False, markup=False, soft_wrap=True)
 

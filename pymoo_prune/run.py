@@ -6,7 +6,7 @@ import json
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,10 +31,14 @@ from pymoo_prune.registry import build_problem, find_problem
 from pymoo_prune.search import Found, make_algorithm, search
 from pymoo_prune.settings import Settings
 from pymoo_prune.store import Store
+from pymoo_prune.ticket import BATCH_SIZES, WinningTicket, winning_ticket
 
 SETTINGS, PARENT, STORE = "run.json", "parent", "evaluations.sqlite"
 FRONT, CHROMOSOMES, SUMMARY = "front.csv", "front.npz", "summary.json"
+TICKET, TICKET_PAGE, TICKET_PICTURE = "ticket", "ticket.md", "robustness.png"
 THIS_SEARCH = "this search"
+AT_LENGTH = 10
+"""How many times as many images a ticket is retrained with as the networks of the front."""
 REASONS = 3
 """Reasons of failed candidates that are named, the most frequent first."""
 
@@ -270,23 +274,79 @@ class Run:
         """
         front = self.front(display)
         member = front.pick(pick)
-        network = member.network(finish_images=self.settings.finish_images).cpu()
-        shape = front.problem.data_set.shape
+        images = self.settings.finish_images
+        network = member.network(finish_images=images).cpu()
+        folder = Path(output) if output else self.folder / f"network-{member.place}"
+        return member, self._carry(member, network, folder, images, member.values)
+
+    def ticket(
+        self,
+        pick: str,
+        images: int | None,
+        output: Path | str | None,
+        display: Display,
+        *,
+        batch_sizes: Sequence[int] = BATCH_SIZES,
+    ) -> tuple[WinningTicket, Path]:
+        """Retrains one network of the front at length, measures it beside its parent, carries both.
+
+        Args:
+            pick: As `Front.pick` takes it.
+            images: Training images; None is ten times the run's own, or an epoch where it has none.
+            output: Where to; None is a folder of the run. Files of another ticket are replaced.
+            display: Shows progress.
+            batch_sizes: Images at once, for latencies.
+
+        Returns:
+            The ticket, and the folder with `ticket.md`, `robustness.png`, `network.pt` and
+            `network.json`.
+        """
+        folder = Path(output) if output else self.folder / TICKET
+        if folder.exists() and not folder.is_dir():  # before hours of retraining
+            msg = f"{folder} is a file; give another --output, a folder"
+            raise StoreError(msg)
+        front = self.front(display)
+        if images is None:
+            images = AT_LENGTH * self.settings.finish_images or len(front.problem.data_set.train)
+        ticket = winning_ticket(
+            front, pick=pick, images=images, batch_sizes=batch_sizes, display=display
+        )
+        # The front's accuracies after retraining are those of another retraining.
+        values = ticket.winner.values
+        values = {n: value for n, value in values.items() if not n.startswith("finished")}
+        values["finished_test_accuracy"] = ticket.ticket.test_accuracy
+        self._carry(ticket.winner, ticket.network, folder, images, values)
+        with writing(folder / TICKET_PICTURE) as path:
+            ticket.draw(path)
+        title = f"The winning ticket of {self.settings.problem} on {self.settings.data}"
+        page = ticket.markdown(title=title, picture=TICKET_PICTURE)
+        write_text(folder / TICKET_PAGE, page)
+        return ticket, folder
+
+    def _carry(
+        self,
+        member: Member,
+        network: nn.Module,
+        folder: Path,
+        images: int,
+        measurements: Mapping[str, float],
+    ) -> Path:
+        """Writes a network of the front, and what is known of it."""
+        shape = member.front.problem.data_set.shape
         about = {
             "input_shape": list(shape),
-            "measurements": member.values,
+            "measurements": dict(measurements),
             "macs_by_thop": thop_macs(network, shape),
             "made_by": {
                 "run": str(self.folder),
                 "problem": self.settings.problem,
                 "seed": self.settings.seed,
                 "network": member.place,
-                "retrained_with_images": self.settings.finish_images,
+                "retrained_with_images": images,
             },
             "versions": versions(),
         }
-        folder = Path(output) if output else self.folder / f"network-{member.place}"
-        return member, save_network(network, folder, about=about)
+        return save_network(network, folder, about=about)
 
 
 def failure_notes(reasons: Counter[str], evaluations: int) -> list[str]:

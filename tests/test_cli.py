@@ -9,7 +9,7 @@ import pytest
 import torch
 from matplotlib import image
 
-from pymoo_prune import Data, load_network
+from pymoo_prune import Data, Run, load_network
 from pymoo_prune.cli import main
 from pymoo_prune.data import load_data
 from pymoo_prune.evaluation import accuracy
@@ -175,6 +175,59 @@ def test_an_exported_network_can_be_pruned_in_turn(finished: Path, tmp_path: Pat
     kept, given = load_network(folder / "parent"), load_network(parent)
     assert str(kept) == str(given)
     assert torch.equal(kept.get_parameter("1.weight"), given.get_parameter("1.weight"))
+
+
+def test_the_ticket_is_shown_and_written(
+    finished: Path, tmp_path: Path, digits: Data, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "ticket"
+    arguments = ["--pick", "accuracy", "--images", "500", "--batch-sizes", "1", "5"]
+    assert main(["ticket", str(finished), *arguments, "--output", str(folder)]) == 0
+    out = capsys.readouterr().out
+    for text in (
+        "the winning ticket",
+        "test accuracy on perturbed images",
+        "s for a batch of 5",
+        "retrained with 500 images",
+        "Latencies are medians of 50 repeats",
+        "the ticket loses",
+        f"report: {folder / 'ticket.md'}, picture: {folder / 'robustness.png'}",
+        f"written to {folder}; pymoo_prune.load_network('{folder}') rebuilds it",
+    ):
+        assert text in " ".join(out.split()), text
+    right = accuracy(load_network(folder), digits.test)
+    assert f"{100 * right:.2f}\u00a0%" in out
+    assert f"| {100 * right:.2f}\u00a0% |" in (folder / "ticket.md").read_text()
+
+
+def test_the_ticket_goes_into_the_runs_folder_unless_told(finished: Path) -> None:
+    assert main(["ticket", str(finished), "--images", "0", "--batch-sizes", "2"]) == 0
+    names = {path.name for path in (finished / "ticket").iterdir()}
+    assert names == {"ticket.md", "robustness.png", "network.pt", "network.json"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--images", "-1"], "images must be at least 0, but they are -1"),
+        (["--batch-sizes", "1", "0"], "at least 1, but batch_sizes=[1, 0]"),
+    ],
+)
+def test_tickets_that_cannot_be(
+    finished: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert message in failed(capsys, "ticket", str(finished), *arguments)
+
+
+def test_a_stopped_ticket_is_not_resumed(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*args: object, **given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "ticket", stopped)
+    assert main(["ticket", str(finished)]) == 130
+    assert capsys.readouterr().out == "stopped.\n"
 
 
 def test_options_arrive_in_the_settings(tmp_path: Path) -> None:
@@ -353,7 +406,7 @@ def test_a_folder_that_is_there_is_not_overwritten(
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-@pytest.mark.parametrize("command", ["resume", "report", "export"])
+@pytest.mark.parametrize("command", ["resume", "report", "export", "ticket"])
 def test_what_is_no_run_folder_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
@@ -375,9 +428,10 @@ def test_what_is_no_run_folder_is_refused(
 def test_picks_that_cannot_be(
     finished: Path, capsys: pytest.CaptureFixture[str], pick: str, messages: list[str]
 ) -> None:
-    error = failed(capsys, "export", str(finished), "--pick", pick)
-    for message in messages:
-        assert message in error, message
+    for command in ("export", "ticket"):
+        error = failed(capsys, command, str(finished), "--pick", pick)
+        for message in messages:
+            assert message in error, message
 
 
 def test_a_problem_whose_networks_have_no_spec_cannot_export_and_says_why(
@@ -386,6 +440,15 @@ def test_a_problem_whose_networks_have_no_spec_cannot_export_and_says_why(
     assert main(pixels_run(tmp_path / "run")) == 0
     error = failed(capsys, "export", str(tmp_path / "run"))
     assert "cannot be exported: it has no `spec`" in error
+
+
+def test_a_problem_without_a_parent_has_no_ticket_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(pixels_run(tmp_path / "run")) == 0
+    error = failed(capsys, "ticket", str(tmp_path / "run"))
+    assert "Pixels has no parent network to compare a ticket with" in error
+    assert not (tmp_path / "run" / "ticket").exists()
 
 
 def test_a_full_disk_is_said_and_the_run_goes_on_afterwards(
@@ -508,6 +571,26 @@ def test_exported_zeros_stay_zeros(pruned: Path, tmp_path: Path) -> None:
     assert summary["parent"]["parameters"] == total - zeros
     front = read_csv(folder / "front.csv")[0]
     assert (front.columns["sparsity"] > zeros / total).all()
+
+
+def test_the_ticket_of_a_masked_network_counts_what_is_not_zero(
+    pruned: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "ticket"
+    arguments = ["--pick", "0", "--images", "100", "--batch-sizes", "1"]
+    assert main(["ticket", str(pruned), *arguments, "--output", str(folder)]) == 0
+    row = json.loads((folder / "network.json").read_text())["measurements"]
+    whole = json.loads((pruned / "summary.json").read_text())["parent"]
+    page = (folder / "ticket.md").read_text().replace("\u00a0", " ")
+    for name, label in (("parameters", "parameters"), ("macs", "MACs")):
+        gone = 100 * (1 - row[name] / whole[name])
+        cells = f"| {whole[name]:,.0f} | {row[name]:,.0f} | {gone:.2f} % removed |"
+        assert f"| {label} (non-zero) {cells}" in page
+    network = load_network(folder)
+    zeros = sum(int((p == 0).sum()) for p in network.parameters() if p.ndim > 1)
+    assert sum(p.numel() for p in network.parameters()) - zeros == row["parameters"]
+    line = next(line for line in page.splitlines() if "by thop (all)" in line)
+    assert line.endswith("| 0.00 % removed |")
 
 
 def test_the_papers_search_on_the_command_line(tmp_path: Path) -> None:

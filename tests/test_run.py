@@ -19,7 +19,17 @@ import pytest
 import torch
 from rich.console import Console
 
-from pymoo_prune import Budget, Data, Front, Run, Settings, StoreError, WeightedSum
+from pymoo_prune import (
+    Budget,
+    Data,
+    Front,
+    PruneError,
+    Run,
+    Settings,
+    StoreError,
+    WeightedSum,
+    load_network,
+)
 from pymoo_prune.baselines import baseline_series
 from pymoo_prune.cli import main
 from pymoo_prune.evaluation import accuracy
@@ -161,7 +171,7 @@ def test_damaged_settings_are_refused(
     copy: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str
 ) -> None:
     (copy / "run.json").write_bytes(content)
-    for command in ("resume", "report", "export"):
+    for command in ("resume", "report", "export", "ticket"):
         error = failed(capsys, command, str(copy))
         assert message in error
         assert str(copy / "run.json") in error
@@ -193,6 +203,87 @@ def test_the_front_can_be_had_back_with_its_networks(finished: Path) -> None:
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["knee"] == front.knee().place
     assert summary["parent"] == dict(front.problem.parent_measurements())
+
+
+@pytest.mark.parametrize("images", [None, 300])
+def test_the_ticket_of_a_run(copy: Path, digits: Data, images: int | None) -> None:
+    run = Run.open(copy)
+    (copy / "ticket").mkdir()
+    for name in ("notes.txt", "ticket.md"):  # another ticket is replaced, and nothing else
+        (copy / "ticket" / name).write_text("mine")
+    ticket, folder = run.ticket("accuracy", images, None, quiet(), batch_sizes=(1, 3))
+    assert folder == copy / "ticket"
+    written = {"ticket.md", "robustness.png", "network.pt", "network.json", "notes.txt"}
+    assert {path.name for path in folder.iterdir()} == written
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "robustness.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    # Ten times the run's own.
+    assert ticket.images == (images or 3_000)
+    front = run.front(quiet())
+    member = front.pick("accuracy")
+    network = load_network(folder)
+    expected = member.network(finish_images=ticket.images).state_dict()
+    weights = network.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    right = accuracy(network, digits.test)
+    assert ticket.ticket.test_accuracy == right
+    assert (right == member.values["finished_test_accuracy"]) or images is None
+    assert ticket.ticket.parameters == member.values["parameters"]
+    assert ticket.ticket.macs == member.values["macs"]
+    parent = json.loads((copy / "summary.json").read_text())["parent"]
+    assert (ticket.parent.parameters, ticket.parent.macs) == (parent["parameters"], parent["macs"])
+    assert ticket.compression == pytest.approx(member.values["sparsity"])
+    spec = json.loads((folder / "network.json").read_text())
+    assert spec["made_by"] == {
+        "run": str(copy),
+        "problem": "ecomp",
+        "seed": 0,
+        "network": member.place,
+        "retrained_with_images": ticket.images,
+    }
+    measured = {**member.values, "finished_test_accuracy": right}
+    del measured["finished_accuracy"]  # of the run's own retraining
+    assert spec["measurements"] == measured
+    assert spec["macs_by_thop"] == ticket.ticket.thop_macs
+    page = (folder / "ticket.md").read_text()
+    assert page.startswith("# The winning ticket of ecomp on digits\n")
+    assert "](robustness.png)" in page
+    for text in (f"| {ticket.ticket.parameters:,} |", " for a batch of 1 |", " for a batch of 3 |"):
+        assert text in page, text
+
+
+def test_the_ticket_of_a_run_without_retraining_has_an_epoch(tmp_path: Path, digits: Data) -> None:
+    assert main(ecomp_run(tmp_path / "run", "--finish", "0")) == 0
+    arguments = ("0", None, tmp_path / "there", quiet())
+    ticket, folder = Run.open(tmp_path / "run").ticket(*arguments, batch_sizes=(1,))
+    assert folder == tmp_path / "there"
+    assert ticket.images == len(digits.train)
+    assert ticket.winner.place == 0
+    assert not (tmp_path / "run" / "ticket").exists()
+
+
+@pytest.mark.parametrize(
+    ("pick", "images", "batch_sizes", "message"),
+    [
+        ("kne", 10, (1,), "unknown pick 'kne'"),
+        ("knee", -1, (1,), "images must be at least 0, but they are -1"),
+        ("knee", 10, (0,), "batch_sizes must be one or more numbers"),
+    ],
+)
+def test_a_ticket_that_cannot_be_leaves_nothing(
+    finished: Path, pick: str, images: int, batch_sizes: tuple[int, ...], message: str
+) -> None:
+    before = sorted(finished.iterdir())
+    with pytest.raises(PruneError, match=message):
+        Run.open(finished).ticket(pick, images, None, quiet(), batch_sizes=batch_sizes)
+    assert sorted(finished.iterdir()) == before
+
+
+def test_a_ticket_takes_no_file_for_its_folder(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StoreError, match="file is a file; give another --output, a folder"):
+        Run.open(finished).ticket("knee", 0, tmp_path / "file", quiet())
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_the_front_of_a_run_is_the_best_of_all_its_evaluations(finished: Path) -> None:
@@ -371,7 +462,7 @@ def test_a_parent_written_by_half_is_not_taken_for_whole(
 def test_an_unfinished_run_cannot_be_exported(
     interrupted: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command in ("export", "report"):
+    for command in ("export", "report", "ticket"):
         error = failed(capsys, command, str(interrupted))
         assert f"is not finished; 'pymoo-prune resume {interrupted}' goes on with it" in error
 

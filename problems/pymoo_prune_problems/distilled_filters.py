@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.algorithm import Algorithm
 from torch import nn
@@ -84,6 +85,7 @@ class DistilledFilters(PruningProblem):
     LEARNING = Recipe("adam", 1e-3, "linear", 64, bfloat16=True, channels_last=True)
     """Of candidates, a few steps, and of the winning ticket, at length."""
     CALIBRATION = 256  # images for batch norms: refits need more
+    WATCHED = 256  # training images held out for early stopping, or a quarter of fewer
 
     can_fail = True
     quantities: ClassVar[Mapping[str, Quantity]] = {
@@ -140,17 +142,21 @@ class DistilledFilters(PruningProblem):
             raise PruneError(msg)
         self.recovery = Recovery.parse(recovery)
         self.smallest, self.recovery_images = smallest, recovery_images
-        self.stopping = Stopping(patience=patience) if patience else None
         train = data.train
         if train_images is not None:
             train = train.subset(balanced(train.labels, train_images, seed))
+        watched = max(1, min(self.WATCHED, len(train) // 4))
+        self.stopping = Stopping(patience=patience, images=watched) if patience else None
         # Refuses what cannot be before anything is trained; the teacher comes when there is one.
         self.distillation = Distillation(nn.Identity(), train, alpha=alpha, temperature=temperature)
         if parent is None:
             parent = train_parent(
                 data, network, parent_epochs, recipe=self.TEACHER, seed=seed, progress=progress
             )
-        self.parent = check_parent(parent, data)
+        # A teacher may be frozen, but its children learn. With a pixel's channels side by side in
+        # memory, networks are twice as fast on a processor.
+        self.parent = check_parent(parent, data).requires_grad_()
+        self.parent.to(memory_format=torch.channels_last)
         self.filters = PrunableFilters(self.parent, data.shape)
         self.distillation.teacher = self.parent
         super().__init__(
@@ -165,6 +171,9 @@ class DistilledFilters(PruningProblem):
         )
         self.search = data.validation.subset(balanced(data.validation.labels, search_images, seed))
         self.recovery_split = data.train.subset(balanced(data.train.labels, recovery_images, seed))
+        # Balanced again: images may come class by class.
+        few = balanced(self.recovery_split.labels, self.CALIBRATION, seed)
+        self.calibration = self.recovery_split.subset(few).images
         statistics = ChannelRefit(
             self.parent,
             self.filters.refittable(),
@@ -212,36 +221,44 @@ class DistilledFilters(PruningProblem):
     def _first_population(self, n: int, generator: np.random.Generator) -> Array:
         """A diverse set of pruned networks at many sparsities (section III.B and D).
 
-        Spread evenly in the logarithm of their size. Half of them lose in each layer what is missed
-        least, as much in each layer; of these every other one has layers of widths of its own. The
-        others go by the size of their weights, in all layers alike or over the whole network. In
-        every other network branches are gone.
+        Spread evenly in the logarithm of their size. Three of four lose in each layer what is
+        missed least, as much of each layer as is worth its parameters or its MACs, or something in
+        between. The others go by the size of their weights, in all layers alike or over the whole
+        network. In every other network branches are gone.
         """
         genes, filters = self.filters.genes, self.filters
         sizes = np.exp(np.linspace(np.log(self.smallest), 0, n + 1))[:-1]
-        grid = self.orders.counts_at(np.logspace(-5, 0, 200))
-        families = [
-            filters.with_branches(self.orders.latest(grid)),
-            filters.uniform(np.linspace(0, 1, 200)),
-            filters.overall(np.linspace(0, 1, 200)),
-        ]
         chosen = np.empty((n, self.n_var), dtype=bool)
-        kinds = np.arange(n) % 4
-        for family, members in zip(families, (kinds < 2, kinds == 2, kinds == 3), strict=True):
-            chosen[members] = family[filters.nearest(family, sizes[members])]
-        uneven = kinds == 1
-        tilt = np.exp(generator.uniform(-0.4, 0.4, (n, len(genes.sizes))))
-        counts = np.rint(genes.counts(chosen) * tilt).astype(int).clip(1, genes.sizes)
-        genes.filters(chosen)[uneven] = self.orders.latest(counts)[uneven]
+        by_weight = np.arange(n) % 4 == 3
+        shares = np.linspace(0, 1, 200)
+        weighty = np.vstack([filters.uniform(shares), filters.overall(shares)])
+        chosen[by_weight] = weighty[filters.nearest(weighty, sizes[by_weight])]
+        for row, share in zip(
+            np.flatnonzero(~by_weight), generator.random(np.sum(~by_weight)), strict=True
+        ):
+            family = self.priced(np.logspace(-5, 2, 200), share)
+            chosen[row] = family[filters.nearest(family, sizes[[row]])[0]]
         dropping = generator.random((n, genes.n_pieces)) < generator.uniform(0, 0.5, (n, 1))
         dropping &= (np.arange(n) % 2 == 1)[:, None]
         genes.pieces(chosen)[dropping] = False
         return filters.repaired(chosen)
 
+    def priced(self, prices: Values, share: float) -> Array:
+        """Networks without the filters that are not worth what they cost, (n, n_var).
+
+        Args:
+            prices: Of a network's size, (n,).
+            share: What of the price is for parameters; the rest is for MACs.
+        """
+        parameters, macs = self.filters.filter_costs()
+        costs = np.broadcast_to(share * parameters + (1 - share) * macs, (len(prices), len(macs)))
+        return self.filters.with_branches(self.orders.latest(self.orders.worth(prices, costs)))
+
     # Measuring: section III.C and E.
 
     def measure(self, X: Array) -> Measurements:
         """Accuracy on the search images after what `recovery` says, and sizes in closed form."""
+        X = self.filters.repaired(X)
         seeds = [candidate_seed(self.seed, digest) for digest in digests(X)]
         right, failures = one_by_one(
             lambda x, seed: accuracy(self._candidate(x, seed), self.search), X, seeds
@@ -277,16 +294,15 @@ class DistilledFilters(PruningProblem):
 
     def network(self, x: Array) -> nn.Module:
         """The small network, as the search measured it."""
+        x = self.filters.repaired(x)
         return self._candidate(x, candidate_seed(self.seed, digests(x[None])[0]))
 
     def _candidate(self, x: Array, seed: int) -> SlimNetwork:
         """A child: the teacher's weights, refitted, and a few steps of distillation."""
-        network = self.filters.network(self.filters.repaired(x), self.refit)
-        return self._recovered(network, seed)
-
-    def _recovered(self, network: SlimNetwork, seed: int) -> SlimNetwork:
+        network = self.filters.network(x, self.refit)
+        network.to(memory_format=torch.channels_last)
         if self.recovery.batch_norm:
-            calibrate(network, self.recovery_split.images[: self.CALIBRATION])
+            calibrate(network, self.calibration)
         if not self.recovery.steps:
             return network
         return self.distillation.distilled(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.modes import evaluating
 
 Branch: TypeAlias = tuple[str, int]
 """A sum or a concatenation in the graph, and the place of one of its operands."""
@@ -24,6 +25,7 @@ Places: TypeAlias = Sequence[int] | NDArray[Any] | Tensor
 LAYERS = (_ConvNd, nn.Linear)
 SUMS = (operator.add, operator.iadd, torch.add)
 JOINS = (torch.cat, torch.concat, torch.concatenate)
+CALLS = ("call_function", "call_method")
 
 
 class LayerTracer(fx.Tracer):
@@ -36,15 +38,40 @@ class LayerTracer(fx.Tracer):
 
 
 def trace(network: nn.Module) -> fx.Graph:
-    """A network as a graph of layers; it is left as it was."""
+    """A network as a graph of layers, in evaluation mode; it is left as it was.
+
+    A graph keeps what a forward pass asked for when it was traced, so that of a network in training
+    mode would have dropouts that never end. What nobody uses is not in it.
+    """
     try:
-        return LayerTracer().trace(network)
+        with evaluating(network):
+            graph = LayerTracer().trace(network)
     except Exception as error:  # a forward pass may stumble over a proxy in any way
         msg = (
             f"the flow of channels through a {type(network).__name__} cannot be followed, because "
             f"torch.fx cannot trace it: {error}"
         )
         raise PruneError(msg) from error
+    _sweep(graph, [node for node in graph.nodes if overwrites(node, network)])
+    return graph
+
+
+def overwrites(node: fx.Node, network: nn.Module) -> bool:
+    """Whether a node works in place: on the memory of what it reads first."""
+    if node.op == "call_module":
+        return bool(getattr(network.get_submodule(str(node.target)), "inplace", False))
+    if node.op not in CALLS:
+        return False
+    named = node.target if isinstance(node.target, str) else node.target.__name__
+    in_place = node.target in (operator.iadd, operator.isub, operator.imul, operator.itruediv)
+    return in_place or named.endswith("_") or bool(node.kwargs.get("inplace"))
+
+
+def _sweep(graph: fx.Graph, kept: Collection[fx.Node] = ()) -> None:
+    """Takes out what nobody uses, but for some nodes."""
+    for node in reversed(graph.nodes):
+        if not node.users and node.op not in ("placeholder", "output") and node not in kept:
+            graph.erase_node(node)
 
 
 class SlimNetwork(nn.Module):
@@ -67,13 +94,16 @@ class SlimNetwork(nn.Module):
 
         super().__init__()
         whole = build_network(parent)
-        self.dropped: list[Branch] = [(str(name), int(place)) for name, place in dropped]
+        try:
+            self.dropped: list[Branch] = [(str(name), int(place)) for name, place in dropped]
+        except (TypeError, ValueError) as error:
+            msg = f"dropped must be pairs of a name and a place, but it is {dropped}"
+            raise PruneError(msg) from error
         graph = without_branches(trace(whole), self.dropped)
         layers = dict(whole.named_modules())
-        if not widths.keys() <= layers.keys():
-            msg = f"the parent has no layers {sorted(widths.keys() - layers.keys())}"
-            raise PruneError(msg)
-        narrow = {name: _empty(layers[name], *numbers) for name, numbers in widths.items()}
+        narrow = {
+            name: _of_widths(name, layers.get(name), numbers) for name, numbers in widths.items()
+        }
         self.parent: dict[str, Any] | None = dict(parent)
         self.assemble(whole, graph, narrow)
 
@@ -85,7 +115,7 @@ class SlimNetwork(nn.Module):
         layers: Mapping[str, nn.Module],
         dropped: Sequence[Branch],
     ) -> SlimNetwork:
-        """From its parts.
+        """From its parts; each is in the mode that it has in the parent.
 
         Args:
             network: The parent; it is not changed, and shares nothing with the result.
@@ -98,20 +128,19 @@ class SlimNetwork(nn.Module):
         spec = getattr(network, "spec", None)
         slim.parent, slim.dropped = spec if isinstance(spec, dict) else None, list(dropped)
         slim.assemble(network, graph, layers)
+        for module in slim.modules():
+            if next(module.children(), None) is not None:
+                module.training = network.training
         return slim
 
     def assemble(
         self, network: nn.Module, graph: fx.Graph, layers: Mapping[str, nn.Module]
     ) -> None:
         """Puts it together; what has no channels of its own is the parent's."""
-        parts: dict[str, Any] = {}
-        for node in graph.nodes:
-            name = str(node.target)
-            if node.op == "call_module":
-                parts[name] = layers.get(name) or copy.deepcopy(network.get_submodule(name))
-            elif node.op == "get_attr":
-                owner, _, attribute = name.rpartition(".")
-                parts[name] = copy.deepcopy(getattr(network.get_submodule(owner), attribute))
+        names = [str(node.target) for node in graph.nodes if node.op == "call_module"]
+        parts: dict[str, Any] = {
+            name: layers.get(name) or copy.deepcopy(network.get_submodule(name)) for name in names
+        }
         # A plain module inside, so that copying this one keeps what it knows.
         self.network = fx.GraphModule(parts, graph)
         self.widths = {name: _widths(layer) for name, layer in layers.items() if name in parts}
@@ -149,23 +178,29 @@ def without_branches(graph: fx.Graph, branches: Sequence[Branch]) -> fx.Graph:
             raise PruneError(msg)
         left = [value for k, value in enumerate(operands(node)) if k not in places]
         if len(left) == 1:
-            node.replace_all_uses_with(left[0])
-        else:
+            with smaller.inserting_before(node):
+                # A sum is new memory, which what follows may overwrite; so is a clone.
+                node.replace_all_uses_with(smaller.call_function(torch.clone, (left[0],)))
+        elif node.args:
             node.args = (left, *node.args[1:])
-    for node in reversed(smaller.nodes):
-        if not node.users and node.op not in ("placeholder", "output"):
-            smaller.erase_node(node)
+        else:
+            node.kwargs = {**node.kwargs, "tensors": left}
+    _sweep(smaller)
     return smaller
 
 
 def operands(node: fx.Node) -> list[fx.Node]:
-    """What a sum or a concatenation is made of; nothing for other nodes."""
+    """What a plain sum or a concatenation is made of; nothing for other nodes."""
+    if node.op not in CALLS:
+        return []
+    parts: Any = []
     if node.target in JOINS:
-        parts: Any = node.args[0] if node.args else node.kwargs["tensors"]
-        return list(parts)
-    if node.target in SUMS or node.target == "add":
-        return [value for value in node.args[:2] if isinstance(value, fx.Node)]
-    return []
+        parts = node.args[0] if node.args else node.kwargs["tensors"]
+    elif (node.target in SUMS or node.target == "add") and not node.kwargs:
+        parts = node.args
+    # Numbers may be among the parts, and the parts of a concatenation may be a node's to choose.
+    known = isinstance(parts, (list, tuple)) and all(isinstance(part, fx.Node) for part in parts)
+    return list(parts) if known else []
 
 
 def narrowed(layer: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
@@ -186,12 +221,9 @@ def narrowed(layer: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
             else tensor
         )
     small: Any = copy.deepcopy(module, instead)
-    first = next(iter(tensors.values()))
-    if isinstance(layer, _BatchNorm):
-        small.num_features = len(first)
-    elif isinstance(layer, nn.Linear):
+    if isinstance(layer, nn.Linear):
         small.out_features, small.in_features = tensors["weight"].shape
-    else:
+    elif isinstance(layer, _ConvNd):
         outputs, inputs = tensors["weight"].shape[:2]
         depthwise = module.groups > 1
         small.out_channels, small.in_channels = outputs, inputs * (outputs if depthwise else 1)
@@ -215,7 +247,10 @@ def sliced(layer: nn.Module, inputs: Places | None, outputs: Places) -> nn.Modul
     if inputs is not None:
         weight = tensors["weight"]
         tensors["weight"] = weight[:, torch.as_tensor(inputs, device=weight.device)]
-    return narrowed(layer, tensors)
+    small: Any = narrowed(layer, tensors)
+    if isinstance(layer, _BatchNorm):  # may have no tensors at all
+        small.num_features = len(outputs)
+    return small  # type: ignore[no-any-return]
 
 
 def _widths(layer: nn.Module) -> list[int]:
@@ -227,11 +262,16 @@ def _widths(layer: nn.Module) -> list[int]:
     return [module.in_channels, module.out_channels]
 
 
-def _empty(layer: nn.Module, *widths: int) -> nn.Module:
+def _of_widths(name: str, layer: nn.Module | None, widths: Sequence[int]) -> nn.Module:
     """A layer of these widths; its weights are some of the whole one's."""
     if not isinstance(layer, (*LAYERS, _BatchNorm)):
-        msg = f"a {type(layer).__name__} has no channels of its own"
+        msg = f"the parent has no layer {name!r} with channels of its own"
         raise PruneError(msg)
-    depthwise = getattr(layer, "groups", 1) > 1
-    inputs = range(widths[0]) if len(widths) == 2 and not depthwise else None
-    return sliced(layer, inputs, range(widths[-1]))
+    whole = _widths(layer)
+    if len(widths) != len(whole) or any(
+        not 1 <= wanted <= there for wanted, there in zip(widths, whole, strict=True)
+    ):
+        msg = f"layer {name!r} has channels {whole}, and cannot have {widths}"
+        raise PruneError(msg)
+    own = isinstance(layer, _BatchNorm) or getattr(layer, "groups", 1) > 1
+    return sliced(layer, None if own else range(widths[0]), range(widths[-1]))

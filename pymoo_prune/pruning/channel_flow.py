@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,15 @@ from torch.nn.modules.conv import _ConvTransposeNd
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks.modes import evaluating
-from pymoo_prune.networks.slim import JOINS, LAYERS, SUMS, Branch, operands, trace
+from pymoo_prune.networks.slim import (
+    JOINS,
+    LAYERS,
+    SUMS,
+    Branch,
+    operands,
+    overwrites,
+    trace,
+)
 
 Labels = NDArray[np.int64]
 
@@ -43,14 +51,19 @@ CHANNELWISE = (
 CHANNELWISE_CALLS = (
     functional.relu, functional.relu6, functional.leaky_relu, functional.elu, functional.gelu,
     functional.silu, functional.mish, functional.sigmoid, functional.tanh, functional.hardtanh,
-    functional.hardswish, functional.hardsigmoid, functional.dropout, functional.dropout2d,
-    functional.max_pool2d, functional.avg_pool2d, functional.adaptive_avg_pool2d,
-    functional.adaptive_max_pool2d, functional.interpolate, functional.pad, torch.relu,
-    torch.relu_, torch.sigmoid, torch.tanh, torch.max_pool2d, torch.dropout, torch.mean,
-    torch.squeeze, torch.clone, torch.neg, operator.neg, operator.getitem, "relu", "relu_",
-    "sigmoid", "tanh", "mean", "squeeze", "contiguous", "clone", "detach", "float", "to",
+    functional.hardswish, functional.hardsigmoid, functional.dropout, functional.dropout1d,
+    functional.dropout2d, functional.dropout3d, functional.max_pool1d, functional.max_pool2d,
+    functional.max_pool3d, functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d,
+    functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d, functional.adaptive_avg_pool3d,
+    functional.adaptive_max_pool1d, functional.adaptive_max_pool2d, functional.adaptive_max_pool3d,
+    functional.interpolate, functional.pad, torch.relu, torch.relu_, torch.sigmoid, torch.tanh,
+    torch.max_pool2d, torch.dropout, torch.mean, torch.squeeze, torch.unsqueeze, torch.clone,
+    torch.neg, operator.neg, operator.getitem, "relu", "relu_", "sigmoid", "tanh", "mean",
+    "squeeze", "unsqueeze", "expand_as", "contiguous", "clone", "detach",
 )  # fmt: skip
 """The same as functions and methods."""
+OVER_AXES = ("mean", "squeeze")
+"""Those of them that could be about the channels' axis, too."""
 FLATTENINGS = (torch.flatten, "flatten", "view", "reshape", torch.reshape)
 PRODUCTS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
 ARITHMETIC = (*SUMS, *PRODUCTS, "add", "add_", operator.sub, torch.sub, operator.truediv, torch.div)
@@ -107,7 +120,8 @@ class ChannelFlow(fx.Interpreter):
     Attributes:
         layers: Convolutions, linear layers and batch norms, in the order of their use.
         count: Labels, numbered as the layers give them.
-        owner: For each label, the layer (its place in `layers`) that gives it first.
+        givers: For each label, the layers (their places in `layers`) that give it. Labels of the
+            same layers stand side by side: such a group cannot be empty while a layer is not.
         channels: The labels of what each node gives, by the node's name.
         pieces: What can be dropped.
         alternatives: Sets of pieces of which one must stay.
@@ -115,7 +129,7 @@ class ChannelFlow(fx.Interpreter):
 
     def __init__(self, network: nn.Module, shape: Sequence[int]) -> None:
         graph = trace(network)
-        super().__init__(fx.GraphModule(network, graph), garbage_collect_values=False)
+        super().__init__(fx.GraphModule(network, graph))
         self.extra_traceback = False  # refusals say where they are
         self.network, self.graph, self.shape = network, graph, tuple(shape)
         self.layers: list[ChannelLayer] = []
@@ -123,14 +137,15 @@ class ChannelFlow(fx.Interpreter):
         self._same: list[int] = []  # a label that each label is the same as; its own if it is new
         self._fixed: set[int] = set()
         self._sizes: dict[str, tuple[int, ...]] = {}
-        like = next(network.parameters())
+        self._owners: dict[Tensor, str] = {}  # layers, by their weights
+        like = next(network.parameters(), torch.empty(0))
         image = torch.zeros(2, *self.shape, dtype=like.dtype, device=like.device)
         try:
             with torch.no_grad(), evaluating(network):
                 self.run(image)
-        except (RuntimeError, ValueError) as error:
-            if isinstance(error, PruneError):
-                raise
+        except PruneError:
+            raise
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
             msg = f"the network cannot take an image of shape {self.shape}: {error}"
             raise PruneError(msg) from error
         self._number()
@@ -141,19 +156,25 @@ class ChannelFlow(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """What a node gives; its channels are noted."""
         result = super().run_node(n)
-        if isinstance(result, Tensor) and n.op != "output":
-            self._sizes[n.name] = tuple(result.shape)
-            self.channels[n.name] = self._labels(n, result)
-        elif n.op == "output":
+        if n.op == "output":
             if not isinstance(result, Tensor):
                 msg = f"the network gives a {type(result).__name__}, not one tensor of outputs"
                 raise PruneError(msg)
-            self._fix(self._of(n.args[0]))
+            self._fix(self._of(n.args[0], n))
+        elif isinstance(result, Tensor):
+            self._sizes[n.name] = tuple(result.shape)
+            self.channels[n.name] = self._labels(n, result)
+        elif _has_tensors(result):
+            raise self._refusal(n, f"{self._call(n)}, which gives more than one tensor")
         return result
 
     def _labels(self, node: fx.Node, result: Tensor) -> Labels:
         if node.op == "placeholder":
             return np.full(result.shape[1], ALWAYS, dtype=np.int64)
+        if node.op == "get_attr":
+            raise self._refusal(node, f"{node.target!r}, a tensor that belongs to no layer")
+        if not node.users:  # all others that nobody uses are not in the graph
+            raise self._refusal(node, f"{self._call(node)} in place, whose result is not used")
         rule = self._rule(node)
         if rule is None:
             raise self._refusal(node, f"{self._call(node)}, which is not known")
@@ -181,8 +202,7 @@ class ChannelFlow(fx.Interpreter):
     def _layer(self, node: fx.Node, result: Tensor) -> Labels:
         name, (read, size) = str(node.target), self._read(node)
         layer: Any = self.network.get_submodule(name)
-        if any(name == other.name for other in self.layers):
-            raise self._refusal(node, "a layer that is used twice")
+        self._check_weights(node, layer)
         if isinstance(layer, _ConvTransposeNd):
             raise self._refusal(node, "a transposed convolution")
         groups = getattr(layer, "groups", 1)
@@ -207,17 +227,29 @@ class ChannelFlow(fx.Interpreter):
 
     def _norm(self, node: fx.Node, result: Tensor) -> Labels:  # noqa: ARG002
         name, (read, _) = str(node.target), self._read(node)
-        norm: Any = self.network.get_submodule(name)
-        if any(name == other.name for other in self.layers):
-            raise self._refusal(node, "a layer that is used twice")
-        affine = 2 if norm.affine else 0
-        self.layers.append(ChannelLayer(name, None, read, 0, 0, affine, node.name))
+        norm = self.network.get_submodule(name)
+        self._check_weights(node, norm)
+        vectors = len(list(norm.parameters()))
+        self.layers.append(ChannelLayer(name, None, read, 0, 0, vectors, node.name))
         return read
+
+    def _check_weights(self, node: fx.Node, layer: nn.Module) -> None:
+        """Refuses layers whose weights are not theirs alone."""
+        if any(node.target == other.name for other in self.layers):
+            raise self._refusal(node, "a layer that is used twice")
+        own = dict(layer.named_parameters())
+        if not own.keys() <= {"weight", "bias"}:
+            raise self._refusal(node, "a layer whose weights are computed from others")
+        for parameter in own.values():
+            other = self._owners.setdefault(parameter, str(node.target))
+            if other != node.target:
+                raise self._refusal(node, f"a layer that shares its weights with {other!r}")
 
     def _passed(self, node: fx.Node, result: Tensor) -> Labels:
         """Each channel of one channel."""
-        read, _ = self._read(node)
-        if result.ndim < 2 or len(read) != result.shape[1] or len(result) != 2:
+        read, size = self._read(node)
+        moved = result.ndim < 2 or len(read) != result.shape[1] or len(result) != size[0]
+        if moved or (_name(node) in OVER_AXES and _axes(node, len(size)) & {0, 1}):
             raise self._refusal(node, f"{self._call(node)}, which moves channels about")
         if node.target is operator.getitem:
             index: Any = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
@@ -228,6 +260,8 @@ class ChannelFlow(fx.Interpreter):
 
     def _flattened(self, node: fx.Node, result: Tensor) -> Labels:
         read, size = self._read(node)
+        if result.shape[:2] == size[:2]:
+            return read
         if result.ndim != 2 or len(result) != size[0]:
             raise self._refusal(node, f"{self._call(node)}, which is not a flat vector an image")
         return read.repeat(int(np.prod(size[2:])))
@@ -237,12 +271,15 @@ class ChannelFlow(fx.Interpreter):
         parts = operands(node)
         if axis not in (1, 1 - result.ndim):
             raise self._refusal(node, "a concatenation along another axis than the channels'")
-        return np.concatenate([self._of(part) for part in parts])
+        if not parts:
+            raise self._refusal(node, "a concatenation of what is not known before it is run")
+        return np.concatenate([self._of(part, node) for part in parts])
 
     def _combined(self, node: fx.Node, result: Tensor) -> Labels:
         """Sums and products: with a number, or channel by channel."""
-        parts = [self._of(value) for value in node.args if isinstance(value, fx.Node)]
-        if not parts or any(len(part) != result.shape[1] for part in parts):
+        parts = [self._of(value, node) for value in node.all_input_nodes]
+        alike = [len(self._sizes[value.name]) == result.ndim for value in node.all_input_nodes]
+        if not all(alike) or any(len(part) != result.shape[1] for part in parts):
             raise self._refusal(node, f"{self._call(node)} of different numbers of channels")
         for other in parts[1:]:
             self._unite(parts[0], other)
@@ -253,14 +290,14 @@ class ChannelFlow(fx.Interpreter):
     def _read(self, node: fx.Node) -> tuple[Labels, tuple[int, ...]]:
         """The labels of what a node reads first, and its shape."""
         source = node.args[0] if node.args else node.kwargs.get("input")
-        labels = self._of(source)
+        labels = self._of(source, node)
         return labels, self._sizes[str(source)]
 
-    def _of(self, node: Any) -> Labels:
-        if not isinstance(node, fx.Node) or node.name not in self.channels:
-            msg = f"the flow of channels is lost at {node!r}"
-            raise PruneError(msg)
-        return self.channels[node.name]
+    def _of(self, source: Any, reader: fx.Node) -> Labels:
+        if not isinstance(source, fx.Node) or source.name not in self.channels:
+            what = f"{self._call(reader)} of {source!r}, which is no tensor with channels"
+            raise self._refusal(reader, what)
+        return self.channels[source.name]
 
     def _fresh(self, number: int) -> Labels:
         first = len(self._same)
@@ -287,30 +324,27 @@ class ChannelFlow(fx.Interpreter):
     def _number(self) -> None:
         """Labels become numbers from 0, in the order in which layers give them first."""
         roots = np.array([self._root(label) for label in range(len(self._same))], dtype=np.int64)
-        fixed = np.zeros(len(roots) + 1, dtype=bool)
-        fixed[roots[list(self._fixed)]] = True
-        free = np.unique(roots[~fixed[roots]]) if len(roots) else roots
+        fixed = {self._root(label) for label in self._fixed}
+        givers: dict[int, list[int]] = {}
+        for place, layer in enumerate(self.layers):
+            if layer.inputs is not None:
+                for root in np.unique(roots[layer.outputs]).tolist():
+                    givers.setdefault(root, []).append(place)
+        free = sorted(givers.keys() - fixed, key=lambda root: (givers[root], root))
+        self.count = len(free)
+        self.givers = [tuple(givers[root]) for root in free]
         numbers = np.full(len(roots) + 1, ALWAYS, dtype=np.int64)  # the last is ALWAYS's own
         numbers[free] = np.arange(len(free))
-        final = numbers[np.append(roots, -1)]
-        self.count = len(free)
+        final = numbers[np.append(roots, ALWAYS)]
         self.channels = {name: final[labels] for name, labels in self.channels.items()}
         self.layers = [
-            ChannelLayer(
-                layer.name,
-                None if layer.inputs is None else final[layer.inputs],
-                final[layer.outputs],
-                layer.taps,
-                layer.positions,
-                layer.vectors,
-                layer.node,
+            replace(
+                layer,
+                inputs=None if layer.inputs is None else final[layer.inputs],
+                outputs=final[layer.outputs],
             )
             for layer in self.layers
         ]
-        self.owner = np.full(self.count, -1)
-        for place, layer in reversed(list(enumerate(self.layers))):
-            if layer.inputs is not None:
-                self.owner[layer.outputs[layer.outputs != ALWAYS]] = place
 
     # Pieces.
 
@@ -339,7 +373,7 @@ class ChannelFlow(fx.Interpreter):
         """An operand that can go, if it has layers of its own."""
         nodes = self._needed_only_by(node, place)
         own = [layer for layer in self.layers if layer.node in nodes]
-        if all(layer.inputs is None for layer in own):
+        if all(layer.inputs is None for layer in own) or self._changes_others(nodes):
             return None
         if not residual:
             # What stands beside others takes its channels away: nobody else may have them.
@@ -354,6 +388,14 @@ class ChannelFlow(fx.Interpreter):
             if ALWAYS in labels or shared & set(labels.tolist()):
                 return None
         return Piece(_common_path(own), (node.name, place), nodes, residual)
+
+    def _changes_others(self, nodes: frozenset[str]) -> bool:
+        """Whether nodes work in place on what others may read: without them it is different."""
+        return any(
+            overwrites(node, self.network) and str(node.args[0]) not in nodes
+            for node in self.graph.nodes
+            if node.name in nodes
+        )
 
     def _needed_only_by(self, node: fx.Node, place: int) -> frozenset[str]:
         """The nodes from which every way to the output goes through this operand."""
@@ -374,16 +416,35 @@ class ChannelFlow(fx.Interpreter):
     # What is said when it does not work.
 
     def _call(self, node: fx.Node) -> str:
-        target = node.target
         if node.op == "call_module":
-            return f"a {type(self.network.get_submodule(str(target))).__name__}"
-        return f"{target if isinstance(target, str) else getattr(target, '__name__', target)}()"
+            return f"a {type(self.network.get_submodule(str(node.target))).__name__}"
+        return f"{_name(node)}()"
 
     def _refusal(self, node: fx.Node, what: str) -> PruneError:
         stack = node.meta.get("nn_module_stack") or {}
         where = [str(path) for path in stack if path] or [type(self.network).__name__]
         name = str(node.target) if node.op == "call_module" else where[-1]
         return PruneError(f"filters of this network cannot be pruned: in {name!r} there is {what}")
+
+
+def _name(node: fx.Node) -> str:
+    """Of a module, a function or a method."""
+    return node.target if isinstance(node.target, str) else node.target.__name__
+
+
+def _axes(node: fx.Node, ndim: int) -> set[int]:
+    """The axes that a call is about; without any, all of them."""
+    given: Any = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else range(ndim))
+    return {axis % ndim for axis in ([given] if isinstance(given, int) else given)}
+
+
+def _has_tensors(result: Any) -> bool:
+    """Whether there are tensors in what a node gives."""
+    if isinstance(result, (tuple, list)):
+        return any(map(_has_tensors, result))
+    return isinstance(result, Tensor) or (
+        isinstance(result, dict) and _has_tensors(list(result.values()))
+    )
 
 
 def _common_path(layers: Sequence[ChannelLayer]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,15 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.filter_genes import Booleans, FilterGenes, Floats
 from pymoo_prune.genome import Array
 from pymoo_prune.networks.modes import evaluating
-from pymoo_prune.networks.slim import SlimNetwork, narrowed, sliced, without_branches
+from pymoo_prune.networks.slim import (
+    JOINS,
+    Branch,
+    SlimNetwork,
+    narrowed,
+    operands,
+    sliced,
+    without_branches,
+)
 from pymoo_prune.pruning.channel_flow import (
     ALWAYS,
     ChannelFlow,
@@ -55,12 +64,12 @@ class PrunableFilters:
         if flow.count == 0:
             msg = f"a {type(network).__name__} has no filters that could be pruned"
             raise PruneError(msg)
-        starts = np.flatnonzero(np.diff(flow.owner, prepend=-1))
-        self.group_layers = [flow.layers[owner].name for owner in flow.owner[starts].tolist()]
+        groups = [list(labels) for _, labels in groupby(range(flow.count), flow.givers.__getitem__)]
+        self.group_layers = [flow.layers[flow.givers[labels[0]][0]].name for labels in groups]
         blocks = _Blocks(network, [layer.name for layer in flow.layers])
         by_node = {layer.node: layer.name for layer in flow.layers}
         self.genes = FilterGenes(
-            sizes=tuple(np.diff(starts, append=flow.count).tolist()),
+            sizes=tuple(len(labels) for labels in groups),
             blocks=tuple(blocks[name] for name in self.group_layers),
             piece_blocks=tuple(
                 blocks[next(name for node, name in by_node.items() if node in piece.nodes)]
@@ -84,19 +93,15 @@ class PrunableFilters:
         self._vectors = np.array([layer.vectors for layer in layers], dtype=np.float64)
         self._own = np.array([layer.inputs is None for layer in layers])  # each reads its own
         self._taps = taps
-        # Which pieces a layer belongs to, and a label: all of its layers are in the piece.
-        self._layer_pieces = np.array(
-            [[layer.node in piece.nodes for piece in flow.pieces] for layer in layers], dtype=bool
-        ).reshape(len(layers), len(flow.pieces))
-        self._label_pieces = np.ones((flow.count + 1, len(flow.pieces)), dtype=bool)
-        for layer, pieces in zip(layers, self._layer_pieces, strict=True):
-            if layer.inputs is not None:
-                self._label_pieces[layer.outputs] &= pieces
-        self._label_pieces[ALWAYS] = False
+        # Layers that give a label, others than those that pass it on.
+        self._givers = ((self._gives > 0) & ~self._own).T.astype(np.float32)
+        self._givers[:, ALWAYS] = 1
+        self._nodes = {node: place for place, node in enumerate(flow.graph.nodes)}
+        names = {node.name: place for node, place in self._nodes.items()}
+        self._layer_nodes = [names[layer.node] for layer in layers]
+        self._piece_nodes = [names[piece.branch[0]] for piece in flow.pieces]
         everything = np.ones((1, self.genes.n_var), dtype=bool)
-        self._others = 0.0  # parameters that belong to no layer with channels
-        counted, self.all_macs = (float(value[0]) for value in self.complexity(everything))
-        self._others = count_parameters(self.network_) - counted
+        self.all_macs = float(self.complexity(everything)[1][0])
 
     # What is left of the network.
 
@@ -109,18 +114,27 @@ class PrunableFilters:
         Returns:
             (..., labels + 1); the last is for channels that nobody can take away.
         """
-        filters, pieces = self.genes.filters(X), self.genes.pieces(X)
+        filters = self.genes.filters(X)
         always = np.ones((*filters.shape[:-1], 1), dtype=bool)
-        found = np.concatenate([filters, always], axis=-1)
-        for piece in range(self.genes.n_pieces):
-            found[..., self._label_pieces[:, piece]] &= pieces[..., [piece]]
+        given = self.present(X).astype(np.float32) @ self._givers > 0
+        found: Booleans = np.concatenate([filters, always], axis=-1) & given
         return found
 
     def present(self, X: Array) -> Booleans:
         """Whether each layer is there, (..., layers)."""
-        dropped = ~self.genes.pieces(X)
-        gone: Booleans = (dropped[..., None, :] & self._layer_pieces).any(axis=-1)
-        return ~gone
+        return self._needed(X)[..., self._layer_nodes]
+
+    def _needed(self, X: Array) -> Booleans:
+        """Whether the output depends on each node of the graph, (..., nodes)."""
+        pieces = np.moveaxis(self.genes.pieces(X), -1, 0)
+        there = {piece.branch: gene for piece, gene in zip(self.flow.pieces, pieces, strict=True)}
+        needed = np.zeros((len(self._nodes), *pieces.shape[1:]), dtype=bool)
+        needed[-1] = True  # the output
+        for node, place in reversed(self._nodes.items()):
+            for operand, source in enumerate(operands(node) or node.all_input_nodes):
+                live = there.get((node.name, operand), True)
+                needed[self._nodes[source]] |= needed[place] & live
+        return np.moveaxis(needed, 0, -1)
 
     def complexity(self, X: Array) -> tuple[Floats, Floats]:
         """Parameters and multiply-accumulates, for a whole population at once.
@@ -136,8 +150,14 @@ class PrunableFilters:
         read, given = alive @ self._reads, alive @ self._gives
         weights = np.where(self._own, given, read * given) * self._taps * present
         vectors = given * self._vectors * present
-        parameters = weights.sum(axis=1) + vectors.sum(axis=1) + self._others
-        return parameters, (weights * self._positions).sum(axis=1)
+        return weights.sum(axis=1) + vectors.sum(axis=1), (weights * self._positions).sum(axis=1)
+
+    def filter_costs(self) -> tuple[Floats, Floats]:
+        """Shares of all parameters and of all MACs that go with one filter of each group."""
+        X = np.ones((1 + len(self.genes.sizes), self.genes.n_var), dtype=bool)
+        X[np.arange(1, len(X)), self.genes.starts] = False
+        parameters, macs = (1 - found[1:] / found[0] for found in self.complexity(X))
+        return parameters, macs
 
     def repaired(self, X: Array) -> Booleans:
         """Chromosomes in which no layer is empty: its strongest filter comes back."""
@@ -185,15 +205,10 @@ class PrunableFilters:
         where = [torch.from_numpy(index).to(device) for index in (inputs, outputs)]
         return narrowed(module, refit.layer(layer.name, *where))
 
-    def _dropped(self, x: Array) -> list[tuple[str, int]]:
+    def _dropped(self, x: Array) -> list[Branch]:
         """Branches that are gone, but for those within others that are gone."""
-        dead = np.flatnonzero(~self.genes.pieces(x)).tolist()
-        gone = [self.flow.pieces[place] for place in dead]
-        return [
-            piece.branch
-            for piece in gone
-            if not any(piece.branch[0] in other.nodes for other in gone)
-        ]
+        dead = ~self.genes.pieces(x) & self._needed(x)[self._piece_nodes]
+        return [self.flow.pieces[place].branch for place in np.flatnonzero(dead)]
 
     def _graph(self, x: Array) -> fx.Graph:
         return without_branches(self.flow.graph, self._dropped(x))
@@ -274,43 +289,36 @@ class PrunableFilters:
         Args:
             seed: Of the channels that go, and of two images.
         """
-        generator = np.random.default_rng(seed)
-        X = generator.random((2, self.genes.n_var)) < [[0.5], [0.8]]
+        genes, generator = self.genes, np.random.default_rng(seed)
+        X = generator.random((2, genes.n_var)) < [[0.5], [0.8]]
         images = torch.from_numpy(generator.standard_normal((2, *self.shape)))
+        # The first has all layers, and each group that can loses a filter: all is put to the test.
+        genes.pieces(X)[0] = True
+        genes.filters(X)[0] &= genes.ranks(self.strengths[: genes.n_filters]) > 0
         for x in self.repaired(X):
             self._verify(x, images)
 
     def _verify(self, x: Array, images: Tensor) -> None:
-        like = next(self.network_.parameters())
-        images = images.to(like.device, torch.float64)
-        small = self.network(x).double()
-        with evaluating(self.network_), evaluating(small), torch.no_grad():
-            wanted = self.masked(x).outputs(images)
-            noted: dict[str, Tensor] = {}
-            for name in small.widths:
-                small.network.get_submodule(name).register_forward_hook(
-                    lambda _module, _inputs, output, name=name: noted.update({name: output.clone()})
-                )
+        device = next(self.network_.parameters()).device
+        images, noted = images.to(device, torch.float64), dict[str, Tensor]()
+        small, masked = self.network(x).double(), self.masked(x)
+        for name in small.widths:
+            small.network.get_submodule(name).register_forward_hook(
+                lambda _module, _inputs, output, name=name: noted.update({name: output.clone()})
+            )
+        with evaluating(small), torch.no_grad():
+            wanted = masked.outputs(images)
             try:
-                small(images)
-            except RuntimeError as error:
+                outputs = small(images)
+            except (RuntimeError, ValueError, IndexError, TypeError) as error:
                 msg = f"the network with fewer filters cannot be run: {error}"
                 raise PruneError(msg) from error
         alive = self.alive(x)
         for layer in self.flow.layers:
-            if layer.name not in noted:
-                continue
-            there = torch.from_numpy(np.flatnonzero(alive[layer.outputs])).to(like.device)
-            expected, found = wanted[layer.node][:, there], noted[layer.name]
-            scale = max(1.0, float(expected.abs().max()))
-            if expected.shape != found.shape or not torch.allclose(
-                expected, found, rtol=0, atol=TOLERANCE * scale
-            ):
-                msg = (
-                    "filters of this network cannot be pruned: without them, layer "
-                    f"{layer.name!r} does not give what it gives when they are masked"
-                )
-                raise PruneError(msg)
+            if layer.name in noted:
+                there = np.flatnonzero(alive[layer.outputs])
+                _compare(f"layer {layer.name!r}", wanted[layer.node][:, there], noted[layer.name])
+        _compare("the network", wanted["output"], outputs)
 
     def masked(self, x: Array) -> MaskedNetwork:
         """The whole network with masks, as slow as the parent: what small ones are checked with."""
@@ -322,21 +330,27 @@ class PrunableFilters:
         """Of each gene, the mean size of the weights that make it; pieces have that of theirs."""
         flow, modules = self.flow, dict(self.network_.named_modules())
         sums, counts = np.zeros(flow.count + 1), np.zeros(flow.count + 1)
-        sizes = np.zeros(len(flow.layers))
+        sizes = np.full(len(flow.layers), np.nan)
         for place, layer in enumerate(flow.layers):
             if layer.inputs is None:
                 continue
             weight: Any = modules[layer.name].weight
-            norms = weight.detach().abs().flatten(1).mean(dim=1).cpu().numpy()
+            norms = weight.detach().abs().flatten(1).mean(dim=1).double().cpu().numpy()
             np.add.at(sums, layer.outputs, norms)
             np.add.at(counts, layer.outputs, 1)
             sizes[place] = norms.mean()
-        pieces = [sizes[own & (sizes > 0)].mean() for own in self._layer_pieces.T]
+        pieces = [
+            np.nanmean([size for size, layer in zip(sizes, flow.layers, strict=True)
+                        if layer.node in piece.nodes])
+            for piece in flow.pieces
+        ]  # fmt: skip
         return np.append(sums[:-1] / counts[:-1], pieces)
 
 
 class MaskedNetwork(fx.Interpreter):
     """The whole network, in double precision, with zeros wherever a channel is gone.
+
+    It is in evaluation mode.
 
     Args:
         filters: Of the network.
@@ -345,8 +359,8 @@ class MaskedNetwork(fx.Interpreter):
 
     def __init__(self, filters: PrunableFilters, x: Array) -> None:
         flow = filters.flow
-        network = copy.deepcopy(filters.network_).double()
-        super().__init__(fx.GraphModule(network, flow.graph), garbage_collect_values=False)
+        network = copy.deepcopy(filters.network_).double().eval()
+        super().__init__(fx.GraphModule(network, flow.graph))
         self.extra_traceback = False
         self.channels, self.alive = flow.channels, filters.alive(x)
         dead = ~filters.genes.pieces(x)
@@ -354,8 +368,8 @@ class MaskedNetwork(fx.Interpreter):
         self.noted: dict[str, Tensor] = {}
 
     def outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """What each node gives."""
-        self.run(images)
+        """What each node gives, by its name."""
+        self.noted["output"] = self.run(images)
         return self.noted
 
     def run_node(self, n: fx.Node) -> Any:
@@ -364,19 +378,18 @@ class MaskedNetwork(fx.Interpreter):
         result = self._without(n, gone) if gone else super().run_node(n)
         if isinstance(result, Tensor) and n.name in self.channels:
             mask = torch.from_numpy(self.alive[self.channels[n.name]]).to(result.device)
-            result = result * mask.reshape(1, -1, *[1] * (result.ndim - 2))
+            # Not by a product: 0 / 0 of dead channels is dead, too.
+            result = result.where(mask.reshape(1, -1, *[1] * (result.ndim - 2)), 0)
             self.noted[n.name] = result.clone()  # what follows may overwrite it
         return result
 
     def _without(self, node: fx.Node, gone: Sequence[int]) -> Tensor:
         """A sum or a concatenation of operands of which some are zeros."""
-        values: Any = self.map_nodes_to_values(node.args, node)
-        joined = isinstance(values[0], (list, tuple))
         parts = [
-            torch.zeros_like(part) if place in gone else part
-            for place, part in enumerate(values[0] if joined else values)
+            torch.zeros_like(self.env[part]) if place in gone else self.env[part]
+            for place, part in enumerate(operands(node))
         ]
-        return torch.cat(parts, dim=1) if joined else parts[0] + parts[1]
+        return torch.cat(parts, dim=1) if node.target in JOINS else parts[0] + parts[1]
 
 
 class _Blocks:
@@ -398,6 +411,19 @@ class _Blocks:
             if not everything and not isinstance(self.modules[path], CONTAINERS):
                 return path
         return layer
+
+
+def _compare(what: str, expected: Tensor, found: Tensor) -> None:
+    """Refuses a small network of which a part does not give what it should."""
+    scale = max(1.0, float(expected.abs().max()))
+    if expected.shape != found.shape or not torch.allclose(
+        expected, found, rtol=0, atol=TOLERANCE * scale
+    ):
+        msg = (
+            f"filters of this network cannot be pruned: without them, {what} does not give what "
+            "it gives when they are masked"
+        )
+        raise PruneError(msg)
 
 
 def _given(inputs: Labels | None, outputs: Labels) -> NDArray[np.int64]:

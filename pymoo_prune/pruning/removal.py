@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from pymoo_prune.filter_genes import Booleans, Floats, Integers
 from pymoo_prune.pruning.channel_flow import ChannelLayer
@@ -64,6 +65,26 @@ class RemovalOrders:
         counts: Integers = np.array(self.filters.genes.sizes) - np.maximum(gone, 0)
         return counts
 
+    def worth(self, prices: Floats, costs: Floats) -> Integers:
+        """Filters of each group that are worth what they cost; at least one.
+
+        Lagrange's way to share a budget: the least sum over the groups of loss^1.5 + price x cost.
+        The power is there because losses of layers one after the other add up to more than a sum.
+
+        Args:
+            prices: (n,).
+            costs: Of one filter of each group, (n, groups).
+
+        Returns:
+            (n, groups).
+        """
+        columns = []
+        for losses, cost in zip(self.losses, costs.T, strict=True):
+            left = len(losses) - np.arange(len(losses))
+            total = losses**1.5 + (prices * cost)[:, None] * left
+            columns.append(left[total.argmin(axis=1)])
+        return np.column_stack(columns)
+
     def latest(self, counts: NDArray[np.int64]) -> Booleans:
         """Filters that go last, so many of each group.
 
@@ -87,7 +108,8 @@ class _Reader:
         inverse: Of the mean products of its inputs, (inputs, inputs); a diagonal where nothing is
             known of them.
         weight: (inputs, outputs).
-        columns: Which inputs are a filter's, (filters, inputs of each).
+        columns: Which inputs are a filter's, (filters, inputs of each); those of a filter that it
+            reads less often than others end with -1.
         power: What its outputs amount to.
     """
 
@@ -98,15 +120,21 @@ class _Reader:
 
     def losses(self, left: Tensor) -> Tensor:
         """What each filter's absence costs, (left,)."""
-        columns = self.columns[left]
-        blocks = self.inverse[columns[:, :, None], columns[:, None, :]]
-        weights = self.weight[columns]  # (left, inputs of each, outputs)
-        found: Tensor = (weights * torch.linalg.solve(blocks, weights)).sum(dim=(1, 2))
+        found = self.weight.new_zeros(len(left))
+        each = self.columns[left]
+        counts = (each >= 0).sum(dim=1)
+        for count in counts.unique().tolist():
+            columns = each[counts == count, :count]
+            blocks = self.inverse[columns[:, :, None], columns[:, None, :]]
+            weights = self.weight[columns]  # (filters, inputs of each, outputs)
+            solved = torch.linalg.solve(blocks, weights)
+            found[counts == count] = (weights * solved).sum(dim=(1, 2))
         return found / self.power
 
     def take(self, gone: Tensor) -> float:
         """Takes filters away, refits the others, and says what that costs."""
         columns = self.columns[gone].flatten()
+        columns = columns[columns >= 0]
         across = self.inverse[:, columns]
         pulled = torch.linalg.solve(across[columns], self.weight[columns])
         cost = float((self.weight[columns] * pulled).sum()) / self.power
@@ -122,37 +150,31 @@ def _readers(
     for layer in filters.flow.layers:
         if layer.inputs is None or not np.isin(layer.inputs, labels).any():
             continue
-        columns = _columns(layer, labels)
-        if columns is None:
-            continue
-        known = layer.name in refit.grams
         module: Any = filters.network_.get_submodule(layer.name)
         weight = module.weight.detach().flatten(1).double().T
-        if known:
+        columns = _columns(layer, labels).to(weight.device)
+        if layer.name in refit.grams:
             gram = refit.grams[layer.name]
             power = float((weight * (gram.products @ weight)).sum())
-            found.append(_Reader(gram.inverse.clone(), weight, columns, max(power, 1e-12)))
+            inverse = gram.inverse.clone()
         else:
             # Only this group's inputs: without statistics the others tell nothing.
-            mine = columns.flatten()
-            places = torch.arange(len(mine)).reshape(columns.shape)
-            power = max(float(weight.square().sum()), 1e-12)
-            weight = weight[mine]
-            found.append(_Reader(torch.eye(len(mine)).double(), weight, places, power))
+            power = float(weight.square().sum())
+            mine = columns >= 0
+            weight = weight[columns[mine]]
+            columns[mine] = torch.arange(len(weight), device=weight.device)
+            inverse = torch.eye(len(weight)).to(weight)
+        found.append(_Reader(inverse, weight, columns, max(power, 1e-12)))
     return found
 
 
-def _columns(layer: ChannelLayer, labels: NDArray[np.int64]) -> Tensor | None:
-    """The inputs of a layer that are each label's, (labels, inputs of each).
-
-    None where it reads more of some than of others: it is not asked then.
-    """
-    found = [np.flatnonzero(layer.inputs == label) for label in labels]
-    if len({len(place) for place in found}) > 1:
-        return None
-    places = np.stack(found)
-    columns = places[:, :, None] * layer.taps + np.arange(layer.taps)
-    return torch.from_numpy(columns.reshape(len(labels), -1))
+def _columns(layer: ChannelLayer, labels: NDArray[np.int64]) -> Tensor:
+    """The inputs of a layer that are each label's, (labels, inputs of each); -1 fills the rows."""
+    places = [torch.from_numpy(np.flatnonzero(layer.inputs == label)) for label in labels]
+    columns = [
+        (place[:, None] * layer.taps + torch.arange(layer.taps)).flatten() for place in places
+    ]
+    return pad_sequence(columns, batch_first=True, padding_value=-1)
 
 
 def _taken_apart(readers: Sequence[_Reader], size: int) -> tuple[Integers, Floats]:
@@ -161,11 +183,11 @@ def _taken_apart(readers: Sequence[_Reader], size: int) -> tuple[Integers, Float
     losses = np.zeros(size)
     total, step = 0.0, max(1, size // STEPS)
     while len(left) > 1:
-        costs = sum((reader.losses(left) for reader in readers), torch.zeros(len(left)).double())
+        costs = torch.stack([reader.losses(left) for reader in readers]).mean(dim=0).cpu()
         gone = left[torch.argsort(costs, stable=True)[: min(step, len(left) - 1)]]
         before = len(order)
         order += gone.tolist()
-        cost = sum(reader.take(gone) for reader in readers) / max(1, len(readers))
+        cost = sum(reader.take(gone) for reader in readers) / len(readers)
         # Within a step, losses grow evenly.
         losses[before + 1 : len(order) + 1] = total + cost * np.arange(1, len(gone) + 1) / len(gone)
         total += cost
