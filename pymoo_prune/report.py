@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from pymoo_prune import plots
@@ -19,9 +17,9 @@ from pymoo_prune.progress import hypervolume
 from pymoo_prune.registry import find_problem
 from pymoo_prune.run import STORE, Run
 from pymoo_prune.store import Store
+from pymoo_prune.tables import Row, markdown_table, terminal_table
 
 PAGE, PICTURE, GENERATIONS = "report.md", "front.png", "generations.png"
-Row = tuple[str, ...]
 
 
 class Report:
@@ -155,37 +153,22 @@ class Report:
             self.verdict(),
             f"![the front]({PICTURE})",
             "## Methods",
-            _markdown(*self.method_rows()),
+            markdown_table(*self.method_rows()),
             f"{meaning}.",
             "## Networks",
-            _markdown(*self.network_rows()),
+            markdown_table(*self.network_rows()),
             carry,
             *(f"- {note}" for note in summary.get("notes", ())),
             "## The search, generation by generation",
             f"![means of each generation]({GENERATIONS})",
             "## Made with",
-            _markdown(("what", "version"), [(n, v) for n, v in summary["versions"].items()]),
+            markdown_table(("what", "version"), [(n, v) for n, v in summary["versions"].items()]),
         ]
         return "\n\n".join(parts) + "\n"
 
     def tables(self) -> list[Table]:
         """The same for the terminal."""
         return [
-            _rich("networks of the front", *self.network_rows()),
-            _rich("methods", *self.method_rows()),
+            terminal_table("networks of the front", *self.network_rows()),
+            terminal_table("methods", *self.method_rows()),
         ]
-
-
-def _markdown(head: Row, rows: Sequence[Row]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _rich(title: str, head: Row, rows: Sequence[Row]) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(head):
-        justify: Literal["left", "right"] = "left" if place == 0 else "right"
-        table.add_column(name, justify=justify)
-    for row in rows:
-        table.add_row(*row, style="bold" if "←" in row[0] else "")
-    return table

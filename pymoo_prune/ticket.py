@@ -6,7 +6,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -15,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -31,8 +29,8 @@ from pymoo_prune.objectives import Values
 from pymoo_prune.plots import COLOURS, MARKERS, STYLE
 from pymoo_prune.progress import Display
 from pymoo_prune.robustness import PERTURBATIONS, STRENGTHS, robustness
+from pymoo_prune.tables import Row, markdown_table, terminal_table
 
-Row = tuple[str, ...]
 BATCH_SIZES = (1, 64)
 """Of latencies: one image as soon as it is there, and many at once."""
 
@@ -298,8 +296,8 @@ class WinningTicket:
     def tables(self) -> list[Table]:
         """Both tables for the terminal."""
         return [
-            _rich("the winning ticket", *self.size_rows()),
-            _rich(
+            terminal_table("the winning ticket", *self.size_rows()),
+            terminal_table(
                 "test accuracy on perturbed images, in %: parent / ticket",
                 *self.perturbation_rows(),
             ),
@@ -315,12 +313,12 @@ class WinningTicket:
         parts = [
             f"# {title}",
             self.origin(),
-            _markdown(*self.size_rows()),
+            markdown_table(*self.size_rows()),
             self.conditions(),
             "## Perturbed images",
             *([f"![accuracy on perturbed images]({picture})"] if picture else []),
             "Test accuracy in %, parent / ticket, at each strength:",
-            _markdown(*self.perturbation_rows()),
+            markdown_table(*self.perturbation_rows()),
             self.verdict(),
         ]
         return "\n\n".join(parts) + "\n"
@@ -445,24 +443,3 @@ def _removed(before: float, after: float) -> float:
 def _listed(texts: Sequence[str]) -> str:
     *others, last = texts
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def _markdown(head: Row, rows: Sequence[Row]) -> str:
-    lines = [head, ("---", *("---:" for _ in head[1:])), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _rich(title: str, head: Row, rows: Sequence[Row]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,  # 80 columns are just enough
-    )
-    for place, name in enumerate(head):
-        justify: Literal["left", "right"] = "right" if place else "left"
-        table.add_column(name, justify=justify)
-    for row in rows:
-        table.add_row(*row)
-    return table

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymoo_prune import Data, Front, PruneError, Series, Split, WeightedSum
-from pymoo_prune import finish as finish_module
+from pymoo_prune import problem as problem_module
 from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.front import csv_text, read_csv
@@ -235,14 +235,14 @@ def test_a_network_whose_retraining_diverges_has_no_accuracy_after_it(
 ) -> None:
     whole = found.finish(images=100)
     best = whole.best("finished_accuracy").place
-    trained, calls = finish_module.trained, itertools.count()
+    trained, calls = problem_module.trained, itertools.count()
 
     def diverging(*args: Any, **options: Any) -> Any:
         if next(calls) == best:
             raise TrainingDiverged("the training diverged")
         return trained(*args, **options)
 
-    monkeypatch.setattr(finish_module, "trained", diverging)
+    monkeypatch.setattr(problem_module, "trained", diverging)
     done: list[None] = []
     front = found.finish(images=100, progress=lambda: done.append(None))
     assert len(done) == len(found)

@@ -23,7 +23,7 @@ Places: TypeAlias = Sequence[int] | NDArray[Any] | Tensor
 """Indices of channels."""
 
 LAYERS = (_ConvNd, nn.Linear)
-SUMS = (operator.add, operator.iadd, torch.add)
+SUMS = (operator.add, torch.add)
 JOINS = (torch.cat, torch.concat, torch.concatenate)
 CALLS = ("call_function", "call_method")
 
@@ -62,9 +62,13 @@ def overwrites(node: fx.Node, network: nn.Module) -> bool:
         return bool(getattr(network.get_submodule(str(node.target)), "inplace", False))
     if node.op not in CALLS:
         return False
-    named = node.target if isinstance(node.target, str) else node.target.__name__
-    in_place = node.target in (operator.iadd, operator.isub, operator.imul, operator.itruediv)
-    return in_place or named.endswith("_") or bool(node.kwargs.get("inplace"))
+    # x += y is a plain sum for torch.fx.
+    return call_name(node).endswith("_") or bool(node.kwargs.get("inplace"))
+
+
+def call_name(node: fx.Node) -> str:
+    """The name of the function or method that is called."""
+    return node.target if isinstance(node.target, str) else node.target.__name__
 
 
 def _sweep(graph: fx.Graph, kept: Collection[fx.Node] = ()) -> None:
@@ -96,8 +100,12 @@ class SlimNetwork(nn.Module):
         whole = build_network(parent)
         try:
             self.dropped: list[Branch] = [(str(name), int(place)) for name, place in dropped]
+            widths = dict(widths)
         except (TypeError, ValueError) as error:
-            msg = f"dropped must be pairs of a name and a place, but it is {dropped}"
+            msg = (
+                "widths must be numbers by layers' names, and dropped pairs of a name and a place, "
+                f"but they are {widths} and {dropped}"
+            )
             raise PruneError(msg) from error
         graph = without_branches(trace(whole), self.dropped)
         layers = dict(whole.named_modules())
@@ -150,7 +158,8 @@ class SlimNetwork(nn.Module):
         """What `build_network` needs to make a network of this shape."""
         if self.parent is None:
             return None
-        arguments = {"parent": self.parent, "widths": self.widths, "dropped": self.dropped}
+        dropped = [list(branch) for branch in self.dropped]  # as JSON keeps them
+        arguments = {"parent": self.parent, "widths": self.widths, "dropped": dropped}
         return {"network": "slim", "arguments": arguments}
 
     def forward(self, images: Tensor) -> Tensor:

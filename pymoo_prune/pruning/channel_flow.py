@@ -28,6 +28,7 @@ from pymoo_prune.networks.slim import (
     LAYERS,
     SUMS,
     Branch,
+    call_name,
     operands,
     overwrites,
     trace,
@@ -65,7 +66,7 @@ CHANNELWISE_CALLS = (
 OVER_AXES = ("mean", "squeeze")
 """Those of them that could be about the channels' axis, too."""
 FLATTENINGS = (torch.flatten, "flatten", "view", "reshape", torch.reshape)
-PRODUCTS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
+PRODUCTS = (operator.mul, torch.mul, "mul", "mul_")
 ARITHMETIC = (*SUMS, *PRODUCTS, "add", "add_", operator.sub, torch.sub, operator.truediv, torch.div)
 
 
@@ -158,7 +159,8 @@ class ChannelFlow(fx.Interpreter):
         result = super().run_node(n)
         if n.op == "output":
             if not isinstance(result, Tensor):
-                msg = f"the network gives a {type(result).__name__}, not one tensor of outputs"
+                kind = type(result).__name__.removeprefix("immutable_")  # as torch.fx keeps it
+                msg = f"the network gives a {kind}, not one tensor of outputs"
                 raise PruneError(msg)
             self._fix(self._of(n.args[0], n))
         elif isinstance(result, Tensor):
@@ -249,17 +251,17 @@ class ChannelFlow(fx.Interpreter):
         """Each channel of one channel."""
         read, size = self._read(node)
         moved = result.ndim < 2 or len(read) != result.shape[1] or len(result) != size[0]
-        if moved or (_name(node) in OVER_AXES and _axes(node, len(size)) & {0, 1}):
+        if moved or (call_name(node) in OVER_AXES and _axes(node, len(size)) & {0, 1}):
             raise self._refusal(node, f"{self._call(node)}, which moves channels about")
-        if node.target is operator.getitem:
-            index: Any = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
-            whole = (slice(None), Ellipsis)
-            if any(part not in whole for part in index[:2]):
-                raise self._refusal(node, "a choice of channels")
+        if node.target is operator.getitem and not _takes_all(node.args[1], len(size)):
+            raise self._refusal(node, "a choice of channels")
         return read
 
     def _flattened(self, node: fx.Node, result: Tensor) -> Labels:
         read, size = self._read(node)
+        if (read != ALWAYS).any() and _written_out(node):
+            what = "with a number of channels or values that is written out: take -1, or flatten(1)"
+            raise self._refusal(node, f"{self._call(node)} {what}")
         if result.shape[:2] == size[:2]:
             return read
         if result.ndim != 2 or len(result) != size[0]:
@@ -418,7 +420,7 @@ class ChannelFlow(fx.Interpreter):
     def _call(self, node: fx.Node) -> str:
         if node.op == "call_module":
             return f"a {type(self.network.get_submodule(str(node.target))).__name__}"
-        return f"{_name(node)}()"
+        return f"{call_name(node)}()"
 
     def _refusal(self, node: fx.Node, what: str) -> PruneError:
         stack = node.meta.get("nn_module_stack") or {}
@@ -427,15 +429,28 @@ class ChannelFlow(fx.Interpreter):
         return PruneError(f"filters of this network cannot be pruned: in {name!r} there is {what}")
 
 
-def _name(node: fx.Node) -> str:
-    """Of a module, a function or a method."""
-    return node.target if isinstance(node.target, str) else node.target.__name__
-
-
 def _axes(node: fx.Node, ndim: int) -> set[int]:
     """The axes that a call is about; without any, all of them."""
     given: Any = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else range(ndim))
     return {axis % ndim for axis in ([given] if isinstance(given, int) else given)}
+
+
+def _written_out(node: fx.Node) -> bool:
+    """Whether a view says how large the second axis is."""
+    sizes: Any = node.args[1:]
+    if sizes and isinstance(sizes[0], (tuple, list)):
+        sizes = sizes[0]
+    views = call_name(node) in ("view", "reshape") and len(sizes) > 1
+    return views and isinstance(sizes[1], int) and sizes[1] > 0
+
+
+def _takes_all(index: Any, ndim: int) -> bool:
+    """Whether an index takes all images and all of their channels, in their places."""
+    index = index if isinstance(index, tuple) else (index,)
+    if Ellipsis in index:
+        place, named = index.index(Ellipsis), sum(part is not None for part in index) - 1
+        index = (*index[:place], *[slice(None)] * (ndim - named), *index[place + 1 :])
+    return all(part == slice(None) for part in index[:2])
 
 
 def _has_tensors(result: Any) -> bool:

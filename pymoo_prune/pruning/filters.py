@@ -291,16 +291,28 @@ class PrunableFilters:
         """
         genes, generator = self.genes, np.random.default_rng(seed)
         X = generator.random((2, genes.n_var)) < [[0.5], [0.8]]
-        images = torch.from_numpy(generator.standard_normal((2, *self.shape)))
+        device = next(self.network_.parameters()).device
+        images = torch.from_numpy(generator.standard_normal((2, *self.shape))).to(device)
+        self._verify_graph(images)
         # The first has all layers, and each group that can loses a filter: all is put to the test.
         genes.pieces(X)[0] = True
         genes.filters(X)[0] &= genes.ranks(self.strengths[: genes.n_filters]) > 0
         for x in self.repaired(X):
             self._verify(x, images)
 
+    def _verify_graph(self, images: Tensor) -> None:
+        network = copy.deepcopy(self.network_).double().eval()
+        with torch.no_grad():
+            found = fx.GraphModule(network, self.flow.graph)(images.clone())
+            if not _alike(network(images.clone()), found):
+                msg = (
+                    "filters of this network cannot be pruned: torch.fx makes something else of "
+                    "it, perhaps because it works in place (x += y) on what is read again"
+                )
+                raise PruneError(msg)
+
     def _verify(self, x: Array, images: Tensor) -> None:
-        device = next(self.network_.parameters()).device
-        images, noted = images.to(device, torch.float64), dict[str, Tensor]()
+        noted: dict[str, Tensor] = {}
         small, masked = self.network(x).double(), self.masked(x)
         for name in small.widths:
             small.network.get_submodule(name).register_forward_hook(
@@ -309,7 +321,7 @@ class PrunableFilters:
         with evaluating(small), torch.no_grad():
             wanted = masked.outputs(images)
             try:
-                outputs = small(images)
+                outputs = small(images.clone())
             except (RuntimeError, ValueError, IndexError, TypeError) as error:
                 msg = f"the network with fewer filters cannot be run: {error}"
                 raise PruneError(msg) from error
@@ -413,12 +425,16 @@ class _Blocks:
         return layer
 
 
+def _alike(expected: Tensor, found: Tensor) -> bool:
+    if expected.shape != found.shape:
+        return False
+    scale = max(1.0, float(expected.abs().max()))
+    return torch.allclose(expected, found, rtol=0, atol=TOLERANCE * scale)
+
+
 def _compare(what: str, expected: Tensor, found: Tensor) -> None:
     """Refuses a small network of which a part does not give what it should."""
-    scale = max(1.0, float(expected.abs().max()))
-    if expected.shape != found.shape or not torch.allclose(
-        expected, found, rtol=0, atol=TOLERANCE * scale
-    ):
+    if not _alike(expected, found):
         msg = (
             f"filters of this network cannot be pruned: without them, {what} does not give what "
             "it gives when they are masked"
