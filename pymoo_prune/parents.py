@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import named_network
-from pymoo_prune.training import Recipe, trained
+from pymoo_prune.training import Recipe, seeded, trained
 
 
 def train_parent(
@@ -36,8 +36,7 @@ def train_parent(
     if epochs <= 0:
         msg = f"parent_epochs must be above 0, but they are {epochs}"
         raise PruneError(msg)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed, torch.device("cpu")):
         fresh = named_network(network, channels=data.channels, classes=data.classes, size=data.size)
     return trained(
         fresh.to(data.train.images.device),

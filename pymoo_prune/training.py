@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -202,31 +203,41 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     half = recipe.bfloat16 and has_fast_bfloat16(device)
     last, seen, steps, ended = torch.zeros(()), 0, 0, False
-    while seen < images and not ended:
-        epoch = torch.randperm(len(split), generator=generator)[: images - seen]
-        for step, rows in enumerate(epoch.split(recipe.batch_size)):
-            index = rows.to(device)
-            rate = recipe.learning_rate * SCHEDULES[recipe.schedule](seen / images)
-            optimizer.param_groups[0]["lr"] = rate
-            batch = recipe.augmented(split.images[index], generator)
-            if recipe.channels_last:
-                batch = batch.contiguous(memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                outputs = network(batch)
-            last = loss(outputs.float(), index)
-            optimizer.zero_grad(set_to_none=True)
-            last.backward()
-            optimizer.step()
-            _zero_again(masks)
-            seen += len(rows)
-            if progress is not None and step % 20 == 0:
-                progress(seen / images)
-            steps += 1
-            ended = after_step is not None and after_step(steps)
-            if ended:
-                break
+    with seeded(seed, device):  # for dropout, which asks torch's own generator
+        while seen < images and not ended:
+            epoch = torch.randperm(len(split), generator=generator)[: images - seen]
+            for step, rows in enumerate(epoch.split(recipe.batch_size)):
+                index = rows.to(device)
+                rate = recipe.learning_rate * SCHEDULES[recipe.schedule](seen / images)
+                optimizer.param_groups[0]["lr"] = rate
+                batch = recipe.augmented(split.images[index], generator)
+                if recipe.channels_last:
+                    batch = batch.contiguous(memory_format=torch.channels_last)
+                with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                    outputs = network(batch)
+                last = loss(outputs.float(), index)
+                optimizer.zero_grad(set_to_none=True)
+                last.backward()
+                optimizer.step()
+                _zero_again(masks)
+                seen += len(rows)
+                if progress is not None and step % 20 == 0:
+                    progress(seen / images)
+                steps += 1
+                ended = after_step is not None and after_step(steps)
+                if ended:
+                    break
     optimizer.zero_grad(set_to_none=True)  # the result carries no gradients around
     return last.detach()
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Global generators of torch start from a seed for a while; then all is as it was before."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def mixed(network: nn.Module, seed: int = 0) -> nn.Module:
                 continue
             if norm.affine:
                 norm.weight.uniform_(0.5, 1.5, generator=generator)
-                norm.bias.uniform_(-0.5, 0.5, generator=generator)
+                norm.bias.uniform_(-0.2, 0.8, generator=generator)
             if norm.track_running_stats:
                 norm.running_mean.uniform_(-0.5, 0.5, generator=generator)  # type: ignore[union-attr]
                 norm.running_var.uniform_(0.5, 1.5, generator=generator)  # type: ignore[union-attr]

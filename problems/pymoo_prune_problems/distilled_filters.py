@@ -15,6 +15,7 @@ objectives; any network whose channels can be followed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ from pymoo_prune.data import Data
 from pymoo_prune.distillation import Distillation
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import Array, candidate_seed, digests, hash_bytes
+from pymoo_prune.genome import Array, hash_bytes
 from pymoo_prune.networks.slim import SlimNetwork
 from pymoo_prune.objectives import (
     STANDARD,
@@ -81,7 +82,9 @@ class DistilledFilters(PruningProblem):
     """
 
     POPULATION, GENERATIONS = 20, 10  # the paper says "several generations"
-    TEACHER = Recipe("adam", 2e-3, "one-cycle", 128, weight_decay=1e-4, bfloat16=True)
+    TEACHER = Recipe(
+        "adam", 2e-3, "one-cycle", 128, weight_decay=1e-4, bfloat16=True, channels_last=True
+    )
     LEARNING = Recipe("adam", 1e-3, "linear", 64, bfloat16=True, channels_last=True)
     """Of candidates, a few steps, and of the winning ticket, at length."""
     CALIBRATION = 256  # images for batch norms: refits need more
@@ -96,10 +99,10 @@ class DistilledFilters(PruningProblem):
     presets: ClassVar[Mapping[str, Preset]] = {
         "quick": Preset(
             "NSGA-II over accuracy, parameters and MACs; refit, batch norm, 10 steps",
-            {"recovery": "refit+batch-norm+steps:10", "parent_epochs": 40.0},
+            {"recovery": "refit+batch-norm+steps:10", "parent_epochs": 15.0},
             pop_size=24,
             generations=10,
-            finish_images=20_000,
+            finish_images=6_000,
         ),
         "paper": Preset(
             "the paper's GA: one fitness, an epoch of distillation with early stopping, no refit",
@@ -259,10 +262,7 @@ class DistilledFilters(PruningProblem):
     def measure(self, X: Array) -> Measurements:
         """Accuracy on the search images after what `recovery` says, and sizes in closed form."""
         X = self.filters.repaired(X)
-        seeds = [candidate_seed(self.seed, digest) for digest in digests(X)]
-        right, failures = one_by_one(
-            lambda x, seed: accuracy(self._candidate(x, seed), self.search), X, seeds
-        )
+        right, failures = one_by_one(lambda x: accuracy(self._candidate(x), self.search), X)
         values = {
             "accuracy": right,
             "accuracy_drop": self.parent_accuracy - right,
@@ -294,11 +294,14 @@ class DistilledFilters(PruningProblem):
 
     def network(self, x: Array) -> nn.Module:
         """The small network, as the search measured it."""
-        x = self.filters.repaired(x)
-        return self._candidate(x, candidate_seed(self.seed, digests(x[None])[0]))
+        return self._candidate(self.filters.repaired(x))
 
-    def _candidate(self, x: Array, seed: int) -> SlimNetwork:
-        """A child: the teacher's weights, refitted, and a few steps of distillation."""
+    def _candidate(self, x: Array) -> SlimNetwork:
+        """A child: the teacher's weights, refitted, and a few steps of distillation.
+
+        All candidates see the same images in the same order: what differs between them are their
+        filters.
+        """
         network = self.filters.network(x, self.refit)
         network.to(memory_format=torch.channels_last)
         if self.recovery.batch_norm:
@@ -309,7 +312,7 @@ class DistilledFilters(PruningProblem):
             network,
             images=self.recovery.steps * self.LEARNING.batch_size,
             recipe=self.LEARNING,
-            seed=seed,
+            seed=self.seed,
             stopping=self.stopping,
         )
 
@@ -362,12 +365,10 @@ class DistilledFilters(PruningProblem):
     def _baseline(self, name: str, family: Array, sizes: Values) -> Baseline:
         X = family[np.unique(self.filters.nearest(family, sizes))]
         networks, there = [], []
-        for row, seed in enumerate(candidate_seed(self.seed, digest) for digest in digests(X)):
-            try:
-                networks.append(self._candidate(X[row], seed))
+        for row, x in enumerate(X):
+            with suppress(TrainingDiverged):
+                networks.append(self._candidate(x))
                 there.append(row)
-            except TrainingDiverged:
-                continue
         return Baseline(name, networks, self.sizes(X[there]))
 
     def configuration(self) -> dict[str, Any]:
