@@ -26,7 +26,7 @@ from pymoo_prune.search import Budget, make_algorithm, search
 from pymoo_prune_problems import DistilledFilters
 
 SEEDS = (0, 1, 2)
-POPULATION, EVALUATIONS, FINISH = 20, 140, 250_000
+POPULATION, EVALUATIONS, FINISH = 20, 100, 150_000
 COMPRESSION = 0.85
 
 

@@ -43,6 +43,7 @@ SEARCHED, RANDOM = "NSGA-II", "random search"
 UNIFORM, OVERALL = "L1 norm, all layers alike", "L1 norm, whole network"
 TORCH_PRUNING = "torch-pruning, global group importance"
 METHODS = (SEARCHED, RANDOM, UNIFORM, OVERALL, TORCH_PRUNING)
+AXES = ("macs", "parameters")
 RATIOS = np.array([0.1, 0.25, 0.4, 0.5, 0.6, 0.68, 0.75, 0.8])
 """Of channels that torch-pruning takes: from most of the MACs to a hundredth of them."""
 
@@ -59,27 +60,46 @@ def run(quick: bool) -> Outcome:
             jobs, pool.map(one, *zip(*jobs, strict=True)), strict=True
         ):
             rows[method].append(found)
-            print(f"{method}, seed {seed}: {found['volumes']}", flush=True)
+            print(f"{method}, seed {seed}: {volume(found, 'macs'):.4f}", flush=True)
+    return outcome(rows)
+
+
+def outcome(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Outcome:
+    """What is printed and kept, from each method's networks."""
     volumes = {
-        method: {axis: [one["volumes"][axis] for one in found] for axis in ("macs", "parameters")}
+        method: {axis: [volume(one, axis) for one in found] for axis in AXES}
+        for method, found in rows.items()
+    }
+    logarithmic = {
+        method: [volume(one, "macs", logarithmic=True) for one in found]
         for method, found in rows.items()
     }
     better = max(mean(volumes[method]["macs"]) for method in (UNIFORM, OVERALL, TORCH_PRUNING))
-    head = ("method", "(MACs, test error)", "(parameters, test error)")
+    head = ("method", "(MACs, error)", "(parameters, error)", "(log MACs, error)")
     table = [
-        (method, *(spread(volumes[method][axis]) for axis in ("macs", "parameters")))
-        for method in METHODS
+        (
+            method,
+            *(spread(volumes[method][axis]) for axis in AXES),
+            spread(logarithmic[method]),
+        )
+        for method in rows
     ]
     return Outcome(
         mean(volumes[SEARCHED]["macs"]) / better,
         "times the hypervolume (MACs, test error) of the better baseline",
         "above 1",
         [
-            (f"hypervolume on test, {len(seeds)} seeds, {FINISH:,} images each", head, table),
-            *[_at_sizes(rows, axis) for axis in ("macs", "parameters")],
+            (
+                f"hypervolume on test, {len(rows[SEARCHED])} seeds, {FINISH:,} images each",
+                head,
+                table,
+            ),
+            *[_at_sizes(rows, axis) for axis in AXES],
         ],
         {
             "rows": rows,
+            "volumes": volumes,
+            "volumes_of_log_macs": logarithmic,
             "teacher_test_accuracy": teacher_accuracy(),
             "population": POPULATION,
             "generations": GENERATIONS,
@@ -114,12 +134,21 @@ def one(method: str, seed: int, quick: bool) -> dict[str, Any]:
         "macs": [_macs(network) / _macs(teacher()) for network in networks],
         "test_accuracy": tested,
     }
-    error = 1 - np.array(tested)
-    volumes = {
-        axis: hypervolume(np.column_stack([columns[axis], error]))
-        for axis in ("macs", "parameters")
-    }
-    return {"seed": seed, "seconds": round(seconds, 1), "volumes": volumes, **columns}
+    return {"seed": seed, "seconds": round(seconds, 1), **columns}
+
+
+def volume(one: Mapping[str, Any], axis: str, *, logarithmic: bool = False) -> float:
+    """Hypervolume of test error and size, up to (1, 1).
+
+    Args:
+        one: A method's networks.
+        axis: The size.
+        logarithmic: Half the size counts as much anywhere: 0 is a hundredth of the teacher.
+    """
+    sizes = np.array(one[axis])
+    if logarithmic:
+        sizes = 1 + np.log10(np.maximum(sizes, 0.01)) / 2
+    return hypervolume(np.column_stack([sizes, 1 - np.array(one["test_accuracy"])]))
 
 
 def _macs(network: nn.Module) -> int:

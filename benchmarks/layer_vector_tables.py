@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.harness import Outcome
 from benchmarks.layer_vector_setting import data
+from pymoo_prune import PruneError
 from pymoo_prune_problems.layer_vector_reproduction import (
     HEAD,
     SMALL,
@@ -23,9 +24,17 @@ def run(quick: bool) -> Outcome:
     """The figure is the sparsity that ResNet-20 reaches after three iterations."""
     names = ["resnet-20"] if quick else list(SMALL.parent_epochs)
     data()
+    found: dict[str, list[dict[str, Any]]] = {}
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        # The longest first.
-        found = dict(zip(names[::-1], pool.map(one, names[::-1]), strict=True))
+        jobs = {pool.submit(one, name): name for name in names[::-1]}  # the longest first
+        try:
+            for job in as_completed(jobs):
+                found[jobs[job]] = job.result()
+                print(f"{jobs[job]} is done ({len(found)} of {len(jobs)})", flush=True)
+        except PruneError:
+            # Not after hours, when the others are done too.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     rendered = [(name, HEAD, table_rows(name, [found[name]], data().name)) for name in names]
     return Outcome(
         100 * found["resnet-20"][-1]["sparsity"],

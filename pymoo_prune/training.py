@@ -201,7 +201,7 @@ def fit(
     masks = zero_masks(network) if keep_zeros else []
     optimizer = recipe.make_optimizer(network)
     generator = torch.Generator().manual_seed(seed)
-    half = recipe.bfloat16 and has_fast_bfloat16(device)
+    half = recipe.bfloat16 and can_halve(network, device)
     last, seen, steps, ended = torch.zeros(()), 0, 0, False
     with seeded(seed, device):  # for dropout, which asks torch's own generator
         while seen < images and not ended:
@@ -229,6 +229,15 @@ def fit(
                     break
     optimizer.zero_grad(set_to_none=True)  # the result carries no gradients around
     return last.detach()
+
+
+def can_halve(network: nn.Module, device: torch.device) -> bool:
+    """Whether a network trains well, and fast, in bfloat16.
+
+    On processors, gradients of three-dimensional convolutions come out as NaN (torch 2.15).
+    """
+    volumes = any(isinstance(module, nn.Conv3d) for module in network.modules())
+    return has_fast_bfloat16(device) and not (volumes and device.type == "cpu")
 
 
 @contextmanager

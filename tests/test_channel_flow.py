@@ -6,6 +6,7 @@ import copy
 import operator
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations, prune
+from torchvision import models
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import named_network
@@ -434,6 +436,15 @@ def test_channels_pass_through_modules(module: nn.Module) -> None:
     assert filters.genes.sizes == (6,)
 
 
+@pytest.mark.parametrize("name", ["mean", "squeeze", "view", "add", "cat", "getitem", "size"])
+def test_modules_may_have_any_names(name: str) -> None:
+    network = Net(
+        lambda net, x: net.head(getattr(net, name)(net.conv(x)).flatten(1)), conv=conv(3, 4),
+        head=nn.Linear(4, CLASSES), **{name: nn.AdaptiveAvgPool2d(1)},
+    )  # fmt: skip
+    assert PrunableFilters(network, SHAPE).genes.sizes == (4,)
+
+
 SUMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "+": operator.add,
     "+=": operator.iadd,
@@ -505,6 +516,17 @@ def test_what_is_computed_for_nothing_is_not_there() -> None:
 # Pieces.
 
 
+def test_everything_but_the_image_can_go() -> None:
+    # As in networks that improve images: what is left gives what it takes.
+    network = Net(lambda net, x: x + net.two(net.one(x)), one=unit(3, 4), two=conv(4, 3))
+    filters = PrunableFilters(network, SHAPE)
+    x = np.array([True] * 4 + [False])
+    images = torch.randn(2, *SHAPE)
+    assert torch.equal(filters.network(x)(images), images)
+    assert filters.complexity(x[None]) == (0, 0)
+    assert filters.alive(x).tolist() == [False] * 4 + [True]
+
+
 def test_of_a_sum_the_longer_operand_can_go() -> None:
     for swap in (False, True):
 
@@ -547,6 +569,13 @@ def test_branches_that_give_the_images_channels_stay_in_a_concatenation() -> Non
 
     network = Net(run, back=conv(3, 3), other=conv(3, 2), head=nn.Linear(5, CLASSES))
     assert pieces(flow_of(network)) == [("back", ("add", 0), True), ("other", ("cat", 1), False)]
+
+
+def test_branches_that_give_what_the_network_gives_stay_in_a_concatenation() -> None:
+    network = Net(
+        lambda net, x: torch.cat([net.two(net.one(x)) + x, x], 1), one=conv(3, 4), two=conv(4, 3)
+    )
+    assert pieces(flow_of(network)) == [("one", ("add", 0), True)]
 
 
 @pytest.mark.parametrize("inplace", [False, True])
@@ -897,32 +926,33 @@ def test_double_precision_is_no_trouble() -> None:
 # Large networks: known numbers, and another library's groups.
 
 
-@pytest.fixture(scope="module")
-def large() -> dict[str, tuple[nn.Module, tuple[int, ...], PrunableFilters]]:
-    from torchvision import models
+def named(name: str) -> nn.Module:
+    return named_network(name, channels=1, classes=10, size=(8, 8))
 
+
+def mobilenet() -> nn.Module:
+    return models.mobilenet_v2(num_classes=10)
+
+
+def mobilenet_v3() -> nn.Module:
+    return models.mobilenet_v3_small(num_classes=10)
+
+
+def vgg() -> nn.Module:
+    network = models.vgg11_bn(num_classes=10, init_weights=False)
+    network.classifier = nn.Sequential(nn.Linear(25088, 8), nn.ReLU(), nn.Linear(8, 10))
+    return network
+
+
+@cache
+def large(name: str) -> PrunableFilters:
+    """Nobody may change them."""
+    others = {"mobilenet": mobilenet, "mobilenet-v3": mobilenet_v3, "vgg": vgg}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        vgg = models.vgg11_bn(num_classes=10, init_weights=False)
-        vgg.classifier = nn.Sequential(nn.Linear(25088, 8), nn.ReLU(), nn.Linear(8, 10))
-        networks: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
-            "resnet-18": (
-                named_network("resnet-18", channels=1, classes=10, size=(8, 8)), (1, 8, 8)
-            ),
-            "googlenet": (
-                named_network("googlenet", channels=1, classes=10, size=(8, 8)), (1, 8, 8)
-            ),
-            "simple-cnn": (
-                named_network("simple-cnn", channels=1, classes=10, size=(8, 8)), (1, 8, 8)
-            ),
-            "mobilenet": (models.mobilenet_v2(num_classes=10), (3, 32, 32)),
-            "mobilenet-v3": (models.mobilenet_v3_small(num_classes=10), (3, 32, 32)),
-            "vgg": (vgg, (3, 32, 32)),
-        }  # fmt: skip
-    return {
-        name: (mixed(network), shape, PrunableFilters(network, shape))
-        for name, (network, shape) in networks.items()
-    }
+        if name in others:
+            return PrunableFilters(mixed(others[name]()), (3, 32, 32))
+        return PrunableFilters(mixed(named(name)), (1, 8, 8))
 
 
 @pytest.mark.parametrize(
@@ -936,17 +966,15 @@ def large() -> dict[str, tuple[nn.Module, tuple[int, ...], PrunableFilters]]:
         ("vgg", 2752 + 8, 0, 0),
     ],
 )
-def test_numbers_of_genes(
-    large: Any, name: str, filters: int, pieces: int, alternatives: int
-) -> None:
-    genes = large[name][2].genes
+def test_numbers_of_genes(name: str, filters: int, pieces: int, alternatives: int) -> None:
+    genes = large(name).genes
     assert genes.n_filters == filters
     assert genes.n_pieces == pieces
     assert len(genes.alternatives) == alternatives
 
 
-def test_groups_and_blocks_of_resnet_18(large: Any) -> None:
-    filters = large["resnet-18"][2]
+def test_groups_and_blocks_of_resnet_18() -> None:
+    filters = large("resnet-18")
     genes = filters.genes
     # Residual streams of four stages, and the first convolutions of eight blocks.
     assert genes.sizes == (64, 64, 64, 128, 128, 128, 256, 256, 256, 512, 512, 512)
@@ -957,8 +985,8 @@ def test_groups_and_blocks_of_resnet_18(large: Any) -> None:
     assert all(piece.residual for piece in filters.flow.pieces)
 
 
-def test_groups_and_blocks_of_googlenet(large: Any) -> None:
-    filters = large["googlenet"][2]
+def test_groups_and_blocks_of_googlenet() -> None:
+    filters = large("googlenet")
     genes = filters.genes
     assert len(genes.sizes) == 3 + 9 * 6
     assert genes.alternatives == tuple(tuple(range(4 * k, 4 * k + 4)) for k in range(9))
@@ -969,12 +997,13 @@ def test_groups_and_blocks_of_googlenet(large: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["resnet-18", "googlenet", "mobilenet", "vgg"])
-def test_groups_are_those_that_another_library_finds(large: Any, name: str) -> None:
+def test_groups_are_those_that_another_library_finds(name: str) -> None:
     import torch_pruning
 
-    network, shape, filters = large[name]
+    filters = large(name)
+    network = filters.network_
     graph = torch_pruning.DependencyGraph()
-    graph.build_dependency(network, example_inputs=torch.zeros(2, *shape))
+    graph.build_dependency(network, example_inputs=torch.zeros(2, *filters.shape))
     last = filters.flow.layers[-1].name
     kinds = nn.Conv2d, nn.Linear
     expected = set()

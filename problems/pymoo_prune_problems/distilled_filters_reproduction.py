@@ -62,11 +62,11 @@ class Scale:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-LARGE = {"search_images": 500, "train_images": 10_000, "recovery_images": 256}
+LARGE = {"search_images": 400, "train_images": 10_000, "recovery_images": 256}
 SMALL = Scale(
-    {"simple-cnn": 500_000, "resnet-18": 40_000, "googlenet": 40_000},
-    {"simple-cnn": 200, "resnet-18": 80, "googlenet": 80},
-    {"simple-cnn": 400_000, "resnet-18": 40_000, "googlenet": 40_000},
+    {"simple-cnn": 500_000, "resnet-18": 24_000, "googlenet": 24_000},
+    {"simple-cnn": 200, "resnet-18": 60, "googlenet": 60},
+    {"simple-cnn": 400_000, "resnet-18": 24_000, "googlenet": 24_000},
     {
         "simple-cnn": {"recovery": "refit+batch-norm+steps:20"},
         **{name: {"recovery": "refit+batch-norm+steps:10", **LARGE} for name in NETWORKS[1:]},

@@ -162,9 +162,9 @@ class Scale:
 RESNETS = ("resnet-20", "resnet-56", "resnet-110")
 VIDEO = "r2plus1d-18"
 SMALL = Scale(
-    {"resnet-20": 2, "resnet-56": 0.6, "resnet-110": 0.3, VIDEO: 0.1},
+    {"resnet-20": 2, "resnet-56": 0.6, "resnet-110": 0.3, VIDEO: 0.03},
     Budget(generations=4),
-    {**dict.fromkeys(RESNETS, (0.1, 0.1, 0.1)), VIDEO: (0.04, 0.04, 0.04)},
+    {**dict.fromkeys(RESNETS, (0.1, 0.1, 0.1)), VIDEO: (0.01, 0.01, 0.01)},
     {**dict.fromkeys(RESNETS, 1_000), VIDEO: 128},
 )
 """Tens of minutes on two cores."""

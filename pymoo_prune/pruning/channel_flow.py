@@ -24,6 +24,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks.modes import evaluating
 from pymoo_prune.networks.slim import (
+    CALLS,
     JOINS,
     LAYERS,
     SUMS,
@@ -251,7 +252,7 @@ class ChannelFlow(fx.Interpreter):
         """Each channel of one channel."""
         read, size = self._read(node)
         moved = result.ndim < 2 or len(read) != result.shape[1] or len(result) != size[0]
-        if moved or (call_name(node) in OVER_AXES and _axes(node, len(size)) & {0, 1}):
+        if moved or (_is_over_axes(node) and _axes(node, len(size)) & {0, 1}):
             raise self._refusal(node, f"{self._call(node)}, which moves channels about")
         if node.target is operator.getitem and not _takes_all(node.args[1], len(size)):
             raise self._refusal(node, "a choice of channels")
@@ -394,7 +395,7 @@ class ChannelFlow(fx.Interpreter):
     def _changes_others(self, nodes: frozenset[str]) -> bool:
         """Whether nodes work in place on what others may read: without them it is different."""
         return any(
-            overwrites(node, self.network) and str(node.args[0]) not in nodes
+            overwrites(node, self.network) and node.all_input_nodes[0].name not in nodes
             for node in self.graph.nodes
             if node.name in nodes
         )
@@ -427,6 +428,10 @@ class ChannelFlow(fx.Interpreter):
         where = [str(path) for path in stack if path] or [type(self.network).__name__]
         name = str(node.target) if node.op == "call_module" else where[-1]
         return PruneError(f"filters of this network cannot be pruned: in {name!r} there is {what}")
+
+
+def _is_over_axes(node: fx.Node) -> bool:
+    return node.op in CALLS and call_name(node) in OVER_AXES
 
 
 def _axes(node: fx.Node, ndim: int) -> set[int]:

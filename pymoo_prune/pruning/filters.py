@@ -94,8 +94,7 @@ class PrunableFilters:
         self._own = np.array([layer.inputs is None for layer in layers])  # each reads its own
         self._taps = taps
         # Layers that give a label, others than those that pass it on.
-        self._givers = ((self._gives > 0) & ~self._own).T.astype(np.float32)
-        self._givers[:, ALWAYS] = 1
+        self._givers = ((self._gives[:-1] > 0) & ~self._own).T.astype(np.float32)
         self._nodes = {node: place for place, node in enumerate(flow.graph.nodes)}
         names = {node.name: place for node, place in self._nodes.items()}
         self._layer_nodes = [names[layer.node] for layer in layers]
@@ -114,11 +113,9 @@ class PrunableFilters:
         Returns:
             (..., labels + 1); the last is for channels that nobody can take away.
         """
-        filters = self.genes.filters(X)
-        always = np.ones((*filters.shape[:-1], 1), dtype=bool)
         given = self.present(X).astype(np.float32) @ self._givers > 0
-        found: Booleans = np.concatenate([filters, always], axis=-1) & given
-        return found
+        always = np.ones((*given.shape[:-1], 1), dtype=bool)
+        return np.concatenate([self.genes.filters(X) & given, always], axis=-1)
 
     def present(self, X: Array) -> Booleans:
         """Whether each layer is there, (..., layers)."""
@@ -190,7 +187,9 @@ class PrunableFilters:
             for layer, there in zip(self.flow.layers, present.tolist(), strict=True)
             if there
         }
-        return SlimNetwork.of(self.network_, self._graph(x), layers, self._dropped(x))
+        dropped = self._dropped(x)
+        graph = without_branches(self.flow.graph, dropped)
+        return SlimNetwork.of(self.network_, graph, layers, dropped)
 
     def _small(
         self, layer: ChannelLayer, module: nn.Module, alive: Booleans, refit: ChannelRefit | None
@@ -209,9 +208,6 @@ class PrunableFilters:
         """Branches that are gone, but for those within others that are gone."""
         dead = ~self.genes.pieces(x) & self._needed(x)[self._piece_nodes]
         return [self.flow.pieces[place].branch for place in np.flatnonzero(dead)]
-
-    def _graph(self, x: Array) -> fx.Graph:
-        return without_branches(self.flow.graph, self._dropped(x))
 
     def refittable(self) -> list[str]:
         """Layers whose weights can be refitted when they read fewer channels."""

@@ -25,7 +25,7 @@ from pymoo_prune.distillation import Distillation
 from pymoo_prune.errors import NothingFoundError, TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.export import load_network, save_network
-from pymoo_prune.genome import Array, candidate_seed, digests
+from pymoo_prune.genome import Array, digests
 from pymoo_prune.networks import DenseNet, SimpleCNN, SlimNetwork
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
@@ -402,7 +402,7 @@ def test_each_rung_does_what_it_says(digits: Data, teacher: SimpleCNN) -> None:
         teaching = Distillation(parent, digits.train, alpha=0.5, temperature=4)
         networks["refit+batch-norm+steps:2"] = teaching.distilled(
             networks["refit+batch-norm"], images=128, recipe=DistilledFilters.LEARNING,
-            seed=candidate_seed(0, digests(x[None])[0]),
+            seed=0,
         )  # fmt: skip
         for text, expected in networks.items():
             assert same(problems[text].network(x), expected), text
@@ -420,13 +420,13 @@ def test_each_rung_does_what_it_says(digits: Data, teacher: SimpleCNN) -> None:
 
 def test_recovery_is_worth_its_name(digits: Data, teacher: SimpleCNN) -> None:
     accuracies = []
-    for recovery in ("none", "refit+batch-norm", "refit+batch-norm+steps:10"):
+    for recovery in ("none", "refit+batch-norm", "refit+batch-norm+steps:20"):
         problem = small(digits, teacher, recovery=recovery, search_images=400, recovery_images=256)
         X = problem.random(12, np.random.default_rng(0))
         accuracies.append(problem.measure(X)["accuracy"].mean())
     plain, refitted, taught = accuracies
     assert refitted > plain + 0.1
-    assert taught > refitted + 0.02
+    assert taught > refitted + 0.01
 
 
 def test_batch_norms_see_images_of_all_classes(
@@ -537,17 +537,18 @@ class Spy:
 def test_candidates_learn_for_a_few_steps_and_the_winning_ticket_at_length(
     digits: Data, teacher: SimpleCNN, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {**STEPS, "train_images": 200, "patience": 2, "alpha": 0.3, "temperature": 2.0}
+    options: dict[str, Any] = {"train_images": 200, "patience": 2, "alpha": 0.3, "seed": 7}
+    options |= {**STEPS, "temperature": 2.0}
     problem, spy = small(digits, teacher, **options), Spy(monkeypatch)
-    x = candidates(problem)[2]
-    network = problem.network(x)
+    _, network = (problem.network(x) for x in candidates(problem)[1:3])
     finished = problem.finished(network, images=300, seed=5)
-    few, many = spy.calls
+    other, few, many = spy.calls
     assert few["teaching"] is problem.distillation
     assert (len(few["teaching"].split), few["images"]) == (200, 128)
     assert torch.bincount(few["teaching"].split.labels).tolist() == [20] * 10
     assert (few["stopping"].patience, few["stopping"].images) == (2, 50)
-    assert few["seed"] == candidate_seed(0, digests(x[None])[0])
+    # All candidates see the same images in the same order.
+    assert few["seed"] == other["seed"] == 7
     assert many["teaching"].split is digits.train
     assert (many["images"], many["seed"], many.get("stopping")) == (300, 5, None)
     assert many["network"] is network
@@ -586,10 +587,6 @@ class Forgetful(SimpleCNN):
         self.relu = nn.Sequential(nn.ReLU(), nn.Dropout(0.5))  # type: ignore[assignment]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="`training.fit` draws dropout masks from torch's global generator: GoogLeNet, too",
-)
 @pytest.mark.usefixtures("untouched_global_generators")
 def test_dropout_is_a_matter_of_the_seed(digits: Data) -> None:
     problem = small(digits, seeded(Forgetful), recovery="steps:2")
