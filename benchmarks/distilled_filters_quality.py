@@ -44,6 +44,8 @@ UNIFORM, OVERALL = "L1 norm, all layers alike", "L1 norm, whole network"
 TORCH_PRUNING = "torch-pruning, global group importance"
 METHODS = (SEARCHED, RANDOM, UNIFORM, OVERALL, TORCH_PRUNING)
 AXES = ("macs", "parameters")
+SMALLEST = 0.02
+"""Share of the teacher's MACs where a logarithmic scale begins."""
 RATIOS = np.array([0.1, 0.25, 0.4, 0.5, 0.6, 0.68, 0.75, 0.8])
 """Of channels that torch-pruning takes: from most of the MACs to a hundredth of them."""
 
@@ -143,11 +145,11 @@ def volume(one: Mapping[str, Any], axis: str, *, logarithmic: bool = False) -> f
     Args:
         one: A method's networks.
         axis: The size.
-        logarithmic: Half the size counts as much anywhere: 0 is a hundredth of the teacher.
+        logarithmic: Half the size counts as much anywhere; 0 is `SMALLEST`, which all reach.
     """
     sizes = np.array(one[axis])
     if logarithmic:
-        sizes = 1 + np.log10(np.maximum(sizes, 0.01)) / 2
+        sizes = 1 - np.log(np.maximum(sizes, SMALLEST)) / np.log(SMALLEST)
     return hypervolume(np.column_stack([sizes, 1 - np.array(one["test_accuracy"])]))
 
 

@@ -43,7 +43,7 @@ def final_accuracies(
     finished: Finisher | None,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Values]:
-    """Accuracies of finished networks: the one place that touches the test images.
+    """Accuracies of finished networks, on the test images too.
 
     Args:
         networks: As a search or a baseline left them.

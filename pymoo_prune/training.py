@@ -197,7 +197,7 @@ def fit(
         raise PruneError(msg)
     device = split.images.device
     if recipe.channels_last:
-        network.to(memory_format=torch.channels_last)
+        to_channels_last(network)
     masks = zero_masks(network) if keep_zeros else []
     optimizer = recipe.make_optimizer(network)
     generator = torch.Generator().manual_seed(seed)
@@ -229,6 +229,14 @@ def fit(
                     break
     optimizer.zero_grad(set_to_none=True)  # the result carries no gradients around
     return last.detach()
+
+
+def to_channels_last(network: Network) -> Network:
+    """Lays the weights of two-dimensional convolutions out so; the network itself is changed."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def can_halve(network: nn.Module, device: torch.device) -> bool:

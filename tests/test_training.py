@@ -13,7 +13,15 @@ from pymoo_prune import training
 from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import CandidateFailed, PruneError, TrainingDiverged
 from pymoo_prune.networks import FeedForward
-from pymoo_prune.training import SCHEDULES, EarlyStopping, Recipe, Stopping, fit, trained
+from pymoo_prune.training import (
+    SCHEDULES,
+    EarlyStopping,
+    Recipe,
+    Stopping,
+    can_halve,
+    fit,
+    trained,
+)
 
 
 class Recorder(nn.Module):
@@ -746,3 +754,14 @@ def test_a_loss_that_is_not_finite_is_a_training_that_diverged(digits: Data) -> 
     nn.init.constant_(network.get_parameter("1.weight"), 1e38)
     with pytest.raises(TrainingDiverged, match=r"last loss is (inf|nan)"):
         trained(network, digits.train, images=100)
+
+
+def test_convolutions_over_volumes_are_trained_in_float32_on_a_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Their gradients in bfloat16 are NaN on processors that are otherwise fast at it.
+    monkeypatch.setattr("pymoo_prune.training.has_fast_bfloat16", lambda device: True)
+    processor = torch.device("cpu")
+    assert can_halve(nn.Sequential(nn.Conv2d(1, 1, 3)), processor)
+    assert not can_halve(nn.Sequential(nn.Conv3d(1, 1, 3)), processor)
+    assert can_halve(nn.Sequential(nn.Conv3d(1, 1, 3)), torch.device("cuda"))

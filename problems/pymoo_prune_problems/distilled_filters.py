@@ -20,7 +20,6 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.algorithm import Algorithm
 from torch import nn
@@ -50,7 +49,7 @@ from pymoo_prune.problem import Baseline, Preset, PruningProblem
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.pruning.removal import RemovalOrders
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
-from pymoo_prune.training import Recipe, Stopping
+from pymoo_prune.training import Recipe, Stopping, to_channels_last
 
 FITNESS = WeightedSum({"accuracy": 1.0, "sparsity": 0.1, "macs_removed": 0.1})
 """Section III.E weighs accuracy, parameters and FLOPs and does not say how: a tenth of the network
@@ -158,8 +157,7 @@ class DistilledFilters(PruningProblem):
             )
         # A teacher may be frozen, but its children learn. With a pixel's channels side by side in
         # memory, networks are twice as fast on a processor.
-        self.parent = check_parent(parent, data).requires_grad_()
-        self.parent.to(memory_format=torch.channels_last)
+        self.parent = to_channels_last(check_parent(parent, data).requires_grad_())
         self.filters = PrunableFilters(self.parent, data.shape)
         self.distillation.teacher = self.parent
         super().__init__(
@@ -302,8 +300,7 @@ class DistilledFilters(PruningProblem):
         All candidates see the same images in the same order: what differs between them are their
         filters.
         """
-        network = self.filters.network(x, self.refit)
-        network.to(memory_format=torch.channels_last)
+        network = to_channels_last(self.filters.network(x, self.refit))
         if self.recovery.batch_norm:
             calibrate(network, self.calibration)
         if not self.recovery.steps:

@@ -1046,11 +1046,6 @@ class Clips(nn.Module):
         return self.linear(hidden.flatten(1))  # type: ignore[no-any-return]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeError,
-    reason="channels_last is for weights of four axes: r2plus1d-18 cannot be pruned, either",
-)
 def test_convolutions_over_time_lose_filters(digits: Data) -> None:
     problem = small(digits, seeded(Clips), **STEPS)
     assert problem.filters.genes.sizes == (6,)
