@@ -1001,7 +1001,7 @@ def test_groups_are_those_that_another_library_finds(name: str) -> None:
     import torch_pruning
 
     filters = large(name)
-    network = filters.network_
+    network = filters.whole
     graph = torch_pruning.DependencyGraph()
     graph.build_dependency(network, example_inputs=torch.zeros(2, *filters.shape))
     last = filters.flow.layers[-1].name

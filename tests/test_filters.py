@@ -69,7 +69,7 @@ def outputs(network: nn.Module, images: Tensor) -> Tensor:
 
 def blind(filters: PrunableFilters, x: Bits) -> nn.Module:
     """The parent, in which no layer reads channels that are gone: no graph, no masks, no slices."""
-    network, alive = double(filters.network_), filters.alive(x)
+    network, alive = double(filters.whole), filters.alive(x)
     with torch.no_grad():
         for layer in filters.flow.layers:
             if layer.inputs is not None:
@@ -83,7 +83,7 @@ def test_small_networks_are_the_parent_that_does_not_read_what_is_gone(name: str
     filters = filters_of(name)
     images = some_images(filters)
     everything = np.ones(filters.genes.n_pieces, dtype=bool)
-    whole, others = outputs(double(filters.network_), images), 0
+    whole, others = outputs(double(filters.whole), images), 0
     for row in random_bits(filters, 12):
         x = np.append(filters.genes.filters(row), everything)
         expected = outputs(blind(filters, x), images)
@@ -162,13 +162,13 @@ BY_HAND: dict[str, Callable[..., Tensor]] = {
 def test_networks_without_branches_are_those_that_a_person_writes(name: str) -> None:
     filters = filters_of(name)
     genes, images = filters.genes, some_images(filters)
-    whole = outputs(double(filters.network_), images)
+    whole = outputs(double(filters.whole), images)
     for bits in np.ndindex(*[2] * genes.n_pieces):
         x = np.append(np.ones(genes.n_filters, dtype=bool), np.array(bits, dtype=bool))
         if not np.array_equal(x, filters.repaired(x)):
             continue  # one of the alternatives must stay
         with torch.no_grad():
-            expected = BY_HAND[name](double(filters.network_), images, *genes.pieces(x).tolist())
+            expected = BY_HAND[name](double(filters.whole), images, *genes.pieces(x).tolist())
         for found in (
             outputs(double(filters.network(x)), images),
             filters.masked(x).outputs(images)["output"],
@@ -217,8 +217,8 @@ def test_sizes_are_those_of_the_small_networks(name: str) -> None:
     filters = filters_of(name)
     assert_sizes(filters, random_bits(filters, 25 if name in ALL else 4))
     parameters, macs = filters.complexity(np.ones((1, filters.genes.n_var), dtype=bool))
-    assert parameters[0] == count_parameters(filters.network_)
-    assert macs[0] == filters.all_macs == count_macs(filters.network_, filters.shape)
+    assert parameters[0] == count_parameters(filters.whole)
+    assert macs[0] == filters.all_macs == count_macs(filters.whole, filters.shape)
 
 
 def test_a_layer_that_two_branches_share_goes_with_both() -> None:
@@ -287,7 +287,7 @@ def test_costs_of_filters() -> None:
     filters = filters_of("chain")
     parameters, macs = filters.filter_costs()
     # A filter of the first layer: 27 weights, its batch norm, and 6 times 9 weights behind it.
-    whole = count_parameters(filters.network_)
+    whole = count_parameters(filters.whole)
     np.testing.assert_allclose(parameters, [(27 + 2 + 54) / whole, (36 + 1 + 2 + 20) / whole])
     np.testing.assert_allclose(
         macs, np.array([27 * 64 + 54 * 16, 36 * 16 + 20]) / filters.all_macs
@@ -415,7 +415,7 @@ def test_refitted_layers_have_the_least_squares_weights() -> None:
     x = np.ones(15, dtype=bool)
     x[[1, 4, 8, 12]] = False
     small = filters.network(x, refit)
-    network: Any = filters.network_
+    network: Any = filters.whole
     with torch.no_grad():
         rows = unfolded(network[1], network[0](split.images))
     kept = np.repeat(x[:6], 9)
@@ -452,13 +452,13 @@ def test_layers_that_lost_nothing_that_they_read_keep_their_weights() -> None:
     }
     assert changed == {"network.4.weight", "network.4.bias"}
     assert found.widths == plain.widths
-    parent: Any = filters.network_
+    parent: Any = filters.whole
     assert torch.equal(found.network.get_parameter("8.weight"), parent[8].weight)
 
 
 def test_without_statistics_of_a_layer_it_is_cut() -> None:
     filters, _, split = refitted()
-    refit = ChannelRefit(filters.network_, ["8"], split, centred=False)
+    refit = ChannelRefit(filters.whole, ["8"], split, centred=False)
     x = filters.repaired(np.arange(15) % 3 > 0)
     plain, found = filters.network(x).state_dict(), filters.network(x, refit).state_dict()
     changed = {name for name, value in found.items() if not torch.equal(value, plain[name])}
@@ -494,7 +494,7 @@ def test_strengths_are_mean_sizes_of_weights() -> None:
     assert by_weight().strengths.tolist() == [2, 4, 1, 3, 10, 50, 30, 20, 40]
     # A filter of several layers has the mean of theirs, a piece that of its layers.
     filters = filters_of("residual")
-    network: Any = filters.network_
+    network: Any = filters.whole
     norms = {
         name: network.get_submodule(name).weight.detach().abs().mean((1, 2, 3)).numpy()
         for name in ("stem", "a", "b", "second.0")
@@ -572,7 +572,7 @@ def test_shares_leave_ever_more(name: str, kind: str) -> None:
 def test_the_nearest_in_size() -> None:
     filters = filters_of("nested")
     family = filters.uniform(np.linspace(0, 1, 9))
-    sizes = filters.complexity(family)[0] / count_parameters(filters.network_)
+    sizes = filters.complexity(family)[0] / count_parameters(filters.whole)
     wanted = np.array([1, 0.5, 1e-6, sizes[3] * 1.001, sizes[3] / 1.001, 2])
     found = filters.nearest(family, wanted)
     assert found.dtype == np.int64
@@ -582,7 +582,7 @@ def test_the_nearest_in_size() -> None:
     assert family[found[[0, 5]]].all()
     assert found[2:5].tolist() == [0, 3, 3]
     # As ratios: a half of the wanted size is as far away as twice the wanted size.
-    half, twice = filters.complexity(family[[0, 8]])[0] / count_parameters(filters.network_)
+    half, twice = filters.complexity(family[[0, 8]])[0] / count_parameters(filters.whole)
     middle = np.sqrt(half * twice)
     assert filters.nearest(family[[0, 8]], np.array([middle * 1.01, middle / 1.01])).tolist() == [
         1, 0

@@ -29,7 +29,7 @@ def statistics(
 ) -> ChannelRefit:
     names = filters.refittable() if names is None else names
     options = {"centred": False, "positions": 1000, **options}
-    return ChannelRefit(filters.network_, names, split, **options)
+    return ChannelRefit(filters.whole, names, split, **options)
 
 
 def random_split(n: int = 70, seed: int = 0) -> Split:
@@ -340,7 +340,7 @@ def test_several_filters_may_go_at_once(steps: int, monkeypatch: pytest.MonkeyPa
     assert losses[0] == 0
     assert (np.diff(losses) > 0).all()
     columns = [[k] for k in range(7)]
-    gram, weight, _, ridge = reader(refit, filters.network_, "head", columns)
+    gram, weight, _, ridge = reader(refit, filters.whole, "head", columns)
     power = float((weight * (gram @ weight)).sum())
     order = np.argsort(orders.ranks)
     for k in range(0, 7, step):
@@ -464,7 +464,7 @@ def test_groups_of_several_layers_without_statistics() -> None:
     # Of several groups that one layer reads, each is told by its own weights.
     filters = PrunableFilters(small("inception"), SHAPE)
     orders = RemovalOrders(filters, statistics(filters, random_split(), []))
-    weight = filters.network_.get_parameter("head.weight").detach().double().square().sum(dim=0)
+    weight = filters.whole.get_parameter("head.weight").detach().double().square().sum(dim=0)
     left, right = weight[:3].numpy(), weight[3:].numpy()
     assert np.argsort(orders.ranks[12:15]).tolist() == np.argsort(left).tolist()
     assert np.argsort(orders.ranks[15:17]).tolist() == np.argsort(right).tolist()
@@ -476,12 +476,12 @@ def test_statistics_are_left_as_they_were() -> None:
     filters = PrunableFilters(small("nested"), SHAPE)
     refit = statistics(filters, random_split())
     before = {name: gram.inverse.clone() for name, gram in refit.grams.items()}
-    weights = {name: value.clone() for name, value in filters.network_.state_dict().items()}
+    weights = {name: value.clone() for name, value in filters.whole.state_dict().items()}
     first, second = RemovalOrders(filters, refit), RemovalOrders(filters, refit)
     assert np.array_equal(first.ranks, second.ranks)
     for one, two in zip(first.losses, second.losses, strict=True):
         assert np.array_equal(one, two)
     for name, gram in refit.grams.items():
         assert torch.equal(gram.inverse, before[name])
-    for name, value in filters.network_.state_dict().items():
+    for name, value in filters.whole.state_dict().items():
         assert torch.equal(value, weights[name])

@@ -58,7 +58,7 @@ class PrunableFilters:
     """
 
     def __init__(self, network: nn.Module, shape: Sequence[int]) -> None:
-        self.network_, self.shape = network, tuple(shape)
+        self.whole, self.shape = network, tuple(shape)
         self.flow = ChannelFlow(network, shape)
         flow = self.flow
         if flow.count == 0:
@@ -181,7 +181,7 @@ class PrunableFilters:
             refit: Changes the weights of layers that lost inputs; None leaves them.
         """
         alive, present = self.alive(x), self.present(x)
-        modules = dict(self.network_.named_modules())
+        modules = dict(self.whole.named_modules())
         layers = {
             layer.name: self._small(layer, modules[layer.name], alive, refit)
             for layer, there in zip(self.flow.layers, present.tolist(), strict=True)
@@ -189,7 +189,7 @@ class PrunableFilters:
         }
         dropped = self._dropped(x)
         graph = without_branches(self.flow.graph, dropped)
-        return SlimNetwork.of(self.network_, graph, layers, dropped)
+        return SlimNetwork.of(self.whole, graph, layers, dropped)
 
     def _small(
         self, layer: ChannelLayer, module: nn.Module, alive: Booleans, refit: ChannelRefit | None
@@ -216,7 +216,7 @@ class PrunableFilters:
             for layer in self.flow.layers
             if layer.inputs is not None
             and (layer.inputs != ALWAYS).any()
-            and understood(self.network_.get_submodule(layer.name))
+            and understood(self.whole.get_submodule(layer.name))
         ]
 
     # Simple choices.
@@ -272,7 +272,7 @@ class PrunableFilters:
         Returns:
             Places in the family, (n,).
         """
-        found = self.complexity(family)[0] / count_parameters(self.network_)
+        found = self.complexity(family)[0] / count_parameters(self.whole)
         distance = np.abs(np.log(found) - np.log(sizes)[:, None])
         places: NDArray[np.int64] = distance.argmin(axis=1)
         return places
@@ -287,7 +287,7 @@ class PrunableFilters:
         """
         genes, generator = self.genes, np.random.default_rng(seed)
         X = generator.random((2, genes.n_var)) < [[0.5], [0.8]]
-        device = next(self.network_.parameters()).device
+        device = next(self.whole.parameters()).device
         images = torch.from_numpy(generator.standard_normal((2, *self.shape))).to(device)
         self._verify_graph(images)
         # The first has all layers, and each group that can loses a filter: all is put to the test.
@@ -297,7 +297,7 @@ class PrunableFilters:
             self._verify(x, images)
 
     def _verify_graph(self, images: Tensor) -> None:
-        network = copy.deepcopy(self.network_).double().eval()
+        network = copy.deepcopy(self.whole).double().eval()
         with torch.no_grad():
             found = fx.GraphModule(network, self.flow.graph)(images.clone())
             if not _alike(network(images.clone()), found):
@@ -336,7 +336,7 @@ class PrunableFilters:
 
     def _l1_norms(self) -> Floats:
         """Of each gene, the mean size of the weights that make it; pieces have that of theirs."""
-        flow, modules = self.flow, dict(self.network_.named_modules())
+        flow, modules = self.flow, dict(self.whole.named_modules())
         sums, counts = np.zeros(flow.count + 1), np.zeros(flow.count + 1)
         sizes = np.full(len(flow.layers), np.nan)
         for place, layer in enumerate(flow.layers):
@@ -367,7 +367,7 @@ class MaskedNetwork(fx.Interpreter):
 
     def __init__(self, filters: PrunableFilters, x: Array) -> None:
         flow = filters.flow
-        network = copy.deepcopy(filters.network_).double().eval()
+        network = copy.deepcopy(filters.whole).double().eval()
         super().__init__(fx.GraphModule(network, flow.graph))
         self.extra_traceback = False
         self.channels, self.alive = flow.channels, filters.alive(x)

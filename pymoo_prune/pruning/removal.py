@@ -150,7 +150,7 @@ def _readers(
     for layer in filters.flow.layers:
         if layer.inputs is None or not np.isin(layer.inputs, labels).any():
             continue
-        module: Any = filters.network_.get_submodule(layer.name)
+        module: Any = filters.whole.get_submodule(layer.name)
         weight = module.weight.detach().flatten(1).double().T
         columns = _columns(layer, labels).to(weight.device)
         if layer.name in refit.grams:
