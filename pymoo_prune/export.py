@@ -17,6 +17,10 @@ from pymoo_prune.files import write_text, writing
 from pymoo_prune.networks import build_network
 
 WEIGHTS, SPEC = "network.pt", "network.json"
+DAMAGES = (
+    RuntimeError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError,
+)  # fmt: skip
+"""What torch raises for a file that holds no state_dict of the network."""
 
 
 def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, Any]) -> Path:
@@ -66,7 +70,7 @@ def load_network(folder: Path | str) -> nn.Module:
         network = build_network(spec)
     try:
         network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
-    except (RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except DAMAGES as error:
         raise PruneError(_damaged(folder, error)) from error
     return network.eval()
 

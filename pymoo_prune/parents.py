@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import torch
@@ -33,7 +34,7 @@ def train_parent(
         seed: Of its weights, and of the images' order.
         progress: Called with the share that is done.
     """
-    if epochs <= 0:
+    if not (math.isfinite(epochs) and epochs > 0):
         msg = f"parent_epochs must be above 0, but they are {epochs}"
         raise PruneError(msg)
     with seeded(seed, torch.device("cpu")):

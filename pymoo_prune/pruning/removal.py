@@ -105,15 +105,15 @@ class _Reader:
     """A layer that reads a group's channels: what it loses with each.
 
     Attributes:
-        inverse: Of the mean products of its inputs, (inputs, inputs); a diagonal where nothing is
-            known of them.
+        inverse: Of the mean products of its inputs, (inputs, inputs); None where nothing is known
+            of them: then the size of the weights counts, and nothing is refitted.
         weight: (inputs, outputs).
         columns: Which inputs are a filter's, (filters, inputs of each); those of a filter that it
             reads less often than others end with -1.
         power: What its outputs amount to.
     """
 
-    inverse: Tensor
+    inverse: Tensor | None
     weight: Tensor
     columns: Tensor
     power: float
@@ -125,9 +125,11 @@ class _Reader:
         counts = (each >= 0).sum(dim=1)
         for count in counts.unique().tolist():
             columns = each[counts == count, :count]
-            blocks = self.inverse[columns[:, :, None], columns[:, None, :]]
             weights = self.weight[columns]  # (filters, inputs of each, outputs)
-            solved = torch.linalg.solve(blocks, weights)
+            solved = weights
+            if self.inverse is not None:
+                blocks = self.inverse[columns[:, :, None], columns[:, None, :]]
+                solved = torch.linalg.solve(blocks, weights)
             found[counts == count] = (weights * solved).sum(dim=(1, 2))
         return found / self.power
 
@@ -135,6 +137,8 @@ class _Reader:
         """Takes filters away, refits the others, and says what that costs."""
         columns = self.columns[gone].flatten()
         columns = columns[columns >= 0]
+        if self.inverse is None:
+            return float(self.weight[columns].square().sum()) / self.power
         across = self.inverse[:, columns]
         pulled = torch.linalg.solve(across[columns], self.weight[columns])
         cost = float((self.weight[columns] * pulled).sum()) / self.power
@@ -156,14 +160,14 @@ def _readers(
         if layer.name in refit.grams:
             gram = refit.grams[layer.name]
             power = float((weight * (gram.products @ weight)).sum())
-            inverse = gram.inverse.clone()
+            inverse: Tensor | None = gram.inverse.clone()
         else:
             # Only this group's inputs: without statistics the others tell nothing.
             power = float(weight.square().sum())
             mine = columns >= 0
             weight = weight[columns[mine]]
             columns[mine] = torch.arange(len(weight), device=weight.device)
-            inverse = torch.eye(len(weight)).to(weight)
+            inverse = None
         found.append(_Reader(inverse, weight, columns, max(power, 1e-12)))
     return found
 
