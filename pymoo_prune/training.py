@@ -235,7 +235,7 @@ def to_channels_last(network: Network) -> Network:
     """Lays the weights of two-dimensional convolutions out so; the network itself is changed."""
     for parameter in network.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)
     return network
 
 
