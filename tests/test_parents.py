@@ -65,7 +65,7 @@ def test_epochs_are_images(digits: Data, monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(entry["seed"] == 4 for entry in asked)
 
 
-@pytest.mark.parametrize("epochs", [0, -1, -0.5])
+@pytest.mark.parametrize("epochs", [0, -1, -0.5, float("nan"), float("inf")])
 def test_without_epochs_there_is_no_parent(digits: Data, epochs: float) -> None:
     with pytest.raises(PruneError, match=f"parent_epochs must be above 0, but they are {epochs}"):
         train_parent(digits, "simple-cnn", epochs, recipe=RECIPE)
