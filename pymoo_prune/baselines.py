@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
 
+import numpy as np
+
 from pymoo_prune.errors import NothingFoundError
+from pymoo_prune.evaluation import accuracy
 from pymoo_prune.finish import Series, final_accuracies
 from pymoo_prune.front import Front
+from pymoo_prune.objectives import Values
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.progress import Display, SearchReporter
 from pymoo_prune.search import Budget, make_algorithm, search
@@ -40,8 +45,39 @@ def baseline_series(
         images: Training images for retraining, the same for all.
         display: Shows progress.
     """
+    found = simple_series(problem, front.columns, seed=seed, images=images, display=display)
+    if type(problem).random is not PruningProblem.random:
+        try:
+            found.append(
+                _random_search(problem, store, evaluations, pop_size, seed, images, display)
+            )
+        except NothingFoundError as error:
+            display.console.print(f"{RANDOM} is left out: {error}", highlight=False, markup=False)
+    return found
+
+
+def simple_series(
+    problem: PruningProblem,
+    front: Mapping[str, Values],
+    *,
+    seed: int,
+    images: int,
+    display: Display,
+) -> list[Series]:
+    """What a user would do without a search, at the sizes of a front.
+
+    Args:
+        problem: What was searched.
+        front: The front's measurements, (n,) each.
+        seed: Of the retraining.
+        images: Training images for it.
+        display: Shows progress.
+
+    Returns:
+        A series for each of the problem's baselines; its accuracy is that on the validation images.
+    """
     found = []
-    for baseline in problem.baselines(front.columns):
+    for baseline in problem.baselines(front):
         with display.phase("baseline") as update:
             total, done = len(baseline.networks), count(1)
             accuracies = final_accuracies(
@@ -51,14 +87,9 @@ def baseline_series(
                 finished=problem.finisher(images),
                 progress=lambda: update(next(done) / total, baseline.name),  # noqa: B023
             )
-        found.append(Series(baseline.name, {**baseline.sizes, **accuracies}))
-    if type(problem).random is not PruningProblem.random:
-        try:
-            found.append(
-                _random_search(problem, store, evaluations, pop_size, seed, images, display)
-            )
-        except NothingFoundError as error:
-            display.console.print(f"{RANDOM} is left out: {error}", highlight=False, markup=False)
+        before = [accuracy(network, problem.data_set.validation) for network in baseline.networks]
+        columns = {**baseline.sizes, "accuracy": np.array(before), **accuracies}
+        found.append(Series(baseline.name, columns))
     return found
 
 
@@ -72,7 +103,7 @@ def _random_search(
     display: Display,
 ) -> Series:
     with display.phase("random") as update:
-        candidates = search(
+        found = search(
             problem,
             make_algorithm("random", problem, pop_size),
             Budget(evaluations=evaluations),
@@ -81,5 +112,4 @@ def _random_search(
             recorded=False,
             on_generation=SearchReporter(problem, update),
         )
-    front = Front.from_candidates(problem, candidates.X, candidates.measurements)
-    return Series(RANDOM, front.finish(images=images).columns)
+    return Series(RANDOM, Front.from_found(problem, found).finish(images=images).columns)

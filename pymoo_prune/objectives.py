@@ -287,6 +287,11 @@ class Constraint:
         return f"{self.name}{self.relation}{number}"
 
 
+def parse_constraints(constraints: Sequence[Constraint | str]) -> list[Constraint]:
+    """Bounds, read where they are text."""
+    return [Constraint.parse(one) if isinstance(one, str) else one for one in constraints]
+
+
 @dataclass(frozen=True)
 class Goals:
     """What a search is after: objectives and constraints over a problem's quantities.
@@ -295,23 +300,28 @@ class Goals:
         quantities: All that the problem measures.
         objectives: Names (one objective each), or one scalarisation.
         constraints: Bounds.
+        front: Quantities that a front is over, where these are not those of the objectives:
+            searches with different objectives are compared over the same.
     """
 
     quantities: Mapping[str, Quantity]
     objectives: Objectives
     constraints: Sequence[Constraint] = field(default=())
+    front: Sequence[str] = field(default=())
 
     def __post_init__(self) -> None:
-        if isinstance(self.objectives, str) or len(self.names) == 0:
+        if isinstance(self.objectives, str) or len(self.searched) == 0:
             given = repr(self.objectives)
             msg = f"objectives must be a list of names or a scalarisation, but they are {given}"
             raise PruneError(msg)
-        for name in self.scalarisation.mentioned if self.scalarisation else self.names:
+        mentioned = self.scalarisation.mentioned if self.scalarisation else self.searched
+        for name in (*mentioned, *self.front):
             if name not in self.quantities:
                 raise unknown_name("objective", name, self.quantities)
-        if len(set(self.names)) < len(self.names):
-            msg = f"objectives must differ, but they are {list(self.names)}"
-            raise PruneError(msg)
+        for names in (self.searched, self.front):
+            if len(set(names)) < len(names):
+                msg = f"objectives must differ, but they are {list(names)}"
+                raise PruneError(msg)
         for constraint in self.constraints:
             if constraint.name not in self.quantities:
                 raise unknown_name("constrained quantity", constraint.name, self.quantities)
@@ -322,19 +332,24 @@ class Goals:
         return self.objectives if isinstance(self.objectives, Scalarisation) else None
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def searched(self) -> tuple[str, ...]:
         """The quantities that the objectives are made of."""
         if isinstance(self.objectives, Scalarisation):
             return self.objectives.names
         return tuple(self.objectives)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The quantities that a front is over."""
+        return tuple(self.front) or self.searched
+
+    @property
     def n_obj(self) -> int:
         """How many values pymoo minimises."""
-        return 1 if self.scalarisation else len(self.names)
+        return 1 if self.scalarisation else len(self.searched)
 
     def costs(self, measurements: Measurements) -> Values:
-        """Every objective's quantity on its own, lower is better, (n, number of names)."""
+        """Every quantity of the front on its own, lower is better, (n, number of names)."""
         return signed(self.names, measurements, self.quantities)
 
     def unit_costs(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:
@@ -364,7 +379,7 @@ class Goals:
         """What pymoo minimises, (n, n_obj)."""
         if self.scalarisation:
             return self.scalarisation.F(measurements, self.quantities)
-        return self.costs(measurements)
+        return signed(self.searched, measurements, self.quantities)
 
     def G(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:  # noqa: N802
         """Constraint violations, (n, number of constraints)."""

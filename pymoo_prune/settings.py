@@ -32,12 +32,16 @@ class Settings:
         objectives: Names, or one of `SCALARISATIONS`; None leaves them to the problem.
         constraints: Bounds, as text.
         budget: When the search ends.
-        seed: Of the engine, and of the problem.
+        seed: Of the engine, and of the problem unless that has its own.
         device: Where networks are measured.
         threads: torch's; another number may change the last bits of a measurement.
         finish_images: Training images that each network of the front is retrained with.
         parent: Folder of an exported network to prune; None lets the problem train one.
         surrogate: A model's name, one of `surrogates.MODELS`; None measures every child.
+        problem_seed: Of the problem, where it is not that of the engine: searches that are compared
+            have one parent, and engines of many seeds.
+        front: Quantities that the front is over, where these are not those of the objectives.
+        baselines: Whether the front is compared with simpler methods in the end.
     """
 
     problem: str
@@ -56,6 +60,9 @@ class Settings:
     finish_images: int = 0
     parent: str | None = None
     surrogate: str | None = None
+    problem_seed: int | None = None
+    front: Sequence[str] = ()
+    baselines: bool = True
 
     def __post_init__(self) -> None:
         least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0}

@@ -264,6 +264,21 @@ class Store:
             table = np.array(self._db.execute(query).fetchall(), dtype=np.float64)
         return dict(zip(("generation", *self.quantities), table.T, strict=True))
 
+    def evaluations(self) -> dict[str, Values]:
+        """Everything that was asked for, in order, (evaluations,): generation and measurements.
+
+        Who failed has NaN.
+        """
+        columns = ", ".join(f'"{name}"' for name in self.quantities)
+        query = (
+            f"SELECT generation, {columns} FROM history "  # noqa: S608 - names are the problem's
+            "JOIN measurements USING (images, digest) ORDER BY number"
+        )
+        with self._explained():
+            rows = self._db.execute(query).fetchall()
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), 1 + len(self.quantities))
+        return dict(zip(("generation", *self.quantities), table.T, strict=True))
+
     def failures(self) -> list[tuple[bytes, str]]:
         """Who could not be measured and why: digest and reason, once for each set of images."""
         with self._explained():

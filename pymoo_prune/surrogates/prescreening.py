@@ -151,7 +151,7 @@ class Prescreened(InfillCriterion):
     def _predicted(self, problem: PruningProblem, X: Array, seed: int) -> dict[str, Values]:
         """All quantities that the goals need, (n,) each: known sizes, and predictions."""
         values = checked_sizes(problem, X)
-        needed = [*problem.goals.names, *(bound.name for bound in problem.goals.constraints)]
+        needed = [*problem.goals.searched, *(bound.name for bound in problem.goals.constraints)]
         unknown = [name for name in dict.fromkeys(needed) if name not in values]
         if unknown:
             Z = checked_features(problem, X)
