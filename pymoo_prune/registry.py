@@ -28,18 +28,15 @@ def find_problem(name: str) -> type[PruningProblem]:
     Args:
         name: As registered under the entry point `pymoo_prune.problems`, or "package.module:Class".
     """
+    points = registered()
     if ":" in name:
-        # As `python -m` does: a problem under work lies in the folder one works in.
-        if "" not in sys.path:
-            sys.path.insert(0, "")
-        point: EntryPoint | None = EntryPoint(name, name, PROBLEMS)
+        found = load_named(name)
+    elif name in points:
+        found = _loaded(points[name])
     else:
-        point = registered().get(name)
-    if point is None:
-        raise unknown_name("problem", name, registered())
-    found = _loaded(point)
+        raise unknown_name("problem", name, points)
     if not (isinstance(found, type) and issubclass(found, PruningProblem)):
-        msg = f"problem {name!r} is {point.value}, which is not a PruningProblem class"
+        msg = f"problem {name!r} is {found!r}, which is not a PruningProblem class"
         raise PruneError(msg)
     return found
 
@@ -51,6 +48,18 @@ def find_reproduction(name: str) -> Callable[..., None]:
         raise unknown_name("reproduction", name, points)
     function: Callable[..., None] = _loaded(points[name])
     return function
+
+
+def load_named(name: str) -> Any:
+    """What is called "package.module:Name"; the folder one works in is looked at too.
+
+    Args:
+        name: Module and name.
+    """
+    # As `python -m` does: what is under work lies in the folder one works in.
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    return _loaded(EntryPoint(name, name, PROBLEMS))
 
 
 def _loaded(point: EntryPoint) -> Any:

@@ -54,7 +54,7 @@ from pymoo_prune.operators import (
     MatrixBitFlip,
     QuadrantMatrixCrossover,
 )
-from pymoo_prune.problem import Baseline, Preset, PruningProblem
+from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
 from pymoo_prune.pruning.connectivity import RandomPaths, SharedWeights, strengths
 from pymoo_prune.pruning.stacked import train_together
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
@@ -110,9 +110,17 @@ class DenseConnectivity(PruningProblem):
     """For networks that are good already."""
 
     can_fail = True
-    quantities: ClassVar[Mapping[str, Quantity]] = {
+    quantities: Mapping[str, Quantity] = {
         **STANDARD,
         "connections": Quantity("lower", "connections kept", share=True),
+    }
+    published: ClassVar[Published] = {
+        "cifar10": {
+            "Kim et al. (Table II)": {
+                "parameters": (0.51e6, 0.55e6, 0.61e6, 0.68e6, 0.78e6),
+                "test_accuracy": (0.9456, 0.9496, 0.9492, 0.9503, 0.9515),
+            }
+        }
     }
     presets: ClassVar[Mapping[str, Preset]] = {
         "quick": Preset(
@@ -343,12 +351,20 @@ class DenseConnectivity(PruningProblem):
             **{name: float(value[0]) for name, value in sizes.items()},
         }
 
+    def matrices(self, X: Array) -> tuple[Array, Array]:
+        """Figure 3's: which node of each block reads which."""
+        return self.codec.matrices(X), self.codec.chain | self.codec.free
+
     def network(self, x: Array) -> nn.Module:
         """The small network, trained as the search trained it."""
         network = self._networks(x[None])[0]
         if isinstance(network, TrainingDiverged):
             raise network
         return network
+
+    def architecture(self, x: Array) -> DenseNet:
+        """A network with these connections, as it was made."""
+        return self.shared.like(self.codec.matrices(x[None])[0])
 
     def _networks(self, X: Array) -> list[DenseNet | TrainingDiverged]:
         """Every candidate's network, ready to be measured; an error for who diverged."""

@@ -17,6 +17,7 @@ from rich.console import Console
 from pymoo_prune.complexity import count_macs, count_parameters, dense_net_complexity
 from pymoo_prune.connections import Booleans, Connections, fully_connected
 from pymoo_prune.data import Data, load_data
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.export import load_network, save_network
@@ -25,7 +26,7 @@ from pymoo_prune.machine import versions
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.networks.dense_net import layers_of_depth
 from pymoo_prune.progress import Display
-from pymoo_prune.search import Budget, make_algorithm, search
+from pymoo_prune.search import Budget, search
 from pymoo_prune.store import Store
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems.dense_connectivity import DenseConnectivity

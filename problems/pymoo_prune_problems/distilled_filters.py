@@ -45,7 +45,7 @@ from pymoo_prune.objectives import (
 )
 from pymoo_prune.operators import BlockCrossover, Candidates, DigestDuplicates, FilterMutation
 from pymoo_prune.parents import check_parent, train_parent
-from pymoo_prune.problem import Baseline, Preset, PruningProblem
+from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.pruning.removal import RemovalOrders
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
@@ -90,11 +90,25 @@ class DistilledFilters(PruningProblem):
     WATCHED = 256  # training images held out for early stopping, or a quarter of fewer
 
     can_fail = True
-    quantities: ClassVar[Mapping[str, Quantity]] = {
+    quantities: Mapping[str, Quantity] = {
         **STANDARD,
         "macs_removed": Quantity("higher", "MACs removed", share=True),
     }
     retraining = LEARNING
+    published: ClassVar[Published] = {
+        "mnist": {
+            "Ghorab et al. (Table I)": {
+                "sparsity": (0.8743, 0.8962, 0.8436),
+                "test_accuracy": (0.981, 0.992, 0.993),
+            }
+        },
+        "cifar10": {
+            "Ghorab et al. (Table II)": {
+                "sparsity": (0.7897, 0.9113, 0.8413),
+                "test_accuracy": (0.7512, 0.9245, 0.8524),
+            }
+        },
+    }
     presets: ClassVar[Mapping[str, Preset]] = {
         "quick": Preset(
             "NSGA-II over accuracy, parameters and MACs; refit, batch norm, 10 steps",
@@ -293,6 +307,10 @@ class DistilledFilters(PruningProblem):
     def network(self, x: Array) -> nn.Module:
         """The small network, as the search measured it."""
         return self._candidate(self.filters.repaired(x))
+
+    def architecture(self, x: Array) -> SlimNetwork:
+        """The small network, neither refitted nor distilled."""
+        return self.filters.network(self.filters.repaired(x))
 
     def _candidate(self, x: Array) -> SlimNetwork:
         """A child: the teacher's weights, refitted, and a few steps of distillation.

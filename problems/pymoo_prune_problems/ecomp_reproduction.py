@@ -16,6 +16,7 @@ from matplotlib.ticker import PercentFormatter
 from rich.console import Console
 
 from pymoo_prune.data import Data, load_data
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import PruneError
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.export import load_network, save_network
@@ -26,7 +27,7 @@ from pymoo_prune.networks import FeedForward, as_feed_forward
 from pymoo_prune.objectives import Values
 from pymoo_prune.plots import COLOURS, STYLE
 from pymoo_prune.progress import Display
-from pymoo_prune.search import Budget, Step, make_algorithm, search
+from pymoo_prune.search import Budget, Step, search
 from pymoo_prune.store import Store
 from pymoo_prune_problems.ecomp import EComp, train_parent
 

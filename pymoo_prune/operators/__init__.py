@@ -17,8 +17,19 @@ from pymoo_prune.operators.mutation import (
     WeightScaling,
 )
 from pymoo_prune.operators.sampling import Candidates, RandomMating, around, uniform_counts
-from pymoo_prune.operators.selection import SoftmaxRoulette, TruncationSelection
-from pymoo_prune.operators.survival import Elitism, Generational, Remeasured
+from pymoo_prune.operators.selection import (
+    SeededTournament,
+    SoftmaxRoulette,
+    TruncationSelection,
+)
+from pymoo_prune.operators.survival import (
+    Elitism,
+    Generational,
+    OpenRanges,
+    PacedAPD,
+    Remeasured,
+    ShortArchives,
+)
 
 __all__ = [
     "BalancedMaskMutation",
@@ -32,9 +43,13 @@ __all__ = [
     "Generational",
     "KeepShareMutation",
     "MatrixBitFlip",
+    "OpenRanges",
+    "PacedAPD",
     "QuadrantMatrixCrossover",
     "RandomMating",
     "Remeasured",
+    "SeededTournament",
+    "ShortArchives",
     "SoftmaxRoulette",
     "TruncationSelection",
     "UniformMaskCrossover",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from pymoo.core.selection import Selection
 from pymoo.core.survival import Survival
+from pymoo.operators.selection.tournament import TournamentSelection
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.genome import Array
@@ -72,6 +74,32 @@ class TruncationSelection(Selection):
         best = order[: max(1, round(self.share * len(pop)))]
         shuffled = random_state.random((n_select, len(best))).argsort(axis=1)
         return best[shuffled[:, np.arange(n_parents) % len(best)]]
+
+
+class SeededTournament(TournamentSelection):
+    """A binary tournament of pymoo's in which chance comes from the search's generator alone.
+
+    Between two who break the constraints by the same amount, some comparisons of pymoo 0.6.2 toss
+    a coin of their own, which no seed governs: those of NSGA-III, U-NSGA-III and NicheGA. Who
+    failed breaks them all alike, so such pairs are common. Here the search's generator decides
+    between them; everywhere else it is pymoo's comparison.
+
+    Args:
+        comparison: pymoo's, a `func_comp`.
+    """
+
+    def __init__(self, comparison: Callable[..., Array]) -> None:
+        def compare(
+            pop: Any, pairs: Array, *, random_state: np.random.Generator, **kwargs: Any
+        ) -> Array:
+            winners = comparison(pop, pairs, random_state=random_state, **kwargs)
+            broken = pop.get("CV")[pairs, 0]
+            alike = np.flatnonzero((broken[:, 0] > 0) & (broken[:, 0] == broken[:, 1]))
+            if len(alike) > 0:
+                winners[alike, 0] = pairs[alike, random_state.integers(2, size=len(alike))]
+            return winners
+
+        super().__init__(func_comp=compare)
 
 
 def single_objective(pop: Any, operator: Selection | Survival) -> Array:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
+from pymoo.algorithms.moo.ctaea import CADASurvival
+from pymoo.algorithms.moo.nsga3 import HyperplaneNormalization
+from pymoo.algorithms.moo.rvea import APDSurvival
 from pymoo.core.population import Population
 from pymoo.core.survival import Survival
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.genome import Array
 from pymoo_prune.operators.selection import single_objective
 
 
@@ -86,6 +92,11 @@ class Remeasured(Survival):
         super().__init__(filter_infeasible=False)
         self.survival = survival
 
+    @property
+    def opt(self) -> Population:
+        """The optimum that the wrapped survival knows, which NSGA-III asks for."""
+        return self.survival.opt
+
     def _do(
         self,
         problem: Any,
@@ -102,3 +113,97 @@ class Remeasured(Survival):
                 problem, algorithm.pop, skip_already_evaluated=False, algorithm=algorithm
             )
         return self.survival.do(problem, pop, *args, algorithm=algorithm, **kwargs)
+
+
+class OpenRanges(HyperplaneNormalization):
+    """The ranges of objectives, for the survivals of NSGA-III and SPEA2: none is empty.
+
+    Where nobody differs in one objective, pymoo's SPEA2 divides by 0, and all fitness is NaN.
+    pymoo's ranges also silence every warning of the process; these do not.
+    """
+
+    nadir_point: Array
+
+    def update(self, F: Array, nds: Array | None = None) -> None:
+        """Takes in a generation.
+
+        Args:
+            F: Objectives, (n, objectives).
+            nds: Rows of the non-dominated ones, where that is known.
+        """
+        with warnings.catch_warnings():
+            super().update(F, nds)
+        open_end = self.ideal_point + 1
+        self.nadir_point = np.where(self.nadir_point > self.ideal_point, self.nadir_point, open_end)
+
+
+class PacedAPD(APDSurvival):
+    """RVEA's survival, whatever limits the search, and in whatever unit objectives are.
+
+    pymoo's takes its pace from a number of generations. Here it is the used share of the budget,
+    in generations, evaluations or seconds. And pymoo's adapts its directions to the objectives'
+    ranges for the first time when a tenth of the search is over. Where one objective counts
+    parameters and another is a share, nearly everybody belongs to one direction until then, and
+    all but one of them are lost; so here the ranges are those of the first population at first.
+
+    Args:
+        ref_dirs: Reference directions, (directions, objectives).
+        alpha: The exponent of the pace: how late directions come to count.
+        adapt_freq: After which share of the search directions are adapted again.
+    """
+
+    nadir: Array | None
+
+    def __init__(self, ref_dirs: Array, *, alpha: float = 2.0, adapt_freq: float = 0.1) -> None:
+        super().__init__(ref_dirs, alpha=alpha)
+        self.adapt_freq, self.adapted = adapt_freq, 0
+
+    def _do(
+        self,
+        problem: Any,
+        pop: Population,
+        n_survive: int,
+        *args: Any,  # noqa: ARG002
+        algorithm: Any,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> Population:
+        used = algorithm.termination.perc
+        due = int(np.round(used / self.adapt_freq, 9))  # 0.3 / 0.1 is 2.9999999999999996
+        if self.nadir is None:
+            F = pop.get("F")
+            self.ideal, self.nadir = F.min(axis=0), F.max(axis=0)
+            self.adapt()
+        elif due > self.adapted:
+            self.adapt()
+        self.adapted = due
+        # Rounding makes cosines of 1 + 2e-16, whose angle is NaN; argmin takes it for the least.
+        with np.errstate(invalid="ignore"):
+            return super()._do(
+                problem, pop, n_survive, algorithm=algorithm, n_gen=used, n_max_gen=1.0
+            )
+
+    def adapt(self) -> None:
+        """Scales the directions to the ranges of the objectives, where all have one."""
+        if np.all(self.nadir > self.ideal):
+            super().adapt()
+
+
+class ShortArchives(CADASurvival):
+    """C-TAEA's two archives, which may be shorter than there are directions.
+
+    Where there are fewer candidates than directions, because duplicates were eliminated, pymoo's
+    fails, or looks for ever for more.
+    """
+
+    def _updateCA(  # noqa: N802 - pymoo's name
+        self, pop: Population, n_survive: int, random_state: np.random.Generator
+    ) -> Population:
+        if len(pop) >= n_survive:
+            return super()._updateCA(pop, n_survive, random_state=random_state)
+        best = NonDominatedSorting().do(pop.get("F"), only_non_dominated_front=True)
+        self.opt = pop[best]
+        return pop
+
+    def _updateDA(self, pop: Population, Hd: Population, n_survive: int) -> Population:  # noqa: N802
+        short = len(Hd) < len(self.ref_dirs)
+        return Hd if short else super()._updateDA(pop, Hd, n_survive)

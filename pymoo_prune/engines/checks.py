@@ -1,0 +1,244 @@
+"""Which engines can solve which problems, and why the others cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymoo.algorithms.moo.ctaea import CTAEA
+from pymoo.algorithms.moo.moead import MOEAD
+from pymoo.algorithms.moo.nsga3 import comp_by_cv_then_random
+from pymoo.algorithms.moo.rvea import RVEA
+from pymoo.algorithms.moo.sms import SMSEMOA
+from pymoo.algorithms.moo.spea2 import SPEA2Survival
+from pymoo.algorithms.moo.unsga3 import comp_by_rank_and_ref_line_dist
+from pymoo.algorithms.soo.nonconvex.ga import FitnessSurvival, comp_by_cv_and_fitness
+from pymoo.algorithms.soo.nonconvex.ga_niching import (
+    EpsilonClearingSurvival,
+    comp_by_cv_and_clearing_fitness,
+)
+from pymoo.core.algorithm import Algorithm
+from pymoo.core.repair import NoRepair
+from pymoo.core.survival import Survival
+from pymoo.operators.crossover.sbx import SBX, SimulatedBinaryCrossover
+from pymoo.operators.mutation.pm import PM, PolynomialMutation
+from pymoo.operators.sampling.lhs import LHS, LatinHypercubeSampling
+from pymoo.operators.sampling.rnd import FloatRandomSampling
+
+from pymoo_prune.engines.names import follows_changes, moves_by_one_value, moves_points
+from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
+from pymoo_prune.errors import PruneError
+from pymoo_prune.operators import (
+    Elitism,
+    Generational,
+    PacedAPD,
+    Remeasured,
+    ShortArchives,
+    SoftmaxRoulette,
+    TruncationSelection,
+)
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.surrogates import Prescreened
+
+FOR_SEVERAL = (SMSEMOA, CTAEA, MOEAD, RVEA)
+"""Engines that break down where there is one objective."""
+
+_FOR_ONE = (FitnessSurvival, EpsilonClearingSurvival, Elitism, SoftmaxRoulette, TruncationSelection)
+_COMPARES_ONE = (comp_by_cv_and_fitness, comp_by_cv_and_clearing_fitness)
+_UNSEEDED = (
+    comp_by_cv_then_random,
+    comp_by_rank_and_ref_line_dist,
+    comp_by_cv_and_clearing_fitness,
+)
+# Exactly these: pymoo's sampling of whole numbers is a FloatRandomSampling too.
+_FOR_REAL_GENES = (
+    *(FloatRandomSampling, LatinHypercubeSampling, LHS),
+    *(SimulatedBinaryCrossover, SBX, PolynomialMutation, PM),
+)
+
+
+def check_engine(algorithm: Any, problem: PruningProblem, *, name: str | None = None) -> None:
+    """An error where an engine cannot solve a problem, as far as that can be seen beforehand.
+
+    Looked at are whether the engine is fresh; pymoo's engines that have operators of their own;
+    numbers of objectives; constraints; whether survivors are measured again where batches change;
+    operators of pymoo for real numbers, which the defaults are, unless the problem's own crossover
+    is one of them or a repair follows; and what in pymoo's engines does not suit a search here. An
+    engine that somebody wrote is trusted to make chromosomes of the right kind.
+
+    Args:
+        algorithm: The engine.
+        problem: What it is to solve.
+        name: What the user calls it.
+    """
+    called = f"this {type(algorithm).__name__}" if name is None else f"algorithm {name!r}"
+    if not isinstance(algorithm, Algorithm):
+        msg = f"{called} is not an engine: it must be a pymoo Algorithm, such as NSGA2(...)"
+        raise PruneError(msg)
+    reason = (
+        _used(algorithm)
+        or unsuited(type(algorithm), problem)
+        or _objectives(algorithm, problem)
+        or _constraints(algorithm, problem)
+        # A paper's own algorithm treats its parents as the paper does.
+        or (None if name == "own" else _batches(algorithm, problem))
+        or _operators(algorithm, problem)
+        or _pymoos_own(algorithm, problem)
+    )
+    if reason is not None:
+        msg = f"{called} {reason}"
+        raise PruneError(msg)
+
+
+def unsuited(cls: type[Algorithm], problem: PruningProblem) -> str | None:
+    """Why no engine of a class can solve a problem, as the rest of a sentence; or None."""
+    if moves_points(cls) and not _has_real_genes(problem):
+        return (
+            "moves points in a continuous space with operators of its own, but "
+            f"{type(problem).__name__} brings its own chromosomes; take an engine that uses them, "
+            "such as NSGA2, SPEA2 or, for one objective, GA"
+        )
+    if follows_changes(cls):
+        return "is for problems that change with time; take NSGA2"
+    if issubclass(cls, FOR_SEVERAL) and problem.n_obj == 1:
+        return "needs several objectives, but the problem has one; take ga, nsga2 or unsga3"
+    return None
+
+
+def one_objective(engine: str | Algorithm) -> bool:
+    """Whether an engine is for one objective only.
+
+    Args:
+        engine: An engine, or its name; what a factory makes, or a problem, is not known by name.
+    """
+    if isinstance(engine, str):
+        return engine == "ga"
+    selection = _selection(engine)
+    return (
+        isinstance(_survival(engine), _FOR_ONE)
+        or isinstance(selection, _FOR_ONE)
+        or getattr(selection, "func_comp", None) in _COMPARES_ONE
+        or moves_by_one_value(type(engine))
+    )
+
+
+def _survival(algorithm: Algorithm) -> Any:
+    survival = getattr(algorithm, "survival", None)
+    return survival.survival if isinstance(survival, Remeasured) else survival
+
+
+def _selection(algorithm: Algorithm) -> Any:
+    mating = getattr(algorithm, "mating", None)
+    return getattr(mating.mating if isinstance(mating, Prescreened) else mating, "selection", None)
+
+
+def _used(algorithm: Algorithm) -> str | None:
+    if algorithm.problem is not None or algorithm.is_initialized:
+        return "has been used; hand over a fresh one"
+    survival = _survival(algorithm)
+    ranges = survival.norm if isinstance(survival, SPEA2Survival) else None
+    if ranges is not None and ranges.extreme_points is not None:
+        return (
+            "has a survival that has been used: unless told otherwise, all of pymoo's SPEA2 share "
+            "one; give it survival=SPEA2Survival(normalize=True)"
+        )
+    return None
+
+
+def _objectives(algorithm: Algorithm, problem: PruningProblem) -> str | None:
+    n_obj = problem.n_obj
+    if n_obj > 1 and one_objective(algorithm):
+        first, second, *_ = problem.goals.searched
+        return (
+            f"needs one objective, but the problem has {n_obj}; weigh them into one, for example "
+            f'--weights "{first}=1,{second}=0.5", or take nsga2'
+        )
+    directions = getattr(algorithm, "ref_dirs", None)
+    points = (
+        directions if directions is not None else getattr(_survival(algorithm), "ref_points", None)
+    )
+    if points is not None and points.shape[1] != n_obj:
+        return (
+            f"has reference points for {points.shape[1]} objectives, but the problem has {n_obj}; "
+            f"give it points with {n_obj} coordinates"
+        )
+    return None
+
+
+def _constraints(algorithm: Algorithm, problem: PruningProblem) -> str | None:
+    if not isinstance(algorithm, MOEAD) or not problem.has_constraints():
+        return None
+    bounds = [str(bound) for bound in problem.goals.constraints]
+    failures = ["candidates that can fail, which counts as one"] if problem.can_fail else []
+    return (
+        f"handles no constraints, but the problem has {', '.join(bounds + failures)}; take another "
+        "engine, such as nsga3"
+    )
+
+
+def _batches(algorithm: Algorithm, problem: PruningProblem) -> str | None:
+    survival = getattr(algorithm, "survival", None)
+    if not problem.changes_batches or isinstance(survival, Generational | Remeasured):
+        return None
+    measures = f"but {type(problem).__name__} measures every generation on other images"
+    if isinstance(survival, Survival):
+        return (
+            f"compares children with parents as they were measured, {measures}; let it measure "
+            "them again: algorithm.survival = Remeasured(algorithm.survival)"
+        )
+    return (
+        f"has no survival in which parents could be measured again, {measures}; measure on one "
+        "fixed batch, or take another engine, such as nsga2"
+    )
+
+
+def _operators(algorithm: Algorithm, problem: PruningProblem) -> str | None:
+    mating = getattr(algorithm, "mating", None)
+    operators = {
+        "sampling": getattr(getattr(algorithm, "initialization", None), "sampling", None),
+        "crossover": getattr(mating, "crossover", None),
+        "mutation": getattr(mating, "mutation", None),
+    }
+    foreign = {
+        place: operator
+        for place, operator in operators.items()
+        if type(operator) in _FOR_REAL_GENES and getattr(operator, "repair", None) is None
+    }
+    repaired = not isinstance(getattr(algorithm, "repair", None), NoRepair)
+    if not foreign or repaired or _has_real_genes(problem):
+        return None
+    place, operator = next(iter(foreign.items()))
+    return (
+        f"has the {place} {type(operator).__name__}, which is for real numbers and not for the "
+        f"chromosomes of {type(problem).__name__}; give it **problem.operators()"
+    )
+
+
+def _pymoos_own(algorithm: Algorithm, problem: PruningProblem) -> str | None:
+    survival = _survival(algorithm)
+    paced = isinstance(algorithm, PacedRVEA) and isinstance(survival, PacedAPD)
+    if isinstance(algorithm, RVEA) and not paced:
+        return (
+            "takes its pace from a number of generations, whatever the budget; take rvea by name, "
+            "or PacedRVEA(ref_dirs, survival=PacedAPD(ref_dirs), ...)"
+        )
+    if isinstance(algorithm, MOEAD) and not isinstance(algorithm, ScaledMOEAD):
+        return (
+            "calls each candidate a generation, and its objectives count by their size; take moead "
+            "by name, or ScaledMOEAD(...)"
+        )
+    ending = isinstance(algorithm, EndingCTAEA) and isinstance(survival, ShortArchives)
+    if isinstance(algorithm, CTAEA) and not ending:
+        return (
+            "never ends where candidates are few; take ctaea by name, or "
+            "EndingCTAEA(ref_dirs, survival=ShortArchives(ref_dirs), ...)"
+        )
+    if problem.has_constraints() and getattr(_selection(algorithm), "func_comp", None) in _UNSEEDED:
+        return (
+            "tosses coins that no seed governs where constraints are broken; give it "
+            "selection=SeededTournament(...) with its own comparison"
+        )
+    return None
+
+
+def _has_real_genes(problem: PruningProblem) -> bool:
+    return type(problem.operators().get("crossover")) in _FOR_REAL_GENES
