@@ -1,0 +1,26 @@
+"""Pictures: fronts, how searches went, and what is left of networks."""
+
+from pymoo_prune.plots.attainment import attainment_surfaces, draw_attainment
+from pymoo_prune.plots.curves import Curve, draw_generations, draw_hypervolumes
+from pymoo_prune.plots.fronts import draw_front
+from pymoo_prune.plots.layers import draw_layers, draw_matrices
+from pymoo_prune.plots.parallel import draw_parallel
+from pymoo_prune.plots.style import COLOURS, LINE_STYLES, LOG_SPREAD, MARKERS, STYLE, picture
+
+__all__ = [
+    "COLOURS",
+    "LINE_STYLES",
+    "LOG_SPREAD",
+    "MARKERS",
+    "STYLE",
+    "Curve",
+    "attainment_surfaces",
+    "draw_attainment",
+    "draw_front",
+    "draw_generations",
+    "draw_hypervolumes",
+    "draw_layers",
+    "draw_matrices",
+    "draw_parallel",
+    "picture",
+]

@@ -1,0 +1,151 @@
+"""What most runs of a method attain, and what its best and worst do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import moocore
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.objectives import Quantity, Values
+from pymoo_prune.plots.checks import check_columns, check_known, check_some
+from pymoo_prune.plots.style import GREY, look, picture, set_axis
+
+BOLD = {"linewidth": 1.8, "markersize": 3.5}
+THIN = 0.6
+
+
+def attainment_surfaces(
+    sets: Sequence[Values], *, percentiles: Sequence[float] = (0, 50, 100)
+) -> list[Values]:
+    """Which pairs of costs a share of the runs attains.
+
+    A run attains a pair where one of its points is at least as good in both. Fonseca et al.,
+    "Computing and updating the attainment function", EMO 2011, by moocore.
+
+    Args:
+        sets: The points of each run, (n, 2), lower is better.
+        percentiles: Of the runs: 0 for what at least one attains, 50 for what at least half do, 100
+            for what all do.
+
+    Returns:
+        For each percentile the corners of its surface, (m, 2), by rising first cost: a pair is
+        attained where one of them is at least as good in both.
+
+    Raises:
+        PruneError: There is no run, or one without points, or what is given are no such numbers.
+    """
+    check_some("sets", sets)
+    for place, points in enumerate(sets):
+        if np.ndim(points) != 2 or np.shape(points)[1] != 2 or not np.isfinite(points).all():
+            msg = (
+                f"points must be finite numbers, (n, 2), but those of run {place} have shape "
+                f"{np.shape(points)} or are not finite"
+            )
+            raise PruneError(msg)
+        check_some(f"points of run {place}", points)
+    if not all(0 <= percentile <= 100 for percentile in percentiles):
+        msg = f"percentiles must be from 0 to 100, but they are {list(percentiles)}"
+        raise PruneError(msg)
+    owners = np.repeat(np.arange(len(sets)), [len(points) for points in sets])
+    found = moocore.eaf(np.concatenate(sets), owners, percentiles=list(percentiles))
+    return [found[found[:, 2] == percentile, :2] for percentile in percentiles]
+
+
+def draw_attainment(
+    path: Path | str,
+    sets: Mapping[str, Sequence[Mapping[str, Values]]],
+    x: str,
+    y: str,
+    quantities: Mapping[str, Quantity],
+    *,
+    title: str = "",
+) -> None:
+    """What runs of several methods attain in two quantities.
+
+    The bold line bounds what at least half of a method's runs attain, the thin ones what any and
+    what all of them do. Networks without a number are left out.
+
+    Args:
+        path: PNG or SVG file.
+        sets: By method, the networks of each run: columns by name, (n,) each.
+        x: Which quantity is drawn to the right.
+        y: Which upwards.
+        quantities: Labels, units, and which way is better.
+        title: Above the picture.
+    """
+    check_known((x, y), quantities)
+    check_some("sets", sets)
+    for name, runs in sets.items():
+        check_some(f"sets of {name!r}", runs)
+        for place, columns in enumerate(runs):
+            check_columns(f"{name!r}, run {place}", columns, (x, y))
+    signs = np.array([quantities[x].sign, quantities[y].sign])
+    points = {
+        name: [_known(f"{name!r}, run {place}", one, x, y) for place, one in enumerate(runs)]
+        for name, runs in sets.items()
+    }
+    everything = np.concatenate([one for runs in points.values() for one in runs])
+    with picture(path, (7.4, 4.4), title=title) as figure:
+        axes = figure.add_subplot()
+        _set_axes(axes, (x, y), quantities, everything)
+        # Surfaces reach to the edges of the picture, towards what is worse.
+        worst = (signs * np.array([axes.get_xlim(), axes.get_ylim()]).T).max(axis=0)
+        for place, known in enumerate(points.values()):
+            surfaces = attainment_surfaces([signs * one for one in known])
+            _draw_surfaces(axes, [signs * _outline(one, worst) for one in surfaces], look(place))
+        figure.legend(handles=_legend(points), loc="outside right center")
+
+
+def _known(owner: str, columns: Mapping[str, Values], x: str, y: str) -> Values:
+    """Points without those that are not numbers, (n, 2)."""
+    points = np.column_stack([columns[x], columns[y]]).astype(np.float64)
+    points = points[np.isfinite(points).all(axis=1)]
+    check_some(f"numbers of {owner}", points)
+    return points
+
+
+def _set_axes(
+    axes: Axes, names: tuple[str, str], quantities: Mapping[str, Quantity], points: Values
+) -> None:
+    x, y = (quantities[name] for name in names)
+    set_axis(axes, "x", x, points[:, 0])
+    set_axis(axes, "y", y, points[:, 1])
+    axes.set(xlabel=x.label, ylabel=y.label)
+
+
+def _outline(corners: Values, worst: Values) -> Values:
+    """The line around all that is attained, up to the worst there is: (2 m + 1, 2).
+
+    Steps are drawn point by point, so that they are right whichever way is better.
+    """
+    x = np.append(np.repeat(corners[:, 0], 2), worst[0])
+    y = np.append(worst[1], np.repeat(corners[:, 1], 2))
+    return np.column_stack([x, y])
+
+
+def _draw_surfaces(axes: Axes, outlines: Sequence[Values], line: dict[str, Any]) -> None:
+    best, median, least = outlines
+    colour = line["color"]
+    axes.fill(*np.concatenate([best, least[::-1]]).T, color=colour, alpha=0.13, linewidth=0)
+    for outline in (best, least):
+        axes.plot(*outline.T, color=colour, linewidth=THIN, alpha=0.8)
+    # Every other point of the outline is a corner that is attained.
+    axes.plot(*median.T, **{**line, **BOLD, "markevery": (1, 2)})
+
+
+def _legend(points: Mapping[str, Sequence[Values]]) -> list[Line2D]:
+    handles = [
+        Line2D([], [], label=name, **{**look(place), **BOLD}) for place, name in enumerate(points)
+    ]
+    counts = {len(runs) for runs in points.values()}
+    if counts == {1}:
+        return handles
+    runs = f"{counts.pop()} runs" if len(counts) == 1 else "the runs"
+    median = Line2D([], [], color=GREY, linewidth=BOLD["linewidth"], label=f"median of {runs}")
+    return [*handles, median, Line2D([], [], color=GREY, linewidth=THIN, label="best and worst")]

@@ -1,0 +1,165 @@
+"""What happened generation by generation, of one search and of many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.objectives import Quantity, Values
+from pymoo_prune.plots.checks import check_columns, check_known, check_some
+from pymoo_prune.plots.style import COLOURS, GREY, compact, formatter, limits, look, picture
+
+EARLY = 0.1
+"""The share of the evaluations that may begin below the picture."""
+
+
+def draw_generations(
+    path: Path | str,
+    means: Mapping[str, Values],
+    names: Sequence[str],
+    quantities: Mapping[str, Quantity],
+    *,
+    title: str = "",
+) -> None:
+    """The mean of each quantity over what each generation measured.
+
+    Args:
+        path: PNG or SVG file.
+        means: `generation`, and the quantities' means, (generations,) each; NaN leaves a gap.
+        names: Which quantities to draw.
+        quantities: Labels and units.
+        title: Above the picture.
+    """
+    check_some("names", names)
+    check_known(names, quantities)
+    check_columns("means", means, ("generation", *names))
+    with picture(path, (4.2 * len(names), 3.4), title=title) as figure:
+        for place, name in enumerate(names):
+            axes = figure.add_subplot(1, len(names), place + 1)
+            # Small markers, so that a generation between two gaps is seen too.
+            line = {**look(place), "linestyle": "-", "marker": "o", "markersize": 2}
+            axes.plot(means["generation"], means[name], **line)
+            axes.set_title(quantities[name].label)
+            axes.set_xlabel("generation")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.yaxis.set_major_formatter(formatter(quantities[name]))
+            if place == 0:
+                axes.set_ylabel("mean of the generation")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How one search went: each hypervolume holds from its evaluation to the next.
+
+    Attributes:
+        evaluations: How many there had been, (n,), never falling.
+        hypervolumes: Of what was known then, (n,).
+    """
+
+    evaluations: Values
+    hypervolumes: Values
+
+    def __post_init__(self) -> None:
+        columns = {"evaluations": self.evaluations, "hypervolumes": self.hypervolumes}
+        check_columns("a curve", columns)
+        check_some("a curve", self.evaluations)
+        if not all(np.isfinite(column).all() for column in columns.values()):
+            msg = "a curve must be of finite numbers, but there are others among them"
+            raise PruneError(msg)
+        if (np.diff(self.evaluations) < 0).any():
+            msg = "evaluations of a curve must never fall, but they do"
+            raise PruneError(msg)
+
+    def at(self, evaluations: Values) -> Values:
+        """The hypervolume after so many evaluations, not before the first; the last one stays."""
+        return self.hypervolumes[np.searchsorted(self.evaluations, evaluations, side="right") - 1]
+
+
+def draw_hypervolumes(
+    path: Path | str, curves: Mapping[str, Sequence[Curve]], *, title: str = ""
+) -> None:
+    """Hypervolume over evaluations, for several methods with several seeds each.
+
+    The line is the median of a method's seeds, the band goes from the lowest to the highest. A seed
+    that ends earlier keeps its last hypervolume.
+
+    Args:
+        path: PNG or SVG file.
+        curves: By method, one for each seed.
+        title: Above the picture.
+    """
+    check_some("curves", curves)
+    for name, seeds in curves.items():
+        check_some(f"curves of {name!r}", seeds)
+    steps = {name: _steps(seeds) for name, seeds in curves.items()}
+    medians = {name: np.median(rows, axis=0) for name, (_, rows) in steps.items()}
+    with picture(path, (7.4, 4.2), title=title) as figure:
+        axes = figure.add_subplot()
+        handles = {}
+        for place, (name, (x, rows)) in enumerate(steps.items()):
+            low, high = rows.min(axis=0), rows.max(axis=0)
+            colour = COLOURS[place % len(COLOURS)]
+            axes.fill_between(x, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
+            # Few markers, each method's somewhere else, so that none covers another's.
+            few = (0.03 + 0.02 * (place % 7), 0.16) if len(x) > 1 else None
+            (handles[name],) = axes.plot(
+                x, medians[name], drawstyle="steps-post", label=name, markevery=few, **look(place)
+            )
+        axes.set_ylim(_limits([one for seeds in curves.values() for one in seeds]))
+        axes.set_xlabel("evaluations")
+        axes.set_ylabel("hypervolume")
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda v, _: compact(v)))
+        # From top to bottom as the lines end.
+        best_first = sorted(medians, key=lambda name: -medians[name][-1])
+        legend = [handles[name] for name in best_first]
+        figure.legend(handles=[*legend, *_key(curves)], loc="outside right center")
+
+
+def _steps(seeds: Sequence[Curve]) -> tuple[Values, Values]:
+    """Evaluations at which any seed changes, (n,), and each one's hypervolumes, (seeds, n).
+
+    They begin where all seeds have.
+    """
+    start = max(one.evaluations[0] for one in seeds)
+    x = np.unique(np.concatenate([one.evaluations for one in seeds]))
+    x = x[x >= start]
+    return x, np.array([one.at(x) for one in seeds])
+
+
+def _limits(curves: Sequence[Curve]) -> tuple[float, float]:
+    """From the lowest hypervolume after a tenth of the evaluations to the highest.
+
+    Random first generations are far below what follows, which would be squeezed together at the
+    top; those lines come into the picture from below.
+    """
+    first = min(one.evaluations[0] for one in curves)
+    last = max(one.evaluations[-1] for one in curves)
+    early = first + EARLY * (last - first)
+    late = [_from(one, early) for one in curves]
+    return limits(np.concatenate(late))
+
+
+def _from(one: Curve, evaluations: float) -> Values:
+    """The hypervolumes that a search still has to show after so many evaluations."""
+    place = np.searchsorted(one.evaluations, evaluations, side="right") - 1
+    return one.hypervolumes[max(int(place), 0) :]
+
+
+def _key(curves: Mapping[str, Sequence[Curve]]) -> list[Line2D | Patch]:
+    counts = {len(seeds) for seeds in curves.values()}
+    if counts == {1}:
+        return []
+    seeds = f"{counts.pop()} seeds" if len(counts) == 1 else "the seeds"
+    return [
+        Line2D([], [], color=GREY, label=f"median of {seeds}"),
+        Patch(facecolor=GREY, alpha=0.2, label="lowest to highest"),
+    ]

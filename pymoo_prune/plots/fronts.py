@@ -1,0 +1,130 @@
+"""Fronts of several methods side by side, and beside what papers report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from pymoo_prune.finish import Series
+from pymoo_prune.objectives import STANDARD, Goals, Quantity, Values
+from pymoo_prune.plots.checks import check_columns, check_known, check_some
+from pymoo_prune.plots.style import GREY, formatter, look, picture, set_axis
+
+RAW = ("test_accuracy", "accuracy")
+FINISHED = "finished_test_accuracy"
+HOLLOW = {"linestyle": "none", "markerfacecolor": "white"}
+PUBLISHED_MARKERS = ("*", "<", ">", "d", "h")
+"""None of them a method's own."""
+
+
+def draw_front(
+    path: Path | str,
+    series: Sequence[Series],
+    goals: Goals,
+    quantities: Mapping[str, Quantity],
+    *,
+    title: str = "",
+    published: Sequence[Series] = (),
+) -> None:
+    """Accuracy over every other objective, for several methods.
+
+    Filled markers are networks after retraining, hollow ones the same networks as the method left
+    them; the accuracy is that on the test images where it is known, else on the search images. A
+    point that is not a number is left out, and so is a method from a panel over what it has not
+    measured.
+
+    Args:
+        path: PNG or SVG file.
+        series: The methods, the search first.
+        goals: What the search was after.
+        quantities: Labels and units.
+        title: Above the picture.
+        published: Networks that papers report: sizes, and `test_accuracy` or `accuracy`.
+    """
+    names = [n for n in goals.names if "accuracy" not in n] or ["parameters"]
+    check_some("series", series)
+    check_known(names, quantities)
+    for one in (*series, *published):
+        check_columns(repr(one.name), one.columns)
+    with picture(path, (1.8 + 5.4 * len(names), 4.4), title=title) as figure:
+        panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+        for axes, name in zip(panels, names, strict=True):
+            for place, one in enumerate(series):
+                _draw_method(axes, name, one, look(place))
+            for place, one in enumerate(published):
+                axes.plot(*_points(one, name, RAW), **_published_look(place))
+            sizes = [v for one in (*series, *published) for v in one.columns.get(name, ())]
+            set_axis(axes, "x", quantities[name], sizes)
+            share = " (share of the parent's)" if quantities[name].share else ""
+            axes.set_xlabel(quantities[name].label + share)
+        tested = any("test_accuracy" in one.columns for one in series)
+        panels[0].set_ylabel("test accuracy" if tested else "accuracy on the search images")
+        panels[0].yaxis.set_major_formatter(formatter(STANDARD["accuracy"]))
+        figure.legend(handles=_legend(names, series, published), loc="outside right center")
+
+
+def _points(one: Series, name: str, *accuracies: Sequence[str]) -> Values:
+    """Sizes and accuracies, (1 + accuracies, n), sorted by size, without what is not known.
+
+    Args:
+        one: The networks.
+        name: The size.
+        accuracies: For each accuracy the columns that may have it, the best first.
+    """
+    found = [
+        next(one.columns[n] for n in names if n in one.columns)
+        for names in ([name], *accuracies)
+        if one.columns.keys() & set(names)
+    ]
+    if len(found) <= len(accuracies):
+        return np.empty((1 + len(accuracies), 0))
+    points = np.array(found, dtype=np.float64)
+    points = points[:, np.isfinite(points).all(axis=0)]
+    return points[:, points[0].argsort(kind="stable")]
+
+
+def _draw_method(axes: Axes, name: str, one: Series, line: dict[str, Any]) -> None:
+    before, after = _points(one, name, RAW), _points(one, name, [FINISHED])
+    if FINISHED not in one.columns:
+        axes.plot(*before, **line)
+        return
+    axes.plot(*before, **{**line, **HOLLOW})
+    axes.plot(*after, **line)
+    # What retraining has gained: from each hollow marker to its filled one.
+    sizes, low, high = _points(one, name, RAW, [FINISHED])
+    axes.vlines(sizes, low, high, color=line["color"], linewidth=0.8, alpha=0.6)
+
+
+def _published_look(place: int) -> dict[str, Any]:
+    marker = PUBLISHED_MARKERS[place % len(PUBLISHED_MARKERS)]
+    return {
+        "color": "black",
+        "marker": marker,
+        "markersize": 11 if marker == "*" else 8,
+        "markerfacecolor": "none",
+        "linestyle": "none",
+        "zorder": 4,
+    }
+
+
+def _legend(
+    names: Sequence[str], series: Sequence[Series], published: Sequence[Series]
+) -> list[Line2D]:
+    def shown(one: Series, *accuracies: str) -> bool:
+        return any(_points(one, name, accuracies).size for name in names)
+
+    drawn = [(place, one) for place, one in enumerate(series) if shown(one, *RAW, FINISHED)]
+    handles = [Line2D([], [], label=one.name, **look(place)) for place, one in drawn]
+    if any(FINISHED in one.columns for _, one in drawn):
+        grey = {**look(0), "color": GREY}
+        handles.append(Line2D([], [], label="after retraining", **grey))
+        handles.append(Line2D([], [], label="before retraining", **{**grey, **HOLLOW}))
+    for place, one in enumerate(published):
+        if shown(one, *RAW):
+            handles.append(Line2D([], [], label=one.name, **_published_look(place)))
+    return handles

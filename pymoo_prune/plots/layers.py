@@ -1,0 +1,197 @@
+"""What is left of networks, layer by layer and connection by connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from pymoo_prune.connections import Booleans
+from pymoo_prune.errors import PruneError
+from pymoo_prune.objectives import Quantity, Values
+from pymoo_prune.plots.checks import check_some
+from pymoo_prune.plots.style import COLOURS, GREY, formatter, picture, wrapped
+
+MOST_LABELS = 64
+"""More layers than this are not all named."""
+GONE: dict[str, Any] = {"marker": "x", "color": GREY, "markersize": 4, "linestyle": "none"}
+LETTER = 0.065
+"""The width of a small letter in inches."""
+CELLS = {"live": COLOURS[0], "removed": "#ecbf98", "impossible": "#f4f4f4"}
+"""Dark, middle and light, also without colours."""
+
+
+def draw_layers(
+    path: Path | str,
+    kept: Mapping[str, Mapping[str, float]],
+    *,
+    title: str = "",
+    label: str = "weights kept",
+) -> None:
+    """Which share of each layer networks keep, a panel for each network, one below the other.
+
+    The outline of the first network is drawn into the others' panels.
+
+    Args:
+        path: PNG or SVG file.
+        kept: By network, the shares by layer, in the layers' order. A layer that a network lacks
+            counts as 0.
+        title: Above the picture.
+        label: What is kept.
+    """
+    layers = _checked_layers(kept)
+    table = {
+        name: np.array([shares.get(layer, 0.0) for layer in layers])
+        for name, shares in kept.items()
+    }
+    named = range(0, len(layers), -(-len(layers) // MOST_LABELS))
+    longest = LETTER * max(len(layers[place]) for place in named)
+    width = float(np.clip(1.6 + 0.16 * len(layers), 6.0, 12.0))
+    upright = longest > 0.8 * width / len(named)
+    bars, names = 1.25 * len(kept), longest if upright else 0.15
+    with picture(path, (width, bars + names + 0.7), title=title) as figure:
+        panels = figure.subplots(len(kept), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+        for place, (axes, name) in enumerate(zip(panels, table, strict=True)):
+            _draw_bars(axes, table[name], COLOURS[place % len(COLOURS)])
+            axes.set_title(name, loc="left", fontsize=10)
+        for axes in panels[1:]:
+            outline = next(iter(table.values()))
+            axes.stairs(outline, np.arange(len(layers) + 1) - 0.5, color=GREY, linewidth=1)
+        panels[0].set(xlim=(-0.7, len(layers) - 0.3), ylim=(0, 1.04))
+        panels[0].yaxis.set_major_formatter(formatter(Quantity("higher", label, share=True)))
+        panels[-1].set_xticks(named, labels=[layers[place] for place in named])
+        panels[-1].tick_params("x", rotation=90 * upright, labelsize=7.5)
+        # Beside the middle of the panels, not of the picture.
+        figure.supylabel(label, y=(0.4 + names + bars / 2) / (bars + names + 0.7), fontsize=10)
+        figure.legend(handles=_legend(table), loc="outside lower right", ncols=2)
+
+
+def _checked_layers(kept: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """All layers in order; those that earlier networks lack follow whom they follow in theirs."""
+    check_some("kept", kept)
+    order: list[str] = []
+    for name, shares in kept.items():
+        place = 0
+        for layer, share in shares.items():
+            if not 0 <= share <= 1:
+                msg = f"shares must be from 0 to 1, but {name!r} keeps {share} of {layer!r}"
+                raise PruneError(msg)
+            if layer not in order:
+                order.insert(place, layer)
+            place = order.index(layer) + 1
+    check_some("layers", order)
+    return order
+
+
+def _draw_bars(axes: Axes, shares: Values, colour: str) -> None:
+    axes.bar(np.arange(len(shares)), shares, width=0.8, color=colour)
+    gone = np.flatnonzero(shares == 0)
+    axes.plot(gone, np.full(len(gone), 0.05), **GONE)
+    axes.grid(visible=False, axis="x")
+
+
+def _legend(table: Mapping[str, Values]) -> list[Line2D]:
+    handles = []
+    if len(table) > 1:
+        first = next(iter(table))
+        handles.append(Line2D([], [], color=GREY, linewidth=1, label=f"outline of {first}"))
+    if any((shares == 0).any() for shares in table.values()):
+        handles.append(Line2D([], [], label="nothing kept", **GONE))
+    return handles
+
+
+def draw_matrices(
+    path: Path | str,
+    matrices: Mapping[str, Booleans],
+    *,
+    possible: Mapping[str, Booleans] | None = None,
+    title: str = "",
+    rows: str = "reads from",
+    columns: str = "layer",
+) -> None:
+    """Which connections live, one matrix beside the other.
+
+    Args:
+        path: PNG or SVG file.
+        matrices: By name, True where a connection lives, (rows, columns).
+        possible: By the same names, where there can be a connection; without it, everywhere.
+        title: Above the picture.
+        rows: What the rows are.
+        columns: What the columns are.
+    """
+    if possible is None:
+        possible = {name: np.ones_like(live) for name, live in matrices.items()}
+    _check_matrices(matrices, possible)
+    titles = {
+        name: f"{name}: {live.sum():,} of {possible[name].sum():,} live"
+        for name, live in matrices.items()
+    }
+    cell = float(np.clip(2.8 / max(max(live.shape) for live in matrices.values()), 0.08, 0.3))
+    tall = cell * max(len(live) for live in matrices.values())
+    slots = {
+        name: 0.45 + max(cell * live.shape[1], 1.4 * LETTER * len(titles[name]))
+        for name, live in matrices.items()
+    }
+    width = 0.4 + sum(slots.values())
+    lines = wrapped(title, width).count("\n") + bool(title)
+    size = np.array([width, 1.3 + tall + 0.2 * lines + 0.1 * bool(title)])
+    with picture(path, (size[0], size[1]), title=title) as figure:
+        figure.set_layout_engine("none")  # cells are squares of one size in all panels
+        left = 0.7
+        for name, live in matrices.items():
+            extent = cell * np.array(live.shape[::-1])
+            corner = np.array([left, 0.95 + tall - extent[1]])
+            axes = figure.add_axes((*corner / size, *extent / size))
+            _draw_cells(axes, possible[name].astype(int) + live)
+            axes.set_title(titles[name], loc="left", fontsize=10)
+            axes.set_xlabel(columns)
+            left += slots[name]
+        figure.axes[0].set_ylabel(rows)
+        everywhere = all(one.all() for one in possible.values())
+        kinds = list(CELLS.items())[:2] if everywhere else CELLS.items()
+        handles = [Patch(facecolor=c, edgecolor=GREY, linewidth=0.5, label=n) for n, c in kinds]
+        figure.legend(handles=handles, loc="lower center", ncols=3)
+
+
+def _check_matrices(matrices: Mapping[str, Booleans], possible: Mapping[str, Booleans]) -> None:
+    check_some("matrices", matrices)
+    if matrices.keys() != possible.keys():
+        msg = f"possible must be of {list(matrices)}, as the matrices, but is of {list(possible)}"
+        raise PruneError(msg)
+    for name, live in matrices.items():
+        for matrix in (live, possible[name]):
+            if matrix.ndim != 2 or matrix.dtype != bool or not matrix.size:
+                what = f"{matrix.dtype} of shape {matrix.shape}"
+                msg = f"matrix {name!r} must be booleans, (rows, columns), but it is {what}"
+                raise PruneError(msg)
+        if live.shape != possible[name].shape:
+            shapes = f"{live.shape}, but what is possible has {possible[name].shape}"
+            msg = f"matrix {name!r} has shape {shapes}"
+            raise PruneError(msg)
+        wrong = np.argwhere(live & ~possible[name]).tolist()
+        if wrong:
+            msg = f"({wrong[0][0]}, {wrong[0][1]}) of matrix {name!r} lives, but is not possible"
+            raise PruneError(msg)
+
+
+def _draw_cells(axes: Axes, kinds: NDArray[np.int_]) -> None:
+    """Cells of a matrix: 0 where impossible, 1 where removed, 2 where live; row 0 on top."""
+    down, right = (np.arange(size + 1) - 0.5 for size in kinds.shape)
+    colours = ListedColormap(list(CELLS.values())[::-1])
+    axes.pcolormesh(
+        right, down, kinds, cmap=colours, vmin=0, vmax=2, edgecolors="white", linewidth=0.6
+    )
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
