@@ -1,0 +1,317 @@
+"""Searches side by side: indicators of each run, and what can be said of the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.finish import Series
+from pymoo_prune.indicators import distance, hypervolume, hypervolumes, nondominated
+from pymoo_prune.objectives import Constraint, Goals, Quantity, Values, failed_rows
+from pymoo_prune.statistics import Contrast, contrasts
+
+CHECKPOINTS = 100
+"""Points of a curve over the evaluations."""
+QUANTILES = (0.25, 0.5, 0.75)
+"""Of the sizes on the union of all fronts: the bounds at which accuracies are compared."""
+
+SEARCHED, DISTANCE, TESTED, FINISHED = (
+    "hypervolume", "IGD+", "hypervolume on test", "after the same retraining",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of one method.
+
+    Attributes:
+        method: Its name.
+        seed: The engine's.
+        columns: Of its front: measurements, accuracies on the test images, and the number of each
+            network's evaluation, (n,) each; none where nothing keeps the constraints.
+        history: Every evaluation, in the order of the search, (evaluations,) each; None where a
+            search measured approximately, so that its numbers cannot be compared.
+        evaluations: How many candidates it asked for.
+        known: How many of them had been measured before.
+        seconds: Working time of the search.
+        goal: What it minimised, in words.
+        origin: Where its numbers are from: a run folder.
+    """
+
+    method: str
+    seed: int
+    columns: Mapping[str, Values]
+    history: Mapping[str, Values] | None
+    evaluations: int
+    known: int
+    seconds: float
+    goal: str = ""
+    origin: str = ""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+
+def best_of_all(trials: Sequence[Trial], goals: Goals) -> list[tuple[Trial, int]]:
+    """What nothing beats among the networks of all trials, the smallest first.
+
+    Returns:
+        Whose network it is, and its row there.
+    """
+    found = [trial for trial in trials if len(trial)]
+    if not found:
+        msg = "there is nothing to compare: no run found a network that keeps the constraints"
+        raise PruneError(msg)
+    networks = [(trial, row) for trial in found for row in range(len(trial))]
+    best = np.flatnonzero(nondominated(np.concatenate([goals.costs(t.columns) for t in found])))
+    sizes = np.concatenate([trial.columns["parameters"] for trial in found])[best]
+    return [networks[place] for place in best[np.argsort(sizes, kind="stable")]]
+
+
+def union_front(trials: Sequence[Trial], goals: Goals) -> dict[str, Values]:
+    """The columns of `best_of_all` that all trials have."""
+    best = best_of_all(trials, goals)
+    found = [trial.columns for trial in trials if len(trial)]
+    shared = [name for name in found[0] if all(name in columns for columns in found)]
+    return {name: np.array([trial.columns[name][row] for trial, row in best]) for name in shared}
+
+
+def size_bounds(
+    texts: Sequence[str], quantities: Mapping[str, Quantity], parent: Mapping[str, float]
+) -> list[Constraint]:
+    """Bounds at which accuracies can be compared, or an error that says which cannot be one.
+
+    Args:
+        texts: Such as "macs<=20%".
+        quantities: All that the problem measures.
+        parent: What the unpruned network measures.
+    """
+    sizes = [name for name in quantities if "accuracy" not in name]
+    bounds = [Constraint.parse(text) for text in texts]
+    for bound in bounds:
+        if bound.name not in quantities:
+            raise unknown_name("size to bound", bound.name, sizes)
+        if bound.name not in sizes:
+            msg = f"{bound} must bound a size: one of {', '.join(sizes)}"
+            raise PruneError(msg)
+        if bound.relative and parent.get(bound.name, 0) == 0:
+            msg = f"{bound} is a share of the parent's, but the parent's {bound.name} is 0"
+            raise PruneError(msg)
+    return list(dict.fromkeys(bounds))
+
+
+class Comparison:
+    """Methods over the same problem, several runs each.
+
+    Hypervolumes are over costs between 0 and 1, with 1 in each as the reference point: see
+    `Goals.unit_costs`. IGD+ is the distance to the union of all fronts, baselines' included where
+    their measurements are known. A run that found nothing has a hypervolume of 0.
+
+    Args:
+        trials: All runs; every method must have one.
+        others: Baselines.
+        goals: Over which quantities runs are compared, and within which bounds.
+        quantities: Labels and units of all columns.
+        parent: What the unpruned network measures.
+        bounds: On sizes, at which accuracies are compared; None takes quantiles of the sizes on the
+            union of all fronts.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        others: Sequence[Series],
+        *,
+        goals: Goals,
+        quantities: Mapping[str, Quantity],
+        parent: Mapping[str, float],
+        bounds: Sequence[str] | None = None,
+    ) -> None:
+        self.front = union_front(trials, goals)
+        self.trials, self.others = tuple(trials), tuple(others)
+        self.goals, self.quantities, self.parent = goals, quantities, parent
+        if bounds is None:
+            self.bounds = self._quantile_bounds()
+        else:
+            self.bounds = size_bounds(bounds, goals.quantities, parent)
+
+    @property
+    def methods(self) -> list[str]:
+        """Names, in the order in which they were given."""
+        return list(dict.fromkeys(trial.method for trial in self.trials))
+
+    @property
+    def axes(self) -> list[str]:
+        """What hypervolumes on test images are over besides the error.
+
+        All else that the front is over; but what baselines do not know is left out, unless that
+        would leave nothing.
+        """
+        names = [n for n in self.goals.names if "accuracy" not in n]
+        shared = [n for n in names if all(n in one.columns for one in self.others)]
+        return shared or names
+
+    @property
+    def finished(self) -> bool:
+        """Whether networks were retrained in the end."""
+        return any("finished_test_accuracy" in trial.columns for trial in self.trials)
+
+    @property
+    def decisive(self) -> str:
+        """The indicator that the verdict is about: the last that is known."""
+        return FINISHED if self.finished else TESTED
+
+    # Indicators, one number a run.
+
+    @cached_property
+    def indicators(self) -> dict[str, Values]:
+        """Each indicator of each trial, (trials,); NaN where it is not known."""
+        names = [SEARCHED, DISTANCE, TESTED, *([FINISHED] if self.finished else [])]
+        rows = [self._indicators(trial.columns) for trial in self.trials]
+        found = {name: np.array([row[name] for row in rows]) for name in names}
+        for bound in self.bounds:
+            found[str(bound)] = np.array([self.best(t.columns, bound)[1] for t in self.trials])
+        return found
+
+    @cached_property
+    def indicators_of_others(self) -> list[dict[str, float]]:
+        """The same of each baseline."""
+        return [
+            self._indicators(one.columns)
+            | {str(bound): self.best(one.columns, bound)[1] for bound in self.bounds}
+            for one in self.others
+        ]
+
+    def _indicators(self, columns: Mapping[str, Values]) -> dict[str, float]:
+        costs = self._unit_costs(columns)
+        return {
+            SEARCHED: np.nan if costs is None else hypervolume(costs),
+            DISTANCE: np.nan if costs is None else distance(costs, self.union),
+            TESTED: self._on_test(columns, "test_accuracy"),
+            FINISHED: self._on_test(columns, "finished_test_accuracy"),
+        }
+
+    def _unit_costs(self, columns: Mapping[str, Values]) -> Values | None:
+        """Costs of a front; None where a quantity is not known, as of some baselines."""
+        if not columns:
+            return np.empty((0, len(self.goals.names)))
+        if not set(self.goals.names) <= columns.keys():
+            return None
+        return self.goals.unit_costs(columns, self.parent)
+
+    def _on_test(self, columns: Mapping[str, Values], accuracy: str) -> float:
+        if not columns:
+            return 0.0
+        if not {accuracy, *self.axes} <= columns.keys():
+            return np.nan
+        costs = [1 - columns[accuracy]]
+        if self.axes:
+            costs.append(Goals(self.quantities, self.axes).unit_costs(columns, self.parent))
+        return hypervolume(np.column_stack(costs))
+
+    @cached_property
+    def union(self) -> Values:
+        """The best of all runs and baselines together, in unit costs."""
+        columns = [one.columns for one in self.trials] + [one.columns for one in self.others]
+        every = [self._unit_costs(one) for one in columns]
+        costs = np.concatenate([one for one in every if one is not None])
+        # Sorted: the last bits of a distance do not depend on the order of the methods.
+        return np.unique(costs[nondominated(costs)], axis=0)
+
+    # Accuracies within bounds.
+
+    def best(self, columns: Mapping[str, Values], bound: Constraint) -> tuple[int, float]:
+        """The network that a user would take within a bound: its row, and its accuracy on test.
+
+        It is chosen by its accuracy on the validation images, after retraining where there is one.
+        """
+        if not columns or bound.name not in columns:
+            return -1, np.nan
+        stage = "finished_" if "finished_test_accuracy" in columns else ""
+        chosen_by = columns[f"{stage}accuracy"]
+        within = bound.violation(columns, self.parent) <= 0
+        rows = np.flatnonzero(within & ~np.isnan(chosen_by))
+        if len(rows) == 0:
+            return -1, np.nan
+        row = int(rows[chosen_by[rows].argmax()])
+        return row, float(columns[f"{stage}test_accuracy"][row])
+
+    def _quantile_bounds(self) -> list[Constraint]:
+        """Bounds on the first size, with two digits, between which the union's networks lie."""
+        name = next(iter(self.axes), "parameters")
+        relative = self.parent.get(name, 0) > 0
+        scale = self.parent[name] if relative else 1.0
+        lower = self.quantities[name].better == "lower"
+        relation: Literal["<=", ">="] = "<=" if lower else ">="
+        quantiles = np.quantile(self.front[name], QUANTILES).tolist()
+        # A bound in percent is written as one, without a last bit's noise.
+        parts = 100 if relative else 1
+        limits = [_two_digits(quantile, scale, parts, up=lower) for quantile in quantiles]
+        return [Constraint(name, relation, limit, relative) for limit in dict.fromkeys(limits)]
+
+    # What can be said.
+
+    def of(self, method: str, indicator: str) -> Values:
+        """An indicator over a method's runs, (runs,)."""
+        rows = [trial.method == method for trial in self.trials]
+        values: Values = self.indicators[indicator][rows]
+        return values
+
+    def contrasts(self, indicator: str) -> list[Contrast]:
+        """Every pair of methods; those with an unknown value are left out."""
+        samples = {method: self.of(method, indicator) for method in self.methods}
+        return contrasts({m: v.tolist() for m, v in samples.items() if np.isfinite(v).all()})
+
+    def best_networks(self) -> list[tuple[Trial, int]]:
+        """What nothing beats among the networks of all runs: whose it is, and its row there."""
+        return best_of_all(self.trials, self.goals)
+
+    def leader(self) -> str:
+        """The method with the largest mean of the decisive indicator."""
+        return max(self.methods, key=lambda method: float(self.of(method, self.decisive).mean()))
+
+    def median_trial(self, method: str) -> Trial:
+        """The run in the middle by the decisive indicator: the one to be shown for all."""
+        trials = [trial for trial in self.trials if trial.method == method]
+        order = np.argsort(self.of(method, self.decisive), kind="stable")
+        return trials[int(order[(len(trials) - 1) // 2])]
+
+    # Over the search.
+
+    def curve(self, trial: Trial) -> tuple[Values, Values] | None:
+        """Numbers of evaluations, and the hypervolume of what was found by then.
+
+        None where the search measured approximately.
+        """
+        if trial.history is None:
+            return None
+        history, n = trial.history, trial.evaluations
+        costs = self.goals.unit_costs(history, self.parent)
+        costs[~self._allowed(history)] = np.nan
+        after = np.unique(np.linspace(1, n, min(n, CHECKPOINTS)).round().astype(np.int64))
+        return after.astype(np.float64), hypervolumes(costs, after)
+
+    def _allowed(self, history: Mapping[str, Values]) -> NDArray[np.bool_]:
+        """Who was measured and keeps all bounds."""
+        allowed = ~failed_rows(history)
+        for bound in self.goals.constraints:
+            allowed &= bound.violation(history, self.parent) <= 0
+        return allowed
+
+
+def _two_digits(value: float, scale: float, parts: int, *, up: bool) -> float:
+    """A value in units of a scale, rounded to the side on which it keeps the bound."""
+    digits = Context(prec=2, rounding=ROUND_CEILING if up else ROUND_FLOOR)
+    limit = digits.create_decimal_from_float(parts * value / scale)
+    if up and float(limit) / parts * scale < value:  # by the last bit
+        limit = limit.next_plus(digits)
+    if not up and float(limit) / parts * scale > value:
+        limit = limit.next_minus(digits)
+    return float(limit) / parts

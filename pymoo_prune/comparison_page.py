@@ -1,0 +1,124 @@
+"""A comparison's report as one file that opens in a browser, offline."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from markupsafe import Markup
+
+from pymoo_prune.comparison_report import ATTAINMENT, CURVES, PARALLEL, ComparisonReport
+from pymoo_prune.files import write_text
+from pymoo_prune.page import (
+    Part,
+    Section,
+    code,
+    document,
+    figure_of_fronts,
+    html_table,
+    linked,
+    paragraph,
+    picture,
+)
+
+FILE = "report.html"
+CAPTION = Markup(
+    '<p class="caption">Of each method the run in the middle, and the baselines. Point at a '
+    "network for all its measurements. A click on a method hides it.</p>"
+)
+TEXTS = {
+    CURVES: "Hypervolume of what was found so far, over the evaluations.",
+    ATTAINMENT: "What half of the runs attain, with the best and the worst of them.",
+    PARALLEL: "The best of all runs, one line a network.",
+}
+
+
+def write_page(report: ComparisonReport, folder: Path) -> Path:
+    """Writes `report.html` beside the report's files, which are there."""
+    path = folder / FILE
+    write_text(path, ComparisonPage(report, folder).html())
+    return path
+
+
+class ComparisonPage:
+    """What a comparison's page shows.
+
+    Args:
+        report: The comparison's report.
+        folder: Where its pictures are.
+    """
+
+    def __init__(self, report: ComparisonReport, folder: Path) -> None:
+        self.report, self.folder = report, folder
+        self.comparison = report.comparison
+
+    def html(self) -> str:
+        """The page."""
+        sections = [
+            Section("Fronts", self._fronts(), "fronts"),
+            Section("Methods", self._methods(), "methods"),
+            Section("Runs side by side", self._pictures(), "runs"),
+            Section("The best of all runs", self._networks(), "networks"),
+            Section("Where the numbers are from", self._origins(), "origins"),
+            Section("Made with", self._made_with(), "made-with"),
+        ]
+        return document(self.report.title, sections, lead=[paragraph(self.report.verdict())])
+
+    # Sections.
+
+    def _fronts(self) -> list[Part]:
+        one = self.comparison
+        axes = [n for n in one.goals.names if "accuracy" not in n] or ["parameters"]
+        methods = linked([*self.report.shown(), *self.report.published], one.quantities)
+        legend, *panels = figure_of_fronts(methods, axes, one.quantities)
+        return [legend, panels, CAPTION]
+
+    def _methods(self) -> list[Part]:
+        report = self.report
+        return [
+            html_table(*report.quality_rows()),
+            paragraph(report.meaning()),
+            html_table(*report.contrast_rows(), texts=(0, 1, 5)),
+            paragraph("Test accuracy, in percent, of the network that one would take in a bound:"),
+            html_table(*report.bound_rows()),
+            html_table(*report.cost_rows(), texts=(0, 1)),
+        ]
+
+    def _pictures(self) -> list[Part]:
+        parts: list[Part] = []
+        for name, text in TEXTS.items():
+            path = self.folder / f"{name}.svg"
+            if path.is_file():
+                parts += [paragraph(text), picture(path, text=text)]
+        return parts
+
+    def _networks(self) -> list[Part]:
+        """What nothing beats, and how to carry it away."""
+        one = self.comparison
+        last = "finished_test_accuracy" if one.finished else "test_accuracy"
+        wanted = (*one.goals.names, "parameters", "macs", last, "evaluation")
+        names = [n for n in dict.fromkeys(wanted) if n in one.front]
+        best = one.best_networks()
+        rows = [
+            (
+                trial.method,
+                str(trial.seed),
+                trial.origin,
+                str(row),
+                *(one.quantities[n].format(float(trial.columns[n][row])) for n in names),
+            )
+            for trial, row in best
+        ]
+        labels = [one.quantities[n].label for n in names]
+        trial, row = best[-1]
+        return [
+            html_table(("method", "seed", "run", "network", *labels), rows, texts=(0, 2)),
+            paragraph("To carry one away, name its run and its number there:"),
+            code(f"pymoo-prune export {shlex.quote(trial.origin)} --pick {row}"),
+        ]
+
+    def _origins(self) -> list[Part]:
+        return [html_table(*self.report.run_rows(), texts=(0, 2))]
+
+    def _made_with(self) -> list[Part]:
+        return [html_table(("what", "value"), list(self.report.facts.items()), texts=(0, 1))]

@@ -1,0 +1,113 @@
+"""Whether samples of a few runs differ: rank tests, with a correction for asking often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+
+import numpy as np
+from scipy.stats import rankdata
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.objectives import Values
+
+LEVEL = 0.05
+"""Differences that chance makes more often than this are not called differences."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two methods against each other.
+
+    Attributes:
+        first: One method.
+        second: The other.
+        effect: The share of pairs of runs in which the first has more, ties half: Vargha and
+            Delaney's A. 0.5 is no difference; 1 and 0 mean that every run of one beats every run of
+            the other.
+        p: Of the Mann-Whitney test, two-sided and exact.
+        adjusted: p after Holm's correction for all the pairs.
+        possible: The least p that so many runs can give, however different they are, after the
+            correction.
+    """
+
+    first: str
+    second: str
+    effect: float
+    p: float
+    adjusted: float
+    possible: float
+
+    def __str__(self) -> str:
+        """Who is ahead, as far as it can be said."""
+        if self.possible > LEVEL:
+            return "too few seeds to say"
+        if self.adjusted > LEVEL:
+            return "not shown"
+        return self.first if self.effect > 0.5 else self.second
+
+
+def contrasts(samples: Mapping[str, Sequence[float]]) -> list[Contrast]:
+    """All pairs of methods against each other.
+
+    Args:
+        samples: One number for each run, by method.
+    """
+    for name, values in samples.items():
+        if len(values) == 0 or not np.isfinite(values).all():
+            msg = f"{name} must have one finite number or more, but it has {list(values)}"
+            raise PruneError(msg)
+    pairs = list(combinations(samples, 2))
+    tests = [(samples[a], samples[b]) for a, b in pairs]
+    p = np.array([mann_whitney(*two) for two in tests])
+    # With every method's runs apart from every other's, each pair has its least p at once.
+    least = holm(np.array([least_p(len(a), len(b)) for a, b in tests]))
+    return [
+        Contrast(*pair, superiority(*two), *map(float, numbers))
+        for pair, two, *numbers in zip(pairs, tests, p, holm(p), least, strict=True)
+    ]
+
+
+def superiority(first: Sequence[float], second: Sequence[float]) -> float:
+    """The share of pairs in which the first has more, ties half (Vargha and Delaney's A)."""
+    a, b = np.asarray(first)[:, None], np.asarray(second)[None]
+    return float(((a > b) + 0.5 * (a == b)).mean())
+
+
+def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
+    """The two-sided Mann-Whitney test's p, exact with ties too: twice that of the smaller tail.
+
+    The rank sum of the first sample is compared with those of all ways to draw as many of the
+    pooled values. scipy's exact test takes no ties, and accuracies on the same images have many.
+    """
+    doubled = np.rint(2 * rankdata([*first, *second])).astype(np.int64)  # ties have half ranks
+    n, total = len(first), int(doubled.sum())
+    # ways[k, s]: how many choices of k values have the (doubled) rank sum s.
+    ways = np.zeros((n + 1, total + 1))
+    ways[0, 0] = 1
+    for rank in doubled.tolist():
+        ways[1:, rank:] += ways[:-1, : total + 1 - rank]
+    observed = int(doubled[:n].sum())
+    tail = min(ways[n, : observed + 1].sum(), ways[n, observed:].sum())
+    return min(2 * float(tail) / comb(len(doubled), n), 1.0)
+
+
+def holm(p: Values) -> Values:
+    """Holm's correction: the smallest p times all, the next times one less, never decreasing."""
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1) if len(p) else []
+    return adjusted
+
+
+def least_p(n: int, m: int) -> float:
+    """The p of samples in which every run of one beats every run of the other.
+
+    Args:
+        n: Runs of the one.
+        m: Runs of the other.
+    """
+    return min(2 / comb(n + m, n), 1.0)
