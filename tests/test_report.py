@@ -4,19 +4,22 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib import image
+from rich.console import Console
 
-from pymoo_prune import Data, Run, Series, StoreError, WeightedSum, plots
+from pymoo_prune import Data, Run, Series, Settings, Store, StoreError, WeightedSum, plots
 from pymoo_prune.cli import main
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.front import csv_text, read_csv
-from pymoo_prune.progress import SearchReporter
+from pymoo_prune.progress import Display, SearchReporter
 from pymoo_prune.report import Report
-from pymoo_prune.search import Budget, Step, make_algorithm, search
+from pymoo_prune.search import Budget, Step, search
 from tests.tiny_problem import AllFailing, FailingPixels, Pixels, ecomp_run, pixels_run, threads
 
 
@@ -24,6 +27,9 @@ from tests.tiny_problem import AllFailing, FailingPixels, Pixels, ecomp_run, pix
 def one_thread() -> Iterator[None]:
     with threads(1):
         yield
+
+
+PICTURES = [f"{n}.{e}" for n in ("front", "generations", "layers") for e in ("png", "svg")]
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +68,13 @@ def test_the_page_shows_what_was_found(folder: Path) -> None:
     assert f"export {folder} --pick" in page
     for one in (front, *others):
         assert f"| {one.name} | {len(one)} |" in page
-    for picture in ("front.png", "generations.png"):
+    for picture in ("front.png", "layers.png", "generations.png"):
         assert f"]({picture})" in page
         assert (folder / picture).read_bytes().startswith(b"\x89PNG")
         assert image.imread(folder / picture)[..., :3].std() > 0.05
+    for picture in PICTURES:
+        assert (folder / picture).stat().st_size > 5_000
+    assert "parallel" not in page
     for accuracy in front.columns["finished_test_accuracy"]:
         assert f"{100 * accuracy:.2f}\u00a0%" in page
 
@@ -112,6 +121,87 @@ def test_the_verdict_says_who_wins(folder: Path, tmp_path: Path) -> None:
     )
 
 
+def test_without_others_there_is_nothing_to_compare_with(folder: Path, tmp_path: Path) -> None:
+    report = with_columns(folder, tmp_path / "a", {})
+    report.series = report.series[:1]
+    own = report.method_rows()[1][0][-1]
+    assert report.verdict() == (
+        f"There is nothing to compare the search with: {own} is its hypervolume."
+    )
+    assert "## Methods" in report.page()
+
+
+def test_a_run_may_go_without_baselines(tmp_path: Path) -> None:
+    name = "tests.tiny_problem:Pixels"
+    settings = Settings(name, "nsga2", 8, Budget(generations=3), threads=1)
+    plain = Run.create(tmp_path / "plain", settings)
+    alone = Run.create(tmp_path / "alone", replace(settings, baselines=False))
+    display = Display(Console(quiet=True))
+    for run in (plain, alone):
+        run.execute(display)
+    assert len(Report(plain).series) == 2
+    report = Report(alone)
+    assert [one.name for one in report.series] == ["this search"]
+    assert report.verdict().startswith("There is nothing to compare")
+    report.write()
+    assert report.front.columns["evaluation"].tolist() == (
+        Report(plain).front.columns["evaluation"].tolist()
+    )
+
+
+def test_every_network_can_be_traced(folder: Path, report: Report) -> None:
+    line = {
+        "this search": f"evaluations, numbered from 0, of {folder} (`evaluations.sqlite`), seed 0",
+        "L1 pruning": "made without a search, at sizes of the front, retrained with seed 0",
+        "random search": (
+            "as many random candidates as the search had, numbered from 0 on their own, seed 0"
+        ),
+    }
+    assert report.origins() == line
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    assert all(f"- {name}: {text}.\n" in page for name, text in line.items())
+    # The number leads to the candidate, and that to what was measured.
+    store = Store.existing(folder / "evaluations.sqlite")
+    try:
+        asked = store.evaluations()
+    finally:
+        store.close()
+    rows = report.front.columns["evaluation"].astype(int)
+    for name in ("accuracy", "width", "macs"):
+        assert asked[name][rows].tolist() == report.front.columns[name].tolist()
+
+
+def test_origins_say_what_is_not_known(folder: Path, tmp_path: Path) -> None:
+    report = with_columns(folder, tmp_path / "a", {})
+    report.run.settings = replace(report.run.settings, seed=3, problem_seed=0)
+    for one in report.series:
+        one.columns.pop("evaluation", None)
+        one.columns.pop("finished_test_accuracy")
+    where = f"{report.run.folder} (`evaluations.sqlite`)"
+    assert list(report.origins().values()) == [
+        f"the last population of {where}, seed 3, 0 for the problem",
+        "made without a search, at sizes of the front",
+        "as many random candidates as the search had, seed 3, 0 for the problem",
+    ]
+
+
+def test_three_objectives_are_drawn_side_by_side(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert main(pixels_run(folder, "--objectives", "accuracy", "pixels", "macs")) == 0
+    assert "](parallel.png)" in (folder / "report.md").read_text(encoding="utf-8")
+    assert image.imread(folder / "parallel.png")[..., :3].std() > 0.05
+    assert (folder / "parallel.svg").is_file()
+    # A problem without a parent network has no shares of one.
+    assert not (folder / "layers.png").exists()
+
+
+def test_the_command_can_be_copied(folder: Path, tmp_path: Path) -> None:
+    report = with_columns(folder, tmp_path / "a", {})
+    report.run.folder = tmp_path / "a" / "my runs"
+    assert report.export_command(3) == f"pymoo-prune export '{tmp_path}/a/my runs' --pick 3"
+    assert "`pymoo-prune export '" in report.page()
+
+
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path) -> None:
     for name in ("a", "b"):
@@ -145,7 +235,7 @@ def test_networks_are_thinned_evenly_and_the_chosen_one_is_marked(report: Report
 
 
 def test_writing_again_gives_the_same(report: Report, folder: Path) -> None:
-    names = ("report.md", "front.png", "generations.png")
+    names = ["report.md", *PICTURES]
     before = {name: (folder / name).read_bytes() for name in names}
     report.write()
     assert before == {name: (folder / name).read_bytes() for name in names}
@@ -207,8 +297,9 @@ def test_a_network_without_accuracy_after_retraining_has_a_dash(
     assert report.method_rows()[1][:-1] == plain.method_rows()[1][:-1]
     assert report.method_rows()[1][-1][-1] == "0.0000"
     report.series[0].columns["finished_test_accuracy"][report.chosen] = nan
-    rows = report.network_rows()[1]
-    assert [row[-1] == "–" for row in rows] == ["←" in row[0] for row in rows]
+    head, rows = report.network_rows()
+    column = head.index("test accuracy after retraining")
+    assert [row[column] == "–" for row in rows] == ["←" in row[0] for row in rows]
 
 
 def test_progress_tells_how_many_failed(digits: Data) -> None:

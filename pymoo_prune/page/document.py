@@ -1,0 +1,115 @@
+"""A whole page in one file: it opens offline, and cannot fetch anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bokeh.embed import components
+from bokeh.models import UIElement
+from bokeh.resources import Resources
+from markupsafe import Markup, escape
+
+from pymoo_prune.page.html import style
+
+Part: TypeAlias = Markup | UIElement | Sequence[UIElement]
+"""HTML, something interactive, or several of these side by side where there is room."""
+
+LIBRARY = ["bokeh", "bokeh-widgets", "bokeh-tables"]
+POLICY = (
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline' 'unsafe-eval'"
+)
+"""What a browser lets the page do: use what is in it, and nothing else; tables are templates."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page with a heading.
+
+    Attributes:
+        title: The heading.
+        parts: What is below it.
+        anchor: What links to it are called.
+    """
+
+    title: str
+    parts: Sequence[Part]
+    anchor: str
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<link rel="icon" href="data:,">
+<title>{title}</title>
+<style>
+{style}</style>
+{library}
+</head>
+<body>
+<header>
+<h1>{title}</h1>
+{lead}
+<nav class="contents">{contents}</nav>
+</header>
+<main>
+{main}
+</main>
+{script}
+</body>
+</html>
+"""
+
+
+def document(title: str, sections: Sequence[Section], *, lead: Sequence[Part] = ()) -> str:
+    """A page.
+
+    Args:
+        title: On top.
+        sections: What it says.
+        lead: Between the title and the first section.
+
+    Returns:
+        HTML with everything in it.
+    """
+    models = list(_models([*lead, *(part for one in sections for part in one.parts)]))
+    script, divs = components(models) if models else ("", ())
+    places = dict(zip(models, divs, strict=True))
+
+    def html(parts: Sequence[Part]) -> str:
+        return "\n".join(_html(part, places) for part in parts)
+
+    return PAGE.format(
+        policy=POLICY,
+        title=escape(title),
+        style=style("style.css"),
+        library=Resources(mode="inline", components=LIBRARY).render() if models else "",
+        lead=html(lead),
+        contents="\n".join(f'<a href="#{one.anchor}">{escape(one.title)}</a>' for one in sections),
+        main="\n".join(
+            f'<section id="{one.anchor}">\n<h2>{escape(one.title)}</h2>{html(one.parts)}</section>'
+            for one in sections
+        ),
+        script=script,
+    )
+
+
+def _html(part: Part, places: Mapping[UIElement, str]) -> str:
+    if isinstance(part, Markup):
+        return part
+    if isinstance(part, UIElement):
+        return f'<div class="panel">{places[part]}</div>'
+    return f'<div class="panels">{"".join(f"<div>{places[model]}</div>" for model in part)}</div>'
+
+
+def _models(parts: Sequence[Part]) -> Iterator[UIElement]:
+    for part in parts:
+        if isinstance(part, UIElement):
+            yield part
+        elif not isinstance(part, Markup):
+            yield from part

@@ -1,0 +1,189 @@
+"""Interactive pictures of fronts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from bokeh.models import (
+    FixedTicker,
+    GlyphRenderer,
+    Legend,
+    LegendItem,
+    NumeralTickFormatter,
+    SaveTool,
+    UIElement,
+)
+from bokeh.plotting import figure
+
+from pymoo_prune import plots
+from pymoo_prune.objectives import Quantity
+from pymoo_prune.page.linked import QUIET, Linked, following, pointing
+from pymoo_prune.plots.style import compact
+
+INK, RULE = "#1c1c1e", "#e3e3e8"
+SHARE, HEIGHT = "0.[00] %", 330
+STRIP, LINE = 28, 38
+"""Pixels of a legend with one line, and of each line more."""
+NARROW = 740
+"""Pixels that a page surely has."""
+
+
+def figure_of_fronts(
+    methods: Sequence[Linked],
+    axes: Sequence[str],
+    quantities: Mapping[str, Quantity],
+    *,
+    suggested: int | None = None,
+) -> list[UIElement]:
+    """Accuracy over sizes, for several methods.
+
+    Pointing at a network shows all that is known of it, a click follows its link, and a click on a
+    method in the legend hides it.
+
+    Args:
+        methods: The methods.
+        axes: Quantities, a panel each.
+        quantities: Labels and units.
+        suggested: A network of the first method that gets a ring.
+
+    Returns:
+        The legend, and the panels.
+    """
+    drawn: dict[int, list[GlyphRenderer]] = {one.place: [] for one in methods}
+    panels = []
+    for name in axes:
+        known = [one for one in methods if name in one.fields and one.accuracies]
+        values = [v for one in known for v in one.series.columns[name]]
+        panel = _panel(quantities[name], values)
+        panel.add_tools(SaveTool(filename=f"front-{name}"))
+        panel.yaxis.axis_label = _accuracy_label(known)
+        points = []
+        for one in known:
+            lines, own = _draw(panel, one, name)
+            panel.add_tools(pointing(one, own, quantities))
+            drawn[one.place] += [*lines, *own]
+            points += own
+        if suggested is not None and known[:1] == list(methods[:1]):
+            drawn[methods[0].place].append(_ring(panel, methods[0], name, suggested))
+        panel.add_tools(following(points))
+        panels.append(panel)
+    return [_legend(methods, drawn), *panels]
+
+
+def _accuracy_label(methods: Sequence[Linked]) -> str:
+    tested = any("test_accuracy" in one.fields for one in methods)
+    return "test accuracy" if tested else "accuracy on the search images"
+
+
+def _panel(quantity: Quantity, values: Iterable[float]) -> figure:
+    values = np.array([value for value in values if np.isfinite(value)])
+    wide = len(values) > 0 and values.min() > 0 and values.max() / values.min() > plots.LOG_SPREAD
+    panel = figure(
+        height=HEIGHT,
+        sizing_mode="stretch_width",
+        x_axis_type="log" if wide else "linear",
+        toolbar_location="above",
+        tools="pan,box_zoom,wheel_zoom,reset",
+    )
+    suffix = " (share of the parent's)" if quantity.share else ""
+    panel.xaxis.axis_label = quantity.label + suffix
+    panel.xaxis.formatter = NumeralTickFormatter(format=SHARE if quantity.share else "0,0.[00]")
+    panel.yaxis.formatter = NumeralTickFormatter(format=SHARE)
+    if wide:
+        ticks = _log_ticks(values.min(), values.max())
+        panel.xaxis.ticker = FixedTicker(ticks=ticks)
+        if not quantity.share:
+            panel.xaxis.major_label_overrides = {tick: compact(tick) for tick in ticks}
+    plain(panel)
+    return panel
+
+
+def _log_ticks(least: float, most: float) -> list[float]:
+    """Round numbers for a logarithmic axis; beyond it too, for who moves it."""
+    decades = np.arange(np.floor(np.log10(least)) - 1, np.ceil(np.log10(most)) + 2)
+    steps = (1, 2, 5) if np.log10(most / least) < 2.5 else (1,)
+    return [float(step * 10**decade) for decade in decades for step in steps]
+
+
+def plain(panel: figure) -> None:
+    """The look of all pictures."""
+    panel.toolbar.logo = None
+    panel.outline_line_color = None
+    panel.min_border_right = 16
+    panel.grid.grid_line_color = RULE
+    panel.axis.axis_line_color = INK
+    panel.axis.major_tick_line_color = INK
+    panel.axis.minor_tick_line_color = None
+    panel.axis.major_tick_in = 0
+    panel.axis.major_label_text_color = QUIET
+    panel.axis.major_label_text_font_size = "12px"
+    panel.axis.axis_label_text_color = INK
+    panel.axis.axis_label_text_font_size = "13px"
+    panel.axis.axis_label_text_font_style = "normal"
+
+
+def _draw(panel: figure, one: Linked, name: str) -> tuple[list[GlyphRenderer], list[GlyphRenderer]]:
+    """The lines and the points of a method."""
+    x, lines, points = one.series.columns[name], [], []
+    order = x.argsort()
+    for accuracy in reversed(one.accuracies):
+        hollow = accuracy != one.accuracies[0]
+        line = panel.line(
+            x[order],
+            one.series.columns[accuracy][order],
+            color=one.colour,
+            line_dash="dotted" if hollow else "solid",
+            line_alpha=0.8,
+        )
+        point = panel.scatter(
+            x=one.fields[name],
+            y=one.fields[accuracy],
+            source=one.source,
+            marker=one.marker,
+            size=8,
+            line_color=one.colour,
+            fill_color="white" if hollow else one.colour,
+        )
+        point.nonselection_glyph = point.glyph.clone(fill_alpha=0.3, line_alpha=0.3)
+        point.selection_glyph = point.glyph.clone(size=15, line_color=INK, line_width=2)
+        lines.append(line)
+        points.append(point)
+    return lines, points
+
+
+def _ring(panel: figure, one: Linked, name: str, place: int) -> GlyphRenderer:
+    columns = one.series.columns
+    x, y = columns[name][place], columns[one.accuracies[0]][place]
+    return panel.scatter(
+        [x], [y], marker="circle", size=18, fill_color=None, line_color=INK, line_width=1.5
+    )
+
+
+def _legend(methods: Sequence[Linked], drawn: Mapping[int, Sequence[GlyphRenderer]]) -> UIElement:
+    """The methods, once for all panels."""
+    widths = [45 + 6.6 * len(one.series.name) for one in methods]
+    columns = len(methods) if sum(widths) < NARROW else max(1, int(NARROW / max(widths)))
+    strip = figure(
+        height=STRIP + LINE * ((len(methods) - 1) // columns),
+        sizing_mode="stretch_width",
+        x_range=(0, 1),
+        y_range=(0, 1),
+        toolbar_location=None,
+        tools="",
+        min_border=0,
+        outline_line_color=None,
+    )
+    strip.axis.visible = strip.grid.visible = False
+    items = []
+    for one in methods:
+        # Out of sight, and on the method's own source: what is chosen paints the legend again.
+        sample = strip.scatter(
+            x=-1, y=-1, source=one.source, marker=one.marker, size=9, color=one.colour
+        )
+        items.append(LegendItem(label=one.series.name, renderers=[sample, *drawn[one.place]]))
+    legend = Legend(items=items, click_policy="hide", orientation="horizontal", ncols=columns)
+    legend.update(location="top_left", border_line_color=None, spacing=18, padding=0, margin=0)
+    legend.label_text_font_size = "14px"
+    strip.add_layout(legend)
+    return strip

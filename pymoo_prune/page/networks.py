@@ -1,0 +1,103 @@
+"""What one network is: a card that opens when it is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+from pymoo_prune.anatomy import Layer
+from pymoo_prune.page.html import bars, html_table, joined
+
+GONE = "gone"
+
+
+def anchor(number: int) -> str:
+    """What links to a network are called."""
+    return f"network-{number}"
+
+
+def card(number: int, last: int, parts: Sequence[Markup], *, suggested: bool) -> Markup:
+    """All of one network, with links to its neighbours.
+
+    Args:
+        number: Its number.
+        last: That of the last network.
+        parts: What is known of it.
+        suggested: Whether it is shown before another is chosen.
+    """
+    neighbours = [(number - 1, "← previous"), (number + 1, "next →")]
+    links = [
+        Markup('<a href="#{}">{}</a>').format(anchor(place), text)
+        for place, text in neighbours
+        if 0 <= place <= last
+    ]
+    kind = "network suggested" if suggested else "network"
+    return Markup(
+        '<article class="{}" id="{}">\n<nav>{}<a href="#front">back to the front</a></nav>\n'
+        "<h3>Network {}{}</h3>\n{}\n</article>"
+    ).format(
+        kind,
+        anchor(number),
+        joined(links),
+        number,
+        Markup(' <span class="quiet">the suggestion</span>') if suggested else "",
+        joined(parts),
+    )
+
+
+def cards(networks: Sequence[Markup]) -> Markup:
+    """Cards of which one is seen at a time: the one that was chosen, or the suggestion."""
+    return Markup('<div class="networks">\n{}\n</div>').format(joined(networks))
+
+
+def beside(left: Sequence[Markup], right: Sequence[Markup]) -> Markup:
+    """Two sides, one below the other where there is little room."""
+    return Markup('<div class="sides"><div>{}</div><div>{}</div></div>').format(
+        joined(left), joined(right)
+    )
+
+
+def where_pruned(shares: Mapping[str, float]) -> Markup:
+    """The share of each layer's weights that is left, as bars.
+
+    Args:
+        shares: By the name of the parent's layer.
+    """
+    return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(
+        bars(shares),
+        f"Weights left in each of {len(shares)} layers, in the network's own order; "
+        "a whole column is the parent's layer.",
+    )
+
+
+def layer_table(layers: Sequence[Layer], parent: Sequence[Layer] | None = None) -> Markup:
+    """A network layer by layer.
+
+    Args:
+        layers: Its layers.
+        parent: Those of the network that was pruned, where they can be compared: what is gone is
+            listed too.
+    """
+    before = {layer.name: layer for layer in parent or ()}
+    after = {layer.name: layer for layer in layers}
+    head = ["layer", "kind", "inputs", "outputs", "weights", "MACs"]
+    rows = []
+    for name in {**before, **after}:
+        layer, whole = after.get(name), before.get(name) or after[name]
+        if layer is None:
+            cells = [GONE, GONE, _of(0, whole.weights), _of(0, whole.macs)]
+        else:
+            cells = [
+                _of(layer.inputs, whole.inputs),
+                _of(layer.outputs, whole.outputs),
+                _of(layer.left, whole.weights),
+                _of(layer.macs, whole.macs),
+            ]
+        left = layer.left / whole.weights if layer else 0.0
+        rows.append((name, whole.kind.replace(" ", "\u00a0"), *cells, f"{100 * left:.1f}\u00a0%"))
+    return html_table([*head, "left"], rows, texts=(0, 1))
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,}" if part == whole else f"{part:,} of {whole:,}"

@@ -1,0 +1,171 @@
+"""What a real browser makes of a run's page: Chromium, offline."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pymoo_prune import Run
+from pymoo_prune.cli import main
+from pymoo_prune.report import Report
+from pymoo_prune.report_page import FILE
+from tests.test_page import NASTY, nasty
+from tests.tiny_problem import ecomp_run, threads
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+if CHROMIUM is None:
+    pytest.skip("there is no Chromium: apt-get install chromium", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="there is no playwright")
+
+READY = "() => window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle"
+ISOLATED = """() => {
+    // The network of the search that is farthest from all other points of the first panel.
+    const view = [...Bokeh.index.roots].filter(v => v.model.type == "Figure")[1];
+    const points = view.model.renderers.filter(r => r.data_source.data.link);
+    const place = (r, k) => [
+        view.frame.x_scale.compute(r.data_source.data[r.glyph.x.field][k]),
+        view.frame.y_scale.compute(r.data_source.data[r.glyph.y.field][k]),
+    ];
+    const all = points.flatMap(r => r.data_source.data.link.map((_, k) => [r, k, ...place(r, k)]));
+    const own = all.filter(([r, k]) => r == points[1]);
+    const near = ([r, k, x, y]) => Math.min(...all.map(([s, l, u, v]) =>
+        r.data_source == s.data_source && k == l ? 1e9 : Math.hypot(x - u, y - v)));
+    const [, k, x, y] = own.sort((a, b) => near(b) - near(a))[0];
+    const box = view.canvas_view.el.getBoundingClientRect();
+    return [k, box.left + x, box.top + y];
+}"""
+SHOWN = """() => {
+    const cards = [...document.querySelectorAll(".network")];
+    return cards.filter(card => card.offsetParent).map(card => card.id);
+}"""
+PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser") / "run"
+    with threads(1):
+        assert main(ecomp_run(folder, "--objectives", "accuracy", "width", "macs")) == 0
+        assert main(["report", str(folder), "--html"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        # Without a sandbox, which root has not.
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Any, path: Path, width: int = 1400) -> Iterator[Any]:
+    """A page that is offline; nothing may go wrong, and nothing may be asked for."""
+    said: list[str] = []
+    with browser.new_context(viewport={"width": width, "height": 1000}, offline=True) as context:
+        page = context.new_page()
+        page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else 0)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        page.on("request", lambda one: said.append(one.url) if ":" in one.url else 0)
+        page.goto(path.as_uri())
+        page.wait_for_function(READY)
+        yield page
+        assert [text for text in said if not text.startswith("data:")] == [path.as_uri()]
+
+
+@pytest.fixture
+def page(browser: Any, folder: Path) -> Iterator[Any]:
+    with opened(browser, folder / FILE) as page:
+        yield page
+
+
+def panels(page: Any) -> list[bytes]:
+    """What is seen of each panel of the front."""
+    return [panel.screenshot() for panel in page.locator(".panels > div").all()]
+
+
+def changed(page: Any, before: list[bytes]) -> list[bool]:
+    page.wait_for_function(READY)
+    page.evaluate(PAINTED)
+    return [one != other for one, other in zip(before, panels(page), strict=True)]
+
+
+@pytest.mark.parametrize("width", [800, 1400])
+def test_the_page_fits(browser: Any, folder: Path, width: int) -> None:
+    with opened(browser, folder / FILE, width) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator(".panels > div").count() == 3
+        for panel in page.locator(".panels > div").all():
+            box = panel.bounding_box()
+            assert 340 <= box["width"] <= width - 40
+            assert box["height"] > 300
+        page.locator(".slick-header-column").nth(3).click()  # sorting asks for no picture
+        page.locator(".slick-header-column").nth(3).click()
+
+
+def test_a_network_that_is_pointed_at_shows_all_its_measurements(page: Any, folder: Path) -> None:
+    report = Report(Run.open(folder))
+    place, x, y = page.evaluate(ISOLATED)
+    page.mouse.move(x, y)
+    shown = page.locator(".bk-tooltip-content").filter(visible=True).inner_text()
+    assert f"this search, network {place}" in " ".join(shown.split())
+    for name, column in report.front.columns.items():
+        assert report.quantities[name].label in shown
+        assert report.quantities[name].format(column[place]) in shown
+
+
+def test_a_click_on_a_network_shows_it_and_marks_its_row(page: Any, folder: Path) -> None:
+    report = Report(Run.open(folder))
+    assert page.evaluate(SHOWN) == [f"network-{report.chosen}"]
+    place, x, y = page.evaluate(ISOLATED)
+    page.mouse.click(x, y)
+    page.wait_for_url(f"**#network-{place}")
+    assert page.evaluate(SHOWN) == [f"network-{place}"]
+    command = page.locator(f"#network-{place} code")
+    assert command.inner_text() == report.export_command(place)
+    row = page.locator(".slick-row", has=page.locator(".selected"))
+    assert row.inner_text().startswith(f"network {place}\n")
+    page.locator(f"#network-{place} nav a").first.click()
+    assert page.evaluate(SHOWN) != [f"network-{place}"]
+
+
+def test_a_row_that_is_chosen_marks_its_points_in_all_panels(page: Any) -> None:
+    before = panels(page)
+    page.locator(".slick-row").nth(2).locator(".slick-cell").nth(3).click()
+    page.locator(".slick-row .selected").first.wait_for()
+    assert changed(page, before) == [True, True, True]
+    page.locator(".slick-row a").first.click()
+    assert page.evaluate(SHOWN) == ["network-0"]
+
+
+def test_a_click_in_the_legend_hides_a_method_in_all_panels(page: Any) -> None:
+    before = panels(page)
+    item = page.locator(".bk-item", has_text="random search")
+    item.click()
+    page.mouse.move(0, 0)
+    assert "bk-inactive" in item.get_attribute("class")
+    assert changed(page, before) == [True, True, True]
+
+
+def test_pictures_can_be_saved(page: Any) -> None:
+    with page.expect_download() as download:
+        page.locator(".bk-tool-icon-save").first.click()
+    assert download.value.suggested_filename == "front-width.png"
+
+
+def test_names_are_text_in_a_browser_too(browser: Any, folder: Path, tmp_path: Path) -> None:
+    with opened(browser, nasty(folder, tmp_path / "nasty")) as page:
+        for one in (".bk-label", ".slick-column-name", "main td", "h1"):
+            assert page.locator(one).filter(has_text=NASTY).count() > 0, one
+        place, x, y = page.evaluate(ISOLATED)
+        page.mouse.move(x, y)
+        shown = page.locator(".bk-tooltip-content").filter(visible=True).inner_text()
+        assert shown.count(NASTY) > 5
+        assert f"network {place}" in " ".join(shown.split())
