@@ -12,11 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.files import write_text, writing
 from pymoo_prune.networks import build_network
+from pymoo_prune.training import to_channels_last
 
 WEIGHTS, SPEC = "network.pt", "network.json"
+MEMORY_FORMATS = ("contiguous", "channels_last")
+"""How weights of two-dimensional convolutions lie in memory; speed and last bits depend on it."""
 DAMAGES = (
     RuntimeError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError,
 )  # fmt: skip
@@ -49,12 +52,33 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
     torch.save(weights, content)
     with writing(folder / WEIGHTS) as path:
         path.write_bytes(content.getvalue())
-    write_text(folder / SPEC, json.dumps({**spec, **about}, indent=2) + "\n")
+    description = {**spec, "memory_format": _memory_format(network), **about}
+    write_text(folder / SPEC, json.dumps(description, indent=2) + "\n")
     return folder
 
 
+def _memory_format(network: nn.Module) -> str:
+    weights = [weight for weight in network.parameters() if weight.ndim == 4]
+    # Some weights, such as those of 1×1 convolutions, lie both ways, and tell nothing.
+    told = not all(weight.is_contiguous() for weight in weights)
+    last = all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+    return "channels_last" if told and last else "contiguous"
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether a folder holds what `save_network` wrote."""
+    try:
+        spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(spec, dict) and "network" in spec and (folder / WEIGHTS).is_file()
+
+
 def load_network(folder: Path | str) -> nn.Module:
-    """A network as it was exported, in evaluation mode; nothing but tensors is unpickled."""
+    """A network as it was exported, in evaluation mode; nothing but tensors is unpickled.
+
+    Weights lie in memory as they did.
+    """
     folder = Path(folder)
     try:
         spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
@@ -66,12 +90,17 @@ def load_network(folder: Path | str) -> nn.Module:
         raise PruneError(_damaged(folder, error)) from error
     if not isinstance(spec, dict):
         raise PruneError(_damaged(folder, f"{SPEC} holds no object"))
+    memory_format = spec.get("memory_format", "contiguous")
+    if memory_format not in MEMORY_FORMATS:
+        raise unknown_name("memory format", str(memory_format), MEMORY_FORMATS)
     with torch.random.fork_rng(devices=[]):  # before they are read, weights are drawn
         network = build_network(spec)
     try:
         network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
     except DAMAGES as error:
         raise PruneError(_damaged(folder, error)) from error
+    if memory_format == "channels_last":
+        to_channels_last(network)
     return network.eval()
 
 

@@ -17,6 +17,8 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import check_device
 from pymoo_prune.networks.modes import evaluating
 
+BATCH_SIZES = (1, 64)
+"""One image as soon as it is there, and many at once."""
 SHORTEST_CALL = 1e-3  # seconds; what takes less is called several times a repeat,
 SHORTEST_REPEAT = 2e-3  # which then lasts so long: the clock and Python's own work weigh little
 
@@ -29,6 +31,7 @@ class Latency:
         median: Seconds of one batch.
         lower: The first quartile, seconds of one batch.
         upper: The third quartile, seconds of one batch.
+        least: The quickest repeat, seconds of one batch: what is disturbed least.
         batch_size: Images at once.
         threads: Of torch's, on the processor.
         device: What the network ran on.
@@ -38,6 +41,7 @@ class Latency:
     median: float
     lower: float
     upper: float
+    least: float
     batch_size: int
     threads: int
     device: str
@@ -119,7 +123,8 @@ def latencies(
     result = {}
     for name, measured in zip(networks, times, strict=True):
         lower, median, upper = (float(q) for q in np.quantile(measured, [0.25, 0.5, 0.75]))
-        result[name] = Latency(median, lower, upper, batch_size, threads, str(place), repeats)
+        conditions = batch_size, threads, str(place), repeats
+        result[name] = Latency(median, lower, upper, min(measured), *conditions)
     return result
 
 
