@@ -7,6 +7,8 @@ import zipfile
 
 NEEDED = {
     "pymoo_prune/__init__.py",
+    "pymoo_prune/page/style.css",
+    "pymoo_prune/page/table.css",
     "pymoo_prune/py.typed",
     "pymoo_prune_problems/__init__.py",
     "pymoo_prune_problems/py.typed",
