@@ -24,8 +24,9 @@ from scipy.stats import kendalltau
 
 from benchmarks.harness import Outcome, spread
 from pymoo_prune import load_data, load_network, save_network
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.genome import digests
-from pymoo_prune.search import Budget, Step, make_algorithm, search
+from pymoo_prune.search import Budget, Step, search
 from pymoo_prune.surrogates import MODELS, prescreen
 from pymoo_prune_problems import DenseConnectivity
 

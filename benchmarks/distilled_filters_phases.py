@@ -20,9 +20,10 @@ import torch
 from benchmarks.distilled_filters_setting import data, problem, teacher, teacher_accuracy
 from benchmarks.harness import Outcome, spread
 from pymoo_prune import Front
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.recovery import Recovery
-from pymoo_prune.search import Budget, make_algorithm, search
+from pymoo_prune.search import Budget, search
 from pymoo_prune_problems import DistilledFilters
 
 SEEDS = (0, 1, 2)

@@ -30,10 +30,11 @@ from benchmarks.distilled_filters_setting import (
 from benchmarks.harness import Outcome, spread
 from pymoo_prune import Front
 from pymoo_prune.complexity import count_macs, count_parameters
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.evaluation import accuracy
+from pymoo_prune.indicators import hypervolume
 from pymoo_prune.objectives import Values
-from pymoo_prune.progress import hypervolume
-from pymoo_prune.search import Budget, make_algorithm, search
+from pymoo_prune.search import Budget, search
 from pymoo_prune_problems import DistilledFilters
 
 SEEDS = (0, 1, 2)

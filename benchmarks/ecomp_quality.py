@@ -19,11 +19,13 @@ from torch import nn
 from benchmarks.harness import Outcome, spread
 from pymoo_prune import Data, Front, load_data
 from pymoo_prune.baselines import baseline_series
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.finish import Series, final_accuracies
+from pymoo_prune.indicators import hypervolume
 from pymoo_prune.objectives import Values
-from pymoo_prune.progress import Display, hypervolume
-from pymoo_prune.search import Budget, make_algorithm, search
+from pymoo_prune.progress import Display
+from pymoo_prune.search import Budget, search
 from pymoo_prune.training import trained
 from pymoo_prune_problems import EComp
 

@@ -66,6 +66,12 @@ BENCHMARKS = {
     "ecomp-quality": Benchmark(
         "benchmarks.ecomp_quality", "hypervolume of keep-masks with refit, against L1 and random"
     ),
+    "executor-faults": Benchmark(
+        "benchmarks.executor_faults", "workers and drivers killed at random, against undisturbed"
+    ),
+    "executor-scaling": Benchmark(
+        "benchmarks.executor_scaling", "two workers against one, and what the driver costs"
+    ),
     "layer-vector-evaluation": Benchmark(
         "benchmarks.layer_vector_evaluation", "one evaluation, against the hand-written loop"
     ),
@@ -77,6 +83,9 @@ BENCHMARKS = {
     ),
     "layer-vector-tables": Benchmark(
         "benchmarks.layer_vector_tables", "Tables I to III with the paper's four networks"
+    ),
+    "report-scale": Benchmark(
+        "benchmarks.report_scale", "reports and comparisons of runs with 10,000 evaluations"
     ),
     "spine-overhead": Benchmark(
         "benchmarks.spine_overhead", "what store, digests, extras and display cost a generation"

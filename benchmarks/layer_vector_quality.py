@@ -19,10 +19,11 @@ import torch
 from benchmarks.harness import Outcome, spread
 from benchmarks.layer_vector_setting import data, parent, parent_accuracy
 from pymoo_prune import Front
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.evaluation import accuracy
+from pymoo_prune.indicators import hypervolume
 from pymoo_prune.objectives import Values
-from pymoo_prune.progress import hypervolume
-from pymoo_prune.search import Budget, make_algorithm, search
+from pymoo_prune.search import Budget, search
 from pymoo_prune.training import trained
 from pymoo_prune_problems import LayerVector
 

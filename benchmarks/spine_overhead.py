@@ -21,9 +21,10 @@ from rich.console import Console
 
 from benchmarks import ecomp_setting
 from benchmarks.harness import Outcome
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.machine import versions
 from pymoo_prune.progress import Display, SearchReporter
-from pymoo_prune.search import Budget, Step, make_algorithm, search
+from pymoo_prune.search import Budget, Step, search
 from pymoo_prune.store import Store
 from pymoo_prune_problems import EComp
 

@@ -18,6 +18,7 @@ from pymoo_prune.registry import find_problem
 from pymoo_prune.run import Run
 from pymoo_prune.search import Budget, StoredEvaluator
 from pymoo_prune.settings import Settings
+from pymoo_prune.stopwatch import LatencyScheme
 from pymoo_prune.store import Store
 from pymoo_prune.training import Recipe
 
@@ -28,6 +29,7 @@ __all__ = [
     "Data",
     "DataError",
     "Front",
+    "LatencyScheme",
     "Measurements",
     "Member",
     "Preset",

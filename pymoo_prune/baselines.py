@@ -7,14 +7,16 @@ from itertools import count
 
 import numpy as np
 
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.evaluation import accuracy
+from pymoo_prune.executors import Executor
 from pymoo_prune.finish import Series, final_accuracies
 from pymoo_prune.front import Front
 from pymoo_prune.objectives import Values
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.progress import Display, SearchReporter
-from pymoo_prune.search import Budget, make_algorithm, search
+from pymoo_prune.search import Budget, search
 from pymoo_prune.store import Store
 
 RANDOM = "random search"
@@ -30,6 +32,7 @@ def baseline_series(
     seed: int,
     images: int,
     display: Display,
+    executor: Executor | None = None,
 ) -> list[Series]:
     """The problem's simple methods at the front's sizes, and random search with the same budget.
 
@@ -44,12 +47,15 @@ def baseline_series(
         seed: Its seed.
         images: Training images for retraining, the same for all.
         display: Shows progress.
+        executor: Measures what random search asks for; None measures here.
     """
     found = simple_series(problem, front.columns, seed=seed, images=images, display=display)
     if type(problem).random is not PruningProblem.random:
         try:
             found.append(
-                _random_search(problem, store, evaluations, pop_size, seed, images, display)
+                _random_search(
+                    problem, store, evaluations, pop_size, seed, images, display, executor
+                )
             )
         except NothingFoundError as error:
             display.console.print(f"{RANDOM} is left out: {error}", highlight=False, markup=False)
@@ -88,7 +94,8 @@ def simple_series(
                 progress=lambda: update(next(done) / total, baseline.name),  # noqa: B023
             )
         before = [accuracy(network, problem.data_set.validation) for network in baseline.networks]
-        columns = {**baseline.sizes, "accuracy": np.array(before), **accuracies}
+        sizes = {**baseline.sizes, **problem.latencies(baseline.networks)}
+        columns = {**sizes, "accuracy": np.array(before), **accuracies}
         found.append(Series(baseline.name, columns))
     return found
 
@@ -101,6 +108,7 @@ def _random_search(
     seed: int,
     images: int,
     display: Display,
+    executor: Executor | None,
 ) -> Series:
     with display.phase("random") as update:
         found = search(
@@ -110,6 +118,7 @@ def _random_search(
             seed=seed,
             store=store,
             recorded=False,
+            executor=executor,
             on_generation=SearchReporter(problem, update),
         )
     return Series(RANDOM, Front.from_found(problem, found).finish(images=images).columns)

@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pymoo_prune.campaign import Campaign
+from pymoo_prune.comparison_report import (
+    FRONTS,
+    ComparisonReport,
+    report_of_campaign,
+    report_of_runs,
+)
 from pymoo_prune.complexity import count_parameters, layer_macs, prunable_layers
 from pymoo_prune.data import DATA_SETS
+from pymoo_prune.engines import ENGINES
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.executors import Executor, InProcess, Processes, Ray
+from pymoo_prune.latency import BATCH_SIZES
+from pymoo_prune.machine import cores
 from pymoo_prune.networks import ZOO, named_network
 from pymoo_prune.objectives import Objectives, WeightedSum, parse_objectives
 from pymoo_prune.problem import Preset, PruningProblem
@@ -28,10 +40,12 @@ from pymoo_prune.progress import Display
 from pymoo_prune.registry import REPRODUCTIONS, find_problem, find_reproduction, registered
 from pymoo_prune.report import Report
 from pymoo_prune.run import AT_LENGTH, TICKET_PAGE, TICKET_PICTURE, Run
-from pymoo_prune.search import ENGINES, Budget
+from pymoo_prune.search import Budget
 from pymoo_prune.settings import Settings
 from pymoo_prune.surrogates import MODELS
-from pymoo_prune.ticket import BATCH_SIZES
+
+METHODS = ("ga", "nsga2")
+"""What a comparison is of unless one says so: one objective, and several."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,17 +85,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_networks(commands)
     _add_run(commands)
+    _add_compare(commands)
     resume = commands.add_parser("resume", help="go on with a run that was stopped")
     resume.add_argument("folder", type=Path)
+    resume.add_argument("--jobs", type=int, help="of a comparison: runs at once; default: cores")
+    _add_workers(resume)
     resume.set_defaults(command=_resume)
     report = commands.add_parser("report", help="show a finished run, and write its report again")
     report.add_argument("folder", type=Path)
+    report.add_argument(
+        "--html", action="store_true", help="write report.html too: interactive, opens offline"
+    )
     report.set_defaults(command=_report)
-    export = commands.add_parser("export", help="carry a network of a finished run away")
-    export.add_argument("folder", type=Path)
-    _add_pick(export)
-    export.add_argument("--output", type=Path, help="folder for the network")
-    export.set_defaults(command=_export)
+    _add_export(commands)
     _add_ticket(commands)
     reproduce = commands.add_parser(
         "reproduce", help="run a paper's experiments, redraw its figures"
@@ -102,6 +118,22 @@ def _add_pick(command: Any) -> None:
         help="knee, fittest, a number of the table, a quantity to be best in, or a bound such as "
         "'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate)",
     )
+
+
+def _add_export(commands: Any) -> None:
+    export = commands.add_parser("export", help="carry a network of a finished run away")
+    export.add_argument("folder", type=Path)
+    _add_pick(export)
+    export.add_argument("--output", type=Path, help="folder for the network")
+    export.add_argument(
+        "--format",
+        choices=("pt", "onnx"),
+        default="pt",
+        help="pt: for torch; onnx: for onnxruntime too, with latencies of both; default: pt",
+    )
+    export.add_argument("--int8", action="store_true", help="with onnx: in eight bits too")
+    export.add_argument("--latency", action="store_true", help="measure latencies with pt too")
+    export.set_defaults(command=_export)
 
 
 def _add_ticket(commands: Any) -> None:
@@ -146,8 +178,89 @@ def _add_networks(commands: Any) -> None:
 def _add_run(commands: Any) -> None:
     run = commands.add_parser("run", help="search, finish and report in one folder")
     run.add_argument("problem")
+    run.add_argument("--algorithm", help=f"{', '.join(ENGINES)}, or package.module:function")
+    run.add_argument(
+        "--surrogate",
+        metavar="MODEL",
+        help=f"a model that chooses the children worth measuring: {', '.join(MODELS)}",
+    )
+    run.add_argument("--output", type=Path, help="run folder; default: runs/PROBLEM-DATE-TIME")
+    run.add_argument(
+        "--profile", action="store_true", help="write a trace of the first generations"
+    )
+    _add_workers(run)
+    _add_search(run)
+    run.set_defaults(command=_run)
+
+
+def _add_workers(command: Any) -> None:
+    command.add_argument("--workers", type=int, metavar="N", help="measure in so many processes")
+    command.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="measure on a Ray cluster; no address: the one that runs here, or a new one",
+    )
+    command.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="with workers: a candidate that takes longer, three times, has failed",
+    )
+
+
+def _has_workers(options: argparse.Namespace) -> bool:
+    return options.workers is not None or options.ray is not None
+
+
+def _executor(options: argparse.Namespace, threads: int) -> Executor:
+    """What measures candidates."""
+    limit = options.time_limit
+    if options.ray is not None:
+        return Ray(options.ray or None, workers=options.workers, threads=threads, time_limit=limit)
+    if options.workers is not None:
+        return Processes(options.workers, threads=threads, time_limit=limit)
+    if limit is not None:
+        msg = "--time-limit needs workers that can be ended: give --workers 1, or more"
+        raise PruneError(msg)
+    return InProcess()
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare", help="let several algorithms search the same problem, or compare finished runs"
+    )
+    compare.add_argument(
+        "what", nargs="+", metavar="PROBLEM|FOLDER", help="a problem, or folders of finished runs"
+    )
+    compare.add_argument(
+        "--algorithms",
+        nargs="+",
+        metavar="METHOD",
+        help="ENGINE, ENGINE+MODEL for a surrogate, ENGINE@accuracy=1,width=0.5 for objectives of "
+        f"its own; default: {' '.join(METHODS)}; random search is always among them",
+    )
+    compare.add_argument("--seeds", type=int, default=5, help="runs of each, from --seed on")
+    compare.add_argument(
+        "--jobs", type=int, help="runs at once, each in a process; default: as many as cores"
+    )
+    compare.add_argument(
+        "--bounds",
+        nargs="+",
+        metavar="BOUND",
+        help="sizes at which accuracies are compared, such as 'macs<=20%%'",
+    )
+    compare.add_argument(
+        "--output", type=Path, help="folder; default: runs/compare-PROBLEM-DATE-TIME"
+    )
+    _add_search(compare)
+    compare.set_defaults(command=_compare)
+
+
+def _add_search(run: Any) -> None:
+    """What a search depends on besides its engine."""
     run.add_argument("--preset", help="settings under one name; 'pymoo-prune list' shows them")
-    run.add_argument("--algorithm", help=", ".join(ENGINES))
     run.add_argument(
         "--objectives",
         nargs="+",
@@ -166,13 +279,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--evaluations", type=int, help="budget")
     run.add_argument("--time", help="budget: '90', '90s', '15m' or '2h' of working time")
     run.add_argument("--pop-size", type=int)
-    run.add_argument(
-        "--surrogate",
-        metavar="MODEL",
-        help=f"a model that chooses the children worth measuring: {', '.join(MODELS)}",
-    )
     run.add_argument("--seed", type=int, default=0)
-    run.add_argument("--output", type=Path, help="run folder; default: runs/PROBLEM-DATE-TIME")
     run.add_argument("--device", default="cpu")
     run.add_argument("--threads", type=int)
     run.add_argument(
@@ -182,7 +289,6 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "--set", action="append", metavar="NAME=VALUE", help="an option of the problem"
     )
-    run.set_defaults(command=_run)
 
 
 def _list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG001
@@ -195,7 +301,7 @@ def _list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG00
             console.print(
                 f"    --preset {preset:<9} {settings.description}", highlight=False, soft_wrap=True
             )
-        console.print(f"    measures {', '.join(cls.quantities)}", highlight=False, soft_wrap=True)
+        console.print(f"    measures {', '.join(cls.offered())}", highlight=False, soft_wrap=True)
     console.print("[bold]algorithms[/]")
     for name, text in ENGINES.items():
         console.print(f"  {name:<22} {text}", highlight=False, soft_wrap=True)
@@ -240,26 +346,84 @@ def _network_rows(channels: int, classes: int, size: int) -> Iterator[tuple[str,
 
 
 def _run(options: argparse.Namespace, console: Console) -> None:
-    settings = _settings(options)
+    if options.profile and _has_workers(options):
+        msg = "--profile sees what is done in this process only; give it without workers"
+        raise PruneError(msg)
+    if options.threads is None and _has_workers(options):
+        # Together as many as there are here; of other machines nothing is known.
+        here = options.workers if options.ray is None else cores()
+        options.threads = max(1, cores() // max(here, 1))
+    preset = _preset(find_problem(options.problem), options.preset)
+    settings = replace(
+        _settings(options, options.problem, preset),
+        algorithm=options.algorithm or preset.algorithm,
+        surrogate=options.surrogate,
+    )
     if options.output is None:
-        now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-        options.output = Path("runs") / f"{options.problem.replace(':', '-')}-{now}"
+        options.output = _new_folder(options.problem)
+    executor = _executor(options, settings.threads)
     run = Run.create(options.output, settings)
-    _work(run, console, download=options.download)
+    _work(run, console, executor, download=options.download, profile=options.profile)
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    cls = find_problem(options.problem)
-    preset = _preset(cls, options.preset)
+def _new_folder(name: str) -> Path:
+    now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{name.replace(':', '-')}-{now}"
+
+
+def _compare(options: argparse.Namespace, console: Console) -> None:
+    known = registered()
+    if any(Path(what).is_dir() and what not in known for what in options.what):
+        _compare_folders(options, console)
+        return
+    if len(options.what) > 1:
+        msg = f"compare takes one problem, or folders of runs, but it was given {options.what}"
+        raise PruneError(msg)
+    (name,) = options.what
+    if options.seeds < 1:
+        msg = f"--seeds must be at least 1, but it is {options.seeds}"
+        raise PruneError(msg)
+    cls = find_problem(name)
+    methods = list(options.algorithms or METHODS)
+    if "random" not in methods and cls.random is not PruningProblem.random:
+        methods.append("random")
+    runs = len(methods) * options.seeds
+    jobs = min(cores(), runs) if options.jobs is None else options.jobs
+    if options.threads is None and options.output and Campaign.is_one(options.output):
+        options.threads = Campaign.open(options.output).settings.threads  # it is being extended
+    if options.threads is None:
+        options.threads = max(1, cores() // max(jobs, 1))
+    if options.output is None:
+        options.output = _new_folder(f"compare-{name}")
+    campaign = Campaign.create(
+        options.output,
+        _settings(options, name, _preset(cls, options.preset)),
+        methods,
+        range(options.seed, options.seed + options.seeds),
+        options.bounds,
+    )
+    campaign.execute(console, jobs=jobs, download=options.download)
+    _show_campaign(campaign, console)
+
+
+def _compare_folders(options: argparse.Namespace, console: Console) -> None:
+    folders = [Path(what) for what in options.what]
+    if options.output is None:
+        options.output = _new_folder("compare")
+    _show_comparison(report_of_runs(folders, options.bounds), options.output, console)
+
+
+def _settings(options: argparse.Namespace, problem: str, preset: Preset) -> Settings:
+    """What is asked for, but for the engine."""
     given = {
         "pop_size": preset.pop_size if options.pop_size is None else options.pop_size,
-        "algorithm": options.algorithm or preset.algorithm,
         "finish_images": preset.finish_images if options.finish is None else options.finish,
         "threads": options.threads,
         "validation": None if options.validation is None else _number(options.validation),
     }
     return Settings(
-        problem=options.problem,
+        problem=problem,
+        algorithm="nsga2",
         options={**preset.options, **_assignments(options.set or ())},
         budget=_budget(options, preset),
         data=options.data,
@@ -269,7 +433,6 @@ def _settings(options: argparse.Namespace) -> Settings:
         seed=options.seed,
         device=options.device,
         parent=options.parent,
-        surrogate=options.surrogate,
         **{name: value for name, value in given.items() if value is not None},
     )
 
@@ -337,40 +500,97 @@ def _assignments(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _resume(options: argparse.Namespace, console: Console) -> None:
+    if Campaign.is_one(options.folder):
+        if _has_workers(options):
+            msg = "a comparison makes whole runs at once, each in a process: give --jobs"
+            raise PruneError(msg)
+        campaign = Campaign.open(options.folder)
+        at_once = max(1, cores() // campaign.settings.threads)
+        campaign.execute(console, jobs=at_once if options.jobs is None else options.jobs)
+        _show_campaign(campaign, console)
+        return
     run = Run.open(options.folder)
     if run.complete:
         console.print(f"{options.folder} is finished already.", markup=False, soft_wrap=True)
         _show(run, console)
     else:
-        _work(run, console)
+        _work(run, console, _executor(options, run.settings.threads))
 
 
-def _work(run: Run, console: Console, *, download: bool = False) -> None:
-    run.execute(Display(console), download=download)
+def _work(
+    run: Run,
+    console: Console,
+    executor: Executor,
+    *,
+    download: bool = False,
+    profile: bool = False,
+) -> None:
+    with executor:
+        run.execute(Display(console), download=download, executor=executor, profile=profile)
     _show(run, console)
 
 
 def _report(options: argparse.Namespace, console: Console) -> None:
-    _show(Run.open(options.folder), console)
+    if Campaign.is_one(options.folder):
+        _show_campaign(Campaign.open(options.folder), console, html=options.html)
+        return
+    _show(Run.open(options.folder), console, html=options.html)
 
 
-def _show(run: Run, console: Console) -> None:
+def _show_campaign(campaign: Campaign, console: Console, *, html: bool = False) -> None:
+    _show_comparison(report_of_campaign(campaign), campaign.folder, console, html=html)
+
+
+def _show_comparison(
+    report: ComparisonReport, folder: Path, console: Console, *, html: bool = False
+) -> None:
+    page = report.write(folder)
+    for table in report.tables():
+        console.print(table)
+    console.print(report.verdict(), highlight=False, markup=False)
+    where = f"report: {page}, picture: {folder / FRONTS}.png"
+    if html:
+        from pymoo_prune.comparison_page import write_page  # noqa: PLC0415 - Bokeh takes a moment
+
+        where += f", interactive: {write_page(report, folder)}"
+    console.print(where, highlight=False, markup=False, soft_wrap=True)
+
+
+def _show(run: Run, console: Console, *, html: bool = False) -> None:
     report = Report(run)
     page = report.write()
     for table in report.tables():
         console.print(table)
-    console.print(report.verdict(), highlight=False)
-    console.print(report.parent_line(), highlight=False)
+    console.print(report.verdict(), highlight=False, markup=False)
+    console.print(report.parent_line(), highlight=False, markup=False)
+    for name, origin in report.origins().items():
+        console.print(f"{name}: {origin}.", highlight=False, markup=False, soft_wrap=True)
     for note in report.summary.get("notes", ()):
         console.print(note, highlight=False, markup=False)
     where = f"report: {page}, picture: {page.parent / 'front.png'}"
+    if html:
+        from pymoo_prune.report_page import write_page  # noqa: PLC0415 - Bokeh takes its time
+
+        where += f", interactive: {write_page(report)}"
     console.print(where, highlight=False, markup=False, soft_wrap=True)
 
 
 def _export(options: argparse.Namespace, console: Console) -> None:
-    member, folder = Run.open(options.folder).export(options.pick, options.output, Display(console))
-    console.print(str(member), highlight=False)
-    where = f"written to {folder}; pymoo_prune.load_network({str(folder)!r}) rebuilds it"
+    carried = Run.open(options.folder).export(
+        options.pick,
+        options.output,
+        Display(console),
+        onnx=options.format == "onnx",
+        int8=options.int8,
+        latency=options.latency,
+    )
+    console.print(str(carried.member), highlight=False)
+    for table in carried.tables():
+        console.print(table)
+    for note in carried.notes():
+        console.print(note, highlight=False, markup=False)
+    folder = str(carried.folder)
+    where = f"written to {folder}; pymoo_prune.load_network({folder!r}) rebuilds it"
     console.print(where, highlight=False, markup=False, soft_wrap=True)
 
 

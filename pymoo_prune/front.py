@@ -15,9 +15,11 @@ from pymoo.core.result import Result
 from torch import nn
 
 from pymoo_prune import plots
+from pymoo_prune.anatomy import Layer, anatomy
 from pymoo_prune.errors import NothingFoundError, PruneError, all_failed, unknown_name
 from pymoo_prune.finish import Series, final_accuracies
 from pymoo_prune.genome import Array, candidate_seed, digests
+from pymoo_prune.indicators import nondominated
 from pymoo_prune.objectives import (
     Constraint,
     Goals,
@@ -28,7 +30,7 @@ from pymoo_prune.objectives import (
     failures_of,
 )
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.search import nondominated
+from pymoo_prune.search import Found
 
 ACCURACIES: Mapping[str, Quantity] = {
     "test_accuracy": Quantity("higher", "test accuracy", share=True),
@@ -36,6 +38,8 @@ ACCURACIES: Mapping[str, Quantity] = {
     "finished_test_accuracy": Quantity("higher", "test accuracy after retraining", share=True),
 }
 """What is known of a network after the search."""
+EVALUATION: Mapping[str, Quantity] = {"evaluation": Quantity("lower", "evaluation")}
+"""Where a network was first asked for: counted from 0, in the order of the search."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,22 @@ class Front:
         problem: What they are candidates of.
         X: Chromosomes, (n, n_var).
         columns: Measurements, and what was found out after the search, (n,) each.
+        layers: What each network is made of; None until they are built, which `finish` does.
     """
 
-    def __init__(self, problem: PruningProblem, X: Array, columns: Mapping[str, Values]) -> None:
+    def __init__(
+        self,
+        problem: PruningProblem,
+        X: Array,
+        columns: Mapping[str, Values],
+        layers: Sequence[Sequence[Layer]] | None = None,
+    ) -> None:
         if len(X) == 0:
             msg = "there is no front: no candidate keeps the constraints"
             raise NothingFoundError(msg)
         self.problem, self.X = problem, X
         self.columns: dict[str, Values] = dict(columns)
+        self.layers = layers
 
     @classmethod
     def from_candidates(
@@ -119,6 +131,14 @@ class Front:
         best = feasible[nondominated(costs)]
         order = best[np.argsort(measurements["parameters"][best], kind="stable")]
         return cls(problem, X[order], {n: column[order] for n, column in measurements.items()})
+
+    @classmethod
+    def from_found(cls, problem: PruningProblem, found: Found) -> Front:
+        """The front of what `search` ended with, with the number of each network's evaluation."""
+        columns = dict(found.measurements)
+        if (found.numbers >= 0).all():
+            columns["evaluation"] = found.numbers.astype(np.float64)
+        return cls.from_candidates(problem, found.X, columns)
 
     @classmethod
     def from_result(cls, problem: PruningProblem, result: Result) -> Front:
@@ -147,7 +167,7 @@ class Front:
     @property
     def quantities(self) -> dict[str, Quantity]:
         """What the columns are."""
-        return {**self.problem.quantities, **ACCURACIES}
+        return {**self.problem.quantities, **ACCURACIES, **EVALUATION}
 
     @property
     def seeds(self) -> list[int]:
@@ -212,7 +232,7 @@ class Front:
 
     @property
     def _choosable(self) -> list[str]:
-        return [name for name in self.columns if "test" not in name]
+        return [n for n in self.columns if "test" not in n and n not in EVALUATION]
 
     def _check_quantity(self, name: str) -> None:
         if name not in self.columns:
@@ -227,7 +247,7 @@ class Front:
     def _rows_within(self, bound: str) -> Array:
         constraint = Constraint.parse(bound)
         self._check_quantity(constraint.name)
-        parent = self.problem.parent_measurements() if constraint.relative else {}
+        parent = self.problem.parent_values if constraint.relative else {}
         if constraint.relative and constraint.name not in parent:
             msg = f"{bound} is a share of the parent's, which is known for {', '.join(parent)} only"
             raise PruneError(msg)
@@ -258,7 +278,8 @@ class Front:
             finished=self.problem.finisher(images),
             progress=progress,
         )
-        return Front(self.problem, self.X, {**self.columns, **columns})
+        layers = [anatomy(network, self.problem.data_set.shape) for network in networks]
+        return Front(self.problem, self.X, {**self.columns, **columns}, layers)
 
     def series(self, name: str = "front") -> Series:
         """The numbers alone, under a name."""
@@ -285,6 +306,14 @@ class Front:
             "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
             for row in [head, *rows]
         )
+
+
+def published_series(problem: type[PruningProblem], data: str) -> list[Series]:
+    """What papers report on a data set, to be drawn beside fronts."""
+    return [
+        Series(name, {column: np.array(values) for column, values in columns.items()})
+        for name, columns in problem.published.get(data, {}).items()
+    ]
 
 
 def csv_text(series: Sequence[Series]) -> str:

@@ -40,6 +40,11 @@ def processor() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether half the bits take less time here; processors without the instructions take more."""
     if device.type == "cuda":

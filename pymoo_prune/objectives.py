@@ -136,6 +136,10 @@ class Scalarisation(ABC):
     def F(self, measurements: Measurements, quantities: Mapping[str, Quantity]) -> Values:  # noqa: N802
         """What pymoo minimises, (n, 1); a candidate's value does not depend on the others."""
 
+    def __str__(self) -> str:
+        """As the command line takes it."""
+        return self.kind
+
 
 @dataclass(frozen=True)
 class WeightedSum(Scalarisation):
@@ -177,6 +181,10 @@ class WeightedSum(Scalarisation):
         # A sum over each row, not a matrix product, whose last bits depend on the other rows.
         weighted = signed(self.names, measurements, quantities) * weights
         return np.asarray(weighted.sum(axis=1, keepdims=True) - self.constant)
+
+    def __str__(self) -> str:
+        """As the command line takes it."""
+        return ",".join(f"{name}={self.weights[name]:.4g}" for name in self.names)
 
 
 @dataclass(frozen=True)
@@ -228,6 +236,11 @@ def parse_objectives(names: Sequence[str]) -> Objectives:
     if len(names) == 1 and (cls := SCALARISATIONS.get(names[0])) and not fields(cls):
         return cls()
     return tuple(names)
+
+
+def objectives_text(objectives: Objectives) -> str:
+    """As the command line takes them."""
+    return str(objectives) if isinstance(objectives, Scalarisation) else ",".join(objectives)
 
 
 def signed(
@@ -283,8 +296,11 @@ class Constraint:
         return excess if self.relation == "<=" else -excess
 
     def __str__(self) -> str:
-        number = f"{100 * self.bound!r}%" if self.relative else repr(self.bound)
-        return f"{self.name}{self.relation}{number}"
+        if not self.relative:
+            return f"{self.name}{self.relation}{self.bound!r}"
+        short = f"{100 * self.bound:.12g}"  # without the last bit's noise, where that is all
+        number = short if float(short) / 100 == self.bound else repr(100 * self.bound)
+        return f"{self.name}{self.relation}{number}%"
 
 
 def parse_constraints(constraints: Sequence[Constraint | str]) -> list[Constraint]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from pymoo.core.algorithm import Algorithm
 from pymoo.core.problem import Problem
 from torch import nn
@@ -26,12 +28,22 @@ from pymoo_prune.objectives import (
     Measurements,
     Objectives,
     Quantity,
+    Scalarisation,
     Values,
     check_measurements,
     failed_rows,
     failures_of,
+    parse_constraints,
 )
 from pymoo_prune.racing import Racing
+from pymoo_prune.stopwatch import (
+    LATENCY,
+    MILLISECONDS,
+    KnownLatencies,
+    LatencyScheme,
+    Stopwatch,
+    conditions,
+)
 from pymoo_prune.training import Recipe, trained
 
 CHUNK = 16
@@ -41,6 +53,9 @@ RESERVED = {"f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_it
 """Names that pymoo's individuals use themselves, and the reason that a failed one carries."""
 
 Measure = Callable[[Array, int], Measurements]
+
+Published = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
+"""By data set and source: the columns of a front, as far as a paper has them."""
 
 
 @dataclass(frozen=True)
@@ -90,23 +105,32 @@ class PruningProblem(Problem):
         data: The images; a search sees `data.train` and `data.validation`, never `data.test`.
         n_var: Genes of a chromosome.
         objectives: Names of quantities (one objective each), or a scalarisation.
-        constraints: Bounds on quantities.
+        constraints: Bounds on quantities. Where they or the objectives mention "latency", that is
+            measured too.
         seed: Of everything random in a measurement, and of the parent's training.
         xl: Lowest gene values, where pymoo's operators need them.
         xu: Highest gene values.
         vtype: Type of the genes.
     """
 
-    quantities: ClassVar[Mapping[str, Quantity]] = STANDARD
-    """What `measure` returns."""
+    quantities: Mapping[str, Quantity] = STANDARD
+    """What `measure` returns; an object has the latency too, where that is asked for."""
     presets: ClassVar[Mapping[str, Preset]] = {"quick": Preset("a small search", generations=20)}
     """Settings by name; the first is the default."""
+    published: ClassVar[Published] = {}
+    """What papers report; drawn beside fronts."""
     retraining: Recipe = Recipe(schedule="linear")
     """How networks are retrained after the search, those of the baselines too."""
     racing: Racing | None = None
     """How single-objective engines save images, where that is wanted; see `measure_on`."""
     can_fail: bool = False
     """Whether `measure` may return `Measured` with failures; known before `__init__` is called."""
+    loses: bool = False
+    """Whether candidates may be lost with who measures them; see `for_workers`."""
+    latency_scheme: LatencyScheme = LatencyScheme()
+    """How latencies are measured, where they are asked for."""
+    no_latency: str = ""
+    """Why it makes no sense to measure latencies, where it does not: told to whoever asks."""
 
     def __init__(
         self,
@@ -128,14 +152,15 @@ class PruningProblem(Problem):
                 f"pymoo's own names, but it lacks {sorted(missing)} and has {sorted(clash)}"
             )
             raise PruneError(msg)
-        bounds = [Constraint.parse(c) if isinstance(c, str) else c for c in constraints]
-        self.goals = Goals(self.quantities, objectives, bounds)
+        self.goals = self.goals_for(objectives, constraints)
+        self.quantities = self.goals.quantities
+        self.known_latencies = KnownLatencies()
         self.data_set = data
         self.seed = seed
         super().__init__(
             n_var=n_var,
             n_obj=self.goals.n_obj,
-            n_ieq_constr=len(bounds) + self.can_fail,
+            n_ieq_constr=len(self.goals.constraints) + self.marks_failures,
             xl=xl,
             xu=xu,
             vtype=vtype,
@@ -146,7 +171,7 @@ class PruningProblem(Problem):
 
     @abstractmethod
     def measure(self, X: Array) -> Measurements:
-        """Measures every candidate: a mapping from each of `quantities` to its values, (n,).
+        """Measures every candidate: from each of the class's `quantities` to its values, (n,).
 
         A candidate's values depend on it, on the configuration and on the seed, and on nothing
         else: not on its neighbours in X, nor on the order. Where `can_fail`, it may be `Measured`.
@@ -155,6 +180,13 @@ class PruningProblem(Problem):
     @abstractmethod
     def network(self, x: Array) -> nn.Module:
         """The stand-alone pruned network of one chromosome, (n_var,)."""
+
+    def architecture(self, x: Array) -> nn.Module:
+        """A network of the same shape, for latencies: its weights mean nothing.
+
+        `network(x)` unless written, which is worth it where that trains or solves.
+        """
+        return self.network(x)
 
     @abstractmethod
     def operators(self) -> dict[str, Any]:
@@ -241,6 +273,17 @@ class PruningProblem(Problem):
         msg = f"{type(self).__name__} has no algorithm of its own; name one, for example nsga2"
         raise PruneError(msg)
 
+    def matrices(self, X: Array) -> tuple[Array, Array] | None:  # noqa: ARG002
+        """What chromosomes look like where they are matrices, to be drawn; None unless written.
+
+        Args:
+            X: Chromosomes, (n, n_var).
+
+        Returns:
+            Which cells live, (n, matrices, rows, columns), and which may, (rows, columns).
+        """
+        return None
+
     def notes(self, X: Array) -> Sequence[str]:  # noqa: ARG002
         """What a reader should know about the networks of a front, a sentence each.
 
@@ -251,11 +294,96 @@ class PruningProblem(Problem):
 
     def configuration(self) -> dict[str, Any]:
         """All that a measurement depends on besides the candidate, as JSON values."""
-        return {
+        found = {
             "problem": type(self).__qualname__,
             "data": self.data_set.digest,
             "seed": self.seed,
         }
+        if self.measures_latency:
+            found[LATENCY] = conditions(self.latency_scheme, self._device)
+        return found
+
+    # What a search is after.
+
+    @classmethod
+    def offered(cls) -> Mapping[str, Quantity]:
+        """All that objectives and constraints can name: `quantities`, and perhaps the latency."""
+        offered = dict(cls.quantities)
+        if not cls._latency_refusal():
+            offered.setdefault(LATENCY, MILLISECONDS)
+        return offered
+
+    @classmethod
+    def _latency_refusal(cls) -> str:
+        if not cls.no_latency and cls.parent_network is PruningProblem.parent_network:
+            return "candidates take turns with their parent, and it has no parent_network()"
+        return cls.no_latency
+
+    @classmethod
+    def goals_for(
+        cls,
+        objectives: Objectives,
+        constraints: Sequence[Constraint | str] = (),
+        front: Sequence[str] = (),
+    ) -> Goals:
+        """Goals over what this problem measures: the latency only where they mention it.
+
+        Args:
+            objectives: Names of quantities (one objective each), or a scalarisation.
+            constraints: Bounds on quantities.
+            front: Quantities that a front is over; those of the objectives unless given.
+        """
+        bounds = parse_constraints(constraints)
+        named = objectives.mentioned if isinstance(objectives, Scalarisation) else objectives
+        asked = LATENCY in [*named, *front, *(bound.name for bound in bounds)]
+        if asked and LATENCY not in cls.offered():
+            msg = f"{cls.__name__} does not measure latencies: {cls._latency_refusal()}"
+            raise PruneError(msg)
+        goals = Goals(cls.offered(), objectives, bounds, front)
+        return goals if asked else replace(goals, quantities=cls.quantities)
+
+    def with_goals(
+        self,
+        objectives: Objectives,
+        *,
+        constraints: Sequence[Constraint | str] | None = None,
+        front: Sequence[str] = (),
+    ) -> Self:
+        """The same problem after something else: what one search minimises, another may weigh.
+
+        Nothing is trained or measured again; both problems share parent, data and known latencies.
+        They share the fingerprint too, unless latency is asked for here for the first time.
+
+        Args:
+            objectives: Names of quantities (one objective each), or a scalarisation.
+            constraints: Bounds; None keeps this problem's.
+            front: Quantities that a front is over; those of the objectives unless given.
+        """
+        bounds = self.goals.constraints if constraints is None else constraints
+        goals = self.goals_for(objectives, bounds, front)
+        twin = copy.copy(self)
+        twin.__dict__.pop("parent_values", None)  # the latency may be missing
+        # What this problem measures its twin measures as well: they may share a store.
+        twin.quantities = {**self.quantities, **goals.quantities}
+        twin.goals = replace(goals, quantities=twin.quantities)
+        twin.n_obj = goals.n_obj
+        twin.n_ieq_constr = len(goals.constraints) + self.marks_failures
+        return twin
+
+    @property
+    def marks_failures(self) -> bool:
+        """Whether scores have a column that says who failed, or was lost."""
+        return self.can_fail or self.loses
+
+    def for_workers(self) -> Self:
+        """The same problem for workers, which can be lost together with what they measure.
+
+        It measures the same and has the same fingerprint.
+        """
+        twin = copy.copy(self)
+        twin.loses = True
+        twin.n_ieq_constr = len(self.goals.constraints) + twin.marks_failures
+        return twin
 
     # Where measurements depend on the generation too.
 
@@ -300,7 +428,7 @@ class PruningProblem(Problem):
         failures: dict[int, str] = {}
         for start in range(0, len(X), CHUNK):
             rows = X[start : start + CHUNK]
-            part = check_measurements(measure(rows), self.quantities, len(rows))
+            part = check_measurements(self._timed(rows, measure(rows)), self.quantities, len(rows))
             failures |= {start + row: reason for row, reason in part.failures.items()}
             if failures and not self.can_fail:
                 row, reason = next(iter(failures.items()))
@@ -313,26 +441,84 @@ class PruningProblem(Problem):
         values = {name: np.concatenate([part[name] for part in parts]) for name in self.quantities}
         return Measured(values, failures)
 
+    @property
+    def measures_latency(self) -> bool:
+        """Whether latencies are measured here, besides what `measure` returns."""
+        return LATENCY in self.quantities and LATENCY not in type(self).quantities
+
+    def _timed(self, X: Array, measurements: Measurements) -> Measurements:
+        """Measurements, with the latencies of who did not fail."""
+        if not self.measures_latency:
+            return measurements
+        failures = failures_of(measurements)
+        there = [row for row in range(len(X)) if row not in failures]
+        values = np.full(len(X), np.nan)
+        values[there] = [self.stopwatch.milliseconds(self.architecture(X[row])) for row in there]
+        return Measured({**measurements, LATENCY: values}, failures)
+
+    def latencies(self, networks: Sequence[nn.Module]) -> dict[str, Values]:
+        """Latencies of networks that are no candidates, by name, (n,); nothing where none are.
+
+        Args:
+            networks: For example a baseline's; nothing happens to them.
+        """
+        if not self.measures_latency:
+            return {}
+        return {LATENCY: np.array([self.stopwatch.milliseconds(one) for one in networks])}
+
+    def latency_notes(self, X: Array) -> list[str]:
+        """What a reader should know of the latencies of a front: how they were taken, how noisy.
+
+        Args:
+            X: The front's chromosomes, (n, n_var), each of which is measured again.
+        """
+        if not self.measures_latency:
+            return []
+        return [self.stopwatch.note([self.architecture(x) for x in X])]
+
+    @cached_property
+    def stopwatch(self) -> Stopwatch:
+        """What measures latencies; `known_latencies` must be in place before."""
+        parent = self.parent_network()
+        if parent is None:
+            msg = f"{type(self).__name__} has no parent_network() for candidates to take turns with"
+            raise PruneError(msg)
+        return Stopwatch(
+            parent,
+            self.data_set.shape,
+            scheme=self.latency_scheme,
+            known=self.known_latencies,
+            device=self._device,
+        )
+
+    @property
+    def _device(self) -> torch.device:
+        return self.data_set.train.images.device
+
+    @cached_property
+    def parent_values(self) -> Mapping[str, float]:
+        """What the unpruned network measures, its latency too where that is measured."""
+        found = dict(self.parent_measurements())
+        if self.measures_latency:
+            found[LATENCY] = self.stopwatch.parent_milliseconds
+        return found
+
     def score(self, measurements: Measurements) -> dict[str, Values]:
         """F, and G where there are constraints, from measurements.
 
-        Where candidates can fail, G has one more column: 0 for who was measured. Who failed has
-        `FAILED` everywhere, and so stands behind everybody who breaks a constraint.
+        Where candidates can fail or be lost, G has one more column: 0 for who was measured. Who
+        failed has `FAILED` everywhere, and so stands behind everybody who breaks a constraint.
         """
         scores = {"F": self.goals.F(measurements)}
         if self.goals.constraints:
-            scores["G"] = self.goals.G(measurements, self._parent_values)
-        if self.can_fail:
+            relative = any(bound.relative for bound in self.goals.constraints)
+            scores["G"] = self.goals.G(measurements, self.parent_values if relative else {})
+        if self.marks_failures:
             failed = failed_rows(measurements)[:, None]
             bounds = [scores["G"]] if "G" in scores else []
             scores["G"] = np.hstack([*bounds, np.zeros(failed.shape)])
             scores = {name: np.where(failed, FAILED, values) for name, values in scores.items()}
         return scores
-
-    @cached_property
-    def _parent_values(self) -> Mapping[str, float]:
-        needed = any(constraint.relative for constraint in self.goals.constraints)
-        return self.parent_measurements() if needed else {}
 
     def _evaluate(
         self,
@@ -348,7 +534,7 @@ class PruningProblem(Problem):
         out.update(self.score(measurements))
         # Each measurement travels with its individual: pop.get("accuracy").
         out.update(measurements)
-        if self.can_fail:
+        if self.marks_failures:
             reasons = failures_of(measurements)
             out["failure"] = [reasons.get(row, "") for row in range(len(X))]
 

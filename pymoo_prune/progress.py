@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import RLock
+from typing import Self
 
-import moocore
-import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from pymoo_prune.indicators import hypervolume
 from pymoo_prune.objectives import failed_rows
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.search import Step
@@ -57,6 +58,88 @@ class Display:
             yield update
 
 
+class Relay(Display):
+    """Hands what phases say on to somebody else, who shows many runs at once.
+
+    Args:
+        report: Called with the phase, the share done and a text, not more often than one can read.
+    """
+
+    def __init__(self, report: Callable[[str, float, str], None]) -> None:
+        super().__init__(Console(quiet=True))
+        self.report = report
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Callable[[float, str], None]]:
+        """A phase of a run."""
+        last = -REFRESH
+
+        def update(done: float, text: str = "") -> None:
+            nonlocal last
+            if time.perf_counter() - last >= REFRESH:
+                last = time.perf_counter()
+                self.report(name, done, text)
+
+        update(0.0)
+        yield update
+
+
+class Board:
+    """Shows many runs at once: a bar for each that works, and one for all of them.
+
+    Args:
+        console: Where to; where that is no terminal, a line is printed when a run is done.
+        total: How many runs there are.
+    """
+
+    def __init__(self, console: Console, total: int) -> None:
+        self.console, self.total, self.done = console, total, 0
+        self.began = time.perf_counter()
+        self._bars = Progress(
+            TextColumn("{task.description:<24}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.fields[text]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._all = self._bars.add_task("all runs", total=total, text="")
+        self._tasks: dict[str, TaskID] = {}
+        self._finished: set[str] = set()
+        self._lock = RLock()  # what runs say arrives in another thread than that they are done
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def update(self, run: str, phase: str, done: float, text: str) -> None:
+        """A run says where it stands; what it had said before it was done may arrive late."""
+        with self._lock:
+            if run in self._finished:
+                return
+            if run not in self._tasks:
+                self._tasks[run] = self._bars.add_task(run, total=1.0, text="")
+            self._bars.update(self._tasks[run], completed=done, text=f"{phase} {text}")
+
+    def finish(self, run: str, text: str) -> None:
+        """A run is done."""
+        with self._lock:
+            self._finished.add(run)
+            if run in self._tasks:
+                self._bars.remove_task(self._tasks.pop(run))
+        self.done += 1
+        seconds = time.perf_counter() - self.began
+        left = seconds / self.done * (self.total - self.done)
+        self._bars.update(self._all, completed=self.done, text=f"{left:.0f} s left")
+        self.console.print(
+            f"{self.done} of {self.total}  {run}: {text}", highlight=False, markup=False
+        )
+
+
 class SearchReporter:
     """Turns steps of a search into a line of text, computed only when it is shown.
 
@@ -77,7 +160,7 @@ class SearchReporter:
         self.update(step.done, self.text(step))
 
     def text(self, step: Step) -> str:
-        """Generation, evaluations, known and failed ones, the best, hypervolume and time left."""
+        """Generation, evaluations, known and failed ones, quality, workers and time left."""
         store = step.evaluator.store
         known = 0 if store is None else store.hits
         failed = len(step.evaluator.failures)
@@ -88,6 +171,7 @@ class SearchReporter:
             f"{known:,} known",
             *([f"{failed:,} failed"] if failed else []),
             *self._quality(step),
+            *([workers] if (workers := step.evaluator.executor.status()) else []),
             f"{left:.0f} s left" if not step.replayed else "replaying",
         ]
         return " · ".join(parts)
@@ -103,13 +187,5 @@ class SearchReporter:
         values = {n: column[measured] for n, column in values.items()}
         quantity, first = goals.quantities[goals.names[0]], values[goals.names[0]]
         best = first[(quantity.sign * first).argmin()]
-        volume = hypervolume(goals.unit_costs(values, self.problem.parent_measurements()))
+        volume = hypervolume(goals.unit_costs(values, self.problem.parent_values))
         return [f"best {quantity.label} {quantity.format(best)}", f"hypervolume {volume:.4f}"]
-
-
-def hypervolume(unit_costs: np.ndarray) -> float:
-    """The share of the unit cube that is dominated, with (1, ..., 1) as reference point."""
-    inside = unit_costs[(unit_costs < 1).all(axis=1)]
-    if len(inside) == 0:
-        return 0.0
-    return float(moocore.hypervolume(inside, ref=np.ones(unit_costs.shape[1])))

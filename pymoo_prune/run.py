@@ -6,7 +6,8 @@ import json
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,27 +15,35 @@ import numpy as np
 import torch
 from torch import nn
 
+from pymoo_prune.anatomy import Anatomies, anatomy
 from pymoo_prune.baselines import baseline_series
+from pymoo_prune.carried import Carried, carry, check_formats
 from pymoo_prune.complexity import thop_macs
 from pymoo_prune.data import load_data
+from pymoo_prune.engines import make_algorithm, population_of
 from pymoo_prune.errors import DataError, PruneError, StoreError
-from pymoo_prune.export import load_network, save_network
-from pymoo_prune.files import write_text, writing
+from pymoo_prune.executors import Executor, InProcess
+from pymoo_prune.export import is_exported, load_network, save_network
+from pymoo_prune.files import locked, write_text, writing
 from pymoo_prune.finish import Series
 from pymoo_prune.front import Front, Member, csv_text, read_csv
-from pymoo_prune.genome import pack, unpack
+from pymoo_prune.genome import Array, pack, unpack
+from pymoo_prune.latency import BATCH_SIZES
 from pymoo_prune.machine import check_device, processor, versions
-from pymoo_prune.objectives import Constraint, Goals
 from pymoo_prune.problem import PruningProblem
+from pymoo_prune.profiling import Profile
 from pymoo_prune.progress import Display, SearchReporter
 from pymoo_prune.registry import build_problem, find_problem
-from pymoo_prune.search import Found, make_algorithm, search
+from pymoo_prune.search import Found, Step, search
 from pymoo_prune.settings import Settings
+from pymoo_prune.stopwatch import KnownLatencies
 from pymoo_prune.store import Store
-from pymoo_prune.ticket import BATCH_SIZES, WinningTicket, winning_ticket
+from pymoo_prune.ticket import WinningTicket, winning_ticket
 
 SETTINGS, PARENT, STORE = "run.json", "parent", "evaluations.sqlite"
 FRONT, CHROMOSOMES, SUMMARY = "front.csv", "front.npz", "summary.json"
+LAYERS, MATRICES = "layers.json", "matrices.npz"
+LATENCIES = "latency.sqlite"
 TICKET, TICKET_PAGE, TICKET_PICTURE = "ticket", "ticket.md", "robustness.png"
 THIS_SEARCH = "this search"
 AT_LENGTH = 10
@@ -90,25 +99,47 @@ class Run:
         try:
             self.results()
             self._chromosomes()
+            self.layers()
         except StoreError:
             return False
         return True
 
     # Doing it.
 
-    def execute(self, display: Display, *, download: bool = False) -> Front:
-        """Everything: prepare, search, finish, compare, write. Goes on where it was stopped."""
+    def execute(
+        self,
+        display: Display,
+        *,
+        download: bool = False,
+        executor: Executor | None = None,
+        profile: bool = False,
+    ) -> Front:
+        """Everything: prepare, search, finish, compare, write. Goes on where it was stopped.
+
+        Args:
+            display: Shows progress.
+            download: Whether to fetch the data set.
+            executor: Measures candidates; None measures here. Results do not depend on it.
+            profile: Whether to write a trace of the first generations; what workers do is not
+                in it.
+        """
         try:
-            problem = self.prepare(display, download=download)
+            with locked(self.folder):
+                problem = self.prepare(display, download=download)
+                return self._execute(problem, display, executor or InProcess(), profile=profile)
         except DataError:
             raise  # once the files are there, resume goes on
         except PruneError:
             self._forget_if_empty()
             raise
+
+    def _execute(
+        self, problem: PruningProblem, display: Display, executor: Executor, *, profile: bool
+    ) -> Front:
         store = self.store(problem)
         try:
-            found = self._search(problem, store, display)
-            front = Front.from_candidates(problem, found.X, found.measurements)
+            found = self._search(problem, store, display, executor, profile=profile)
+            front = Front.from_found(problem, found)
             images = self.settings.finish_images
             with display.phase("finish") as update:
                 done = iter(range(1, len(front) + 1))
@@ -116,16 +147,7 @@ class Run:
                     images=images,
                     progress=lambda: update(next(done) / len(front), "retrain and test"),
                 )
-            others = baseline_series(
-                problem,
-                front,
-                store=store,
-                evaluations=found.last.evaluated,
-                pop_size=self.settings.pop_size,
-                seed=self.settings.seed,
-                images=images,
-                display=display,
-            )
+            others = self._others(front, found, store, display, executor)
             self._write(front, others, found, store)
         finally:
             store.close()
@@ -143,8 +165,7 @@ class Run:
         torch.set_num_threads(settings.threads)
         cls = find_problem(settings.problem)
         # Before anything is trained: names and bounds that cannot be.
-        bounds = [Constraint.parse(text) for text in settings.constraints]
-        Goals(cls.quantities, settings.objectives or ("accuracy",), bounds)
+        cls.goals_for(settings.objectives or ("accuracy",), settings.constraints, settings.front)
         device = check_device(settings.device)
         data = load_data(
             settings.data,
@@ -157,7 +178,7 @@ class Run:
         with display.phase("parent") as update:
             given: dict[str, Any] = {
                 "constraints": settings.constraints,
-                "seed": settings.seed,
+                "seed": settings.seed if settings.problem_seed is None else settings.problem_seed,
                 "parent": None if start is None else load_network(start),
                 "progress": lambda done: update(done, "training the parent"),
             }
@@ -165,6 +186,9 @@ class Run:
                 given["objectives"] = settings.objectives
             problem = build_problem(cls, data, settings.options, given)
         self._keep_parent(problem.parent_network())
+        problem.known_latencies = KnownLatencies(self.folder / (settings.latencies or LATENCIES))
+        if settings.front:
+            problem = problem.with_goals(problem.goals.objectives, front=settings.front)
         return problem
 
     def _keep_parent(self, parent: nn.Module | None) -> None:
@@ -182,20 +206,55 @@ class Run:
             self.folder / STORE, tuple(problem.quantities), problem.fingerprint, versions()
         )
 
-    def _search(self, problem: PruningProblem, store: Store, display: Display) -> Found:
+    def _search(
+        self,
+        problem: PruningProblem,
+        store: Store,
+        display: Display,
+        executor: Executor,
+        *,
+        profile: bool,
+    ) -> Found:
         settings = self.settings
         algorithm = make_algorithm(
             settings.algorithm, problem, settings.pop_size, surrogate=settings.surrogate
         )
-        with display.phase("search") as update:
+        with display.phase("search") as update, ExitStack() as stack:
+            watchers: list[Callable[[Step], None]] = [SearchReporter(problem, update)]
+            if profile:
+                watchers.append(stack.enter_context(Profile(self.folder)))
+
+            def note(step: Step) -> None:
+                for watch in watchers:
+                    watch(step)
+
             return search(
                 problem,
                 algorithm,
                 settings.budget,
                 seed=settings.seed,
                 store=store,
-                on_generation=SearchReporter(problem, update),
+                executor=executor,
+                on_generation=note,
             )
+
+    def _others(
+        self, front: Front, found: Found, store: Store, display: Display, executor: Executor
+    ) -> Sequence[Series]:
+        settings = self.settings
+        if not settings.baselines:
+            return ()
+        return baseline_series(
+            front.problem,
+            front,
+            store=store,
+            evaluations=found.last.evaluated,
+            pop_size=settings.pop_size,
+            seed=settings.seed,
+            images=settings.finish_images,
+            display=display,
+            executor=executor,
+        )
 
     # What it leaves.
 
@@ -203,13 +262,22 @@ class Run:
         problem, reasons = front.problem, Counter(found.failures.values())
         with writing(self.folder / CHROMOSOMES) as path:
             np.savez_compressed(path, **pack(front.X))
+        if (matrices := problem.matrices(front.X)) is not None:
+            live, possible = matrices
+            with writing(self.folder / MATRICES) as path:
+                np.savez_compressed(path, live=live, possible=possible)
         write_text(self.folder / FRONT, csv_text([front.series(THIS_SEARCH), *others]))
+        parent = problem.parent_network()
+        whole = None if parent is None else anatomy(parent, problem.data_set.shape)
+        write_text(self.folder / LAYERS, Anatomies(whole, front.layers or ()).to_json())
         summary = {
             "generations": found.last.generation,
             "evaluations": found.last.evaluated,
+            "population": population_of(found.last.algorithm),
             "known_evaluations": store.hits,
             "seconds": round(found.last.seconds, 3),
-            "parent": dict(problem.parent_measurements()),
+            "parent": dict(problem.parent_values),
+            "data": problem.data_set.digest,
             "goals": list(problem.goals.names),
             "knee": front.knee().place,
             "fittest": front.fittest().place if problem.n_obj == 1 else None,
@@ -217,7 +285,11 @@ class Run:
                 "candidates": reasons.total(),
                 "reasons": dict(reasons.most_common(REASONS)),
             },
-            "notes": [*problem.notes(front.X), *failure_notes(reasons, found.last.evaluated)],
+            "notes": [
+                *problem.notes(front.X),
+                *problem.latency_notes(front.X),
+                *failure_notes(reasons, found.last.evaluated),
+            ],
             "versions": versions(),
             "machine": {
                 "processor": processor(),
@@ -244,6 +316,38 @@ class Run:
             )
             raise StoreError(msg) from error
 
+    def layers(self) -> Anatomies | None:
+        """What the front's networks are made of; None in folders from before that was kept."""
+        path = self.folder / LAYERS
+        if not path.is_file():
+            return None
+        try:
+            layers = Anatomies.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            msg = (
+                f"{path} cannot be read: {error}; 'pymoo-prune resume {self.folder}' makes it again"
+            )
+            raise StoreError(msg) from error
+        if len(layers.networks) != (n := len(self.results()[0][0])):
+            msg = (
+                f"{path} has {len(layers.networks)} networks, but {FRONT} has {n}; "
+                f"'pymoo-prune resume {self.folder}' makes both again"
+            )
+            raise StoreError(msg)
+        return layers
+
+    def matrices(self) -> tuple[Array, Array] | None:
+        """The front's chromosomes as matrices, and cells that may live; None if it has none."""
+        path = self.folder / MATRICES
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return arrays["live"], arrays["possible"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            msg = f"{path} cannot be read: {error}; remove it to do without"
+            raise StoreError(msg) from error
+
     def front(self, display: Display) -> Front:
         """The front of a complete run, with chromosomes and networks."""
         series, _ = self.results()
@@ -261,23 +365,74 @@ class Run:
             )
             raise StoreError(msg) from error
 
-    def export(self, pick: str, output: Path | str | None, display: Display) -> tuple[Member, Path]:
+    def export(
+        self,
+        pick: str,
+        output: Path | str | None,
+        display: Display,
+        *,
+        onnx: bool = False,
+        int8: bool = False,
+        latency: bool = False,
+    ) -> Carried:
         """Carries one network of the front away, retrained as the report shows it.
 
         Args:
             pick: As `Front.pick` takes it.
-            output: Where to; None is a folder of the run.
+            output: Where to; None is a folder of the run. Another exported network is replaced.
             display: Shows progress.
+            onnx: Whether to write `network.onnx` too, and to measure latencies.
+            int8: Whether to write `network.int8.onnx` too; only with onnx.
+            latency: Whether to measure latencies without ONNX too.
 
         Returns:
-            The network's row, and the folder with `network.pt` and `network.json`.
+            Which network it is, its folder, and what was measured.
         """
+        check_formats(onnx=onnx, int8=int8)  # before anything is retrained
         front = self.front(display)
         member = front.pick(pick)
-        images = self.settings.finish_images
-        network = member.network(finish_images=images).cpu()
         folder = Path(output) if output else self.folder / f"network-{member.place}"
-        return member, self._carry(member, network, folder, images, member.values)
+        self._check_output(folder)
+        images = self.settings.finish_images
+        with display.phase("retraining the network"):
+            network = member.network(finish_images=images)
+        about = self._about(member, network, images, member.values)
+        return carry(
+            member,
+            network,
+            folder,
+            about=about,
+            onnx=onnx,
+            int8=int8,
+            latency=latency,
+            display=display,
+        )
+
+    @classmethod
+    def _check_output(cls, folder: Path) -> None:
+        """Refuses a folder in which an exported network would replace something else."""
+        cls._check_no_parent(folder)
+        if folder.exists() and not folder.is_dir():
+            msg = f"{folder} is a file"
+        elif (folder / TICKET_PAGE).exists():
+            msg = f"{folder} is a winning ticket, whose page would be of another network"
+        elif folder.is_dir() and any(folder.iterdir()) and not is_exported(folder):
+            msg = f"{folder} is there already, and is no exported network"
+        else:
+            return
+        msg += "; give another --output"
+        raise StoreError(msg)
+
+    @classmethod
+    def _check_no_parent(cls, folder: Path) -> None:
+        """Refuses the folder of a run's parent."""
+        place = folder.resolve()
+        if place.name == PARENT and cls._is_run(place.parent):
+            msg = (
+                f"{folder} is the parent of the run in {place.parent}, which needs it; "
+                "give another --output"
+            )
+            raise StoreError(msg)
 
     def ticket(
         self,
@@ -302,6 +457,7 @@ class Run:
             `network.json`.
         """
         folder = Path(output) if output else self.folder / TICKET
+        self._check_no_parent(folder)
         if folder.exists() and not folder.is_dir():  # before hours of retraining
             msg = f"{folder} is a file; give another --output, a folder"
             raise StoreError(msg)
@@ -332,8 +488,19 @@ class Run:
         measurements: Mapping[str, float],
     ) -> Path:
         """Writes a network of the front, and what is known of it."""
+        about = self._about(member, network, images, measurements)
+        return carry(member, network, folder, about=about).folder
+
+    def _about(
+        self,
+        member: Member,
+        network: nn.Module,
+        images: int,
+        measurements: Mapping[str, float],
+    ) -> dict[str, Any]:
+        """What is known of a network of the front."""
         shape = member.front.problem.data_set.shape
-        about = {
+        return {
             "input_shape": list(shape),
             "measurements": dict(measurements),
             "macs_by_thop": thop_macs(network, shape),
@@ -346,7 +513,6 @@ class Run:
             },
             "versions": versions(),
         }
-        return save_network(network, folder, about=about)
 
 
 def failure_notes(reasons: Counter[str], evaluations: int) -> list[str]:

@@ -2,79 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import moocore
 import numpy as np
-from pymoo.algorithms.moo.nsga2 import NSGA2
-from pymoo.algorithms.moo.sms import SMSEMOA
-from pymoo.algorithms.moo.spea2 import SPEA2
-from pymoo.algorithms.soo.nonconvex.ga import GA
+from pymoo.algorithms.moo.moead import MOEAD
 from pymoo.core.algorithm import Algorithm
 from pymoo.core.evaluator import Evaluator
 from pymoo.core.termination import Termination
 
-from pymoo_prune.errors import PruneError, all_failed, unknown_name
+from pymoo_prune.errors import PruneError, all_failed
+from pymoo_prune.executors import Executor, InProcess, Part, gathered
 from pymoo_prune.genome import Array, digests
+from pymoo_prune.indicators import nondominated
 from pymoo_prune.objectives import Measured, Measurements, Values, failed_rows
-from pymoo_prune.operators import Candidates, Generational, RandomMating, Remeasured
+from pymoo_prune.operators import Generational
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.store import Store
-from pymoo_prune.surrogates import prescreen
-
-ENGINES: dict[str, str] = {
-    "own": "the paper's own algorithm",
-    "ga": "pymoo's genetic algorithm, for one objective",
-    "nsga2": "NSGA-II",
-    "spea2": "SPEA2",
-    "sms-emoa": "SMS-EMOA",
-    "random": "random search: the problem's random candidates, nothing learnt",
-}
-_MULTI: dict[str, type[Algorithm]] = {"nsga2": NSGA2, "spea2": SPEA2, "sms-emoa": SMSEMOA}
-
-
-def make_algorithm(
-    name: str, problem: PruningProblem, pop_size: int, *, surrogate: str | None = None
-) -> Algorithm:
-    """An engine by name, with the problem's operators.
-
-    Args:
-        name: One of `ENGINES`.
-        problem: What it will solve.
-        pop_size: Its population.
-        surrogate: A model of `surrogates.MODELS` that chooses the children worth measuring.
-    """
-    algorithm = _engine(name, problem, pop_size)
-    return algorithm if surrogate is None else prescreen(algorithm, model=surrogate)
-
-
-def _engine(name: str, problem: PruningProblem, pop_size: int) -> Algorithm:
-    if name not in ENGINES:
-        raise unknown_name("algorithm", name, ENGINES)
-    if name == "own":
-        return problem.algorithm()
-    if name == "ga" and problem.n_obj > 1:
-        msg = (
-            f"algorithm 'ga' needs one objective, but the problem has {problem.n_obj}; weigh them "
-            'into one, for example --weights "accuracy=1,width=0.5", or take nsga2'
-        )
-        raise PruneError(msg)
-    engine = _MULTI.get(name, GA if problem.n_obj == 1 else NSGA2)
-    operators = problem.operators()
-    if name == "random":
-        operators |= {
-            "sampling": Candidates(problem.random),
-            "mating": RandomMating(problem.random, operators.get("eliminate_duplicates")),
-        }
-    # A copy: pymoo's SPEA2 keeps its survival, and what that has seen, as a default argument.
-    algorithm = copy.deepcopy(engine(pop_size=pop_size, **operators))
-    if problem.changes_batches and not isinstance(algorithm.survival, Generational):
-        algorithm.survival = Remeasured(algorithm.survival)
-    return algorithm
 
 
 @dataclass(frozen=True)
@@ -102,14 +48,14 @@ class Budget:
 class _Limits(Termination):
     """A budget, as pymoo asks for it."""
 
-    def __init__(self, budget: Budget, clock: Callable[[int], float]) -> None:
+    def __init__(self, budget: Budget, clock: Callable[[int], float], evaluator: Evaluator) -> None:
         super().__init__()
-        self.budget, self.clock = budget, clock
+        self.budget, self.clock, self.evaluator = budget, clock, evaluator
 
     def _update(self, algorithm: Algorithm) -> float:
         used = (
             (self.budget.generations, algorithm.n_iter),
-            (self.budget.evaluations, algorithm.evaluator.n_eval),
+            (self.budget.evaluations, self.evaluator.n_eval),
             (self.budget.seconds, self.clock(algorithm.n_iter)),
         )
         return max(value / limit for limit, value in used if limit is not None)
@@ -156,13 +102,6 @@ class Archive:
         return rows
 
 
-def nondominated(costs: Values) -> Array:
-    """Which rows no other row beats, (n,) booleans; of equal rows the first alone."""
-    if len(costs) == 0:
-        return np.zeros(0, dtype=bool)
-    return np.asarray(moocore.is_nondominated(costs, keep_weakly=False), dtype=bool)
-
-
 class StoredEvaluator(Evaluator):
     """pymoo's evaluator, with a store behind it and an archive of the best.
 
@@ -170,16 +109,23 @@ class StoredEvaluator(Evaluator):
         problem: What is evaluated.
         store: Where evaluations are kept; None keeps nothing.
         recorded: Whether the order of evaluations is part of the store's history.
+        executor: Measures; None measures here.
 
     Attributes:
         failures: Why candidates failed, by digest.
     """
 
     def __init__(
-        self, problem: PruningProblem, store: Store | None, *, recorded: bool = True
+        self,
+        problem: PruningProblem,
+        store: Store | None,
+        *,
+        recorded: bool = True,
+        executor: Executor | None = None,
     ) -> None:
         super().__init__()
         self.store, self.recorded = store, recorded
+        self.executor = executor or InProcess()
         self.archive = None if problem.changes_batches else Archive(problem)
         self.racing = problem.racing if problem.n_obj == 1 else None
         self.asked = 0
@@ -225,18 +171,32 @@ class StoredEvaluator(Evaluator):
     ) -> Measurements:
         """Measurements from the store, or new ones that go there."""
         keys = digests(X)
-        if self.store is None:
-            values = problem.measured(X, batch)
-        else:
-            images = f"batch {batch}"
-            if self.recorded:
-                self.store.follow(self.asked, generation, images, keys)
-            values = self.store.measured(
-                X, keys, images, lambda rows: problem.measured(rows, batch)
-            )
+        if self.store is not None and self.recorded:
+            self.store.follow(self.asked, generation, images_of(batch), keys)
         self.asked += len(X)
+        return self._measured(problem, X, keys, batch)
+
+    def measured_finally(self, problem: PruningProblem, X: Array) -> Measured:
+        """The measurements that a front is made from."""
+        return self._measured(problem, X, digests(X), None)
+
+    def _measured(
+        self, problem: PruningProblem, X: Array, keys: Sequence[bytes], batch: int | None
+    ) -> Measured:
+        def parts(rows: Array) -> Iterator[Part]:
+            return self.executor.measure(problem, rows, batch)
+
+        if self.store is None:
+            values = gathered(parts(X), problem.quantities, len(X))
+        else:
+            values = self.store.gathered(X, keys, images_of(batch), parts)
         self.failures |= {keys[row]: reason for row, reason in values.failures.items()}
         return values
+
+
+def images_of(batch: int | None) -> str:
+    """What a store calls the images of a batch; None is the final measurement."""
+    return "all batches" if batch is None else f"batch {batch}"
 
 
 class _Clock:
@@ -311,6 +271,7 @@ def search(
     seed: int,
     store: Store | None = None,
     recorded: bool = True,
+    executor: Executor | None = None,
     on_generation: Callable[[Step], None] | None = None,
 ) -> Found:
     """Runs an engine to the end of its budget.
@@ -322,6 +283,7 @@ def search(
         seed: Of the engine.
         store: Where evaluations are kept, and found again.
         recorded: Whether the order of evaluations is recorded, and checked against the record.
+        executor: Measures; None measures here. What is found does not depend on it.
         on_generation: Called after each generation.
 
     Returns:
@@ -329,10 +291,13 @@ def search(
         population. Both are measured again where the search measured approximately, and who failed
         is in neither.
     """
-    evaluator = StoredEvaluator(problem, store, recorded=recorded)
+    # MOEA/D knows no constraints, and so has no place for who was lost with a worker.
+    if executor is not None and executor.loses and not isinstance(algorithm, MOEAD):
+        problem = problem.for_workers()
+    evaluator = StoredEvaluator(problem, store, recorded=recorded, executor=executor)
     history = store if recorded else None
     clock = _Clock(history)
-    limits = _Limits(budget, clock)
+    limits = _Limits(budget, clock, evaluator)
     algorithm.setup(problem, termination=limits, seed=seed, evaluator=evaluator)
     while algorithm.has_next():
         generation = algorithm.n_iter or 1
@@ -352,10 +317,10 @@ def search(
         )
         if on_generation is not None:
             on_generation(step)
-    return _found(problem, step, store)
+    return _found(problem, step)
 
 
-def _found(problem: PruningProblem, last: Step, store: Store | None) -> Found:
+def _found(problem: PruningProblem, last: Step) -> Found:
     archive, failures = last.evaluator.archive, last.evaluator.failures
     if archive is None:
         pop = last.algorithm.pop
@@ -370,14 +335,9 @@ def _found(problem: PruningProblem, last: Step, store: Store | None) -> Found:
         X, numbers = archive.X, archive.numbers
         if not problem.is_approximate:
             return Found(X, archive.measurements, numbers, last, failures)
-    keys = digests(X)
-    if store is None:
-        values = problem.measured_finally(X)
-    else:
-        values = store.measured(X, keys, "all batches", problem.measured_finally)
+    values = last.evaluator.measured_finally(problem, X)
     measured = ~failed_rows(values)
     if not measured.any():
         raise all_failed("candidates that were measured again", values.failures.values())
-    failures = failures | {keys[row]: reason for row, reason in values.failures.items()}
     kept = {name: column[measured] for name, column in values.items()}
-    return Found(X[measured], kept, numbers[measured], last, failures)
+    return Found(X[measured], kept, numbers[measured], last, last.evaluator.failures)

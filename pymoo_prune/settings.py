@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import torch
 
+from pymoo_prune.engines import check_engine_name
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import SCALARISATIONS, Objectives, Scalarisation, WeightedSum
-from pymoo_prune.search import ENGINES, Budget
+from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
 
 FORMAT = 1
@@ -41,6 +42,8 @@ class Settings:
         problem_seed: Of the problem, where it is not that of the engine: searches that are compared
             have one parent, and engines of many seeds.
         front: Quantities that the front is over, where these are not those of the objectives.
+        latencies: File of the latencies that are known, relative to the run's folder; None is its
+            own.
         baselines: Whether the front is compared with simpler methods in the end.
     """
 
@@ -62,6 +65,7 @@ class Settings:
     surrogate: str | None = None
     problem_seed: int | None = None
     front: Sequence[str] = ()
+    latencies: str | None = None
     baselines: bool = True
 
     def __post_init__(self) -> None:
@@ -70,8 +74,7 @@ class Settings:
             if (value := getattr(self, name)) < limit:
                 msg = f"{name} must be at least {limit}, but it is {value}"
                 raise PruneError(msg)
-        if self.algorithm not in ENGINES:
-            raise unknown_name("algorithm", self.algorithm, ENGINES)
+        check_engine_name(self.algorithm)
         if self.surrogate is not None and self.surrogate not in MODELS:
             raise unknown_name("surrogate model", self.surrogate, MODELS)
         one = self.objectives

@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from pymoo_prune.errors import ReplayError, StoreError
+from pymoo_prune.executors import Part
 from pymoo_prune.genome import Array
 from pymoo_prune.objectives import Measured, Measurements, Values, failures_of
 from pymoo_prune.problem import CHUNK
@@ -153,27 +154,42 @@ class Store:
         Returns:
             Measurements, (n,) each, with the reasons of who failed.
         """
+
+        def in_chunks(rows: Array) -> Iterator[Part]:
+            for start in range(0, len(rows), CHUNK):
+                chunk = rows[start : start + CHUNK]
+                began = time.perf_counter()
+                values = measure(chunk)
+                measured = Measured(values, failures_of(values))
+                place = range(start, start + len(chunk))
+                yield Part(place, measured, time.perf_counter() - began)
+
+        return self.gathered(X, keys, images, in_chunks)
+
+    def gathered(
+        self,
+        X: Array,
+        keys: Sequence[bytes],
+        images: str,
+        parts: Callable[[Array], Iterator[Part]],
+    ) -> Measured:
+        """Measurements of a population, from the store where they are known.
+
+        Args:
+            X: Chromosomes, (n, n_var).
+            keys: Their digests.
+            images: Names the images that they are measured on.
+            parts: Measures those that are not known, as an executor does.
+
+        Returns:
+            Measurements, (n,) each, with the reasons of who failed.
+        """
         rows = self._known(images, set(keys))
         self.hits += sum(key in rows for key in keys)
         missing = list({key: row for row, key in enumerate(keys) if key not in rows}.items())
-        pending: list[tuple[Any, ...]] = []
-        began = time.perf_counter()
-        try:
-            for start in range(0, len(missing), CHUNK):
-                chunk = missing[start : start + CHUNK]
-                values = measure(X[[row for _, row in chunk]])
-                # SQLite keeps no sign of zero: + 0.0 takes it from what is fresh too.
-                table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
-                reasons = failures_of(values)
-                for row, (key, _) in enumerate(chunk):
-                    rows[key] = (*table[row], reasons.get(row))
-                pending += [(images, key, *rows[key]) for key, _ in chunk]
-                if time.perf_counter() - began >= COMMIT_SECONDS:
-                    self._commit(pending)
-                    began = time.perf_counter()
-        finally:
-            # Also when a chunk fails, or somebody presses Ctrl-C: what is measured is kept.
-            self._commit(pending)
+        if missing:
+            names, places = zip(*missing, strict=True)
+            rows |= self._committed(images, names, parts(X[list(places)]))
         # NaN is kept as NULL, and NULL is read as NaN.
         table = np.array([rows[key][:-1] for key in keys], dtype=np.float64)
         failures = {row: rows[key][-1] for row, key in enumerate(keys)}
@@ -181,6 +197,30 @@ class Store:
             dict(zip(self.quantities, table.T.copy(), strict=True)),
             {row: reason for row, reason in failures.items() if reason is not None},
         )
+
+    def _committed(
+        self, images: str, keys: Sequence[bytes], parts: Iterator[Part]
+    ) -> dict[bytes, tuple[Any, ...]]:
+        """Rows by digest, written as they come."""
+        rows: dict[bytes, tuple[Any, ...]] = {}
+        pending: list[tuple[Any, ...]] = []
+        seconds = 0.0
+        try:
+            for part in parts:
+                values = part.measured
+                # SQLite keeps no sign of zero: + 0.0 takes it from what is fresh too.
+                table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
+                for place, row in enumerate(part.rows):
+                    rows[keys[row]] = (*table[place], values.failures.get(place))
+                pending += [(images, keys[row], *rows[keys[row]]) for row in part.rows]
+                seconds += part.seconds
+                if seconds >= COMMIT_SECONDS:
+                    self._commit(pending)
+                    seconds = 0.0
+        finally:
+            # Also when a part fails, or somebody presses Ctrl-C: what is measured is kept.
+            self._commit(pending)
+        return rows
 
     def _commit(self, pending: list[tuple[Any, ...]]) -> None:
         if pending:

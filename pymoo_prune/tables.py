@@ -24,7 +24,9 @@ def terminal_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]
     )
     for place, name in enumerate(head):
         justify: Literal["left", "right"] = "right" if place else "left"
-        table.add_column(name, justify=justify)
+        # Words of a head stay whole, where columns are many.
+        longest = max(map(len, name.split()), default=0)
+        table.add_column(name, justify=justify, min_width=longest)
     for row in rows:
         table.add_row(*row, style="bold" if "←" in row[0] else "")
     return table

@@ -9,6 +9,7 @@ def test_contract():
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from pymoo.algorithms.base.genetic import GeneticAlgorithm
 from pymoo.core.population import Population
 
 from pymoo_prune.complexity import count_parameters
+from pymoo_prune.engines import make_algorithm
+from pymoo_prune.executors.parcel import pack, unpack
 from pymoo_prune.genome import Array, digests
 from pymoo_prune.objectives import check_measurements, failed_rows
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.search import Budget, make_algorithm, search
+from pymoo_prune.search import Budget, search
 
 SIZE = 8
 """Candidates that the checks look at."""
@@ -39,6 +42,7 @@ def check_problem(problem: PruningProblem, *, seed: int = 0) -> None:
     check_networks(problem, X)
     check_configuration(problem)
     check_search(problem, seed)
+    check_packing(problem, X)
 
 
 def sample(problem: PruningProblem, seed: int = 0) -> Array:
@@ -101,10 +105,11 @@ def _contents(row: Array) -> bytes:
 def check_measuring(problem: PruningProblem, X: Array) -> None:
     """A candidate's measurements depend on it alone: not on neighbours, order or repetition."""
     contents = [_contents(row) for row in X]
-    together = check_measurements(problem.measure(X), problem.quantities, len(X))
+    promised = type(problem).quantities  # a latency is not measured by `measure`
+    together = check_measurements(problem.measure(X), promised, len(X))
     assert [_contents(row) for row in X] == contents, "measure changed the chromosomes"
-    backwards = check_measurements(problem.measure(X[::-1].copy()), problem.quantities, len(X))
-    alone = check_measurements(problem.measure(X[:1]), problem.quantities, 1)
+    backwards = check_measurements(problem.measure(X[::-1].copy()), promised, len(X))
+    alone = check_measurements(problem.measure(X[:1]), promised, 1)
     for name, values in together.items():
         assert np.array_equal(values, backwards[name][::-1], equal_nan=True), (
             f"{name} depends on the order of the candidates"
@@ -117,7 +122,10 @@ def check_measuring(problem: PruningProblem, X: Array) -> None:
 
 
 def check_networks(problem: PruningProblem, X: Array) -> None:
-    """Networks stand alone, have the parameters that were measured, and classify."""
+    """Networks stand alone, have the parameters that were measured, and classify.
+
+    So do their architectures, but for what the weights say.
+    """
     data = problem.data_set
     values = problem.measure(X)
     measured = ~failed_rows(values)
@@ -136,6 +144,22 @@ def check_networks(problem: PruningProblem, X: Array) -> None:
             f"measured {parameters:.0f} parameters, but the network has "
             f"{count_parameters(network)} ({remaining} not zero)"
         )
+        if type(problem).architecture is not PruningProblem.architecture:
+            check_architecture(problem, x, network)
+
+
+def check_architecture(problem: PruningProblem, x: Array, network: torch.nn.Module) -> None:
+    """What is timed has the shape of the network, and making it draws nothing."""
+    state = torch.get_rng_state()
+    architecture = problem.architecture(x)
+    assert torch.equal(torch.get_rng_state(), state), (
+        "architecture(x) drew from torch's global generator"
+    )
+    shapes = [
+        {name: tuple(parameter.shape) for name, parameter in one.named_parameters()}
+        for one in (architecture, network)
+    ]
+    assert shapes[0] == shapes[1], "architecture(x) has other parameters than network(x)"
 
 
 def _remaining(network: torch.nn.Module) -> int:
@@ -145,7 +169,7 @@ def _remaining(network: torch.nn.Module) -> int:
 def check_configuration(problem: PruningProblem) -> None:
     """The configuration is plain JSON, and the parent's own measurements are complete."""
     json.dumps(problem.configuration())
-    values = {name: [value] for name, value in problem.parent_measurements().items()}
+    values = {name: [value] for name, value in problem.parent_values.items()}
     check_measurements(values, problem.quantities, 1)
 
 
@@ -159,3 +183,21 @@ def check_search(problem: PruningProblem, seed: int = 0) -> None:
         found = search(problem, algorithm, Budget(generations=3), seed=seed)
         runs.append((digests(found.X), {n: v.tolist() for n, v in found.measurements.items()}))
     assert runs[0] == runs[1], "two searches with the same seed found different candidates"
+
+
+def check_packing(problem: PruningProblem, X: Array) -> None:
+    """Workers get the same problem; one whose class no other process can import is let alone."""
+    cls = type(problem)
+    if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is not cls:
+        return
+    try:
+        sent: PruningProblem = unpack(pack(problem).copied())
+    except Exception as error:
+        msg = f"the problem cannot be sent to workers: {error}"
+        raise AssertionError(msg) from error
+    assert sent.fingerprint == problem.fingerprint, "workers get a problem of another fingerprint"
+    here, there = problem.measured(X), sent.measured(X)
+    for name, values in here.items():
+        assert np.array_equal(values, there[name], equal_nan=True), (
+            f"workers measure another {name}"
+        )

@@ -23,16 +23,13 @@ from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.front import ACCURACIES, Front, Member
-from pymoo_prune.latency import Latency, latencies
+from pymoo_prune.latency import BATCH_SIZES, Latency, latencies
 from pymoo_prune.machine import processor
 from pymoo_prune.objectives import Values
 from pymoo_prune.plots import COLOURS, MARKERS, STYLE
 from pymoo_prune.progress import Display
 from pymoo_prune.robustness import PERTURBATIONS, STRENGTHS, robustness
 from pymoo_prune.tables import Row, markdown_table, terminal_table
-
-BATCH_SIZES = (1, 64)
-"""Of latencies: one image as soon as it is there, and many at once."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +86,8 @@ def appraise(
     _check_latencies(batch_sizes, threads, repeats)
     display = display or Display(Console(quiet=True))
     device = data.test.images.device
-    # Training may leave weights in another layout, which changes how long they take. All are
-    # measured in the usual one, which `load_network` gives too.
+    # Training may leave weights in another layout, which changes how long they take: all are
+    # measured in the usual one.
     copies = {
         name: copy.deepcopy(network).to(device).to(memory_format=torch.contiguous_format)
         for name, network in networks.items()

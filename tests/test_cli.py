@@ -277,7 +277,7 @@ def test_times(text: str, seconds: float) -> None:
         (["nowhere:Class"], ["cannot be imported", "nowhere"]),
         (["tests.tiny_problem:not_a_problem"], ["not a PruningProblem"]),
         (["ecomp", "--preset", "quik"], ["unknown preset 'quik'", "paper", "mean 'quick'"]),
-        (["ecomp", "--algorithm", "nsga3"], ["unknown algorithm 'nsga3'", "mean 'nsga2'"]),
+        (["ecomp", "--algorithm", "nsga22"], ["unknown algorithm 'nsga22'", "mean 'nsga2'"]),
         (["ecomp", "--data", "digts"], ["unknown data set 'digts'", "mean 'digits'"]),
         (["ecomp", "--time", "soon"], ["--time 'soon' must read like", "'15m'"]),
         (["ecomp", "--time", "0"], ["needs a limit", "above 0"]),

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from pymoo_prune import Data, Front, PruneError, Series, Split, WeightedSum
 from pymoo_prune import problem as problem_module
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.front import csv_text, read_csv
-from pymoo_prune.search import Budget, make_algorithm, search
+from pymoo_prune.search import Budget, search
 from tests.tiny_problem import FailingPixels, Pixels, threads
 
 

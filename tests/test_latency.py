@@ -68,10 +68,10 @@ def three_threads() -> Iterator[None]:
 
 
 def test_the_text_says_how_long_and_how_it_was_measured() -> None:
-    latency = Latency(0.00321, 0.00320, 0.00325, 1, 1, "cpu", 50)
+    latency = Latency(0.00321, 0.00320, 0.00325, 0.00319, 1, 1, "cpu", 50)
     assert latency.iqr == pytest.approx(0.00005)
     assert str(latency) == "3.21 ms (IQR 0.05 ms; batch of 1, 1 thread, cpu, 50 repeats)"
-    latency = Latency(32.1e-6, 32e-6, 33.5e-6, 64, 8, "cuda:0", 1)
+    latency = Latency(32.1e-6, 32e-6, 33.5e-6, 31e-6, 64, 8, "cuda:0", 1)
     assert str(latency) == "32.10 µs (IQR 1.50 µs; batch of 64, 8 threads, cuda:0, 1 repeat)"
 
 

@@ -24,6 +24,7 @@ from pymoo_prune.objectives import (
     check_measurements,
     failed_rows,
     failures_of,
+    objectives_text,
     one_by_one,
     parse_objectives,
 )
@@ -102,6 +103,65 @@ def test_costs_of_a_weighted_sum_are_its_quantities_apart() -> None:
     m = measured()
     costs = Goals(QUANTITIES, WeightedSum({"accuracy": 2, "macs": 0, "width": 1})).costs(m)
     np.testing.assert_array_equal(costs, np.column_stack([-m["accuracy"], m["width"]]))
+
+
+# Fronts over other quantities than the objectives.
+
+SUM = WeightedSum({"accuracy": 2, "width": 1})
+
+
+@pytest.mark.parametrize("objectives", [SUM, ["macs"], ["sparsity", "accuracy", "width"]])
+def test_a_front_may_be_over_other_quantities_than_the_objectives(objectives: Any) -> None:
+    m = measured()
+    plain, wider = (
+        Goals(QUANTITIES, objectives, front=front) for front in ((), ["accuracy", "macs"])
+    )
+    # What is minimised stays; what networks are compared in does not.
+    assert wider.n_obj == plain.n_obj
+    assert wider.searched == plain.searched == plain.names
+    np.testing.assert_array_equal(wider.F(m), plain.F(m))
+    assert wider.names == ("accuracy", "macs")
+    np.testing.assert_array_equal(wider.costs(m), np.column_stack([-m["accuracy"], m["macs"]]))
+    units = [1 - m["accuracy"], m["macs"] / PARENT["macs"]]
+    np.testing.assert_allclose(wider.unit_costs(m, PARENT), np.column_stack(units), rtol=1e-15)
+
+
+def test_bounds_do_not_depend_on_the_front() -> None:
+    m, bounds = measured(), [Constraint.parse("width<=0.4")]
+    plain, wider = (Goals(QUANTITIES, SUM, bounds, front) for front in ((), ["macs"]))
+    np.testing.assert_array_equal(wider.G(m, PARENT), plain.G(m, PARENT))
+
+
+@pytest.mark.parametrize(
+    ("front", "fragment"),
+    [
+        (["acuracy"], r"unknown objective 'acuracy'.*Did you mean 'accuracy'\?"),
+        (["macs", "accuracy", "macs"], r"must differ, but they are \['macs', 'accuracy', 'macs'\]"),
+    ],
+)
+def test_fronts_that_cannot_be_are_refused(front: list[str], fragment: str) -> None:
+    with pytest.raises(PruneError, match=fragment):
+        Goals(QUANTITIES, SUM, front=front)
+
+
+def test_unit_costs_by_hand() -> None:
+    quantities = {**QUANTITIES, "paths": Quantity("higher", "paths")}
+    names = ["accuracy", "accuracy_drop", "macs", "width", "sparsity", "similarity_loss", "paths"]
+    m = {name: np.array([0.25]) for name in names}
+    parent = {**PARENT, "width": 1.0, "similarity_loss": 0.0, "paths": 0.5}
+    # Shares as they are, counts relative to the parent's, and what it has none of as it is; where
+    # more is better, the parent has 1 and twice as much would have 0.
+    expected = [[0.75, 0.25, 0.0025, 0.25, 0.75, 0.25, 1.5]]
+    found = Goals(quantities, names).unit_costs(m, parent)
+    np.testing.assert_allclose(found, expected, rtol=1e-15)
+
+
+def test_objectives_in_words_are_those_of_the_command_line() -> None:
+    assert objectives_text(["accuracy", "macs"]) == "accuracy,macs"
+    assert objectives_text(PrunedWeightsPerAccuracyDrop()) == "pwad"
+    assert objectives_text(WeightedSum({"accuracy": 1, "width": 0.5, "macs": 0})) == (
+        "accuracy=1,width=0.5"
+    )
 
 
 def test_nothing_is_written_to_the_measurements() -> None:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pymoo.core.population import Population
 
 from pymoo_prune import Budget, Data, Measurements, PruneError, Store, WeightedSum
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.genome import digests
 from pymoo_prune.operators import Generational, TruncationSelection
 from pymoo_prune.racing import Racing
-from pymoo_prune.search import Found, make_algorithm, search
+from pymoo_prune.search import Found, search
 from tests.tiny_problem import Pixels
 
 Array = NDArray[Any]

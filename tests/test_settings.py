@@ -56,3 +56,30 @@ def test_a_scalarisation_that_folders_do_not_know_is_refused() -> None:
         Settings(**GIVEN, objectives=Mine())
     with pytest.raises(PruneError, match=r"'pwda'.*Did you mean 'pwad'\?"):
         rewritten({"kind": "pwda"})
+
+
+# What comparisons ask of a run.
+
+COMPARED: dict[str, Any] = {
+    "problem_seed": 3,
+    "front": ["accuracy", "macs"],
+    "baselines": False,
+}
+
+
+def test_runs_of_a_comparison_survive_being_written_and_read() -> None:
+    text = Settings(**GIVEN, seed=5, **COMPARED).to_json()
+    again = Settings.from_json(text)
+    for name, value in COMPARED.items():
+        assert json.loads(text)[name] == value
+        assert getattr(again, name) == value
+    assert again.seed == 5
+    assert again.to_json() == text
+
+
+def test_folders_from_before_there_were_comparisons() -> None:
+    values = json.loads(Settings(**GIVEN).to_json())
+    older = {name: value for name, value in values.items() if name not in COMPARED}
+    read = Settings.from_json(json.dumps(older))
+    assert (read.problem_seed, read.front, read.baselines) == (None, (), True)
+    assert read.to_json() == Settings(**GIVEN).to_json()

@@ -452,6 +452,38 @@ def test_generation_means_are_over_all_that_was_asked_for(store: Store) -> None:
     assert np.allclose(means["accuracy"], expected, rtol=1e-15)
 
 
+def test_evaluations_are_all_that_was_asked_for_in_order(store: Store) -> None:
+    asked = [(1, "batch 0", (9, 5, 5)), (2, "batch 1", (8, 9)), (2, "batch 0", (5,))]
+    number = 0
+    for generation, images, values in asked:
+        X = rows(*values)
+        store.follow(number, generation, images, digests(X))
+        store.measured(X, digests(X), images, Counting())
+        number += len(values)
+    X = rows(40)
+    store.measured(X, digests(X), "batch 0", Counting())  # by somebody who is not recorded
+    found = store.evaluations()
+    assert list(found) == ["generation", *NAMES]
+    assert found["generation"].tolist() == [1, 1, 1, 2, 2, 2]
+    assert found["macs"].tolist() == [90, 50, 50, 80, 90, 50]
+    assert found["accuracy"].tolist() == [1 / 12, 1 / 8, 1 / 8, 1 / 11, 1 / 12, 1 / 8]
+    assert len(store.history()) == len(found["generation"])
+
+
+def test_evaluations_have_nan_for_what_could_not_be_measured(store: Store) -> None:
+    X = rows(3, 4, 6)
+    store.follow(0, 1, "batch 0", digests(X))
+    store.measured(X, digests(X), "batch 0", Failing())
+    found = store.evaluations()
+    np.testing.assert_array_equal(np.isnan(found["accuracy"]), [True, False, True])
+    np.testing.assert_array_equal(found["macs"], [30, 40, np.nan])  # what is known stays
+
+
+def test_an_empty_store_has_no_evaluations(store: Store) -> None:
+    for name, column in store.evaluations().items():
+        assert column.shape == (0,), name
+
+
 def test_means_leave_out_who_failed(store: Store) -> None:
     for generation, values in enumerate([(3, 4, 5), (6, 9), (7,)], 1):
         X = rows(*values)

@@ -29,7 +29,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
 from pymoo_prune import Budget, Data, Measurements, PruneError, PruningProblem, Store, WeightedSum
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.genome import Array, digests
+from pymoo_prune.indicators import hypervolume
 from pymoo_prune.objectives import Objectives, Values
 from pymoo_prune.operators import (
     BalancedMaskMutation,
@@ -38,8 +40,7 @@ from pymoo_prune.operators import (
     RandomMating,
     UniformMaskCrossover,
 )
-from pymoo_prune.progress import hypervolume
-from pymoo_prune.search import Found, make_algorithm, search
+from pymoo_prune.search import Found, search
 from pymoo_prune.surrogates import (
     DEFAULT_MODEL,
     MODELS,

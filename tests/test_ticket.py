@@ -81,7 +81,7 @@ def timed(milliseconds: float, batch_size: int = 1, *, device: str = "cpu") -> L
     """A latency whose quartiles are a tenth of a millisecond away."""
     quartiles = milliseconds - 0.1, milliseconds + 0.1
     lower, upper = (1e-3 * quartile for quartile in quartiles)
-    return Latency(1e-3 * milliseconds, lower, upper, batch_size, 1, device, 50)
+    return Latency(1e-3 * milliseconds, lower, upper, lower, batch_size, 1, device, 50)
 
 
 def worth(

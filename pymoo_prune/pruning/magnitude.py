@@ -88,7 +88,7 @@ class MagnitudeOrder:
 
     @cached_property
     def magnitudes(self) -> list[NDArray[np.float64]]:
-        """Each layer's |w|, ascending, without those that were 0 before."""
+        """Each layer's absolute weights, ascending, without those that were 0 before."""
         found = []
         for weight in self.weights:
             sizes = weight.abs().flatten().double().cpu().numpy()
@@ -97,7 +97,7 @@ class MagnitudeOrder:
 
     @cached_property
     def all_magnitudes(self) -> NDArray[np.float64]:
-        """The |w| of all layers together, ascending."""
+        """The absolute weights of all layers together, ascending."""
         return np.sort(np.concatenate(self.magnitudes))
 
     def below(self, thresholds: NDArray[np.float64]) -> Counts:

@@ -17,6 +17,7 @@ from pymoo_prune import Budget, Data, Front, PruneError, find_problem, training
 from pymoo_prune.batches import balanced
 from pymoo_prune.complexity import count_macs, count_parameters
 from pymoo_prune.connections import fully_connected
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError, TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.genome import Array, candidate_seed, digests
@@ -24,7 +25,7 @@ from pymoo_prune.networks import DenseNet, FeedForward
 from pymoo_prune.operators import Elitism, MatrixBitFlip, QuadrantMatrixCrossover
 from pymoo_prune.pruning.connectivity import SharedWeights, strengths
 from pymoo_prune.recovery import ChannelRefit, calibrate
-from pymoo_prune.search import make_algorithm, search
+from pymoo_prune.search import search
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune.training import trained
 from pymoo_prune_problems import DenseConnectivity

@@ -22,6 +22,7 @@ from pymoo_prune.batches import balanced
 from pymoo_prune.cli import main
 from pymoo_prune.complexity import count_macs, count_parameters
 from pymoo_prune.distillation import Distillation
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError, TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.export import load_network, save_network
@@ -29,7 +30,7 @@ from pymoo_prune.genome import Array, digests
 from pymoo_prune.networks import DenseNet, SimpleCNN, SlimNetwork
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
-from pymoo_prune.search import make_algorithm, search
+from pymoo_prune.search import search
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems import DistilledFilters

@@ -14,10 +14,11 @@ from torch import nn
 from benchmarks import ecomp_reference
 from pymoo_prune import Budget, Data, Front, PruneError, Split, find_problem
 from pymoo_prune.complexity import count_parameters
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.genome import Array, digests
 from pymoo_prune.networks import FeedForward
-from pymoo_prune.search import Found, make_algorithm, search
+from pymoo_prune.search import Found, search
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune_problems import EComp
 from pymoo_prune_problems.ecomp import train_parent

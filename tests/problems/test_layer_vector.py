@@ -24,11 +24,12 @@ from pymoo_prune import (
     find_problem,
 )
 from pymoo_prune.complexity import count_parameters
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.genome import Array
 from pymoo_prune.inference import supports_int8
 from pymoo_prune.networks import CifarResNet
-from pymoo_prune.search import StoredEvaluator, make_algorithm, search
+from pymoo_prune.search import StoredEvaluator, search
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems import LayerVector

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pymoo_prune import Budget, Data, Front, PrunedWeightsPerAccuracyDrop
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.genome import Array
 from pymoo_prune.objectives import Measurements
 from pymoo_prune.operators import CountMutation, TruncationSelection, uniform_counts
 from pymoo_prune.operators.crossover import exchange
-from pymoo_prune.search import Found, Step, make_algorithm, search
+from pymoo_prune.search import Found, Step, search
 from pymoo_prune.store import Store
 from pymoo_prune.surrogates import prescreen
 from pymoo_prune.training import Recipe, trained

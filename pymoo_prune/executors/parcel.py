@@ -1,0 +1,144 @@
+"""A problem, packed so that it can be sent: large arrays lie apart and are not copied.
+
+Workers on one machine read a parcel from a file that is mapped into memory. They share its pages,
+and whoever writes to an array gets a copy of these pages of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import pickle
+import threading
+from collections.abc import Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pymoo_prune.errors import PruneError
+
+LARGE = 1 << 16
+"""Bytes from which on an array lies apart."""
+ALIGNMENT = 64
+"""As allocators place arrays: vectorised code may round differently elsewhere."""
+
+_LOCKS = (type(threading.Lock()), type(threading.RLock()))
+_PLAIN = {
+    *(torch.float16, torch.float32, torch.float64, torch.bool),
+    *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+}
+"""Types that numpy has too."""
+
+Memory = memoryview | bytearray
+
+
+class Parcel(NamedTuple):
+    """An object as bytes.
+
+    Attributes:
+        core: All but the large arrays.
+        arrays: The memory of these.
+    """
+
+    core: bytes
+    arrays: Sequence[Memory]
+
+    def copied(self) -> Parcel:
+        """The same with memory of its own."""
+        return Parcel(self.core, [bytearray(array) for array in self.arrays])
+
+
+def pack(thing: Any, pickler: type[pickle.Pickler] = pickle.Pickler) -> Parcel:
+    """Packs an object, usually a problem.
+
+    Args:
+        thing: What is packed. Locks in it arrive unlocked.
+        pickler: What pickles it, where pickle itself is not enough.
+    """
+    arrays: list[Memory] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        small = raw.nbytes < LARGE
+        if not small:
+            arrays.append(raw)
+        return small
+
+    class Packer(pickler):  # type: ignore[valid-type, misc]
+        def reducer_override(self, one: Any) -> Any:
+            if isinstance(one, _LOCKS):
+                return threading.RLock if isinstance(one, _LOCKS[1]) else threading.Lock, ()
+            if _is_plain(one):
+                return torch.from_numpy, (one.numpy(),)
+            above = getattr(super(), "reducer_override", None)
+            return NotImplemented if above is None else above(one)
+
+    stream = io.BytesIO()
+    try:
+        Packer(stream, protocol=5, buffer_callback=keep).dump(thing)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        msg = (
+            f"{type(thing).__name__} cannot be sent to workers: {error}; its class must be in a "
+            "module, and what it keeps must be data, not functions or open files"
+        )
+        raise PruneError(msg) from error
+    return Parcel(stream.getvalue(), arrays)
+
+
+def _is_plain(one: Any) -> bool:
+    """Whether something is a large tensor that is nothing but its numbers, in the usual layout."""
+    return (
+        type(one) is Tensor
+        and one.device.type == "cpu"
+        and one.layout == torch.strided
+        and one.dtype in _PLAIN
+        and not one.requires_grad
+        and one.nbytes >= LARGE
+        # Exactly: strides of dimensions of size 1 say which layout torch goes on with.
+        and one.stride() == torch.empty(one.shape, device="meta").stride()
+    )
+
+
+def unpack(parcel: Parcel) -> Any:
+    """What was packed; its large arrays lie in the parcel's memory."""
+    return pickle.loads(parcel.core, buffers=parcel.arrays)  # noqa: S301 - packed by ourselves
+
+
+def write(parcel: Parcel, file: BinaryIO) -> None:
+    """Writes a parcel to an empty file.
+
+    Args:
+        parcel: The parcel.
+        file: The file, open for writing.
+    """
+    sizes = [memoryview(array).nbytes for array in parcel.arrays]
+    head = pickle.dumps((parcel.core, sizes))
+    file.write(len(head).to_bytes(8, "little"))
+    file.write(head)
+    for array in parcel.arrays:
+        file.seek(_aligned(file.tell()))
+        file.write(array)
+    file.flush()
+
+
+def read(descriptor: int) -> Parcel:
+    """A parcel from a file, mapped into memory.
+
+    Args:
+        descriptor: Of the open file, which others may read at the same time.
+    """
+    # Copied on writing: what one worker writes is not seen by others.
+    memory = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY))
+    place = 8 + int.from_bytes(memory[:8], "little")
+    core, sizes = pickle.loads(memory[8:place])  # noqa: S301 - written by ourselves
+    arrays = []
+    for size in sizes:
+        place = _aligned(place)
+        arrays.append(memory[place : place + size])
+        place += size
+    return Parcel(core, arrays)
+
+
+def _aligned(place: int) -> int:
+    return -(-place // ALIGNMENT) * ALIGNMENT

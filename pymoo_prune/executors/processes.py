@@ -1,0 +1,155 @@
+"""Workers that are processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context, parent_process, reduction
+from multiprocessing.connection import Connection, wait
+from typing import Any, BinaryIO, cast
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.executors.dispatch import Dispatcher, Worker
+from pymoo_prune.executors.parcel import pack, read, write
+from pymoo_prune.executors.work import Answer, Lost, Workbench
+from pymoo_prune.genome import Array
+from pymoo_prune.problem import PruningProblem
+
+_SPAWN = get_context("spawn")  # threads of torch do not survive a fork
+
+
+class _Shared:
+    """An open file without a name, on its way to a process that is being started.
+
+    Nobody has to remove it: it is gone with the last process that has it, however that ends.
+
+    Args:
+        descriptor: Of the file.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __reduce__(self) -> Any:
+        return _received, (reduction.DupFd(self.descriptor),)
+
+
+def _received(descriptor: Any) -> _Shared:
+    return _Shared(descriptor.detach())
+
+
+class _Process(Worker):
+    """A process, and a pipe to it.
+
+    Args:
+        parcel: The file with the problem.
+        threads: Of torch.
+    """
+
+    def __init__(self, parcel: _Shared, threads: int) -> None:
+        super().__init__()
+        self.pipe, theirs = _SPAWN.Pipe()
+        # Daemons end with an interpreter that ends in good order; `_end_with_driver` is for others.
+        self.process = _SPAWN.Process(target=_serve, args=(theirs, parcel, threads), daemon=True)
+        with _without_interrupts():
+            self.process.start()
+        theirs.close()
+
+    def give(self, X: Array, batch: int | None) -> None:
+        with suppress(OSError):
+            self.pipe.send((X, batch))
+
+    def answer(self) -> Answer | None:
+        """What it says; None if it says nothing."""
+        alive = self.process.is_alive()  # first: what it said before it ended is in the pipe
+        with suppress(EOFError, OSError):
+            if self.pipe.poll():
+                answer: Answer = self.pipe.recv()
+                return answer
+            if alive:
+                return None
+        self.process.join(5.0)
+        code = self.process.exitcode
+        if code is None:
+            return Lost("does not answer any more")
+        if code < 0:
+            return Lost(f"was killed by {signal.Signals(-code).name}")
+        return Lost(f"ended with exit code {code}")
+
+    def stop(self) -> None:
+        self.process.kill()  # it keeps nothing, so nothing is lost
+        self.process.join()
+        self.process.close()
+        self.pipe.close()
+
+
+class Processes(Dispatcher):
+    """Workers on this machine, each a process.
+
+    The problem goes to a file that all map into memory, so that large arrays are there once. Where
+    networks are on a GPU, all workers share it.
+    """
+
+    _file: BinaryIO | None = None
+
+    def close(self) -> None:
+        """Ends all processes; the file ends with them."""
+        super().close()
+        if self._file is not None:
+            self._file.close()
+        self._file, self._fingerprint = None, ""
+
+    def _publish(self, problem: PruningProblem) -> None:
+        if not hasattr(reduction, "DupFd"):
+            msg = "workers in processes need Linux or macOS; a Ray cluster has them on Windows too"
+            raise PruneError(msg)
+        parcel = pack(problem)
+        self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed in close()
+        write(parcel, self._file)
+
+    def _hire(self) -> Worker:
+        assert self._file is not None  # noqa: S101 - published before
+        return _Process(_Shared(self._file.fileno()), self.threads)
+
+    def _answers(self, timeout: float) -> Iterator[tuple[Worker, Answer]]:
+        staff = [worker for worker in self._staff if isinstance(worker, _Process)]
+        wait([end for one in staff for end in (one.pipe, one.process.sentinel)], timeout)
+        for worker in staff:
+            if (answer := worker.answer()) is not None:
+                yield worker, answer
+
+
+def _serve(pipe: Connection, parcel: _Shared, threads: int) -> None:
+    """The life of a worker: the problem, then chunk after chunk."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver
+    threading.Thread(target=_end_with_driver, daemon=True).start()
+    bench = Workbench(threads)
+    pipe.send(bench.take(lambda: read(parcel.descriptor)))
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(bench.measure(*pipe.recv()))
+
+
+def _end_with_driver() -> None:
+    """Ends this process when the driver has ended, be it by kill -9."""
+    driver = parent_process()
+    assert driver is not None  # noqa: S101 - this runs in a worker
+    driver.join()
+    os._exit(1)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ctrl-C, which goes to all processes of a terminal, waits; who is started is deaf to it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

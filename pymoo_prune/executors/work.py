@@ -1,0 +1,144 @@
+"""What a worker does, wherever it is, and what it answers."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import NamedTuple
+
+import torch
+
+from pymoo_prune.executors.base import measure_here
+from pymoo_prune.executors.parcel import Parcel, unpack
+from pymoo_prune.genome import Array
+from pymoo_prune.objectives import Measured
+from pymoo_prune.problem import PruningProblem
+
+
+class Ready(NamedTuple):
+    """A worker has the problem.
+
+    Attributes:
+        version: Of pymoo-prune, where the worker is.
+        fingerprint: Of the problem, as the worker has it.
+    """
+
+    version: str
+    fingerprint: str
+
+
+class Done(NamedTuple):
+    """A chunk is measured.
+
+    Attributes:
+        measured: The measurements, in the order of the chunk.
+        seconds: What they took.
+    """
+
+    measured: Measured
+    seconds: float
+
+
+class Raised(NamedTuple):
+    """An error in the problem's code, which happens again wherever it is tried.
+
+    Attributes:
+        error: What was raised, or what stands for it.
+        text: The traceback.
+    """
+
+    error: Exception
+    text: str
+
+
+class Lost(NamedTuple):
+    """A worker is no more.
+
+    Attributes:
+        reason: What became of it, as the rest of a sentence that begins with "its worker".
+    """
+
+    reason: str
+
+
+Answer = Ready | Done | Raised | Lost
+
+
+class WorkerTraceback(Exception):  # noqa: N818 - not an error: where one happened
+    """Where an error happened in a worker; it is the cause of what is raised here."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        """The traceback, from a line of its own on."""
+        return f"in a worker:\n{self.text}"
+
+
+class Workbench:
+    """Measures chunks of one problem.
+
+    Args:
+        threads: Of torch.
+        path: Where modules are looked for, besides where they are looked for here.
+    """
+
+    def __init__(self, threads: int, path: Sequence[str] = ()) -> None:
+        torch.set_num_threads(threads)
+        sys.path.extend(place for place in path if place not in sys.path)
+        self.problem: PruningProblem | None = None
+
+    def take(self, open_parcel: Callable[[], Parcel]) -> Answer:
+        """Unpacks the problem.
+
+        Args:
+            open_parcel: Gives it.
+        """
+
+        def ready() -> Ready:
+            self.problem = unpack(open_parcel())
+            return Ready(version("pymoo-prune"), self.problem.fingerprint)
+
+        return _answered(ready)
+
+    def take_copy(self, parcel: Parcel) -> Answer:
+        """Unpacks the problem from a parcel whose memory may not be written to.
+
+        Args:
+            parcel: As it came.
+        """
+        return self.take(parcel.copied)
+
+    def measure(self, X: Array, batch: int | None) -> Answer:
+        """Measures a chunk.
+
+        Args:
+            X: Chromosomes, (n, n_var).
+            batch: The search batch; None for the final measurement.
+        """
+        problem = self.problem
+        assert problem is not None  # noqa: S101 - a worker that is not ready gets nothing
+
+        def done() -> Done:
+            began = time.perf_counter()
+            measured = measure_here(problem, X, batch)
+            return Done(measured, time.perf_counter() - began)
+
+        return _answered(done)
+
+
+def _answered(work: Callable[[], Answer]) -> Answer:
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the driver must hear of it
+        text = traceback.format_exc()
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - an error that cannot travel is told
+        except Exception:  # noqa: BLE001
+            error = RuntimeError(f"{type(error).__name__}: {error}")
+        return Raised(error, text)
