@@ -342,7 +342,7 @@ class Run:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return arrays["live"], arrays["possible"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             msg = f"{path} cannot be read: {error}; remove it to do without"

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from pymoo_prune.cli import _parser
+from pymoo_prune import load_network
+from pymoo_prune.cli import _parser, main
 from pymoo_prune.data import Data
 from pymoo_prune.testing import check_problem
 
@@ -79,6 +80,24 @@ def test_the_example_is_short_and_keeps_the_contract(folder: Path, digits: Data)
     assert len((folder / "pixels.py").read_text().splitlines()) <= MOST_LINES
     shown["test_pixels"]()
     check_problem(shown["PixelsInMemory"](digits, parent=shown["one"].parent))
+
+
+def test_the_example_works_with_every_command(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One short file, and nothing of the package is touched."""
+    (file, code), *_ = MARKED.findall((ROOT / "docs" / "add-a-problem.md").read_text())
+    (folder / file).write_text(code)
+    small = ("--pop-size", "8", "--generations", "2", "--finish", "100", "--threads", "1")
+    assert main(["run", "pixels:Pixels", *small, "--output", "one"]) == 0
+    both = ("--algorithms", "ga", "nsga2", "--seeds", "1", "--jobs", "1")
+    assert main(["compare", "pixels:Pixels", *small, *both, "--output", "three"]) == 0
+    assert main(["report", "one", "--html"]) == 0
+    assert main(["report", "three", "--html"]) == 0
+    assert main(["export", "three/runs/nsga2-0", "--pick", "parameters", "--output", "small"]) == 0
+    assert main(["resume", "one"]) == main(["resume", "three"]) == 0
+    assert "is finished already" in capsys.readouterr().out
+    assert load_network("small").inputs == 64
 
 
 @pytest.mark.parametrize("name", NAMES)

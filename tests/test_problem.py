@@ -588,7 +588,8 @@ def test_the_note_counts_the_networks_of_a_front(digits: Data, meter: Meter) -> 
     problem.measured(X)
     before = meter.candidates
     (note,) = problem.latency_notes(X)
-    assert note.startswith("Latencies are the quickest of 20 repeats in turns with the parent, 1 thread")
+    start = "Latencies are the quickest of 20 repeats in turns with the parent, 1 thread"
+    assert note.startswith(start)
     assert meter.candidates == before + 3
 
 

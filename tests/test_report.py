@@ -17,6 +17,7 @@ from pymoo_prune.cli import main
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.front import csv_text, read_csv
+from pymoo_prune.genome import Array
 from pymoo_prune.progress import Display, SearchReporter
 from pymoo_prune.report import Report
 from pymoo_prune.search import Budget, Step, search
@@ -359,3 +360,34 @@ def test_an_unfinished_run_has_no_report(tmp_path: Path) -> None:
     )
     with pytest.raises(StoreError, match="is not finished; 'pymoo-prune resume"):
         Report(Run.open(tmp_path))
+
+
+class Square(Pixels):
+    """The same, whose chromosomes are drawn as the images that they are chosen from."""
+
+    def matrices(self, X: Array) -> tuple[Array, Array]:
+        possible = np.zeros((8, 8), dtype=bool)
+        possible[:, 1:] = True
+        return X.reshape(len(X), 1, 8, 8) & possible, possible
+
+
+def test_chromosomes_that_are_matrices_are_drawn(tmp_path: Path) -> None:
+    arguments = ["run", f"{Square.__module__}:Square", "--threads", "1", "--output"]
+    assert main([*arguments, str(tmp_path / "run")]) == 0
+    run = Run.open(tmp_path / "run")
+    found = run.matrices()
+    assert found is not None
+    live, _ = found
+    X = run.front(Display(Console(quiet=True))).X
+    assert np.array_equal(live[:, 0, :, 1:], X.reshape(-1, 8, 8)[:, :, 1:])
+    assert "![which node reads which](matrices.png)" in Report(run).page()
+    assert "block 1" in (run.folder / "matrices.svg").read_text()
+    path = run.folder / "matrices.npz"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(StoreError, match=r"matrices.npz cannot be read: .*; remove it"):
+        Report(run).write()
+
+
+def test_others_have_no_matrices(folder: Path) -> None:
+    assert Run.open(folder).matrices() is None
+    assert not (folder / "matrices.png").exists()

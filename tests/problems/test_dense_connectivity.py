@@ -25,6 +25,7 @@ from pymoo_prune.networks import DenseNet, FeedForward
 from pymoo_prune.operators import Elitism, MatrixBitFlip, QuadrantMatrixCrossover
 from pymoo_prune.pruning.connectivity import SharedWeights, strengths
 from pymoo_prune.recovery import ChannelRefit, calibrate
+from pymoo_prune.registry import registered
 from pymoo_prune.search import search
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune.training import trained
@@ -797,3 +798,24 @@ def test_parents_that_do_not_fit(digits: Data, make: Any, message: str, weights:
 def test_chromosomes_that_cannot_be(plain: DenseConnectivity, X: Array, message: str) -> None:
     with pytest.raises(PruneError, match=message):
         plain.measure(X)
+
+
+def test_chromosomes_are_drawn_as_what_reads_what(plain: DenseConnectivity) -> None:
+    X = candidates(plain, 4)
+    live, possible = plain.matrices(X)
+    nodes = plain.codec.nodes
+    assert live.shape == (4, 3, nodes, nodes)
+    assert not (live & ~possible).any()
+    assert (live | ~plain.codec.chain).all()  # the chain is never cut
+    for x, matrices in zip(X, live, strict=True):
+        assert np.array_equal(plain.network(x).connections, matrices)
+
+
+@pytest.mark.parametrize("problem", sorted(registered()))
+def test_what_papers_report_can_be_drawn(problem: str) -> None:
+    cls = find_problem(problem)
+    assert cls.published
+    for sources in cls.published.values():
+        for columns in sources.values():
+            assert columns.keys() <= {*cls.quantities, "test_accuracy"}
+            assert len({len(values) for values in columns.values()}) == 1
