@@ -147,5 +147,5 @@ def test_commands_are_understood(name: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_commands_are_found() -> None:
-    assert ["run", "ecomp"] in commands(ROOT / "README.md")
+    assert ["compare", "ecomp"] in commands(ROOT / "README.md")
     assert len(commands(ROOT / "docs" / "command-line.md")) > 20
