@@ -25,7 +25,7 @@ from pymoo_prune.run import SETTINGS, Run
 from pymoo_prune.search import Budget
 from pymoo_prune.settings import Settings
 from pymoo_prune.statistics import LEVEL, Contrast
-from pymoo_prune.tables import Row, markdown_table, terminal_table
+from pymoo_prune.tables import Row, listed, markdown_table, terminal_table
 
 PAGE, NUMBERS = "report.md", "runs.csv"
 FRONTS, CURVES, ATTAINMENT, PARALLEL = "fronts", "hypervolume", "attainment", "parallel"
@@ -153,9 +153,9 @@ class ComparisonReport:
                 wins = bool((values > volume).all())
                 (beaten if wins else ahead).append(f"{other.name} ({volume:.4f})")
         if beaten:
-            parts.append(f"all its runs are above {_listed(beaten)}")
+            parts.append(f"all its runs are above {listed(beaten)}")
         if ahead:
-            parts.append(f"not all its runs are above {_listed(ahead)}")
+            parts.append(f"not all its runs are above {listed(ahead)}")
         text = "; ".join([*parts, *self._without_result()]) + "."
         return f"{text} {self.caution}".strip()
 
@@ -382,12 +382,7 @@ def _beside_methods(best: str, mine: Sequence[Contrast]) -> list[str]:
         "not shown to be ahead of {}": unclear,
         f"too few seeds to say whether it is ahead of {{}} (p cannot be below {least:.3f})": few,
     }
-    return [text.format(_listed(names)) for text, names in texts.items() if names]
-
-
-def _listed(texts: list[str]) -> str:
-    *others, last = texts
-    return f"{', '.join(others)} and {last}" if others else last
+    return [text.format(listed(names)) for text, names in texts.items() if names]
 
 
 # Comparisons of what lies in folders.

@@ -30,3 +30,9 @@ def terminal_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*row, style="bold" if "←" in row[0] else "")
     return table
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Texts as a sentence has them: "a, b and c"."""
+    *others, last = texts
+    return f"{', '.join(others)} and {last}" if others else last

@@ -29,7 +29,7 @@ from pymoo_prune.objectives import Values
 from pymoo_prune.plots import COLOURS, MARKERS, STYLE
 from pymoo_prune.progress import Display
 from pymoo_prune.robustness import PERTURBATIONS, STRENGTHS, robustness
-from pymoo_prune.tables import Row, markdown_table, terminal_table
+from pymoo_prune.tables import Row, listed, markdown_table, terminal_table
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ class WinningTicket:
         ]
         if unclear:
             text += (
-                f" The ranges of the two overlap for batches of {_listed(unclear)}: there the "
+                f" The ranges of the two overlap for batches of {listed(unclear)}: there the "
                 "difference may be chance."
             )
         return text
@@ -281,9 +281,9 @@ class WinningTicket:
                 same.append(kind)
             else:
                 (more if points > 0 else less).append(f"{kind} (by {abs(points):.1f} points)")
-        parts = [f"more than the parent under {_listed(more)}"] if more else []
-        parts += [f"less under {_listed(less)}"] if less else []
-        parts += [f"as much under {_listed(same)}"] if same else []
+        parts = [f"more than the parent under {listed(more)}"] if more else []
+        parts += [f"less under {listed(less)}"] if less else []
+        parts += [f"as much under {listed(same)}"] if same else []
         start = "" if more else "no more than the parent under any perturbation: "
         return (
             "Of its accuracy on images as they are, and on average over the strengths, the ticket "
@@ -435,8 +435,3 @@ def _without_zeros(appraisal: Appraisal, measured: Mapping[str, float]) -> Appra
 
 def _removed(before: float, after: float) -> float:
     return 1 - after / before if before else 0.0
-
-
-def _listed(texts: Sequence[str]) -> str:
-    *others, last = texts
-    return f"{', '.join(others)} and {last}" if others else last
