@@ -45,7 +45,7 @@ def run(quick: bool) -> Outcome:
         f"s, {max(gigabytes.values()):.2f} GB",
         "at most 10, and 1",
         [(f"{100 * generations:,} evaluations a run", head, rows)],
-        {"generations": generations, "seconds": seconds, "gigabytes": gigabytes, "threads": 1},
+        {"generations": generations, "times": seconds, "gigabytes": gigabytes, "threads": 1},
     )
 
 

@@ -57,6 +57,10 @@ class Int8Convolution(nn.Module):
         step, zero = target or (1.0, 0)
         self.target = (step, zero, torch.float32 if target is None else torch.uint8)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without packed weights, which cannot be copied: every pass loads its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "weights"}
+
     def load(self, weight: Tensor, bias: Tensor | None) -> None:
         """Makes the weights int8, with one scale for each output channel."""
         steps = weight.flatten(1).abs().amax(dim=1).div_(127)

@@ -1178,8 +1178,8 @@ def test_a_run_that_is_killed_ends_as_if_nothing_had_happened(
     assert names[1:] == [
         "L1 pruning, all layers alike", "L1 pruning, whole network", "random search",
     ]  # fmt: skip
-    member, carried = run.export("knee", tmp_path / "ticket", quiet())
-    ticket = load_network(carried)
+    carried = run.export("knee", tmp_path / "ticket", quiet())
+    member, ticket = carried.member, load_network(carried.folder)
     assert count_parameters(ticket) == member.values["parameters"]
     assert accuracy(ticket, digits.test) == pytest.approx(
         member.values["finished_test_accuracy"], abs=0.01
