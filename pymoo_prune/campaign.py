@@ -419,15 +419,26 @@ def _execute_at_once(pending: Mapping[str, Run], board: Board, jobs: int) -> Non
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes that are started meanwhile never hear it, not even while they import."""
-    if threading.current_thread() is not threading.main_thread():  # others may set no signals
+    """Processes that are started meanwhile never hear it, not even while they import.
+
+    They inherit that it is blocked. Here it is not lost, but heard in the end: a process that is
+    half started would complain.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heard: list[int] = []
+    # Another thread may take what is blocked in this one.
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if heard:
+        raise KeyboardInterrupt
 
 
 @contextmanager
