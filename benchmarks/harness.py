@@ -42,6 +42,9 @@ BENCHMARKS = {
     "dense-connectivity-training": Benchmark(
         "benchmarks.dense_connectivity_training", "a training image: small or masked, precisions"
     ),
+    "device-evaluation": Benchmark(
+        "benchmarks.device_evaluation", "evaluations a second: one core, one by one, in stacks"
+    ),
     "distilled-filters-evaluation": Benchmark(
         "benchmarks.distilled_filters_evaluation", "one candidate, against the plain way"
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def processor() -> str:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def exact(device: torch.device) -> AbstractContextManager[None]:
+    """Convolutions on a GPU with all bits of a float32, and by the same algorithm every time.
+
+    Left to itself it rounds what it multiplies to 10 bits, and takes what happens to be fastest.
+    """
+    if device.type != "cuda":
+        return nullcontext()
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+    return flags
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

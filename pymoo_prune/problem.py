@@ -19,6 +19,7 @@ from torch import nn
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.genome import Array, hash_bytes
+from pymoo_prune.machine import exact
 from pymoo_prune.objectives import (
     FAILED,
     STANDARD,
@@ -47,7 +48,7 @@ from pymoo_prune.stopwatch import (
 from pymoo_prune.training import Recipe, trained
 
 CHUNK = 16
-"""Candidates measured together: enough to share work, few enough to stay in a core's cache."""
+"""Candidates handed over at once: enough to share work, few enough to stay in a core's cache."""
 
 RESERVED = {"f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter", "failure"}
 """Names that pymoo's individuals use themselves, and the reason that a failed one carries."""
@@ -123,6 +124,8 @@ class PruningProblem(Problem):
     """How networks are retrained after the search, those of the baselines too."""
     racing: Racing | None = None
     """How single-objective engines save images, where that is wanted; see `measure_on`."""
+    chunk: int = CHUNK
+    """Candidates that `measure` is given at once; more, where a GPU measures them together."""
     can_fail: bool = False
     """Whether `measure` may return `Measured` with failures; known before `__init__` is called."""
     loses: bool = False
@@ -416,7 +419,7 @@ class PruningProblem(Problem):
     # What a search does with it.
 
     def measured(self, X: Array, batch: int = 0) -> Measured:
-        """Checked measurements of a population, in chunks that fit a core's cache."""
+        """Checked measurements of a population, in chunks."""
         return self._in_chunks(X, lambda rows: self.measure_on(rows, batch))
 
     def measured_finally(self, X: Array) -> Measured:
@@ -424,10 +427,14 @@ class PruningProblem(Problem):
         return self._in_chunks(X, self.measure_finally)
 
     def _in_chunks(self, X: Array, measure: Callable[[Array], Measurements]) -> Measured:
+        with exact(self.data_set.train.images.device):
+            return self._checked_in_chunks(X, measure)
+
+    def _checked_in_chunks(self, X: Array, measure: Callable[[Array], Measurements]) -> Measured:
         parts: list[Measured] = []
         failures: dict[int, str] = {}
-        for start in range(0, len(X), CHUNK):
-            rows = X[start : start + CHUNK]
+        for start in range(0, len(X), self.chunk):
+            rows = X[start : start + self.chunk]
             part = check_measurements(self._timed(rows, measure(rows)), self.quantities, len(rows))
             failures |= {start + row: reason for row, reason in part.failures.items()}
             if failures and not self.can_fail:

@@ -21,7 +21,7 @@ TOLERANCE = 1e-5
 """How near the entropy must come to log(perplexity)."""
 NEWTON_STEPS, BISECTIONS = 8, 60
 STACK = 16
-"""Matrices handled at once: their few work arrays then stay in a core's cache."""
+"""Matrices handled at once on a processor: their few work arrays then stay in a core's cache."""
 START = 5.0
 """Where the search for a row's precision starts, in units of one over its mean distance."""
 FAR = 1e30
@@ -82,8 +82,9 @@ def affinities(
         log_precisions = near.log_precisions.expand(shape).clone()
     stack, starts = distances.reshape(-1, n, n), log_precisions.view(-1, n, 1)
     joint = torch.empty_like(stack)
-    for first in range(0, len(stack), STACK):
-        part = slice(first, first + STACK)
+    size = STACK if stack.device.type == "cpu" else max(len(stack), 1)
+    for first in range(0, len(stack), size):
+        part = slice(first, first + size)
         conditional, starts[part] = _conditional(stack[part], starts[part], math.log(perplexity))
         torch.add(conditional, conditional.mT, out=joint[part]).mul_(0.5 / n)
     return Affinities(joint.view(distances.shape), log_precisions)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.evaluation import accuracy
-from pymoo_prune.inference import Inference, supports_int8
+from pymoo_prune.inference import Inference, Together, supports_int8
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.training import Recipe, trained
@@ -194,7 +194,7 @@ def small(digits: Data) -> nn.Module:
 def test_outputs_are_those_of_the_masked_network(name: str, images: Tensor) -> None:
     parent = network(name)
     inference = Inference(parent, images[:20], batch_size=40)
-    traced = isinstance(inference._plain.model, torch.fx.GraphModule)
+    traced = isinstance(inference.plain.model, torch.fx.GraphModule)
     assert traced == (name not in SLOW)
     for weights in ({}, candidate(parent, 1)):
         expected = said(masked(parent, weights), images)
@@ -206,7 +206,7 @@ def test_outputs_are_those_of_the_masked_network(name: str, images: Tensor) -> N
 
 
 def test_batch_norms_are_folded_where_they_can_be(images: Tensor) -> None:
-    folds = {name: Inference(network(name), images)._fast.folds for name in NETWORKS}
+    folds = {name: Inference(network(name), images).fast.folds for name in NETWORKS}
     assert len(folds["resnet"]) == 7
     assert folds["normed"] == {"1": "2", "4": "6"}
     assert folds["solid"] == {"1": "2"}
@@ -314,9 +314,71 @@ def test_8_bits_are_near_for_all_networks(name: str, shift: float, images: Tenso
     assert torch.isfinite(inference.outputs(nothing, images)).all()
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_candidates_together_are_candidates_one_by_one(name: str, images: Tensor) -> None:
+    parent = network(name)
+    inference = Inference(parent, images, batch_size=64)
+    if name in ("looks", "lies"):  # which cannot be traced, and so go one by one
+        assert not Together.possible(inference, images)
+        return
+    assert Together.possible(inference, images)
+    together = Together(inference)
+    weights = [candidate(parent, seed, keep) for seed, keep in enumerate((1.0, 0.7, 0.2))]
+    prepared = inference.prepare(images)
+    for found, one in zip(together.outputs(weights, prepared), weights, strict=True):
+        assert_near(found, said(masked(parent, one), images))
+    statistics = together.statistics(weights, prepared)
+    assert statistics.keys() == inference.parent.norms.keys()
+    for place, one in enumerate(weights):
+        for path, expected in inference.statistics(one, prepared).items():
+            for mine, theirs in zip(statistics[path], expected, strict=True):
+                torch.testing.assert_close(mine[place], theirs, atol=1e-5, rtol=1e-4)
+    outputs = together.outputs(weights, prepared, statistics)
+    for place, one in enumerate(weights):
+        own = {path: (mean[place], var[place]) for path, (mean, var) in statistics.items()}
+        assert_near(outputs[place], inference.outputs(one, prepared, own))
+    modules = inference.plain.modules.values()
+    assert not any(norm.training for norm in modules if isinstance(norm, NORMS))
+
+
+def test_together_in_half_the_bits(images: Tensor) -> None:
+    parent = network("resnet")
+    inference = Inference(parent, images, precision="bfloat16")
+    assert Together.possible(inference, images)
+    weights = [candidate(parent, seed) for seed in range(2)]
+    prepared = inference.prepare(images)
+    for found, one in zip(Together(inference).outputs(weights, prepared), weights, strict=True):
+        assert found.dtype == torch.float32
+        expected = inference.outputs(one, prepared)
+        assert float((found - expected).abs().max()) < 0.05 * float(expected.std())
+
+
+@needs_int8
+def test_8_bits_go_one_by_one(images: Tensor) -> None:
+    inference = Inference(network("resnet"), images, precision="int8")
+    assert not Together.possible(inference, images)
+
+
+def test_what_differs_together_is_not_done_together(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inference = Inference(network("resnet"), images)
+    right = Together.outputs
+
+    def wrong(self: Together, *args: Any) -> Tensor:
+        return right(self, *args).flip(0)
+
+    monkeypatch.setattr(Together, "outputs", wrong)
+    assert not Together.possible(inference, images)
+    monkeypatch.undo()
+    assert Together.possible(inference, images)
+    monkeypatch.setattr(Together, "statistics", lambda *args: {})
+    assert not Together.possible(inference, images)
+
+
 @needs_int8
 def test_a_residual_network_stays_in_8_bits(images: Tensor) -> None:
-    code = Inference(network("resnet"), images, precision="int8")._fast.model.code
+    code = Inference(network("resnet"), images, precision="int8").fast.model.code
     assert code.count("_quantise(") == 1  # type: ignore[operator]
     assert code.count("_dequantise(") == 1  # type: ignore[operator]
 

@@ -262,8 +262,8 @@ def test_too_little_memory_makes_smaller_stacks(
     with pytest.warns(UserWarning, match="memory is too little") as warned:
         found = train_together(networks, split, **settings)
     assert [str(warning.message) for warning in warned] == [
-        "memory is too little to train 5 networks at once; trying 3",
-        "memory is too little to train 3 networks at once; trying 2",
+        "memory is too little for 5 candidates at once; trying 3",
+        "memory is too little for 3 candidates at once; trying 2",
     ]
     assert all(warning.filename == __file__ for warning in warned)
     assert sizes == [5, 3, 2, 2]
@@ -280,7 +280,7 @@ def test_too_little_memory_for_one_is_an_error_that_says_what_to_do(
     monkeypatch.setattr(module, "fit", never)
     monkeypatch.setattr(module, "trained", never)
     with (
-        pytest.warns(UserWarning, match="2 networks at once; trying 1"),
+        pytest.warns(UserWarning, match="2 candidates at once; trying 1"),
         pytest.raises(PruneError, match=r"single network with 50 images.*smaller batch_size"),
     ):
         train_together(networks[:2], split, images=100, recipe=SGD, seed=0)

@@ -58,6 +58,7 @@ from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
 from pymoo_prune.pruning.connectivity import RandomPaths, SharedWeights, strengths
 from pymoo_prune.pruning.stacked import train_together
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
+from pymoo_prune.stacks import stack_size
 from pymoo_prune.training import Recipe, trained
 
 SIGNS = ("digits", "mnist")
@@ -168,13 +169,12 @@ class DenseConnectivity(PruningProblem):
             raise unknown_name("origin of weights", weights, ["inherited", "scratch"])
         if fitness_split not in ("validation", "test"):
             raise unknown_name("fitness split", fitness_split, ["validation", "test"])
-        counts = (search_images, recovery_images, *(n for n in (train_images, together) if n))
-        if min(counts) < 1 or min(epochs, parent_epochs) <= 0 or 0 in (train_images, together):
+        counts = (search_images, recovery_images, 1 if train_images is None else train_images)
+        if min(counts) < 1 or min(epochs, parent_epochs) <= 0:
             msg = (
-                "search_images, recovery_images, train_images and together must be at least 1, and "
-                "epochs and parent_epochs above 0, but they are "
-                f"{search_images}, {recovery_images}, {train_images}, {together}, {epochs} and "
-                f"{parent_epochs}"
+                "search_images, recovery_images and train_images must be at least 1, and epochs "
+                f"and parent_epochs above 0, but they are {search_images}, {recovery_images}, "
+                f"{train_images}, {epochs} and {parent_epochs}"
             )
             raise PruneError(msg)
         self.codec = Connections(layers_of_depth(depth))
@@ -189,8 +189,8 @@ class DenseConnectivity(PruningProblem):
         self.growth, self.kept = growth, None if kept is None else float(check_share(kept))
         self.recovery = Recovery.parse(recovery)
         self.inherits = weights == "inherited"
-        on_gpu = data.train.images.device.type != "cpu"
-        self.together = together or (16 if on_gpu else 1)
+        self.together = stack_size(together, data.train.images.device, 16)
+        self.chunk = max(self.chunk, self.together)
         self.image_size, self.recovery_images = image_size, recovery_images
         crop, flip = min(data.size) // 8, data.name not in SIGNS  # 4 pixels of 32
         self.training, self.gentle, self.retraining = (
@@ -535,4 +535,6 @@ class DenseConnectivity(PruningProblem):
             "fitness": [self.fitness_split, len(self.search)],
             "recipe": repr(self.gentle if self.inherits else self.training),
             "parent": hash_bytes(*weights).hex(),
+            # Rounding depends on it.
+            **({"together": self.together} if self.together > 1 and self.images else {}),
         }

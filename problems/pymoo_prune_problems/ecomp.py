@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.algorithm import Algorithm
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.genome import Array, WeightGenome, as_column, candidate_seed, digests
 from pymoo_prune.networks import FeedForward, as_feed_forward
+from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
@@ -53,6 +55,7 @@ from pymoo_prune.pruning.keep_masks import KeepMasks, Layers
 from pymoo_prune.pruning.neurons import kept, l1_order, prefix_masks, split_mask
 from pymoo_prune.recovery import Recovery, plain_layers
 from pymoo_prune.similarity import Affinities, affinities, divergence, squared_distances
+from pymoo_prune.stacks import Stacks, stack_size
 from pymoo_prune.training import Recipe, trained
 
 
@@ -67,6 +70,7 @@ class EComp(PruningProblem):
             "refit+steps:K". Default: "refit" for masks, "none" for weights.
         search_split: Where search images come from: "validation", or "train" as in the paper.
         search_images: How many of them, balanced over the classes.
+        together: Candidates measured as one program; None is 1 on a processor, and 128 on a GPU.
         batch_size: Images of a generation; every generation has a new batch then. None measures
             every generation on all search images.
         parent_widths: Hidden layers of the parent that is trained if none is given.
@@ -147,6 +151,7 @@ class EComp(PruningProblem):
         search_split: Literal["validation", "train"] = "validation",
         search_images: int = 5_000,
         batch_size: int | None = None,
+        together: int | None = None,
         parent_widths: Sequence[int] = PARENT_WIDTHS,
         parent_images: int = PARENT_IMAGES,
         objectives: Objectives = ("accuracy", "width"),
@@ -165,6 +170,9 @@ class EComp(PruningProblem):
                 "in the parent that they could be fitted to; use 'none' or 'steps:K'"
             )
             raise PruneError(msg)
+        self.together = stack_size(together, data.train.images.device, 128)
+        self.stacks = Stacks.on(data.train.images.device, self.together)
+        self.chunk = max(self.chunk, self.together)
         self.batches = SearchBatches(data, search_split, search_images, batch_size, seed)
         if parent is None:
             parent = train_parent(data, parent_widths, parent_images, seed, progress)
@@ -214,22 +222,19 @@ class EComp(PruningProblem):
     def measure_on(self, X: Array, batch: int) -> Measurements:
         """Section 3.1.2: accuracy, compression and similarity; and the counts."""
         view = self.view(batch)
-        n, depth, images = len(X), len(self.parent.widths), view.affinities.joint.shape[-1]
-        widths = np.empty((n, depth), dtype=np.int64)
-        logits = torch.empty(n, len(view.labels), self.parent.classes, device=view.images.device)
-        products = torch.empty(depth, n, images, images, device=view.images.device)
-        for row, x in enumerate(X):
-            embeddings, logits[row] = self._forward(x, view)
-            for layer, embedding in enumerate(embeddings):
-                torch.mm(embedding[:images], embedding[:images].T, out=products[layer, row])
-                widths[row, layer] = embedding.shape[1]
-        distances = squared_distances(products)
-        child = affinities(distances, self.PERPLEXITY, near=view.affinities)
-        # Summed over the hidden layers.
-        losses = divergence(view.affinities.joint, child.joint).sum(dim=0)
-        correct = (logits.argmax(dim=2) == view.labels).sum(dim=1)
-        accuracy = correct.cpu().numpy() / len(view.labels)
-        return self._measurements(accuracy, losses.double().cpu().numpy(), widths, view)
+
+        def program(places: Sequence[int]) -> list[tuple[float, float]]:
+            passed = self._together if self.together > 1 else self._one_by_one
+            logits, products = passed(X[places], view)
+            child = affinities(squared_distances(products), self.PERPLEXITY, near=view.affinities)
+            # Summed over the hidden layers.
+            losses = divergence(view.affinities.joint, child.joint).sum(dim=0)
+            correct = (logits.argmax(dim=2) == view.labels).sum(dim=1)
+            return list(zip(correct.tolist(), losses.tolist(), strict=True))
+
+        correct, losses = np.array(self.stacks.run(len(X), program)).T
+        widths = self.encoding.widths(X)
+        return self._measurements(correct / len(view.labels), losses, widths, view)
 
     def _measurements(
         self, accuracy: Array, similarity_loss: Array, widths: Array, view: View
@@ -253,6 +258,31 @@ class EComp(PruningProblem):
             # for its balanced networks and means something for others.
             "width": widths.sum(axis=1) / sum(full),
         }
+
+    def _one_by_one(self, X: Array, view: View) -> tuple[Tensor, Tensor]:
+        """Outputs, (n, images, classes), and embeddings' inner products, (layers, n, few, few)."""
+        images = view.affinities.joint.shape[-1]
+        logits = view.images.new_empty(len(X), len(view.labels), self.parent.classes)
+        products = view.images.new_empty(len(self.parent.widths), len(X), images, images)
+        for row, x in enumerate(X):
+            embeddings, logits[row] = self._forward(x, view)
+            for layer, embedding in enumerate(embeddings):
+                torch.mm(embedding[:images], embedding[:images].T, out=products[layer, row])
+        return logits, products
+
+    @torch.no_grad()
+    def _together(self, X: Array, view: View) -> tuple[Tensor, Tensor]:
+        """The same, with one computation a layer for all candidates."""
+        images = view.affinities.joint.shape[-1]
+        if isinstance(self.encoding, KeepMasks) and self.recovery.steps == 0:
+            stack = self.encoding.together(X)
+            first = view.hidden  # kept neurons of the first layer are the parent's own
+        else:
+            stack = FeedForwardStack.of(self.parent, [self.layers(x) for x in X])
+            first = stack.first(view.images)
+        embeddings, logits = stack.after(first)
+        few = [embedding[..., :images] for embedding in embeddings]
+        return logits, torch.stack([some.mT @ some for some in few])
 
     @torch.no_grad()
     def _forward(self, x: Array, view: View) -> tuple[list[Tensor], Tensor]:
@@ -372,6 +402,8 @@ class EComp(PruningProblem):
             "recovery": str(self.recovery),
             "batches": self.batches.configuration(),
             "activation": self.parent.activation,
+            # Rounding depends on it.
+            **({"together": self.together} if self.together > 1 else {}),
             "parent": WeightGenome.from_content(*self.parent.arrays()).digest.hex(),
         }
 
@@ -449,6 +481,10 @@ class RecombinedWeights:
         return WeightGenome.from_content(
             [weight.cpu().numpy() for weight in weights], [bias.cpu().numpy() for bias in biases]
         )
+
+    def widths(self, X: Array) -> NDArray[np.int64]:
+        """Hidden neurons by layer, (n, layers)."""
+        return np.array([[len(bias) for bias in genome.biases[:-1]] for genome in X[:, 0]])
 
     def layers(self, x: Array) -> Layers:
         """The genome's arrays as tensors, without a copy on the CPU."""

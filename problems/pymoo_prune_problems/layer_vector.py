@@ -55,6 +55,7 @@ from pymoo_prune.pruning.assembly import Assembly
 from pymoo_prune.pruning.magnitude import Counts, MagnitudeOrder
 from pymoo_prune.racing import Racing
 from pymoo_prune.recovery import Recovery
+from pymoo_prune.stacks import Stacks, stack_size
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems.layer_vector_rules import RuleGuidedGA
 
@@ -81,6 +82,8 @@ class LayerVector(PruningProblem):
         recovery_images: Training images for batch-norm statistics.
         precision: Of the search: "float32", or "bfloat16" and "int8", which are faster; whoever
             gets into the front is measured again in float32.
+        together: Candidates measured as one program, unless they take gradient steps; None is 1 on
+            a processor, and 32 on a GPU.
         racing: Whether single-objective searches measure the clearly good and the clearly bad on
             fewer images.
         objectives: See `PruningProblem`; the paper's is `PrunedWeightsPerAccuracyDrop()`.
@@ -142,6 +145,7 @@ class LayerVector(PruningProblem):
         search_images: int = 1_000,
         recovery_images: int = 256,
         precision: Precision = "float32",
+        together: int | None = None,
         racing: bool = False,
         objectives: Objectives = ("accuracy", "sparsity"),
         constraints: Sequence[Constraint | str] = (),
@@ -179,6 +183,10 @@ class LayerVector(PruningProblem):
             self.encoding = CountAllocations(self.order, self.levels, self.assembly.losses)
         else:
             self.encoding = ThresholdAllocations(self.order, self.levels)
+        self.together = stack_size(together, data.train.images.device, 32)
+        self.stacked = self.together > 1 and not self.recovery.steps
+        self.stacks = Stacks.on(data.train.images.device, self.together)
+        self.chunk = max(self.chunk, self.together)
         self.can_fail = self.recovery.steps > 0  # whose training may diverge
         self.precision, self.level_number, self.recovery_images = precision, number, recovery_images
         rows = balanced(data.validation.labels, search_images, seed)
@@ -245,9 +253,16 @@ class LayerVector(PruningProblem):
 
     def _measured(self, X: Array, view: View, *, exact: bool = False) -> Measurements:
         counts = self.encoding.decode(X)
-        right, failures = one_by_one(
-            lambda x, row: self._accuracy(x, row, view, exact=exact), X, counts
-        )
+        failures: dict[int, str] = {}
+        if self.stacked:
+            found = self.stacks.run(
+                len(X), lambda places: self._accuracies(counts[places], view, exact=exact)
+            )
+            right = np.array(found)
+        else:
+            right, failures = one_by_one(
+                lambda x, row: self._accuracy(x, row, view, exact=exact), X, counts
+            )
         values = {
             "accuracy": right,
             "accuracy_drop": view.parent_accuracy - right,  # eq. 1
@@ -273,6 +288,12 @@ class LayerVector(PruningProblem):
         images = view.exact if exact else view.fast
         right = self.assembly.correct(counts, images, view.split.labels, exact=exact)
         return int(right.sum()) / len(view.split)
+
+    def _accuracies(self, counts: Counts, view: View, *, exact: bool) -> list[float]:
+        """Of several candidates, measured together."""
+        images = view.exact if exact else view.fast
+        right = self.assembly.correct_together(counts, images, view.split.labels, exact=exact)
+        return [int(each) / len(view.split) for each in right.sum(dim=1)]
 
     def _sizes(self, counts: Counts) -> dict[str, Values]:
         parameters, macs = self.order.complexity(counts)
@@ -367,6 +388,8 @@ class LayerVector(PruningProblem):
             "images": len(self.whole.split),
             "slices": [len(view.split) for view in self.slices],
             "parent": hash_bytes(str(self.parent).encode(), *weights).hex(),
+            # Rounding depends on it.
+            **({"together": self.together} if self.stacked else {}),
         }
 
 

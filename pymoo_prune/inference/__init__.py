@@ -9,5 +9,14 @@ weights, with each batch norm folded into the convolution in front of it, and th
 from pymoo_prune.inference.forward import Inference, Precision, PreparedImages
 from pymoo_prune.inference.int8 import supports_int8
 from pymoo_prune.inference.parent import Statistics, Weights
+from pymoo_prune.inference.together import Together
 
-__all__ = ["Inference", "Precision", "PreparedImages", "Statistics", "Weights", "supports_int8"]
+__all__ = [
+    "Inference",
+    "Precision",
+    "PreparedImages",
+    "Statistics",
+    "Together",
+    "Weights",
+    "supports_int8",
+]

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from pymoo_prune.batches import balanced
 from pymoo_prune.data import Split
 from pymoo_prune.genome import Array
-from pymoo_prune.inference import Inference, Precision, PreparedImages, Statistics
+from pymoo_prune.inference import Inference, Precision, PreparedImages, Statistics, Together
 from pymoo_prune.pruning.magnitude import Counts, MagnitudeOrder
 from pymoo_prune.recovery import Recovery, WeightRefit
 
 REFIT_IMAGES = 1_000
 """Training images for the statistics of a refit."""
+TRIED = 16
+"""Images that prove whether candidates can go together."""
 CACHE_BYTES = 2**30
 """Memory for prepared layers; the ones that were not used for longest go first."""
 
@@ -63,6 +65,7 @@ class Assembly:
         if recovery.refit:
             sample = train.subset(balanced(train.labels, REFIT_IMAGES, seed))
             self.refit = WeightRefit(network, order.names, sample, centred=recovery.batch_norm)
+        self._together: dict[Inference, Together | None] = {}
         self._layers: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
         self._bytes = 0
 
@@ -134,6 +137,34 @@ class Assembly:
         inference = self.exact if exact else self.fast
         weights = self.weights(counts)
         return inference.correct(weights, images, labels, self.statistics(weights, inference))
+
+    def correct_together(
+        self, counts: Array, images: PreparedImages, labels: Tensor, *, exact: bool = False
+    ) -> Tensor:
+        """Which images several candidates classify rightly, (candidates, n), in one pass.
+
+        Where the network does not allow that, one by one.
+
+        Args:
+            counts: Pruned weights of each layer, (candidates, layers).
+            images: As in `correct`.
+            labels: As in `correct`.
+            exact: As in `correct`.
+        """
+        inference = self.exact if exact else self.fast
+        if inference not in self._together:
+            possible = Together.possible(inference, self.images[:TRIED])
+            self._together[inference] = Together(inference) if possible else None
+        together = self._together[inference]
+        if together is None:
+            rows = [self.correct(row, images, labels, exact=exact) for row in counts]
+            return torch.stack(rows)
+        weights = [self.weights(row) for row in counts]
+        statistics: Statistics = {}
+        if self.recovery.batch_norm:
+            statistics = together.statistics(weights, self._calibration[inference])
+        outputs = together.outputs(weights, images, statistics)
+        return outputs.argmax(dim=2) == labels.to(outputs.device)
 
     def network(self, counts: Array) -> nn.Module:
         """The stand-alone candidate, with zeros where it was pruned."""

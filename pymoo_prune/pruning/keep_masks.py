@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pymoo_prune.data import Split
 from pymoo_prune.genome import Array
 from pymoo_prune.networks import FeedForward
+from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
 from pymoo_prune.operators import BalancedMaskMutation, Candidates, UniformMaskCrossover
 from pymoo_prune.pruning.neurons import (
     Mask,
@@ -104,6 +106,31 @@ class KeepMasks:
     def keep(self, x: Mask) -> list[Order]:
         """The indices of the kept neurons, layer by layer."""
         return split_mask(x, self.sizes)
+
+    def widths(self, X: Mask) -> NDArray[np.int64]:
+        """How many neurons each layer keeps, (n, layers)."""
+        parts = np.split(X, np.cumsum(self.sizes)[:-1], axis=1)
+        return np.stack([part.sum(axis=1) for part in parts], axis=1)
+
+    def together(self, X: Mask) -> FeedForwardStack:
+        """Several networks of the parent's widths, with zeros where they were pruned."""
+        layers = self.parent.linear_layers
+        masks = [
+            torch.from_numpy(part).to(layers[0].weight.device)
+            for part in np.split(X, np.cumsum(self.sizes)[:-1], axis=1)
+        ]
+        if self.refit:
+            weights, biases = self.refit.together(masks)
+        else:
+            targets = [*masks, torch.ones_like(masks[0][:, :1])]  # every class is there
+            weights = [
+                layer.weight.detach() * target[..., None]
+                for layer, target in zip(layers, targets, strict=True)
+            ]
+            biases = [
+                layer.bias.detach() * target for layer, target in zip(layers, targets, strict=True)
+            ]
+        return FeedForwardStack(self.parent, weights, biases, masks)
 
     def layers(self, x: Mask) -> Layers:
         """Weights and biases of the small network."""

@@ -10,9 +10,7 @@ small computation takes longer than the computation.
 from __future__ import annotations
 
 import copy
-import gc
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -26,10 +24,8 @@ from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.networks.dense_net import DenseBlock
 from pymoo_prune.pruning.connectivity import SharedWeights
+from pymoo_prune.stacks import Stacks, is_about_memory
 from pymoo_prune.training import Recipe, fit, trained
-
-TOO_LITTLE_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
-"""What torch's errors say where they are plain RuntimeErrors."""
 
 
 def train_together(
@@ -40,8 +36,8 @@ def train_together(
     The same but for rounding, that is: after many steps in single precision two trainings that
     round differently differ visibly, here as between two machines.
 
-    Where memory is too little for all at once, they are trained in smaller stacks, with a warning.
-    One that is left alone is trained as it is, without zeros.
+    Where memory is too little for all at once, they are trained in smaller stacks. One that is left
+    alone is trained as it is, without zeros.
 
     Args:
         networks: Where training starts; they may differ in connections and weights, and are not
@@ -56,26 +52,23 @@ def train_together(
         the error that `trained` raises.
     """
     check_alike(networks)
-    done: list[DenseNet | TrainingDiverged] = []
-    size = len(networks)
-    while len(done) < len(networks):
-        some = networks[len(done) : len(done) + size]
+
+    def program(places: Sequence[int]) -> list[DenseNet | TrainingDiverged]:
+        some = [networks[place] for place in places]
         found = [None] if len(some) == 1 else _stacked(some, split, images, recipe, seed)
-        if found is None:
-            size = (len(some) + 1) // 2
-            msg = f"memory is too little to train {len(some)} networks at once; trying {size}"
-            warnings.warn(msg, stacklevel=2)
-            # The stack is gone, but for what refers to itself.
-            gc.collect()
-            continue
         # Who diverged is trained once more, alone: it may be innocent. Candidates' channels never
         # mix, but a GPU may compute several groups of a convolution as one with zeros in between,
         # and zero times one candidate's NaN is NaN in the others.
-        done += [
+        return [
             _alone(network, split, images, recipe, seed) if result is None else result
             for network, result in zip(some, found, strict=True)
         ]
-    return done
+
+    def step() -> None:
+        _stacked(networks[:1], split, recipe.batch_size, recipe, seed)
+
+    stacks = Stacks.on(split.images.device, len(networks), filled=False)
+    return stacks.run(len(networks), program, probe=step)
 
 
 def check_alike(networks: Sequence[DenseNet]) -> None:
@@ -238,34 +231,29 @@ def _sizes(network: DenseNet) -> list[tuple[str, int]]:
 
 def _stacked(
     networks: Sequence[DenseNet], split: Split, images: int, recipe: Recipe, seed: int
-) -> list[DenseNet | None] | None:
-    """Trained copies, None for those who diverged; or nothing, where memory is too little."""
-    try:
-        stack = DenseNetStack(networks).train()
-        losses = torch.zeros(len(networks))
+) -> list[DenseNet | None]:
+    """Trained copies, None for those who diverged."""
+    stack = DenseNetStack(networks).train()
+    losses = torch.zeros(len(networks))
 
-        def loss(outputs: Tensor, rows: Tensor) -> Tensor:
-            nonlocal losses
-            labels = split.labels[rows].repeat(len(networks))
-            every = functional.cross_entropy(outputs.flatten(0, 1), labels, reduction="none")
-            means = every.unflatten(0, (len(networks), -1)).mean(dim=1)
-            losses = means.detach()
-            # Each candidate's gradients are those of its own loss.
-            return means.sum()  # type: ignore[no-any-return]
+    def loss(outputs: Tensor, rows: Tensor) -> Tensor:
+        nonlocal losses
+        labels = split.labels[rows].repeat(len(networks))
+        every = functional.cross_entropy(outputs.flatten(0, 1), labels, reduction="none")
+        means = every.unflatten(0, (len(networks), -1)).mean(dim=1)
+        losses = means.detach()
+        # Each candidate's gradients are those of its own loss.
+        return means.sum()  # type: ignore[no-any-return]
 
-        fit(stack, split, images=images, recipe=recipe, seed=seed, loss=loss)
-        found: list[DenseNet | None] = []
-        for place, (start, last) in enumerate(zip(networks, losses.tolist(), strict=True)):
-            network = stack.network(place, start)
-            if recipe.channels_last:
-                network.to(memory_format=torch.channels_last)
-            values = [value.isfinite().all() for value in network.state_dict().values()]
-            healthy = math.isfinite(last) and bool(torch.stack(values).all())
-            found.append(network if healthy else None)
-    except (RuntimeError, MemoryError) as error:
-        if not is_about_memory(error):
-            raise
-        return None
+    fit(stack, split, images=images, recipe=recipe, seed=seed, loss=loss)
+    found: list[DenseNet | None] = []
+    for place, (start, last) in enumerate(zip(networks, losses.tolist(), strict=True)):
+        network = stack.network(place, start)
+        if recipe.channels_last:
+            network.to(memory_format=torch.channels_last)
+        values = [value.isfinite().all() for value in network.state_dict().values()]
+        healthy = math.isfinite(last) and bool(torch.stack(values).all())
+        found.append(network if healthy else None)
     return found
 
 
@@ -286,10 +274,3 @@ def _alone(
             f"step; take a smaller batch_size, or a device with more memory: {error}"
         )
         raise PruneError(msg) from error
-
-
-def is_about_memory(error: Exception) -> bool:
-    """Whether it says that there is too little memory."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return any(text in str(error) for text in TOO_LITTLE_MEMORY)

@@ -78,6 +78,33 @@ class DenseRefit:
             biases.append((self.biases[layer + 1][target] + shift).float())
         return weights, biases
 
+    def together(self, alive: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Weights and biases of several candidates at once, of the parent's shapes.
+
+        A candidate's numbers are those of `layers`, but for rounding, with zeros between them.
+
+        Args:
+            alive: Which neurons each candidate keeps, (candidates, neurons), bool, one a layer.
+
+        Returns:
+            Weights, (candidates, outputs, inputs), and biases, (candidates, outputs), float32.
+        """
+        masks = [mask.double() for mask in alive]
+        masks.append(masks[0].new_ones(len(masks[0]), len(self.biases[-1])))
+        weights = [(self.weights[0] * masks[0][..., None]).float()]
+        biases = [(self.biases[0] * masks[0]).float()]
+        for layer, (source, target) in enumerate(pairwise(masks)):
+            within = self.covariances[layer] * source[:, :, None] * source[:, None, :]
+            # Rows of neurons that are gone become those of the identity, which solves to zeros.
+            ridge = torch.where(source > 0, self.ridges[layer], 1.0)
+            within.diagonal(dim1=1, dim2=2).add_(ridge)
+            wanted = self.crossed[layer] * source[:, :, None] * target[:, None, :]
+            solved = torch.cholesky_solve(wanted, torch.linalg.cholesky(within)).mT
+            shift = self.weights[layer + 1] @ self.means[layer] - solved @ self.means[layer]
+            weights.append(solved.float())
+            biases.append(((self.biases[layer + 1] + shift) * target).float())
+        return weights, biases
+
 
 def plain_layers(parent: FeedForward, keep: Kept) -> tuple[list[Tensor], list[Tensor]]:
     """The parent's own weights and biases between the kept neurons: the cut, and nothing else."""

@@ -347,7 +347,7 @@ def test_candidates_trained_together_measure_what_they_measure_alone(
     assert gaps[3] == 0
     for name in one.sizes(X):
         assert np.array_equal(alone[name], together[name]), name
-    assert one.fingerprint == three.fingerprint
+    assert one.fingerprint != three.fingerprint  # they round differently
     assert (one.together, small(digits, parent, recovery="none").together) == (1, 1)
 
 
@@ -732,12 +732,12 @@ def test_a_search_with_the_same_seed_finds_the_same_front(digits: Data, parent: 
         ({"growth": 1}, "growth must be at least 2.*but growth is 1"),
         ({"growth": 0}, "growth must be at least 2.*but growth is 0"),
         ({"recovery": "refitt"}, "recovery 'refitt' is not known.*'batch-norm'.*'steps:K'"),
-        ({"search_images": 0}, "must be at least 1.* are 0, 256, None, None, 1.0 and 12.0"),
+        ({"search_images": 0}, "must be at least 1.* are 0, 256, None, 1.0 and 12.0"),
         ({"recovery_images": -1}, "are 1000, -1, None"),
-        ({"train_images": 0}, "are 1000, 256, 0, None"),
-        ({"train_images": -5}, "are 1000, 256, -5, None"),
-        ({"together": 0}, "are 1000, 256, None, 0, 1.0"),
-        ({"together": -1}, "are 1000, 256, None, -1, 1.0"),
+        ({"train_images": 0}, "are 1000, 256, 0, 1.0"),
+        ({"train_images": -5}, "are 1000, 256, -5, 1.0"),
+        ({"together": 0}, "together must be at least 1, but it is 0"),
+        ({"together": -1}, "together must be at least 1, but it is -1"),
         ({"epochs": 0}, "epochs and parent_epochs above 0.*None, 0 and 12.0"),
         ({"parent_epochs": -1}, "None, 1.0 and -1"),
         ({"image_size": 0}, "images must have at least 4×4 pixels.*and image_size is 0"),

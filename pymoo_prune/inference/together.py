@@ -1,0 +1,173 @@
+"""Several candidates in one pass: their weights lie side by side, and each layer runs once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, fx
+from torch.func import functional_call
+
+from pymoo_prune.inference.form import Form
+from pymoo_prune.inference.forward import Inference, PreparedImages
+from pymoo_prune.inference.parent import PARENTS, Parent, Statistics, Weights, batch_norms
+
+
+class Together:
+    """What several candidates of one network answer, computed as one program.
+
+    The numbers are those of the candidates one by one, but for rounding. All that is computed for
+    one candidate is in memory for each of them, so this is meant for a GPU, which idles while small
+    computations are started one after the other.
+
+    Args:
+        inference: The passes of one network; see `possible`.
+    """
+
+    def __init__(self, inference: Inference) -> None:
+        self._parent: Parent = inference.parent
+        self._fast: Form = inference.fast
+        self._plain: Form = inference.plain
+
+    @classmethod
+    @torch.no_grad()
+    def possible(cls, inference: Inference, images: Tensor) -> bool:
+        """Whether it gives what candidates one by one give: it is tried with two.
+
+        Eight bits and networks that cannot be traced go one by one.
+
+        Args:
+            inference: The passes of one network.
+            images: A few, (n, channels, height, width).
+        """
+        graphs = isinstance(inference.fast.model, fx.GraphModule)
+        if inference.precision == "int8" or not graphs:
+            return False
+        parents = inference.parent.weights({})
+        both = [parents, {path: weight / 2 for path, weight in parents.items()}]
+        prepared, together = inference.prepare(images), cls(inference)
+        try:
+            statistics = together.statistics(both, prepared)
+            found = together.outputs(both, prepared, statistics)
+        except Exception:  # noqa: BLE001 - a layer may resist in any way
+            return False
+        tolerance = 1e-3 if inference.precision == "float32" else 5e-2
+        for place, weights in enumerate(both):
+            own = {path: (mean[place], var[place]) for path, (mean, var) in statistics.items()}
+            pairs = [(found[place], inference.outputs(weights, prepared, own))]
+            moments = inference.statistics(weights, prepared)
+            if moments.keys() != own.keys():
+                return False
+            for path in own:
+                pairs += zip(own[path], moments[path], strict=True)
+            if not all(_near(one, other, tolerance) for one, other in pairs):
+                return False
+        return True
+
+    @torch.no_grad()
+    def outputs(
+        self,
+        weights: Sequence[Weights],
+        images: PreparedImages,
+        statistics: Statistics = PARENTS,
+    ) -> Tensor:
+        """What the networks answer.
+
+        Args:
+            weights: Of each candidate, as `Inference.outputs` takes them; all of the same layers.
+            images: As `Inference.prepare` makes them.
+            statistics: For batch norms: the parent's where missing, (channels,), or those of each
+                candidate, (candidates, channels).
+
+        Returns:
+            (candidates, n, classes), float32.
+        """
+        tensors, places = self._state(self._fast, self._side_by_side(weights), statistics)
+
+        def one(tensors: Mapping[str, Tensor], batch: Tensor) -> Tensor:
+            return _with(self._fast, tensors, batch)
+
+        run = torch.vmap(one, in_dims=(places, None))
+        # Without channels last: side by side, candidates' channels lie in blocks.
+        found = [run(tensors, batch.contiguous()) for batch in images.batches]
+        return torch.cat(found, dim=1).float()
+
+    @torch.no_grad()
+    def statistics(
+        self, weights: Sequence[Weights], images: PreparedImages
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """What each batch norm sees, as `Inference.statistics` has it.
+
+        Args:
+            weights: As in `outputs`.
+            images: As in `outputs`; they go through all at once.
+
+        Returns:
+            (mean, unbiased variance), (candidates, channels) each, by the path of the batch norm.
+        """
+        norms = batch_norms(self._plain.model)
+        if not norms:
+            return {}
+        # What they see goes into zeros, with momentum 1.
+        sums = {
+            path: (zeros, zeros.clone())
+            for path, norm in norms.items()
+            for zeros in [norm.running_mean.new_zeros(len(weights), len(norm.running_mean))]
+        }
+        tensors, places = self._state(self._plain, self._side_by_side(weights), sums)
+        # In float32 whatever the precision: half the bits are not enough for a sum over images.
+        tensors = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
+
+        def seen(tensors: Mapping[str, Tensor], batch: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+            _with(self._plain, tensors, batch)
+            return {
+                path: (tensors[f"{path}.running_mean"], tensors[f"{path}.running_var"])
+                for path in norms
+            }
+
+        batch = torch.cat([batch.float() for batch in images.batches])
+        momenta = {path: norm.momentum for path, norm in norms.items()}
+        try:
+            for norm in norms.values():
+                norm.train().momentum = 1.0
+            return torch.vmap(seen, in_dims=(places, None))(tensors, batch.contiguous())
+        finally:
+            for path, norm in norms.items():
+                norm.eval().momentum = momenta[path]
+
+    def _side_by_side(self, weights: Sequence[Weights]) -> dict[str, Tensor]:
+        """Weights of all candidates by path, (candidates, ...)."""
+        resolved = [self._parent.weights(one) for one in weights]
+        return {path: torch.stack([one[path] for one in resolved]) for path in resolved[0]}
+
+    def _state(
+        self, form: Form, weights: Weights, statistics: Statistics
+    ) -> tuple[dict[str, Tensor], dict[str, int | None]]:
+        """All parameters and buffers of a form with these in them, and where candidates differ."""
+        own = {
+            **dict(form.model.named_parameters(remove_duplicate=False)),
+            **dict(form.model.named_buffers(remove_duplicate=False)),
+        }
+        tensors = dict(own)
+        for path, weight, bias in form.layers(self._parent, weights, statistics):
+            tensors[f"{path}.weight"] = weight
+            if bias is not None:
+                tensors[f"{path}.bias"] = bias
+        for path, (mean, variance) in form.moments(self._parent, statistics).items():
+            if path in form.modules:
+                tensors |= {f"{path}.running_mean": mean, f"{path}.running_var": variance}
+        tensors = {name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}
+        places = {name: 0 if t.ndim > own[name].ndim else None for name, t in tensors.items()}
+        return tensors, places
+
+
+def _with(form: Form, tensors: Mapping[str, Tensor], images: Tensor) -> Tensor:
+    """What a form answers with these parameters and buffers in place of its own."""
+    # Layers that share weights were given the same ones, each under its own name.
+    found: Tensor = functional_call(form.model, dict(tensors), (images,), tie_weights=False)
+    return found
+
+
+def _near(found: Tensor, expected: Tensor, tolerance: float) -> bool:
+    near = tolerance * float(expected.abs().max())
+    return torch.allclose(found, expected, rtol=tolerance, atol=near, equal_nan=True)

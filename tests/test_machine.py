@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pymoo_prune import Data, PruneError
+from pymoo_prune.machine import check_device, exact
+from pymoo_prune.problem import PruningProblem
+from tests.tiny_problem import Pixels
+
+
+def flags() -> tuple[bool, bool, bool]:
+    cudnn = torch.backends.cudnn
+    return cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark
+
+
+def test_a_gpu_measures_with_all_bits_and_always_alike() -> None:
+    before = flags()
+    with exact(torch.device("cuda")):
+        assert flags() == (False, True, False)
+    assert flags() == before
+    with exact(torch.device("cpu")):
+        assert flags() == before
+
+
+def test_every_measurement_is_exact(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.device] = []
+
+    def noted(device: torch.device) -> object:
+        asked.append(device)
+        return exact(device)
+
+    monkeypatch.setattr("pymoo_prune.problem.exact", noted)
+    problem: PruningProblem = Pixels(digits)
+    X = problem.operators()["sampling"](problem, 3).get("X")
+    problem.measured(X)
+    problem.measured_finally(X)
+    assert asked == [torch.device("cpu")] * 2
+
+
+@pytest.mark.parametrize("name", ["cuda:77", "nonsense"])
+def test_a_device_that_is_not_there(name: str) -> None:
+    with pytest.raises(PruneError, match=rf"device '{name}' cannot be used here \(there are"):
+        check_device(name)
+    assert check_device("cpu") == torch.device("cpu")
