@@ -96,7 +96,7 @@ class DenseRefit:
         for layer, (source, target) in enumerate(pairwise(masks)):
             within = self.covariances[layer] * source[:, :, None] * source[:, None, :]
             # Rows of neurons that are gone become those of the identity, which solves to zeros.
-            ridge = torch.where(source > 0, self.ridges[layer], 1.0)
+            ridge = torch.where(source > 0, source.new_tensor(self.ridges[layer]), 1.0)
             within.diagonal(dim1=1, dim2=2).add_(ridge)
             wanted = self.crossed[layer] * source[:, :, None] * target[:, None, :]
             solved = torch.cholesky_solve(wanted, torch.linalg.cholesky(within)).mT
