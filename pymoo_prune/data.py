@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from pymoo_prune.data_files import find_images, read_cifar, read_digits, read_images, read_mnist
-from pymoo_prune.errors import DataError, unknown_name
+from pymoo_prune.errors import DataError, PruneError, unknown_name
 
 Array: TypeAlias = npt.NDArray[Any] | torch.Tensor
 
@@ -318,7 +318,7 @@ def _validation_count(validation: float | None, images: int) -> int:
     else:
         count = validation
     if not 1 <= count < images:
-        raise DataError(
+        raise PruneError(
             f"validation={validation} of {images} training images cannot be: give a share "
             f"between 0 and 1 (a float) or a number of images from 1 to {images - 1}"
         )

@@ -17,7 +17,7 @@ def check_device(name: str) -> torch.device:
     """A torch device that is there."""
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         cuda = f"{torch.cuda.device_count()} CUDA devices"
         msg = f"device {name!r} cannot be used here (there are {cuda}); take cpu: {error}"

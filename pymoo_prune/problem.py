@@ -132,6 +132,8 @@ class PruningProblem(Problem):
     """Whether candidates may be lost with who measures them; see `for_workers`."""
     latency_scheme: LatencyScheme = LatencyScheme()
     """How latencies are measured, where they are asked for."""
+    own_goal: ClassVar[str] = ""
+    """Where `algorithm()` is for one objective only: options that ask for it."""
     no_latency: str = ""
     """Why it makes no sense to measure latencies, where it does not: told to whoever asks."""
 
@@ -275,6 +277,23 @@ class PruningProblem(Problem):
         """The paper's own algorithm with the paper's own settings."""
         msg = f"{type(self).__name__} has no algorithm of its own; name one, for example nsga2"
         raise PruneError(msg)
+
+    @classmethod
+    def check_own_algorithm(cls, goals: Goals) -> None:
+        """An error where `algorithm()` cannot be after some goals, or is not written at all.
+
+        Args:
+            goals: What the problem is after, or would be once it is built.
+        """
+        if cls.algorithm is PruningProblem.algorithm:
+            msg = f"{cls.__name__} has no algorithm of its own; name one, for example nsga2"
+            raise PruneError(msg)
+        if cls.own_goal and goals.n_obj > 1:
+            msg = (
+                f"the paper's algorithm needs one objective, but the problem has {goals.n_obj}; "
+                f"take {cls.own_goal}, or --algorithm nsga2"
+            )
+            raise PruneError(msg)
 
     def matrices(self, X: Array) -> tuple[Array, Array] | None:  # noqa: ARG002
         """What chromosomes look like where they are matrices, to be drawn; None unless written.

@@ -29,7 +29,7 @@ from pymoo_prune.finish import Series
 from pymoo_prune.front import Front, Member, csv_text, read_csv
 from pymoo_prune.genome import Array, pack, unpack
 from pymoo_prune.latency import BATCH_SIZES
-from pymoo_prune.machine import check_device, processor, versions
+from pymoo_prune.machine import processor, versions
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.profiling import Profile
 from pymoo_prune.progress import Display, SearchReporter
@@ -80,7 +80,8 @@ class Run:
         """A run that is there."""
         folder = Path(folder)
         if not cls._is_run(folder):
-            msg = f"{folder} is not a run folder: there is no {SETTINGS} in it"
+            why = f"there is no {SETTINGS} in it" if folder.is_dir() else "there is no such folder"
+            msg = f"{folder} is not a run folder: {why}"
             raise StoreError(msg)
         try:
             text = (folder / SETTINGS).read_text(encoding="utf-8")
@@ -123,10 +124,12 @@ class Run:
             profile: Whether to write a trace of the first generations; what workers do is not
                 in it.
         """
+        executor = executor or InProcess()
         try:
             with locked(self.folder):
+                self.settings.check(workers=executor.loses)
                 problem = self.prepare(display, download=download)
-                return self._execute(problem, display, executor or InProcess(), profile=profile)
+                return self._execute(problem, display, executor, profile=profile)
         except DataError:
             raise  # once the files are there, resume goes on
         except PruneError:
@@ -163,16 +166,13 @@ class Run:
         """The problem, with its parent: trained the first time, and kept."""
         settings = self.settings
         torch.set_num_threads(settings.threads)
-        cls = find_problem(settings.problem)
-        # Before anything is trained: names and bounds that cannot be.
-        cls.goals_for(settings.objectives or ("accuracy",), settings.constraints, settings.front)
-        device = check_device(settings.device)
+        settings.check()  # before anything is trained
         data = load_data(
             settings.data,
             root=settings.data_root,
             download=download,
             validation=settings.validation,
-        ).to(device)
+        ).to(torch.device(settings.device))
         saved = self.folder / PARENT
         start = saved if saved.is_dir() else settings.parent
         with display.phase("parent") as update:
@@ -184,7 +184,7 @@ class Run:
             }
             if settings.objectives is not None:
                 given["objectives"] = settings.objectives
-            problem = build_problem(cls, data, settings.options, given)
+            problem = build_problem(find_problem(settings.problem), data, settings.options, given)
         self._keep_parent(problem.parent_network())
         problem.known_latencies = KnownLatencies(self.folder / (settings.latencies or LATENCIES))
         if settings.front:

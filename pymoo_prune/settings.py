@@ -9,10 +9,13 @@ from typing import Any, Self
 
 import torch
 
-from pymoo_prune.engines import check_engine_name
+from pymoo_prune.engines import check_engine_name, check_goals
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.objectives import SCALARISATIONS, Objectives, Scalarisation, WeightedSum
+from pymoo_prune.machine import check_device
+from pymoo_prune.objectives import SCALARISATIONS, Goals, Objectives, Scalarisation, WeightedSum
+from pymoo_prune.registry import USERS_CHOICE, check_options, default_objectives, find_problem
 from pymoo_prune.search import Budget
+from pymoo_prune.stopwatch import LATENCY
 from pymoo_prune.surrogates import MODELS
 
 FORMAT = 1
@@ -80,6 +83,32 @@ class Settings:
         one = self.objectives
         if isinstance(one, Scalarisation) and SCALARISATIONS.get(one.kind) is not type(one):
             raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)
+
+    def check(self, *, workers: bool = False) -> Goals:
+        """Refuses what can be seen to be impossible before anything is made, loaded or trained.
+
+        Args:
+            workers: Whether candidates are measured by others than this process.
+
+        Returns:
+            What a search is after; the accuracy where only the problem itself knows.
+        """
+        cls = find_problem(self.problem)
+        check_options(cls, self.options, [name for name in USERS_CHOICE if getattr(self, name)])
+        objectives = default_objectives(cls) if self.objectives is None else self.objectives
+        goals = cls.goals_for(
+            ("accuracy",) if objectives is None else objectives, self.constraints, self.front
+        )
+        if objectives is not None:
+            check_goals(self.algorithm, cls, goals)
+        if workers and LATENCY in goals.quantities and LATENCY not in cls.quantities:
+            msg = (
+                "latencies are measured one candidate at a time, and workers disturb each other; "
+                "search without workers, or without the latency"
+            )
+            raise PruneError(msg)
+        check_device(self.device)
+        return goals
 
     def to_json(self) -> str:
         """As text."""

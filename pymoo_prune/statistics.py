@@ -8,7 +8,6 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
-from scipy.stats import rankdata
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Values
@@ -82,7 +81,8 @@ def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
     The rank sum of the first sample is compared with those of all ways to draw as many of the
     pooled values. scipy's exact test takes no ties, and accuracies on the same images have many.
     """
-    doubled = np.rint(2 * rankdata([*first, *second])).astype(np.int64)  # ties have half ranks
+    _, place, counts = np.unique([*first, *second], return_inverse=True, return_counts=True)
+    doubled = (2 * counts.cumsum() - counts + 1)[place]  # ranks; doubled, for ties have half ones
     n, total = len(first), int(doubled.sum())
     # ways[k, s]: how many choices of k values have the (doubled) rank sum s.
     ways = np.zeros((n + 1, total + 1))

@@ -39,6 +39,8 @@ class Store:
         quantities: Names of what is measured, in the order of the columns.
         fingerprint: Of the problem; a file of another problem is refused.
         versions: Of the libraries that a replay depends on.
+        read_only: Whether nothing is to be written: neither to the file, which must be there, nor
+            beside it.
     """
 
     def __init__(
@@ -47,15 +49,17 @@ class Store:
         quantities: Sequence[str],
         fingerprint: str,
         versions: Mapping[str, str] | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         self.path = Path(path)
         self.quantities = tuple(quantities)
         self.versions = dict(versions or {})
         self.fresh = self.hits = 0
         with self._explained():
-            self._db = sqlite3.connect(self.path, isolation_level=None)
+            self._db = (_reading if read_only else _writing)(self.path)
         try:
-            self._open(fingerprint)
+            self._open(fingerprint, read_only=read_only)
         except BaseException:
             self._db.close()
             raise
@@ -66,29 +70,40 @@ class Store:
 
     @classmethod
     def existing(cls, path: Path | str) -> Self:
-        """A store that is there, whatever problem it belongs to: for reading."""
+        """A store that is there, whatever problem it belongs to: for reading alone.
+
+        Its folder need not be one that can be written to.
+        """
         path = Path(path)
         if not path.is_file():
             msg = f"there are no evaluations: {path} is missing"
             raise StoreError(msg)
         try:
-            with closing(sqlite3.connect(path)) as db:
+            with closing(_reading(path)) as db:
                 about = dict(db.execute("SELECT key, value FROM about"))
             quantities, versions = json.loads(about["quantities"]), json.loads(about["versions"])
-            return cls(path, quantities, about["fingerprint"], versions)
+            return cls(path, quantities, about["fingerprint"], versions, read_only=True)
         except (sqlite3.Error, KeyError, json.JSONDecodeError) as error:
-            msg = f"{path}: {error}; the file is damaged, or not one of ours"
+            advice = "the file is damaged, or not one of ours"
+            if "unable to open" in str(error):
+                advice = (
+                    "check that it can be read; where a process was killed while it wrote, that "
+                    "takes a folder that can be written to: read a copy"
+                )
+            msg = f"{path}: {error}; {advice}"
             raise StoreError(msg) from error
 
-    def _open(self, fingerprint: str) -> None:
+    def _open(self, fingerprint: str, *, read_only: bool) -> None:
         with self._explained():
-            # WAL: a commit is one append, and what a killed process had committed is there.
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            if not read_only:
+                # WAL: a commit is one append, and what a killed process had committed is there.
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
             damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if damage != "ok":
                 raise sqlite3.DatabaseError(damage)
-            self._create(fingerprint)
+            if not read_only:
+                self._create(fingerprint)
         self._check(fingerprint)
 
     def _create(self, fingerprint: str) -> None:
@@ -361,6 +376,8 @@ class Store:
                 advice = "free some space on the disk and resume the run; what was done is kept"
             elif "UNIQUE" in text:
                 advice = "another process works on the same run; wait until that has ended"
+            elif "readonly" in text:
+                advice = "it was opened for reading, or is not yours to write; work on a copy"
             elif "locked" in text:
                 advice = "another process writes to it; wait until that has ended"
             elif isinstance(error, sqlite3.OperationalError) and "unable to open" in text:
@@ -369,3 +386,18 @@ class Store:
                 advice = "the file is damaged; restore it from a copy, or start a new run"
             msg = f"{self.path}: {text}; {advice}"
             raise StoreError(msg) from error
+
+
+def _writing(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None)
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    """A connection that leaves everything as it is.
+
+    Where there is no log beside the file, all is in the file, and nobody works on it: then SQLite
+    may take it to be immutable, and needs no files of its own in the folder.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    options = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)

@@ -142,7 +142,7 @@ def test_every_class_keeps_a_training_image() -> None:
 
 @pytest.mark.parametrize("validation", [0, -1, 80, 0.0, 1.0, 1.5, -0.1, 0.001, float("nan")])
 def test_impossible_validation(validation: float) -> None:
-    with pytest.raises(DataError, match=f"validation={validation} of 80 training images"):
+    with pytest.raises(PruneError, match=f"validation={validation} of 80 training images"):
         data_from_arrays(*numbered([50, 50]), validation=validation)
 
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from pymoo_prune import load_network
-from pymoo_prune.cli import _parser, main
+from pymoo_prune.cli import main
+from pymoo_prune.cli.program import make_parser
 from pymoo_prune.data import Data
 from pymoo_prune.testing import check_problem
 
@@ -139,7 +140,7 @@ def test_commands_are_understood(name: str, capsys: pytest.CaptureFixture[str]) 
     wrong = []
     for arguments in commands(ROOT / name):
         try:
-            _parser().parse_args(arguments)
+            make_parser().parse_args(arguments)
         except SystemExit as stop:
             if stop.code != 0:  # --help ends with 0
                 wrong.append((arguments, capsys.readouterr().err))

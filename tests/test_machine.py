@@ -38,7 +38,7 @@ def test_every_measurement_is_exact(digits: Data, monkeypatch: pytest.MonkeyPatc
     assert asked == [torch.device("cpu")] * 2
 
 
-@pytest.mark.parametrize("name", ["cuda:77", "nonsense"])
+@pytest.mark.parametrize("name", ["cuda:77", "nonsense", "meta"])
 def test_a_device_that_is_not_there(name: str) -> None:
     with pytest.raises(PruneError, match=rf"device '{name}' cannot be used here \(there are"):
         check_device(name)

@@ -1,4 +1,4 @@
-"""What a real browser makes of a run's page: Chromium, offline."""
+"""What a real browser makes of a run's page, and of a comparison's: Chromium, offline."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from pymoo_prune import Run
 from pymoo_prune.cli import main
+from pymoo_prune.comparing import Campaign, ComparisonReport, report_of_campaign
+from pymoo_prune.comparing.pictures import shown_fronts
 from pymoo_prune.report import Report
 from pymoo_prune.report_page import FILE
 from tests.test_page import NASTY, nasty
@@ -23,22 +25,25 @@ if CHROMIUM is None:
 playwright = pytest.importorskip("playwright.sync_api", reason="there is no playwright")
 
 READY = "() => window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle"
-ISOLATED = """() => {
-    // The network of the search that is farthest from all other points of the first panel.
+ISOLATED = """drawn => {
+    // Of the points drawn as this one in the first panel, that which is farthest from all others.
     const view = [...Bokeh.index.roots].filter(v => v.model.type == "Figure")[1];
-    const points = view.model.renderers.filter(r => r.data_source.data.link);
+    const points = view.model.renderers.filter(r => r.data_source.data.number);
     const place = (r, k) => [
         view.frame.x_scale.compute(r.data_source.data[r.glyph.x.field][k]),
         view.frame.y_scale.compute(r.data_source.data[r.glyph.y.field][k]),
     ];
-    const all = points.flatMap(r => r.data_source.data.link.map((_, k) => [r, k, ...place(r, k)]));
-    const own = all.filter(([r, k]) => r == points[1]);
+    const rows = r => Array.from(r.data_source.data.number);
+    const all = points.flatMap(r => rows(r).map(k => [r, k, ...place(r, k)]));
+    const own = all.filter(([r, k]) => r == points[drawn]);
     const near = ([r, k, x, y]) => Math.min(...all.map(([s, l, u, v]) =>
         r.data_source == s.data_source && k == l ? 1e9 : Math.hypot(x - u, y - v)));
     const [, k, x, y] = own.sort((a, b) => near(b) - near(a))[0];
     const box = view.canvas_view.el.getBoundingClientRect();
     return [k, box.left + x, box.top + y];
 }"""
+SEARCHED = 1
+"""A run's search is drawn twice: hollow first, then after retraining."""
 SHOWN = """() => {
     const cards = [...document.querySelectorAll(".network")];
     return cards.filter(card => card.offsetParent).map(card => card.id);
@@ -112,7 +117,7 @@ def test_the_page_fits(browser: Any, folder: Path, width: int) -> None:
 
 def test_a_network_that_is_pointed_at_shows_all_its_measurements(page: Any, folder: Path) -> None:
     report = Report(Run.open(folder))
-    place, x, y = page.evaluate(ISOLATED)
+    place, x, y = page.evaluate(ISOLATED, SEARCHED)
     page.mouse.move(x, y)
     shown = page.locator(".bk-tooltip-content").filter(visible=True).inner_text()
     assert f"this search, network {place}" in " ".join(shown.split())
@@ -124,7 +129,7 @@ def test_a_network_that_is_pointed_at_shows_all_its_measurements(page: Any, fold
 def test_a_click_on_a_network_shows_it_and_marks_its_row(page: Any, folder: Path) -> None:
     report = Report(Run.open(folder))
     assert page.evaluate(SHOWN) == [f"network-{report.chosen}"]
-    place, x, y = page.evaluate(ISOLATED)
+    place, x, y = page.evaluate(ISOLATED, SEARCHED)
     page.mouse.click(x, y)
     page.wait_for_url(f"**#network-{place}")
     assert page.evaluate(SHOWN) == [f"network-{place}"]
@@ -164,8 +169,83 @@ def test_names_are_text_in_a_browser_too(browser: Any, folder: Path, tmp_path: P
     with opened(browser, nasty(folder, tmp_path / "nasty")) as page:
         for one in (".bk-label", ".slick-column-name", "main td", "h1"):
             assert page.locator(one).filter(has_text=NASTY).count() > 0, one
-        place, x, y = page.evaluate(ISOLATED)
+        place, x, y = page.evaluate(ISOLATED, SEARCHED)
         page.mouse.move(x, y)
         shown = page.locator(".bk-tooltip-content").filter(visible=True).inner_text()
         assert shown.count(NASTY) > 5
         assert f"network {place}" in " ".join(shown.split())
+
+
+# A comparison's page.
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two methods and random search, two seeds each, in a folder whose name is text."""
+    folder = tmp_path_factory.mktemp("browser") / "<b>runs & more"
+    small = ("--generations", "3", "--seeds", "2", "--jobs", "1", "--threads", "1")
+    objectives = ("--objectives", "accuracy", "parameters", "pixels")
+    problem = "tests.tiny_problem:Pixels"
+    assert main(["compare", problem, *objectives, *small, "--output", str(folder)]) == 0
+    assert main(["report", str(folder), "--html"]) == 0
+    return folder
+
+
+@pytest.fixture
+def comparison(compared: Path) -> ComparisonReport:
+    return report_of_campaign(Campaign.open(compared))
+
+
+@pytest.mark.parametrize("width", [800, 1400])
+def test_a_comparisons_page_fits_and_shows_everything(
+    browser: Any, compared: Path, comparison: ComparisonReport, width: int
+) -> None:
+    with opened(browser, compared / FILE, width) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator("h1").inner_text() == comparison.title
+        assert comparison.verdict() in page.locator("header").inner_text()
+        assert page.locator(".panels > div").count() == 2
+        for panel in page.locator(".panels > div").all():
+            assert panel.bounding_box()["height"] > 300
+        items = page.locator(".bk-item").all_inner_texts()
+        assert items == [one.name for one in shown_fronts(comparison.comparison)]
+        pictures = page.locator("img").all()
+        assert len(pictures) == 2
+        assert all(one.evaluate("one => one.naturalWidth") > 300 for one in pictures)
+        for link in page.locator("nav.contents a").all():
+            assert page.locator(link.get_attribute("href")).count() == 1
+        # A folder's name is text here, too.
+        origins = page.locator("#origins tbody tr").all_inner_texts()
+        assert len(origins) == len(comparison.comparison.trials) == 6
+        for row, trial in zip(origins, comparison.comparison.trials, strict=True):
+            assert trial.origin in row
+
+
+def test_a_comparisons_networks_can_be_pointed_at_and_chosen(
+    browser: Any, compared: Path, comparison: ComparisonReport
+) -> None:
+    first = shown_fronts(comparison.comparison)[0]
+    with opened(browser, compared / FILE) as page:
+        place, x, y = page.evaluate(ISOLATED, 0)
+        page.mouse.move(x, y)
+        shown = page.locator(".bk-tooltip-content").filter(visible=True).inner_text()
+        assert f"{first.name}, network {place}" in " ".join(shown.split())
+        for name, column in first.columns.items():
+            quantity = comparison.comparison.quantities[name]
+            assert quantity.label in shown
+            assert quantity.format(column[place]) in shown
+        page.mouse.move(0, 0)
+        before = panels(page)
+        page.mouse.click(x, y)
+        page.mouse.move(0, 0)
+        assert changed(page, before) == [True, True]  # in the panel that was not clicked, too
+
+
+def test_a_comparisons_methods_can_be_hidden(browser: Any, compared: Path) -> None:
+    with opened(browser, compared / FILE) as page:
+        before = panels(page)
+        item = page.locator(".bk-item", has_text="random")
+        item.click()
+        page.mouse.move(0, 0)
+        assert "bk-inactive" in item.get_attribute("class")
+        assert changed(page, before) == [True, True]

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -293,6 +297,136 @@ def test_a_store_that_is_not_there_is_not_made_by_reading(path: Path) -> None:
     assert not path.exists()
     with pytest.raises(StoreError, match="check that the folder exists"):
         Store(path.parent / "no" / "folder.sqlite", NAMES, "f1", VERSIONS)
+
+
+# Reading.
+
+
+def names(path: Path) -> set[str]:
+    return {file.name for file in path.parent.iterdir()}
+
+
+@pytest.fixture
+def anybodys() -> Iterator[Path]:
+    """The path of a store in a folder that every user finds, unlike pytest's."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder / "evaluations.sqlite"
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def not_to_be_written(folder: Path) -> Iterator[None]:
+    """A folder of somebody else's: root, whom nothing hinders, is nobody for a while."""
+    root = os.geteuid() == 0
+    for path in (*folder.iterdir(), folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    if root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        for path in (folder, *folder.iterdir()):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def test_reading_writes_nothing_and_leaves_nothing(path: Path) -> None:
+    filled(path)
+    before = path.read_bytes(), path.stat().st_mtime_ns, path.parent.stat().st_mtime_ns
+    store = Store.existing(path)
+    assert names(path) == {path.name}
+    assert len(store.history()) == len(store.evaluations()["macs"]) == 400
+    assert store.generation_means()["generation"].tolist() == [1]
+    X = rows(1_000)
+    for write in (
+        lambda: store.measured(X, digests(X), "batch 0", Counting()),
+        lambda: store.follow(400, 2, "batch 0", digests(X)),
+        lambda: store.finish_generation(2, 2.0),
+    ):
+        with pytest.raises(StoreError, match=r"readonly database; it was opened for reading"):
+            write()
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        store._db.execute("INSERT INTO generations VALUES (7, 7.0)")
+    store.close()
+    assert names(path) == {path.name}
+    now = path.read_bytes(), path.stat().st_mtime_ns, path.parent.stat().st_mtime_ns
+    assert now == before
+
+
+def test_a_store_is_read_while_somebody_writes(path: Path, store: Store) -> None:
+    X = rows(*range(40))
+    store.follow(0, 1, "batch 0", digests(X[:20]))
+    store.measured(X, digests(X), "batch 0", Counting())
+    assert f"{path.name}-wal" in names(path)
+    reader = Store.existing(path)
+    assert len(reader.history()) == 20
+    store.follow(20, 2, "batch 0", digests(X[20:]))
+    assert reader.evaluations()["macs"].tolist() == (10.0 * X[:, 0]).tolist()
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader._db.execute("INSERT INTO generations VALUES (7, 7.0)")
+    reader.close()
+    store.finish_generation(2, 1.0)
+    store.close()
+    assert names(path) == {path.name}
+
+
+def killed(path: Path) -> None:
+    """A store as a process leaves it that is killed while it works: with a log."""
+    original = path.with_name("original")
+    store = Store(original, NAMES, "f1", VERSIONS)
+    X = rows(*range(40))
+    store.follow(0, 1, "batch 0", digests(X))
+    store.measured(X, digests(X), "batch 0", Counting())
+    for ending in ("", "-wal"):
+        shutil.copy(f"{original}{ending}", f"{path}{ending}")
+    store.close()
+    original.unlink()
+
+
+def test_what_a_killed_process_had_committed_is_read_too(path: Path) -> None:
+    killed(path)
+    size = path.stat().st_size
+    store = Store.existing(path)
+    assert len(store.history()) == 40
+    store.close()
+    assert path.stat().st_size == size  # what is in the log stays there
+
+
+@pytest.mark.parametrize("name", ["a b", "100%", "what?", "a#b", "größe"])
+def test_names_of_folders_are_no_options(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    path = tmp_path / name / "evaluations.sqlite"
+    filled(path, 40)
+    store = Store.existing(path)
+    assert len(store.history()) == 40
+    store.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="there is one user")
+def test_a_store_is_read_in_a_folder_that_cannot_be_written_to(anybodys: Path) -> None:
+    filled(anybodys)
+    with not_to_be_written(anybodys.parent):
+        with pytest.raises(OSError, match="Permission denied"):
+            (anybodys.parent / "other").touch()
+        store = Store.existing(anybodys)
+        assert len(store.history()) == 400
+        store.close()
+        with pytest.raises(StoreError, match="is not yours to write; work on a copy"):
+            Store(anybodys, NAMES, "f1", VERSIONS)
+    assert names(anybodys) == {anybodys.name}
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="there is one user")
+def test_what_a_killed_process_left_there_has_to_be_copied(anybodys: Path) -> None:
+    killed(anybodys)
+    told = pytest.raises(StoreError, match=r"unable to open database file; .*: read a copy")
+    with not_to_be_written(anybodys.parent), told:
+        Store.existing(anybodys)
+    store = Store.existing(anybodys)
+    assert len(store.history()) == 40
+    store.close()
 
 
 # Damage.

@@ -123,6 +123,7 @@ class DenseConnectivity(PruningProblem):
             }
         }
     }
+    own_goal = "--objectives accuracy"
     presets: ClassVar[Mapping[str, Preset]] = {
         "quick": Preset(
             "NSGA-II over accuracy, parameters and MACs; weights inherited and refitted",
@@ -265,12 +266,7 @@ class DenseConnectivity(PruningProblem):
 
     def algorithm(self) -> Algorithm:
         """The GA of Table I: random parents, the best 20 % of them and 80 % of their children."""
-        if self.n_obj > 1:
-            msg = (
-                f"the paper's algorithm needs one objective, but the problem has {self.n_obj}; "
-                "take --objectives accuracy, or --algorithm nsga2"
-            )
-            raise PruneError(msg)
+        self.check_own_algorithm(self.goals)
         return GA(
             pop_size=self.POPULATION,
             selection=RandomSelection(),

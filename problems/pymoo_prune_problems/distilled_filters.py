@@ -109,6 +109,7 @@ class DistilledFilters(PruningProblem):
             }
         },
     }
+    own_goal = "--weights accuracy=1,sparsity=0.1,macs_removed=0.1"
     presets: ClassVar[Mapping[str, Preset]] = {
         "quick": Preset(
             "NSGA-II over accuracy, parameters and MACs; refit, batch norm, 10 steps",
@@ -213,12 +214,7 @@ class DistilledFilters(PruningProblem):
 
     def algorithm(self) -> Algorithm:
         """An elitist GA: the best of parents and children live on."""
-        if self.n_obj > 1:
-            msg = (
-                f"the paper's algorithm needs one objective, but the problem has {self.n_obj}; "
-                "take --weights accuracy=1,sparsity=0.1,macs_removed=0.1, or --algorithm nsga2"
-            )
-            raise PruneError(msg)
+        self.check_own_algorithm(self.goals)
         return GA(pop_size=self.POPULATION, **self.operators())
 
     def random(self, n: int, generator: np.random.Generator) -> Array:

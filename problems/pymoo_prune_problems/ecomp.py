@@ -123,6 +123,7 @@ class EComp(PruningProblem):
             }
         }
     }
+    own_goal = "--weights accuracy=1,similarity_loss=2,width=1"
     presets: ClassVar[Mapping[str, Preset]] = {
         "quick": Preset("keep-masks with refit under NSGA-II", finish_images=10_000),
         "paper": Preset(

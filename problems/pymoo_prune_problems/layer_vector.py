@@ -111,6 +111,7 @@ class LayerVector(PruningProblem):
             }
         }
     }
+    own_goal = "--objectives pwad"
     presets: ClassVar[Mapping[str, Preset]] = {
         "quick": Preset(
             "NSGA-II over counts, weights refitted and batch norms calibrated",
@@ -220,12 +221,7 @@ class LayerVector(PruningProblem):
         if not isinstance(self.encoding, CountAllocations):
             msg = "the paper's algorithm needs encoding 'counts', whose average makes sense"
             raise PruneError(msg)
-        if self.n_obj > 1:
-            msg = (
-                f"the paper's algorithm needs one objective, but the problem has {self.n_obj}; "
-                "take --objectives pwad, in Python PrunedWeightsPerAccuracyDrop()"
-            )
-            raise PruneError(msg)
+        self.check_own_algorithm(self.goals)
         return RuleGuidedGA(self.order, self.levels)
 
     # Measuring.

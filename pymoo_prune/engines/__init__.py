@@ -1,6 +1,6 @@
 """Engines: pymoo's algorithms by name, or a user's own, with the problem's operators."""
 
-from pymoo_prune.engines.checks import check_engine, one_objective
+from pymoo_prune.engines.checks import check_engine, check_goals, one_objective
 from pymoo_prune.engines.making import make_algorithm, population_of
 from pymoo_prune.engines.names import ENGINES, check_engine_name
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
@@ -12,6 +12,7 @@ __all__ = [
     "ScaledMOEAD",
     "check_engine",
     "check_engine_name",
+    "check_goals",
     "make_algorithm",
     "one_objective",
     "population_of",

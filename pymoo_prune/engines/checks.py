@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pymoo.algorithms.moo.ctaea import CTAEA
@@ -27,6 +28,7 @@ from pymoo.operators.sampling.rnd import FloatRandomSampling
 from pymoo_prune.engines.names import follows_changes, moves_by_one_value, moves_points
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
 from pymoo_prune.errors import PruneError
+from pymoo_prune.objectives import Goals
 from pymoo_prune.operators import (
     Elitism,
     Generational,
@@ -37,11 +39,15 @@ from pymoo_prune.operators import (
     TruncationSelection,
 )
 from pymoo_prune.problem import PruningProblem
+from pymoo_prune.registry import load_named
 from pymoo_prune.surrogates import Prescreened
 
 FOR_SEVERAL = (SMSEMOA, CTAEA, MOEAD, RVEA)
-"""Engines that break down where there is one objective."""
+"""Engines that break down where there is one objective,"""
+NAMED_FOR_SEVERAL = ("sms-emoa", "ctaea", "moead", "rvea")
+"""and what they are called."""
 
+_NEEDS_SEVERAL = "needs several objectives, but the problem has one; take ga, nsga2 or unsga3"
 _FOR_ONE = (FitnessSurvival, EpsilonClearingSurvival, Elitism, SoftmaxRoulette, TruncationSelection)
 _COMPARES_ONE = (comp_by_cv_and_fitness, comp_by_cv_and_clearing_fitness)
 _UNSEEDED = (
@@ -54,6 +60,33 @@ _FOR_REAL_GENES = (
     *(FloatRandomSampling, LatinHypercubeSampling, LHS),
     *(SimulatedBinaryCrossover, SBX, PolynomialMutation, PM),
 )
+
+
+def check_goals(name: str, cls: type[PruningProblem], goals: Goals) -> None:
+    """An error where an engine cannot be after some goals, as far as its name tells.
+
+    For before a problem is built, which may take hours of training; `check_engine` sees more.
+
+    Args:
+        name: One of `ENGINES`, or "package.module:factory", which is imported.
+        cls: Of the problem that it is to solve.
+        goals: What the problem will be after.
+    """
+    if ":" in name:
+        load_named(name)
+        return
+    if name == "own":
+        cls.check_own_algorithm(goals)
+    reason = None
+    if goals.n_obj > 1 and one_objective(name):
+        reason = _needs_one(goals)
+    elif goals.n_obj == 1 and name in NAMED_FOR_SEVERAL:
+        reason = _NEEDS_SEVERAL
+    elif goals.constraints and name == "moead":
+        reason = _handles_none([str(bound) for bound in goals.constraints])
+    if reason is not None:
+        msg = f"algorithm {name!r} {reason}"
+        raise PruneError(msg)
 
 
 def check_engine(algorithm: Any, problem: PruningProblem, *, name: str | None = None) -> None:
@@ -100,7 +133,7 @@ def unsuited(cls: type[Algorithm], problem: PruningProblem) -> str | None:
     if follows_changes(cls):
         return "is for problems that change with time; take NSGA2"
     if issubclass(cls, FOR_SEVERAL) and problem.n_obj == 1:
-        return "needs several objectives, but the problem has one; take ga, nsga2 or unsga3"
+        return _NEEDS_SEVERAL
     return None
 
 
@@ -118,6 +151,21 @@ def one_objective(engine: str | Algorithm) -> bool:
         or isinstance(selection, _FOR_ONE)
         or getattr(selection, "func_comp", None) in _COMPARES_ONE
         or moves_by_one_value(type(engine))
+    )
+
+
+def _needs_one(goals: Goals) -> str:
+    first, second, *_ = goals.searched
+    return (
+        f"needs one objective, but the problem has {goals.n_obj}; weigh them into one, for example "
+        f'--weights "{first}=1,{second}=0.5", or take nsga2'
+    )
+
+
+def _handles_none(constraints: Sequence[str]) -> str:
+    return (
+        f"handles no constraints, but the problem has {', '.join(constraints)}; take another "
+        "engine, such as nsga3"
     )
 
 
@@ -147,11 +195,7 @@ def _used(algorithm: Algorithm) -> str | None:
 def _objectives(algorithm: Algorithm, problem: PruningProblem) -> str | None:
     n_obj = problem.n_obj
     if n_obj > 1 and one_objective(algorithm):
-        first, second, *_ = problem.goals.searched
-        return (
-            f"needs one objective, but the problem has {n_obj}; weigh them into one, for example "
-            f'--weights "{first}=1,{second}=0.5", or take nsga2'
-        )
+        return _needs_one(problem.goals)
     directions = getattr(algorithm, "ref_dirs", None)
     points = (
         directions if directions is not None else getattr(_survival(algorithm), "ref_points", None)
@@ -169,10 +213,7 @@ def _constraints(algorithm: Algorithm, problem: PruningProblem) -> str | None:
         return None
     bounds = [str(bound) for bound in problem.goals.constraints]
     failures = ["candidates that can fail, which counts as one"] if problem.can_fail else []
-    return (
-        f"handles no constraints, but the problem has {', '.join(bounds + failures)}; take another "
-        "engine, such as nsga3"
-    )
+    return _handles_none(bounds + failures)
 
 
 def _batches(algorithm: Algorithm, problem: PruningProblem) -> str | None:

@@ -58,8 +58,8 @@ class Together:
             moments = inference.statistics(weights, prepared)
             if moments.keys() != own.keys():
                 return False
-            for path in own:
-                pairs += zip(own[path], moments[path], strict=True)
+            for path, pair in own.items():
+                pairs += zip(pair, moments[path], strict=True)
             if not all(_near(one, other, tolerance) for one, other in pairs):
                 return False
         return True

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymoo_prune import PruneError, Quantity, Series
-from pymoo_prune.comparison import (
+from pymoo_prune.comparing.comparison import (
     CHECKPOINTS,
     DISTANCE,
     FINISHED,
@@ -19,10 +19,9 @@ from pymoo_prune.comparison import (
     SEARCHED,
     TESTED,
     Comparison,
-    Trial,
     size_bounds,
-    union_front,
 )
+from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.front import ACCURACIES, EVALUATION
 from pymoo_prune.indicators import hypervolume
 from pymoo_prune.objectives import STANDARD, Constraint, Goals, Values

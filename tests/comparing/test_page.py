@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pymoo_prune.campaign import Campaign
 from pymoo_prune.cli import main
-from pymoo_prune.comparison_page import FILE, write_page
-from pymoo_prune.comparison_report import report_of_campaign
+from pymoo_prune.comparing.campaign import Campaign
+from pymoo_prune.comparing.folders import report_of_campaign
+from pymoo_prune.comparing.page import FILE, write_page
 from tests.tiny_problem import Pixels
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from functools import cached_property
 from typing import Literal
@@ -11,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pymoo_prune.comparing.trials import Trial, best_of_all, union_front
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.finish import Series
 from pymoo_prune.indicators import distance, hypervolume, hypervolumes, nondominated
@@ -27,71 +27,17 @@ SEARCHED, DISTANCE, TESTED, FINISHED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One run of one method.
-
-    Attributes:
-        method: Its name.
-        seed: The engine's.
-        columns: Of its front: measurements, accuracies on the test images, and the number of each
-            network's evaluation, (n,) each; none where nothing keeps the constraints.
-        history: Every evaluation, in the order of the search, (evaluations,) each; None where a
-            search measured approximately, so that its numbers cannot be compared.
-        evaluations: How many candidates it asked for.
-        known: How many of them had been measured before.
-        seconds: Working time of the search.
-        goal: What it minimised, in words.
-        origin: Where its numbers are from: a run folder.
-    """
-
-    method: str
-    seed: int
-    columns: Mapping[str, Values]
-    history: Mapping[str, Values] | None
-    evaluations: int
-    known: int
-    seconds: float
-    goal: str = ""
-    origin: str = ""
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values()), ()))
-
-
-def best_of_all(trials: Sequence[Trial], goals: Goals) -> list[tuple[Trial, int]]:
-    """What nothing beats among the networks of all trials, the smallest first.
-
-    Returns:
-        Whose network it is, and its row there.
-    """
-    found = [trial for trial in trials if len(trial)]
-    if not found:
-        msg = "there is nothing to compare: no run found a network that keeps the constraints"
-        raise PruneError(msg)
-    networks = [(trial, row) for trial in found for row in range(len(trial))]
-    best = np.flatnonzero(nondominated(np.concatenate([goals.costs(t.columns) for t in found])))
-    sizes = np.concatenate([trial.columns["parameters"] for trial in found])[best]
-    return [networks[place] for place in best[np.argsort(sizes, kind="stable")]]
-
-
-def union_front(trials: Sequence[Trial], goals: Goals) -> dict[str, Values]:
-    """The columns of `best_of_all` that all trials have."""
-    best = best_of_all(trials, goals)
-    found = [trial.columns for trial in trials if len(trial)]
-    shared = [name for name in found[0] if all(name in columns for columns in found)]
-    return {name: np.array([trial.columns[name][row] for trial, row in best]) for name in shared}
-
-
 def size_bounds(
-    texts: Sequence[str], quantities: Mapping[str, Quantity], parent: Mapping[str, float]
+    texts: Sequence[str],
+    quantities: Mapping[str, Quantity],
+    parent: Mapping[str, float] | None = None,
 ) -> list[Constraint]:
     """Bounds at which accuracies can be compared, or an error that says which cannot be one.
 
     Args:
         texts: Such as "macs<=20%".
         quantities: All that the problem measures.
-        parent: What the unpruned network measures.
+        parent: What the unpruned network measures; None where it is not known yet.
     """
     sizes = [name for name in quantities if "accuracy" not in name]
     bounds = [Constraint.parse(text) for text in texts]
@@ -101,7 +47,7 @@ def size_bounds(
         if bound.name not in sizes:
             msg = f"{bound} must bound a size: one of {', '.join(sizes)}"
             raise PruneError(msg)
-        if bound.relative and parent.get(bound.name, 0) == 0:
+        if parent is not None and bound.relative and parent.get(bound.name, 0) == 0:
             msg = f"{bound} is a share of the parent's, but the parent's {bound.name} is 0"
             raise PruneError(msg)
     return list(dict.fromkeys(bounds))

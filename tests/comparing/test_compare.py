@@ -17,19 +17,18 @@ from pymoo_prune import (
     Budget,
     Data,
     Front,
-    Preset,
     PruneError,
     PruningProblem,
     ReplayError,
     Store,
     WeightedSum,
 )
-from pymoo_prune.compare import Engine, Method, compare, weighed
-from pymoo_prune.comparison import DISTANCE, FINISHED, SEARCHED, TESTED, Comparison
+from pymoo_prune.comparing.compare import Engine, compare
+from pymoo_prune.comparing.comparison import DISTANCE, FINISHED, SEARCHED, TESTED, Comparison
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.genome import Array, digests
 from pymoo_prune.indicators import hypervolume
-from pymoo_prune.objectives import PrunedWeightsPerAccuracyDrop, Values
+from pymoo_prune.objectives import Values
 from pymoo_prune.progress import Display
 from pymoo_prune.search import search
 from tests.compared_problems import NoRandom, Tiny, WithBaselines
@@ -489,56 +488,3 @@ def test_an_engine_that_was_used_is_refused(problem: Pixels) -> None:
     search(problem, engine, Budget(generations=1), seed=0)
     with pytest.raises(PruneError, match="has been used; hand over a fresh one"):
         small(problem, {"used": engine})
-
-
-# Methods in words.
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("nsga2", ("nsga2", None, None)),
-        ("random+rbf", ("random", "rbf", None)),
-        ("ga@accuracy=1,width=0.5", ("ga", None, WeightedSum({"accuracy": 1, "width": 0.5}))),
-        ("ga@ accuracy = 1 , w=2e-3", ("ga", None, WeightedSum({"accuracy": 1, "w": 2e-3}))),
-        ("nsga2@accuracy, macs", ("nsga2", None, ("accuracy", "macs"))),
-        ("nsga2@accuracy", ("nsga2", None, ("accuracy",))),
-        ("ga+ridge@pwad", ("ga", "ridge", PrunedWeightsPerAccuracyDrop())),
-        ("mine.engines:make@macs=1", ("mine.engines:make", None, WeightedSum({"macs": 1}))),
-    ],
-)
-def test_methods_are_read(text: str, expected: tuple[Any, ...]) -> None:
-    method = Method.parse(text)
-    assert method.name == text
-    assert (method.algorithm, method.surrogate, method.objectives) == expected
-
-
-def test_what_a_method_minimises(digits: Data) -> None:
-    problem = Pixels(digits, objectives=("accuracy", "sparsity", "macs"))
-    macs = problem.parent_measurements()["macs"]
-    # Shares as they are, counts as shares of the parent's.
-    sums = WeightedSum({"accuracy": 1, "sparsity": 1, "macs": 1 / macs})
-    assert weighed(problem) == sums
-    assert Method.parse("ga").goal(problem) == sums
-    assert Method.parse("nsga2").goal(problem) == ("accuracy", "sparsity", "macs")
-    assert Method.parse("random").goal(problem) == ("accuracy", "sparsity", "macs")
-    assert Method.parse("nsga2@pixels").goal(problem) == ("pixels",)
-    # A problem that weighs its objectives itself: as it does, and over the same.
-    own = WeightedSum({"accuracy": 2, "pixels": 1})
-    weighing = Pixels(digits, objectives=own)
-    assert Method.parse("ga").goal(weighing) is own
-    assert Method.parse("nsga2").goal(weighing) == ("accuracy", "pixels")
-
-
-def test_a_papers_own_algorithm_minimises_what_the_paper_does(digits: Data) -> None:
-    paper = WeightedSum({"accuracy": 3, "pixels": 1})
-
-    class Paper(Pixels):
-        presets = {  # noqa: RUF012
-            "quick": Preset("few"),
-            "paper": Preset("the paper's", algorithm="own", objectives=paper),
-        }
-
-    assert Method.parse("own").goal(Paper(digits)) is paper
-    assert Method.parse("own@accuracy=1").goal(Paper(digits)) == WeightedSum({"accuracy": 1})
-    assert Method.parse("own").goal(Pixels(digits)) == weighed(Pixels(digits))

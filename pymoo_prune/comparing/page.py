@@ -7,7 +7,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from pymoo_prune.comparison_report import ATTAINMENT, CURVES, PARALLEL, ComparisonReport
+from pymoo_prune.comparing.pictures import ATTAINMENT, CURVES, PARALLEL, shown_fronts
+from pymoo_prune.comparing.report import ComparisonReport
+from pymoo_prune.comparing.words import meaning
 from pymoo_prune.files import write_text
 from pymoo_prune.page import (
     Part,
@@ -24,7 +26,8 @@ from pymoo_prune.page import (
 FILE = "report.html"
 CAPTION = Markup(
     '<p class="caption">Of each method the run in the middle, and the baselines. Point at a '
-    "network for all its measurements. A click on a method hides it.</p>"
+    "network for all its measurements, click it to find it in every panel. A click on a method "
+    "hides it.</p>"
 )
 TEXTS = {
     CURVES: "Hypervolume of what was found so far, over the evaluations.",
@@ -69,7 +72,7 @@ class ComparisonPage:
     def _fronts(self) -> list[Part]:
         one = self.comparison
         axes = [n for n in one.goals.names if "accuracy" not in n] or ["parameters"]
-        methods = linked([*self.report.shown(), *self.report.published], one.quantities)
+        methods = linked([*shown_fronts(one), *self.report.published], one.quantities)
         legend, *panels = figure_of_fronts(methods, axes, one.quantities)
         return [legend, panels, CAPTION]
 
@@ -77,7 +80,7 @@ class ComparisonPage:
         report = self.report
         return [
             html_table(*report.quality_rows()),
-            paragraph(report.meaning()),
+            paragraph(meaning(self.comparison)),
             html_table(*report.contrast_rows(), texts=(0, 1, 5)),
             paragraph("Test accuracy, in percent, of the network that one would take in a bound:"),
             html_table(*report.bound_rows()),

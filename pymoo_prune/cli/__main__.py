@@ -1,0 +1,7 @@
+"""`python -m pymoo_prune.cli` is `pymoo-prune`."""
+
+import sys
+
+from pymoo_prune.cli import main
+
+sys.exit(main())

@@ -1,0 +1,224 @@
+"""The options of a search, and what their texts mean."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+
+from pymoo_prune.data import DATA_SETS
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.objectives import Objectives, WeightedSum, parse_objectives
+from pymoo_prune.problem import Preset
+from pymoo_prune.registry import find_problem
+from pymoo_prune.search import Budget
+from pymoo_prune.settings import Settings
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+"""Where a command is added."""
+
+_WORDS = {"None": None, "True": True, "False": False}
+"""Values as Python writes them; all else is read as JSON, or is text."""
+
+
+def add_search_options(command: argparse.ArgumentParser) -> None:
+    """Adds what a search depends on besides its engine.
+
+    Args:
+        command: A command that searches; `settings_of` reads what was given.
+    """
+    problem = command.add_argument_group("the problem")
+    problem.add_argument(
+        "--preset", metavar="NAME", help="settings under one name; 'pymoo-prune list' shows them"
+    )
+    problem.add_argument(
+        "--set", action="append", metavar="NAME=VALUE", help="an option of the problem"
+    )
+    problem.add_argument("--parent", metavar="FOLDER", help="an exported network to prune")
+    _add_goals(command)
+    _add_images(command)
+    _add_budget(command)
+    machine = command.add_argument_group("the machine, and chance")
+    machine.add_argument("--device", default="cpu", help="such as cuda or cuda:1; default: cpu")
+    machine.add_argument("--threads", type=int, metavar="N", help="of torch")
+    machine.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def _add_goals(command: argparse.ArgumentParser) -> None:
+    goals = command.add_argument_group("what is searched for")
+    goals.add_argument(
+        "--objectives",
+        nargs="+",
+        metavar="NAME",
+        help="one objective each; or pwad, pruned weights per accuracy drop",
+    )
+    goals.add_argument(
+        "--weights", metavar="NAME=W,...", help="one objective: 'accuracy=1,width=0.5'"
+    )
+    goals.add_argument(
+        "--constraint",
+        action="append",
+        metavar="BOUND",
+        help="such as 'accuracy_drop<=0.02', or 'macs<=20%%' of the parent's",
+    )
+
+
+def _add_images(command: argparse.ArgumentParser) -> None:
+    images = command.add_argument_group("the images")
+    images.add_argument(
+        "--data",
+        default="digits",
+        metavar="NAME",
+        help=f"{', '.join(DATA_SETS)}, or a folder; default: digits",
+    )
+    images.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
+    images.add_argument(
+        "--download", action="store_true", help="fetch the data set if it is missing"
+    )
+    images.add_argument(
+        "--validation", metavar="N", help="share or number of training images to search with"
+    )
+
+
+def _add_budget(command: argparse.ArgumentParser) -> None:
+    budget = command.add_argument_group("the budget, which ends with the first limit reached")
+    budget.add_argument("--generations", type=int, metavar="N", help="the first population counts")
+    budget.add_argument("--evaluations", type=int, metavar="N", help="candidates asked for")
+    budget.add_argument("--time", help="working time: '90', '90s', '15m' or '2h'")
+    budget.add_argument("--pop-size", type=int, metavar="N", help="candidates of a generation")
+    budget.add_argument(
+        "--finish", type=int, metavar="IMAGES", help="images to retrain the front with"
+    )
+
+
+def settings_of(
+    options: argparse.Namespace,
+    problem: str,
+    *,
+    algorithm: str | None = None,
+    surrogate: str | None = None,
+    threads: int | None = None,
+) -> Settings:
+    """What is asked for.
+
+    Args:
+        options: Of a command that searches.
+        problem: Its name.
+        algorithm: The engine's name; None takes the preset's.
+        surrogate: A model's name.
+        threads: Of torch; None leaves them as they are.
+    """
+    preset = _preset(problem, options.preset)
+    return Settings(
+        problem=problem,
+        algorithm=algorithm or preset.algorithm,
+        pop_size=preset.pop_size if options.pop_size is None else options.pop_size,
+        options={**preset.options, **assignments(options.set or ())},
+        budget=_budget(options, preset),
+        data=options.data,
+        data_root=options.data_root,
+        validation=None if options.validation is None else _share_or_number(options.validation),
+        objectives=_objectives(options) or preset.objectives,
+        constraints=options.constraint or (),
+        seed=options.seed,
+        device=options.device,
+        threads=torch.get_num_threads() if threads is None else threads,
+        finish_images=preset.finish_images if options.finish is None else options.finish,
+        parent=options.parent,
+        surrogate=surrogate,
+    )
+
+
+def _preset(problem: str, name: str | None) -> Preset:
+    presets = find_problem(problem).presets
+    if name is None:
+        return next(iter(presets.values()))
+    if name not in presets:
+        raise unknown_name("preset", name, presets)
+    return presets[name]
+
+
+def _objectives(options: argparse.Namespace) -> Objectives | None:
+    if options.objectives and options.weights:
+        msg = "give --objectives (one objective each) or --weights (one weighted sum), not both"
+        raise PruneError(msg)
+    if options.weights:
+        pairs = assignments(options.weights.split(","))
+        wrong = [name for name, value in pairs.items() if type(value) not in (int, float)]
+        if wrong:
+            msg = (
+                f"--weights must give numbers, such as 'accuracy=1,width=0.5', but {wrong} are not"
+            )
+            raise PruneError(msg)
+        return WeightedSum(pairs)
+    return parse_objectives(options.objectives) if options.objectives else None
+
+
+def _budget(options: argparse.Namespace, preset: Preset) -> Budget:
+    time = None if options.time is None else seconds(options.time)
+    given = options.generations, options.evaluations, time
+    if given == (None, None, None):
+        return Budget(generations=preset.generations, seconds=preset.seconds)
+    return Budget(*given)
+
+
+def seconds(text: str) -> float:
+    """A time in seconds.
+
+    Args:
+        text: Such as "90", "90s", "1.5m" or "2h".
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if match is None:
+        msg = f"--time {text!r} must read like '90', '90s', '15m' or '2h'"
+        raise PruneError(msg)
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def _share_or_number(text: str) -> float | int:
+    try:
+        return int(text) if text.isdigit() else float(text)
+    except ValueError:
+        msg = f"--validation {text!r} must be a share such as 0.2 or a number of images"
+        raise PruneError(msg) from None
+
+
+def assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """Values by name.
+
+    Args:
+        texts: Such as "levels=8", "parent_widths=[16, 16]" or "encoding=masks".
+    """
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            msg = f"{text!r} must read NAME=VALUE"
+            raise PruneError(msg)
+        pairs[name.strip()] = _value(value.strip())
+    return pairs
+
+
+def _value(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def new_folder(name: str) -> Path:
+    """Where results go unless one says where.
+
+    Args:
+        name: What they are of.
+    """
+    now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{name.replace(':', '-')}-{now}"

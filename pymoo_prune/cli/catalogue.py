@@ -1,0 +1,135 @@
+"""The commands for what there is: list, networks, and reproduce for the papers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pymoo_prune.cli.arguments import Commands
+from pymoo_prune.complexity import count_parameters, layer_macs, prunable_layers
+from pymoo_prune.data import DATA_SETS
+from pymoo_prune.engines import ENGINES
+from pymoo_prune.errors import PruneError
+from pymoo_prune.networks import ZOO, named_network
+from pymoo_prune.registry import REPRODUCTIONS, find_problem, find_reproduction, registered
+
+
+def add_list(commands: Commands) -> None:
+    """`pymoo-prune list`."""
+    command = commands.add_parser("list", help="problems, algorithms, data sets, reproductions")
+    command.set_defaults(command=_list)
+
+
+def _list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG001
+    def line(text: str) -> None:
+        console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
+
+    console.print("[bold]problems[/]")
+    for name in sorted(registered()):
+        cls = find_problem(name)
+        summary = (cls.__doc__ or "").strip().splitlines()[0]
+        line(f"{name:<22} {summary}")
+        for preset, settings in cls.presets.items():
+            line(f"  --preset {preset:<9} {settings.description}")
+        line(f"  measures {', '.join(cls.offered())}")
+    console.print("[bold]algorithms[/]")
+    for name, text in ENGINES.items():
+        line(f"{name:<22} {text}")
+    console.print("[bold]data sets[/]")
+    for name, text in DATA_SETS.items():
+        line(f"{name:<22} {text}")
+    console.print("[bold]reproductions[/]")
+    line(", ".join(sorted(registered(REPRODUCTIONS))))
+
+
+def add_networks(commands: Commands) -> None:
+    """`pymoo-prune networks`."""
+    command = commands.add_parser("networks", help="networks to start from, and how large they are")
+    command.add_argument(
+        "--channels", type=int, default=3, metavar="N", help="of an image; default: 3"
+    )
+    command.add_argument("--classes", type=int, default=10, metavar="N", help="default: 10")
+    command.add_argument(
+        "--size", type=int, default=32, metavar="N", help="height and width; default: 32"
+    )
+    command.set_defaults(command=_networks)
+
+
+def _networks(options: argparse.Namespace, console: Console) -> None:
+    channels, classes, size = options.channels, options.classes, options.size
+    for name in ("channels", "classes", "size"):
+        if (value := getattr(options, name)) < 1:
+            msg = f"--{name} must be at least 1, but it is {value}"
+            raise PruneError(msg)
+    title = f"networks for {channels}×{size}×{size} images, {classes} classes"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("network", no_wrap=True)
+    for number in ("parameters", "MACs", "layers"):
+        table.add_column(number, justify="right", no_wrap=True)
+    table.add_column("description", overflow="fold")
+    for name, (*numbers, text) in _network_rows(channels, classes, size):
+        table.add_row(name, *numbers, escape(text))
+    console.print(table)
+
+
+def _network_rows(channels: int, classes: int, size: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Names; parameters, MACs, prunable layers, and a description, or why the network cannot be."""
+    for name, kind in ZOO.items():
+        try:
+            with torch.device("meta"):  # nothing is computed
+                network = named_network(name, channels=channels, classes=classes, size=(size, size))
+            layers = prunable_layers(network, (channels, size, size))
+        except PruneError as error:
+            yield name, ("–", "–", "–", str(error))
+        else:
+            counts = count_parameters(network), layer_macs(layers), len(layers)
+            yield name, (*(f"{count:,}" for count in counts), kind.description)
+
+
+def add_reproduce(commands: Commands) -> None:
+    """`pymoo-prune reproduce`."""
+    command = commands.add_parser(
+        "reproduce",
+        help="run a paper's experiments, redraw its figures",
+        usage="%(prog)s PAPER [options]",
+    )
+    command.add_argument(
+        "paper", metavar="PAPER", help="one of the reproductions that 'pymoo-prune list' shows"
+    )
+    command.add_argument(
+        "--runs", type=int, default=1, metavar="N", help="of each setting; default: 1"
+    )
+    command.add_argument(
+        "--data", default="fashion-mnist", metavar="NAME", help="default: fashion-mnist"
+    )
+    command.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="a stopped reproduction goes on here; default: runs/PAPER-reproduction",
+    )
+    command.set_defaults(command=_reproduce)
+
+
+def _reproduce(options: argparse.Namespace, console: Console) -> None:
+    reproduce = find_reproduction(options.paper)
+    output = options.output or Path("runs") / f"{options.paper}-reproduction"
+    try:
+        reproduce(
+            output,
+            runs=options.runs,
+            data=options.data,
+            data_root=options.data_root,
+            console=console,
+        )
+    except KeyboardInterrupt:
+        msg = f"stopped; what is in {output} is kept. The same command goes on"
+        raise KeyboardInterrupt(msg) from None

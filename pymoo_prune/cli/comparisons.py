@@ -1,0 +1,128 @@
+"""The command compare: of methods on a problem, or of finished runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from pymoo_prune.cli.arguments import (
+    Commands,
+    add_search_options,
+    new_folder,
+    settings_of,
+)
+from pymoo_prune.cli.results import show_campaign, show_comparison
+from pymoo_prune.cli.runs import resumable
+from pymoo_prune.cli.workers import add_workers, refuse_workers
+from pymoo_prune.comparing import Campaign, report_of_runs
+from pymoo_prune.comparing.comparison import size_bounds
+from pymoo_prune.errors import PruneError
+from pymoo_prune.machine import cores
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.registry import find_problem, registered
+
+METHODS = ("ga", "nsga2")
+"""What a comparison is of unless one says so: one objective, and several."""
+
+
+def add_compare(commands: Commands) -> None:
+    """`pymoo-prune compare`."""
+    command = commands.add_parser(
+        "compare",
+        help="let several algorithms search the same problem, or compare finished runs",
+        usage="%(prog)s PROBLEM [options]\n       %(prog)s FOLDER FOLDER ... [options]",
+    )
+    command.add_argument(
+        "what", nargs="+", metavar="PROBLEM|FOLDER", help="a problem, or folders of finished runs"
+    )
+    command.add_argument(
+        "--algorithms",
+        nargs="+",
+        metavar="METHOD",
+        help="ENGINE, ENGINE+MODEL for a surrogate, ENGINE@accuracy=1,width=0.5 for objectives of "
+        f"its own; default: {' '.join(METHODS)}; random search is always among them",
+    )
+    command.add_argument(
+        "--seeds", type=int, default=5, metavar="N", help="runs of each, from --seed on; default: 5"
+    )
+    command.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="runs at once, each in a process; default: as many as cores",
+    )
+    command.add_argument(
+        "--bounds",
+        nargs="+",
+        metavar="BOUND",
+        help="sizes at which accuracies are compared, such as 'macs<=20%%'",
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where it is kept; default: runs/compare-PROBLEM-DATE-TIME",
+    )
+    add_search_options(command)
+    add_workers(command, shown=False)
+    command.set_defaults(command=_compare)
+
+
+def _compare(options: argparse.Namespace, console: Console) -> None:
+    refuse_workers(options)
+    known = registered()
+    if any(Path(what).is_dir() and what not in known for what in options.what):
+        _compare_folders(options, console)
+        return
+    if len(options.what) > 1:
+        msg = f"compare takes one problem, or folders of runs, but it was given {options.what}"
+        raise PruneError(msg)
+    _compare_methods(options.what[0], options, console)
+
+
+def _compare_folders(options: argparse.Namespace, console: Console) -> None:
+    folders = [Path(what) for what in options.what]
+    report = report_of_runs(folders, options.bounds)
+    show_comparison(report, options.output or new_folder("compare"), console)
+
+
+def _compare_methods(problem: str, options: argparse.Namespace, console: Console) -> None:
+    for name in ("seeds", "jobs"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            msg = f"--{name} must be at least 1, but it is {value}"
+            raise PruneError(msg)
+    methods = _methods(problem, options.algorithms)
+    runs = len(methods) * options.seeds
+    jobs = min(cores(), runs) if options.jobs is None else options.jobs
+    settings = settings_of(options, problem, algorithm="nsga2", threads=_threads(options, jobs))
+    goals = settings.check()  # before there is a folder
+    size_bounds(options.bounds or (), goals.quantities)
+    campaign = Campaign.create(
+        options.output or new_folder(f"compare-{problem}"),
+        settings,
+        methods,
+        range(options.seed, options.seed + options.seeds),
+        options.bounds,
+    )
+    with resumable(campaign.folder):
+        campaign.execute(console, jobs=jobs, download=options.download)
+        show_campaign(campaign, console)
+
+
+def _methods(problem: str, asked: Sequence[str] | None) -> list[str]:
+    """With random search, where the problem says what a random candidate is."""
+    methods = list(asked or METHODS)
+    can_be_random = find_problem(problem).random is not PruningProblem.random
+    return [*methods, "random"] if can_be_random and "random" not in methods else methods
+
+
+def _threads(options: argparse.Namespace, jobs: int) -> int:
+    """Threads of each run: as one says, as in a comparison that is extended, or all together."""
+    if options.threads is not None:
+        return int(options.threads)
+    if options.output and Campaign.is_one(options.output):
+        return Campaign.open(options.output).settings.threads
+    return max(1, cores() // jobs)

@@ -1,0 +1,89 @@
+"""The program: its commands, what it says of errors, and Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from pymoo_prune.cli.catalogue import add_list, add_networks, add_reproduce
+from pymoo_prune.cli.comparisons import add_compare
+from pymoo_prune.cli.results import add_export, add_report, add_ticket
+from pymoo_prune.cli.runs import add_resume, add_run
+from pymoo_prune.errors import PruneError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code.
+
+    Args:
+        arguments: The words after `pymoo-prune`; None takes those of this process.
+    """
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:  # somebody looks around
+        parser.print_help(sys.stderr)
+        parser.exit(2)
+    console = Console(stderr=False)
+    try:
+        options.command(options, console)
+    except KeyboardInterrupt as stop:  # where a command can be gone on with, it says how
+        console.print(str(stop) or "stopped.", highlight=False, markup=False, soft_wrap=True)
+        return 130
+    except (PruneError, OSError) as error:
+        # Unbroken lines: a path or a command can be copied from them.
+        errors = Console(stderr=True, soft_wrap=True)
+        errors.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False)
+        return 2
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """What understands the command line: `options.command` carries it out."""
+    parser: argparse.ArgumentParser = _Parser(
+        prog="pymoo-prune",
+        description="Evolutionary neural-network pruning with pymoo.",
+        epilog="'pymoo-prune COMMAND --help' shows the options of a command. "
+        "To begin with: 'pymoo-prune list', then 'pymoo-prune run ecomp'.",
+    )
+    parser.add_argument(
+        "-V", "--version", action="version", version=f"pymoo-prune {version('pymoo-prune')}"
+    )
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    add_list(commands)
+    add_networks(commands)
+    add_run(commands)
+    add_compare(commands)
+    add_resume(commands)
+    add_report(commands)
+    add_export(commands)
+    add_ticket(commands)
+    add_reproduce(commands)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors name what was probably meant, and the command whose help says more."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            nearest = difflib.get_close_matches(unknown[0], self._option_string_actions, n=1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return options, unknown
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(2, f"error: {message}\n'{self.prog} --help' shows what there is\n")
+
+
+def _plain(text: str) -> str:
+    """Brackets in a path are no markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,147 @@
+"""The commands that search: run, and resume, which goes on with a comparison too."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from pymoo_prune.cli.arguments import (
+    Commands,
+    add_search_options,
+    new_folder,
+    settings_of,
+)
+from pymoo_prune.cli.results import show_campaign, show_run
+from pymoo_prune.cli.workers import (
+    add_workers,
+    executor_of,
+    has_workers,
+    refuse_workers,
+    threads_for_workers,
+)
+from pymoo_prune.comparing import Campaign
+from pymoo_prune.engines import ENGINES
+from pymoo_prune.errors import PruneError
+from pymoo_prune.executors import Executor
+from pymoo_prune.machine import cores
+from pymoo_prune.progress import Display
+from pymoo_prune.run import Run
+from pymoo_prune.surrogates import MODELS
+
+
+def add_run(commands: Commands) -> None:
+    """`pymoo-prune run`."""
+    command = commands.add_parser(
+        "run", help="search, finish and report in one folder", usage="%(prog)s PROBLEM [options]"
+    )
+    command.add_argument(
+        "problem",
+        metavar="PROBLEM",
+        help="a name that 'pymoo-prune list' shows, or package.module:Class",
+    )
+    command.add_argument(
+        "--algorithm",
+        metavar="NAME",
+        help=f"{', '.join(ENGINES)}, or package.module:function",
+    )
+    command.add_argument(
+        "--surrogate",
+        metavar="MODEL",
+        help=f"a model that chooses the children worth measuring: {', '.join(MODELS)}",
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where the run is kept; default: runs/PROBLEM-DATE-TIME",
+    )
+    command.add_argument(
+        "--profile", action="store_true", help="write a trace of the first generations"
+    )
+    add_search_options(command)
+    add_workers(command)
+    command.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    if options.profile and has_workers(options):
+        msg = "--profile sees what is done in this process only; give it without workers"
+        raise PruneError(msg)
+    settings = settings_of(
+        options,
+        options.problem,
+        algorithm=options.algorithm,
+        surrogate=options.surrogate,
+        threads=threads_for_workers(options),
+    )
+    executor = executor_of(options, settings.threads)
+    settings.check(workers=has_workers(options))  # before there is a folder
+    folder = options.output or new_folder(options.problem)
+    run = Run.create(folder, settings)
+    _work(run, console, executor, download=options.download, profile=options.profile)
+
+
+def add_resume(commands: Commands) -> None:
+    """`pymoo-prune resume`."""
+    command = commands.add_parser(
+        "resume",
+        help="go on with a run or a comparison that was stopped",
+        usage="%(prog)s FOLDER [options]",
+    )
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="of the run or comparison")
+    command.add_argument(
+        "--jobs", type=int, metavar="N", help="of a comparison: runs at once; default: cores"
+    )
+    add_workers(command)
+    command.set_defaults(command=_resume)
+
+
+def _resume(options: argparse.Namespace, console: Console) -> None:
+    if Campaign.is_one(options.folder):
+        refuse_workers(options)
+        campaign = Campaign.open(options.folder)
+        at_once = max(1, cores() // campaign.settings.threads)
+        with resumable(campaign.folder):
+            campaign.execute(console, jobs=at_once if options.jobs is None else options.jobs)
+            show_campaign(campaign, console)
+        return
+    run = Run.open(options.folder)
+    if run.complete:
+        console.print(f"{options.folder} is finished already.", markup=False, soft_wrap=True)
+        show_run(run, console)
+    else:
+        _work(run, console, executor_of(options, run.settings.threads))
+
+
+def _work(
+    run: Run,
+    console: Console,
+    executor: Executor,
+    *,
+    download: bool = False,
+    profile: bool = False,
+) -> None:
+    with resumable(run.folder):
+        with executor:
+            run.execute(Display(console), download=download, executor=executor, profile=profile)
+        show_run(run, console)
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Where Ctrl-C says how to go on.
+
+    Args:
+        folder: Of what is being done.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        command = f"pymoo-prune resume {shlex.quote(str(folder))}"
+        msg = f"stopped; everything that was measured is kept. {command}"
+        raise KeyboardInterrupt(msg) from None

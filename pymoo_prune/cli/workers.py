@@ -1,0 +1,73 @@
+"""Who measures candidates: `--workers`, `--ray` and `--time-limit`."""
+
+from __future__ import annotations
+
+import argparse
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.executors import Executor, InProcess, Processes, Ray
+from pymoo_prune.machine import cores
+
+
+def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None:
+    """Adds the options.
+
+    Args:
+        command: A command that searches.
+        shown: Whether its help shows them; not where they are refused.
+    """
+    helps = {
+        "--workers": "measure in so many processes",
+        "--ray": "measure on a Ray cluster; no address: the one that runs here, or a new one",
+        "--time-limit": "with workers: a candidate that takes longer, three times, has failed",
+    }
+    helps = helps if shown else dict.fromkeys(helps, argparse.SUPPRESS)
+    workers = command.add_argument_group("workers")
+    workers.add_argument("--workers", type=int, metavar="N", help=helps["--workers"])
+    workers.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=helps["--ray"])
+    workers.add_argument("--time-limit", type=float, metavar="SECONDS", help=helps["--time-limit"])
+
+
+def has_workers(options: argparse.Namespace) -> bool:
+    """Whether candidates are to be measured by others."""
+    return options.workers is not None or options.ray is not None
+
+
+def refuse_workers(options: argparse.Namespace) -> None:
+    """An error where a comparison is given workers."""
+    if has_workers(options) or options.time_limit is not None:
+        msg = (
+            "--workers, --ray and --time-limit are for the candidates of one run, but a comparison "
+            "makes whole runs at once, each in a process: give --jobs"
+        )
+        raise PruneError(msg)
+
+
+def threads_for_workers(options: argparse.Namespace) -> int | None:
+    """Threads of each worker, unless one says how many; None where there are no workers.
+
+    Together as many as there are here; of other machines nothing is known.
+    """
+    if options.threads is not None or not has_workers(options):
+        threads: int | None = options.threads
+        return threads
+    here = options.workers if options.ray is None else cores()
+    return max(1, cores() // max(here, 1))
+
+
+def executor_of(options: argparse.Namespace, threads: int) -> Executor:
+    """What measures candidates.
+
+    Args:
+        options: Of a command that searches.
+        threads: Of torch, in each worker.
+    """
+    limit = options.time_limit
+    if options.ray is not None:
+        return Ray(options.ray or None, workers=options.workers, threads=threads, time_limit=limit)
+    if options.workers is not None:
+        return Processes(options.workers, threads=threads, time_limit=limit)
+    if limit is not None:
+        msg = "--time-limit needs workers that can be ended: give --workers 1, or more"
+        raise PruneError(msg)
+    return InProcess()

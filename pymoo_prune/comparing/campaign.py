@@ -1,0 +1,273 @@
+"""A comparison in one folder: every method, once for each seed, each run in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from rich.console import Console
+
+from pymoo_prune.baselines import simple_series
+from pymoo_prune.comparing.comparison import Comparison, size_bounds
+from pymoo_prune.comparing.jobs import make_runs
+from pymoo_prune.comparing.methods import Method, file_name
+from pymoo_prune.comparing.plan import PLAN, Plan, has_plan
+from pymoo_prune.comparing.runs import create_run, is_done, trial_of
+from pymoo_prune.comparing.trials import Trial, union_front
+from pymoo_prune.errors import DataError, PruneError, StoreError
+from pymoo_prune.files import locked, write_text
+from pymoo_prune.finish import Series
+from pymoo_prune.front import ACCURACIES, EVALUATION
+from pymoo_prune.machine import processor, versions
+from pymoo_prune.objectives import Goals
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.progress import Display
+from pymoo_prune.registry import find_problem
+from pymoo_prune.run import LATENCIES, PARENT, Run
+from pymoo_prune.settings import Settings
+
+RUNS, RESULTS = "runs", "results.json"
+SHARED = "goals", "parent", "baselines", "versions", "processor"
+"""What stands in the results: all that runs share."""
+
+
+class Campaign:
+    """A comparison folder.
+
+    Args:
+        folder: Where it is.
+        plan: What it is of.
+    """
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder, self.plan = folder, plan
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path | str,
+        settings: Settings,
+        methods: Sequence[str],
+        seeds: Sequence[int],
+        bounds: Sequence[str] | None = None,
+    ) -> Self:
+        """A new comparison, or one that is there with more methods or seeds.
+
+        Runs that are done stay; a folder whose runs have other settings is refused.
+
+        Args:
+            folder: Where it is, or will be.
+            settings: What all runs share; the engine and its seed are those of each run.
+            methods: As `Method.parse` takes them.
+            seeds: Of the engines.
+            bounds: As `Comparison` takes them.
+        """
+        folder = Path(folder)
+        plan = Plan.of(settings, methods, seeds, bounds)
+        if cls.is_one(folder):
+            more = plan.added_to(Plan.read(folder), folder)
+            # Before there are runs, what was planned may not even be possible.
+            return cls(folder, more if (folder / RUNS).is_dir() else plan)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            msg = f"{folder} is there already, and is no comparison; give another --output"
+            raise StoreError(msg)
+        folder.mkdir(parents=True, exist_ok=True)
+        plan.write(folder)
+        return cls(folder, plan)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self:
+        """A comparison that is there."""
+        return cls(Path(folder), Plan.read(Path(folder)))
+
+    @staticmethod
+    def is_one(folder: Path | str) -> bool:
+        """Whether a folder holds a comparison."""
+        return has_plan(Path(folder))
+
+    @property
+    def settings(self) -> Settings:
+        """What all runs share."""
+        return self.plan.settings
+
+    # Doing it.
+
+    def execute(self, console: Console, *, jobs: int = 1, download: bool = False) -> Comparison:
+        """Makes every run that is not done, and the baselines at what they found.
+
+        Args:
+            console: Shows progress.
+            jobs: Runs at once, each in a process of its own, but one where latencies are measured;
+                results do not depend on it, unless time is the budget.
+            download: Whether to fetch the data set.
+        """
+        if jobs < 1:
+            msg = f"jobs must be at least 1, but it is {jobs}"
+            raise PruneError(msg)
+        try:
+            with locked(self.folder):
+                return self._execute(Display(console), jobs, download=download)
+        except DataError:
+            raise  # once the files are there, resume goes on
+        except PruneError:
+            self._forget_if_empty()
+            raise
+        except OSError as error:
+            msg = (
+                f"{error}; what was measured is kept: once that is mended, 'pymoo-prune resume "
+                f"{self.folder}' goes on"
+            )
+            raise StoreError(msg) from error
+
+    def _execute(self, display: Display, jobs: int, *, download: bool) -> Comparison:
+        self.plan.check_names()
+        problem, twins = self._prepare(display, download=download)
+        if jobs > 1 and any(twin.measures_latency for twin in twins):
+            display.console.print("one run at a time: others would disturb the latencies")
+            jobs = 1
+        self.plan.write(self.folder)
+        runs = self._runs(problem, twins)
+        pending = {name: run for name, run in runs.items() if not is_done(run)}
+        if pending:
+            (self.folder / RESULTS).unlink(missing_ok=True)
+        make_runs(pending, display.console, jobs=jobs)
+        if not self.complete:
+            self._conclude(problem, display)
+        return self.comparison()
+
+    def _prepare(
+        self, display: Display, *, download: bool
+    ) -> tuple[PruningProblem, list[PruningProblem]]:
+        """The problem, and its twin for each method: what cannot be searched is refused here."""
+        # The parent is trained once, and is that of all runs.
+        problem = Run(self.folder, self.settings).prepare(display, download=download)
+        size_bounds(self.plan.bounds or (), problem.quantities, problem.parent_values)
+        twins = []
+        for method in self.plan.methods:
+            twin = problem.with_goals(method.goal(problem), front=problem.goals.names)
+            method.engine(twin, self.settings.pop_size)
+            twins.append(twin)
+        return problem, twins
+
+    def _forget_if_empty(self) -> None:
+        """Removes a folder in which nothing happened: mended settings may want the same place."""
+        if [path.name for path in self.folder.iterdir()] == [PLAN]:
+            (self.folder / PLAN).unlink()
+            self.folder.rmdir()
+
+    def _runs(self, problem: PruningProblem, twins: Sequence[PruningProblem]) -> dict[str, Run]:
+        """All runs by name; their folders are made, with the parent, where they are not there."""
+        runs = {}
+        for method, twin in zip(self.plan.methods, twins, strict=True):
+            for seed in self.plan.seeds:
+                settings = replace(
+                    self.settings,
+                    algorithm=method.algorithm,
+                    surrogate=method.surrogate,
+                    objectives=twin.goals.objectives,
+                    front=problem.goals.names,
+                    seed=seed,
+                    problem_seed=problem.seed,
+                    latencies=f"../../{LATENCIES}",
+                    baselines=False,
+                )
+                folder = self.run_folder(method, seed)
+                if not folder.exists():
+                    create_run(folder, settings, parent=self.folder / PARENT)
+                with self._remedied(folder):
+                    runs[f"{method.name}, seed {seed}"] = Run.open(folder)
+        return runs
+
+    def run_folder(self, method: Method, seed: int) -> Path:
+        """Where a run is."""
+        return self.folder / RUNS / f"{file_name(method.name)}-{seed}"
+
+    def _conclude(self, problem: PruningProblem, display: Display) -> None:
+        """Writes what all runs share, with the baselines at the sizes that they found."""
+        goals = Goals(problem.quantities, problem.goals.names)
+        others = simple_series(
+            problem,
+            union_front(self.trials(), goals),
+            seed=problem.seed,
+            images=self.settings.finish_images,
+            display=display,
+        )
+        results = {
+            "goals": list(goals.names),
+            "parent": dict(problem.parent_values),
+            "baselines": {
+                one.name: {name: column.tolist() for name, column in one.columns.items()}
+                for one in others
+            },
+            "versions": versions(),
+            "processor": processor(),
+        }
+        write_text(self.folder / RESULTS, json.dumps(results, indent=2) + "\n")
+
+    # What it leaves.
+
+    @property
+    def complete(self) -> bool:
+        """Whether it came to its end, and what all runs share can be read."""
+        try:
+            self.results()
+        except StoreError:
+            return False
+        return True
+
+    def results(self) -> dict[str, Any]:
+        """What all runs share: goals, the parent's measurements, baselines, versions."""
+        path, resume = self.folder / RESULTS, f"'pymoo-prune resume {self.folder}'"
+        if not path.is_file():
+            msg = f"{self.folder} is not finished; {resume} goes on with it"
+            raise StoreError(msg)
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return {name: found[name] for name in SHARED}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            msg = f"{path} cannot be read: {reason}; {resume} makes it again"
+            raise StoreError(msg) from error
+
+    def comparison(self) -> Comparison:
+        """What the runs found, side by side."""
+        results, problem = self.results(), find_problem(self.settings.problem)
+        goals = problem.goals_for(results["goals"], self.settings.constraints)
+        others = [
+            Series(name, {n: np.array(values) for n, values in columns.items()})
+            for name, columns in results["baselines"].items()
+        ]
+        return Comparison(
+            self.trials(),
+            others,
+            goals=goals,
+            quantities={**goals.quantities, **ACCURACIES, **EVALUATION},
+            parent=results["parent"],
+            bounds=self.plan.bounds,
+        )
+
+    def trials(self) -> list[Trial]:
+        """All runs."""
+        return [
+            self._trial(method, seed) for method in self.plan.methods for seed in self.plan.seeds
+        ]
+
+    def _trial(self, method: Method, seed: int) -> Trial:
+        folder = self.run_folder(method, seed)
+        with self._remedied(folder):
+            return trial_of(Run.open(folder), method.name)
+
+    @contextmanager
+    def _remedied(self, folder: Path) -> Iterator[None]:
+        """Errors of a run that cannot be read say what has it made again."""
+        try:
+            yield
+        except StoreError as error:
+            first = f"remove {folder}, and " if folder.exists() else ""
+            msg = f"{error}; {first}'pymoo-prune resume {self.folder}' makes that run again"
+            raise StoreError(msg) from error

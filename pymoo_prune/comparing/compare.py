@@ -1,0 +1,162 @@
+"""Comparing searches in Python: the same problem, budget and seeds for every method."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from pymoo.core.algorithm import Algorithm
+from rich.console import Console
+
+from pymoo_prune.baselines import simple_series
+from pymoo_prune.comparing.comparison import Comparison, size_bounds
+from pymoo_prune.comparing.methods import Method, check_design, file_name, weighed
+from pymoo_prune.comparing.trials import Trial, recorded_trial, union_front
+from pymoo_prune.engines import check_engine, one_objective
+from pymoo_prune.errors import NothingFoundError, PruneError
+from pymoo_prune.front import ACCURACIES, EVALUATION, Front
+from pymoo_prune.machine import versions
+from pymoo_prune.objectives import Values, objectives_text
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.progress import Display, SearchReporter
+from pymoo_prune.search import Budget, Step, search
+from pymoo_prune.store import Store
+
+Engine: TypeAlias = str | Algorithm | Callable[[PruningProblem], Algorithm]
+"""A method's name, a fresh engine of pymoo, or what makes one for a problem."""
+
+
+def compare(
+    problem: PruningProblem,
+    methods: Sequence[str] | Mapping[str, Engine],
+    budget: Budget,
+    *,
+    seeds: int | Sequence[int] = 5,
+    pop_size: int = 100,
+    finish_images: int = 0,
+    bounds: Sequence[str] | None = None,
+    folder: Path | str | None = None,
+    display: Display | None = None,
+) -> Comparison:
+    """Lets every method search the same problem, once for each seed, and compares them.
+
+    Args:
+        problem: With the objectives that methods are compared over; engines for one objective get
+            them weighed into one.
+        methods: Names as `Method.parse` takes them; or engines by a name of your own.
+        budget: Of each run.
+        seeds: Of the engines; a number n is 0 to n - 1.
+        pop_size: Of engines by name.
+        finish_images: Training images that each network of a front is retrained with.
+        bounds: As `Comparison` takes them.
+        folder: Where evaluations are kept, a file for each run: the same call goes on where it was
+            stopped. None keeps nothing.
+        display: Shows progress; None for silence.
+
+    Returns:
+        The comparison, with the problem's baselines.
+    """
+    methods = [methods] if isinstance(methods, str) else methods
+    seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    check_design(list(methods), seeds)
+    size_bounds(bounds or (), problem.quantities, problem.parent_values)
+    if finish_images < 0:
+        msg = f"finish_images must be at least 0, but it is {finish_images}"
+        raise PruneError(msg)
+    engines = methods if isinstance(methods, Mapping) else {name: name for name in methods}
+    display = display or Display(Console(quiet=True))
+    ready = {name: _prepared(problem, one, pop_size) for name, one in engines.items()}
+    trials = []
+    for name, (twin, make) in ready.items():
+        for seed in seeds:
+            path = ":memory:" if folder is None else _file(Path(folder), name, seed)
+            store = Store(path, tuple(twin.quantities), twin.fingerprint, versions())
+            try:
+                trials.append(
+                    _trial(twin, make(), budget, name, seed, store, finish_images, display)
+                )
+            finally:
+                store.close()
+    goals = next(iter(ready.values()))[0].goals
+    others = simple_series(
+        problem,
+        union_front(trials, goals),
+        seed=problem.seed,
+        images=finish_images,
+        display=display,
+    )
+    return Comparison(
+        trials,
+        others,
+        goals=goals,
+        quantities={**problem.quantities, **ACCURACIES, **EVALUATION},
+        parent=problem.parent_values,
+        bounds=bounds,
+    )
+
+
+def _prepared(
+    problem: PruningProblem, engine: Engine, pop_size: int
+) -> tuple[PruningProblem, Callable[[], Algorithm]]:
+    """The problem with what a method minimises, and what makes a fresh engine for each run."""
+    front = problem.goals.names
+    if isinstance(engine, str):
+        method = Method.parse(engine)
+        twin = problem.with_goals(method.goal(problem), front=front)
+
+        def by_name() -> Algorithm:
+            return method.engine(twin, pop_size)
+
+        by_name()  # what cannot be made is refused before anything is searched
+        return twin, by_name
+    handed = engine if isinstance(engine, Algorithm) else engine(problem)
+    goal = weighed(problem) if one_objective(handed) else front
+    twin = problem.with_goals(goal, front=front)
+
+    def given() -> Algorithm:
+        fresh = copy.deepcopy(engine) if isinstance(engine, Algorithm) else engine(twin)
+        check_engine(fresh, twin)
+        return fresh
+
+    given()
+    return twin, given
+
+
+def _file(folder: Path, name: str, seed: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{file_name(name)}-{seed}.sqlite"
+
+
+def _trial(
+    problem: PruningProblem,
+    algorithm: Algorithm,
+    budget: Budget,
+    name: str,
+    seed: int,
+    store: Store,
+    images: int,
+    display: Display,
+) -> Trial:
+    last: Step | None = None
+    columns: Mapping[str, Values] = {}
+    try:
+        with display.phase(f"{name} {seed}") as update:
+            reporter = SearchReporter(problem, update)
+            found = search(
+                problem, algorithm, budget, seed=seed, store=store, on_generation=reporter
+            )
+        last = found.last
+        columns = Front.from_found(problem, found).finish(images=images).columns
+    except NothingFoundError as error:
+        display.console.print(f"{name} {seed}: {error}", highlight=False, markup=False)
+    return recorded_trial(
+        store,
+        columns,
+        method=name,
+        seed=seed,
+        generations=None if last is None else last.generation,
+        evaluations=None if last is None else last.evaluated,
+        goal=objectives_text(problem.goals.objectives),
+    )

@@ -1,0 +1,122 @@
+"""Methods by name: which engine, with which surrogate, minimising what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from pymoo.core.algorithm import Algorithm
+
+from pymoo_prune.engines import check_engine_name, make_algorithm, one_objective
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.objectives import Objectives, Scalarisation, WeightedSum, parse_objectives
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.surrogates import MODELS
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to search, by name.
+
+    Attributes:
+        name: As it was written: "nsga2", "nsga2+rbf", "ga@accuracy=1,width=0.5", "ga@pwad".
+        algorithm: The engine's name.
+        surrogate: A model's name, or None.
+        objectives: What it minimises, where that is not what all do.
+    """
+
+    name: str
+    algorithm: str
+    surrogate: str | None = None
+    objectives: Objectives | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads ENGINE, ENGINE+MODEL, ENGINE@OBJECTIVES, or all three."""
+        engine, at, goal = text.partition("@")
+        algorithm, plus, model = engine.partition("+")
+        check_engine_name(algorithm)
+        if plus and model not in MODELS:
+            raise unknown_name("surrogate model", model, MODELS)
+        return cls(text, algorithm, model or None, _objectives(goal) if at else None)
+
+    def goal(self, problem: PruningProblem) -> Objectives:
+        """What it minimises on a problem.
+
+        Engines for one objective weigh the problem's objectives into one: as the problem does, or
+        its paper for its own algorithm, or all alike.
+
+        Args:
+            problem: With the objectives that methods are compared over.
+        """
+        if self.objectives is not None:
+            return self.objectives
+        if self.algorithm == "own":
+            own = [p.objectives for p in problem.presets.values() if p.algorithm == "own"]
+            return next((one for one in own if one is not None), weighed(problem))
+        return weighed(problem) if one_objective(self.algorithm) else problem.goals.names
+
+    def engine(self, problem: PruningProblem, pop_size: int) -> Algorithm:
+        """A fresh engine, or an error where it cannot search a problem.
+
+        Args:
+            problem: With what this method minimises.
+            pop_size: Its population.
+        """
+        if self.algorithm == "random":  # it would be asked for candidates in the search only
+            problem.random(1, np.random.default_rng(problem.seed))
+        return make_algorithm(self.algorithm, problem, pop_size, surrogate=self.surrogate)
+
+
+def _objectives(text: str) -> Objectives:
+    parts = [part.strip() for part in text.split(",")]
+    if all(re.fullmatch(r"\w+", part) for part in parts):
+        return parse_objectives(parts)
+    number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+    pairs = [re.fullmatch(rf"(\w+)\s*=\s*({number})", part) for part in parts]
+    weights = {pair[1]: float(pair[2]) for pair in pairs if pair}
+    if len(weights) < len(parts):
+        msg = (
+            f"objectives {text!r} must read like 'accuracy=1,width=0.5', 'accuracy,macs' or "
+            "'pwad', each name once"
+        )
+        raise PruneError(msg)
+    return WeightedSum(weights)
+
+
+def weighed(problem: PruningProblem) -> Scalarisation:
+    """A problem's objectives as one: its own scalarisation, or all with the same weight.
+
+    The same weight is that of shares; what is counted, such as MACs, is a share of the parent's.
+    """
+    goals = problem.goals
+    if goals.scalarisation:
+        return goals.scalarisation
+    parent = problem.parent_values
+    units = {
+        name: 1.0 if goals.quantities[name].share or not parent[name] else 1 / parent[name]
+        for name in goals.names
+    }
+    return WeightedSum(units)
+
+
+def check_design(methods: Sequence[str], seeds: Sequence[int]) -> None:
+    """Refuses comparisons of nothing, or of the same run twice."""
+    for what, values in (("method", methods), ("seed", seeds)):
+        if not values or len(set(values)) < len(values):
+            msg = f"a comparison needs one {what} or more, each once, but they are {list(values)}"
+            raise PruneError(msg)
+    if len({file_name(name) for name in methods}) < len(methods):
+        msg = f"methods must have names that differ in letters or digits, but: {list(methods)}"
+        raise PruneError(msg)
+    if min(seeds) < 0:
+        msg = f"seeds must be at least 0, but they are {list(seeds)}"
+        raise PruneError(msg)
+
+
+def file_name(method: str) -> str:
+    """A method's name as a part of a path."""
+    return re.sub(r"[^\w.+=@,-]+", "-", method)

@@ -1,0 +1,88 @@
+"""A comparison's pictures, as PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pymoo_prune import plots
+from pymoo_prune.comparing.comparison import Comparison
+from pymoo_prune.files import writing
+from pymoo_prune.finish import Series
+from pymoo_prune.objectives import Values
+
+FRONTS, CURVES, ATTAINMENT, PARALLEL = "fronts", "hypervolume", "attainment", "parallel"
+FORMATS = ("png", "svg")
+
+
+def draw(
+    comparison: Comparison, folder: Path, *, title: str, published: Sequence[Series] = ()
+) -> list[str]:
+    """Draws every picture there is something for.
+
+    Args:
+        comparison: What is drawn.
+        folder: Where to; files of these names are replaced.
+        title: Of each picture.
+        published: What papers report, drawn beside the fronts.
+
+    Returns:
+        The names of the pictures, without endings.
+    """
+    names, quantities = comparison.goals.names, comparison.quantities
+    pictures: dict[str, Callable[[Path], None]] = {
+        FRONTS: lambda path: plots.draw_front(
+            path,
+            shown_fronts(comparison),
+            comparison.goals,
+            quantities,
+            title=title,
+            published=published,
+        )
+    }
+    if curves := _curves(comparison):
+        pictures[CURVES] = lambda path: plots.draw_hypervolumes(path, curves, title=title)
+    if len(names) == 2:
+        x, y = sorted(names, key=lambda name: "accuracy" in name)
+        sets = _sets(comparison)
+        pictures[ATTAINMENT] = lambda path: plots.draw_attainment(
+            path, sets, x, y, quantities, title=title
+        )
+    elif len(names) > 2:
+        best = Series("the best of all runs", comparison.front)
+        pictures[PARALLEL] = lambda path: plots.draw_parallel(
+            path, best, names, quantities, title=title
+        )
+    for name, drawn in pictures.items():
+        for suffix in FORMATS:
+            with writing(folder / f"{name}.{suffix}") as path:
+                drawn(path)
+    return list(pictures)
+
+
+def shown_fronts(comparison: Comparison) -> list[Series]:
+    """One front a method, that of its run in the middle, and the baselines."""
+    fronts = []
+    for method in comparison.methods:
+        runs = sum(trial.method == method for trial in comparison.trials)
+        name = f"{method}, median of {runs} runs" if runs > 1 else method
+        fronts.append(Series(name, dict(comparison.median_trial(method).columns)))
+    return [series for series in (*fronts, *comparison.others) if len(series)]
+
+
+def _curves(comparison: Comparison) -> dict[str, list[plots.Curve]]:
+    """Hypervolumes over the evaluations, by method."""
+    found: dict[str, list[plots.Curve]] = {}
+    for trial in comparison.trials:
+        if (curve := comparison.curve(trial)) is not None:
+            found.setdefault(trial.method, []).append(plots.Curve(*curve))
+    return found
+
+
+def _sets(comparison: Comparison) -> dict[str, list[Mapping[str, Values]]]:
+    """Fronts of all runs that found something, by method."""
+    found: dict[str, list[Mapping[str, Values]]] = {}
+    for trial in comparison.trials:
+        if len(trial):
+            found.setdefault(trial.method, []).append(trial.columns)
+    return found

@@ -1,0 +1,116 @@
+"""What a comparison is of, as it stands in its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pymoo_prune.comparing.comparison import size_bounds
+from pymoo_prune.comparing.methods import Method, check_design
+from pymoo_prune.engines import check_goals
+from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.files import write_text
+from pymoo_prune.registry import find_problem
+from pymoo_prune.settings import Settings
+
+PLAN = "comparison.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which runs there are.
+
+    Attributes:
+        settings: What all runs share; the engine and its seed are those of each run.
+        methods: Their engines, and what these minimise.
+        seeds: Of the engines.
+        bounds: As `Comparison` takes them.
+    """
+
+    settings: Settings
+    methods: tuple[Method, ...]
+    seeds: tuple[int, ...]
+    bounds: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        methods: Sequence[str],
+        seeds: Sequence[int],
+        bounds: Sequence[str] | None = None,
+    ) -> Self:
+        """A plan with methods as `Method.parse` takes them."""
+        check_design(methods, seeds)
+        parsed = tuple(Method.parse(text) for text in methods)
+        return cls(settings, parsed, tuple(seeds), None if bounds is None else tuple(bounds))
+
+    def check_names(self) -> None:
+        """Refuses what nothing measures or minimises: before a parent is trained for it."""
+        problem = find_problem(self.settings.problem)
+        size_bounds(self.bounds or (), problem.offered())
+        for method in self.methods:
+            if method.objectives is not None:
+                goals = problem.goals_for(method.objectives, self.settings.constraints)
+                check_goals(method.algorithm, problem, goals)
+
+    def added_to(self, before: Plan, folder: Path) -> Self:
+        """The methods and seeds of both plans, where their settings are the same.
+
+        Args:
+            before: The plan of a comparison that is there.
+            folder: Where that is.
+        """
+        ours, theirs = (json.loads(one.settings.to_json()) for one in (self, before))
+        different = [name for name in ours if ours[name] != theirs.get(name)]
+        if different:
+            parts = [f"{n} is {theirs.get(n)!r} there and {ours[n]!r} here" for n in different]
+            msg = (
+                f"{folder} compares runs with other settings: {', '.join(parts)}; give the same "
+                "settings to add methods or seeds, or another --output"
+            )
+            raise StoreError(msg)
+        names = dict.fromkeys(method.name for method in (*before.methods, *self.methods))
+        seeds = sorted({*before.seeds, *self.seeds})
+        return self.of(self.settings, list(names), seeds, self.bounds or before.bounds)
+
+    def write(self, folder: Path) -> None:
+        """Writes it into a comparison's folder."""
+        values = {
+            "format": FORMAT,
+            "settings": json.loads(self.settings.to_json()),
+            "methods": [method.name for method in self.methods],
+            "seeds": self.seeds,
+            "bounds": self.bounds,
+        }
+        write_text(folder / PLAN, json.dumps(values, indent=2) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The plan of a comparison that is there."""
+        if not has_plan(folder):
+            msg = f"{folder} is not a comparison: there is no {PLAN} in it"
+            raise StoreError(msg)
+        try:
+            values = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+            if values["format"] != FORMAT:
+                msg = f"it has format {values['format']}, but this version reads format {FORMAT}"
+                raise PruneError(msg)
+            settings = Settings.from_json(json.dumps(values["settings"]))
+            return cls.of(settings, values["methods"], values["seeds"], values["bounds"])
+        except (ValueError, KeyError, TypeError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            msg = (
+                f"{folder / PLAN} cannot be read: {reason}; restore it from a copy, or compare the "
+                f"runs that are finished: 'pymoo-prune compare {folder}/runs/*'"
+            )
+            raise StoreError(msg) from error
+
+
+def has_plan(folder: Path) -> bool:
+    """Whether a folder holds a comparison."""
+    return (folder / PLAN).is_file()

@@ -1,0 +1,126 @@
+"""What can be said of a comparison: who wins, if one can say, and what the numbers mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from pymoo_prune.comparing.comparison import Comparison
+from pymoo_prune.objectives import Values
+from pymoo_prune.statistics import LEVEL, Contrast
+from pymoo_prune.tables import listed
+
+
+def verdict(comparison: Comparison) -> str:
+    """Who wins, over whom, and whether so few runs can say so."""
+    best = comparison.leader()
+    values = comparison.of(best, comparison.decisive)
+    mean = f"{best} has the largest mean hypervolume {stage(comparison)}: {spread(values, 4)}"
+    mine = [c for c in comparison.contrasts(comparison.decisive) if best in (c.first, c.second)]
+    parts = [
+        mean,
+        *_beside_methods(best, mine),
+        *_beside_baselines(comparison, values),
+        *_without_result(comparison),
+    ]
+    return f"{'; '.join(parts)}."
+
+
+def _beside_methods(best: str, mine: Sequence[Contrast]) -> list[str]:
+    """Whom the method with the largest mean is ahead of, and of whom one cannot say."""
+    ahead: list[str] = []
+    behind: list[str] = []
+    unclear: list[str] = []
+    few: list[str] = []
+    for c in mine:
+        other, effect = (c.second, c.effect) if c.first == best else (c.first, 1 - c.effect)
+        if c.possible > LEVEL:
+            few.append(other)
+        elif c.adjusted > LEVEL:
+            unclear.append(other)
+        else:  # a mean can be the largest thanks to few runs
+            known = ahead if effect > 0.5 else behind
+            known.append(f"{other} (p {probability(c.adjusted, '= ')})")
+    least = min((c.possible for c in mine if c.possible > LEVEL), default=1.0)
+    texts = {
+        "ahead of {}": ahead,
+        "but behind {} in most pairs of runs": behind,
+        "not shown to be ahead of {}": unclear,
+        f"too few seeds to say whether it is ahead of {{}} (p cannot be below {least:.3f})": few,
+    }
+    return [text.format(listed(names)) for text, names in texts.items() if names]
+
+
+def _beside_baselines(comparison: Comparison, values: Values) -> list[str]:
+    """Which baselines all runs of the best method are above, and which not."""
+    beaten: list[str] = []
+    ahead: list[str] = []
+    for other, numbers in zip(comparison.others, comparison.indicators_of_others, strict=True):
+        if np.isfinite(volume := numbers[comparison.decisive]):
+            wins = bool((values > volume).all())
+            (beaten if wins else ahead).append(f"{other.name} ({volume:.4f})")
+    texts = {"all its runs are above {}": beaten, "not all its runs are above {}": ahead}
+    return [text.format(listed(names)) for text, names in texts.items() if names]
+
+
+def _without_result(comparison: Comparison) -> list[str]:
+    """Runs that found nothing, by method."""
+    found = []
+    for method in comparison.methods:
+        sizes = [len(trial) for trial in comparison.trials if trial.method == method]
+        if empty := sizes.count(0):
+            found.append(
+                f"{empty} of {len(sizes)} runs of {method} found nothing, which counts as 0"
+            )
+    return found
+
+
+def meaning(comparison: Comparison) -> str:
+    """What the indicators are."""
+    labels = [comparison.quantities[name].label for name in comparison.goals.names]
+    axes = ["error", *(comparison.quantities[name].label for name in comparison.axes)]
+    text = (
+        f"Hypervolumes are of ({', '.join(labels)}) on the search images and of "
+        f"({', '.join(axes)}) on the test images, each between 0 and 1 (accuracies as errors, "
+        "counts relative to the parent's), with 1 as reference point; larger is better. IGD+ "
+        "is the distance to the best of all that is in the table together; smaller is better. "
+        "Mean ± standard deviation over the runs. A is the share of pairs of runs in which the "
+        "first is ahead, ties half; p is of the exact two-sided Mann-Whitney test, with Holm's "
+        "correction for the pairs that share a hypervolume, and a difference is called one "
+        f"where it is at most {LEVEL}."
+    )
+    if comparison.others:
+        text += (
+            " Baselines are measured on all validation images, which the search images may be "
+            "a part of."
+        )
+    if comparison.others and comparison.goals.constraints:
+        bounds = ", ".join(map(str, comparison.goals.constraints))
+        text += f" Their networks need not keep {bounds}, as those of the runs do."
+    return text
+
+
+def stage(comparison: Comparison) -> str:
+    """Where the hypervolume that decides is from."""
+    return "after the same retraining" if comparison.finished else "on the test images"
+
+
+def spread(values: Values, digits: int) -> str:
+    """Mean and standard deviation; the value alone where there is one, a dash where none.
+
+    Where it is not known of all runs, it says of how many it is.
+    """
+    known = values[np.isfinite(values)]
+    if len(known) == 0:
+        return "–"
+    numbers = [known.mean()] if len(known) == 1 else [known.mean(), known.std(ddof=1)]
+    # Without leading zeros four columns fit into a terminal.
+    text = " ± ".join(re.sub(r"^0\.", ".", f"{number:.{digits}f}") for number in numbers)
+    return text if len(known) == len(values) else f"{text} ({len(known)} of {len(values)})"
+
+
+def probability(p: float, equals: str = "") -> str:
+    """A p in a table; in a sentence, what stands before a number that is not below a limit."""
+    return f"{equals}{p:.3f}" if p >= 0.001 else "< 0.001"

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from pymoo_prune import Data, load_network
+from pymoo_prune.cli import main
+from pymoo_prune.evaluation import accuracy
+from pymoo_prune.front import read_csv
+from tests.tiny_problem import pixels_run
+
+
+@pytest.mark.parametrize("pick", ["knee", "0", "accuracy", "width<=60%", "accuracy_drop<=0.9"])
+def test_export_and_load_rebuild_the_network_of_the_report(
+    finished: Path, tmp_path: Path, digits: Data, capsys: pytest.CaptureFixture[str], pick: str
+) -> None:
+    output = tmp_path / "network"
+    torch.set_num_threads(2)  # the run's own number of threads must count
+    assert main(["export", str(finished), "--pick", pick, "--output", str(output)]) == 0
+    out = capsys.readouterr().out
+    assert f"written to {output}" in out
+    spec = json.loads((output / "network.json").read_text())
+    place = spec["made_by"]["network"]
+    front = read_csv(finished / "front.csv")[0]
+    row = {name: float(column[place]) for name, column in front.columns.items()}
+    assert spec["measurements"] == row
+    network = load_network(output)
+    assert accuracy(network, digits.test) == row["finished_test_accuracy"]
+    assert accuracy(network, digits.validation) == row["finished_accuracy"]
+    assert sum(p.numel() for p in network.parameters()) == row["parameters"]
+    assert spec["macs_by_thop"] == row["macs"]
+    assert torch.load(output / "network.pt", weights_only=True).keys()
+    if pick == "accuracy":
+        assert row["accuracy"] == front.columns["accuracy"].max()
+
+
+def test_export_goes_into_the_runs_folder_unless_told(finished: Path) -> None:
+    assert main(["export", str(finished), "--pick", "0"]) == 0
+    assert load_network(finished / "network-0") is not None
+
+
+def test_an_exported_network_can_be_pruned_in_turn(finished: Path, tmp_path: Path) -> None:
+    parent = tmp_path / "parent"
+    assert main(["export", str(finished), "--pick", "accuracy", "--output", str(parent)]) == 0
+    arguments = ["--parent", str(parent), "--pop-size", "6", "--generations", "2", "--threads", "1"]
+    folder = tmp_path / "run"
+    assert main(["run", "ecomp", *arguments, "--finish", "0", "--output", str(folder)]) == 0
+    kept, given = load_network(folder / "parent"), load_network(parent)
+    assert str(kept) == str(given)
+    assert torch.equal(kept.get_parameter("1.weight"), given.get_parameter("1.weight"))
+
+
+def test_the_ticket_is_shown_and_written(
+    finished: Path, tmp_path: Path, digits: Data, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "ticket"
+    arguments = ["--pick", "accuracy", "--images", "500", "--batch-sizes", "1", "5"]
+    assert main(["ticket", str(finished), *arguments, "--output", str(folder)]) == 0
+    out = capsys.readouterr().out
+    for text in (
+        "the winning ticket",
+        "test accuracy on perturbed images",
+        "s for a batch of 5",
+        "retrained with 500 images",
+        "Latencies are medians of 50 repeats",
+        "the ticket loses",
+        f"report: {folder / 'ticket.md'}, picture: {folder / 'robustness.png'}",
+        f"written to {folder}; pymoo_prune.load_network('{folder}') rebuilds it",
+    ):
+        assert text in " ".join(out.split()), text
+    right = accuracy(load_network(folder), digits.test)
+    assert f"{100 * right:.2f}\u00a0%" in out
+    assert f"| {100 * right:.2f}\u00a0% |" in (folder / "ticket.md").read_text()
+
+
+def test_the_ticket_goes_into_the_runs_folder_unless_told(finished: Path) -> None:
+    assert main(["ticket", str(finished), "--images", "0", "--batch-sizes", "2"]) == 0
+    names = {path.name for path in (finished / "ticket").iterdir()}
+    assert names == {"ticket.md", "robustness.png", "network.pt", "network.json"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--images", "-1"], "images must be at least 0, but they are -1"),
+        (["--batch-sizes", "1", "0"], "at least 1, but batch_sizes=[1, 0]"),
+    ],
+)
+def test_tickets_that_cannot_be(
+    finished: Path, failed: Callable[..., str], arguments: list[str], message: str
+) -> None:
+    assert message in failed("ticket", str(finished), *arguments)
+
+
+@pytest.mark.parametrize("command", ["resume", "report", "export", "ticket"])
+def test_what_is_no_run_folder_is_refused(
+    tmp_path: Path, failed: Callable[..., str], command: str
+) -> None:
+    for folder in (tmp_path / "none", tmp_path):
+        assert f"{folder} is not a run folder" in failed(command, str(folder))
+
+
+@pytest.mark.parametrize(
+    ("pick", "messages"),
+    [
+        ("kne", ["unknown pick 'kne'", "Did you mean 'knee'"]),
+        ("999", ["there is no network 999; they are numbered 0 to"]),
+        ("fittest", ["several objectives"]),
+        ("accuracy>=0.9999", ["no network keeps accuracy>=0.9999; the nearest is network"]),
+        ("macs<=1", ["no network keeps macs<=1; the nearest is network 0"]),
+        ("finished_test_accuracy>=10%", ["finished_test_accuracy"]),
+    ],
+)
+def test_picks_that_cannot_be(
+    finished: Path, failed: Callable[..., str], pick: str, messages: list[str]
+) -> None:
+    for command in ("export", "ticket"):
+        error = failed(command, str(finished), "--pick", pick)
+        for message in messages:
+            assert message in error, message
+
+
+def test_a_problem_whose_networks_have_no_spec_cannot_export_and_says_why(
+    tmp_path: Path, failed: Callable[..., str]
+) -> None:
+    assert main(pixels_run(tmp_path / "run")) == 0
+    error = failed("export", str(tmp_path / "run"))
+    assert "cannot be exported: it has no `spec`" in error
+
+
+def test_a_problem_without_a_parent_has_no_ticket_and_says_why(
+    tmp_path: Path, failed: Callable[..., str]
+) -> None:
+    assert main(pixels_run(tmp_path / "run")) == 0
+    error = failed("ticket", str(tmp_path / "run"))
+    assert "Pixels has no parent network to compare a ticket with" in error
+    assert not (tmp_path / "run" / "ticket").exists()

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pymoo_prune import Data, Preset, PrunedWeightsPerAccuracyDrop, WeightedSum
+from pymoo_prune.comparing.methods import Method, weighed
+from tests.tiny_problem import Pixels
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nsga2", ("nsga2", None, None)),
+        ("random+rbf", ("random", "rbf", None)),
+        ("ga@accuracy=1,width=0.5", ("ga", None, WeightedSum({"accuracy": 1, "width": 0.5}))),
+        ("ga@ accuracy = 1 , w=2e-3", ("ga", None, WeightedSum({"accuracy": 1, "w": 2e-3}))),
+        ("nsga2@accuracy, macs", ("nsga2", None, ("accuracy", "macs"))),
+        ("nsga2@accuracy", ("nsga2", None, ("accuracy",))),
+        ("ga+ridge@pwad", ("ga", "ridge", PrunedWeightsPerAccuracyDrop())),
+        ("mine.engines:make@macs=1", ("mine.engines:make", None, WeightedSum({"macs": 1}))),
+    ],
+)
+def test_methods_are_read(text: str, expected: tuple[Any, ...]) -> None:
+    method = Method.parse(text)
+    assert method.name == text
+    assert (method.algorithm, method.surrogate, method.objectives) == expected
+
+
+def test_what_a_method_minimises(digits: Data) -> None:
+    problem = Pixels(digits, objectives=("accuracy", "sparsity", "macs"))
+    macs = problem.parent_measurements()["macs"]
+    # Shares as they are, counts as shares of the parent's.
+    sums = WeightedSum({"accuracy": 1, "sparsity": 1, "macs": 1 / macs})
+    assert weighed(problem) == sums
+    assert Method.parse("ga").goal(problem) == sums
+    assert Method.parse("nsga2").goal(problem) == ("accuracy", "sparsity", "macs")
+    assert Method.parse("random").goal(problem) == ("accuracy", "sparsity", "macs")
+    assert Method.parse("nsga2@pixels").goal(problem) == ("pixels",)
+    # A problem that weighs its objectives itself: as it does, and over the same.
+    own = WeightedSum({"accuracy": 2, "pixels": 1})
+    weighing = Pixels(digits, objectives=own)
+    assert Method.parse("ga").goal(weighing) is own
+    assert Method.parse("nsga2").goal(weighing) == ("accuracy", "pixels")
+
+
+def test_a_papers_own_algorithm_minimises_what_the_paper_does(digits: Data) -> None:
+    paper = WeightedSum({"accuracy": 3, "pixels": 1})
+
+    class Paper(Pixels):
+        presets = {  # noqa: RUF012
+            "quick": Preset("few"),
+            "paper": Preset("the paper's", algorithm="own", objectives=paper),
+        }
+
+    assert Method.parse("own").goal(Paper(digits)) is paper
+    assert Method.parse("own@accuracy=1").goal(Paper(digits)) == WeightedSum({"accuracy": 1})
+    assert Method.parse("own").goal(Pixels(digits)) == weighed(Pixels(digits))

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib import image
+from rich.console import Console
+
+from pymoo_prune import Series, StoreError
+from pymoo_prune.comparing.comparison import TESTED
+from pymoo_prune.comparing.pictures import draw, shown_fronts
+from pymoo_prune.comparing.trials import Trial
+from pymoo_prune.comparing.words import meaning
+from pymoo_prune.objectives import Goals
+from pymoo_prune.statistics import mann_whitney
+from tests.comparing.made_up import HIGH, LOW, MIXED, QUANTITIES, cells, front, report, runs
+
+# Tables.
+
+
+def test_means_say_of_how_many_runs_they_are_where_some_have_no_number() -> None:
+    trials = [*runs("ga", 0.5, 0.7), *runs("nsga2", 0.8, 0)]
+    shown = report(trials, bounds=["parameters<=40%", "macs<=1%"])
+    ga, nsga2 = cells(shown.quality_rows())
+    assert (ga["method"], nsga2["method"], nsga2["runs"]) == ("ga ←", "nsga2", "2")
+    assert ga["on test"] == ".6000 ± .1414"
+    assert nsga2["on test"] == ".4000 ± .5657"
+    assert nsga2["IGD+"] == ".0000 (1 of 2)"
+    ga, nsga2 = cells(shown.bound_rows())
+    assert ga["parameters<=40%"] == "100.00 (1 of 2)"
+    assert nsga2["macs<=1%"] == "–"
+
+
+def test_baselines_stand_below_the_methods() -> None:
+    other = Series("L1", {n: c for n, c in front([0.9], [0.5]).items() if n != "parameters"})
+    shown = report(runs("ga", 0.5), [other], bounds=["macs<=60%", "parameters<=60%"])
+    row = cells(shown.quality_rows())[1]
+    assert row == {"method": "L1", "runs": "", "searched": "–", "IGD+": "–", "on test": "–"}
+    row = cells(shown.bound_rows())[1]
+    assert row == {"method": "L1", "macs<=60%": "90.00", "parameters<=60%": "–"}
+
+
+def test_pairs_are_shown_for_the_search_and_for_what_decides() -> None:
+    trials = [*runs("a", *(0.5 + 0.01 * k for k in range(10))),
+              *runs("b", *(0.7 + 0.01 * k for k in range(10)))]  # fmt: skip
+    shown = report(trials)
+    searched, tested = cells(shown.contrast_rows())
+    assert (searched["hypervolume"], tested["hypervolume"]) == ("searched", "on test")
+    assert (tested["pair"], tested["A"], tested["ahead"]) == ("a / b", "0.00", "b")
+    p = mann_whitney(shown.comparison.of("a", TESTED), shown.comparison.of("b", TESTED))
+    assert 0 < p < 0.001
+    assert tested["p"] == tested["p (Holm)"] == "< 0.001"
+    assert cells(report(runs("ga", 0.5, 0.6)).contrast_rows()) == []
+
+
+def test_what_runs_took() -> None:
+    (row,) = cells(report([*runs("ga", 0.5, 0)]).cost_rows())
+    assert row == {
+        "method": "ga",
+        "objectives": "accuracy,parameters",
+        "evaluations": "4",
+        "known before": "1",
+        "seconds": "2.0",
+        "networks": "0",
+    }
+
+
+def test_every_number_can_be_found_again() -> None:
+    rows = cells(report(runs("ga", 0.5, 0), bounds=["macs<=60%"]).run_rows())
+    assert rows[0]["from"] == "runs/ga-0"
+    assert rows[0]["macs<=60%"] == "100.00 % (evaluation 3)"
+    assert (rows[1]["seed"], rows[1]["macs<=60%"]) == ("1", "–")
+    assert rows[1]["hypervolume on the test images"] == "0.0000"
+
+
+def test_the_numbers_are_written_exactly() -> None:
+    shown = report([*runs("a", 1 / 3), *runs("b", 0)], bounds=["macs<=99%"])
+    table = list(csv.DictReader(io.StringIO(shown.csv())))
+    assert [row["method"] for row in table] == ["a", "b"]
+    for place, row in enumerate(table):
+        for name, values in shown.comparison.indicators.items():
+            assert float(row[name]) == pytest.approx(values[place], rel=0, abs=0, nan_ok=True)
+    assert (table[0]["from"], table[0]["evaluations"], table[0]["known"]) == ("runs/a-0", "4", "1")
+
+
+def test_tables_fit_into_a_terminal() -> None:
+    shown = report([*runs("ga", *HIGH), *runs("nsga2", *LOW), *runs("random", *MIXED)])
+    console = Console(file=io.StringIO(), width=80)
+    for table in shown.tables():
+        console.print(table)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(len, lines)) <= 80
+    assert any(".6300 ± .0158" in line for line in lines)
+
+
+# Pages and pictures.
+
+
+@pytest.mark.parametrize(
+    ("names", "pictures"),
+    [
+        (("accuracy", "parameters"), {"fronts", "hypervolume", "attainment"}),
+        (("accuracy", "parameters", "pixels"), {"fronts", "hypervolume", "parallel"}),
+        (("accuracy",), {"fronts", "hypervolume"}),
+    ],
+)
+def test_a_folder_with_a_page_pictures_and_numbers(
+    tmp_path: Path, names: tuple[str, ...], pictures: set[str]
+) -> None:
+    trials = [*runs("ga", 0.5, 0), *runs("random", 0)]  # a front of one point, and none at all
+    shown = report(trials, [Series("L1", front([0.9], [0.5]))], goals=Goals(QUANTITIES, names))
+    page = shown.write(tmp_path / "out")
+    files = {path.name for path in page.parent.iterdir()}
+    assert files == {"report.md", "runs.csv"} | {
+        f"{p}.{s}" for p in pictures for s in ("png", "svg")
+    }
+    for name in pictures:
+        assert image.imread(page.parent / f"{name}.png")[..., :3].std() > 0.02
+    text = page.read_text()
+    for part in (
+        "# Pixels on digits",
+        shown.verdict(),
+        meaning(shown.comparison),
+        "| budget of each run |",
+    ):
+        assert part in text
+    assert set(re.findall(r"!\[[^]]+\]\((\w+)\.png\)", text)) == pictures
+    assert (page.parent / "runs.csv").read_text() == shown.csv()
+
+
+def test_without_curves_there_is_no_picture_of_them(tmp_path: Path) -> None:
+    trials = [Trial("a", 0, front([0.5], [0.5]), None, 4, 0, 1.0)]
+    assert "hypervolume" not in draw(report(trials).comparison, tmp_path, title="")
+
+
+def test_the_report_of_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "report.md").write_text("mine")
+    with pytest.raises(StoreError, match="is a run, whose own report would be lost; give another"):
+        report(runs("ga", 0.5)).write(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json", "report.md"}
+
+
+def test_the_run_in_the_middle_is_shown() -> None:
+    shown = shown_fronts(report([*runs("ga", 0.2, 0.6, 0.4), *runs("random", 0)]).comparison)
+    assert [one.name for one in shown] == ["ga, median of 3 runs"]
+    assert shown[0].columns["parameters"] == pytest.approx([600])

@@ -1,0 +1,61 @@
+"""What is said of an engine before a problem is built is what would be said afterwards."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from pymoo_prune import Data, PruneError
+from pymoo_prune.engines import ENGINES, check_goals, make_algorithm
+from tests.tiny_problem import Pixels
+
+GOALS = (
+    {"objectives": ["accuracy"]},
+    {"objectives": ["accuracy", "pixels"]},
+    {"objectives": ["accuracy", "pixels"], "constraints": ["macs<=50%"]},
+    {"objectives": ["accuracy", "pixels", "macs"]},
+)
+
+
+@pytest.mark.parametrize("given", GOALS)
+@pytest.mark.parametrize("name", [name for name in ENGINES if not name.startswith("age-moea")])
+def test_the_same_engines_are_refused_with_the_same_words(
+    name: str, given: dict[str, Any], digits: Data
+) -> None:
+    problem = Pixels(digits, **given)
+    try:
+        make_algorithm(name, problem, 12)
+    except PruneError as error:
+        expected: Any = pytest.raises(PruneError)
+        message = str(error)
+    else:
+        expected, message = nullcontext(), ""
+    with expected as caught:
+        check_goals(name, Pixels, problem.goals)
+    assert message == (str(caught.value) if caught else "")
+
+
+def test_the_refusals_are_these(digits: Data) -> None:
+    refused = set()
+    for number, given in enumerate(GOALS):
+        for name in ENGINES:
+            try:
+                check_goals(name, Pixels, Pixels(digits, **given).goals)
+            except PruneError:
+                refused.add((name, number))
+    several = {"sms-emoa", "ctaea", "moead", "rvea"}
+    assert refused == {
+        *(("own", number) for number in range(4)),
+        *(("ga", number) for number in range(1, 4)),
+        *((name, 0) for name in several),
+        ("moead", 2),
+    }
+
+
+def test_engines_of_ones_own_are_imported(digits: Data) -> None:
+    goals = Pixels(digits).goals
+    check_goals("tests.compared_problems:small_nsga2", Pixels, goals)
+    with pytest.raises(PruneError, match=r"'tests\.compared_problems:nsga3' cannot be imported"):
+        check_goals("tests.compared_problems:nsga3", Pixels, goals)
