@@ -10,19 +10,16 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from benchmarks.harness import Outcome
+from benchmarks.processes import EVALUATIONS, ORDER, count, finish, rows_of, same_results, start
 from pymoo_prune.errors import PruneError
-from pymoo_prune.run import CHROMOSOMES, FRONT, STORE
 
 WORKERS = ["--workers", "2"]
 WORKER, DRIVER = "worker", "driver"
@@ -38,7 +35,7 @@ def run(quick: bool) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         alone, killed = Path(folder) / "alone", Path(folder) / "killed"
         finish(start(["run", *settings, "--output", str(alone)]))
-        moments = disturb(killed, settings, kills, len(evaluations(alone)))
+        moments = disturb(killed, settings, kills, count(alone, "measurements"))
         found = compare(alone, killed)
     done = Counter(who for who, _ in moments)
     rows = [(name, str(value)) for name, value in found.items()]
@@ -50,20 +47,6 @@ def run(quick: bool) -> Outcome:
         [(f"{text}, against undisturbed and without workers", ("", "differences"), rows)],
         {"kills": dict(done), "moments": moments, "differences": found},
     )
-
-
-def start(arguments: list[str]) -> subprocess.Popen[bytes]:
-    """A process of the command line."""
-    command = [sys.executable, "-m", "pymoo_prune.cli", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
-
-
-def finish(process: subprocess.Popen[bytes]) -> None:
-    """Waits for the end, which must be a good one."""
-    _, errors = process.communicate()
-    if process.returncode != 0:
-        msg = f"the run ended with {process.returncode}: {errors.decode()[-500:]}"
-        raise PruneError(msg)
 
 
 def disturb(
@@ -78,14 +61,14 @@ def disturb(
     process = start(["run", *settings, *WORKERS, "--output", str(folder)])
     moments: list[tuple[str, int]] = []
     for who, measurements in zip(victims, wanted, strict=True):
-        while len(evaluations(folder)) < measurements or not workers_of(process):
+        while count(folder, "measurements") < measurements or not workers_of(process):
             if process.poll() is not None:
                 finish(process)
                 msg = f"the run has ended after {len(moments)} kills, before it could be disturbed"
                 raise PruneError(msg)
             time.sleep(0.01)
         time.sleep(chance.uniform(0.0, 0.3))
-        moments.append((who, len(evaluations(folder))))
+        moments.append((who, count(folder, "measurements")))
         if who == DRIVER:
             process.kill()
             process.communicate()
@@ -114,35 +97,16 @@ def command_of(process: int) -> bytes:
         return b""
 
 
-def evaluations(folder: Path) -> list[Any]:
-    """Everything that was measured."""
-    return rows_of(folder, "SELECT * FROM measurements ORDER BY images, digest")
-
-
-def rows_of(folder: Path, query: str) -> list[Any]:
-    """Rows of a run's store; none where there is no store yet."""
-    if not (folder / STORE).is_file():
-        return []
-    try:
-        with closing(sqlite3.connect(folder / STORE)) as database:
-            return database.execute(query).fetchall()
-    except sqlite3.Error:  # it is being made
-        return []
-
-
 def compare(alone: Path, killed: Path) -> dict[str, int]:
     """How many things differ: lost and doubled evaluations, their order, and what was found."""
-    one, other = Counter(evaluations(alone)), Counter(evaluations(killed))
-    keys = Counter(row[:2] for row in other.elements())
-    order = "SELECT * FROM history ORDER BY number"
-    files = {
-        name: (alone / name).read_bytes() != (killed / name).read_bytes()
-        for name in (FRONT, CHROMOSOMES)
-    }
+    one, other = (Counter(rows_of(folder, EVALUATIONS)) for folder in (alone, killed))
+    once, twice = (
+        Counter(row[-2:] for row in rows_of(folder, ORDER))  # its images, and its digest
+        for folder in (alone, killed)
+    )
     return {
-        "lost": len(one - other),
-        "doubled": sum(times > 1 for times in keys.values()),
-        "not in the other": len(other - one),
-        "order": int(rows_of(alone, order) != rows_of(killed, order)),
-        **{name: int(different) for name, different in files.items()},
+        "lost": (one - other).total(),
+        "doubled": (twice - once).total(),
+        "not in the other": (other - one).total(),
+        **{name: int(not same) for name, same in same_results(alone, killed).items()},
     }

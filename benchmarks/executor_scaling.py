@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -26,6 +28,8 @@ from pymoo_prune import Budget, Data, Measurements, PruneError, PruningProblem, 
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.executors import Executor, InProcess, Processes, Ray, gathered
 from pymoo_prune.executors.dispatch import Dispatcher
+from pymoo_prune.executors.staff import Worker
+from pymoo_prune.executors.work import Answer, Done, Ready
 from pymoo_prune.genome import Array, digests
 from pymoo_prune.operators import (
     BalancedMaskMutation,
@@ -97,6 +101,7 @@ def run(quick: bool) -> Outcome:
     whole = whole_search(problem, population=20 if quick else POPULATION, generations=2)
     free = Free(load_data("digits"))
     costs = driver(free, generations=3 if quick else 20) | messages(free, 20 if quick else 300)
+    costs |= crowded(free, 1_000 if quick else 10_000)
     share = 100 * whole["driver's share"]
     rows = [
         ("one worker, s", f"{one:.2f}"),
@@ -275,6 +280,71 @@ class Watch(Executor):
                 return
             self.worked += part.seconds
             yield part
+
+
+class Pretended(Worker):
+    """A worker that is nowhere."""
+
+    X: Array | None = None
+
+    def start(self) -> None:
+        """There is nothing to start."""
+
+    def give(self, X: Array, batch: int | None) -> None:  # noqa: ARG002
+        """Keeps it."""
+        self.X = X
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
+
+
+class Crowd(Dispatcher):
+    """Many workers that are nowhere: ten have an answer whenever one looks.
+
+    Args:
+        problem: Measures, at no cost.
+        workers: How many.
+    """
+
+    AT_ONCE, SECONDS = 10, 10.0  # with 10,000 workers ten are done every hundredth of a second
+
+    def __init__(self, problem: PruningProblem, workers: int) -> None:
+        super().__init__(workers)
+        self.problem = problem
+        self.working: deque[Pretended] = deque()
+
+    def _publish(self, problem: PruningProblem) -> None:
+        """Nobody needs it."""
+
+    def _withdraw(self) -> None:
+        """Nothing is anywhere."""
+
+    def _needs(self) -> str:
+        return "nothing"
+
+    def _hire(self) -> Worker:
+        self.working.append(Pretended())
+        return self.working[-1]
+
+    def _answers(self, timeout: float) -> Iterator[tuple[Worker, Answer]]:  # noqa: ARG002
+        for _ in range(min(self.AT_ONCE, len(self.working))):
+            worker = self.working.popleft()
+            if worker.X is None:
+                yield worker, Ready(version("pymoo-prune"), self.problem.fingerprint)
+            else:
+                yield worker, Done(self.problem.measured(worker.X), self.SECONDS)
+            self.working.append(worker)
+
+
+def crowded(problem: PruningProblem, workers: int) -> dict[str, float]:
+    """What each of many workers costs the driver, who looks at all of them again and again."""
+    X = problem.random(2 * workers, np.random.default_rng(4))
+    with Crowd(problem, workers) as crowd:
+        list(crowd.measure(problem, X[:workers], 0))
+        began = time.process_time()
+        list(crowd.measure(problem, X, 0))
+        seconds = time.process_time() - began
+    return {f"chunks of one to {workers:,} workers, µs": 1e6 * seconds / len(X)}
 
 
 def messages(problem: PruningProblem, n: int) -> dict[str, float]:

@@ -10,29 +10,19 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
-import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from benchmarks.harness import Outcome
-from pymoo_prune.errors import PruneError
-from pymoo_prune.run import CHROMOSOMES, FRONT, STORE
+from benchmarks.processes import EVALUATIONS, count, finish, rows_of, same_results, start
+from pymoo_prune.run import SETTINGS, STORE
 
 KILLS = 20
 RUNS = {
     "masks, NSGA-II": ["--generations", "40", "--pop-size", "60"],
     "weights, the paper's GA": ["--preset", "paper", "--generations", "40"],
-}
-TABLES = {
-    "evaluations": "SELECT * FROM measurements ORDER BY images, digest",
-    "history": "SELECT * FROM history ORDER BY number",
 }
 
 
@@ -46,7 +36,7 @@ def run(quick: bool) -> Outcome:
             began = time.perf_counter()
             finish(start(["run", "ecomp", *arguments, "--output", str(alone)]))
             seconds = time.perf_counter() - began
-            moments = disturb(killed, arguments, kills, asked(alone))
+            moments = disturb(killed, arguments, kills, count(alone, "history"))
             found = compare(alone, killed)
         differences += sum(not same for same in found.values())
         details[name] = {"kills": kills, "moments": moments, "same": found}
@@ -62,20 +52,6 @@ def run(quick: bool) -> Outcome:
     )
 
 
-def start(arguments: list[str]) -> subprocess.Popen[bytes]:
-    """A process of the command line."""
-    command = [sys.executable, "-m", "pymoo_prune.cli", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
-
-
-def finish(process: subprocess.Popen[bytes]) -> None:
-    """Waits for the end, which must be a good one."""
-    _, errors = process.communicate()
-    if process.returncode != 0:
-        msg = f"the run ended with {process.returncode}: {errors.decode()[-500:]}"
-        raise PruneError(msg)
-
-
 def disturb(folder: Path, arguments: list[str], kills: int, evaluations: int) -> list[str]:
     """Starts, kills and resumes; returns where the run was each time.
 
@@ -87,13 +63,13 @@ def disturb(folder: Path, arguments: list[str], kills: int, evaluations: int) ->
     within = sorted(chance.randrange(evaluations) for _ in range(kills - before - after))
     moments = []
     for wanted in [None] * before + within + [evaluations] * after:
-        known = (folder / "run.json").is_file()
+        known = (folder / SETTINGS).is_file()
         again = ["resume", str(folder)]
         process = start(again if known else ["run", "ecomp", *arguments, "--output", str(folder)])
         if wanted is None:
             wait(process, chance.uniform(1.0, 3.0))
         else:
-            while asked(folder) < wanted and process.poll() is None:
+            while count(folder, "history") < wanted and process.poll() is None:
                 time.sleep(0.002)
             # Within a generation, or while networks are retrained and baselines measured.
             wait(process, chance.uniform(0.0, 3.0 if wanted == evaluations else 0.1))
@@ -110,36 +86,15 @@ def wait(process: subprocess.Popen[bytes], seconds: float) -> None:
         process.wait(timeout=seconds)
 
 
-def asked(folder: Path) -> int:
-    """How many evaluations the search has asked for."""
-    if not (folder / STORE).is_file():
-        return 0
-    return int(rows_of(folder, "SELECT COUNT(*) FROM history")[0][0])
-
-
 def moment(folder: Path) -> str:
     """How far a run had come."""
     if not (folder / STORE).is_file():
         return "before the search"
-    done = rows_of(folder, "SELECT COUNT(*) FROM generations")[0][0]
-    return f"{asked(folder)} evaluations, {done} generations done"
+    evaluations, generations = (count(folder, table) for table in ("history", "generations"))
+    return f"{evaluations} evaluations, {generations} generations done"
 
 
 def compare(alone: Path, killed: Path) -> dict[str, bool]:
     """What is the same in two run folders."""
-    same = {name: rows_of(alone, query) == rows_of(killed, query) for name, query in TABLES.items()}
-    same["front"] = (alone / FRONT).read_bytes() == (killed / FRONT).read_bytes()
-    with np.load(alone / CHROMOSOMES) as one, np.load(killed / CHROMOSOMES) as other:
-        same["chromosomes"] = one.files == other.files and all(
-            np.array_equal(one[name], other[name]) for name in one.files
-        )
-    return same
-
-
-def rows_of(folder: Path, query: str) -> list[tuple[Any, ...]]:
-    """What a query finds in a run's store; nothing where the tables are not there yet."""
-    with closing(sqlite3.connect(folder / STORE)) as database:
-        try:
-            return database.execute(query).fetchall()
-        except sqlite3.OperationalError:
-            return [(0, 0)]
+    same = rows_of(alone, EVALUATIONS) == rows_of(killed, EVALUATIONS)
+    return {"evaluations": same, **same_results(alone, killed)}

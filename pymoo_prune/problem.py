@@ -317,7 +317,7 @@ class PruningProblem(Problem):
     def configuration(self) -> dict[str, Any]:
         """All that a measurement depends on besides the candidate, as JSON values."""
         found = {
-            "problem": type(self).__qualname__,
+            "problem": type(self).__name__,
             "data": self.data_set.digest,
             "seed": self.seed,
         }

@@ -11,6 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from pymoo_prune.executors import Executor
 from pymoo_prune.indicators import hypervolume
 from pymoo_prune.objectives import failed_rows
 from pymoo_prune.problem import PruningProblem
@@ -150,14 +151,23 @@ class SearchReporter:
 
     def __init__(self, problem: PruningProblem, update: Callable[[float, str], None]) -> None:
         self.problem, self.update = problem, update
+        self.step: Step | None = None
         self.shown = 0.0
 
     def __call__(self, step: Step) -> None:
-        """Shows a step, unless one was shown a moment ago."""
+        """Shows a step, unless something was shown a moment ago."""
+        self.step = step
+        self.refresh(step.evaluator.executor)
+
+    def refresh(self, executor: Executor) -> None:
+        """Shows the last step again, with what workers do now, unless that was a moment ago."""
         if time.perf_counter() - self.shown < REFRESH:
             return
         self.shown = time.perf_counter()
-        self.update(step.done, self.text(step))
+        if self.step is None:
+            self.update(0.0, executor.status())
+        else:
+            self.update(self.step.done, self.text(self.step))
 
     def text(self, step: Step) -> str:
         """Generation, evaluations, known and failed ones, quality, workers and time left."""

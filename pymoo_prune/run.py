@@ -220,7 +220,9 @@ class Run:
             settings.algorithm, problem, settings.pop_size, surrogate=settings.surrogate
         )
         with display.phase("search") as update, ExitStack() as stack:
-            watchers: list[Callable[[Step], None]] = [SearchReporter(problem, update)]
+            reporter = SearchReporter(problem, update)
+            stack.enter_context(executor.watched(lambda: reporter.refresh(executor)))
+            watchers: list[Callable[[Step], None]] = [reporter]
             if profile:
                 watchers.append(stack.enter_context(Profile(self.folder)))
 

@@ -1,17 +1,10 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
+import pickle
 import random
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,28 +12,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
-from pymoo_prune import Budget, Data, PruneError, Store, StoreError
-from pymoo_prune.cli import main
+from pymoo_prune import Budget, Data, PruneError
 from pymoo_prune.engines import ENGINES, make_algorithm
-from pymoo_prune.executors import InProcess, Processes, gathered
+from pymoo_prune.executors import InProcess, Processes, Ray, gathered, joining
 from pymoo_prune.executors import dispatch as dispatch_module
-from pymoo_prune.executors.dispatch import Dispatcher, Worker
-from pymoo_prune.executors.parcel import pack, read, unpack, write
-from pymoo_prune.executors.work import Answer, Lost, Ready, Workbench, WorkerTraceback
-from pymoo_prune.files import LOCK, locked
+from pymoo_prune.executors import job as job_module
+from pymoo_prune.executors.dispatch import Dispatcher
+from pymoo_prune.executors.job import Job
+from pymoo_prune.executors.parcel import pack
+from pymoo_prune.executors.staff import Worker
+from pymoo_prune.executors.work import Answer, Lost, Raised, Ready, Workbench, WorkerTraceback
 from pymoo_prune.genome import Array, digests
+from pymoo_prune.objectives import Measurements
 from pymoo_prune.problem import CHUNK, PruningProblem
 from pymoo_prune.search import Found, search
-from pymoo_prune.testing import check_packing
 from tests.timed_problem import SmallPixels
-from tests.tiny_problem import Pixels, PixelsInBatches, ecomp_run, pixels_run, threads
-from tests.unruly_problem import Unruly, measured_by, until_all_work
-
-LIMIT = 5.0
-"""Seconds that nobody takes who does not hang, on the busiest machine."""
-ROOT = Path(__file__).resolve().parent.parent
+from tests.tiny_problem import Pixels, PixelsInBatches, threads
+from tests.unruly_problem import measured_by
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -108,6 +97,11 @@ class Here(Worker):
         self.asked = (X, batch)
         self.crew.sizes.append(len(X))
 
+    def start(self) -> None:
+        if self.crew.on_start is not None:
+            self.crew.on_start(self.number)
+        self.crew.started.append(self.number)
+
     def stop(self) -> None:
         self.crew.stopped.append(self.number)
 
@@ -119,16 +113,24 @@ class Crew(Dispatcher):
         super().__init__(workers, **options)
         self.fates = iter(fates or [])
         self.deadly: set[bytes] = set()
+        self.started: list[int] = []
         self.stopped: list[int] = []
         self.sizes: list[int] = []
         self.numbers = itertools.count()
         self.random = random.Random(0)  # noqa: S311
         self.stillborn = False
-        self.says: Ready | None = None
+        self.says: Answer | None = None
+        self.on_start: Callable[[int], None] | None = None
 
     def _publish(self, problem: PruningProblem) -> None:
         self.bench = Workbench(1)
         self.bench.take(lambda: pack(problem).copied())
+
+    def _withdraw(self) -> None:
+        pass
+
+    def _needs(self) -> str:
+        return "each needs luck"
 
     def _hire(self) -> Worker:
         return Here(self, next(self.numbers))
@@ -178,7 +180,7 @@ def test_the_guilty_is_found_and_everybody_else_is_measured(problem: Pixels, X: 
     well = np.setdiff1d(np.arange(len(X)), [7, 30])
     assert np.array_equal(values["accuracy"][well], problem.measured(X)["accuracy"][well])
     assert max(crew.sizes) > 1
-    assert crew.status() == "2 workers, 6 restarted"
+    assert crew.restarted == 6
 
 
 def test_where_nobody_may_fail_the_candidate_is_named(problem: Pixels, X: Array) -> None:
@@ -221,10 +223,117 @@ def test_an_abandoned_measurement_does_not_mix_with_the_next(problem: Pixels, X:
     assert np.array_equal(values["accuracy"], problem.measured(X[20:50])["accuracy"])
 
 
+def test_a_measurement_does_not_go_on_with_workers_that_were_given_others(
+    problem: Pixels, digits: Data, X: Array
+) -> None:
+    crew = Crew(2)
+    for interrupt in (
+        lambda: measured_by(crew, Pixels(digits, seed=1), X[20:30]),
+        lambda: next(crew.measure(problem, X[20:30], 0)),
+        crew.close,
+    ):
+        first = crew.measure(problem, X[:20], 0)
+        next(first)
+        interrupt()
+        with pytest.raises(PruneError, match="each search an executor of its own"):
+            next(first)
+        order, values, _ = measured_by(crew, problem, X[30:50])
+        assert sorted(order) == list(range(20))
+        assert np.array_equal(values["accuracy"], problem.measured(X[30:50])["accuracy"])
+
+
+def test_nobody_is_forgotten_when_workers_are_interrupted_while_they_start(
+    problem: Pixels, X: Array
+) -> None:
+    crew = Crew(3)
+
+    def interrupt(number: int) -> None:
+        if number == 1:
+            raise KeyboardInterrupt
+
+    crew.on_start = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        measured_by(crew, problem, X)
+    assert (crew.started, crew.stopped) == ([0], [1])
+    order, _, _ = measured_by(crew, problem, X)
+    assert sorted(order) == list(range(len(X)))
+    assert crew.started == [0, 2, 3]
+    crew.close()
+    assert sorted(crew.stopped) == [0, 1, 2, 3]
+
+
+def test_the_status_says_who_is_there_and_works_and_how_fast(
+    problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = Crew(3, [False] * 4 + [True])
+    said: list[str] = []
+    assert crew.status() == "0 of 3 workers ready"
+    monkeypatch.setattr(Job, "pace", 12.34)
+    with crew.watched(lambda: said.append(crew.status())):
+        measured_by(crew, problem, X)
+    assert said[0] == "0 of 3 workers ready, 12 evaluations/s"
+    assert "3 workers, 3 busy, 12 evaluations/s" in said
+    assert "2 of 3 workers ready, 2 busy, 1 restarted, 12 evaluations/s" in said
+    assert crew.status() == "3 workers, 1 restarted, 12 evaluations/s"
+    times = len(said)
+    monkeypatch.setattr(Job, "pace", 0.034)
+    measured_by(crew, problem, X[:1])
+    assert len(said) == times  # nobody watches any more
+    assert crew.status().endswith(", 0.03 evaluations/s")
+    monkeypatch.setattr(Job, "pace", 12_345.6)
+    assert crew.status().endswith(", 12,346 evaluations/s")
+    monkeypatch.setattr(Job, "pace", 0.0)
+    assert crew.status() == "3 workers, 1 restarted"
+    assert Crew(1).status() == "0 of 1 worker ready"
+
+
+def test_the_pace_counts_from_the_first_that_is_handed_out_to_the_last_that_is_done(
+    problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(job_module.time, "monotonic", lambda: now)
+    job = Job(problem, X[:6], 0)
+    assert job.pace == 0.0
+    now = 200.0
+    assert job.take(4) == [0, 1, 2, 3]
+    now = 202.0
+    job.done([0, 1, 2, 3], problem.measured(X[:4]), 1.0)
+    assert job.pace == 2.0
+    job.take(2)
+    now = 206.0
+    assert job.pace == 4 / 6
+    job.done([4, 5], problem.measured(X[4:6]), 1.0)
+    now = 300.0
+    assert job.pace == 1.0
+
+
+class Talking(Pixels):
+    """The tiny problem; it tells the pixels of each candidate."""
+
+    def measure(self, X: Array) -> Measurements:
+        for x in X:
+            print(f"{x.sum()} pixels")
+        return super().measure(X)
+
+
+def test_what_workers_print_the_driver_prints(
+    digits: Data, X: Array, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = Talking(digits)
+    answer = Workbench(1)
+    answer.take(lambda: pack(problem))
+    done = answer.measure(X[:2], 0)
+    assert capsys.readouterr().out == ""
+    assert done[2] == f"{X[0].sum()} pixels\n{X[1].sum()} pixels\n"
+    measured_by(Crew(2), problem, X)
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(lines) == sorted(f"{x.sum()} pixels" for x in X)
+
+
 def test_workers_that_end_at_once_are_not_replaced_forever(problem: Pixels, X: Array) -> None:
     crew = Crew(2)
     crew.stillborn = True
-    with pytest.raises(PruneError, match=r"before they are ready: the last one was born .*if __n"):
+    with pytest.raises(PruneError, match=r"are ready: the last one was born dead; each needs luck"):
         measured_by(crew, problem, X)
     assert next(crew.numbers) <= 4
 
@@ -233,7 +342,7 @@ def test_who_waits_for_workers_forever_is_told(
     problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch_module, "PATIENCE", -1.0)
-    with pytest.raises(PruneError, match="no worker is ready after 0 s"):
+    with pytest.raises(PruneError, match="no worker is ready after 0 s; each needs luck"):
         measured_by(Crew(1), problem, X)
 
 
@@ -248,12 +357,23 @@ def test_workers_of_another_version_are_refused(problem: Pixels, X: Array) -> No
         measured_by(crew, problem, X)
 
 
+def test_a_problem_that_workers_cannot_take_in_is_told(problem: Pixels, X: Array) -> None:
+    crew = Crew(1)
+    crew.says = Raised(AttributeError("Can't get attribute 'Own'"), "the traceback")
+    message = r"cannot take the problem in: Can't get attribute 'Own'; .* put it into a file"
+    with pytest.raises(PruneError, match=message) as caught:
+        measured_by(crew, problem, X)
+    assert isinstance(caught.value.__cause__, WorkerTraceback)
+    assert "the traceback" in str(caught.value.__cause__)
+
+
 def test_latencies_are_not_measured_by_workers(digits: Data, X: Array) -> None:
     problem = SmallPixels(digits, objectives=["accuracy", "latency"])
     with pytest.raises(PruneError, match="one candidate at a time on a quiet machine"):
         measured_by(Crew(1), problem, X)
 
 
+@pytest.mark.parametrize("kind", [Processes, Ray])
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -263,9 +383,11 @@ def test_latencies_are_not_measured_by_workers(digits: Data, X: Array) -> None:
         ({"workers": 1, "time_limit": float("nan")}, "must be above 0 seconds"),
     ],
 )
-def test_executors_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
+def test_executors_that_cannot_be_are_refused(
+    kind: type[Dispatcher], options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(PruneError, match=message):
-        Processes(**options)
+        kind(**options)
 
 
 # A place for who was lost changes nothing where nobody was.
@@ -299,288 +421,115 @@ def test_a_problem_for_workers_is_the_same_problem(problem: Pixels, X: Array) ->
     assert twin.with_goals(["pixels"]).n_ieq_constr == 1
 
 
-# Parcels.
-
-
-class Furniture:
-    """All that problems keep."""
-
-    def __init__(self) -> None:
-        big = torch.arange(2 * 3 * 128 * 128, dtype=torch.float32).reshape(2, 3, 128, 128)
-        self.plain, self.other = big, big.to(memory_format=torch.channels_last)
-        self.thin = torch.zeros(20_000, 1, 1, 8).to(memory_format=torch.channels_last)
-        self.small, self.half = torch.arange(3), big.bfloat16()
-        self.view = big[1:]
-        self.parameter = nn.Parameter(big[0].clone())
-        self.again = self.plain
-        self.numbers = np.arange(50_000)
-        self.backwards = np.asfortranarray(np.arange(60_000.0).reshape(200, 300))
-        self.lock, self.relock = threading.Lock(), threading.RLock()
-
-
-def test_a_parcel_brings_everything_as_it_was(tmp_path: Path) -> None:
-    sent = Furniture()
-    parcel = pack(sent)
-    assert sum(memoryview(array).nbytes for array in parcel.arrays) > 1_000_000
-    assert len(parcel.core) < 1_500_000  # another layout, bfloat16, small ones
-    with (tmp_path / "parcel").open("w+b") as file:
-        write(parcel, file)
-        mapped = read(file.fileno())
-    for copy in (unpack(parcel.copied()), unpack(mapped)):
-        for name in ("plain", "other", "thin", "small", "half", "view", "parameter"):
-            one, other = getattr(sent, name), getattr(copy, name)
-            assert torch.equal(one, other), name
-            assert (one.dtype, one.stride()) == (other.dtype, other.stride()), name
-            assert type(one) is type(other)
-            assert one.requires_grad == other.requires_grad
-        assert copy.again is copy.plain
-        assert np.array_equal(copy.numbers, sent.numbers)
-        assert np.array_equal(copy.backwards, sent.backwards)
-        assert copy.backwards.flags.f_contiguous
-        assert copy.plain.data_ptr() % 16 == 0
-        assert not copy.lock.locked()
-        with copy.relock, copy.relock, copy.lock:
-            pass
-
-
-def test_who_writes_to_a_parcel_has_pages_of_its_own(tmp_path: Path) -> None:
-    sent = Furniture()
-    with (tmp_path / "parcel").open("w+b") as file:
-        write(pack(sent), file)
-        one, other, late = (unpack(read(file.fileno())) for _ in range(3))
-    one.plain[:], one.numbers[:] = -1, -1
-    for copy in (other, late, unpack(pack(sent))):
-        assert torch.equal(copy.plain, sent.plain)
-        assert np.array_equal(copy.numbers, sent.numbers)
-
-
-def test_what_cannot_be_sent_is_told(digits: Data) -> None:
-    class Local(Pixels):
-        pass
-
-    with pytest.raises(PruneError, match=r"Local cannot be sent to workers: .*; its class must be"):
-        pack(Local(digits))
-    problem = Pixels(digits)
-    problem.progress = lambda: None  # type: ignore[attr-defined]
-    with pytest.raises(PruneError, match=r"Pixels cannot be sent to workers: .*lambda"):
-        pack(problem)
-
-
-def test_the_contract_notices_problems_that_change_on_the_way(
-    digits: Data, X: Array, tmp_path: Path
-) -> None:
-    check_packing(Pixels(digits), X)
-    problem = Pixels(digits)
-    problem.progress = lambda: None  # type: ignore[attr-defined]
-    with pytest.raises(AssertionError, match="cannot be sent to workers"):
-        check_packing(problem, X)
-    with pytest.raises(AssertionError, match="workers measure another accuracy"):
-        check_packing(Forgetful(digits), X)
-
-
-class Forgetful(Pixels):
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "weight": -self.weight}
-
-
-# Real processes.
-
-
-@pytest.fixture(scope="module")
-def unruly(digits: Data, tmp_path_factory: pytest.TempPathFactory) -> Unruly:
-    return Unruly(digits, folder=str(tmp_path_factory.mktemp("unruly")))
-
-
-@pytest.fixture(scope="module")
-def crew() -> Iterator[Processes]:
-    with Processes(2, time_limit=LIMIT) as crew:
-        yield crew
-
-
-def test_processes_measure_the_same_and_leave_the_same(
-    crew: Processes, unruly: Unruly, X: Array, tmp_path: Path
-) -> None:
-    rows = []
-    for name, executor in (("here", None), ("there", crew)):
-        path = tmp_path / f"{name}.sqlite"
-        store = Store(path, tuple(unruly.quantities), unruly.fingerprint, {})
-        rows.append((found_by(unruly, store=store, executor=executor), tables(path)))
-        store.close()
-    assert same(rows[0][0], rows[1][0])
-    assert rows[0][1] == rows[1][1]
-    assert len(set(unruly.begun()) - {str(os.getpid())}) >= 1
-    until_all_work(crew, unruly, X, 2)
-    assert crew.status().startswith("2 workers")
-
-
-def tables(path: Path) -> list[list[tuple[Any, ...]]]:
-    with sqlite3.connect(path) as db:
-        found = [
-            db.execute(sql).fetchall()
-            for sql in (
-                "SELECT * FROM measurements ORDER BY images, digest",
-                "SELECT * FROM history ORDER BY number",
-            )
-        ]
-    db.close()
-    return found
-
-
-def test_candidates_that_end_or_stop_their_workers_are_given_up(
-    crew: Processes, unruly: Unruly, X: Array
-) -> None:
-    unruly.forget()
-    whole = unruly.measured(X)
-    before = crew.restarted
-    unruly.plan(X[20], "exit")
-    unruly.plan(X[40], "hang")
-    unruly.plan(X[5], "kill", times=1)
-    order, values, failures = measured_by(crew, unruly.for_workers(), X)
-    unruly.forget()
-    assert sorted(order) == list(range(len(X)))
-    assert failures == {
-        20: "given up after 3 tries: its worker ended with exit code 7",
-        40: f"given up after 3 tries: its worker took longer than the time limit of {LIMIT:g} s",
-    }
-    well = np.setdiff1d(np.arange(len(X)), [20, 40])
-    for name, column in values.items():
-        assert np.array_equal(column[well], whole[name][well])
-    # Some may have been in one chunk: then one death was for all of them.
-    assert crew.restarted - before >= 5
-    assert f"2 workers, {crew.restarted} restarted" == crew.status()
-
-
-def test_an_error_in_measure_stops_everything_and_shows_where(
-    crew: Processes, unruly: Unruly, X: Array
-) -> None:
-    unruly.forget()
-    unruly.plan(X[40], "raise")
-    with pytest.raises(ZeroDivisionError, match="no luck with") as caught:
-        measured_by(crew, unruly, X)
-    cause = caught.value.__cause__
-    assert isinstance(cause, WorkerTraceback)
-    assert "in a worker:" in str(cause)
-    assert "unruly_problem.py" in str(cause)
-    assert unruly.planned(X[40]) == "raise 999"  # it was tried once
-    unruly.forget()
-    order, _, failures = measured_by(crew, unruly, X)  # and it goes on with what is sound
-    assert (sorted(order), failures) == (list(range(len(X))), {})
-
-
-def test_processes_end_with_their_executor(crew: Processes, unruly: Unruly, X: Array) -> None:
-    measured_by(crew, unruly, X[:4])
-    pids = [worker.process.pid for worker in crew._staff]  # type: ignore[attr-defined]
-    crew.close()
-    assert not any(alive(pid) for pid in pids)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-# Real runs.
-
-
-def started(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "pymoo_prune.cli", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def asked_for(folder: Path) -> int:
-    try:
-        with sqlite3.connect(folder / "evaluations.sqlite") as db:
-            return int(db.execute("SELECT COUNT(*) FROM measurements").fetchone()[0])
-    except sqlite3.Error:
-        return 0
-
-
-def children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in text.split()]
-
-
-def waited_for(condition: Any, process: subprocess.Popen[str] | None = None) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        assert process is None or process.poll() is None
-        time.sleep(0.005)
-
-
-def test_a_run_survives_its_workers_and_its_driver(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    whole, folder, temporary = tmp_path / "whole", tmp_path / "killed", tmp_path / "tmp"
-    temporary.mkdir()
-    more = ["--generations", "5", "--set", "pause=0.03"]
-    process = started([*pixels_run(folder, *more), "--workers", "2"], TMPDIR=str(temporary))
-    waited_for(lambda: asked_for(folder) >= 10, process)
-    workers = [pid for pid in children(process.pid) if b"spawn_main" in command_of(pid)]
-    assert len(workers) == 2
-    assert list(temporary.iterdir()) == []
-    os.kill(workers[0], signal.SIGKILL)
-    waited_for(lambda: asked_for(folder) >= 20, process)
-    lock = json.loads((folder / LOCK).read_text())
-    assert lock["process"] == process.pid
-    assert main(["resume", str(folder)]) == 2
-    error = capsys.readouterr().err
-    assert f"is being worked on by process {process.pid} on {lock['host']}; wait for" in error
-    process.kill()
-    process.communicate()
-    waited_for(lambda: not any(alive(pid) for pid in workers))
-    assert main(["resume", str(folder), "--workers", "1"]) == 0
-    assert main(pixels_run(whole, *more)) == 0
-    assert (folder / "front.csv").read_bytes() == (whole / "front.csv").read_bytes()
-    assert tables(folder / "evaluations.sqlite") == tables(whole / "evaluations.sqlite")
-    assert not (folder / LOCK).exists()
-
-
-def command_of(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def test_two_drivers_cannot_work_in_one_folder(tmp_path: Path) -> None:
-    refused = pytest.raises(StoreError, match=f"process {os.getpid()} on ")
-    with locked(tmp_path), refused, locked(tmp_path):
-        raise AssertionError
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / LOCK).write_text('{"process": 1, "host": "elsewhere"}')  # as kill -9 leaves it
-    with locked(tmp_path):
-        assert json.loads((tmp_path / LOCK).read_text())["process"] == os.getpid()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_profile_names_the_most_expensive_operators(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    assert main(ecomp_run(folder, "--profile", "--generations", "2")) == 0
-    trace = json.loads((folder / "profile.json").read_text())
-    assert any(event.get("name") == "aten::addmm" for event in trace["traceEvents"])
-    table = (folder / "profile.txt").read_text()
-    assert table.count("aten::") >= 5
-    assert "Self CPU" in table
+# Ray, without it: what it is asked for.
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    "address",
     [
-        (["run", "ecomp", "--time-limit", "3"], "--time-limit needs workers"),
-        (["run", "ecomp", "--profile", "--workers", "2"], "--profile sees what is done in this"),
-        (["run", "ecomp", "--workers", "0"], "workers and threads must be at least 1"),
+        *("", "host", "host:", ":6379", "host:abc", "host:0", "host:99999", "http://host:80"),
+        *(
+            "ray://host",
+            "ray://",
+            "host:" + "9" * 9_999,
+            "ray://host:10001/path",
+            "two words:6379",
+            "host:6379 ",
+        ),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(
-    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_addresses_that_cannot_be_are_refused(address: str) -> None:
+    with pytest.raises(PruneError, match="must read HOST:PORT, such as") as caught:
+        Ray(address)
+    assert str(caught.value).endswith(f"but it is {address!r}")
+
+
+@pytest.mark.parametrize(
+    "address", ["host:6379", "10.0.0.1:1", "a-b.c_d:65535", "[::1]:6379", "ray://host:10001"]
+)
+def test_addresses_that_can_be_are_kept(address: str) -> None:
+    assert Ray(address).address == address
+
+
+def test_without_ray_one_is_told_how_to_get_it(
+    problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "run"
-    assert main([*arguments, "--output", str(folder)]) == 2
-    assert message in capsys.readouterr().err
-    assert not folder.exists()
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(joining, "import_module", missing)
+    told = pytest.raises(PruneError, match=r"pip install 'pymoo-prune\[ray\]'")
+    with told:
+        next(Ray().measure(problem, X, 0))
+    with told, Ray():  # before anything is trained
+        raise AssertionError
+
+
+class NoRay(SimpleNamespace):
+    """Ray as far as workers are hired: notes what is asked for, and never answers."""
+
+    def __init__(self, *nodes: dict[str, float]) -> None:
+        there = [{"Alive": True, "Resources": node} for node in nodes]
+        gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+        super().__init__(
+            cloudpickle=SimpleNamespace(CloudPickler=pickle.Pickler),
+            is_initialized=lambda: True,
+            nodes=lambda: [*there, gone],
+            put=lambda thing: thing,
+            remote=lambda kind: self,
+            wait=lambda references, num_returns, timeout: ([], references),
+            kill=lambda actor: None,
+            available_resources=dict,
+            cluster_resources=lambda: {"CPU": 4.0, "GPU": 1.0},
+        )
+        self.asked: list[dict[str, int]] = []
+
+    def options(self, **needs: int) -> SimpleNamespace:
+        self.asked.append(needs)
+        ask = SimpleNamespace(remote=lambda *_: object())
+        return SimpleNamespace(remote=lambda *_: SimpleNamespace(take_copy=ask))
+
+
+class Elsewhere:
+    """A problem of which nothing is known but where its data is."""
+
+    measures_latency, fingerprint = False, "beef"
+
+    def __init__(self, device: str) -> None:
+        images = SimpleNamespace(device=torch.device(device))
+        self.data_set = SimpleNamespace(train=SimpleNamespace(images=images))
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "workers", "needs"),
+    [
+        ("cpu", 1, 7, {"num_cpus": 1, "num_gpus": 0}),
+        ("cpu", 2, 2, {"num_cpus": 2, "num_gpus": 0}),  # seven processors, but three and three
+        ("cuda", 1, 3, {"num_cpus": 1, "num_gpus": 1}),
+        ("cuda:0", 2, 2, {"num_cpus": 2, "num_gpus": 1}),
+        ("cpu", 8, 1, {"num_cpus": 8, "num_gpus": 0}),  # no room, but who knows who joins
+    ],
+)
+def test_workers_ask_for_threads_and_for_a_gpu_where_the_data_is_on_one(
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    threads: int,
+    workers: int,
+    needs: dict[str, int],
+) -> None:
+    ray = NoRay({"CPU": 3.0, "GPU": 2.0, "memory": 1e9}, {"CPU": 3.0, "GPU": 1.0}, {"CPU": 1.0})
+    monkeypatch.setattr(joining, "import_module", lambda name: ray)
+    monkeypatch.setattr(dispatch_module, "PATIENCE", -1.0)
+    gpu = r", 1 GPU \(0 of 1 are free in the cluster\)" if needs["num_gpus"] else ""
+    message = rf"each needs {threads} CPU \(0 of 4 are free in the cluster\){gpu}, and pymoo-prune"
+    crew = Ray(threads=threads)
+    with pytest.raises(PruneError, match=message):
+        next(crew.measure(Elsewhere(device), np.zeros((2, 3), dtype=bool), 0))  # type: ignore[arg-type]
+    assert ray.asked == [needs] * workers
+    assert crew.status() == f"0 of {workers} worker{'s' * (workers > 1)} ready"
+
+
+def test_a_gpu_that_workers_would_not_find_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "import_module", lambda name: NoRay())
+    with pytest.raises(PruneError, match=r"is on cuda:1, but each worker .* the device as cuda"):
+        next(Ray().measure(Elsewhere("cuda:1"), np.zeros((1, 3), dtype=bool), 0))  # type: ignore[arg-type]

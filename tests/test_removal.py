@@ -268,7 +268,6 @@ def test_copies_go_first(copies: int) -> None:
     assert set(gone.tolist()) < set(range(copies + 1))
     assert losses[copies] < 1e-4
     assert losses[copies + 1] > 10 * losses[copies]
-    assert orders.counts_at([1e-4]).tolist() == [[6 - copies]]
 
 
 def test_dead_filters_go_before_all_others() -> None:
@@ -343,7 +342,7 @@ def test_several_filters_may_go_at_once(steps: int, monkeypatch: pytest.MonkeyPa
     gram, weight, _, ridge = reader(refit, filters.whole, "head", columns)
     power = float((weight * (gram @ weight)).sum())
     order = np.argsort(orders.ranks)
-    for k in range(0, 7, step):
+    for k in {*range(0, 7, step), 6}:  # after each step; the last one may be shorter
         expected = least_squares_loss(gram, weight, order[:k].tolist(), ridge) / power
         assert losses[k] == pytest.approx(expected, rel=1e-6)
     # Those that go first are the same: then, they are chosen alike.
@@ -372,14 +371,6 @@ def fixed() -> Fixed:
     return Fixed(PrunableFilters(small("chain"), SHAPE))
 
 
-def test_counts_at_limits(fixed: Fixed) -> None:
-    limits = [-1, 0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.9, 7]
-    assert fixed.counts_at(limits).tolist() == [
-        [4, 6], [4, 5], [4, 5], [2, 5], [2, 4], [2, 2], [1, 2], [1, 1], [1, 1]
-    ]  # fmt: skip
-    assert fixed.counts_at(np.array([0.1])).tolist() == [[2, 5]]
-
-
 def test_those_that_go_last_are_left(fixed: Fixed) -> None:
     found = fixed.latest(np.array([[4, 6], [2, 3], [1, 1]]))
     assert found.astype(int).tolist() == [
@@ -388,19 +379,16 @@ def test_those_that_go_last_are_left(fixed: Fixed) -> None:
 
 
 @pytest.mark.parametrize("name", ["nested", "excitation", "interwoven"])
-def test_higher_limits_leave_fewer(nets: Any, name: str) -> None:
+def test_of_many_sizes_each_has_the_filters_of_all_smaller_ones(nets: Any, name: str) -> None:
     filters, orders = nets[name]
-    counts = orders.counts_at(np.append(0, np.logspace(-6, 1, 50)))
-    assert (np.diff(counts, axis=0) <= 0).all()
-    assert (counts >= 1).all()
-    assert (counts[-1] == 1).all()
+    sizes = filters.genes.sizes
+    drawn = np.random.default_rng(0).integers(1, sizes, (20, len(sizes)), endpoint=True)
+    counts = np.sort(drawn, axis=0)
+    before = counts.copy()
     found = orders.latest(counts)
+    assert np.array_equal(counts, before)
     assert np.array_equal(filters.genes.counts(filters.with_branches(found)), counts)
-    assert (found[1:] <= found[:-1]).all()
-    for row, limit in zip(counts, np.append(0, np.logspace(-6, 1, 50)), strict=True):
-        for count, losses in zip(row, orders.losses, strict=True):
-            assert losses[len(losses) - count] <= limit
-            assert count == 1 or losses[len(losses) - count + 1] > limit
+    assert (found[:-1] <= found[1:]).all()
 
 
 def test_filters_are_worth_what_they_cost(fixed: Fixed) -> None:
@@ -456,8 +444,8 @@ def test_layers_that_are_too_large_go_by_their_weights() -> None:
     assert order.tolist() == np.argsort(sizes, kind="stable").tolist()
     losses = orders.losses[1]
     expected = np.append(0, np.sort(sizes).cumsum()) / sizes.sum()
-    np.testing.assert_allclose(losses[0:137:4], expected[0:137:4], rtol=1e-6, atol=1e-12)
-    assert orders.counts_at([0.5])[0, 1] == pytest.approx(140 - np.sum(expected <= 0.5), abs=4)
+    steps = [*range(0, 140, 4), 139]
+    np.testing.assert_allclose(losses[steps], expected[steps], rtol=1e-6, atol=1e-12)
 
 
 def test_groups_of_several_layers_without_statistics() -> None:

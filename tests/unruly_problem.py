@@ -21,8 +21,8 @@ from tests.tiny_problem import Pixels
 class Unruly(Pixels):
     """The tiny problem; what happens to a candidate stands in a file that is named by it.
 
-    A file says what happens: "exit", "kill", "hang" or "raise", and how often. Every candidate that
-    is begun gets a line in `begun`, with the process that began it.
+    A file says what happens: "exit", "kill", "hang", "raise" or "print", and how often. Every
+    candidate that is begun gets a line in `begun`, with the process that began it.
     """
 
     def __init__(self, data: Data, *, folder: str, **options: Any) -> None:
@@ -74,6 +74,8 @@ class Unruly(Pixels):
             os.kill(os.getpid(), signal.SIGKILL)
         elif what == "hang":
             time.sleep(1_000)
+        elif what == "print":
+            print(f"measuring {path.name}")
         elif what == "raise":
             msg = f"no luck with {path.name}"
             raise ZeroDivisionError(msg)

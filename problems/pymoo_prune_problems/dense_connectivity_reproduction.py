@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
+from torch import nn
 
 from pymoo_prune.complexity import count_macs, count_parameters, dense_net_complexity
 from pymoo_prune.connections import Booleans, Connections, fully_connected
-from pymoo_prune.data import Data, load_data
+from pymoo_prune.data import Data
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.errors import PruneError, TrainingDiverged
+from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.evaluation import accuracy
-from pymoo_prune.export import load_network, save_network
-from pymoo_prune.files import write_text, writing
+from pymoo_prune.files import writing
 from pymoo_prune.machine import versions
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.networks.dense_net import layers_of_depth
 from pymoo_prune.progress import Display
+from pymoo_prune.reproduction import kept, kept_parent, prepare, publish
 from pymoo_prune.search import Budget, search
 from pymoo_prune.store import Store
 from pymoo_prune.training import Recipe, trained
@@ -158,14 +159,13 @@ class Experiment:
             place: p in percent, or the growth of a narrower DenseNet; None if there is one alone.
             choose: Gives the architecture; called with a text for the progress.
         """
-        result = self._path(method, place, "json")
-        if result.is_file():
-            return Row(**json.loads(result.read_text(encoding="utf-8")))
         about = f"k = {place}" if method == NARROWER else f"p = {place} %"
         text = METHODS[method] if place is None else f"{METHODS[method]}, {about}"
-        row = self._finished(method, place, choose(text), text)
-        write_text(result, json.dumps(asdict(row), indent=2) + "\n")
-        return row
+
+        def row() -> dict[str, Any]:
+            return asdict(self._finished(method, place, choose(text), text))
+
+        return Row(**kept(self._path(method, place, "json"), row))
 
     def _path(self, method: str, place: int | None, ending: str) -> Path:
         parts = [part for part in (method, place, self.seed) if part is not None]
@@ -239,17 +239,16 @@ class Experiment:
     @cached_property
     def parent(self) -> DenseNet:
         """One for all p: trained once, and kept in the folder."""
-        folder = self.folder / f"parent-{self.seed}"
-        if not folder.is_dir():
-            problem = DenseConnectivity(
+
+        def made() -> nn.Module:
+            return DenseConnectivity(
                 self.data,
                 seed=self.seed,
                 progress=lambda done: self.progress(done, "parent"),
                 **self.scale.options,
-            )
-            part = folder.with_name(f".part-{folder.name}")
-            save_network(problem.parent, part, about={"role": "parent"}).replace(folder)
-        network = load_network(folder)
+            ).parent
+
+        network = kept_parent(self.folder / f"parent-{self.seed}", made)
         assert isinstance(network, DenseNet)  # noqa: S101 - what was saved
         return network
 
@@ -293,14 +292,7 @@ def reproduce_fully(
 def _reproduce(
     scale: Scale, output: Path, runs: int, data: str, data_root: str | None, console: Console
 ) -> None:
-    if runs < 1:
-        msg = f"--runs must be at least 1, but it is {runs}"
-        raise PruneError(msg)
-    images = load_data(data, root=data_root)
-    if torch.cuda.is_available():
-        images = images.to("cuda")
-    output.mkdir(parents=True, exist_ok=True)
-    _check_settings(output / "settings.json", scale, data)
+    images = prepare(output, asdict(scale), runs=runs, data=data, data_root=data_root)
     display = Display(console)
     rows = []
     for seed in range(runs):
@@ -308,24 +300,4 @@ def _reproduce(
             rows += list(Experiment(images, scale, output, seed, update).rows())
     with writing(output / "figure-5.png") as path:
         draw_accuracies(path, rows, scale, data)
-    page = table(rows, scale, data)
-    write_text(output / "report.md", page)
-    console.print(page, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"report and figure: {output}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _check_settings(path: Path, scale: Scale, data: str) -> None:
-    """Rows of another data set or scale do not get into the same table."""
-    settings = {"data": data, **asdict(scale)}
-    if not path.is_file():
-        write_text(path, json.dumps(settings, indent=2) + "\n")
-    elif (there := json.loads(path.read_text(encoding="utf-8"))) != settings:
-        differing = sorted(name for name in settings if there.get(name) != settings[name])
-        msg = (
-            f"{path.parent} holds networks of another reproduction: {', '.join(differing)} "
-            "differ; take another --output"
-        )
-        raise PruneError(msg)
-
-
-# The table.
+    publish(table(rows, scale, data), output, console)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pymoo_prune.plots import COLOURS, MARKERS, STYLE
+from pymoo_prune.tables import markdown_table
 from pymoo_prune_problems.dense_connectivity import DenseConnectivity
 
 RATES = (50, 60, 70, 80, 90)
@@ -187,28 +188,24 @@ def table(rows: Sequence[Row], scale: Scale, data: str) -> str:
             "",
             fill(introduction, WIDTH),
             "",
-            *_markdown(HEAD, table_rows(rows)),
+            markdown_table(HEAD, table_rows(rows)),
             "",
             fill(ahead, WIDTH),
             "",
-            *_markdown(
+            markdown_table(
                 ("of", "points"),
                 [[METHODS[rival], _gain(rows, rival)] for rival in METHODS if rival != GENETIC],
             ),
             "",
             fill(counts, WIDTH),
             "",
-            *_markdown(
+            markdown_table(
                 ("parameters (M)", *(f"p = {rate} %" for rate in RATES), "all"),
                 [["Table II", *theirs], ["counted, 10 classes", *ours]],
             ),
             "",
         ]
     )
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
 
 
 def table_rows(rows: Sequence[Row]) -> list[list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,17 +9,16 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from torch import nn
 
-from pymoo_prune.data import Data, load_data
-from pymoo_prune.errors import PruneError
+from pymoo_prune.data import Data
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.export import save_network
 from pymoo_prune.files import write_text
 from pymoo_prune.front import Front
 from pymoo_prune.progress import Display, SearchReporter
+from pymoo_prune.reproduction import kept_runs, prepare, publish
 from pymoo_prune.search import Budget, search
 from pymoo_prune.tables import markdown_table
 from pymoo_prune.ticket import WinningTicket, winning_ticket
@@ -192,33 +190,22 @@ def reproduce_fully(
 def _reproduce(
     scale: Scale, output: Path, runs: int, data: str, data_root: str | None, console: Console
 ) -> None:
-    if runs < 1:
-        msg = f"--runs must be at least 1, but it is {runs}"
-        raise PruneError(msg)
-    images = load_data(data, root=data_root)
-    if torch.cuda.is_available():
-        images = images.to("cuda")
-    output.mkdir(parents=True, exist_ok=True)
+    images = prepare(output, asdict(scale), runs=runs, data=data, data_root=data_root)
     display = Display(console)
-    done: dict[str, list[dict[str, Any]]] = {name: [] for name in scale.evaluations}
-    for name, seeds in done.items():
-        for seed in range(runs):
-            result = output / f"{name}-{seed}.json"
-            if not result.is_file():
-                row, ticket = one_network(images, name, scale, seed=seed, display=display)
-                folder = output / f"{name}-{seed}"
-                save_network(ticket.network, folder, about={"row": row})
-                ticket.draw(folder / "robustness.png")
-                title = f"{NAMES[name]} on {data}"
-                write_text(
-                    folder / "ticket.md", ticket.markdown(title=title, picture="robustness.png")
-                )
-                write_text(result, json.dumps(row, indent=2) + "\n")
-            seeds.append(json.loads(result.read_text(encoding="utf-8")))
-    page = report(done, data)
-    write_text(output / "report.md", page)
-    console.print(page, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"report: {output / 'report.md'}", highlight=False, markup=False, soft_wrap=True)
+
+    def row(name: str, seed: int) -> dict[str, Any]:
+        found, ticket = one_network(images, name, scale, seed=seed, display=display)
+        _keep_ticket(output / f"{name}-{seed}", ticket, found, f"{NAMES[name]} on {data}")
+        return found
+
+    done = kept_runs(output, scale.evaluations, runs, row)
+    publish(report(done, data), output, console)
+
+
+def _keep_ticket(folder: Path, ticket: WinningTicket, row: Mapping[str, Any], title: str) -> None:
+    save_network(ticket.network, folder, about={"row": row})
+    ticket.draw(folder / "robustness.png")
+    write_text(folder / "ticket.md", ticket.markdown(title=title, picture="robustness.png"))
 
 
 HEAD = (

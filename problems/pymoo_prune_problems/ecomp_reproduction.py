@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from rich.console import Console
 
-from pymoo_prune.data import Data, load_data
+from pymoo_prune.data import Data
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.errors import PruneError
 from pymoo_prune.evaluation import accuracy
-from pymoo_prune.export import load_network, save_network
-from pymoo_prune.files import write_text, writing
+from pymoo_prune.files import writing
 from pymoo_prune.finish import final_accuracies
 from pymoo_prune.machine import versions
 from pymoo_prune.networks import FeedForward, as_feed_forward
 from pymoo_prune.objectives import Values
 from pymoo_prune.plots import COLOURS, STYLE
 from pymoo_prune.progress import Display
+from pymoo_prune.reproduction import kept_parent, kept_runs, prepare, publish
 from pymoo_prune.search import Budget, Step, search
 from pymoo_prune.store import Store
+from pymoo_prune.tables import markdown_table
 from pymoo_prune_problems.ecomp import EComp, train_parent
 
 COLUMNS = ("accuracy", "similarity_loss", "width", "best_test_accuracy")
@@ -105,19 +105,19 @@ def run_weighting(
         if progress is not None:
             progress(step.done, f"{weighting}, seed {seed}")
 
-    store = database and Store(database, tuple(problem.quantities), problem.fingerprint, versions())
-    try:
+    with ExitStack() as stack:
+        store = None
+        if database is not None:
+            known = Store(database, tuple(problem.quantities), problem.fingerprint, versions())
+            store = stack.enter_context(closing(known))
         found = search(
             problem,
             make_algorithm("own", problem, EComp.POPULATION),
             Budget(generations=generations),
             seed=seed,
-            store=store or None,
+            store=store,
             on_generation=note,
         )
-    finally:
-        if store:
-            store.close()
     # Section 4.2: the best network by average fitness over all batches.
     best = int(problem.goals.F(found.measurements)[:, 0].argmin())
     tested = accuracy(problem.network(found.X[best]), data.test)
@@ -136,51 +136,43 @@ def reproduce(
         data_root: Where data sets lie.
         console: Where progress and the table go.
     """
-    if runs < 1:
-        msg = f"--runs must be at least 1, but it is {runs}"
-        raise PruneError(msg)
-    images = load_data(data, root=data_root, validation=VALIDATION_IMAGES)
-    output.mkdir(parents=True, exist_ok=True)
+    images = prepare(
+        output,
+        {},
+        runs=runs,
+        data=data,
+        data_root=data_root,
+        validation=VALIDATION_IMAGES,
+        gpu=False,  # networks and batches are small
+    )
     display = Display(console)
     parent = _parent(output / "parent", images, display)
-    done: dict[str, list[Trajectory]] = {}
-    for weighting in EComp.WEIGHTINGS:
-        done[weighting] = [
-            _kept_run(output, images, parent, weighting, seed, display) for seed in range(runs)
-        ]
+
+    def trajectory(weighting: str, seed: int) -> dict[str, Any]:
+        database = output / f"{weighting}-{seed}.sqlite"
+        with display.phase("search") as update:
+            return asdict(
+                run_weighting(images, parent, weighting, seed, database=database, progress=update)
+            )
+
+    done = {
+        weighting: [Trajectory(**one) for one in results]
+        for weighting, results in kept_runs(output, EComp.WEIGHTINGS, runs, trajectory).items()
+    }
     widths = [one.best_width for trajectories in done.values() for one in trajectories]
     instead = _instead(images, parent, widths, display)
     for name, draw in (("figure-2-3-4.png", draw_trajectories), ("figure-5.png", draw_winners)):
         with writing(output / name) as path:
             draw(path, done)
-    page = _page(done, instead, accuracy(parent, images.test), data)
-    write_text(output / "report.md", page)
-    console.print(page, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"report and figures: {output}", highlight=False, markup=False, soft_wrap=True)
+    publish(_page(done, instead, accuracy(parent, images.test), data), output, console)
 
 
 def _parent(folder: Path, data: Data, display: Display) -> FeedForward:
-    if folder.is_dir():
-        return as_feed_forward(load_network(folder))
-    with display.phase("parent") as update:
-        parent = train_parent(data, progress=lambda done: update(done, "training the parent"))
-    part = folder.with_name(f".part-{folder.name}")
-    save_network(parent, part, about={"role": "parent"}).replace(folder)
-    return parent
+    def made() -> FeedForward:
+        with display.phase("parent") as update:
+            return train_parent(data, progress=lambda done: update(done, "training the parent"))
 
-
-def _kept_run(
-    output: Path, data: Data, parent: FeedForward, weighting: str, seed: int, display: Display
-) -> Trajectory:
-    """A run that is not run again once it is done."""
-    result = output / f"{weighting}-{seed}.json"
-    if result.is_file():
-        return Trajectory(**json.loads(result.read_text(encoding="utf-8")))
-    database = output / f"{weighting}-{seed}.sqlite"
-    with display.phase("search") as update:
-        done = run_weighting(data, parent, weighting, seed, database=database, progress=update)
-    write_text(result, json.dumps(asdict(done)) + "\n")
-    return done
+    return as_feed_forward(kept_parent(folder, made))
 
 
 def _instead(
@@ -255,6 +247,7 @@ def _page(
     parent_accuracy: float,
     data: str,
 ) -> str:
+    columns = ("width", "test_accuracy", "finished_test_accuracy")
     lines = [
         f"# EComp on {data}",
         "",
@@ -262,27 +255,35 @@ def _page(
         "Averages of the last generation on its batch; the best network on the test images.",
         "In brackets the authors' ten runs, where they are published.",
         "",
-        "| w_a w_s w_c | runs | accuracy | similarity loss | width | best network, test |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for weighting, trajectories in done.items():
-        rows = np.array([one.row for one in trajectories])
-        theirs = AUTHORS.get(weighting)
-        cells = []
-        for place in range(len(COLUMNS)):
-            text = f"{rows[:, place].mean():.3f} ± {rows[:, place].std(ddof=len(rows) > 1):.3f}"
-            cells.append(text + (f" ({theirs[place][0]} ± {theirs[place][1]})" if theirs else ""))
-        lines.append(f"| {weighting} | {len(rows)} | {' | '.join(cells)} |")
-    lines += [
+        markdown_table(
+            ("w_a w_s w_c", "runs", "accuracy", "similarity loss", "width", "best network, test"),
+            [_cells(weighting, trajectories) for weighting, trajectories in done.items()],
+        ),
         "",
         "What a user would do instead, at the winners' widths:",
         "",
-        f"| width | L1 pruning, test | after {EComp.SEARCH_IMAGES:,} images of training |",
-        "| --- | --- | --- |",
+        markdown_table(
+            ("width", "L1 pruning, test", f"after {EComp.SEARCH_IMAGES:,} images of training"),
+            [
+                [f"{value:.3f}" for value in row]
+                for row in zip(*(instead[name] for name in columns), strict=True)
+            ],
+        ),
+        "",
     ]
-    columns = ("width", "test_accuracy", "finished_test_accuracy")
-    lines += [
-        f"| {width:.3f} | {raw:.3f} | {trained:.3f} |"
-        for width, raw, trained in zip(*(instead[name] for name in columns), strict=True)
-    ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
+
+
+def _cells(weighting: str, trajectories: Sequence[Trajectory]) -> list[str]:
+    """A row of the table: means, deviations where there are several runs, and the authors'."""
+    rows = np.array([one.row for one in trajectories])
+    cells = [f"{mean:.3f}" for mean in rows.mean(axis=0)]
+    if len(rows) > 1:
+        deviations = rows.std(axis=0, ddof=1)
+        cells = [f"{cell} ± {value:.3f}" for cell, value in zip(cells, deviations, strict=True)]
+    if theirs := AUTHORS.get(weighting):
+        cells = [
+            f"{cell} ({mean} ± {spread})"
+            for cell, (mean, spread) in zip(cells, theirs, strict=True)
+        ]
+    return [weighting, str(len(rows)), *cells]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,18 +9,18 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from torch import nn
 
-from pymoo_prune.data import Data, load_data
+from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.evaluation import accuracy
-from pymoo_prune.files import write_text
 from pymoo_prune.inference import supports_int8
 from pymoo_prune.objectives import PrunedWeightsPerAccuracyDrop
 from pymoo_prune.progress import Display
+from pymoo_prune.reproduction import kept_runs, prepare, publish
 from pymoo_prune.search import Budget, Step, search
+from pymoo_prune.tables import markdown_table
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems.layer_vector import LayerVector, train_parent
 from pymoo_prune_problems.layer_vector_rules import RuleGuidedGA
@@ -262,27 +261,15 @@ def reproduce_fully(
 def _reproduce(
     scale: Scale, output: Path, runs: int, data: str, data_root: str | None, console: Console
 ) -> None:
-    if runs < 1:
-        msg = f"--runs must be at least 1, but it is {runs}"
-        raise PruneError(msg)
-    images = load_data(data, root=data_root)
-    if torch.cuda.is_available():
-        images = images.to("cuda")
-    output.mkdir(parents=True, exist_ok=True)
+    images = prepare(output, asdict(scale), runs=runs, data=data, data_root=data_root)
     display = Display(console)
-    done: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in scale.parent_epochs}
-    for name, seeds in done.items():
-        for seed in range(runs):
-            result = output / f"{name}-{seed}.json"
-            if not result.is_file():
-                with display.phase("search") as update:
-                    rows = one_network(images, name, scale, seed=seed, progress=update)
-                write_text(result, json.dumps(rows, indent=2) + "\n")
-            seeds.append(json.loads(result.read_text(encoding="utf-8")))
-    page = tables(done, data)
-    write_text(output / "report.md", page)
-    console.print(page, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"report: {output / 'report.md'}", highlight=False, markup=False, soft_wrap=True)
+
+    def rows(name: str, seed: int) -> list[dict[str, Any]]:
+        with display.phase("search") as update:
+            return one_network(images, name, scale, seed=seed, progress=update)
+
+    done = kept_runs(output, scale.parent_epochs, runs, rows)
+    publish(tables(done, data), output, console)
 
 
 def tables(done: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], data: str) -> str:
@@ -300,14 +287,7 @@ def tables(done: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], data: str)
         "the same sparsities, with the same retraining.",
     ]
     for name, seeds in done.items():
-        lines += [
-            "",
-            f"## {name}",
-            "",
-            f"| {' | '.join(HEAD)} |",
-            f"| {' | '.join('---' for _ in HEAD)} |",
-        ]
-        lines += [f"| {' | '.join(row)} |" for row in table_rows(name, seeds, data)]
+        lines += ["", f"## {name}", "", markdown_table(HEAD, table_rows(name, seeds, data))]
     return "\n".join(lines) + "\n"
 
 

@@ -81,9 +81,10 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     )
     executor = executor_of(options, settings.threads)
     settings.check(workers=has_workers(options))  # before there is a folder
-    folder = options.output or new_folder(options.problem)
-    run = Run.create(folder, settings)
-    _work(run, console, executor, download=options.download, profile=options.profile)
+    with executor:  # a cluster that is not there is told before there is a folder, too
+        run = Run.create(options.output or new_folder(options.problem), settings)
+        _work(run, console, executor, download=options.download, profile=options.profile)
+    show_run(run, console)
 
 
 def add_resume(commands: Commands) -> None:
@@ -113,9 +114,10 @@ def _resume(options: argparse.Namespace, console: Console) -> None:
     run = Run.open(options.folder)
     if run.complete:
         console.print(f"{options.folder} is finished already.", markup=False, soft_wrap=True)
-        show_run(run, console)
     else:
-        _work(run, console, executor_of(options, run.settings.threads))
+        with executor_of(options, run.settings.threads) as executor:
+            _work(run, console, executor)
+    show_run(run, console)
 
 
 def _work(
@@ -127,9 +129,7 @@ def _work(
     profile: bool = False,
 ) -> None:
     with resumable(run.folder):
-        with executor:
-            run.execute(Display(console), download=download, executor=executor, profile=profile)
-        show_run(run, console)
+        run.execute(Display(console), download=download, executor=executor, profile=profile)
 
 
 @contextmanager

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from pymoo_prune.genome import Array
 from pymoo_prune.objectives import Measured
-from pymoo_prune.problem import CHUNK, PruningProblem
+from pymoo_prune.problem import PruningProblem
 
 
 class Part(NamedTuple):
@@ -38,6 +39,8 @@ class Executor(ABC):
     loses: bool = False
     """Whether candidates can be lost with who measures them; they count as failed then."""
 
+    _watcher: Callable[[], None] | None = None
+
     @abstractmethod
     def measure(self, problem: PruningProblem, X: Array, batch: int | None) -> Iterator[Part]:
         """Measures candidates; every row comes once.
@@ -51,6 +54,19 @@ class Executor(ABC):
     def status(self) -> str:
         """What a progress line says of it; nothing where there is nothing to say."""
         return ""
+
+    @contextmanager
+    def watched(self, watcher: Callable[[], None]) -> Iterator[None]:
+        """Calls somebody every second or so while workers measure: the status may have changed.
+
+        Args:
+            watcher: Who shows it.
+        """
+        self._watcher = watcher
+        try:
+            yield
+        finally:
+            self._watcher = None
 
     def close(self) -> None:  # noqa: B027 - not everybody has workers
         """Lets workers go; with the next candidates they are back."""
@@ -78,8 +94,8 @@ class InProcess(Executor):
 
     def measure(self, problem: PruningProblem, X: Array, batch: int | None) -> Iterator[Part]:
         """Measures candidates, in order."""
-        for start in range(0, len(X), CHUNK):
-            chunk = X[start : start + CHUNK]
+        for start in range(0, len(X), problem.chunk):
+            chunk = X[start : start + problem.chunk]
             began = time.perf_counter()
             measured = measure_here(problem, chunk, batch)
             yield Part(range(start, start + len(chunk)), measured, time.perf_counter() - began)

@@ -2,64 +2,73 @@
 
 from __future__ import annotations
 
-import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from importlib import import_module
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+
+import torch
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.executors.dispatch import Dispatcher, Worker
+from pymoo_prune.executors.dispatch import Dispatcher
+from pymoo_prune.executors.joining import check_address, imported_ray, join_cluster, one_line
 from pymoo_prune.executors.parcel import pack
+from pymoo_prune.executors.staff import Worker
 from pymoo_prune.executors.work import Answer, Lost, Raised, Workbench
 from pymoo_prune.genome import Array
 from pymoo_prune.problem import PruningProblem
-
-CONNECTING = 20.0
-"""Seconds in which a cluster must answer."""
 
 
 class _Actor(Worker):
     """An actor, and what it was asked last.
 
     Args:
-        actor: A `Workbench` somewhere.
+        ray: The module.
+        create: Creates a `Workbench` somewhere.
         parcel: The problem, in Ray's object store.
     """
 
-    def __init__(self, ray: Any, actor: Any, parcel: Any) -> None:
+    def __init__(self, ray: Any, create: Callable[[], Any], parcel: Any) -> None:
         super().__init__()
-        self.ray, self.actor = ray, actor
-        self.asked: Any = actor.take_copy.remote(parcel)
+        self._ray, self._create, self._parcel = ray, create, parcel
+        self._actor: Any = None
+        self.asked: Any = None
+
+    def start(self) -> None:
+        with _in_reach():
+            self._actor = self._create()
+            self.asked = self._actor.take_copy.remote(self._parcel)
 
     def give(self, X: Array, batch: int | None) -> None:
-        self.asked = self.actor.measure.remote(X, batch)
+        with _in_reach():
+            self.asked = self._actor.measure.remote(X, batch)
 
     def answer(self) -> Answer:
         """What it says; it has an answer, or is lost."""
         asked, self.asked = self.asked, None
-        try:
-            answer: Answer = self.ray.get(asked)
-        except self.ray.exceptions.RayTaskError as error:
-            return Raised(RuntimeError(str(error).strip().splitlines()[-1]), str(error))
-        except self.ray.exceptions.RayError as error:
-            name = type(error).__name__
-            return Lost(f"was lost with its node or its process ({name})")
+        with _in_reach():
+            try:
+                answer: Answer = self._ray.get(asked)
+            except self._ray.exceptions.RayTaskError as error:
+                return Raised(RuntimeError(str(error).strip().splitlines()[-1]), str(error))
+            except self._ray.exceptions.RayError as error:
+                name = type(error).__name__
+                return Lost(f"was lost with its node or its process ({name})")
         return answer
 
     def stop(self) -> None:
-        with suppress(Exception):  # it may be gone, and the cluster with it
-            self.ray.kill(self.actor)
+        if self._actor is not None:
+            with suppress(Exception):  # it may be gone, and the cluster with it
+                self._ray.kill(self._actor)
 
 
 class Ray(Dispatcher):
     """Workers of a Ray cluster, each an actor; `pip install 'pymoo-prune[ray]'` brings Ray.
 
     Args:
-        address: Of the cluster, HOST:PORT; None joins the one that runs on this machine, or starts
-            one.
+        address: Of the cluster, HOST:PORT, for a driver on one of its machines, or
+            ray://HOST:PORT, for one anywhere; None joins the one that runs on this machine, or
+            starts one.
         workers: How many; None is as many as the cluster has room for.
         threads: Of torch, in each; so many processors are reserved.
         time_limit: Seconds for one candidate, as for every `Dispatcher`.
@@ -73,53 +82,77 @@ class Ray(Dispatcher):
         threads: int = 1,
         time_limit: float | None = None,
     ) -> None:
-        super().__init__(workers or 1, threads=threads, time_limit=time_limit)
+        super().__init__(1 if workers is None else workers, threads=threads, time_limit=time_limit)
+        if address is not None:
+            check_address(address)
         self.address, self._wanted = address, workers
         self._ray: Any = None
         self._parcel: Any = None
         self._ours = self._on_gpu = False
 
+    def __enter__(self) -> Self:
+        """Joins the cluster: before anything is trained one knows whether it is there."""
+        self._connect()
+        return self
+
     def close(self) -> None:
         """Ends all actors, and leaves the cluster unless this program had joined it before."""
         super().close()
-        self._parcel, self._fingerprint = None, ""
         if self._ours:
             self._ray.shutdown()
             self._ours = False
 
-    def _publish(self, problem: PruningProblem) -> None:
-        self._connect()
-        self._on_gpu = problem.data_set.train.images.device.type == "cuda"
-        self._parcel = self._ray.put(pack(problem, self._ray.cloudpickle.CloudPickler).copied())
-        if self._wanted is None:
-            self.workers = max(1, self._room())
-
     def _connect(self) -> None:
-        self._ray = _ray()
+        self._ray = imported_ray()
         if self._ray.is_initialized():
             return
         options = {"log_to_driver": False, "logging_level": "ERROR"}
         if self.address is None:
-            self._ray.init(**options)
+            try:
+                self._ray.init(**options)
+            except (OSError, RuntimeError, ValueError) as error:
+                msg = f"Ray cannot be started or joined here: {one_line(error)}"
+                raise PruneError(msg) from error
         else:
-            _check_address(self.address)
-            _join(self.address, lambda: self._ray.init(self.address, **options))
+            join_cluster(self.address, lambda: self._ray.init(self.address, **options))
         self._ours = True
 
+    def _publish(self, problem: PruningProblem) -> None:
+        self._connect()
+        device = problem.data_set.train.images.device
+        _check_index(device)
+        self._on_gpu = device.type == "cuda"
+        self._parcel = self._ray.put(pack(problem, self._ray.cloudpickle.CloudPickler))
+        if self._wanted is None:
+            self.workers = max(1, self._room())
+
+    def _withdraw(self) -> None:
+        self._parcel = None
+
+    @property
+    def _each(self) -> dict[str, int]:
+        """What is reserved for a worker, as Ray calls it."""
+        return {"CPU": self.threads, "GPU": int(self._on_gpu)}
+
     def _room(self) -> int:
-        there = self._ray.cluster_resources()
-        if self._on_gpu:
-            return int(there.get("GPU", 0))
-        return int(there.get("CPU", 0)) // self.threads
+        """How many workers find a place, on each machine by itself."""
+        each = {name: n for name, n in self._each.items() if n}
+        there = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        return sum(min(int(one.get(name, 0) // n) for name, n in each.items()) for one in there)
 
     def _needs(self) -> str:
-        each = f"{self.threads} processors" + (" and a GPU" if self._on_gpu else "")
-        return f"each needs {each}, and the cluster has {self._ray.cluster_resources()}"
+        free, whole = self._ray.available_resources(), self._ray.cluster_resources()
+        needs = ", ".join(
+            f"{n} {name} ({free.get(name, 0):g} of {whole.get(name, 0):g} are free in the cluster)"
+            for name, n in self._each.items()
+            if n
+        )
+        return f"each needs {needs}, and pymoo-prune where it runs"
 
     def _hire(self) -> Worker:
-        gpus = 1 if self._on_gpu else 0
-        kind = self._ray.remote(Workbench).options(num_cpus=self.threads, num_gpus=gpus)
-        return _Actor(self._ray, kind.remote(self.threads, sys.path), self._parcel)
+        needs = {"num_cpus": self._each["CPU"], "num_gpus": self._each["GPU"]}
+        kind = self._ray.remote(Workbench).options(**needs)
+        return _Actor(self._ray, lambda: kind.remote(self.threads, sys.path), self._parcel)
 
     def _answers(self, timeout: float) -> Iterator[tuple[Worker, Answer]]:
         waiting = {
@@ -128,47 +161,32 @@ class Ray(Dispatcher):
             if isinstance(worker, _Actor) and worker.asked is not None
         }
         references = list(waiting)
-        self._ray.wait(references, num_returns=1, timeout=timeout)
-        # All that have come by now.
-        ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
+        with _in_reach():
+            self._ray.wait(references, num_returns=1, timeout=timeout)
+            # All that have come by now.
+            ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
         for reference in ready:
             yield waiting[reference], waiting[reference].answer()
 
 
-def _ray() -> Any:
-    """Ray, imported when it is asked for: that takes a second, and it may not be there."""
+@contextmanager
+def _in_reach() -> Iterator[None]:
+    """Says what happened where the way to the cluster is broken."""
     try:
-        import_module("ray.cloudpickle")
-        return import_module("ray")
-    except ImportError as error:
-        msg = "workers on many machines need Ray; pip install 'pymoo-prune[ray]'"
+        yield
+    except OSError as error:
+        msg = (
+            f"the Ray cluster does not answer any more: {one_line(error)}; a run can be resumed, "
+            "there or with other workers"
+        )
         raise PruneError(msg) from error
 
 
-def _check_address(address: str) -> None:
-    """A cluster that is not there is told in seconds; Ray itself would try for minutes."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECTING / 2).close()
-    except (OSError, ValueError, OverflowError) as error:
-        msg = f"there is no Ray cluster at {address!r}: {error}; it must read HOST:PORT"
-        raise PruneError(msg) from error
-
-
-def _join(address: str, join: Callable[[], Any]) -> None:
-    """Joins a cluster, or gives it up."""
-    errors: list[Exception] = []
-
-    def attempt() -> None:
-        try:
-            join()
-        except Exception as error:  # noqa: BLE001 - told below
-            errors.append(error)
-
-    thread = threading.Thread(target=attempt, daemon=True)
-    thread.start()
-    thread.join(CONNECTING)
-    if thread.is_alive() or errors:
-        why = errors[0] if errors else f"no answer within {CONNECTING:.0f} s"
-        msg = f"the Ray cluster at {address!r} cannot be joined: {why}"
+def _check_index(device: torch.device) -> None:
+    """Each worker sees one GPU, whose number is 0, whatever it is elsewhere."""
+    if device.type == "cuda" and device.index not in (None, 0):
+        msg = (
+            f"the data is on {device}, but each worker of a Ray cluster has one GPU, which is "
+            "cuda:0 there; give the device as cuda, and choose one by CUDA_VISIBLE_DEVICES"
+        )
         raise PruneError(msg)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,7 +31,8 @@ _PLAIN = {
 }
 """Types that numpy has too."""
 
-Memory = memoryview | bytearray
+Memory = np.ndarray[tuple[int], np.dtype[np.uint8]]
+"""Bytes; arrays of numpy are what Ray keeps once on a machine, for all workers there."""
 
 
 class Parcel(NamedTuple):
@@ -46,7 +48,10 @@ class Parcel(NamedTuple):
 
     def copied(self) -> Parcel:
         """The same with memory of its own."""
-        return Parcel(self.core, [bytearray(array) for array in self.arrays])
+        copies = [torch.empty(len(array), dtype=torch.uint8).numpy() for array in self.arrays]
+        for copy, array in zip(copies, self.arrays, strict=True):
+            copy[:] = array
+        return Parcel(self.core, copies)  # placed by torch, and so aligned
 
 
 def pack(thing: Any, pickler: type[pickle.Pickler] = pickle.Pickler) -> Parcel:
@@ -62,7 +67,7 @@ def pack(thing: Any, pickler: type[pickle.Pickler] = pickle.Pickler) -> Parcel:
         raw = buffer.raw()
         small = raw.nbytes < LARGE
         if not small:
-            arrays.append(raw)
+            arrays.append(np.frombuffer(raw, np.uint8))
         return small
 
     class Packer(pickler):  # type: ignore[valid-type, misc]
@@ -112,13 +117,13 @@ def write(parcel: Parcel, file: BinaryIO) -> None:
         parcel: The parcel.
         file: The file, open for writing.
     """
-    sizes = [memoryview(array).nbytes for array in parcel.arrays]
+    sizes = [array.nbytes for array in parcel.arrays]
     head = pickle.dumps((parcel.core, sizes))
     file.write(len(head).to_bytes(8, "little"))
     file.write(head)
     for array in parcel.arrays:
         file.seek(_aligned(file.tell()))
-        file.write(array)
+        file.write(array.data)
     file.flush()
 
 
@@ -135,7 +140,7 @@ def read(descriptor: int) -> Parcel:
     arrays = []
     for size in sizes:
         place = _aligned(place)
-        arrays.append(memory[place : place + size])
+        arrays.append(np.frombuffer(memory[place : place + size], np.uint8))
         place += size
     return Parcel(core, arrays)
 

@@ -13,8 +13,9 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, BinaryIO, cast
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.executors.dispatch import Dispatcher, Worker
+from pymoo_prune.executors.dispatch import Dispatcher
 from pymoo_prune.executors.parcel import pack, read, write
+from pymoo_prune.executors.staff import Worker
 from pymoo_prune.executors.work import Answer, Lost, Workbench
 from pymoo_prune.genome import Array
 from pymoo_prune.problem import PruningProblem
@@ -52,12 +53,16 @@ class _Process(Worker):
 
     def __init__(self, parcel: _Shared, threads: int) -> None:
         super().__init__()
-        self.pipe, theirs = _SPAWN.Pipe()
+        self.pipe, self._theirs = _SPAWN.Pipe()
         # Daemons end with an interpreter that ends in good order; `_end_with_driver` is for others.
-        self.process = _SPAWN.Process(target=_serve, args=(theirs, parcel, threads), daemon=True)
+        self.process = _SPAWN.Process(
+            target=_serve, args=(self._theirs, parcel, threads), daemon=True
+        )
+
+    def start(self) -> None:
         with _without_interrupts():
             self.process.start()
-        theirs.close()
+        self._theirs.close()
 
     def give(self, X: Array, batch: int | None) -> None:
         with suppress(OSError):
@@ -81,10 +86,12 @@ class _Process(Worker):
         return Lost(f"ended with exit code {code}")
 
     def stop(self) -> None:
-        self.process.kill()  # it keeps nothing, so nothing is lost
-        self.process.join()
+        if self.process.pid is not None:
+            self.process.kill()  # it keeps nothing, so nothing is lost
+            self.process.join()
         self.process.close()
         self.pipe.close()
+        self._theirs.close()
 
 
 class Processes(Dispatcher):
@@ -96,20 +103,24 @@ class Processes(Dispatcher):
 
     _file: BinaryIO | None = None
 
-    def close(self) -> None:
-        """Ends all processes; the file ends with them."""
-        super().close()
-        if self._file is not None:
-            self._file.close()
-        self._file, self._fingerprint = None, ""
-
     def _publish(self, problem: PruningProblem) -> None:
         if not hasattr(reduction, "DupFd"):
             msg = "workers in processes need Linux or macOS; a Ray cluster has them on Windows too"
             raise PruneError(msg)
         parcel = pack(problem)
-        self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed in close()
+        self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - _withdraw closes
         write(parcel, self._file)
+
+    def _withdraw(self) -> None:
+        if self._file is not None:
+            self._file.close()  # it ends with the last process that has it open
+        self._file = None
+
+    def _needs(self) -> str:
+        return (
+            "what they printed stands above; a script must start its search under "
+            "'if __name__ == \"__main__\":', and each needs memory for what is not shared"
+        )
 
     def _hire(self) -> Worker:
         assert self._file is not None  # noqa: S101 - published before
@@ -117,8 +128,10 @@ class Processes(Dispatcher):
 
     def _answers(self, timeout: float) -> Iterator[tuple[Worker, Answer]]:
         staff = [worker for worker in self._staff if isinstance(worker, _Process)]
-        wait([end for one in staff for end in (one.pipe, one.process.sentinel)], timeout)
+        ends: dict[Any, _Process] = {}
         for worker in staff:
+            ends |= {worker.pipe: worker, worker.process.sentinel: worker}
+        for worker in dict.fromkeys(ends[end] for end in wait(list(ends), timeout)):
             if (answer := worker.answer()) is not None:
                 yield worker, answer
 
@@ -128,8 +141,8 @@ def _serve(pipe: Connection, parcel: _Shared, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver
     threading.Thread(target=_end_with_driver, daemon=True).start()
     bench = Workbench(threads)
-    pipe.send(bench.take(lambda: read(parcel.descriptor)))
-    with suppress(EOFError, OSError):
+    with suppress(EOFError, OSError):  # the driver is gone, or has given this worker up
+        pipe.send(bench.take(lambda: read(parcel.descriptor)))
         while True:
             pipe.send(bench.measure(*pipe.recv()))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -37,10 +39,12 @@ class Done(NamedTuple):
     Attributes:
         measured: The measurements, in the order of the chunk.
         seconds: What they took.
+        printed: What was printed meanwhile; the driver prints it, where its display has a place.
     """
 
     measured: Measured
     seconds: float
+    printed: str = ""
 
 
 class Raised(NamedTuple):
@@ -126,8 +130,9 @@ class Workbench:
 
         def done() -> Done:
             began = time.perf_counter()
-            measured = measure_here(problem, X, batch)
-            return Done(measured, time.perf_counter() - began)
+            with redirect_stdout(io.StringIO()) as output:
+                measured = measure_here(problem, X, batch)
+            return Done(measured, time.perf_counter() - began, output.getvalue())
 
         return _answered(done)
 

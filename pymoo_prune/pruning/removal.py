@@ -50,21 +50,6 @@ class RemovalOrders:
             self.ranks[labels[order]] = np.arange(size)
             self.losses.append(losses)
 
-    def counts_at(self, limits: Sequence[float] | Floats) -> Integers:
-        """The fewest filters of each group that lose no more than a limit; at least one.
-
-        Args:
-            limits: (n,).
-
-        Returns:
-            (n, groups).
-        """
-        gone = np.column_stack(
-            [np.searchsorted(losses, limits, side="right") - 1 for losses in self.losses]
-        )
-        counts: Integers = np.array(self.filters.genes.sizes) - np.maximum(gone, 0)
-        return counts
-
     def worth(self, prices: Floats, costs: Floats) -> Integers:
         """Filters of each group that are worth what they cost; at least one.
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -65,31 +67,52 @@ def test_published_figures_agree_with_each_other() -> None:
             assert sparsity / epochs == pytest.approx(pepe, abs=0.011)
 
 
+def test_a_page_has_a_table_for_each_network() -> None:
+    parent = {"number": 0, "sparsity": 0.0, "epochs": 0.0, "accuracy": 0.9}
+    after = {
+        "number": 1, "sparsity": 0.5, "epochs": 2.0, "accuracy": 0.88, "pruned_accuracy": 0.4,
+        "global_accuracy": 0.87, "search_seconds": 12.0, "retrain_seconds": 90.0, "pepe": 25.0,
+    }  # fmt: skip
+    better = {**after, "accuracy": 0.90, "sparsity": 0.6, "epochs": 4.0, "pepe": 15.0}
+    seeds = [[parent, after, after, better], [parent, after, after, better]]
+    assert tables({"resnet-20": seeds, "resnet-56": seeds}, "cifar10").endswith(PAGE)
+
+
+PAGE = """
+## resnet-56
+
+| iteration | sparsity % | epochs | accuracy % | drop | before retraining | global magnitude | PEPE | search s | retraining s |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| 0 | 0.00 (0) | 0.00 (0) | 90.00 (93.51) | 0.00 |  |  |  |  |  |
+| 1 | 50.00 (55.96) | 2.00 (2) | 88.00 (93.16) | 2.00 | 40.00 | 87.00 | 25.00 (27.98) | 12.00 | 90.00 (208) |
+| 2 | 50.00 (75.08) | 2.00 (5) | 88.00 (92.2) | 2.00 | 40.00 | 87.00 | 25.00 (15.02) | 12.00 | 90.00 (303) |
+| 3 | 60.00 (82.94) | 4.00 (9) | 90.00 (91.59) | 0.00 | 40.00 | 87.00 | 15.00 (9.22) | 12.00 | 90.00 (914) |
+"""  # noqa: E501
+
+
 def test_a_reproduction_goes_on_where_it_stopped(
-    digits: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, object]]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, object]]
 ) -> None:
     monkeypatch.setattr(reproduction, "SMALL", TINY)
-    monkeypatch.setattr(reproduction, "load_data", lambda *_, **__: digits)
+    monkeypatch.setattr(reproduction, "PAPER", replace(TINY, search_images={"resnet-20": 41}))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     calls = []
 
-    def counted(*_: object, **__: object) -> list[dict[str, object]]:
-        calls.append(1)
+    def counted(data: Data, name: str, scale: Scale, *, seed: int, **_: object) -> object:
+        calls.append((data.name, name, scale, seed))
         return rows
 
     monkeypatch.setattr(reproduction, "one_network", counted)
+    given: dict[str, Any] = {"runs": 1, "data": "digits", "data_root": None}
     for _ in range(2):
         text = io.StringIO()
-        reproduction.reproduce(
-            tmp_path, runs=1, data="digits", data_root=None, console=Console(file=text)
-        )
-    assert len(calls) == 1
+        reproduction.reproduce(tmp_path, console=Console(file=text), **given)
+    assert calls == [("digits", "resnet-20", TINY, 0)]
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert page == tables(
         {"resnet-20": [json.loads((tmp_path / "resnet-20-0.json").read_text())]}, "digits"
     )
     assert "## resnet-20" in page
-    with pytest.raises(PruneError, match="--runs must be at least 1, but it is 0"):
-        reproduction.reproduce(
-            tmp_path, runs=0, data="digits", data_root=None, console=Console(file=io.StringIO())
-        )
+    assert page in text.getvalue()
+    with pytest.raises(PruneError, match="another reproduction: search_images differ; take anothe"):
+        reproduction.reproduce_fully(tmp_path, console=Console(file=io.StringIO()), **given)

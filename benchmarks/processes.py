@@ -1,0 +1,57 @@
+"""Runs as a user makes them, in processes that can be killed; and what their folders hold then."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.run import CHROMOSOMES, FRONT, STORE
+
+EVALUATIONS = "SELECT * FROM measurements ORDER BY images, digest"
+"""Everything that was measured."""
+ORDER = "SELECT * FROM history ORDER BY number"
+"""Everything that the search asked for, in its order."""
+
+
+def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """A process of the command line."""
+    command = [sys.executable, "-m", "pymoo_prune.cli", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    """Waits for the end, which must be a good one."""
+    _, errors = process.communicate()
+    if process.returncode != 0:
+        msg = f"the run ended with {process.returncode}: {errors.decode()[-500:]}"
+        raise PruneError(msg)
+
+
+def rows_of(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    """Rows of a run's store."""
+    with closing(sqlite3.connect(folder / STORE)) as database:
+        return database.execute(query).fetchall()
+
+
+def count(folder: Path, table: str) -> int:
+    """How many rows a table of a run's store has; 0 while there is no store, or no table, yet."""
+    if not (folder / STORE).is_file():
+        return 0
+    try:
+        return int(rows_of(folder, f"SELECT COUNT(*) FROM {table}")[0][0])  # noqa: S608 - ours
+    except sqlite3.Error:
+        return 0
+
+
+def same_results(one: Path, other: Path) -> dict[str, bool]:
+    """Whether two runs asked for the same in the same order, and found the same."""
+    files = {
+        name: (one / name).read_bytes() == (other / name).read_bytes()
+        for name in (FRONT, CHROMOSOMES)
+    }
+    return {"order": rows_of(one, ORDER) == rows_of(other, ORDER), **files}

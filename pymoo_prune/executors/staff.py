@@ -1,0 +1,46 @@
+"""A worker, as the driver sees it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from pymoo_prune.genome import Array
+
+
+class Worker(ABC):
+    """A worker, as the driver sees it.
+
+    Attributes:
+        ready: Whether it has the problem.
+        job: Whose candidates it measures at the moment, if it does.
+        rows: Which of them.
+        deadline: When it must be done with that.
+    """
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.job: object = None
+        self.rows: list[int] = []
+        self.deadline = float("inf")
+
+    def begin(self, job: object, rows: list[int], deadline: float) -> None:
+        """Notes what it measures from now on."""
+        self.job, self.rows, self.deadline = job, rows, deadline
+
+    def end(self) -> list[int]:
+        """Notes that it is idle; returns what it measured."""
+        rows = self.rows
+        self.begin(None, [], float("inf"))
+        return rows
+
+    @abstractmethod
+    def start(self) -> None:
+        """Starts it; when it has the problem, it answers `Ready`."""
+
+    @abstractmethod
+    def give(self, X: Array, batch: int | None) -> None:
+        """Gives it a chunk. If it is no more, its next answer says so."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ends it, whatever it does, and be it that it was never started."""
