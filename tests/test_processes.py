@@ -90,14 +90,19 @@ def test_candidates_that_end_or_stop_their_workers_are_given_up(
     unruly.plan(X[20], "exit")
     unruly.plan(X[40], "hang")
     unruly.plan(X[5], "kill", times=1)
+    unruly.plan(X[10], "memory", times=1)
+    unruly.plan(X[30], "memory")
     order, values, failures = measured_by(crew, unruly.for_workers(), X)
     unruly.forget()
     assert sorted(order) == list(range(len(X)))
+    reason = failures.pop(30)
+    assert reason.startswith("given up after 3 tries: its worker ran out of memory (")
+    assert "allocate" in reason
     assert failures == {
         20: "given up after 3 tries: its worker ended with exit code 7",
         40: f"given up after 3 tries: its worker took longer than the time limit of {LIMIT:g} s",
     }
-    well = np.setdiff1d(np.arange(len(X)), [20, 40])
+    well = np.setdiff1d(np.arange(len(X)), [20, 30, 40])
     for name, column in values.items():
         assert np.array_equal(column[well], whole[name][well])
     # Some may have been in one chunk: then one death was for all of them.

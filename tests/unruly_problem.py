@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from pymoo_prune import Data, Measurements
 from pymoo_prune.executors import Executor
@@ -21,8 +22,8 @@ from tests.tiny_problem import Pixels
 class Unruly(Pixels):
     """The tiny problem; what happens to a candidate stands in a file that is named by it.
 
-    A file says what happens: "exit", "kill", "hang", "raise" or "print", and how often. Every
-    candidate that is begun gets a line in `begun`, with the process that began it.
+    A file says what happens: "exit", "kill", "hang", "raise", "memory" or "print", and how often.
+    Every candidate that is begun gets a line in `begun`, with the process that began it.
     """
 
     def __init__(self, data: Data, *, folder: str, **options: Any) -> None:
@@ -74,6 +75,8 @@ class Unruly(Pixels):
             os.kill(os.getpid(), signal.SIGKILL)
         elif what == "hang":
             time.sleep(1_000)
+        elif what == "memory":
+            torch.empty(1 << 60)  # more than there is
         elif what == "print":
             print(f"measuring {path.name}")
         elif what == "raise":

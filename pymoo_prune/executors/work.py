@@ -19,6 +19,7 @@ from pymoo_prune.executors.parcel import Parcel, unpack
 from pymoo_prune.genome import Array
 from pymoo_prune.objectives import Measured
 from pymoo_prune.problem import PruningProblem
+from pymoo_prune.stacks import is_about_memory
 
 
 class Ready(NamedTuple):
@@ -141,6 +142,8 @@ def _answered(work: Callable[[], Answer]) -> Answer:
     try:
         return work()
     except Exception as error:  # noqa: BLE001 - whatever it is, the driver must hear of it
+        if is_about_memory(error):  # others may have taken it: elsewhere, or alone, it may do
+            return Lost(f"ran out of memory ({' '.join(str(error).split())})")
         text = traceback.format_exc()
         try:
             pickle.loads(pickle.dumps(error))  # noqa: S301 - an error that cannot travel is told
