@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,6 +18,10 @@ settings.load_profile("same")
 
 # On networks as small as these, threads only wait for each other: on a busy machine, for seconds.
 torch.set_num_threads(1)
+
+# What a shell starts in the background is deaf to Ctrl-C, and so is all that is started from there.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
