@@ -233,7 +233,10 @@ class EComp(PruningProblem):
             correct = (logits.argmax(dim=2) == view.labels).sum(dim=1)
             return list(zip(correct.tolist(), losses.tolist(), strict=True))
 
-        correct, losses = np.array(self.stacks.run(len(X), program)).T
+        n = len(X)
+        # Passes one by one, but similarities of all at once, which suits processors too.
+        found = self.stacks.run(n, program) if self.together > 1 else program(list(range(n)))
+        correct, losses = np.array(found).T
         widths = self.encoding.widths(X)
         return self._measurements(correct / len(view.labels), losses, widths, view)
 

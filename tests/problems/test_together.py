@@ -138,6 +138,22 @@ def test_so_many_are_handed_over_at_once(make: Make, monkeypatch: pytest.MonkeyP
     assert sizes == [40, 40, 10]
 
 
+def test_similarities_of_a_chunk_are_compared_at_once_on_a_processor_too(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = make(EComp)
+    sizes: list[int] = []
+    passed = EComp._one_by_one
+
+    def counted(self: EComp, X: Any, view: Any) -> Any:
+        sizes.append(len(X))
+        return passed(self, X, view)
+
+    monkeypatch.setattr(EComp, "_one_by_one", counted)
+    problem.measured(problem.random(CHUNK + 3, np.random.default_rng(0)))
+    assert sizes == [CHUNK, 3]
+
+
 def test_memory_that_is_too_little_changes_nothing_but_rounding(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
