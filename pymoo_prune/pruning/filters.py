@@ -113,7 +113,8 @@ class PrunableFilters:
         Returns:
             (..., labels + 1); the last is for channels that nobody can take away.
         """
-        given = self.present(X).astype(np.float32) @ self._givers > 0
+        with np.errstate(invalid="ignore"):  # some BLAS cry wolf, over ones and zeros too
+            given = self.present(X).astype(np.float32) @ self._givers > 0
         always = np.ones((*given.shape[:-1], 1), dtype=bool)
         return np.concatenate([self.genes.filters(X) & given, always], axis=-1)
 
@@ -144,7 +145,8 @@ class PrunableFilters:
         """
         alive = self.alive(X).astype(np.float64)
         present = self.present(X)
-        read, given = alive @ self._reads, alive @ self._gives
+        with np.errstate(invalid="ignore"):  # as in `alive`
+            read, given = alive @ self._reads, alive @ self._gives
         weights = np.where(self._own, given, read * given) * self._taps * present
         vectors = given * self._vectors * present
         return weights.sum(axis=1) + vectors.sum(axis=1), (weights * self._positions).sum(axis=1)
