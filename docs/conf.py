@@ -43,7 +43,7 @@ autodoc_type_aliases = {
     "Booleans": "Booleans",
     "Counts": "Counts",
     "FloatArray": "FloatArray",
-    "Measurements": "pymoo_prune.objectives.Measurements",
+    "Measurements": "pymoo_prune.objectives.quantities.Measurements",
     "Objectives": "Objectives",
     "Values": "Values",
 }

@@ -14,18 +14,10 @@ from torch.nn import functional
 
 from pymoo_prune.batches import balanced
 from pymoo_prune.data import Split
+from pymoo_prune.early_stopping import EarlyStopping, Stopping
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks.modes import evaluating
-from pymoo_prune.training import (
-    ADAM,
-    EarlyStopping,
-    Loss,
-    Network,
-    Recipe,
-    Stopping,
-    check_converged,
-    fit,
-)
+from pymoo_prune.training import ADAM, Loss, Network, Recipe, check_converged, fit
 
 
 class Distillation:

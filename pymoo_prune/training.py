@@ -16,7 +16,6 @@ from torch.nn import functional
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError, TrainingDiverged, unknown_name
 from pymoo_prune.machine import has_fast_bfloat16
-from pymoo_prune.networks.modes import evaluating
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -202,33 +201,39 @@ def fit(
     optimizer = recipe.make_optimizer(network)
     generator = torch.Generator().manual_seed(seed)
     half = recipe.bfloat16 and can_halve(network, device)
-    last, seen, steps, ended = torch.zeros(()), 0, 0, False
+    last, seen = torch.zeros(()), 0
+    batches = _batches(len(split), images, recipe.batch_size, generator)
     with seeded(seed, device):  # for dropout, which asks torch's own generator
-        while seen < images and not ended:
-            epoch = torch.randperm(len(split), generator=generator)[: images - seen]
-            for step, rows in enumerate(epoch.split(recipe.batch_size)):
-                index = rows.to(device)
-                rate = recipe.learning_rate * SCHEDULES[recipe.schedule](seen / images)
-                optimizer.param_groups[0]["lr"] = rate
-                batch = recipe.augmented(split.images[index], generator)
-                if recipe.channels_last:
-                    batch = batch.contiguous(memory_format=torch.channels_last)
-                with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                    outputs = network(batch)
-                last = loss(outputs.float(), index)
-                optimizer.zero_grad(set_to_none=True)
-                last.backward()
-                optimizer.step()
-                _zero_again(masks)
-                seen += len(rows)
-                if progress is not None and step % 20 == 0:
-                    progress(seen / images)
-                steps += 1
-                ended = after_step is not None and after_step(steps)
-                if ended:
-                    break
+        for step, rows in enumerate(batches, start=1):
+            index = rows.to(device)
+            rate = recipe.learning_rate * SCHEDULES[recipe.schedule](seen / images)
+            optimizer.param_groups[0]["lr"] = rate
+            batch = recipe.augmented(split.images[index], generator)
+            if recipe.channels_last:
+                batch = batch.contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                outputs = network(batch)
+            last = loss(outputs.float(), index)
+            optimizer.zero_grad(set_to_none=True)
+            last.backward()
+            optimizer.step()
+            _zero_again(masks)
+            seen += len(rows)
+            if progress is not None and step % 20 == 1:
+                progress(seen / images)
+            if after_step is not None and after_step(step):
+                break
     optimizer.zero_grad(set_to_none=True)  # the result carries no gradients around
     return last.detach()
+
+
+def _batches(n: int, images: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Places of the images of each batch, as `trained` counts them."""
+    while images > 0:
+        # Drawn when its turn comes: augmentation draws from the same generator in between.
+        epoch = torch.randperm(n, generator=generator)[:images]
+        yield from epoch.split(size)
+        images -= len(epoch)
 
 
 def to_channels_last(network: Network) -> Network:
@@ -255,94 +260,6 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
-
-
-@dataclass(frozen=True)
-class Stopping:
-    """When a training ends early.
-
-    Attributes:
-        every: Steps from one look at the watched images to the next.
-        patience: The training ends after so many looks in a row without a new least loss.
-        images: How many images are held out of the training, to be watched.
-    """
-
-    every: int = 10
-    patience: int = 3
-    images: int = 256
-
-    def __post_init__(self) -> None:
-        _check_at_least_one(every=self.every, patience=self.patience, images=self.images)
-
-
-class EarlyStopping:
-    """Ends a training that no longer gets better, and remembers the best network on the way.
-
-    It is meant to be the `after_step` of `fit`. A loss that is not finite is never the best.
-
-    Args:
-        network: The one in training; the loss that it has now is the first to be beaten.
-        split: The images that are watched; better none of those it is trained on.
-        loss: The mean over a batch of these images; outputs come in float32, and the places are
-            those in this split.
-        every: Steps from one look at the images to the next.
-        patience: The training ends after so many looks in a row without a new least loss.
-
-    Attributes:
-        least: The least loss so far.
-    """
-
-    def __init__(
-        self, network: nn.Module, split: Split, loss: Loss, *, every: int = 10, patience: int = 3
-    ) -> None:
-        _check_at_least_one(every=every, patience=patience)
-        self.network, self.split, self.loss = network, split, loss
-        self.every, self.patience = every, patience
-        start = self._watched()
-        self.least = start if math.isfinite(start) else math.inf
-        self._best, self._misses = self._weights(), 0
-
-    def __call__(self, steps: int) -> bool:
-        """Looks at the images if it is time to, and says whether the training should end."""
-        if steps % self.every == 0:
-            self._look()
-        return self._misses >= self.patience
-
-    def restore(self) -> None:
-        """Puts the weights with the least loss back into the network.
-
-        Those of now may be the best: a training may end between two looks, or before the first.
-        """
-        self._look()
-        self.network.load_state_dict(self._best)
-
-    def _look(self) -> None:
-        now = self._watched()
-        if math.isfinite(now) and now < self.least:
-            self.least, self._misses, self._best = now, 0, self._weights()
-        else:
-            self._misses += 1
-
-    @torch.no_grad()
-    def _watched(self) -> float:
-        """The mean loss of all watched images."""
-        places = torch.arange(len(self.split), device=self.split.images.device)
-        with evaluating(self.network):
-            total = sum(
-                float(self.loss(self.network(self.split.images[rows]).float(), rows)) * len(rows)
-                for rows in places.split(128)
-            )
-        return total / len(self.split)
-
-    def _weights(self) -> dict[str, Any]:
-        return copy.deepcopy(self.network.state_dict())
-
-
-def _check_at_least_one(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            msg = f"{name} must be at least 1, but it is {number}"
-            raise PruneError(msg)
 
 
 def zero_masks(network: nn.Module) -> list[tuple[nn.Parameter, Tensor]]:

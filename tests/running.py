@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from rich.console import Console
+
+from pymoo_prune.progress import Display
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def python(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Python with this repository on its path, and one thread."""
+def python(*arguments: str, apart: bool = False, **environment: str) -> subprocess.Popen[str]:
+    """Python with this repository on its path, and one thread; `apart` from our own processes."""
     paths = os.pathsep.join(map(str, [ROOT, ROOT / "problems"]))
     return subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, *arguments],
@@ -26,12 +32,20 @@ def python(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=apart,
     )
 
 
-def started(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
+def started(
+    arguments: Sequence[str], *, apart: bool = False, **environment: str
+) -> subprocess.Popen[str]:
     """The command line."""
-    return python("-m", "pymoo_prune.cli", *arguments, **environment)
+    return python("-m", "pymoo_prune.cli", *arguments, apart=apart, **environment)
+
+
+def quiet() -> Display:
+    """A display that shows nothing."""
+    return Display(Console(quiet=True))
 
 
 def finished(process: subprocess.Popen[str]) -> str:
@@ -52,15 +66,41 @@ def waited_for(
         time.sleep(0.005)
 
 
+def stopped_when(
+    process: subprocess.Popen[str], reached: Callable[[], bool], with_signal: signal.Signals
+) -> tuple[str, str]:
+    """Sends a signal as soon as the run has come so far; what the process printed."""
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not reached():
+        assert time.monotonic() < deadline, "the run does not get there"
+        time.sleep(0.002)
+    process.send_signal(with_signal)
+    return process.communicate(timeout=60)
+
+
+def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+    """What a run's store answers; what is changed in it is kept."""
+    database = sqlite3.connect(folder / "evaluations.sqlite", isolation_level=None)
+    try:
+        return database.execute(sql).fetchall()
+    finally:
+        database.close()
+
+
+def asked(folder: Path) -> int:
+    """How many evaluations the search asked for."""
+    try:
+        return int(query(folder, "SELECT COUNT(*) FROM history")[0][0])
+    except sqlite3.Error:
+        return 0
+
+
 def measurements(folder: Path) -> int:
     """How many there are in a run's store."""
     try:
-        with sqlite3.connect(folder / "evaluations.sqlite") as db:
-            found = db.execute("SELECT COUNT(*) FROM measurements").fetchone()[0]
-        db.close()
+        return int(query(folder, "SELECT COUNT(*) FROM measurements")[0][0])
     except sqlite3.Error:  # it is being made
         return 0
-    return int(found)
 
 
 def tables(path: Path) -> list[list[tuple[Any, ...]]]:
@@ -81,6 +121,27 @@ def contents(folder: Path) -> tuple[bytes, bytes, list[list[tuple[Any, ...]]]]:
     """What must be the same in two folders of one run: front, chromosomes and store."""
     front, chromosomes = ((folder / name).read_bytes() for name in ("front.csv", "front.npz"))
     return front, chromosomes, tables(folder / "evaluations.sqlite")
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Same history, same measurements to the last bit, same front."""
+    for sql in (
+        "SELECT * FROM history ORDER BY number",
+        "SELECT * FROM measurements ORDER BY images, digest",
+        "SELECT generation FROM generations ORDER BY generation",
+    ):
+        rows = query(one, sql)
+        assert len(rows) > 0
+        assert rows == query(other, sql), sql
+    assert (one / "front.csv").read_bytes() == (other / "front.csv").read_bytes()
+    with np.load(one / "front.npz") as first, np.load(other / "front.npz") as second:
+        assert first.files == second.files
+        for name in first.files:
+            assert first[name].tobytes() == second[name].tobytes()
+    summaries = [json.loads((run / "summary.json").read_text()) for run in (one, other)]
+    for summary in summaries:
+        del summary["seconds"], summary["known_evaluations"]
+    assert summaries[0] == summaries[1]
 
 
 def alive(pid: int) -> bool:

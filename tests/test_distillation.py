@@ -13,10 +13,11 @@ from torch.nn import functional
 from pymoo_prune.batches import balanced
 from pymoo_prune.data import Data, Split
 from pymoo_prune.distillation import Distillation
+from pymoo_prune.early_stopping import EarlyStopping, Stopping
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.networks import FeedForward
-from pymoo_prune.training import ADAM, EarlyStopping, Recipe, Stopping, trained
+from pymoo_prune.training import ADAM, Recipe, trained
 
 Values = NDArray[np.float64]
 FAST = Recipe(learning_rate=0.01)

@@ -53,7 +53,6 @@ def test_networks_are_measured_in_evaluation_mode_and_left_in_theirs(
         assert torch.equal(value, before[name]), name  # no running statistics either
 
 
-# BUG (left failing): network.train(mode) sets the mode of all layers alike.
 def test_layers_in_a_mode_of_their_own_stay_in_it(digits: Data) -> None:
     # A frozen batch norm is a layer in evaluation mode inside of a network in training.
     network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10)).train()

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymoo_prune import Data, Front, PruneError, Series, Split, WeightedSum
-from pymoo_prune import problem as problem_module
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.front import csv_text, read_csv
+from pymoo_prune.problem import contract
 from pymoo_prune.search import Budget, search
 from tests.tiny_problem import FailingPixels, Pixels, threads
 
@@ -162,6 +162,7 @@ def test_picks(front: Front, choice: str, place: int) -> None:
         ("macs<=10", "no network keeps macs<=10; the nearest is network 0 with 200"),
         ("mac<=10", "unknown quantity 'mac'.*Did you mean 'macs'"),
         ("macs=10", "must read like"),
+        ("macs<20%", "'macs<20%' must read like"),
         ("macs<=1e", "must read like"),
         ("test_accuracy>=0.5", "unknown quantity 'test_accuracy'"),
     ],
@@ -177,6 +178,13 @@ def test_nothing_is_chosen_by_its_accuracy_on_the_test_images(front: Front) -> N
     for choice in ("test_accuracy", "test_accuracy>=0.84", "test_accuracy>=84%"):
         with pytest.raises(PruneError, match="test_accuracy is for reporting"):
             tested.pick(choice)
+
+
+def test_nothing_is_chosen_by_the_number_of_its_evaluation(front: Front) -> None:
+    numbered = Front(front.problem, front.X, {**front.columns, "evaluation": np.arange(4.0)})
+    for choice in ("evaluation", "evaluation<=2"):
+        with pytest.raises(PruneError, match="unknown quantity 'evaluation'; there are: accuracy"):
+            numbered.pick(choice)
 
 
 def test_a_bound_in_percent_needs_something_of_the_parents(front: Front) -> None:
@@ -236,14 +244,14 @@ def test_a_network_whose_retraining_diverges_has_no_accuracy_after_it(
 ) -> None:
     whole = found.finish(images=100)
     best = whole.best("finished_accuracy").place
-    trained, calls = problem_module.trained, itertools.count()
+    trained, calls = contract.trained, itertools.count()
 
     def diverging(*args: Any, **options: Any) -> Any:
         if next(calls) == best:
             raise TrainingDiverged("the training diverged")
         return trained(*args, **options)
 
-    monkeypatch.setattr(problem_module, "trained", diverging)
+    monkeypatch.setattr(contract, "trained", diverging)
     done: list[None] = []
     front = found.finish(images=100, progress=lambda: done.append(None))
     assert len(done) == len(found)

@@ -30,7 +30,7 @@ def test_every_measurement_is_exact(digits: Data, monkeypatch: pytest.MonkeyPatc
         asked.append(device)
         return exact(device)
 
-    monkeypatch.setattr("pymoo_prune.problem.exact", noted)
+    monkeypatch.setattr("pymoo_prune.problem.pruning_problem.exact", noted)
     problem: PruningProblem = Pixels(digits)
     X = problem.operators()["sampling"](problem, 3).get("X")
     problem.measured(X)

@@ -2,15 +2,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import signal
-import sqlite3
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +31,7 @@ from pymoo_prune.evaluation import accuracy
 from pymoo_prune.genome import Array, WeightGenome, as_column, digests, pack, unpack
 from pymoo_prune.progress import Display
 from pymoo_prune.run import failure_notes
+from tests.running import asked, assert_same_run, query, quiet, started, stopped_when
 from tests.tiny_problem import (
     AllFailing,
     FailingPixels,
@@ -44,8 +40,6 @@ from tests.tiny_problem import (
     pixels_run,
     threads,
 )
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,42 +72,9 @@ def interrupted(copy: Path) -> Path:
     return copy
 
 
-def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    database = sqlite3.connect(folder / "evaluations.sqlite", isolation_level=None)
-    try:
-        return database.execute(sql).fetchall()
-    finally:
-        database.close()
-
-
 def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert main(arguments) == 2
     return capsys.readouterr().err
-
-
-def quiet() -> Display:
-    return Display(Console(quiet=True))
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    """Same history, same measurements to the last bit, same front."""
-    for sql in (
-        "SELECT * FROM history ORDER BY number",
-        "SELECT * FROM measurements ORDER BY images, digest",
-        "SELECT generation FROM generations ORDER BY generation",
-    ):
-        rows = query(one, sql)
-        assert len(rows) > 0
-        assert rows == query(other, sql), sql
-    assert (one / "front.csv").read_bytes() == (other / "front.csv").read_bytes()
-    with np.load(one / "front.npz") as first, np.load(other / "front.npz") as second:
-        assert first.files == second.files
-        for name in first.files:
-            assert first[name].tobytes() == second[name].tobytes()
-    summaries = [json.loads((run / "summary.json").read_text()) for run in (one, other)]
-    for summary in summaries:
-        del summary["seconds"], summary["known_evaluations"]
-    assert summaries[0] == summaries[1]
 
 
 # Settings.
@@ -565,37 +526,6 @@ def test_random_search_that_finds_nothing_is_left_out(
 
 
 # Real kills of real processes.
-
-
-def started(arguments: Sequence[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "pymoo_prune.cli", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def stopped_when(
-    process: subprocess.Popen[str], reached: Callable[[], bool], with_signal: signal.Signals
-) -> tuple[str, str]:
-    """Sends a signal as soon as the run has come so far; what the process printed."""
-    deadline = time.monotonic() + 120
-    while process.poll() is None and not reached():
-        assert time.monotonic() < deadline, "the run does not get there"
-        time.sleep(0.002)
-    process.send_signal(with_signal)
-    return process.communicate(timeout=60)
-
-
-def asked(folder: Path) -> int:
-    """How many evaluations the search asked for."""
-    try:
-        return int(query(folder, "SELECT COUNT(*) FROM history")[0][0])
-    except sqlite3.Error:
-        return 0
 
 
 SLOW = ("--generations", "9", "--set", "recovery=refit+steps:4")

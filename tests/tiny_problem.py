@@ -160,6 +160,19 @@ class AllFailing(FailingPixels):
     LEAST = 65
 
 
+def candidates(problem: Pixels, n: int = 10) -> Array:
+    """Random candidates, always the same."""
+    return problem.random(n, np.random.default_rng(5))
+
+
+def small_and_large(problem: Pixels) -> tuple[Array, Array]:
+    """40 candidates, and which of them fail."""
+    X = candidates(problem, 40)
+    fails = X.sum(axis=1) < FailingPixels.LEAST
+    assert 5 < fails.sum() < 35
+    return X, fails
+
+
 def not_a_problem() -> None:
     """Something else that a name can point at."""
 

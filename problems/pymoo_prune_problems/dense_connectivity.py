@@ -59,7 +59,7 @@ from pymoo_prune.pruning.connectivity import RandomPaths, SharedWeights, strengt
 from pymoo_prune.pruning.stacked import train_together
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
 from pymoo_prune.stacks import stack_size
-from pymoo_prune.training import Recipe, trained
+from pymoo_prune.training import Recipe, seeded, trained
 
 SIGNS = ("digits", "mnist")
 """Data sets whose images mean something else in a mirror."""
@@ -194,13 +194,9 @@ class DenseConnectivity(PruningProblem):
         self.chunk = max(self.chunk, self.together)
         self.image_size, self.recovery_images = image_size, recovery_images
         crop, flip = min(data.size) // 8, data.name not in SIGNS  # 4 pixels of 32
+        final = self.GENTLE if self.inherits else self.SCHEDULE
         self.training, self.gentle, self.retraining = (
-            replace(recipe, crop=crop, flip=flip)
-            for recipe in (
-                self.TRAINING,
-                self.GENTLE,
-                self.GENTLE if self.inherits else self.SCHEDULE,
-            )
+            replace(recipe, crop=crop, flip=flip) for recipe in (self.TRAINING, self.GENTLE, final)
         )
         super().__init__(
             data,
@@ -212,26 +208,27 @@ class DenseConnectivity(PruningProblem):
             xu=1,
             vtype=bool,
         )
-        self.train = data.train
-        if train_images is not None:
-            self.train = self.train.subset(balanced(self.train.labels, train_images, seed))
-        self.fitness_split = fitness_split
-        search = data.validation
         if fitness_split == "test":
-            search = data.test
             warnings.warn(TEST_WARNING, stacklevel=2)
-        self.search = search.subset(balanced(search.labels, search_images, seed))
-        if image_size is not None:
-            self.train, self.search = (
-                self.train.resized(image_size),
-                self.search.resized(image_size),
-            )
+        self.fitness_split = fitness_split
+        self._take_images(train_images, search_images)
         self.parent_images = round(parent_epochs * len(self.train))
         # What each candidate is trained with.
-        self.images = round(epochs * len(self.train))
-        if self.inherits:
-            self.images = self.recovery.steps * self.STEP_IMAGES
+        steps, whole = self.recovery.steps * self.STEP_IMAGES, round(epochs * len(self.train))
+        self.images = steps if self.inherits else whole
         self._prepare(parent, progress)
+
+    def _take_images(self, train_images: int | None, search_images: int) -> None:
+        """The images that candidates are trained on, and those that they are measured on."""
+        data = self.data_set
+        self.train = data.train
+        if train_images is not None:
+            self.train = self.train.subset(balanced(self.train.labels, train_images, self.seed))
+        search = data.test if self.fitness_split == "test" else data.validation
+        self.search = search.subset(balanced(search.labels, search_images, self.seed))
+        if self.image_size is not None:
+            self.train = self.train.resized(self.image_size)
+            self.search = self.search.resized(self.image_size)
 
     def _prepare(self, parent: nn.Module | None, progress: Callable[[float], None] | None) -> None:
         """The parent, and what it leaves to its heirs."""
@@ -299,9 +296,8 @@ class DenseConnectivity(PruningProblem):
                 failures[row] = str(network)
             else:
                 right[row] = accuracy(network, self.search)
-        parents = self.parent_accuracy
-        values = {"accuracy": right, "accuracy_drop": parents - right, **self.sizes(X)}
-        return Measured(values, failures)
+        drop = self.parent_accuracy - right
+        return Measured({"accuracy": right, "accuracy_drop": drop, **self.sizes(X)}, failures)
 
     def sizes(self, X: Array) -> dict[str, Values]:
         """Sizes of the networks, which no training changes."""
@@ -381,8 +377,7 @@ class DenseConnectivity(PruningProblem):
         return network
 
     def _fresh(self, matrices: Booleans, growth: int, seed: int) -> DenseNet:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed, torch.device("cpu")):
             network = DenseNet(matrices, growth, self.data_set.channels, self.data_set.classes)
         return network.to(self.train.images.device)
 

@@ -29,7 +29,7 @@ from pymoo_prune.progress import Display
 from pymoo_prune.reproduction import kept, kept_parent, prepare, publish
 from pymoo_prune.search import Budget, search
 from pymoo_prune.store import Store
-from pymoo_prune.training import Recipe, trained
+from pymoo_prune.training import Recipe, seeded, trained
 from pymoo_prune_problems.dense_connectivity import DenseConnectivity
 from pymoo_prune_problems.dense_connectivity_tables import (
     FULL,
@@ -193,8 +193,7 @@ class Experiment:
 
     def _finished(self, method: str, rate: int | None, choice: Choice, text: str) -> Row:
         """Training from random weights with DenseNet's schedule, and the test."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded(self.seed, torch.device("cpu")):
             network = DenseNet(
                 choice.connections, choice.growth, self.data.channels, self.data.classes
             ).to(self.data.train.images.device)

@@ -28,6 +28,7 @@ from pymoo_prune.batches import balanced
 from pymoo_prune.complexity import count_parameters
 from pymoo_prune.data import Data
 from pymoo_prune.distillation import Distillation
+from pymoo_prune.early_stopping import Stopping
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.genome import Array, hash_bytes
@@ -49,7 +50,7 @@ from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.pruning.removal import RemovalOrders
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
-from pymoo_prune.training import Recipe, Stopping, to_channels_last
+from pymoo_prune.training import Recipe, to_channels_last
 
 FITNESS = WeightedSum({"accuracy": 1.0, "sparsity": 0.1, "macs_removed": 0.1})
 """Section III.E weighs accuracy, parameters and FLOPs and does not say how: a tenth of the network

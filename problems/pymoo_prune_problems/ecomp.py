@@ -56,7 +56,7 @@ from pymoo_prune.pruning.neurons import kept, l1_order, prefix_masks, split_mask
 from pymoo_prune.recovery import Recovery, plain_layers
 from pymoo_prune.similarity import Affinities, affinities, divergence, squared_distances
 from pymoo_prune.stacks import Stacks, stack_size
-from pymoo_prune.training import Recipe, trained
+from pymoo_prune.training import Recipe, seeded, trained
 
 
 class EComp(PruningProblem):
@@ -508,8 +508,7 @@ def train_parent(
     progress: Callable[[float], None] | None = None,
 ) -> FeedForward:
     """Section 3.2.1: a feed-forward network with ReLU, Adam at 1e-3, batches of 100."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed, torch.device("cpu")):
         network = FeedForward(int(np.prod(data.shape)), widths, data.classes)
     network.to(data.train.images.device)
     return trained(network, data.train, images=images, seed=seed, progress=progress)

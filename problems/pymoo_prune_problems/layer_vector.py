@@ -46,11 +46,7 @@ from pymoo_prune.objectives import (
 )
 from pymoo_prune.operators import DigestDuplicates
 from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
-from pymoo_prune.pruning.allocations import (
-    CountAllocations,
-    Levels,
-    ThresholdAllocations,
-)
+from pymoo_prune.pruning.allocations import CountAllocations, Levels, ThresholdAllocations
 from pymoo_prune.pruning.assembly import Assembly
 from pymoo_prune.pruning.magnitude import Counts, MagnitudeOrder
 from pymoo_prune.racing import Racing
@@ -190,17 +186,6 @@ class LayerVector(PruningProblem):
         self.chunk = max(self.chunk, self.together)
         self.can_fail = self.recovery.steps > 0  # whose training may diverge
         self.precision, self.level_number, self.recovery_images = precision, number, recovery_images
-        rows = balanced(data.validation.labels, search_images, seed)
-        # In random order, so that each slice of a race has some of every class.
-        rows = rows[torch.from_numpy(np.random.default_rng(seed).permutation(len(rows)))]
-        search = data.validation.subset(rows)
-        if racing:
-            self.racing = Racing.doubling(len(search), share=RuleGuidedGA.SURVIVORS)
-        ends = np.cumsum([0, *(self.racing.slices if self.racing else ())])
-        self.slices = [
-            self._view(search.subset(np.arange(start, end))) for start, end in pairwise(ends)
-        ]
-        self.whole = self._view(search)
         super().__init__(
             data,
             n_var=self.encoding.n_var,
@@ -211,6 +196,21 @@ class LayerVector(PruningProblem):
             xu=self.encoding.xu,
             vtype=self.encoding.vtype,
         )
+        self._take_search_images(search_images, racing=racing)
+
+    def _take_search_images(self, number: int, *, racing: bool) -> None:
+        """The images that candidates are measured on: all at once, or in the slices of a race."""
+        rows = balanced(self.data_set.validation.labels, number, self.seed)
+        # In random order, so that each slice of a race has some of every class.
+        rows = rows[torch.from_numpy(np.random.default_rng(self.seed).permutation(len(rows)))]
+        search = self.data_set.validation.subset(rows)
+        if racing:
+            self.racing = Racing.doubling(len(search), share=RuleGuidedGA.SURVIVORS)
+        ends = np.cumsum([0, *(self.racing.slices if self.racing else ())])
+        self.slices = [
+            self._view(search.subset(np.arange(start, end))) for start, end in pairwise(ends)
+        ]
+        self.whole = self._view(search)
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover and mutation of the encoding, and duplicates by digest."""

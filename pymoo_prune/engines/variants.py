@@ -15,10 +15,10 @@ class ScaledMOEAD(MOEAD):
     """MOEA/D in whole generations, on objectives between the population's best and worst values.
 
     pymoo's compares them in their own units: beside a number of parameters an accuracy would hardly
-    count. Scaling them so is what Zhang and Li propose for objectives of
-    different size (IEEE Transactions on Evolutionary Computation 11(6), 2007). And a step is a
-    generation here, one child for each direction, though children are still measured one by one:
-    each may replace neighbours before the next is made.
+    count. Scaling them so is what Zhang and Li propose for objectives of different size (IEEE
+    Transactions on Evolutionary Computation 11(6), 2007). And a step is a generation here, one
+    child for each direction, though children are still measured one by one: each may replace
+    neighbours before the next is made.
     """
 
     def next(self) -> None:

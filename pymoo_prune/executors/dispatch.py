@@ -22,7 +22,7 @@ PATIENT = 10.0
 LOOK = 1.0
 """Seconds between two looks at workers that say nothing."""
 PATIENCE = 300.0
-"""Seconds in which the first worker must be ready."""
+"""Seconds in which a worker must be ready where none is."""
 
 
 class Dispatcher(Executor):
@@ -165,11 +165,12 @@ class Dispatcher(Executor):
             except BaseException:  # Ctrl-C too: nobody may be forgotten who runs
                 self._dismiss(worker)
                 raise
-        if not self.ready:
-            waited = time.monotonic() - self._waiting_since
-            if waited > PATIENCE:
-                msg = f"no worker is ready after {waited:.0f} s; {self._needs()}"
-                raise PruneError(msg)
+        now = time.monotonic()
+        if self.ready:
+            self._waiting_since = now
+        elif (waited := now - self._waiting_since) > PATIENCE:
+            msg = f"no worker is ready after {waited:.0f} s; {self._needs()}"
+            raise PruneError(msg)
 
     def _hand_out(self, job: Job) -> None:
         for worker in self._staff:
@@ -190,11 +191,13 @@ class Dispatcher(Executor):
         seconds = self._seconds.get(job.batch is None)
         if seconds is None:
             return 1
+        # What a GPU measures as one program takes as long with fewer.
+        together = min(job.problem.together, -(-len(job.X) // self.workers))
         share = -(-len(job.fresh) // self.workers)
         # Half a share leaves something to those who are done sooner; but not less than what
         # is best measured together.
         size = max(-(-share // 2), min(job.problem.chunk, share))
-        return max(1, min(size, int(AIM / max(seconds, 1e-9))))
+        return max(together, min(size, int(AIM / max(seconds, 1e-9))))
 
     def _parts(self, job: Job) -> Iterator[Part]:
         """What is done, or given up, by now."""

@@ -1,5 +1,6 @@
 """Sampling, crossover, mutation, selection and survival for pruning chromosomes (numpy only)."""
 
+from pymoo_prune.operators.count_mutation import CountMutation, KeepShareMutation
 from pymoo_prune.operators.crossover import (
     BlockCrossover,
     CutPointWeightCrossover,
@@ -10,9 +11,7 @@ from pymoo_prune.operators.crossover import (
 from pymoo_prune.operators.duplicates import DigestDuplicates
 from pymoo_prune.operators.mutation import (
     BalancedMaskMutation,
-    CountMutation,
     FilterMutation,
-    KeepShareMutation,
     MatrixBitFlip,
     WeightScaling,
 )

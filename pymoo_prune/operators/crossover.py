@@ -13,7 +13,7 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.filter_genes import Booleans, FilterGenes
 from pymoo_prune.genome import Array, WeightGenome, hash_bytes
 from pymoo_prune.operators.masks import fill_empty_layers
-from pymoo_prune.operators.mutation import check_rate
+from pymoo_prune.operators.rates import check_rate
 
 
 class CutPointWeightCrossover(Crossover):

@@ -1,4 +1,4 @@
-"""Mutation operators: how one chromosome becomes another."""
+"""Mutation operators: how one chromosome of weights, bits or filters becomes another."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pymoo.core.mutation import Mutation
 
 from pymoo_prune.connections import Connections
 from pymoo_prune.errors import PruneError
 from pymoo_prune.filter_genes import Booleans, FilterGenes, check_strengths
 from pymoo_prune.genome import Array, WeightGenome, hash_bytes
-from pymoo_prune.operators.counts import Counts, Genes, check_counts, gene_mask, whole_numbers
+from pymoo_prune.operators.counts import Counts
 from pymoo_prune.operators.masks import fill_empty_layers
+from pymoo_prune.operators.rates import check_rate
 
 
 class WeightScaling(Mutation):
@@ -140,144 +140,6 @@ class MatrixBitFlip(Mutation):
         return self.connections.genes(matrices)
 
 
-class _VectorMutation(Mutation):
-    """What mutations of layer-pruning vectors share.
-
-    Attributes:
-        counts: Weights of each layer, (layers,).
-        frozen: Genes that never mutate, (layers,) booleans; indices may be assigned too, also
-            between two runs of an engine.
-    """
-
-    def __init__(self, counts: Sequence[int] | Array, frozen: Genes) -> None:
-        super().__init__(prob=1.0)
-        self.counts = check_counts(counts)
-        self.frozen = frozen
-
-    @property
-    def frozen(self) -> NDArray[np.bool_]:
-        return self._frozen
-
-    @frozen.setter
-    def frozen(self, genes: Genes) -> None:
-        self._frozen = gene_mask(genes, len(self.counts))
-
-
-class CountMutation(_VectorMutation):
-    """Lets a layer lose a random number of weights, whatever it lost before.
-
-    Tang et al., section III.A.5; `frozen` is section III.B.2's: compact-key layers stay unpruned.
-
-    Args:
-        counts: Weights of each layer, (layers,).
-        rate: The chance that a gene mutates.
-        low: The smallest share of its weights that a layer then loses.
-        high: The largest share.
-        frozen: Genes that never mutate, by index or as a mask, (layers,).
-    """
-
-    def __init__(
-        self,
-        counts: Sequence[int] | Array,
-        *,
-        rate: float = 0.025,
-        low: float = 0.0,
-        high: float = 0.9,
-        frozen: Genes = (),
-    ) -> None:
-        super().__init__(counts, frozen)
-        self.rate = check_rate(rate)
-        self.first, self.last = whole_numbers(self.counts, low, high)
-
-    def _do(
-        self,
-        problem: Any,  # noqa: ARG002
-        X: Array,
-        *args: Any,  # noqa: ARG002
-        random_state: np.random.Generator,
-        **kwargs: Any,  # noqa: ARG002
-    ) -> Array:
-        hit = (random_state.random(X.shape) < self.rate) & ~self.frozen
-        return np.where(
-            hit, random_state.integers(self.first, self.last, X.shape, endpoint=True), X
-        )
-
-
-class KeepShareMutation(_VectorMutation):
-    """Lets some layers keep a few percent more or less, or one keep more at another's expense.
-
-    Beyond the paper. What a layer keeps is what matters: at 95 % sparsity ten points of the pruned
-    share are nothing for a layer that keeps half its weights, and all that is left of another. So
-    steps are small in the logarithm of the kept share. And who is good at one sparsity is rarely
-    made better by another sparsity alone: every other mutation is a trade, in which one layer keeps
-    fewer weights and another as many more, so that the search moves along the front as well as
-    towards it.
-
-    Everybody mutates, by at least one weight, unless no layer may.
-
-    Args:
-        counts: Weights of each layer, (layers,).
-        scale: Standard deviation of a step in the natural logarithm of what a layer keeps.
-        rate: The chance that a gene mutates where nothing is traded, and one gene always does; None
-            for two genes on average.
-        frozen: Genes that never mutate, by index or as a mask, (layers,).
-    """
-
-    def __init__(
-        self,
-        counts: Sequence[int] | Array,
-        *,
-        scale: float = 0.35,
-        rate: float | None = None,
-        frozen: Genes = (),
-    ) -> None:
-        super().__init__(counts, frozen)
-        if not 0 < scale <= 10:
-            msg = f"scale must be above 0 and at most 10, but it is {scale}"
-            raise PruneError(msg)
-        self.scale = scale
-        self.rate = min(1.0, 2 / len(self.counts)) if rate is None else check_rate(rate)
-
-    def _do(
-        self,
-        problem: Any,  # noqa: ARG002
-        X: Array,
-        *args: Any,  # noqa: ARG002
-        random_state: np.random.Generator,
-        **kwargs: Any,  # noqa: ARG002
-    ) -> Array:
-        kept = self.counts - X
-        scaled, traded = self._scaled(kept, random_state), self._traded(kept, random_state)
-        # A trade needs a layer that has weights and another that has room.
-        possible = (traded != kept).any(axis=1, keepdims=True)
-        trade = possible & (random_state.random((len(X), 1)) < 0.5)
-        return self.counts - np.where(trade, traded, scaled)
-
-    def _scaled(self, kept: Counts, generator: np.random.Generator) -> Counts:
-        """Some layers, and at least one, keep more or less, (n, layers)."""
-        free = ~self.frozen & (self.counts > 0)
-        draws = np.where(free, generator.random(kept.shape), np.inf)
-        chosen = free & (draws <= np.maximum(draws.min(axis=1, keepdims=True), self.rate))
-        step = generator.normal(0, self.scale, kept.shape)
-        # An empty layer can only gain, a full one only lose.
-        step = np.where(kept == 0, np.abs(step), np.where(kept == self.counts, -np.abs(step), step))
-        moved = np.rint(kept * np.exp(step))
-        # Layers that keep a handful of weights would be rounded back to it.
-        moved = np.where(moved == kept, kept + np.sign(step), moved).clip(0, self.counts)
-        return np.where(chosen, moved, kept).astype(np.int64)
-
-    def _traded(self, kept: Counts, generator: np.random.Generator) -> Counts:
-        """One layer gives weights to another, as far as that has room, (n, layers)."""
-        gives = one_of(~self.frozen & (kept > 0), generator)
-        takes = one_of(~self.frozen & (kept < self.counts) & ~gives, generator)
-        step = np.abs(generator.normal(0, self.scale, (len(kept), 1)))
-        lost = np.maximum(np.rint(kept * -np.expm1(-step)), 1) * gives
-        room = (self.counts - kept) * takes
-        # The same number on both sides: the total stays what it is.
-        moved = np.minimum(lost.sum(axis=1), room.sum(axis=1)).astype(np.int64)[:, None]
-        return np.where(gives, kept - moved, np.where(takes, kept + moved, kept))
-
-
 class FilterMutation(Mutation):
     """Adds filters to some groups or takes some away, and lets a piece come or go now and then.
 
@@ -360,18 +222,3 @@ class FilterMutation(Mutation):
         strong = generator.random((len(filters), len(self.genes.sizes))) < 0.5
         by_strength = np.where(filters, self.strengths, -self.strengths)
         return np.where(strong[:, self.genes.filter_groups], by_strength, keys)
-
-
-def check_rate(rate: float, name: str = "rate") -> float:
-    """A chance, or an error that names it."""
-    if not 0 <= rate <= 1:
-        msg = f"{name} must be between 0 and 1, but it is {rate}"
-        raise PruneError(msg)
-    return rate
-
-
-def one_of(able: NDArray[np.bool_], generator: np.random.Generator) -> NDArray[np.bool_]:
-    """One of the able genes of each row, drawn alike, and none where none is able, (n, genes)."""
-    first = np.where(able, generator.random(able.shape), np.inf).argmin(axis=1)
-    one: NDArray[np.bool_] = able & (np.arange(able.shape[1]) == first[:, None])
-    return one

@@ -4,7 +4,6 @@ import io
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +17,8 @@ from pymoo_prune.comparing.campaign import Campaign
 from pymoo_prune.progress import Board, Relay
 from tests.compared_problems import Dying
 from tests.comparing.campaigns import assert_same_runs, created, done, query, times
+from tests.running import ROOT, started
 from tests.tiny_problem import threads
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,18 +38,6 @@ def test_results_do_not_depend_on_jobs(finished: Campaign, tmp_path: Path) -> No
 
 
 # Real kills of real processes.
-
-
-def started(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "pymoo_prune.cli", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def eventually(reached: Callable[[], bool], what: str) -> None:
@@ -101,7 +87,10 @@ def test_a_comparison_that_is_stopped_takes_its_processes_along_and_goes_on(
     finished: Campaign, tmp_path: Path, with_signal: signal.Signals, runs: int, evaluations: int
 ) -> None:
     folder = tmp_path / "stopped"
-    process = started("compare", "tests.tiny_problem:Pixels", *SLOWLY, "--output", str(folder))
+    process = started(
+        ["compare", "tests.tiny_problem:Pixels", *SLOWLY, "--output", str(folder)],
+        apart=True,
+    )
 
     def reached() -> bool:
         if process.poll() is not None:

@@ -30,7 +30,7 @@ from pymoo_prune_problems import DistilledFilters
 from pymoo_prune_problems import distilled_filters as module
 from pymoo_prune_problems.distilled_filters import FITNESS
 from tests.problems.distilled_filters.setting import Spy, candidates, kept, same, small
-from tests.test_run import asked, assert_same_run, quiet, started, stopped_when
+from tests.running import asked, assert_same_run, quiet, started, stopped_when
 
 # The paper.
 

@@ -1,0 +1,48 @@
+"""From measurements, in their natural sign, to what pymoo minimises.
+
+Only here it is known that pymoo minimises. A problem measures accuracy 0.93; the objective
+"accuracy" turns it into F = -0.93.
+"""
+
+from pymoo_prune.objectives.goals import Constraint, Goals, parse_constraints
+from pymoo_prune.objectives.measured import (
+    FAILED,
+    Measured,
+    check_measurements,
+    failed_rows,
+    failures_of,
+    one_by_one,
+)
+from pymoo_prune.objectives.quantities import STANDARD, Measurements, Quantity, Values
+from pymoo_prune.objectives.scalarisations import (
+    SCALARISATIONS,
+    Objectives,
+    PrunedWeightsPerAccuracyDrop,
+    Scalarisation,
+    WeightedSum,
+    objectives_text,
+    parse_objectives,
+)
+
+__all__ = [
+    "FAILED",
+    "SCALARISATIONS",
+    "STANDARD",
+    "Constraint",
+    "Goals",
+    "Measured",
+    "Measurements",
+    "Objectives",
+    "PrunedWeightsPerAccuracyDrop",
+    "Quantity",
+    "Scalarisation",
+    "Values",
+    "WeightedSum",
+    "check_measurements",
+    "failed_rows",
+    "failures_of",
+    "objectives_text",
+    "one_by_one",
+    "parse_constraints",
+    "parse_objectives",
+]

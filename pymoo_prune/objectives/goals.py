@@ -1,0 +1,166 @@
+"""What a search is after: objectives, and bounds that candidates must keep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.objectives.quantities import Measurements, Quantity, Values, signed
+from pymoo_prune.objectives.scalarisations import Objectives, Scalarisation
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound that a candidate must keep.
+
+    Attributes:
+        name: The quantity.
+        relation: "<=" or ">=".
+        bound: The bound.
+        relative: The bound is a share of what the parent has.
+    """
+
+    name: str
+    relation: Literal["<=", ">="]
+    bound: float
+    relative: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Constraint:
+        """Reads "accuracy_drop<=0.02", or "macs<=20%" for a share of the parent's."""
+        number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+        match = re.fullmatch(rf"\s*(\w+)\s*(<=|>=)\s*({number})\s*(%?)\s*", text)
+        if match is None or not np.isfinite(float(match[3])):
+            msg = f"constraint {text!r} must read like 'accuracy_drop<=0.02' or 'macs<=20%'"
+            raise PruneError(msg)
+        name, relation, value, percent = match.groups()
+        bound = float(value)
+        return cls(
+            name,
+            "<=" if relation == "<=" else ">=",
+            bound / 100 if percent else bound,
+            bool(percent),
+        )
+
+    def limit(self, parent: Mapping[str, float]) -> float:
+        """The bound in the quantity's own unit."""
+        if self.relative and parent[self.name] == 0:
+            msg = f"{self} is a share of what the parent has, and its {self.name} is 0"
+            raise PruneError(msg)
+        return self.bound * parent[self.name] if self.relative else self.bound
+
+    def violation(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:
+        """How far each candidate is past the bound, (n,); negative or 0 where it is kept."""
+        excess = measurements[self.name] - self.limit(parent)
+        return excess if self.relation == "<=" else -excess
+
+    def __str__(self) -> str:
+        if not self.relative:
+            return f"{self.name}{self.relation}{self.bound!r}"
+        short = f"{100 * self.bound:.12g}"  # without the last bit's noise, where that is all
+        number = short if float(short) / 100 == self.bound else repr(100 * self.bound)
+        return f"{self.name}{self.relation}{number}%"
+
+
+def parse_constraints(constraints: Sequence[Constraint | str]) -> list[Constraint]:
+    """Bounds, read where they are text."""
+    return [Constraint.parse(one) if isinstance(one, str) else one for one in constraints]
+
+
+@dataclass(frozen=True)
+class Goals:
+    """What a search is after: objectives and constraints over a problem's quantities.
+
+    Attributes:
+        quantities: All that the problem measures.
+        objectives: Names (one objective each), or one scalarisation.
+        constraints: Bounds.
+        front: Quantities that a front is over, where these are not those of the objectives:
+            searches with different objectives are compared over the same.
+    """
+
+    quantities: Mapping[str, Quantity]
+    objectives: Objectives
+    constraints: Sequence[Constraint] = field(default=())
+    front: Sequence[str] = field(default=())
+
+    def __post_init__(self) -> None:
+        if isinstance(self.objectives, str) or len(self.searched) == 0:
+            given = repr(self.objectives)
+            msg = f"objectives must be a list of names or a scalarisation, but they are {given}"
+            raise PruneError(msg)
+        mentioned = self.scalarisation.mentioned if self.scalarisation else self.searched
+        for name in (*mentioned, *self.front):
+            if name not in self.quantities:
+                raise unknown_name("objective", name, self.quantities)
+        for names in (self.searched, self.front):
+            if len(set(names)) < len(names):
+                msg = f"objectives must differ, but they are {list(names)}"
+                raise PruneError(msg)
+        for constraint in self.constraints:
+            if constraint.name not in self.quantities:
+                raise unknown_name("constrained quantity", constraint.name, self.quantities)
+
+    @property
+    def scalarisation(self) -> Scalarisation | None:
+        """What makes one objective of several quantities, where the objectives are that."""
+        return self.objectives if isinstance(self.objectives, Scalarisation) else None
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The quantities that the objectives are made of."""
+        if isinstance(self.objectives, Scalarisation):
+            return self.objectives.names
+        return tuple(self.objectives)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The quantities that a front is over."""
+        return tuple(self.front) or self.searched
+
+    @property
+    def n_obj(self) -> int:
+        """How many values pymoo minimises."""
+        return 1 if self.scalarisation else len(self.searched)
+
+    def costs(self, measurements: Measurements) -> Values:
+        """Every quantity of the front on its own, lower is better, (n, number of names)."""
+        return signed(self.names, measurements, self.quantities)
+
+    def unit_costs(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:
+        """Costs between 0, the best there can be, and 1, as bad as the parent is large.
+
+        Shares are taken as they are (an accuracy as its error), counts relative to the parent, and
+        what the parent has none of, such as a loss against it, as it is.
+
+        Args:
+            measurements: Of n candidates.
+            parent: What the unpruned network measures.
+
+        Returns:
+            (n, number of names); hypervolumes take (1, ..., 1) as their reference point.
+        """
+        columns = []
+        for name in self.names:
+            quantity, values = self.quantities[name], measurements[name]
+            if quantity.share:
+                columns.append(1 - values if quantity.better == "higher" else values)
+            else:
+                unit = values / parent[name] if parent[name] > 0 else values
+                columns.append(2 - unit if quantity.better == "higher" else unit)
+        return np.column_stack(columns)
+
+    def F(self, measurements: Measurements) -> Values:  # noqa: N802 - pymoo's name
+        """What pymoo minimises, (n, n_obj)."""
+        if self.scalarisation:
+            return self.scalarisation.F(measurements, self.quantities)
+        return signed(self.searched, measurements, self.quantities)
+
+    def G(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:  # noqa: N802
+        """Constraint violations, (n, number of constraints)."""
+        return np.column_stack([c.violation(measurements, parent) for c in self.constraints])

@@ -1,0 +1,117 @@
+"""Measurements as a problem returns them: checked, and with the reasons of who failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymoo_prune.errors import CandidateFailed, PruneError
+from pymoo_prune.objectives.quantities import Measurements, Quantity, Values
+
+FAILED = 1e30
+"""F and G of who could not be measured: worse than whatever is measured, and still a number."""
+
+
+class Measured(dict[str, Values]):
+    """Measurements of a population in which somebody failed; a plain mapping says that nobody did.
+
+    Who failed has NaN wherever nothing could be measured. What is known all the same, such as a
+    size, stays.
+
+    Args:
+        values: From a quantity's name to its value for each of n candidates, (n,).
+        failures: Why candidates failed, by row.
+    """
+
+    def __init__(self, values: Measurements, failures: Mapping[int, str]) -> None:
+        super().__init__(values)
+        self.failures = dict(failures)
+
+
+def failures_of(measurements: Measurements) -> Mapping[int, str]:
+    """Why candidates failed, by row."""
+    return measurements.failures if isinstance(measurements, Measured) else {}
+
+
+def failed_rows(measurements: Measurements) -> NDArray[np.bool_]:
+    """Who failed, (n,): in checked measurements, who has a NaN."""
+    table = np.column_stack(list(measurements.values()))
+    return np.asarray(np.isnan(table).any(axis=1))
+
+
+def one_by_one(
+    measure: Callable[..., float], *arguments: Iterable[Any]
+) -> tuple[Values, dict[int, str]]:
+    """Measures candidates one by one, and goes on where one fails.
+
+    Args:
+        measure: The value of one candidate; it raises `CandidateFailed` where there is none.
+        arguments: What it takes, for one candidate after the other, for example the rows of X.
+
+    Returns:
+        The values, (n,), NaN for who failed; and the reasons by row, as `Measured` takes them.
+    """
+    values, failures = [], {}
+    for row, given in enumerate(zip(*arguments, strict=True)):
+        try:
+            values.append(measure(*given))
+        except CandidateFailed as error:
+            values.append(np.nan)
+            failures[row] = str(error)
+    return np.array(values, dtype=np.float64), failures
+
+
+def check_measurements(
+    measurements: Mapping[str, Any], quantities: Mapping[str, Quantity], n: int
+) -> Measured:
+    """Measurements as float arrays, or an error that names what is wrong.
+
+    pymoo would reshape a transposed array into scrambled rows, and pass NaN on as a good value.
+    Who failed, and nobody else, has NaN.
+
+    Args:
+        measurements: What a problem returned.
+        quantities: What it promised to measure.
+        n: How many candidates there were.
+
+    Returns:
+        The same values, each (n,) and float64, and the same failures.
+    """
+    missing = quantities.keys() - measurements.keys()
+    extra = measurements.keys() - quantities.keys()
+    if missing or extra:
+        msg = (
+            f"measurements must be {sorted(quantities)}, but "
+            f"{sorted(missing) or 'none'} are missing and {sorted(extra) or 'none'} are unknown"
+        )
+        raise PruneError(msg)
+    failures = failures_of(measurements)
+    if not all(0 <= row < n and reason for row, reason in failures.items()):
+        msg = f"failures must be reasons by row, of {n} rows, but they are {failures}"
+        raise PruneError(msg)
+    failed = np.isin(np.arange(n), list(failures))
+    checked = Measured({}, failures)
+    for name in quantities:
+        values = np.asarray(measurements[name], dtype=np.float64)
+        if values.shape != (n,):
+            msg = f"measurement {name!r} must have shape ({n},), but it has {values.shape}"
+            raise PruneError(msg)
+        wrong = np.flatnonzero(~np.isfinite(values) & ~(np.isnan(values) & failed))
+        if len(wrong):
+            msg = (
+                f"measurement {name!r} of candidate {wrong[0]} is {values[wrong[0]]}, not a finite "
+                "number; who cannot be measured is returned with the reason, as Measured"
+            )
+            raise PruneError(msg)
+        checked[name] = values
+    unmarked = np.flatnonzero(failed & ~failed_rows(checked))
+    if len(unmarked):
+        msg = (
+            f"candidate {unmarked[0]} failed ({failures[unmarked[0]]}), but all its measurements "
+            "are numbers; what could not be measured must be NaN"
+        )
+        raise PruneError(msg)
+    return checked

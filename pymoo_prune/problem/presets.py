@@ -1,0 +1,34 @@
+"""Settings under one name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymoo_prune.objectives import Objectives
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings under one name, for the command line and for reproduction.
+
+    Attributes:
+        description: One line for the help text.
+        options: The problem's keyword arguments.
+        algorithm: Name of the engine; "own" is the problem's own `algorithm()`.
+        pop_size: Population.
+        generations: Generations, the first population included; None where time is the limit.
+        seconds: Working time, where time is the limit.
+        objectives: What is optimised, where it is not the problem's default.
+        finish_images: Images that each network of the front is retrained with in the end.
+    """
+
+    description: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    algorithm: str = "nsga2"
+    pop_size: int = 100
+    generations: int | None = 50
+    seconds: float | None = None
+    objectives: Objectives | None = None
+    finish_images: int = 0

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from pymoo_prune import Data, training
+from pymoo_prune.networks import DenseNet
+from pymoo_prune_problems import DenseConnectivity
+from tests.problems.dense_connectivity.setting import SCRATCH, SIZE, small
+from tests.tiny_problem import threads
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    with threads(1):
+        yield
+
+
+@pytest.fixture(scope="session")
+def parent(digits: Data) -> DenseNet:
+    """Trained for all of its candidates; nothing here may change it."""
+    return DenseConnectivity(digits, **SIZE, recovery="none", parent_epochs=8).parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unchanged_parent(parent: DenseNet) -> Iterator[None]:
+    before = copy.deepcopy(parent.state_dict())
+    yield
+    assert all(torch.equal(value, before[name]) for name, value in parent.state_dict().items())
+    assert all(p.requires_grad and p.grad is None for p in parent.parameters())
+
+
+@pytest.fixture(scope="session")
+def plain(digits: Data, parent: DenseNet) -> DenseConnectivity:
+    """Weights are cut, and nothing is done about it."""
+    return small(digits, parent, recovery="none")
+
+
+@pytest.fixture(scope="session")
+def scratch(digits: Data) -> DenseConnectivity:
+    return small(digits, None, **SCRATCH)
+
+
+@pytest.fixture
+def whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is computed with half the bits, whatever the processor."""
+    monkeypatch.setattr(training, "has_fast_bfloat16", lambda _: False)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from torch import nn
+
+from pymoo_prune import Data
+from pymoo_prune_problems import LayerVector
+from pymoo_prune_problems.layer_vector import train_parent
+from tests.problems.layer_vector.setting import small
+from tests.tiny_problem import threads
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    with threads(1):
+        yield
+
+
+@pytest.fixture(scope="session")
+def resnet(digits: Data) -> nn.Module:
+    return train_parent(digits, "resnet-8", 3)
+
+
+@pytest.fixture(scope="session")
+def plain(digits: Data, resnet: nn.Module) -> LayerVector:
+    """Without recovery, as the paper measures."""
+    return small(digits, resnet, recovery="none")
+
+
+@pytest.fixture(scope="session")
+def refitted(digits: Data, resnet: nn.Module) -> LayerVector:
+    return small(digits, resnet)

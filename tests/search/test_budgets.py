@@ -1,0 +1,77 @@
+"""When a search ends."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pymoo_prune import Budget, Data, PruneError
+from pymoo_prune import search as search_module
+from pymoo_prune.search import Step
+from tests.search.setting import found_by, opened, same
+from tests.tiny_problem import Pixels
+
+
+def test_generations_count_the_first_population(problem: Pixels) -> None:
+    steps: list[Step] = []
+    found = found_by(problem, Budget(generations=3), on_generation=steps.append)
+    assert [step.generation for step in steps] == [1, 2, 3]
+    assert [step.evaluated for step in steps] == [8, 16, 24]
+    assert [step.done for step in steps] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert found.last.generation == 3
+
+
+@pytest.mark.parametrize(("evaluations", "asked"), [(1, 8), (16, 16), (17, 24)])
+def test_evaluations_end_a_search_with_the_generation_that_uses_them_up(
+    problem: Pixels, evaluations: int, asked: int
+) -> None:
+    assert found_by(problem, Budget(evaluations=evaluations)).last.evaluated == asked
+
+
+def test_the_first_limit_counts(problem: Pixels) -> None:
+    found = found_by(problem, Budget(generations=2, evaluations=1_000, seconds=1_000))
+    assert found.last.generation == 2
+
+
+def test_time_ends_a_search(digits: Data) -> None:
+    problem = Pixels(digits, pause=0.02)
+    found = found_by(problem, Budget(generations=1_000, seconds=0.15))
+    assert 0.15 <= found.last.seconds < 1
+    assert 2 <= found.last.generation <= 9
+
+
+def test_the_working_time_of_an_interrupted_run_counts(problem: Pixels, path: Path) -> None:
+    store = opened(path, problem)
+    found_by(problem, Budget(generations=2), store=store)
+    store._db.execute("UPDATE generations SET elapsed = 3600 * generation")
+    ended = found_by(problem, Budget(seconds=7_200), store=store)
+    assert (ended.last.generation, ended.last.seconds) == (2, 7_200)
+    assert ended.last.replayed
+    steps: list[Step] = []
+    found_by(problem, Budget(seconds=7_200.05), store=store, on_generation=steps.append)
+    assert [step.replayed for step in steps[:3]] == [True, True, False]
+    assert all(7_200 < step.seconds < 7_210 for step in steps[2:])
+    store.close()
+
+
+@pytest.mark.parametrize("limit", [3.5, 4.0, 5.5, 6.0])
+def test_a_replay_ends_a_time_budget_at_the_same_generation(
+    problem: Pixels, path: Path, limit: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(path, problem)
+    ticks = itertools.count()  # a second passes between any two looks at the clock
+    monkeypatch.setattr(search_module.time, "perf_counter", lambda: float(next(ticks)))
+    first = found_by(problem, Budget(seconds=limit), store=store)
+    again = found_by(problem, Budget(seconds=limit), store=store)
+    assert again.last.generation == first.last.generation
+    assert same(first, again)
+    store.close()
+
+
+@pytest.mark.parametrize("limits", [{}, {"generations": 0}, {"seconds": -1.0}, {"evaluations": 0}])
+def test_a_budget_without_a_limit_above_zero_is_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(PruneError, match="needs a limit"):
+        Budget(**limits)

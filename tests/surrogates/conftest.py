@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import pytest
+
+from pymoo_prune import Data
+from tests.surrogates.setting import Bits
+
+
+@pytest.fixture
+def bits(digits: Data) -> Bits:
+    return Bits(digits)
