@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
+from pymoo_prune.genome import hash_bytes
 from pymoo_prune.networks import named_network
 from pymoo_prune.training import Recipe, seeded, trained
 
@@ -68,3 +69,10 @@ def check_parent(parent: nn.Module, data: Data) -> nn.Module:
         )
         raise PruneError(msg)
     return parent
+
+
+def digest_of(parent: nn.Module) -> str:
+    """What stands for a parent in a configuration: a digest of its layers and all its numbers."""
+    values = parent.state_dict().values()
+    numbers = (value.detach().cpu().numpy().tobytes() for value in values)
+    return hash_bytes(str(parent).encode(), *numbers).hex()

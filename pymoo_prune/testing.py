@@ -117,6 +117,8 @@ def check_measuring(problem: PruningProblem, X: Array) -> None:
         assert np.array_equal(values[:1], alone[name], equal_nan=True), (
             f"{name} depends on the other candidates"
         )
+    for name, values in problem.sizes(X).items():
+        assert np.array_equal(values, together[name]), f"sizes() says another {name} than measure()"
     accuracy = together["accuracy"][~failed_rows(together)]
     assert ((accuracy >= 0) & (accuracy <= 1)).all(), "accuracy must be a share between 0 and 1"
 

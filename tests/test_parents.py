@@ -13,7 +13,7 @@ from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.networks import CifarResNet, FeedForward, SimpleCNN
-from pymoo_prune.parents import check_parent, train_parent
+from pymoo_prune.parents import check_parent, digest_of, train_parent
 from pymoo_prune.training import Recipe, trained
 
 RECIPE = Recipe(learning_rate=3e-3)
@@ -102,6 +102,17 @@ def test_a_parent_is_copied_and_left_as_it_was(digits: Data) -> None:
     for key, value in parent.state_dict().items():
         assert torch.equal(value, before[key])
     assert all(parameter.grad is None for parameter in parent.parameters())
+
+
+def test_a_digest_knows_the_layers_and_all_numbers() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        one = linear()
+    same, other, counted = (copy.deepcopy(one) for _ in range(3))
+    assert digest_of(same) == digest_of(one)
+    other.append(nn.ReLU())
+    counted.get_buffer("1.running_var")[3] += 1e-6
+    assert len({digest_of(one), digest_of(other), digest_of(counted)}) == 3
 
 
 class Wrapped(nn.Module):

@@ -158,6 +158,11 @@ def test_who_fails_needs_no_network(digits: Data) -> None:
     check_problem(NoNetwork(digits))
 
 
+class Mistaken(Pixels):
+    def sizes(self, X: Array) -> Measurements:
+        return {"parameters": self.measure(X)["parameters"] + 1}
+
+
 class Unsaid(FailingPixels):
     can_fail = False
 
@@ -200,6 +205,7 @@ class FailingTogether(FailingPixels):
             broken_network(lambda n: nn.Sequential(n, nn.Softmax(1), nn.Unflatten(1, (2, 5)))),
             "gives",
         ),
+        (Mistaken, r"sizes\(\) says another parameters than measure\(\)"),
         (OneNetwork, "a network of its own each time"),
         (Unsaid, "set its can_fail = True"),
         (FailingTogether, "accuracy depends on the order"),

@@ -35,7 +35,7 @@ from pymoo_prune.connections import Booleans, Connections, check_share, fully_co
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, TrainingDiverged, unknown_name
 from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import Array, candidate_seed, digests, hash_bytes
+from pymoo_prune.genome import Array, candidate_seed, digests
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.networks.dense_net import layers_of_depth
 from pymoo_prune.objectives import (
@@ -54,6 +54,7 @@ from pymoo_prune.operators import (
     MatrixBitFlip,
     QuadrantMatrixCrossover,
 )
+from pymoo_prune.parents import digest_of
 from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
 from pymoo_prune.pruning.connectivity import RandomPaths, SharedWeights, strengths
 from pymoo_prune.pruning.stacked import train_together
@@ -512,7 +513,6 @@ class DenseConnectivity(PruningProblem):
 
     def configuration(self) -> dict[str, Any]:
         """What measurements depend on."""
-        weights = [p.detach().cpu().numpy().tobytes() for p in self.parent.state_dict().values()]
         return {
             **super().configuration(),
             "layers": self.codec.layers,
@@ -525,7 +525,7 @@ class DenseConnectivity(PruningProblem):
             "images": self.images,
             "fitness": [self.fitness_split, len(self.search)],
             "recipe": repr(self.gentle if self.inherits else self.training),
-            "parent": hash_bytes(*weights).hex(),
+            "parent": digest_of(self.parent),
             # Rounding depends on it.
             **({"together": self.together} if self.together > 1 and self.images else {}),
         }

@@ -31,7 +31,7 @@ from pymoo_prune.distillation import Distillation
 from pymoo_prune.early_stopping import Stopping
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import Array, hash_bytes
+from pymoo_prune.genome import Array
 from pymoo_prune.networks.slim import SlimNetwork
 from pymoo_prune.objectives import (
     STANDARD,
@@ -45,7 +45,7 @@ from pymoo_prune.objectives import (
     one_by_one,
 )
 from pymoo_prune.operators import BlockCrossover, Candidates, DigestDuplicates, FilterMutation
-from pymoo_prune.parents import check_parent, train_parent
+from pymoo_prune.parents import check_parent, digest_of, train_parent
 from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.pruning.removal import RemovalOrders
@@ -385,10 +385,9 @@ class DistilledFilters(PruningProblem):
 
     def configuration(self) -> dict[str, Any]:
         """What measurements depend on."""
-        weights = [p.detach().cpu().numpy().tobytes() for p in self.parent.state_dict().values()]
         return {
             **super().configuration(),
-            "parent": hash_bytes(*weights).hex(),
+            "parent": digest_of(self.parent),
             "recovery": str(self.recovery),
             "recovery_images": len(self.recovery_split),
             "search_images": len(self.search),

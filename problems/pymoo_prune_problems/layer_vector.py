@@ -31,7 +31,7 @@ from pymoo_prune.batches import balanced
 from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import Array, candidate_seed, digests, hash_bytes
+from pymoo_prune.genome import Array, candidate_seed, digests
 from pymoo_prune.inference import Precision, PreparedImages
 from pymoo_prune.objectives import (
     STANDARD,
@@ -373,7 +373,6 @@ class LayerVector(PruningProblem):
 
     def configuration(self) -> dict[str, Any]:
         """What measurements depend on."""
-        weights = [p.detach().cpu().numpy().tobytes() for p in self.parent.state_dict().values()]
         return {
             **super().configuration(),
             "encoding": type(self.encoding).__name__,
@@ -383,7 +382,7 @@ class LayerVector(PruningProblem):
             "precision": self.precision,
             "images": len(self.whole.split),
             "slices": [len(view.split) for view in self.slices],
-            "parent": hash_bytes(str(self.parent).encode(), *weights).hex(),
+            "parent": parents.digest_of(self.parent),
             # Rounding depends on it.
             **({"together": self.together} if self.stacked else {}),
         }
