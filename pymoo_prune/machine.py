@@ -20,7 +20,8 @@ def check_device(name: str) -> torch.device:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         cuda = f"{torch.cuda.device_count()} CUDA devices"
-        msg = f"device {name!r} cannot be used here (there are {cuda}); take cpu: {error}"
+        why = str(error).partition("\n")[0]  # CUDA goes on about its own debugging
+        msg = f"device {name!r} cannot be used here (there are {cuda}); take cpu: {why}"
         raise PruneError(msg) from error
     return device
 

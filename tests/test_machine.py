@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 import torch
 
@@ -43,3 +45,12 @@ def test_a_device_that_is_not_there(name: str) -> None:
     with pytest.raises(PruneError, match=rf"device '{name}' cannot be used here \(there are"):
         check_device(name)
     assert check_device("cpu") == torch.device("cpu")
+
+
+def test_only_the_first_line_of_an_error_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise RuntimeError("invalid device ordinal\nFor debugging consider")
+
+    monkeypatch.setattr(torch, "zeros", fail)
+    with pytest.raises(PruneError, match=r"take cpu: invalid device ordinal$"):
+        check_device("cuda:9")

@@ -390,10 +390,12 @@ class DenseConnectivity(PruningProblem):
         found: list[DenseNet | TrainingDiverged] = []
         for first in range(0, len(starts), self.together):
             stack = starts[first : first + self.together]
-            if len(stack) > 1:
+            if self.together > 1:
+                # Always as many: how a stack rounds depends on its size.
+                filled = [*stack, *[stack[-1]] * (self.together - len(stack))]
                 found += train_together(
-                    stack, self.train, images=self.images, recipe=recipe, seed=self.seed
-                )
+                    filled, self.train, images=self.images, recipe=recipe, seed=self.seed
+                )[: len(stack)]
                 continue
             try:
                 found.append(

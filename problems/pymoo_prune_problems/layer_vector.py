@@ -180,8 +180,8 @@ class LayerVector(PruningProblem):
             self.encoding = CountAllocations(self.order, self.levels, self.assembly.losses)
         else:
             self.encoding = ThresholdAllocations(self.order, self.levels)
-        self.together = stack_size(together, data.train.images.device, 32)
-        self.stacked = self.together > 1 and not self.recovery.steps
+        size = stack_size(together, data.train.images.device, 32)
+        self.together = 1 if self.recovery.steps else size
         self.stacks = Stacks.on(data.train.images.device, self.together)
         self.chunk = max(self.chunk, self.together)
         self.can_fail = self.recovery.steps > 0  # whose training may diverge
@@ -250,7 +250,7 @@ class LayerVector(PruningProblem):
     def _measured(self, X: Array, view: View, *, exact: bool = False) -> Measurements:
         counts = self.encoding.decode(X)
         failures: dict[int, str] = {}
-        if self.stacked:
+        if self.together > 1:
             found = self.stacks.run(
                 len(X), lambda places: self._accuracies(counts[places], view, exact=exact)
             )
@@ -384,7 +384,7 @@ class LayerVector(PruningProblem):
             "slices": [len(view.split) for view in self.slices],
             "parent": parents.digest_of(self.parent),
             # Rounding depends on it.
-            **({"together": self.together} if self.stacked else {}),
+            **({"together": self.together} if self.together > 1 else {}),
         }
 
 
