@@ -10,79 +10,28 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
-from importlib.metadata import version
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 
 from benchmarks import layer_vector_setting
+from benchmarks.executor_stand_ins import GENES, Crowd, Free, Watch
 from benchmarks.harness import Outcome, median_seconds
-from pymoo_prune import Budget, Data, Measurements, PruneError, PruningProblem, Store, load_data
+from pymoo_prune import Budget, Measurements, PruneError, PruningProblem, Store, load_data
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.executors import Executor, InProcess, Processes, Ray, gathered
 from pymoo_prune.executors.dispatch import Dispatcher
-from pymoo_prune.executors.staff import Worker
-from pymoo_prune.executors.work import Answer, Done, Ready
 from pymoo_prune.genome import Array, digests
-from pymoo_prune.operators import (
-    BalancedMaskMutation,
-    Candidates,
-    DigestDuplicates,
-    UniformMaskCrossover,
-)
 from pymoo_prune.search import search
 from pymoo_prune_problems import LayerVector
 
-POPULATION, GENES = 1_000, 1_000
-
-
-class Free(PruningProblem):
-    """Masks whose measurements cost nothing; there is no network behind them."""
-
-    def __init__(self, data: Data) -> None:
-        super().__init__(
-            data, n_var=GENES, objectives=["accuracy", "parameters"], vtype=bool, xl=0, xu=1
-        )
-
-    def measure(self, X: Array) -> Measurements:
-        """Sums of genes."""
-        kept, first = X.mean(axis=1), X[:, : GENES // 2].mean(axis=1)
-        return {
-            "accuracy": first,
-            "accuracy_drop": 1 - first,
-            "parameters": GENES * kept,
-            "sparsity": 1 - kept,
-            "macs": GENES * kept,
-        }
-
-    def network(self, x: Array) -> nn.Module:
-        """None: nobody asks."""
-        raise NotImplementedError
-
-    def operators(self) -> dict[str, Any]:
-        """The usual ones of masks."""
-        return {
-            "sampling": Candidates(self.random),
-            "crossover": UniformMaskCrossover([GENES]),
-            "mutation": BalancedMaskMutation([GENES]),
-            "eliminate_duplicates": DigestDuplicates(),
-        }
-
-    def random(self, n: int, generator: np.random.Generator) -> Array:
-        """Masks of any density."""
-        return generator.random((n, GENES)) < generator.uniform(0.1, 0.9, (n, 1))
-
-    def parent_measurements(self) -> Mapping[str, float]:
-        """All genes."""
-        whole = self.measure(np.ones((1, GENES), dtype=bool))
-        return {name: float(values[0]) for name, values in whole.items()}
+POPULATION = 1_000
 
 
 def run(quick: bool) -> Outcome:
@@ -136,14 +85,30 @@ def run(quick: bool) -> Outcome:
     )
 
 
-def whole_search(problem: PruningProblem, *, population: int, generations: int) -> dict[str, float]:
-    """A search with two workers and a store on disk: who used how much of its time."""
+class Searched(NamedTuple):
+    """A search that is over.
+
+    Attributes:
+        store: Still open; its file goes with it.
+        watch: Of its workers.
+        seconds: What it took.
+        own: Processor time of the driver, in seconds.
+    """
+
+    store: Store
+    watch: Watch
+    seconds: float
+    own: float
+
+
+@contextmanager
+def searched(problem: PruningProblem, *, population: int, generations: int) -> Iterator[Searched]:
+    """A search by NSGA-II with two workers and a store on disk."""
     with tempfile.TemporaryDirectory() as folder, Processes(2) as executor:
         check_same(problem, problem.random(4, np.random.default_rng(1)), executor)
-        store = Store(
-            Path(folder) / "evaluations.sqlite", tuple(problem.quantities), problem.fingerprint
-        )
-        measuring = Watch(executor)
+        path = Path(folder) / "evaluations.sqlite"
+        store = Store(path, tuple(problem.quantities), problem.fingerprint)
+        watch = Watch(executor)
         began, own = time.perf_counter(), time.process_time()
         search(
             problem,
@@ -151,10 +116,19 @@ def whole_search(problem: PruningProblem, *, population: int, generations: int) 
             Budget(generations=generations),
             seed=0,
             store=store,
-            executor=measuring,
+            executor=watch,
         )
         seconds, own = time.perf_counter() - began, time.process_time() - own
-        store.close()
+        try:
+            yield Searched(store, watch, seconds, own)
+        finally:
+            store.close()
+
+
+def whole_search(problem: PruningProblem, *, population: int, generations: int) -> dict[str, float]:
+    """Who used how much of a search's time."""
+    with searched(problem, population=population, generations=generations) as done:
+        seconds, own, worked = done.seconds, done.own, done.watch.worked
     return {
         "population": population,
         "evaluations": population * generations,
@@ -162,7 +136,7 @@ def whole_search(problem: PruningProblem, *, population: int, generations: int) 
         "evaluations a second": population * generations / seconds,
         "driver, s of processor time": own,
         "driver's share": own / seconds,
-        "workers' share, of two": measuring.worked / (2 * seconds),
+        "workers' share, of two": worked / (2 * seconds),
     }
 
 
@@ -202,24 +176,10 @@ def everybody_ready(executor: Dispatcher, problem: PruningProblem, X: Array) -> 
 
 
 def driver(problem: PruningProblem, *, generations: int) -> dict[str, float]:
-    """What the driver does for an evaluation, with two workers and a store on disk."""
-    names = tuple(problem.quantities)
-    with tempfile.TemporaryDirectory() as folder, Processes(2) as executor:
-        check_same(problem, problem.random(64, np.random.default_rng(1)), executor)
-        path = Path(folder) / "evaluations.sqlite"
-        store = Store(path, names, problem.fingerprint)
-        measuring = Watch(executor)
-        began = time.perf_counter()
-        search(
-            problem,
-            make_algorithm("nsga2", problem, POPULATION),
-            Budget(generations=generations),
-            seed=0,
-            store=store,
-            executor=measuring,
-        )
-        whole = time.perf_counter() - began
-        n = generations * POPULATION
+    """What the driver does for an evaluation."""
+    names, n = tuple(problem.quantities), generations * POPULATION
+    with searched(problem, population=POPULATION, generations=generations) as done:
+        store = done.store
         X = problem.random(n, np.random.default_rng(2))
         known = gathered(InProcess().measure(problem, X, 0), names, n)
         keys = digests(X)
@@ -230,15 +190,15 @@ def driver(problem: PruningProblem, *, generations: int) -> dict[str, float]:
             store.follow(n + start, generations + 1, "batch 0", keys[rows])
             written(store, X[rows], keys[rows], values)
         writing = time.perf_counter() - began
-        fresh = store.fresh
         store.close()
-        size = path.stat().st_size
+        size = store.path.stat().st_size
+    waited = done.watch.seconds
     return {
-        "search, µs per evaluation": 1e6 * whole / n,
-        "driver, µs per evaluation": 1e6 * (measuring.seconds + writing) / n,
-        "of that chunks and pipes, µs": 1e6 * measuring.seconds / n,
+        "search, µs per evaluation": 1e6 * done.seconds / n,
+        "driver, µs per evaluation": 1e6 * (waited + writing) / n,
+        "of that chunks and pipes, µs": 1e6 * waited / n,
         "of that digests in SQLite, µs": 1e6 * writing / n,
-        "SQLite, bytes per evaluation": size / fresh,
+        "SQLite, bytes per evaluation": size / store.fresh,
     }
 
 
@@ -251,89 +211,6 @@ def written(store: Store, X: Array, keys: list[bytes], values: Measurements) -> 
         return {name: column[places] for name, column in values.items()}
 
     store.measured(X, keys, "batch 0", look_up)
-
-
-class Watch(Executor):
-    """Another executor, and how long it took.
-
-    Args:
-        executor: The other one.
-
-    Attributes:
-        seconds: What it took, waiting included.
-        worked: What its workers measured, added up.
-    """
-
-    loses = True
-
-    def __init__(self, executor: Executor) -> None:
-        self.executor, self.seconds, self.worked = executor, 0.0, 0.0
-
-    def measure(self, problem: PruningProblem, X: Array, batch: int | None) -> Any:
-        """Measures, with a look at the clock before and after each part."""
-        parts = self.executor.measure(problem, X, batch)
-        while True:
-            began = time.perf_counter()
-            part = next(parts, None)
-            self.seconds += time.perf_counter() - began
-            if part is None:
-                return
-            self.worked += part.seconds
-            yield part
-
-
-class Pretended(Worker):
-    """A worker that is nowhere."""
-
-    X: Array | None = None
-
-    def start(self) -> None:
-        """There is nothing to start."""
-
-    def give(self, X: Array, batch: int | None) -> None:  # noqa: ARG002
-        """Keeps it."""
-        self.X = X
-
-    def stop(self) -> None:
-        """There is nothing to stop."""
-
-
-class Crowd(Dispatcher):
-    """Many workers that are nowhere: ten have an answer whenever one looks.
-
-    Args:
-        problem: Measures, at no cost.
-        workers: How many.
-    """
-
-    AT_ONCE, SECONDS = 10, 10.0  # with 10,000 workers ten are done every hundredth of a second
-
-    def __init__(self, problem: PruningProblem, workers: int) -> None:
-        super().__init__(workers)
-        self.problem = problem
-        self.working: deque[Pretended] = deque()
-
-    def _publish(self, problem: PruningProblem) -> None:
-        """Nobody needs it."""
-
-    def _withdraw(self) -> None:
-        """Nothing is anywhere."""
-
-    def _needs(self) -> str:
-        return "nothing"
-
-    def _hire(self) -> Worker:
-        self.working.append(Pretended())
-        return self.working[-1]
-
-    def _answers(self, timeout: float) -> Iterator[tuple[Worker, Answer]]:  # noqa: ARG002
-        for _ in range(min(self.AT_ONCE, len(self.working))):
-            worker = self.working.popleft()
-            if worker.X is None:
-                yield worker, Ready(version("pymoo-prune"), self.problem.fingerprint)
-            else:
-                yield worker, Done(self.problem.measured(worker.X), self.SECONDS)
-            self.working.append(worker)
 
 
 def crowded(problem: PruningProblem, workers: int) -> dict[str, float]:

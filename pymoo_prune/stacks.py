@@ -22,8 +22,11 @@ Program = Callable[[Sequence[int]], Sequence[Result]]
 
 SHARE = 0.8
 """Of the memory that is free: allocators lose some between their blocks."""
-TOO_LITTLE_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
-"""What torch's errors say where they are plain RuntimeErrors."""
+TOO_LITTLE_MEMORY = (
+    *("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED"),
+    "Cannot allocate memory",
+)
+"""What plain RuntimeErrors of torch say, and the operating system."""
 
 
 class Memory:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import itertools
 import pickle
 import random
@@ -22,7 +23,7 @@ from pymoo_prune.executors.dispatch import Dispatcher
 from pymoo_prune.executors.job import Job
 from pymoo_prune.executors.parcel import pack
 from pymoo_prune.executors.staff import Worker
-from pymoo_prune.executors.work import Answer, Lost, Raised, Ready, Workbench, WorkerTraceback
+from pymoo_prune.executors.work import Answer, Done, Lost, Raised, Ready, Workbench, WorkerTraceback
 from pymoo_prune.genome import Array, digests
 from pymoo_prune.objectives import Measurements
 from pymoo_prune.problem import CHUNK, PruningProblem
@@ -120,6 +121,7 @@ class Crew(Dispatcher):
         self.random = random.Random(0)  # noqa: S311
         self.stillborn = False
         self.says: Answer | None = None
+        self.seconds: float | None = None
         self.on_start: Callable[[int], None] | None = None
 
     def _publish(self, problem: PruningProblem) -> None:
@@ -150,7 +152,10 @@ class Crew(Dispatcher):
                 if deadly or next(self.fates, False):
                     yield worker, Lost("was killed by SIGKILL")
                 else:
-                    yield worker, self.bench.measure(X, batch)
+                    answer = self.bench.measure(X, batch)
+                    if self.seconds is not None and isinstance(answer, Done):
+                        answer = answer._replace(seconds=self.seconds)
+                    yield worker, answer
 
 
 @settings(max_examples=40)
@@ -211,6 +216,26 @@ def test_chunks_are_about_a_second_and_never_more_than_a_share(
     crew.sizes.clear()
     measured_by(crew, problem, X)
     assert set(crew.sizes) == {1}
+
+
+@pytest.mark.parametrize(
+    ("together", "workers", "sizes"),
+    [
+        (8, 2, [8, 8, 8, 8, 8, 8, 8, 4]),
+        (128, 3, [20, 20, 20]),  # everybody has some
+        (1, 2, [1] * 60),
+    ],
+)
+def test_what_is_one_program_comes_together_however_long_it_takes(
+    problem: Pixels, X: Array, together: int, workers: int, sizes: list[int]
+) -> None:
+    stacked = copy.copy(problem)
+    stacked.together = together
+    crew = Crew(workers)
+    crew.seconds = 100.0
+    measured_by(crew, stacked, X[:1])
+    measured_by(crew, stacked, X)
+    assert crew.sizes == [1, *sizes]
 
 
 def test_an_abandoned_measurement_does_not_mix_with_the_next(problem: Pixels, X: Array) -> None:
@@ -344,6 +369,18 @@ def test_who_waits_for_workers_forever_is_told(
     monkeypatch.setattr(dispatch_module, "PATIENCE", -1.0)
     with pytest.raises(PruneError, match="no worker is ready after 0 s; each needs luck"):
         measured_by(Crew(1), problem, X)
+
+
+def test_waiting_begins_when_the_last_one_who_was_ready_is_lost(
+    problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(step=dispatch_module.PATIENCE / 6)  # three looks at it in a turn
+    monkeypatch.setattr(dispatch_module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(Crew, "_size", lambda crew, job: 1)
+    crew = Crew(1, [False] * 4 + [True])
+    order, _, _ = measured_by(crew, problem, X[:6])
+    assert sorted(order) == list(range(6))
+    assert crew.restarted == 1
 
 
 def test_workers_of_another_version_are_refused(problem: Pixels, X: Array) -> None:

@@ -6,9 +6,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ from pymoo_prune import Budget, Data, PruneError, Store, StoreError
 from pymoo_prune.cli import main
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.executors import Processes
-from pymoo_prune.executors.processes import _Process, _Shared
+from pymoo_prune.executors.processes import Messages, _Process, _Shared
 from pymoo_prune.executors.work import Lost, WorkerTraceback
 from pymoo_prune.files import LOCK, locked
 from pymoo_prune.genome import Array
@@ -35,7 +38,7 @@ from tests.running import (
     tables,
     waited_for,
 )
-from tests.tiny_problem import Pixels, ecomp_run, pixels_run, threads
+from tests.tiny_problem import Pixels, ecomp_run, full_disk, pixels_run, threads
 from tests.unruly_problem import Unruly, measured_by, until_all_work
 
 LIMIT = 5.0
@@ -143,21 +146,65 @@ def test_processes_end_with_their_executor(crew: Processes, unruly: Unruly, X: A
     assert not any(alive(pid) for pid in pids)
 
 
+def a_worker(target: Callable[..., object], *arguments: object) -> tuple[_Process, Messages]:
+    """A worker that does something else than workers do, and what is heard of it."""
+    messages: Messages = SimpleQueue()
+    worker = _Process(_Shared(0), 1, messages)
+    worker.process = get_context("spawn").Process(target=target, args=(worker._theirs, *arguments))
+    return worker, messages
+
+
 def test_a_worker_that_ends_in_the_middle_of_an_answer_is_lost() -> None:
-    worker = _Process(_Shared(0), 1)
-    worker.process = get_context("spawn").Process(target=half_an_answer, args=(worker._theirs,))
+    worker, messages = a_worker(half_an_answer)
     worker.start()
-    assert worker.pipe.poll(60.0)
-    assert worker.answer() == Lost("was killed by SIGKILL")
+    assert messages.get(timeout=60.0) == (worker, None)
+    assert worker.answer(None) == Lost("was killed by SIGKILL")
     worker.stop()
+    assert worker.pipe.closed
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_nobody_waits_for_a_worker_that_is_stopped_in_the_middle_of_a_message(half: bool) -> None:
+    worker, messages = a_worker(Connection.poll, None)
+    answer = b"\0\0\0\5ready"
+    os.write(worker._theirs.fileno(), answer[:-2] if half else answer)  # as if it had said so
+    worker.start()
+    os.kill(worker.process.pid or 0, signal.SIGSTOP)
+    worker.give(np.zeros((1, 1 << 24), dtype=bool), 0)  # more than a pipe holds
+    if not half:
+        assert messages.get(timeout=60.0) == (worker, b"ready")
+        waited_for(worker._chunks.empty)  # it is being sent
+    assert messages.empty()
+    worker.stop()
+    assert messages.get(timeout=60.0) == (worker, None)
     assert worker.pipe.closed
 
 
 def test_a_worker_that_was_never_started_can_be_stopped() -> None:
-    worker = _Process(_Shared(0), 1)
+    worker = _Process(_Shared(0), 1, SimpleQueue())
     worker.stop()
     assert worker.pipe.closed
     assert worker._theirs.closed
+
+
+FIRST = """
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from pymoo_prune.executors.processes import _Process, _Shared
+
+worker = _Process(_Shared(0), 1, SimpleQueue())
+worker.process = get_context("spawn").Process(target=Connection.poll, args=(worker._theirs, None))
+worker.start()
+print(Path(f"/proc/{worker.process.pid}/status").read_text())
+worker.stop()
+"""
+
+
+def test_the_first_worker_is_deaf_to_ctrl_c_while_it_starts() -> None:
+    status = dict(line.split(":", 1) for line in finished(python("-c", FIRST)).splitlines() if line)
+    assert int(status["SigBlk"], 16) >> (signal.SIGINT - 1) & 1
 
 
 SCRIPT = """
@@ -199,6 +246,15 @@ def test_a_problem_of_a_notebook_is_refused(
         pytest.raises(PruneError, match=r"take the problem in: Can't get attribute 'Own' .* file"),
     ):
         next(crew.measure(Own(digits), X, 0))
+
+
+def test_a_disk_without_room_for_the_problem_is_named(
+    digits: Data, X: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    message = rf"{tmp_path} has no room for the problem: .*; set TMPDIR to a folder that has"
+    with full_disk(1_000), Processes(1) as crew, pytest.raises(PruneError, match=message):
+        next(crew.measure(Pixels(digits), X, 0))
 
 
 def test_workers_that_end_at_once_are_explained() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from pymoo_prune import PruneError
-from pymoo_prune.stacks import Memory, Stacks, stack_size
+from pymoo_prune.stacks import Memory, Stacks, is_about_memory, stack_size
 
 CPU = torch.device("cpu")
 
@@ -129,6 +131,21 @@ def test_other_errors_are_passed_on() -> None:
     for memory in (None, Gigabytes(1, 100)):
         with pytest.raises(RuntimeError, match="shapes differ"):
             Stacks(4, memory, filled=True).run(3, wrong)
+
+
+@pytest.mark.parametrize(
+    ("error", "about"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling"), True),
+        (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), True),  # a map, or a fork
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), False),
+        (RuntimeError("shapes differ"), False),
+    ],
+)
+def test_what_is_about_memory(error: Exception, about: bool) -> None:
+    assert is_about_memory(error) == about
 
 
 def test_sizes() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context, parent_process, reduction
-from multiprocessing.connection import Connection, wait
-from typing import Any, BinaryIO, cast
+from multiprocessing import get_context, parent_process, reduction, resource_tracker
+from multiprocessing.connection import Connection
+from queue import Empty, SimpleQueue
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.executors.dispatch import Dispatcher
@@ -21,6 +23,9 @@ from pymoo_prune.genome import Array
 from pymoo_prune.problem import PruningProblem
 
 _SPAWN = get_context("spawn")  # threads of torch do not survive a fork
+
+Messages: TypeAlias = "SimpleQueue[tuple[_Process, bytes | None]]"
+"""What processes say; None where one is no more."""
 
 
 class _Shared:
@@ -44,39 +49,51 @@ def _received(descriptor: Any) -> _Shared:
 
 
 class _Process(Worker):
-    """A process, and a pipe to it.
+    """A process, a pipe to it, and a thread that writes and reads there.
+
+    A process may stop in the middle of a message. Then its thread waits for it, and nobody else.
 
     Args:
         parcel: The file with the problem.
         threads: Of torch.
+        messages: Where its messages go; None is the last one.
     """
 
-    def __init__(self, parcel: _Shared, threads: int) -> None:
+    def __init__(self, parcel: _Shared, threads: int, messages: Messages) -> None:
         super().__init__()
         self.pipe, self._theirs = _SPAWN.Pipe()
         # Daemons end with an interpreter that ends in good order; `_end_with_driver` is for others.
         self.process = _SPAWN.Process(
             target=_serve, args=(self._theirs, parcel, threads), daemon=True
         )
+        self._chunks: SimpleQueue[bytes | None] = SimpleQueue()
+        self._messages = messages
+        self._thread = threading.Thread(target=self._correspond, daemon=True)
 
     def start(self) -> None:
         with _without_interrupts():
             self.process.start()
+            self._thread.start()
         self._theirs.close()
 
     def give(self, X: Array, batch: int | None) -> None:
-        with suppress(OSError):
-            self.pipe.send((X, batch))
+        self._chunks.put(pickle.dumps((X, batch)))
 
-    def answer(self) -> Answer | None:
-        """What it says; None if it says nothing."""
-        alive = self.process.is_alive()  # first: what it said before it ended is in the pipe
-        with suppress(EOFError, OSError):
-            if self.pipe.poll():
-                answer: Answer = self.pipe.recv()
-                return answer
-            if alive:
-                return None
+    def _correspond(self) -> None:
+        try:
+            with suppress(EOFError, OSError), self.pipe:
+                self._messages.put((self, self.pipe.recv_bytes()))
+                while (chunk := self._chunks.get()) is not None:
+                    self.pipe.send_bytes(chunk)
+                    self._messages.put((self, self.pipe.recv_bytes()))
+        finally:
+            self._messages.put((self, None))
+
+    def answer(self, message: bytes | None) -> Answer:
+        """What it says; after its last message, what became of it."""
+        if message is not None:
+            answer: Answer = pickle.loads(message)  # noqa: S301 - from a process of ours
+            return answer
         self.process.join(5.0)
         code = self.process.exitcode
         if code is None:
@@ -90,8 +107,10 @@ class _Process(Worker):
             self.process.kill()  # it keeps nothing, so nothing is lost
             self.process.join()
         self.process.close()
-        self.pipe.close()
         self._theirs.close()
+        self._chunks.put(None)
+        if not self._thread.is_alive():  # or it closes the pipe itself: nobody else knows when
+            self.pipe.close()
 
 
 class Processes(Dispatcher):
@@ -102,14 +121,21 @@ class Processes(Dispatcher):
     """
 
     _file: BinaryIO | None = None
+    _messages: Messages
 
     def _publish(self, problem: PruningProblem) -> None:
         if not hasattr(reduction, "DupFd"):
             msg = "workers in processes need Linux or macOS; a Ray cluster has them on Windows too"
             raise PruneError(msg)
         parcel = pack(problem)
+        self._messages = SimpleQueue()
         self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - _withdraw closes
-        write(parcel, self._file)
+        try:
+            write(parcel, self._file)
+        except OSError as error:
+            place = tempfile.gettempdir()
+            msg = f"{place} has no room for the problem: {error}; set TMPDIR to a folder that has"
+            raise PruneError(msg) from error
 
     def _withdraw(self) -> None:
         if self._file is not None:
@@ -124,16 +150,15 @@ class Processes(Dispatcher):
 
     def _hire(self) -> Worker:
         assert self._file is not None  # noqa: S101 - published before
-        return _Process(_Shared(self._file.fileno()), self.threads)
+        return _Process(_Shared(self._file.fileno()), self.threads, self._messages)
 
     def _answers(self, timeout: float) -> Iterator[tuple[Worker, Answer]]:
-        staff = [worker for worker in self._staff if isinstance(worker, _Process)]
-        ends: dict[Any, _Process] = {}
-        for worker in staff:
-            ends |= {worker.pipe: worker, worker.process.sentinel: worker}
-        for worker in dict.fromkeys(ends[end] for end in wait(list(ends), timeout)):
-            if (answer := worker.answer()) is not None:
-                yield worker, answer
+        with suppress(Empty):
+            worker, message = self._messages.get(timeout=timeout)
+            while True:
+                if worker in self._staff:  # or it was let go before
+                    yield worker, worker.answer(message)
+                worker, message = self._messages.get_nowait()
 
 
 def _serve(pipe: Connection, parcel: _Shared, threads: int) -> None:
@@ -161,6 +186,7 @@ def _without_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # with the first process, it would let them through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
