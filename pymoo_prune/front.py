@@ -223,7 +223,7 @@ class Front:
             return self[int(choice)]
         if choice in ("knee", "fittest"):
             return self.knee() if choice == "knee" else self.fittest()
-        if "=" in choice:
+        if re.search("[<>=]", choice):
             about_accuracy = "accuracy" in Constraint.parse(choice).name
             return self.best("parameters" if about_accuracy else "accuracy", within=choice)
         if choice not in self.columns:
@@ -235,7 +235,7 @@ class Front:
         return [n for n in self.columns if "test" not in n and n not in EVALUATION]
 
     def _check_quantity(self, name: str) -> None:
-        if name not in self.columns:
+        if name not in self.columns or name in EVALUATION:
             raise unknown_name("quantity", name, self._choosable)
         if name not in self._choosable:
             msg = (

@@ -20,7 +20,7 @@ from pymoo_prune.objectives import Goals, Quantity, Values
 from pymoo_prune.registry import find_problem
 from pymoo_prune.run import STORE, Run
 from pymoo_prune.store import Store
-from pymoo_prune.tables import Row, markdown_table, terminal_table
+from pymoo_prune.tables import Row, listed, markdown_table, terminal_table
 
 PAGE, PICTURE, GENERATIONS = "report.md", "front.png", "generations.png"
 LAYERS, PARALLEL, MATRICES = "layers.png", "parallel.png", "matrices.png"
@@ -108,13 +108,14 @@ class Report:
         last = self.method_rows()[1]
         if len(last) == 1:
             return f"There is nothing to compare the search with: {last[0][-1]} is its hypervolume."
-        best = max(last, key=lambda row: float(row[-1]))
+        own, others = last[0][-1], last[1:]
+        best = max(others, key=lambda row: float(row[-1]))
         place = "after the same retraining" if len(last[0]) > 3 else "on the test images"
-        if best[0] == last[0][0]:
-            return f"The search dominates most {place}: {best[-1]}."
-        return (
-            f"The search does not win {place}: {best[0]} has {best[-1]}, the search {last[0][-1]}."
-        )
+        if float(own) > float(best[-1]):
+            return f"The search dominates most {place}: {own}."
+        if own == best[-1]:
+            return f"The search and {best[0]} dominate alike {place}: {own}."
+        return f"The search does not win {place}: {best[0]} has {best[-1]}, the search {own}."
 
     def parent_line(self) -> str:
         """What the unpruned network measures."""
@@ -136,10 +137,11 @@ class Report:
             f"{self.quantities[n].label} {self.quantities[n].format(float(columns[n][place]))}"
             for n in names
         ]
-        left = columns["parameters"][place] / self.summary["parent"]["parameters"]
+        left = 100 * columns["parameters"][place] / self.summary["parent"]["parameters"]
+        share = f"{left:.2g}" if left < 10 else f"{left:.0f}"  # never 1e+02
         return (
             f"The suggestion is network {place}: {', '.join(parts)}. Of the parent's parameters "
-            f"{100 * left:.2g}\u00a0% are left."
+            f"{share}\u00a0% are left."
         )
 
     def export_command(self, place: int) -> str:
@@ -246,7 +248,7 @@ class Report:
             f"{engine}, population {population}, seed {settings.seed}: "
             f"{summary['generations']} generations, {summary['evaluations']:,} evaluations in "
             f"{summary['seconds']:.1f} s on {machine['processor']} "
-            f"({machine['threads']} threads, {machine['device']})."
+            f"({machine['threads']} thread{'s' * (machine['threads'] > 1)}, {machine['device']})."
         )
 
     def meaning(self) -> str:
@@ -255,6 +257,9 @@ class Report:
         meaning = f"Hypervolumes of ({axes}), reference point 1 for each"
         if images := self.run.settings.finish_images:
             meaning += f"; every network is retrained with the same {images:,} images"
+        free = [one.name for one in self.series[1:] if one.name != RANDOM]
+        if free and (bounds := self.run.settings.constraints):
+            meaning += f"; networks of {listed(free)} need not keep {listed(bounds)}"
         return f"{meaning}."
 
     def page(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 Row = tuple[str, ...]
@@ -14,21 +15,33 @@ Row = tuple[str, ...]
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown: the first column to the left, numbers to the right."""
     lines = [head, ("---", *("---:" for _ in head[1:])), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    # A bar within a cell would end it.
+    escaped = ([cell.replace("|", r"\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 
 def terminal_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """The same for the terminal, where 80 columns must do; a row with an arrow stands out."""
+    """The same for the terminal, where 80 columns should do; a row with an arrow stands out.
+
+    Where they do not, lines are longer, and must be printed with `crop=False`: half a number is a
+    wrong number.
+    """
     table = Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+        title=f"{title}\n",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for place, name in enumerate(head):
         justify: Literal["left", "right"] = "right" if place else "left"
-        # Words of a head stay whole, where columns are many.
-        longest = max(map(len, name.split()), default=0)
-        table.add_column(name, justify=justify, min_width=longest)
+        # Words and numbers stay whole, where columns are many.
+        texts = (name, *(row[place] for row in rows))
+        longest = max(len(word) for text in texts for word in text.split(" "))
+        table.add_column(escape(name), justify=justify, min_width=longest)
     for row in rows:
-        table.add_row(*row, style="bold" if "←" in row[0] else "")
+        table.add_row(*map(escape, row), style="bold" if "←" in row[0] else "")
     return table
 
 

@@ -187,6 +187,12 @@ def test_panels_and_table_share_the_networks() -> None:
     assert all(np.array_equal(before[name], first.columns[name]) for name in before)
 
 
+def test_what_is_removed_is_on_a_linear_axis_however_it_spreads() -> None:
+    spread = Series("one", {"accuracy": np.ones(2), "sparsity": np.array([0.01, 0.9])})
+    _, panel = figure_of_fronts(linked([spread], STANDARD), ["sparsity"], STANDARD)
+    assert panel.x_scale.__class__.__name__ == "LinearScale"
+
+
 def test_methods_differ_in_colour_and_marker() -> None:
     methods = linked([method(str(k)) for k in range(8)], QUANTITIES)
     assert len({one.marker for one in methods}) == 8

@@ -8,14 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from pymoo_prune import Run
+from pymoo_prune import Run, Series
 from pymoo_prune.cli import main
 from pymoo_prune.comparing import Campaign, ComparisonReport, report_of_campaign
 from pymoo_prune.comparing.pictures import shown_fronts
+from pymoo_prune.objectives import STANDARD
+from pymoo_prune.page import Section, document, figure_of_fronts, linked
 from pymoo_prune.report import Report
 from pymoo_prune.report_page import FILE
+from pymoo_prune.stopwatch import MILLISECONDS
 from tests.test_page import NASTY, nasty
 from tests.tiny_problem import ecomp_run, threads
 
@@ -113,6 +117,30 @@ def test_the_page_fits(browser: Any, folder: Path, width: int) -> None:
             assert box["height"] > 300
         page.locator(".slick-header-column").nth(3).click()  # sorting asks for no picture
         page.locator(".slick-header-column").nth(3).click()
+
+
+def test_ticks_have_the_digits_that_they_need(browser: Any, tmp_path: Path) -> None:
+    quantities = {**STANDARD, "latency": MILLISECONDS}
+    fast = Series(
+        "a", {"accuracy": np.array([0.99991, 0.99993]), "latency": np.array([0.02, 0.03])}
+    )
+    parts = figure_of_fronts(linked([fast], quantities), ["latency"], quantities)
+    path = tmp_path / "page.html"
+    path.write_text(document("fast", [Section("fronts", parts, "fronts")]), encoding="utf-8")
+    write = (
+        "([side, ticks]) => Bokeh.documents[0].roots()[1][side][0].formatter.doFormat(ticks, {})"
+    )
+    with opened(browser, path) as page:
+        assert page.evaluate(write, ["below", [0.024, 1234.5]]) == ["0.024", "1,234.5"]
+        assert page.evaluate(write, ["left", [0.99991, 0.5]]) == ["99.991 %", "50 %"]
+
+
+def test_no_word_of_a_networks_layers_is_broken(browser: Any, folder: Path) -> None:
+    with opened(browser, folder / FILE, 1000) as page:
+        rows = page.locator(".network tr:has(td.text:nth-child(2))").filter(visible=True)
+        assert rows.count() == 3
+        for row in rows.all():
+            assert row.bounding_box()["height"] < 35  # one line
 
 
 def test_a_network_that_is_pointed_at_shows_all_its_measurements(page: Any, folder: Path) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from pymoo_prune import PruneError
 from pymoo_prune.objectives import STANDARD, Values
-from pymoo_prune.plots import attainment_surfaces, draw_attainment
+from pymoo_prune.plots import COLOURS, attainment_surfaces, draw_attainment
 
 WIDE = 6
 """Points lie on a grid of so many by so many, so that many are equal in one cost or in both."""
@@ -122,6 +122,13 @@ def test_a_legend_says_how_many_runs_there_were(drawn: list[Figure]) -> None:
     ]
 
 
+def test_who_has_no_run_is_left_out_and_changes_nobodys_look(drawn: list[Figure]) -> None:
+    draw_attainment("unused.png", {"lost": [], "a": RUNS}, "macs", "accuracy", STANDARD)
+    assert {line.get_color() for line in drawn[0].axes[0].lines} == {COLOURS[1]}
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert labels == ["a", "median of 3 runs", "best and worst"]
+
+
 def test_the_same_runs_are_the_same_file(tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
         draw_attainment(tmp_path / name, {"a": RUNS}, "macs", "accuracy", STANDARD, title="digits")
@@ -135,7 +142,7 @@ def test_what_attainment_cannot_be_drawn_from() -> None:
 
     with pytest.raises(PruneError, match="sets must not be empty"):
         draw({})
-    with pytest.raises(PruneError, match="sets of 'a' must not be empty"):
+    with pytest.raises(PruneError, match="sets must not be empty"):
         draw({"a": []})
     with pytest.raises(PruneError, match=r"unknown quantity 'mac'.*Did you mean 'macs'"):
         draw({"a": RUNS}, "mac")

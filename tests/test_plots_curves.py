@@ -93,6 +93,14 @@ def test_few_and_equal_values_are_a_picture_too(tmp_path: Path) -> None:
         assert blue[:, : blue.shape[1] * 2 // 3].sum() > 20  # more than the legend
 
 
+def test_who_has_no_curve_is_left_out_and_changes_nobodys_look(drawn: list[Figure]) -> None:
+    draw_hypervolumes("unused.png", {"lost": [], "a": SEEDS})
+    (axes,) = drawn[0].axes
+    assert [line.get_color() for line in axes.lines] == [COLOURS[1]]
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert labels == ["a", "median of 3 seeds", "lowest to highest"]
+
+
 def test_the_same_curves_are_the_same_file(tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
         draw_hypervolumes(tmp_path / name, {"NSGA-II": SEEDS, "random": SEEDS[:1]})
@@ -103,7 +111,7 @@ def test_the_same_curves_are_the_same_file(tmp_path: Path) -> None:
 def test_what_hypervolumes_cannot_be_drawn_from() -> None:
     with pytest.raises(PruneError, match="curves must not be empty"):
         draw_hypervolumes("unused.png", {})
-    with pytest.raises(PruneError, match="curves of 'NSGA-II' must not be empty"):
+    with pytest.raises(PruneError, match="curves must not be empty"):
         draw_hypervolumes("unused.png", {"NSGA-II": []})
     with pytest.raises(PruneError, match=r"columns of a curve must be equally long.*\(2,\)"):
         Curve(np.ones(3), np.ones(2))

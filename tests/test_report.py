@@ -122,6 +122,14 @@ def test_the_verdict_says_who_wins(folder: Path, tmp_path: Path) -> None:
     )
 
 
+def test_who_has_as_much_as_the_search_does_not_lose(folder: Path, tmp_path: Path) -> None:
+    alike = {"finished_test_accuracy": 0.9, "width": 0.1}
+    report = with_columns(folder, tmp_path / "a", {"this search": alike, "L1 pruning": alike})
+    assert report.verdict() == (
+        "The search and L1 pruning dominate alike after the same retraining: 0.8100."
+    )
+
+
 def test_without_others_there_is_nothing_to_compare_with(folder: Path, tmp_path: Path) -> None:
     report = with_columns(folder, tmp_path / "a", {})
     report.series = report.series[:1]
@@ -194,6 +202,39 @@ def test_three_objectives_are_drawn_side_by_side(tmp_path: Path) -> None:
     assert (folder / "parallel.svg").is_file()
     # A problem without a parent network has no shares of one.
     assert not (folder / "layers.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("left", "text"), [(0.00012, "0.012"), (0.0523, "5.2"), (0.104, "10"), (0.998, "100")]
+)
+def test_the_suggestion_says_how_much_is_left(
+    folder: Path, tmp_path: Path, left: float, text: str
+) -> None:
+    report = with_columns(folder, tmp_path / "a", {})
+    report.summary["parent"]["parameters"] = 10_000.0
+    report.front.columns["parameters"][report.chosen] = 10_000 * left
+    suggestion = report.suggestion()
+    assert suggestion.endswith(f" Of the parent's parameters {text}\u00a0% are left.")
+
+
+def test_a_report_says_whose_networks_may_break_the_constraints(
+    folder: Path, tmp_path: Path
+) -> None:
+    report = with_columns(folder, tmp_path / "a", {})
+    plain = report.meaning()
+    bounds = ("accuracy_drop<=0.02", "macs<=20%")
+    report.run.settings = replace(report.run.settings, constraints=bounds)
+    note = "networks of L1 pruning need not keep accuracy_drop<=0.02 and macs<=20%."
+    assert report.meaning() == f"{plain[:-1]}; {note}"
+    report.series = [one for one in report.series if one.name != "L1 pruning"]
+    assert report.meaning() == plain  # random search keeps them
+
+
+def test_a_report_counts_threads(folder: Path, tmp_path: Path) -> None:
+    report = with_columns(folder, tmp_path / "a", {})
+    assert "(1 thread, cpu)." in report.made_line()
+    report.summary["machine"]["threads"] = 2
+    assert "(2 threads, cpu)." in report.made_line()
 
 
 def test_the_command_can_be_copied(folder: Path, tmp_path: Path) -> None:

@@ -149,7 +149,11 @@ def _objectives(options: argparse.Namespace) -> Objectives | None:
         msg = "give --objectives (one objective each) or --weights (one weighted sum), not both"
         raise PruneError(msg)
     if options.weights:
-        pairs = assignments(options.weights.split(","))
+        texts = options.weights.split(",")
+        pairs = assignments(texts)
+        if len(pairs) < len(texts):
+            msg = f"--weights must name each quantity once, but they are {options.weights!r}"
+            raise PruneError(msg)
         wrong = [name for name, value in pairs.items() if type(value) not in (int, float)]
         if wrong:
             msg = (

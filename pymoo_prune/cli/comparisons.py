@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -23,9 +25,14 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import cores
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.registry import find_problem, registered
+from pymoo_prune.tables import listed
 
 METHODS = ("ga", "nsga2")
 """What a comparison is of unless one says so: one objective, and several."""
+
+
+FOR_FOLDERS = ("what", "bounds", "output")
+"""What a comparison of finished runs depends on."""
 
 
 def add_compare(commands: Commands) -> None:
@@ -68,19 +75,33 @@ def add_compare(commands: Commands) -> None:
     )
     add_search_options(command)
     add_workers(command, shown=False)
-    command.set_defaults(command=_compare)
+    untouched = vars(command.parse_args(["PROBLEM"]))
+    command.set_defaults(command=partial(_compare, untouched))
 
 
-def _compare(options: argparse.Namespace, console: Console) -> None:
+def _compare(untouched: Mapping[str, Any], options: argparse.Namespace, console: Console) -> None:
     refuse_workers(options)
     known = registered()
     if any(Path(what).is_dir() and what not in known for what in options.what):
+        given = [name for name in untouched if getattr(options, name) != untouched[name]]
+        _check_for_folders(given)
         _compare_folders(options, console)
         return
     if len(options.what) > 1:
         msg = f"compare takes one problem, or folders of runs, but it was given {options.what}"
         raise PruneError(msg)
     _compare_methods(options.what[0], options, console)
+
+
+def _check_for_folders(given: Sequence[str]) -> None:
+    """Refuses options that finished runs make nothing of."""
+    searching = [f"--{name.replace('_', '-')}" for name in given if name not in FOR_FOLDERS]
+    if searching:
+        msg = (
+            f"{listed(searching)} cannot be given with folders: finished runs are compared as they "
+            "are; 'pymoo-prune compare PROBLEM' makes new ones"
+        )
+        raise PruneError(msg)
 
 
 def _compare_folders(options: argparse.Namespace, console: Console) -> None:

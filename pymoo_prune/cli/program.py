@@ -7,6 +7,7 @@ import difflib
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The words after `pymoo-prune`; None takes those of this process.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # "?" where there is no such letter, not an error
+        sys.stdout.reconfigure(errors="replace")
     parser = make_parser()
     options = parser.parse_args(arguments)
     if options.command is None:  # somebody looks around

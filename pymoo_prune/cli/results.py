@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from pymoo_prune.cli.arguments import Commands
 from pymoo_prune.comparing import FRONTS, Campaign, ComparisonReport, report_of_campaign
@@ -45,15 +47,16 @@ def show_run(run: Run, console: Console, *, html: bool = False) -> None:
         html: Whether to write the interactive page too.
     """
     report = Report(run)
-    page = report.write()
-    for table in report.tables():
-        console.print(table)
-    _print_text(report.verdict(), console)
-    _print_text(report.parent_line(), console)
-    for name, origin in report.origins().items():
-        _print_line(f"{name}: {origin}.", console)
-    for note in report.summary.get("notes", ()):
-        _print_text(note, console)
+    try:
+        page = report.write()
+    finally:  # a folder that cannot be written to can be looked at
+        _print_tables(report.tables(), console)
+        _print_text(report.verdict(), console)
+        _print_text(report.parent_line(), console)
+        for name, origin in report.origins().items():
+            _print_line(f"{name}: {origin}.", console)
+        for note in report.summary.get("notes", ()):
+            _print_text(note, console)
     where = f"report: {page}, picture: {page.parent / 'front.png'}"
     if html:
         from pymoo_prune.report_page import write_page  # noqa: PLC0415 - Bokeh takes its time
@@ -84,10 +87,11 @@ def show_comparison(
         console: Where to print.
         html: Whether to write the interactive page too.
     """
-    page = report.write(folder)
-    for table in report.tables():
-        console.print(table)
-    _print_text(report.verdict(), console)
+    try:
+        page = report.write(folder)
+    finally:  # as of a run
+        _print_tables(report.tables(), console)
+        _print_text(report.verdict(), console)
     where = f"report: {page}, picture: {folder / FRONTS}.png"
     if html:
         from pymoo_prune.comparing.page import write_page  # noqa: PLC0415 - Bokeh takes its time
@@ -130,9 +134,8 @@ def _export(options: argparse.Namespace, console: Console) -> None:
         int8=options.int8,
         latency=options.latency,
     )
-    console.print(str(carried.member), highlight=False)
-    for table in carried.tables():
-        console.print(table)
+    _print_text(str(carried.member), console)
+    _print_tables(carried.tables(), console)
     for note in carried.notes():
         _print_text(note, console)
     _print_written(carried.folder, console)
@@ -177,8 +180,7 @@ def _ticket(options: argparse.Namespace, console: Console) -> None:
         Display(console),
         batch_sizes=options.batch_sizes,
     )
-    for table in ticket.tables():
-        console.print(table)
+    _print_tables(ticket.tables(), console)
     for text in (ticket.origin(), ticket.conditions(), ticket.verdict()):
         _print_text(text, console)
     _print_line(f"report: {folder / TICKET_PAGE}, picture: {folder / TICKET_PICTURE}", console)
@@ -195,6 +197,13 @@ def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
         "'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate); "
         "default: knee",
     )
+
+
+def _print_tables(tables: Sequence[Table], console: Console) -> None:
+    """Tables with all their columns, also where the terminal is narrower."""
+    for table in tables:
+        console.print(table, crop=False)
+        console.print()
 
 
 def _print_text(text: str, console: Console) -> None:

@@ -26,7 +26,7 @@ from pymoo_prune.cli.workers import (
 )
 from pymoo_prune.comparing import Campaign
 from pymoo_prune.engines import ENGINES
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.executors import Executor
 from pymoo_prune.machine import cores
 from pymoo_prune.progress import Display
@@ -98,6 +98,9 @@ def add_resume(commands: Commands) -> None:
     command.add_argument(
         "--jobs", type=int, metavar="N", help="of a comparison: runs at once; default: cores"
     )
+    command.add_argument(
+        "--download", action="store_true", help="fetch the data set if it is missing"
+    )
     add_workers(command)
     command.set_defaults(command=_resume)
 
@@ -108,7 +111,8 @@ def _resume(options: argparse.Namespace, console: Console) -> None:
         campaign = Campaign.open(options.folder)
         at_once = max(1, cores() // campaign.settings.threads)
         with resumable(campaign.folder):
-            campaign.execute(console, jobs=at_once if options.jobs is None else options.jobs)
+            jobs = at_once if options.jobs is None else options.jobs
+            campaign.execute(console, jobs=jobs, download=options.download)
             show_campaign(campaign, console)
         return
     run = Run.open(options.folder)
@@ -116,7 +120,7 @@ def _resume(options: argparse.Namespace, console: Console) -> None:
         console.print(f"{options.folder} is finished already.", markup=False, soft_wrap=True)
     else:
         with executor_of(options, run.settings.threads) as executor:
-            _work(run, console, executor)
+            _work(run, console, executor, download=options.download)
     show_run(run, console)
 
 
@@ -134,14 +138,17 @@ def _work(
 
 @contextmanager
 def resumable(folder: Path) -> Iterator[None]:
-    """Where Ctrl-C says how to go on.
+    """Where Ctrl-C and a full disk say how to go on.
 
     Args:
         folder: Of what is being done.
     """
+    command = f"pymoo-prune resume {shlex.quote(str(folder))}"
     try:
         yield
     except KeyboardInterrupt:
-        command = f"pymoo-prune resume {shlex.quote(str(folder))}"
         msg = f"stopped; everything that was measured is kept. {command}"
         raise KeyboardInterrupt(msg) from None
+    except OSError as error:
+        msg = f"{error}; what was measured is kept; once that is mended: {command}"
+        raise StoreError(msg) from error

@@ -73,7 +73,10 @@ class ComparisonPage:
         one = self.comparison
         axes = [n for n in one.goals.names if "accuracy" not in n] or ["parameters"]
         methods = linked([*shown_fronts(one), *self.report.published], one.quantities)
-        legend, *panels = figure_of_fronts(methods, axes, one.quantities)
+        found = [method for method in methods if len(method.series)]
+        if not found:
+            return [paragraph("No method's run in the middle found anything.")]
+        legend, *panels = figure_of_fronts(found, axes, one.quantities)
         return [legend, panels, CAPTION]
 
     def _methods(self) -> list[Part]:

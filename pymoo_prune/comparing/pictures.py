@@ -40,7 +40,8 @@ def draw(
             published=published,
         )
     }
-    if curves := _curves(comparison):
+    curves = _curves(comparison)
+    if any(curves.values()):
         pictures[CURVES] = lambda path: plots.draw_hypervolumes(path, curves, title=title)
     if len(names) == 2:
         x, y = sorted(names, key=lambda name: "accuracy" in name)
@@ -61,28 +62,31 @@ def draw(
 
 
 def shown_fronts(comparison: Comparison) -> list[Series]:
-    """One front a method, that of its run in the middle, and the baselines."""
+    """One front a method, that of its run in the middle, and the baselines.
+
+    Where that run found nothing the front is empty: it keeps the others' colours in place.
+    """
     fronts = []
     for method in comparison.methods:
         runs = sum(trial.method == method for trial in comparison.trials)
         name = f"{method}, median of {runs} runs" if runs > 1 else method
         fronts.append(Series(name, dict(comparison.median_trial(method).columns)))
-    return [series for series in (*fronts, *comparison.others) if len(series)]
+    return [*fronts, *comparison.others]
 
 
 def _curves(comparison: Comparison) -> dict[str, list[plots.Curve]]:
-    """Hypervolumes over the evaluations, by method."""
-    found: dict[str, list[plots.Curve]] = {}
+    """Hypervolumes over the evaluations, by method; none of one that measured approximately."""
+    found: dict[str, list[plots.Curve]] = {method: [] for method in comparison.methods}
     for trial in comparison.trials:
         if (curve := comparison.curve(trial)) is not None:
-            found.setdefault(trial.method, []).append(plots.Curve(*curve))
+            found[trial.method].append(plots.Curve(*curve))
     return found
 
 
 def _sets(comparison: Comparison) -> dict[str, list[Mapping[str, Values]]]:
     """Fronts of all runs that found something, by method."""
-    found: dict[str, list[Mapping[str, Values]]] = {}
+    found: dict[str, list[Mapping[str, Values]]] = {method: [] for method in comparison.methods}
     for trial in comparison.trials:
         if len(trial):
-            found.setdefault(trial.method, []).append(trial.columns)
+            found[trial.method].append(trial.columns)
     return found

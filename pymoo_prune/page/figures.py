@@ -16,13 +16,15 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from pymoo_prune import plots
 from pymoo_prune.objectives import Quantity
 from pymoo_prune.page.linked import QUIET, Linked, following, pointing
+from pymoo_prune.plots import is_logarithmic
 from pymoo_prune.plots.style import compact
 
 INK, RULE = "#1c1c1e", "#e3e3e8"
-SHARE, HEIGHT = "0.[00] %", 330
+SHARE, NUMBER = "0.[0000] %", "0,0.[000000]"
+"""How ticks are written: with as many digits as they have, also after zooming in."""
+HEIGHT = 330
 STRIP, LINE = 28, 38
 """Pixels of a legend with one line, and of each line more."""
 NARROW = 740
@@ -78,7 +80,7 @@ def _accuracy_label(methods: Sequence[Linked]) -> str:
 
 def _panel(quantity: Quantity, values: Iterable[float]) -> figure:
     values = np.array([value for value in values if np.isfinite(value)])
-    wide = len(values) > 0 and values.min() > 0 and values.max() / values.min() > plots.LOG_SPREAD
+    wide = is_logarithmic(quantity, values)
     panel = figure(
         height=HEIGHT,
         sizing_mode="stretch_width",
@@ -88,7 +90,7 @@ def _panel(quantity: Quantity, values: Iterable[float]) -> figure:
     )
     suffix = " (share of the parent's)" if quantity.share else ""
     panel.xaxis.axis_label = quantity.label + suffix
-    panel.xaxis.formatter = NumeralTickFormatter(format=SHARE if quantity.share else "0,0.[00]")
+    panel.xaxis.formatter = NumeralTickFormatter(format=SHARE if quantity.share else NUMBER)
     panel.yaxis.formatter = NumeralTickFormatter(format=SHARE)
     if wide:
         ticks = _log_ticks(values.min(), values.max())

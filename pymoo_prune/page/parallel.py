@@ -8,10 +8,10 @@ import numpy as np
 from bokeh.models import SaveTool
 from bokeh.plotting import figure
 
-from pymoo_prune import plots
 from pymoo_prune.objectives import Quantity, Values
 from pymoo_prune.page.figures import INK, plain
 from pymoo_prune.page.linked import QUIET, Linked, following, pointing
+from pymoo_prune.plots import is_logarithmic
 
 
 def figure_of_networks(
@@ -71,12 +71,7 @@ def _heights(quantity: Quantity, values: Values) -> Values:
     """Where values are on an axis: 1 is the best of them, and 0 the worst."""
     costs = quantity.sign * values
     known = values[np.isfinite(values)]
-    if (
-        quantity.better == "lower"
-        and len(known)
-        and known.min() > 0
-        and known.max() / known.min() > plots.LOG_SPREAD
-    ):
+    if is_logarithmic(quantity, values):
         costs = np.log(values)
     spread = np.nanmax(costs) - np.nanmin(costs) if len(known) else 0.0
     return np.asarray((np.nanmax(costs) - costs) / spread if spread else costs * 0 + 0.5)

@@ -5,12 +5,18 @@ from pymoo_prune.plots.curves import Curve, draw_generations, draw_hypervolumes
 from pymoo_prune.plots.fronts import draw_front
 from pymoo_prune.plots.layers import draw_layers, draw_matrices
 from pymoo_prune.plots.parallel import draw_parallel
-from pymoo_prune.plots.style import COLOURS, LINE_STYLES, LOG_SPREAD, MARKERS, STYLE, picture
+from pymoo_prune.plots.style import (
+    COLOURS,
+    LINE_STYLES,
+    MARKERS,
+    STYLE,
+    is_logarithmic,
+    picture,
+)
 
 __all__ = [
     "COLOURS",
     "LINE_STYLES",
-    "LOG_SPREAD",
     "MARKERS",
     "STYLE",
     "Curve",
@@ -22,5 +28,6 @@ __all__ = [
     "draw_layers",
     "draw_matrices",
     "draw_parallel",
+    "is_logarithmic",
     "picture",
 ]

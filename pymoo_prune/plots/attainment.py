@@ -73,16 +73,16 @@ def draw_attainment(
 
     Args:
         path: PNG or SVG file.
-        sets: By method, the networks of each run: columns by name, (n,) each.
+        sets: By method, the networks of each run: columns by name, (n,) each. A method without runs
+            is left out, and the others look as they do beside it.
         x: Which quantity is drawn to the right.
         y: Which upwards.
         quantities: Labels, units, and which way is better.
         title: Above the picture.
     """
     check_known((x, y), quantities)
-    check_some("sets", sets)
+    check_some("sets", [one for runs in sets.values() for one in runs])
     for name, runs in sets.items():
-        check_some(f"sets of {name!r}", runs)
         for place, columns in enumerate(runs):
             check_columns(f"{name!r}, run {place}", columns, (x, y))
     signs = np.array([quantities[x].sign, quantities[y].sign])
@@ -97,6 +97,8 @@ def draw_attainment(
         # Surfaces reach to the edges of the picture, towards what is worse.
         worst = (signs * np.array([axes.get_xlim(), axes.get_ylim()]).T).max(axis=0)
         for place, known in enumerate(points.values()):
+            if not known:
+                continue
             surfaces = attainment_surfaces([signs * one for one in known])
             _draw_surfaces(axes, [signs * _outline(one, worst) for one in surfaces], look(place))
         figure.legend(handles=_legend(points), loc="outside right center")
@@ -141,9 +143,11 @@ def _draw_surfaces(axes: Axes, outlines: Sequence[Values], line: dict[str, Any])
 
 def _legend(points: Mapping[str, Sequence[Values]]) -> list[Line2D]:
     handles = [
-        Line2D([], [], label=name, **{**look(place), **BOLD}) for place, name in enumerate(points)
+        Line2D([], [], label=name, **{**look(place), **BOLD})
+        for place, (name, runs) in enumerate(points.items())
+        if runs
     ]
-    counts = {len(runs) for runs in points.values()}
+    counts = {len(runs) for runs in points.values() if runs}
     if counts == {1}:
         return handles
     runs = f"{counts.pop()} runs" if len(counts) == 1 else "the runs"

@@ -92,18 +92,19 @@ def draw_hypervolumes(
 
     Args:
         path: PNG or SVG file.
-        curves: By method, one for each seed.
+        curves: By method, one for each seed; a method without any is left out, and the others look
+            as they do beside it.
         title: Above the picture.
     """
-    check_some("curves", curves)
-    for name, seeds in curves.items():
-        check_some(f"curves of {name!r}", seeds)
-    steps = {name: _steps(seeds) for name, seeds in curves.items()}
+    every = [one for seeds in curves.values() for one in seeds]
+    check_some("curves", every)
+    steps = {name: _steps(seeds) for name, seeds in curves.items() if seeds}
     medians = {name: np.median(rows, axis=0) for name, (_, rows) in steps.items()}
     with picture(path, (7.4, 4.2), title=title) as figure:
         axes = figure.add_subplot()
         handles = {}
-        for place, (name, (x, rows)) in enumerate(steps.items()):
+        for name, (x, rows) in steps.items():
+            place = list(curves).index(name)
             low, high = rows.min(axis=0), rows.max(axis=0)
             colour = COLOURS[place % len(COLOURS)]
             axes.fill_between(x, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
@@ -112,7 +113,7 @@ def draw_hypervolumes(
             (handles[name],) = axes.plot(
                 x, medians[name], drawstyle="steps-post", label=name, markevery=few, **look(place)
             )
-        axes.set_ylim(_limits([one for seeds in curves.values() for one in seeds]))
+        axes.set_ylim(_limits(every))
         axes.set_xlabel("evaluations")
         axes.set_ylabel("hypervolume")
         axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
@@ -155,7 +156,7 @@ def _from(one: Curve, evaluations: float) -> Values:
 
 
 def _key(curves: Mapping[str, Sequence[Curve]]) -> list[Line2D | Patch]:
-    counts = {len(seeds) for seeds in curves.values()}
+    counts = {len(seeds) for seeds in curves.values() if seeds}
     if counts == {1}:
         return []
     seeds = f"{counts.pop()} seeds" if len(counts) == 1 else "the seeds"

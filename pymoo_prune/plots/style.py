@@ -132,11 +132,23 @@ def limits(values: ArrayLike, *, log: bool = False) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def is_logarithmic(quantity: Quantity, values: ArrayLike) -> bool:
+    """Whether an axis over these values is logarithmic: where lower is better and they spread.
+
+    Where higher is better, as with an accuracy or the share that is removed, the upper end is what
+    matters, and would be squeezed.
+    """
+    known = _finite(values)
+    return bool(
+        quantity.better == "lower"
+        and len(known)
+        and known.min() > 0
+        and known.max() / known.min() > LOG_SPREAD
+    )
+
+
 def set_axis(axes: Axes, which: Literal["x", "y"], quantity: Quantity, values: ArrayLike) -> None:
     """Scale, limits and ticks of an axis over a quantity.
-
-    It is logarithmic where lower is better and values spread. Where higher is better, as with an
-    accuracy or the share that is removed, the upper end is what matters, and would be squeezed.
 
     Args:
         axes: Where.
@@ -146,12 +158,7 @@ def set_axis(axes: Axes, which: Literal["x", "y"], quantity: Quantity, values: A
     """
     axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
     known = _finite(values)
-    log = bool(
-        quantity.better == "lower"
-        and len(known)
-        and known.min() > 0
-        and known.max() / known.min() > LOG_SPREAD
-    )
+    log = is_logarithmic(quantity, known)
     if log:
         axes.set(**{f"{which}scale": "log"})
         wide = known.max() / known.min() > 400  # more labels would touch each other

@@ -38,8 +38,12 @@ from pymoo_prune.objectives import (
 from pymoo_prune.problem.contract import Contract
 from pymoo_prune.stopwatch import LATENCY, MILLISECONDS, KnownLatencies, Stopwatch, conditions
 
-RESERVED = {"f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter", "failure"}
-"""Names that pymoo's individuals use themselves, and the reason that a failed one carries."""
+RESERVED = {
+    *("f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter"),  # pymoo's
+    *("failure", "digest", "images", "number", "generation", "evaluation"),  # a store's
+    *("test_accuracy", "finished_accuracy", "finished_test_accuracy"),  # of a front
+}
+"""Names that say something else of a candidate, wherever it is kept."""
 
 Measure = Callable[[Array, int], Measurements]
 """From chromosomes, and the number of a search batch, to measurements."""
@@ -79,8 +83,8 @@ class PruningProblem(Contract, Problem):
         missing = STANDARD.keys() - self.quantities.keys()
         if clash or missing:
             msg = (
-                f"{type(self).__name__}.quantities must have {sorted(STANDARD)} and none of "
-                f"pymoo's own names, but it lacks {sorted(missing)} and has {sorted(clash)}"
+                f"{type(self).__name__}.quantities must have {sorted(STANDARD)} and no name "
+                f"that is taken, but it lacks {sorted(missing)} and has {sorted(clash)}"
             )
             raise PruneError(msg)
         self.goals = self.goals_for(objectives, constraints)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import shlex
 import subprocess
 import sys
@@ -85,6 +86,14 @@ def test_the_package_runs_as_a_module_and_imports_little() -> None:
     )
     assert process.stderr == "error: --size must be at least 1, but it is 0\n"
     assert process.stdout == "2\n[]\n"
+
+
+def test_letters_that_a_terminal_has_not_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding="ascii"))
+    assert main(["networks", "--size", "3"]) == 0
+    sys.stdout.flush()
+    assert file.getvalue().startswith(b"networks for 3?3?3 images, 10 classes")
 
 
 # Ctrl-C.

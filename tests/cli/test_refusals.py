@@ -59,6 +59,7 @@ def refused(failed: Callable[..., str], folder: Path, arguments: list[str]) -> s
         (["ecomp", "--weights", "accuracy=-1"], ["not negative"]),
         (["ecomp", "--weights", "accuracy=NaN"], ["must be finite"]),
         (["ecomp", "--weights", "accuracy=0"], ["not all 0"]),
+        (["ecomp", "--weights", "macs=1,macs=2"], ["name each quantity once", "'macs=1,macs=2'"]),
         (["ecomp", "--weights", "accuracy=1", "--objectives", "macs"], ["not both"]),
         (["ecomp", "--weights", "accurcy=1"], ["unknown objective 'accurcy'"]),
         (["ecomp", "--objectives", "acuracy"], ["unknown objective 'acuracy'", "n 'accuracy'?"]),
@@ -303,3 +304,13 @@ def test_a_papers_algorithm_for_several_objectives(
 ) -> None:
     error = refused(failed, untouched, ["run", problem, "--algorithm", "own"])
     assert f"needs one objective, but the problem has {n}; take {ask}, or --alg" in error
+
+
+def test_finished_runs_are_compared_as_they_are(
+    finished: Path, tmp_path: Path, failed: Callable[..., str]
+) -> None:
+    output = tmp_path / "compared"
+    options = ["--algorithms", "ga", "--pop-size", "8", "--download"]
+    error = failed("compare", str(finished), *options, "--output", str(output))
+    assert "--algorithms, --download and --pop-size cannot be given with folders" in error
+    assert not output.exists()

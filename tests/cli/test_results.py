@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from pymoo_prune import Data, load_network
+from pymoo_prune import Data, Run, load_network
 from pymoo_prune.cli import main
 from pymoo_prune.evaluation import accuracy
 from pymoo_prune.front import read_csv
+from pymoo_prune.report import Report
 from tests.tiny_problem import pixels_run
 
 
@@ -36,6 +38,38 @@ def test_export_and_load_rebuild_the_network_of_the_report(
     assert torch.load(output / "network.pt", weights_only=True).keys()
     if pick == "accuracy":
         assert row["accuracy"] == front.columns["accuracy"].max()
+
+
+@pytest.mark.parametrize("width", [30, 80])
+def test_a_terminal_shows_every_number_whole(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["report", str(finished)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for row in Report(Run.open(finished)).network_rows()[1]:
+        (shown,) = [line for line in lines if line.split() == " ".join(row).split()]
+        assert len(shown) <= 80
+
+
+def test_a_folder_that_cannot_be_written_to_can_be_looked_at(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    (folder / "front.png").unlink()
+    (folder / "front.png").mkdir()
+    (tmp_path / "file").touch()
+    inside = tmp_path / "file" / "compared"
+    for arguments, table in (
+        (["report", str(folder)], "networks of the front"),
+        (["compare", str(finished), "--output", str(inside)], "how they searched"),
+    ):
+        assert main(arguments) == 2
+        captured = capsys.readouterr()
+        assert captured.out.startswith(table)
+        assert "L1 pruning" in captured.out
+        assert "report: " not in captured.out
+        assert captured.err.startswith("error: [Errno ")
 
 
 def test_export_goes_into_the_runs_folder_unless_told(finished: Path) -> None:

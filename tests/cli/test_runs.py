@@ -9,6 +9,7 @@ import pytest
 from matplotlib import image
 
 from pymoo_prune.cli import main
+from pymoo_prune.errors import DataError
 from pymoo_prune.front import read_csv
 from tests.tiny_problem import ecomp_run, full_disk, pixels_run
 
@@ -79,6 +80,22 @@ def test_missing_data_says_where_it_was_looked_for_and_how_to_get_it(
     assert str(tmp_path / "data") in error
 
 
+def test_a_run_that_waits_for_its_data_can_fetch_it(
+    tmp_path: Path, failed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(name: str, *, download: bool, **given: object) -> None:
+        msg = f"{name}, {download=}"
+        raise DataError(msg)
+
+    monkeypatch.setattr("pymoo_prune.run.load_data", loaded)
+    run, comparison = tmp_path / "run", tmp_path / "comparison"
+    named = ["tests.tiny_problem:Pixels", "--data", "mnist", "--output"]
+    for command, folder in (("run", run), ("compare", comparison)):
+        assert failed(command, *named, str(folder)) == "error: mnist, download=False\n"
+        assert failed("resume", str(folder)) == "error: mnist, download=False\n"
+        assert failed("resume", str(folder), "--download") == "error: mnist, download=True\n"
+
+
 def test_data_cut_short_names_the_file(tmp_path: Path, failed: Callable[..., str]) -> None:
     root = tmp_path / "data" / "MNIST" / "raw"
     root.mkdir(parents=True)
@@ -122,8 +139,11 @@ def test_a_full_disk_while_the_parent_is_kept(
     tmp_path: Path, finished: Path, failed: Callable[..., str]
 ) -> None:
     folder = tmp_path / "run"
+    go_on = f"pymoo-prune resume {folder}"
     with full_disk(3_000):
-        assert "too large" in failed(*ecomp_run(folder)).lower()
+        error = failed(*ecomp_run(folder))
+    assert "too large" in error.lower()
+    assert error.endswith(f"; what was measured is kept; once that is mended: {go_on}\n")
     assert not (folder / "parent").exists()
     assert main(["resume", str(folder)]) == 0
     assert (folder / "front.csv").read_bytes() == (finished / "front.csv").read_bytes()

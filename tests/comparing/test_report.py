@@ -3,18 +3,23 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from matplotlib import image
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from rich.console import Console
 
 from pymoo_prune import Series, StoreError
 from pymoo_prune.comparing.comparison import TESTED
-from pymoo_prune.comparing.pictures import draw, shown_fronts
+from pymoo_prune.comparing.page import write_page
+from pymoo_prune.comparing.pictures import ATTAINMENT, CURVES, FRONTS, draw, shown_fronts
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.comparing.words import meaning
 from pymoo_prune.objectives import Goals
+from pymoo_prune.plots import COLOURS
 from pymoo_prune.statistics import mann_whitney
 from tests.comparing.made_up import HIGH, LOW, MIXED, QUANTITIES, cells, front, report, runs
 
@@ -144,7 +149,38 @@ def test_the_report_of_a_run_is_not_overwritten(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"run.json", "report.md"}
 
 
+def test_a_method_has_one_look_in_all_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+
+    def saved(figure: Figure, path: Path, **_: object) -> None:
+        figures.append(figure)
+        path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", saved)
+    approximate = [replace(trial, history=None) for trial in runs("ga", *HIGH)]
+    trials = [*runs("lost", 0, 0), *approximate, *runs("own", 0, 0, 0.5), *runs("nsga2", *LOW)]
+    assert draw(report(trials).comparison, tmp_path, title="") == [FRONTS, CURVES, ATTAINMENT]
+    looks: dict[str, set[object]] = {}
+    for line in (one for figure in figures for one in figure.legends[0].legend_handles):
+        if isinstance(line, Line2D):
+            looks.setdefault(str(line.get_label()).partition(",")[0], set()).add(line.get_color())
+    methods = ("lost", "ga", "own", "nsga2")
+    assert {name: looks[name] for name in methods} == {
+        name: {COLOURS[place]} for place, name in enumerate(methods)
+    }
+
+
+def test_a_comparison_whose_runs_in_the_middle_found_nothing_has_pages(tmp_path: Path) -> None:
+    shown = report([*runs("ga", 0, 0, 0.5), *runs("nsga2", 0, 0, 0.4)])
+    shown.write(tmp_path)
+    html = write_page(shown, tmp_path).read_text("utf-8")
+    assert "2 of 3 runs of ga found nothing" in html
+    assert "No method&#39;s run in the middle found anything." in html
+
+
 def test_the_run_in_the_middle_is_shown() -> None:
     shown = shown_fronts(report([*runs("ga", 0.2, 0.6, 0.4), *runs("random", 0)]).comparison)
-    assert [one.name for one in shown] == ["ga, median of 3 runs"]
+    assert [(one.name, len(one)) for one in shown] == [("ga, median of 3 runs", 1), ("random", 0)]
     assert shown[0].columns["parameters"] == pytest.approx([600])
