@@ -121,7 +121,7 @@ def test_wrong_measurements_never_reach_an_engine(
 
 
 @pytest.mark.parametrize(
-    "name", ["rank", "X", "failure", "images", "digest", "generation", "evaluation", "test_accuracy"]
+    "name", ["rank", "X", "failure", "images", "digest", "number", "generation", "test_accuracy"]
 )
 def test_names_that_are_taken_are_refused_as_quantities(digits: Data, name: str) -> None:
     class Clash(Pixels):
