@@ -8,11 +8,13 @@ import zipfile
 NEEDED = {
     "pymoo_prune/__init__.py",
     "pymoo_prune/page/style.css",
+    "pymoo_prune/data/loading.py",
     "pymoo_prune/page/table.css",
     "pymoo_prune/py.typed",
+    "pymoo_prune/runs/run.py",
     "pymoo_prune_problems/__init__.py",
     "pymoo_prune_problems/py.typed",
-    "pymoo_prune_problems/ecomp.py",
+    "pymoo_prune_problems/ecomp/problem.py",
 }
 PACKAGES = {"pymoo_prune", "pymoo_prune_problems"}
 

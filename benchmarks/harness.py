@@ -31,70 +31,71 @@ class Benchmark:
 
 BENCHMARKS = {
     "dense-connectivity-fidelity": Benchmark(
-        "benchmarks.dense_connectivity_fidelity", "cheap fitness, against an epoch from scratch"
+        "benchmarks.dense_connectivity.fidelity", "cheap fitness, against an epoch from scratch"
     ),
     "dense-connectivity-surrogate": Benchmark(
-        "benchmarks.dense_connectivity_surrogate", "evaluations that a surrogate spares"
+        "benchmarks.dense_connectivity.surrogate", "evaluations that a surrogate spares"
     ),
     "dense-connectivity-tables": Benchmark(
-        "benchmarks.dense_connectivity_tables", "Table II: the paper's GA, against random search"
+        "benchmarks.dense_connectivity.tables", "Table II: the paper's GA, against random search"
     ),
     "dense-connectivity-training": Benchmark(
-        "benchmarks.dense_connectivity_training", "a training image: small or masked, precisions"
+        "benchmarks.dense_connectivity.training", "a training image: small or masked, precisions"
     ),
     "device-evaluation": Benchmark(
-        "benchmarks.device_evaluation", "evaluations a second: one core, one by one, in stacks"
+        "benchmarks.executors.device_evaluation",
+        "evaluations a second: one core, one by one, in stacks",
     ),
     "distilled-filters-evaluation": Benchmark(
-        "benchmarks.distilled_filters_evaluation", "one candidate, against the plain way"
+        "benchmarks.distilled_filters.evaluation", "one candidate, against the plain way"
     ),
     "distilled-filters-phases": Benchmark(
-        "benchmarks.distilled_filters_phases", "distillation in the search, against after it"
+        "benchmarks.distilled_filters.phases", "distillation in the search, against after it"
     ),
     "distilled-filters-quality": Benchmark(
-        "benchmarks.distilled_filters_quality", "searched filters, against L1 and torch-pruning"
+        "benchmarks.distilled_filters.quality", "searched filters, against L1 and torch-pruning"
     ),
     "distilled-filters-recovery": Benchmark(
-        "benchmarks.distilled_filters_recovery", "what each repair is worth, and what it costs"
+        "benchmarks.distilled_filters.recovery", "what each repair is worth, and what it costs"
     ),
     "distilled-filters-tables": Benchmark(
-        "benchmarks.distilled_filters_tables", "Tables I and II, and tickets under perturbations"
+        "benchmarks.distilled_filters.tables", "Tables I and II, and tickets under perturbations"
     ),
     "ecomp-generation": Benchmark(
-        "benchmarks.ecomp_generation", "one generation of EComp, against one network at a time"
+        "benchmarks.ecomp.generation", "one generation of EComp, against one network at a time"
     ),
     "ecomp-faithful": Benchmark(
-        "benchmarks.ecomp_faithful", "ten runs of four weightings, against the authors' ten runs"
+        "benchmarks.ecomp.faithful", "ten runs of four weightings, against the authors' ten runs"
     ),
     "ecomp-quality": Benchmark(
-        "benchmarks.ecomp_quality", "hypervolume of keep-masks with refit, against L1 and random"
+        "benchmarks.ecomp.quality", "hypervolume of keep-masks with refit, against L1 and random"
     ),
     "executor-faults": Benchmark(
-        "benchmarks.executor_faults", "workers and drivers killed at random, against undisturbed"
+        "benchmarks.executors.faults", "workers and drivers killed at random, against undisturbed"
     ),
     "executor-scaling": Benchmark(
-        "benchmarks.executor_scaling", "two workers against one, and what the driver costs"
+        "benchmarks.executors.scaling", "two workers against one, and what the driver costs"
     ),
     "layer-vector-evaluation": Benchmark(
-        "benchmarks.layer_vector_evaluation", "one evaluation, against the hand-written loop"
+        "benchmarks.layer_vector.evaluation", "one evaluation, against the hand-written loop"
     ),
     "layer-vector-quality": Benchmark(
-        "benchmarks.layer_vector_quality", "searched allocations, against magnitude pruning"
+        "benchmarks.layer_vector.quality", "searched allocations, against magnitude pruning"
     ),
     "layer-vector-rules": Benchmark(
-        "benchmarks.layer_vector_rules", "the GA with its rules, against the same GA without"
+        "benchmarks.layer_vector.rules", "the GA with its rules, against the same GA without"
     ),
     "layer-vector-tables": Benchmark(
-        "benchmarks.layer_vector_tables", "Tables I to III with the paper's four networks"
+        "benchmarks.layer_vector.tables", "Tables I to III with the paper's four networks"
     ),
     "report-scale": Benchmark(
-        "benchmarks.report_scale", "reports and comparisons of runs with 10,000 evaluations"
+        "benchmarks.runs.report_scale", "reports and comparisons of runs with 10,000 evaluations"
     ),
     "spine-overhead": Benchmark(
-        "benchmarks.spine_overhead", "what store, digests, extras and display cost a generation"
+        "benchmarks.runs.overhead", "what store, digests, extras and display cost a generation"
     ),
     "spine-resume": Benchmark(
-        "benchmarks.spine_resume", "runs killed twenty times and resumed, against undisturbed ones"
+        "benchmarks.runs.resume", "runs killed twenty times and resumed, against undisturbed ones"
     ),
 }
 

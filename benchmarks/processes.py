@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.run import CHROMOSOMES, FRONT, STORE
+from pymoo_prune.runs import CHROMOSOMES, FRONT, STORE
 
 EVALUATIONS = "SELECT * FROM measurements ORDER BY images, digest"
 """Everything that was measured."""

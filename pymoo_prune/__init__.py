@@ -2,24 +2,20 @@
 
 from pymoo_prune.data import Data, Split, data_from_arrays, data_from_folder, load_data
 from pymoo_prune.errors import DataError, PruneError, ReplayError, StoreError
-from pymoo_prune.export import load_network, save_network
-from pymoo_prune.finish import Series
-from pymoo_prune.front import Front, Member
+from pymoo_prune.measuring import LatencyScheme
 from pymoo_prune.networks import named_network
 from pymoo_prune.objectives import (
     Constraint,
     Measurements,
     PrunedWeightsPerAccuracyDrop,
     Quantity,
+    Series,
     WeightedSum,
 )
-from pymoo_prune.problem import Baseline, Preset, PruningProblem
-from pymoo_prune.registry import find_problem
-from pymoo_prune.run import Run
-from pymoo_prune.search import Budget, StoredEvaluator
-from pymoo_prune.settings import Settings
-from pymoo_prune.stopwatch import LatencyScheme
-from pymoo_prune.store import Store
+from pymoo_prune.problem import Baseline, Preset, PruningProblem, find_problem
+from pymoo_prune.results import Front, Member, load_network, save_network
+from pymoo_prune.runs import Run, Settings
+from pymoo_prune.search import Budget, Store, StoredEvaluator
 from pymoo_prune.training import Recipe
 
 __all__ = [

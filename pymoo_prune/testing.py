@@ -17,10 +17,10 @@ import torch
 from pymoo.algorithms.base.genetic import GeneticAlgorithm
 from pymoo.core.population import Population
 
-from pymoo_prune.complexity import count_parameters
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.executors.parcel import pack, unpack
-from pymoo_prune.genome import Array, digests
+from pymoo_prune.executors import pack, unpack
+from pymoo_prune.measuring import count_parameters
 from pymoo_prune.objectives import check_measurements, failed_rows
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.search import Budget, search

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pymoo_prune.files import write_text, writing
-from tests.tiny_problem import full_disk
+from tests.support.tiny_problem import full_disk
 
 
 def test_a_file_is_written_whole(tmp_path: Path) -> None:

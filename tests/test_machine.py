@@ -8,7 +8,7 @@ import torch
 from pymoo_prune import Data, PruneError
 from pymoo_prune.machine import check_device, exact
 from pymoo_prune.problem import PruningProblem
-from tests.tiny_problem import Pixels
+from tests.support.tiny_problem import Pixels
 
 
 def flags() -> tuple[bool, bool, bool]:

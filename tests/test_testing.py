@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from pymoo_prune import Data, Measurements, WeightedSum
-from pymoo_prune.genome import Array
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.objectives import Measured
 from pymoo_prune.operators import BalancedMaskMutation, Candidates, UniformMaskCrossover
 from pymoo_prune.testing import check_problem
-from tests.tiny_problem import FailingPixels, Pixels, PixelsInBatches
+from tests.support.tiny_problem import FailingPixels, Pixels, PixelsInBatches
 
 
 @pytest.mark.parametrize("cls", [Pixels, PixelsInBatches, FailingPixels])

@@ -2,6 +2,6 @@
 
 import sys
 
-from pymoo_prune.cli import main
+from pymoo_prune.cli.program import main
 
 sys.exit(main())

@@ -15,10 +15,9 @@ import torch
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Objectives, WeightedSum, parse_objectives
-from pymoo_prune.problem import Preset
-from pymoo_prune.registry import find_problem
+from pymoo_prune.problem import Preset, find_problem
+from pymoo_prune.runs import Settings
 from pymoo_prune.search import Budget
-from pymoo_prune.settings import Settings
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 """Where a command is added."""

@@ -13,12 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from pymoo_prune.cli.arguments import Commands
-from pymoo_prune.complexity import count_parameters, layer_macs, prunable_layers
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.engines import ENGINES
 from pymoo_prune.errors import PruneError
+from pymoo_prune.measuring import count_parameters, layer_macs, prunable_layers
 from pymoo_prune.networks import ZOO, named_network
-from pymoo_prune.registry import REPRODUCTIONS, find_problem, find_reproduction, registered
+from pymoo_prune.problem import REPRODUCTIONS, find_problem, find_reproduction, registered
 
 
 def add_list(commands: Commands) -> None:

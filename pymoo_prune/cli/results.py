@@ -11,10 +11,9 @@ from rich.table import Table
 
 from pymoo_prune.cli.arguments import Commands
 from pymoo_prune.comparing import FRONTS, Campaign, ComparisonReport, report_of_campaign
-from pymoo_prune.latency import BATCH_SIZES
-from pymoo_prune.progress import Display
-from pymoo_prune.report import Report
-from pymoo_prune.run import AT_LENGTH, TICKET_PAGE, TICKET_PICTURE, Run
+from pymoo_prune.measuring import BATCH_SIZES
+from pymoo_prune.runs import AT_LENGTH, TICKET_PAGE, TICKET_PICTURE, Report, Run
+from pymoo_prune.search import Display
 
 
 def add_report(commands: Commands) -> None:
@@ -59,7 +58,7 @@ def show_run(run: Run, console: Console, *, html: bool = False) -> None:
             _print_text(note, console)
     where = f"report: {page}, picture: {page.parent / 'front.png'}"
     if html:
-        from pymoo_prune.report_page import write_page  # noqa: PLC0415 - Bokeh takes its time
+        from pymoo_prune.runs.report_page import write_page  # noqa: PLC0415 - Bokeh takes its time
 
         where += f", interactive: {write_page(report)}"
     _print_line(where, console)

@@ -7,22 +7,17 @@ folder, and `words`, `pictures`, `report`, `folders` and `page` show them.
 
 from pymoo_prune.comparing.campaign import Campaign
 from pymoo_prune.comparing.compare import compare
-from pymoo_prune.comparing.comparison import Comparison
+from pymoo_prune.comparing.comparison import Comparison, size_bounds
 from pymoo_prune.comparing.folders import report_of_campaign, report_of_runs
 from pymoo_prune.comparing.methods import Method
-from pymoo_prune.comparing.pictures import FRONTS
+from pymoo_prune.comparing.pictures import FRONTS, draw
+from pymoo_prune.comparing.plan import Plan
 from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.trials import Trial, union_front
+from pymoo_prune.comparing.words import meaning, verdict
 
 __all__ = [
-    "FRONTS",
-    "Campaign",
-    "Comparison",
-    "ComparisonReport",
-    "Method",
-    "Trial",
-    "compare",
-    "report_of_campaign",
-    "report_of_runs",
-    "union_front",
-]
+    "FRONTS", "Campaign", "Comparison", "ComparisonReport", "Method", "Plan", "Trial",
+    "compare", "draw", "meaning", "report_of_campaign", "report_of_runs", "size_bounds",
+    "union_front", "verdict",
+]  # fmt: skip

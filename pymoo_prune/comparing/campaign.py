@@ -12,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 from rich.console import Console
 
-from pymoo_prune.baselines import simple_series
 from pymoo_prune.comparing.comparison import Comparison, size_bounds
 from pymoo_prune.comparing.jobs import make_runs
 from pymoo_prune.comparing.methods import Method, file_name
@@ -21,15 +20,12 @@ from pymoo_prune.comparing.runs import create_run, is_done, trial_of
 from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import locked, write_text
-from pymoo_prune.finish import Series
-from pymoo_prune.front import ACCURACIES, EVALUATION
 from pymoo_prune.machine import processor, versions
-from pymoo_prune.objectives import Goals
-from pymoo_prune.problem import PruningProblem
-from pymoo_prune.progress import Display
-from pymoo_prune.registry import find_problem
-from pymoo_prune.run import LATENCIES, PARENT, Run
-from pymoo_prune.settings import Settings
+from pymoo_prune.objectives import Goals, Series
+from pymoo_prune.problem import PruningProblem, find_problem
+from pymoo_prune.results import ACCURACIES, EVALUATION, simple_series
+from pymoo_prune.runs import LATENCIES, PARENT, Run, Settings
+from pymoo_prune.search import Display
 
 RUNS, RESULTS = "runs", "results.json"
 SHARED = "goals", "parent", "baselines", "versions", "processor"

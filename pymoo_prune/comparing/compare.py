@@ -10,19 +10,16 @@ from typing import TypeAlias
 from pymoo.core.algorithm import Algorithm
 from rich.console import Console
 
-from pymoo_prune.baselines import simple_series
 from pymoo_prune.comparing.comparison import Comparison, size_bounds
 from pymoo_prune.comparing.methods import Method, check_design, file_name, weighed
 from pymoo_prune.comparing.trials import Trial, recorded_trial, union_front
 from pymoo_prune.engines import check_engine, one_objective
 from pymoo_prune.errors import NothingFoundError, PruneError
-from pymoo_prune.front import ACCURACIES, EVALUATION, Front
 from pymoo_prune.machine import versions
 from pymoo_prune.objectives import Values, objectives_text
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.progress import Display, SearchReporter
-from pymoo_prune.search import Budget, Step, search
-from pymoo_prune.store import Store
+from pymoo_prune.results import ACCURACIES, EVALUATION, Front, simple_series
+from pymoo_prune.search import Budget, Display, SearchReporter, Step, Store, search
 
 Engine: TypeAlias = str | Algorithm | Callable[[PruningProblem], Algorithm]
 """A method's name, a fresh engine of pymoo, or what makes one for a problem."""

@@ -10,12 +10,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pymoo_prune.comparing.statistics import Contrast, contrasts
 from pymoo_prune.comparing.trials import Trial, best_of_all, union_front
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.finish import Series
-from pymoo_prune.indicators import distance, hypervolume, hypervolumes, nondominated
-from pymoo_prune.objectives import Constraint, Goals, Quantity, Values, failed_rows
-from pymoo_prune.statistics import Contrast, contrasts
+from pymoo_prune.objectives import (
+    Constraint,
+    Goals,
+    Quantity,
+    Series,
+    Values,
+    distance,
+    failed_rows,
+    hypervolume,
+    hypervolumes,
+    nondominated,
+)
 
 CHECKPOINTS = 100
 """Points of a curve over the evaluations."""

@@ -12,12 +12,11 @@ from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.runs import trial_of
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.errors import StoreError
-from pymoo_prune.front import ACCURACIES, EVALUATION, published_series
 from pymoo_prune.objectives import objectives_text
-from pymoo_prune.registry import find_problem
-from pymoo_prune.run import Run
+from pymoo_prune.problem import find_problem
+from pymoo_prune.results import ACCURACIES, EVALUATION, published_series
+from pymoo_prune.runs import Run, Settings
 from pymoo_prune.search import Budget
-from pymoo_prune.settings import Settings
 
 
 def report_of_campaign(campaign: Campaign) -> ComparisonReport:

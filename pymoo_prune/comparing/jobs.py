@@ -21,8 +21,8 @@ from rich.console import Console
 
 from pymoo_prune.comparing.runs import make_run
 from pymoo_prune.errors import PruneError
-from pymoo_prune.progress import REFRESH, Board
-from pymoo_prune.run import Run
+from pymoo_prune.runs import Run
+from pymoo_prune.search import REFRESH, Board
 
 Reports: TypeAlias = "Queue[tuple[str, str, float, str]]"
 """The run, its phase, the share of it that is done, and a text."""

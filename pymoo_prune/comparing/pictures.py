@@ -8,8 +8,7 @@ from pathlib import Path
 from pymoo_prune import plots
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.files import writing
-from pymoo_prune.finish import Series
-from pymoo_prune.objectives import Values
+from pymoo_prune.objectives import Series, Values
 
 FRONTS, CURVES, ATTAINMENT, PARALLEL = "fronts", "hypervolume", "attainment", "parallel"
 FORMATS = ("png", "svg")

@@ -13,8 +13,8 @@ from pymoo_prune.comparing.methods import Method, check_design
 from pymoo_prune.engines import check_goals
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.files import write_text
-from pymoo_prune.registry import find_problem
-from pymoo_prune.settings import Settings
+from pymoo_prune.problem import find_problem
+from pymoo_prune.runs import Settings
 
 PLAN = "comparison.json"
 FORMAT = 1

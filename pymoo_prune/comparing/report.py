@@ -16,9 +16,8 @@ from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.comparing.words import meaning, probability, spread, stage, verdict
 from pymoo_prune.errors import StoreError
 from pymoo_prune.files import write_text
-from pymoo_prune.finish import Series
-from pymoo_prune.objectives import Constraint
-from pymoo_prune.run import SETTINGS
+from pymoo_prune.objectives import Constraint, Series
+from pymoo_prune.runs import SETTINGS
 from pymoo_prune.tables import Row, markdown_table, terminal_table
 
 PAGE, NUMBERS = "report.md", "runs.csv"

@@ -12,10 +12,8 @@ from pymoo_prune.comparing.trials import Trial, recorded_trial
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.files import write_text
 from pymoo_prune.objectives import Values, objectives_text
-from pymoo_prune.progress import Relay
-from pymoo_prune.run import PARENT, STORE, Run
-from pymoo_prune.settings import Settings
-from pymoo_prune.store import Store
+from pymoo_prune.runs import PARENT, STORE, Run, Settings
+from pymoo_prune.search import Relay, Store
 
 NOTHING = "nothing.txt"
 """In the folder of a run that found no network: why."""

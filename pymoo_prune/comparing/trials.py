@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.indicators import nondominated
-from pymoo_prune.objectives import Goals, Values
-from pymoo_prune.store import Store
+from pymoo_prune.objectives import Goals, Values, nondominated
+from pymoo_prune.search import Store
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pymoo_prune.comparing.comparison import Comparison
+from pymoo_prune.comparing.statistics import LEVEL, Contrast
 from pymoo_prune.objectives import Values
-from pymoo_prune.statistics import LEVEL, Contrast
 from pymoo_prune.tables import listed
 
 

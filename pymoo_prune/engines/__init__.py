@@ -6,14 +6,6 @@ from pymoo_prune.engines.names import ENGINES, check_engine_name
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
 
 __all__ = [
-    "ENGINES",
-    "EndingCTAEA",
-    "PacedRVEA",
-    "ScaledMOEAD",
-    "check_engine",
-    "check_engine_name",
-    "check_goals",
-    "make_algorithm",
-    "one_objective",
-    "population_of",
-]
+    "ENGINES", "EndingCTAEA", "PacedRVEA", "ScaledMOEAD", "check_engine", "check_engine_name",
+    "check_goals", "make_algorithm", "one_objective", "population_of",
+]  # fmt: skip

@@ -38,8 +38,7 @@ from pymoo_prune.operators import (
     SoftmaxRoulette,
     TruncationSelection,
 )
-from pymoo_prune.problem import PruningProblem
-from pymoo_prune.registry import load_named
+from pymoo_prune.problem import PruningProblem, load_named
 from pymoo_prune.surrogates import Prescreened
 
 FOR_SEVERAL = (SMSEMOA, CTAEA, MOEAD, RVEA)

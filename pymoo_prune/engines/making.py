@@ -19,11 +19,11 @@ from pymoo.util.reference_direction import (
     get_partition_closest_to_points,
 )
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.engines.checks import check_engine, unsuited
 from pymoo_prune.engines.names import check_engine_name
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
 from pymoo_prune.errors import PruneError
-from pymoo_prune.genome import Array
 from pymoo_prune.operators import (
     Candidates,
     Generational,
@@ -34,8 +34,7 @@ from pymoo_prune.operators import (
     SeededTournament,
     ShortArchives,
 )
-from pymoo_prune.problem import PruningProblem
-from pymoo_prune.registry import load_named
+from pymoo_prune.problem import PruningProblem, load_named
 from pymoo_prune.surrogates import prescreen
 
 _SIZED: dict[str, type[Algorithm]] = {

@@ -2,6 +2,13 @@
 
 from pymoo_prune.executors.base import Executor, InProcess, Part, gathered
 from pymoo_prune.executors.cluster import Ray
+from pymoo_prune.executors.dispatch import Dispatcher
+from pymoo_prune.executors.parcel import pack, unpack
 from pymoo_prune.executors.processes import Processes
+from pymoo_prune.executors.staff import Worker
+from pymoo_prune.executors.work import Answer, Done, Ready
 
-__all__ = ["Executor", "InProcess", "Part", "Processes", "Ray", "gathered"]
+__all__ = [
+    "Answer", "Dispatcher", "Done", "Executor", "InProcess", "Part", "Processes", "Ray",
+    "Ready", "Worker", "gathered", "pack", "unpack",
+]  # fmt: skip

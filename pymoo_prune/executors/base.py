@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from pymoo_prune.genome import Array
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.objectives import Measured
 from pymoo_prune.problem import PruningProblem
 

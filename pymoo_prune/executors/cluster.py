@@ -9,13 +9,13 @@ from typing import Any, Self
 
 import torch
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
 from pymoo_prune.executors.dispatch import Dispatcher
 from pymoo_prune.executors.joining import check_address, imported_ray, join_cluster, one_line
 from pymoo_prune.executors.parcel import pack
 from pymoo_prune.executors.staff import Worker
 from pymoo_prune.executors.work import Answer, Lost, Raised, Workbench
-from pymoo_prune.genome import Array
 from pymoo_prune.problem import PruningProblem
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import NoReturn
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
 from pymoo_prune.executors.base import Executor, Part
 from pymoo_prune.executors.job import AIM, TRIES, Job
 from pymoo_prune.executors.staff import Worker
 from pymoo_prune.executors.work import Answer, Done, Lost, Raised, Ready, WorkerTraceback
-from pymoo_prune.genome import Array
 from pymoo_prune.problem import PruningProblem
 
 PATIENT = 10.0

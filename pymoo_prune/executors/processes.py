@@ -14,12 +14,12 @@ from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, TypeAlias, cast
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
 from pymoo_prune.executors.dispatch import Dispatcher
 from pymoo_prune.executors.parcel import pack, read, write
 from pymoo_prune.executors.staff import Worker
 from pymoo_prune.executors.work import Answer, Lost, Workbench
-from pymoo_prune.genome import Array
 from pymoo_prune.problem import PruningProblem
 
 _SPAWN = get_context("spawn")  # threads of torch do not survive a fork

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from pymoo_prune.genome import Array
+from pymoo_prune.chromosomes import Array
 
 
 class Worker(ABC):

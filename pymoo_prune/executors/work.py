@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import torch
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.executors.base import measure_here
 from pymoo_prune.executors.parcel import Parcel, unpack
-from pymoo_prune.genome import Array
+from pymoo_prune.measuring import is_about_memory
 from pymoo_prune.objectives import Measured
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.stacks import is_about_memory
 
 
 class Ready(NamedTuple):

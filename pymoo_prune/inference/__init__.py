@@ -12,11 +12,6 @@ from pymoo_prune.inference.parent import Statistics, Weights
 from pymoo_prune.inference.together import Together
 
 __all__ = [
-    "Inference",
-    "Precision",
-    "PreparedImages",
-    "Statistics",
-    "Together",
-    "Weights",
+    "Inference", "Precision", "PreparedImages", "Statistics", "Together", "Weights",
     "supports_int8",
-]
+]  # fmt: skip

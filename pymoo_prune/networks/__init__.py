@@ -1,64 +1,35 @@
 """The networks that are pruned, and how to build one by name."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from torch import nn
-
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.networks.building import NETWORKS, build_network
 from pymoo_prune.networks.cifar_resnet import CifarResNet
-from pymoo_prune.networks.dense_net import DenseNet
+from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, layers_of_depth
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
+from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
+from pymoo_prune.networks.modes import evaluating
 from pymoo_prune.networks.simple_cnn import SimpleCNN
-from pymoo_prune.networks.slim import SlimNetwork
+from pymoo_prune.networks.slim import (
+    CALLS,
+    JOINS,
+    LAYERS,
+    SUMS,
+    Branch,
+    SlimNetwork,
+    call_name,
+    narrowed,
+    operands,
+    overwrites,
+    sliced,
+    trace,
+    without_branches,
+)
 from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
 from pymoo_prune.networks.video_resnet import VideoResNet
 from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "feed-forward": FeedForward,
-    "simple-cnn": SimpleCNN,
-    "cifar-resnet": CifarResNet,
-    "dense-net": DenseNet,
-    "resnet-18": ResNet18,
-    "googlenet": GoogLeNet,
-    "slim": SlimNetwork,
-    "video-resnet": VideoResNet,
-}
-
-
-def build_network(spec: Mapping[str, Any]) -> nn.Module:
-    """A fresh network from its spec.
-
-    Args:
-        spec: `{"network": NAME, "arguments": {...}}`, as `export` writes it.
-    """
-    name = str(spec.get("network"))
-    if name not in NETWORKS:
-        raise unknown_name("network", name, NETWORKS)
-    try:
-        return NETWORKS[name](**spec["arguments"])
-    except (KeyError, TypeError) as error:
-        msg = f"the spec of network {name!r} does not fit: {error}"
-        raise PruneError(msg) from error
-
-
 __all__ = [
-    "ACTIVATIONS",
-    "NETWORKS",
-    "ZOO",
-    "CifarResNet",
-    "DenseNet",
-    "FeedForward",
-    "GoogLeNet",
-    "ResNet18",
-    "SimpleCNN",
-    "SlimNetwork",
-    "VideoResNet",
-    "ZooNetwork",
-    "as_feed_forward",
-    "build_network",
-    "named_network",
-]
+    "ACTIVATIONS", "CALLS", "COMPRESSION", "JOINS", "LAYERS", "NETWORKS", "SUMS", "ZOO",
+    "Branch", "CifarResNet", "DenseBlock", "DenseNet", "FeedForward", "FeedForwardStack",
+    "GoogLeNet", "ResNet18", "SimpleCNN", "SlimNetwork", "VideoResNet", "ZooNetwork",
+    "as_feed_forward", "build_network", "call_name", "evaluating", "layers_of_depth",
+    "named_network", "narrowed", "operands", "overwrites", "sliced", "trace", "without_branches",
+]  # fmt: skip

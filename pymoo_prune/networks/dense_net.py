@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from pymoo_prune.connections import Booleans, check_matrices, fully_connected
+from pymoo_prune.chromosomes import Booleans, check_matrices, fully_connected
 from pymoo_prune.errors import PruneError
 
 BOTTLENECK = 4
@@ -26,7 +26,7 @@ class DenseNet(nn.Module):
 
     Args:
         connections: Which node of a block reads which, (blocks, nodes, nodes); see
-            `pymoo_prune.connections`.
+            `pymoo_prune.chromosomes.connections`.
         growth: Channels that each layer adds.
         channels: Of an image.
         classes: Outputs.

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pymoo_prune.chromosomes import FloatArray
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.genome import FloatArray
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,

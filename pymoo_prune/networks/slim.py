@@ -94,7 +94,7 @@ class SlimNetwork(nn.Module):
         widths: Mapping[str, Sequence[int]],
         dropped: Sequence[Sequence[Any]] = (),
     ) -> None:
-        from pymoo_prune.networks import build_network  # noqa: PLC0415 - it knows this class too
+        from pymoo_prune.networks.building import build_network  # noqa: PLC0415 - it knows this class too
 
         super().__init__()
         whole = build_network(parent)

@@ -5,6 +5,7 @@ Only here it is known that pymoo minimises. A problem measures accuracy 0.93; th
 """
 
 from pymoo_prune.objectives.goals import Constraint, Goals, parse_constraints
+from pymoo_prune.objectives.indicators import distance, hypervolume, hypervolumes, nondominated
 from pymoo_prune.objectives.measured import (
     FAILED,
     Measured,
@@ -23,26 +24,12 @@ from pymoo_prune.objectives.scalarisations import (
     objectives_text,
     parse_objectives,
 )
+from pymoo_prune.objectives.series import Series
 
 __all__ = [
-    "FAILED",
-    "SCALARISATIONS",
-    "STANDARD",
-    "Constraint",
-    "Goals",
-    "Measured",
-    "Measurements",
-    "Objectives",
-    "PrunedWeightsPerAccuracyDrop",
-    "Quantity",
-    "Scalarisation",
-    "Values",
-    "WeightedSum",
-    "check_measurements",
-    "failed_rows",
-    "failures_of",
-    "objectives_text",
-    "one_by_one",
-    "parse_constraints",
-    "parse_objectives",
-]
+    "FAILED", "SCALARISATIONS", "STANDARD", "Constraint", "Goals", "Measured", "Measurements",
+    "Objectives", "PrunedWeightsPerAccuracyDrop", "Quantity", "Scalarisation", "Series",
+    "Values", "WeightedSum", "check_measurements", "distance", "failed_rows", "failures_of",
+    "hypervolume", "hypervolumes", "nondominated", "objectives_text", "one_by_one",
+    "parse_constraints", "parse_objectives",
+]  # fmt: skip

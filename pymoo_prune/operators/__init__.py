@@ -16,11 +16,7 @@ from pymoo_prune.operators.mutation import (
     WeightScaling,
 )
 from pymoo_prune.operators.sampling import Candidates, RandomMating, around, uniform_counts
-from pymoo_prune.operators.selection import (
-    SeededTournament,
-    SoftmaxRoulette,
-    TruncationSelection,
-)
+from pymoo_prune.operators.selection import SeededTournament, SoftmaxRoulette, TruncationSelection
 from pymoo_prune.operators.survival import (
     Elitism,
     Generational,
@@ -31,29 +27,10 @@ from pymoo_prune.operators.survival import (
 )
 
 __all__ = [
-    "BalancedMaskMutation",
-    "BlockCrossover",
-    "Candidates",
-    "CountMutation",
-    "CutPointWeightCrossover",
-    "DigestDuplicates",
-    "Elitism",
-    "FilterMutation",
-    "Generational",
-    "KeepShareMutation",
-    "MatrixBitFlip",
-    "OpenRanges",
-    "PacedAPD",
-    "QuadrantMatrixCrossover",
-    "RandomMating",
-    "Remeasured",
-    "SeededTournament",
-    "ShortArchives",
-    "SoftmaxRoulette",
-    "TruncationSelection",
-    "UniformMaskCrossover",
-    "UniformVectorCrossover",
-    "WeightScaling",
-    "around",
-    "uniform_counts",
-]
+    "BalancedMaskMutation", "BlockCrossover", "Candidates", "CountMutation",
+    "CutPointWeightCrossover", "DigestDuplicates", "Elitism", "FilterMutation", "Generational",
+    "KeepShareMutation", "MatrixBitFlip", "OpenRanges", "PacedAPD", "QuadrantMatrixCrossover",
+    "RandomMating", "Remeasured", "SeededTournament", "ShortArchives", "SoftmaxRoulette",
+    "TruncationSelection", "UniformMaskCrossover", "UniformVectorCrossover", "WeightScaling",
+    "around", "uniform_counts",
+]  # fmt: skip

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pymoo.core.mutation import Mutation
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
-from pymoo_prune.genome import Array
 from pymoo_prune.operators.counts import Counts, Genes, check_counts, gene_mask, whole_numbers
 from pymoo_prune.operators.rates import check_rate
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
-from pymoo_prune.genome import Array
 
 Counts = NDArray[np.int64]
 Genes = Sequence[int] | NDArray[Any]

@@ -8,7 +8,7 @@ import numpy as np
 from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.population import Population
 
-from pymoo_prune.genome import digests
+from pymoo_prune.chromosomes import digests
 
 
 class DigestDuplicates(DuplicateElimination):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pymoo_prune.genome import Array
+from pymoo_prune.chromosomes import Array
 
 
 def fill_empty_layers(masks: Array, sources: Array, sizes: Sequence[int]) -> Array:

@@ -8,10 +8,16 @@ from typing import Any
 import numpy as np
 from pymoo.core.mutation import Mutation
 
-from pymoo_prune.connections import Connections
+from pymoo_prune.chromosomes import (
+    Array,
+    Booleans,
+    Connections,
+    FilterGenes,
+    WeightGenome,
+    check_strengths,
+    hash_bytes,
+)
 from pymoo_prune.errors import PruneError
-from pymoo_prune.filter_genes import Booleans, FilterGenes, check_strengths
-from pymoo_prune.genome import Array, WeightGenome, hash_bytes
 from pymoo_prune.operators.counts import Counts
 from pymoo_prune.operators.masks import fill_empty_layers
 from pymoo_prune.operators.rates import check_rate

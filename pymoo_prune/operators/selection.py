@@ -10,8 +10,8 @@ from pymoo.core.selection import Selection
 from pymoo.core.survival import Survival
 from pymoo.operators.selection.tournament import TournamentSelection
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
-from pymoo_prune.genome import Array
 
 
 class SoftmaxRoulette(Selection):

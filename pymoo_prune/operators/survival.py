@@ -13,8 +13,8 @@ from pymoo.core.population import Population
 from pymoo.core.survival import Survival
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
-from pymoo_prune.genome import Array
 from pymoo_prune.operators.selection import single_objective
 
 

@@ -18,8 +18,7 @@ from bokeh.plotting import figure
 
 from pymoo_prune.objectives import Quantity
 from pymoo_prune.page.linked import QUIET, Linked, following, pointing
-from pymoo_prune.plots import is_logarithmic
-from pymoo_prune.plots.style import compact
+from pymoo_prune.plots import compact, is_logarithmic
 
 INK, RULE = "#1c1c1e", "#e3e3e8"
 SHARE, NUMBER = "0.[0000] %", "0,0.[000000]"

@@ -22,8 +22,7 @@ from bokeh.models.dom import Div, Span, ValueRef
 from markupsafe import Markup
 
 from pymoo_prune import plots
-from pymoo_prune.finish import Series
-from pymoo_prune.objectives import Quantity
+from pymoo_prune.objectives import Quantity, Series
 from pymoo_prune.page.html import style
 
 MARKERS = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from pymoo_prune.anatomy import Layer
+from pymoo_prune.measuring import Layer
 from pymoo_prune.page.html import bars, html_table, joined
 
 GONE = "gone"

@@ -10,24 +10,13 @@ from pymoo_prune.plots.style import (
     LINE_STYLES,
     MARKERS,
     STYLE,
+    compact,
     is_logarithmic,
     picture,
 )
 
 __all__ = [
-    "COLOURS",
-    "LINE_STYLES",
-    "MARKERS",
-    "STYLE",
-    "Curve",
-    "attainment_surfaces",
-    "draw_attainment",
-    "draw_front",
-    "draw_generations",
-    "draw_hypervolumes",
-    "draw_layers",
-    "draw_matrices",
-    "draw_parallel",
-    "is_logarithmic",
-    "picture",
-]
+    "COLOURS", "LINE_STYLES", "MARKERS", "STYLE", "Curve", "attainment_surfaces", "compact",
+    "draw_attainment", "draw_front", "draw_generations", "draw_hypervolumes", "draw_layers",
+    "draw_matrices", "draw_parallel", "is_logarithmic", "picture",
+]  # fmt: skip

@@ -10,8 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from pymoo_prune.finish import Series
-from pymoo_prune.objectives import STANDARD, Goals, Quantity, Values
+from pymoo_prune.objectives import STANDARD, Goals, Quantity, Series, Values
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
 from pymoo_prune.plots.style import GREY, formatter, look, picture, set_axis
 

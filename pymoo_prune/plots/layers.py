@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from pymoo_prune.connections import Booleans
+from pymoo_prune.chromosomes import Booleans
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Quantity, Values
 from pymoo_prune.plots.checks import check_some

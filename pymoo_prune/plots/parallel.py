@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.finish import Series
-from pymoo_prune.objectives import Quantity, Values
+from pymoo_prune.objectives import Quantity, Series, Values
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
 from pymoo_prune.plots.style import GREY, picture, set_axis
 

@@ -7,6 +7,22 @@
 from pymoo_prune.problem.contract import CHUNK, Contract
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
+from pymoo_prune.problem.racing import Racing
+from pymoo_prune.problem.registry import (
+    REPRODUCTIONS,
+    USERS_CHOICE,
+    build_problem,
+    check_options,
+    default_objectives,
+    find_problem,
+    find_reproduction,
+    load_named,
+    registered,
+)
 from pymoo_prune.problem.rivals import Baseline, Published
 
-__all__ = ["CHUNK", "Baseline", "Contract", "Preset", "PruningProblem", "Published"]
+__all__ = [
+    "CHUNK", "REPRODUCTIONS", "USERS_CHOICE", "Baseline", "Contract", "Preset",
+    "PruningProblem", "Published", "Racing", "build_problem", "check_options",
+    "default_objectives", "find_problem", "find_reproduction", "load_named", "registered",
+]  # fmt: skip

@@ -14,14 +14,14 @@ import numpy as np
 from pymoo.core.algorithm import Algorithm
 from torch import nn
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
-from pymoo_prune.genome import Array
+from pymoo_prune.measuring import LatencyScheme
 from pymoo_prune.objectives import STANDARD, Goals, Measurements, Quantity, Values
 from pymoo_prune.problem.presets import Preset
+from pymoo_prune.problem.racing import Racing
 from pymoo_prune.problem.rivals import Baseline, Published
-from pymoo_prune.racing import Racing
-from pymoo_prune.stopwatch import LatencyScheme
 from pymoo_prune.training import Recipe, trained
 
 CHUNK = 16

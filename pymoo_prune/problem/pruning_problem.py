@@ -15,10 +15,11 @@ from pymoo.core.algorithm import Algorithm
 from pymoo.core.problem import Problem
 from torch import nn
 
+from pymoo_prune.chromosomes import Array, hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
-from pymoo_prune.genome import Array, hash_bytes
 from pymoo_prune.machine import exact
+from pymoo_prune.measuring import LATENCY, MILLISECONDS, KnownLatencies, Stopwatch, conditions
 from pymoo_prune.objectives import (
     FAILED,
     STANDARD,
@@ -36,7 +37,6 @@ from pymoo_prune.objectives import (
     parse_constraints,
 )
 from pymoo_prune.problem.contract import Contract
-from pymoo_prune.stopwatch import LATENCY, MILLISECONDS, KnownLatencies, Stopwatch, conditions
 
 RESERVED = {
     *("f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter"),  # pymoo's

@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pymoo_prune.batches import balanced
-from pymoo_prune.data import Split
-from pymoo_prune.genome import Array
+from pymoo_prune.chromosomes import Array
+from pymoo_prune.data import Split, balanced
 from pymoo_prune.inference import Inference, Precision, PreparedImages, Statistics, Together
 from pymoo_prune.pruning.magnitude import Counts, MagnitudeOrder
 from pymoo_prune.recovery import Recovery, WeightRefit

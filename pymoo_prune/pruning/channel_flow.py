@@ -22,14 +22,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks.modes import evaluating
-from pymoo_prune.networks.slim import (
+from pymoo_prune.networks import (
     CALLS,
     JOINS,
     LAYERS,
     SUMS,
     Branch,
     call_name,
+    evaluating,
     operands,
     overwrites,
     trace,

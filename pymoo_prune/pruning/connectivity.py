@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pymoo_prune.connections import Booleans, Connections
+from pymoo_prune.chromosomes import Booleans, Connections
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks import DenseNet
-from pymoo_prune.networks.dense_net import COMPRESSION
-from pymoo_prune.recovery.channels import ChannelRefit
+from pymoo_prune.networks import COMPRESSION, DenseNet
+from pymoo_prune.recovery import ChannelRefit
 
 
 @dataclass(frozen=True)

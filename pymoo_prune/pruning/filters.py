@@ -12,29 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from pymoo_prune.complexity import count_parameters
+from pymoo_prune.chromosomes import Array, Booleans, FilterGenes, Floats
 from pymoo_prune.errors import PruneError
-from pymoo_prune.filter_genes import Booleans, FilterGenes, Floats
-from pymoo_prune.genome import Array
-from pymoo_prune.networks.modes import evaluating
-from pymoo_prune.networks.slim import (
+from pymoo_prune.measuring import count_parameters
+from pymoo_prune.networks import (
     JOINS,
     Branch,
     SlimNetwork,
+    evaluating,
     narrowed,
     operands,
     sliced,
     without_branches,
 )
-from pymoo_prune.pruning.channel_flow import (
-    ALWAYS,
-    ChannelFlow,
-    ChannelLayer,
-    Labels,
-    repeats,
-)
-from pymoo_prune.recovery import ChannelRefit
-from pymoo_prune.recovery.moments import understood
+from pymoo_prune.pruning.channel_flow import ALWAYS, ChannelFlow, ChannelLayer, Labels, repeats
+from pymoo_prune.recovery import ChannelRefit, understood
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 TOLERANCE = 1e-9

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Split
-from pymoo_prune.genome import Array
-from pymoo_prune.networks import FeedForward
-from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
+from pymoo_prune.networks import FeedForward, FeedForwardStack
 from pymoo_prune.operators import BalancedMaskMutation, Candidates, UniformMaskCrossover
 from pymoo_prune.pruning.neurons import (
     Mask,

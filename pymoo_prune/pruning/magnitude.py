@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pymoo_prune.complexity import LayerShape, count_parameters, prunable_layers
 from pymoo_prune.errors import PruneError
+from pymoo_prune.measuring import LayerShape, count_parameters, prunable_layers
 
 Counts = NDArray[np.int64]
 

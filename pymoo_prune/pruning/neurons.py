@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pymoo_prune.genome import FloatArray
+from pymoo_prune.chromosomes import FloatArray
 
 Order = NDArray[np.intp]
 Mask = NDArray[np.bool_]

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pymoo_prune.connections import fully_connected
+from pymoo_prune.chromosomes import fully_connected
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError, TrainingDiverged
-from pymoo_prune.networks import DenseNet
-from pymoo_prune.networks.dense_net import DenseBlock
+from pymoo_prune.measuring import Stacks, is_about_memory
+from pymoo_prune.networks import DenseBlock, DenseNet
 from pymoo_prune.pruning.connectivity import SharedWeights
-from pymoo_prune.stacks import Stacks, is_about_memory
 from pymoo_prune.training import Recipe, fit, trained
 
 

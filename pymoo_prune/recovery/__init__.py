@@ -9,6 +9,10 @@ from pymoo_prune.recovery.batch_norm import calibrate
 from pymoo_prune.recovery.channels import ChannelRefit
 from pymoo_prune.recovery.dense import DenseRefit, plain_layers
 from pymoo_prune.recovery.ladder import Recovery
+from pymoo_prune.recovery.moments import understood
 from pymoo_prune.recovery.weights import WeightRefit
 
-__all__ = ["ChannelRefit", "DenseRefit", "Recovery", "WeightRefit", "calibrate", "plain_layers"]
+__all__ = [
+    "ChannelRefit", "DenseRefit", "Recovery", "WeightRefit", "calibrate", "plain_layers",
+    "understood",
+]  # fmt: skip

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pymoo_prune.networks.modes import evaluating
+from pymoo_prune.networks import evaluating
 
 Network = TypeVar("Network", bound=nn.Module)
 

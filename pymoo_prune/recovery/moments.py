@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pymoo_prune.networks.modes import evaluating
+from pymoo_prune.networks import evaluating
 
 LARGEST = 1200
 """Inputs of a filter up to which a refit is worth its time; larger layers keep their weights."""

@@ -10,11 +10,6 @@ from pymoo_prune.surrogates.models import DEFAULT_MODEL, MODELS, Model, Standard
 from pymoo_prune.surrogates.prescreening import Prescreened, prescreen
 
 __all__ = [
-    "DEFAULT_MODEL",
-    "MODELS",
-    "Model",
-    "Prescreened",
-    "Standardised",
-    "model_factory",
+    "DEFAULT_MODEL", "MODELS", "Model", "Prescreened", "Standardised", "model_factory",
     "prescreen",
-]
+]  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pymoo.core.population import Population
 
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.genome import Array, digests
 from pymoo_prune.objectives import Values, failed_rows
 from pymoo_prune.problem import PruningProblem
 

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.genome import Array
 from pymoo_prune.objectives import Values
 
 

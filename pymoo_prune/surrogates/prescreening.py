@@ -19,8 +19,8 @@ from pymoo.core.population import Population
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from threadpoolctl import threadpool_limits
 
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.errors import PruneError
-from pymoo_prune.genome import Array, digests
 from pymoo_prune.objectives import Values
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.surrogates.evaluated import (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pymoo_prune.cli import main
-from tests.tiny_problem import ecomp_run, threads
+from tests.support.tiny_problem import ecomp_run, threads
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,7 +8,7 @@ import pytest
 from pymoo_prune import Budget, PruneError, WeightedSum
 from pymoo_prune.cli.arguments import assignments, seconds, settings_of
 from pymoo_prune.cli.program import make_parser
-from pymoo_prune.settings import Settings
+from pymoo_prune.runs import Settings
 
 
 @pytest.mark.parametrize(

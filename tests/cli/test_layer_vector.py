@@ -12,10 +12,9 @@ import torch
 from pymoo_prune import load_network
 from pymoo_prune.cli import main
 from pymoo_prune.data import load_data
-from pymoo_prune.evaluation import accuracy
-from pymoo_prune.export import save_network
-from pymoo_prune.front import read_csv
+from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import CifarResNet
+from pymoo_prune.results import read_csv, save_network
 
 
 def layer_vector_run(folder: Path, *more: str) -> list[str]:

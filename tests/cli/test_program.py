@@ -13,7 +13,7 @@ import pytest
 from pymoo_prune import Run
 from pymoo_prune.cli import main
 from pymoo_prune.comparing import Campaign
-from tests.tiny_problem import pixels_run
+from tests.support.tiny_problem import pixels_run
 
 
 def ended(arguments: list[str]) -> object:
@@ -131,9 +131,9 @@ def test_a_stopped_comparison_says_how_to_go_on(
 ) -> None:
     monkeypatch.setattr(Campaign, "execute", interrupt)
     monkeypatch.chdir(tmp_path)
-    assert main(["compare", "tests.tiny_problem:Pixels"]) == 130
+    assert main(["compare", "tests.support.tiny_problem:Pixels"]) == 130
     (folder,) = Path("runs").iterdir()
-    assert folder.name.startswith("compare-tests.tiny_problem-Pixels-")
+    assert folder.name.startswith("compare-tests.support.tiny_problem-Pixels-")
     assert capsys.readouterr().out.endswith(f" pymoo-prune resume {folder}\n")
     assert main(["resume", str(folder)]) == 130
     assert capsys.readouterr().out.endswith(f" pymoo-prune resume {folder}\n")

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from pymoo_prune import Budget, PruneError, Run, Settings
 from pymoo_prune.executors import Processes
-from pymoo_prune.progress import Display
-from tests.tiny_problem import pixels_run
+from pymoo_prune.search import Display
+from tests.support.tiny_problem import pixels_run
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def loaded(*args: object, **given: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("pymoo_prune.run.load_data", loaded)
+    monkeypatch.setattr("pymoo_prune.runs.run.load_data", loaded)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -40,7 +40,7 @@ def refused(failed: Callable[..., str], folder: Path, arguments: list[str]) -> s
     [
         (["ecmp"], ["unknown problem 'ecmp'", "Did you mean 'ecomp'"]),
         (["nowhere:Class"], ["cannot be imported", "nowhere"]),
-        (["tests.tiny_problem:not_a_problem"], ["not a PruningProblem"]),
+        (["tests.support.tiny_problem:not_a_problem"], ["not a PruningProblem"]),
         (["ecomp", "--preset", "quik"], ["unknown preset 'quik'", "paper", "mean 'quick'"]),
         (["ecomp", "--algorithm", "nsga22"], ["unknown algorithm 'nsga22'", "mean 'nsga2'"]),
         (["ecomp", "--surrogate", "rfb"], ["unknown surrogate model 'rfb'", "mean 'rbf'"]),
@@ -188,7 +188,7 @@ def test_a_comparison_has_jobs_instead_of_workers(
         (["--algorithm", "rvea", "--objectives", "macs"], "needs several objectives, but the"),
         (["--algorithm", "moead", "--constraint", "macs<=20%"], "handles no constraints, but the"),
         (["--algorithm", "nowhere:engine"], "'nowhere:engine' cannot be imported"),
-        (["--algorithm", "tests.tiny_problem:engine"], "has no attribute 'engine'"),
+        (["--algorithm", "tests.support.tiny_problem:engine"], "has no attribute 'engine'"),
     ],
 )
 def test_engines_that_cannot_search(

@@ -10,10 +10,10 @@ import torch
 
 from pymoo_prune import Data, Run, load_network
 from pymoo_prune.cli import main
-from pymoo_prune.evaluation import accuracy
-from pymoo_prune.front import read_csv
-from pymoo_prune.report import Report
-from tests.tiny_problem import pixels_run
+from pymoo_prune.measuring import accuracy
+from pymoo_prune.results import read_csv
+from pymoo_prune.runs import Report
+from tests.support.tiny_problem import pixels_run
 
 
 @pytest.mark.parametrize("pick", ["knee", "0", "accuracy", "width<=60%", "accuracy_drop<=0.9"])

@@ -10,8 +10,8 @@ from matplotlib import image
 
 from pymoo_prune.cli import main
 from pymoo_prune.errors import DataError
-from pymoo_prune.front import read_csv
-from tests.tiny_problem import ecomp_run, full_disk, pixels_run
+from pymoo_prune.results import read_csv
+from tests.support.tiny_problem import ecomp_run, full_disk, pixels_run
 
 
 def test_a_run_leaves_a_table_a_picture_and_a_report(
@@ -87,9 +87,9 @@ def test_a_run_that_waits_for_its_data_can_fetch_it(
         msg = f"{name}, {download=}"
         raise DataError(msg)
 
-    monkeypatch.setattr("pymoo_prune.run.load_data", loaded)
+    monkeypatch.setattr("pymoo_prune.runs.run.load_data", loaded)
     run, comparison = tmp_path / "run", tmp_path / "comparison"
-    named = ["tests.tiny_problem:Pixels", "--data", "mnist", "--output"]
+    named = ["tests.support.tiny_problem:Pixels", "--data", "mnist", "--output"]
     for command, folder in (("run", run), ("compare", comparison)):
         assert failed(command, *named, str(folder)) == "error: mnist, download=False\n"
         assert failed("resume", str(folder)) == "error: mnist, download=False\n"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pymoo_prune.comparing.campaign import Campaign
-from tests.comparing.campaigns import created, done
+from pymoo_prune.comparing import Campaign
+from tests.support.campaigns import created, done
 
 
 @pytest.fixture(scope="session")

@@ -12,21 +12,11 @@ from rich.console import Console
 
 from pymoo_prune import Budget, Data, PruneError, Run, Settings, StoreError, WeightedSum
 from pymoo_prune.cli import main
-from pymoo_prune.comparing.campaign import Campaign
-from pymoo_prune.comparing.compare import compare
+from pymoo_prune.comparing import Campaign, compare, report_of_campaign
 from pymoo_prune.comparing.comparison import DISTANCE, SEARCHED, TESTED
-from pymoo_prune.comparing.folders import report_of_campaign
-from tests.comparing.campaigns import (
-    METHODS,
-    assert_same_runs,
-    created,
-    done,
-    numbers,
-    query,
-    times,
-)
-from tests.timed_problem import Meter
-from tests.tiny_problem import Pixels, threads
+from tests.support.campaigns import METHODS, assert_same_runs, created, done, numbers, query, times
+from tests.support.timed_problem import Meter
+from tests.support.tiny_problem import Pixels, threads
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,7 +73,7 @@ def test_the_command_gives_the_same_and_shows_it(
 ) -> None:
     folder = tmp_path / "compare [1]"
     arguments = ["--threads", "1", "--seeds", "2", "--jobs", "1", "--output", str(folder)]
-    assert main(["compare", "tests.tiny_problem:Pixels", *arguments]) == 0
+    assert main(["compare", "tests.support.tiny_problem:Pixels", *arguments]) == 0
     out = " ".join(capsys.readouterr().out.split())
     for text in (
         "6 of 6 random, seed 1: 7 networks",
@@ -106,7 +96,7 @@ def test_the_command_gives_the_same_and_shows_it(
 def test_one_parent_for_all_and_latencies_one_run_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pymoo_prune.stopwatch.latencies", Meter())
+    monkeypatch.setattr("pymoo_prune.measuring.stopwatch.latencies", Meter())
     monkeypatch.setattr("pymoo_prune.comparing.jobs._make_at_once", None)
     given = Settings(
         problem="ecomp",
@@ -138,7 +128,7 @@ def test_one_parent_for_all_and_latencies_one_run_at_a_time(
 
 
 def test_an_engine_of_ones_own_by_name(tmp_path: Path) -> None:
-    name = "tests.compared_problems:small_nsga2"
+    name = "tests.support.compared_problems:small_nsga2"
     campaign = created(tmp_path / "c", [name, f"{name}@accuracy,pixels"], [0])
     comparison, _ = done(campaign)
     assert comparison.methods == [name, f"{name}@accuracy,pixels"]

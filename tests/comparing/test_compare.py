@@ -23,17 +23,16 @@ from pymoo_prune import (
     Store,
     WeightedSum,
 )
-from pymoo_prune.comparing.compare import Engine, compare
-from pymoo_prune.comparing.comparison import DISTANCE, FINISHED, SEARCHED, TESTED, Comparison
+from pymoo_prune.chromosomes import Array, digests
+from pymoo_prune.comparing import Comparison, compare
+from pymoo_prune.comparing.compare import Engine
+from pymoo_prune.comparing.comparison import DISTANCE, FINISHED, SEARCHED, TESTED
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.genome import Array, digests
-from pymoo_prune.indicators import hypervolume
-from pymoo_prune.objectives import Values
-from pymoo_prune.progress import Display
-from pymoo_prune.search import search
-from tests.compared_problems import NoRandom, Tiny, WithBaselines
-from tests.timed_problem import Meter, SmallPixels
-from tests.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches, threads
+from pymoo_prune.objectives import Values, hypervolume
+from pymoo_prune.search import Display, search
+from tests.support.compared_problems import NoRandom, Tiny, WithBaselines
+from tests.support.timed_problem import Meter, SmallPixels
+from tests.support.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches, threads
 
 SHORT = Budget(generations=3)
 
@@ -413,7 +412,7 @@ def test_fronts_over_one_quantity_or_three(digits: Data, names: tuple[str, ...])
 
 
 def test_latency_can_be_compared_too(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pymoo_prune.stopwatch.latencies", Meter())
+    monkeypatch.setattr("pymoo_prune.measuring.stopwatch.latencies", Meter())
     problem = SmallPixels(digits, objectives=("accuracy", "latency"))
     found = small(problem, ("ga", "nsga2"), seeds=1, bounds=["latency<=50%"])
     assert found.axes == ["latency"]

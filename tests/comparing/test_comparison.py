@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymoo_prune import PruneError, Quantity, Series
+from pymoo_prune.comparing import Comparison, Trial, size_bounds, union_front
 from pymoo_prune.comparing.comparison import (
     CHECKPOINTS,
     DISTANCE,
@@ -18,13 +19,9 @@ from pymoo_prune.comparing.comparison import (
     QUANTILES,
     SEARCHED,
     TESTED,
-    Comparison,
-    size_bounds,
 )
-from pymoo_prune.comparing.trials import Trial, union_front
-from pymoo_prune.front import ACCURACIES, EVALUATION
-from pymoo_prune.indicators import hypervolume
-from pymoo_prune.objectives import STANDARD, Constraint, Goals, Values
+from pymoo_prune.objectives import STANDARD, Constraint, Goals, Values, hypervolume
+from pymoo_prune.results import ACCURACIES, EVALUATION
 
 QUANTITIES = {**STANDARD, "pixels": Quantity("lower", "pixels kept", share=True)}
 ALL = {**QUANTITIES, **ACCURACIES, **EVALUATION}

@@ -13,11 +13,10 @@ from rich.console import Console
 
 from pymoo_prune import Run, StoreError
 from pymoo_prune.cli import main
-from pymoo_prune.comparing.campaign import Campaign
-from pymoo_prune.comparing.folders import report_of_campaign
+from pymoo_prune.comparing import Campaign, report_of_campaign
 from pymoo_prune.files import LOCK, locked
-from tests.comparing.campaigns import assert_same_runs, created, done, numbers, times
-from tests.tiny_problem import full_disk, threads
+from tests.support.campaigns import assert_same_runs, created, done, numbers, times
+from tests.support.tiny_problem import full_disk, threads
 
 
 @pytest.fixture(scope="module", autouse=True)

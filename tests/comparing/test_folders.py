@@ -15,11 +15,11 @@ from rich.console import Console
 
 from pymoo_prune import Budget, PruneError, Run, Settings, StoreError, WeightedSum
 from pymoo_prune.cli import main
+from pymoo_prune.comparing import report_of_runs
 from pymoo_prune.comparing.comparison import SEARCHED
-from pymoo_prune.comparing.folders import report_of_runs
-from pymoo_prune.progress import Display
-from tests.comparing.made_up import cells
-from tests.tiny_problem import threads
+from pymoo_prune.search import Display
+from tests.support.made_up_runs import cells
+from tests.support.tiny_problem import threads
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,7 +33,7 @@ def one_thread() -> Iterator[None]:
 
 def executed(folder: Path, **changes: Any) -> Path:
     given = {
-        "problem": "tests.tiny_problem:Pixels",
+        "problem": "tests.support.tiny_problem:Pixels",
         "algorithm": "nsga2",
         "pop_size": 8,
         "budget": Budget(generations=2),
@@ -155,7 +155,11 @@ def test_the_same_search_twice_is_refused(apart: dict[str, Path], tmp_path: Path
 @pytest.mark.parametrize(
     ("file", "changes", "message"),
     [
-        ("run.json", {"problem": "tests.tiny_problem:FailingPixels"}, "problem .*FailingPixels"),
+        (
+            "run.json",
+            {"problem": "tests.support.tiny_problem:FailingPixels"},
+            "problem .*FailingPixels",
+        ),
         ("run.json", {"options": {"pause": 0.1}}, r"options \({} and {'pause': 0.1}\)"),
         ("run.json", {"data": "mnist"}, r"data \('digits' and 'mnist'\)"),
         ("run.json", {"validation": 0.3}, r"validation \(None and 0.3\)"),

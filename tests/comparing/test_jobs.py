@@ -13,12 +13,12 @@ import pytest
 from rich.console import Console
 
 from pymoo_prune import PruneError, StoreError
-from pymoo_prune.comparing.campaign import Campaign
-from pymoo_prune.progress import Board, Relay
-from tests.compared_problems import Dying
-from tests.comparing.campaigns import assert_same_runs, created, done, query, times
-from tests.running import ROOT, started
-from tests.tiny_problem import threads
+from pymoo_prune.comparing import Campaign
+from pymoo_prune.search import Board, Relay
+from tests.support.campaigns import assert_same_runs, created, done, query, times
+from tests.support.compared_problems import Dying
+from tests.support.running import ROOT, started
+from tests.support.tiny_problem import threads
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,7 +88,7 @@ def test_a_comparison_that_is_stopped_takes_its_processes_along_and_goes_on(
 ) -> None:
     folder = tmp_path / "stopped"
     process = started(
-        ["compare", "tests.tiny_problem:Pixels", *SLOWLY, "--output", str(folder)],
+        ["compare", "tests.support.tiny_problem:Pixels", *SLOWLY, "--output", str(folder)],
         apart=True,
     )
 

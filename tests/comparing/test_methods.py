@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from pymoo_prune import Data, Preset, PrunedWeightsPerAccuracyDrop, WeightedSum
-from pymoo_prune.comparing.methods import Method, weighed
-from tests.tiny_problem import Pixels
+from pymoo_prune.comparing import Method
+from pymoo_prune.comparing.methods import weighed
+from tests.support.tiny_problem import Pixels
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 
 from pymoo_prune.cli import main
-from pymoo_prune.comparing.campaign import Campaign
-from pymoo_prune.comparing.folders import report_of_campaign
+from pymoo_prune.comparing import Campaign, report_of_campaign
 from pymoo_prune.comparing.page import FILE, write_page
-from tests.tiny_problem import Pixels
+from tests.support.tiny_problem import Pixels
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two methods and random search, two seeds each."""
     path = tmp_path_factory.mktemp("compared") / "runs & <more>"
-    name = f"tests.tiny_problem:{Pixels.__name__}"
+    name = f"tests.support.tiny_problem:{Pixels.__name__}"
     small = ("--generations", "3", "--seeds", "2", "--jobs", "1", "--threads", "1")
     objectives = ("--objectives", "accuracy", "parameters", "pixels")
     assert main(["compare", name, *objectives, *small, "--output", str(path)]) == 0

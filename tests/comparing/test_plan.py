@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pymoo_prune import PruneError, StoreError, WeightedSum
-from pymoo_prune.comparing.plan import Plan, has_plan
-from tests.comparing.campaigns import settings
+from pymoo_prune.comparing import Plan
+from pymoo_prune.comparing.plan import has_plan
+from tests.support.campaigns import settings
 
 METHODS = ["nsga2+rbf", "ga@accuracy=1,pixels=0.5", "own"]
 

@@ -13,15 +13,14 @@ from matplotlib.lines import Line2D
 from rich.console import Console
 
 from pymoo_prune import Series, StoreError
+from pymoo_prune.comparing import FRONTS, Trial, draw, meaning
 from pymoo_prune.comparing.comparison import TESTED
 from pymoo_prune.comparing.page import write_page
-from pymoo_prune.comparing.pictures import ATTAINMENT, CURVES, FRONTS, draw, shown_fronts
-from pymoo_prune.comparing.trials import Trial
-from pymoo_prune.comparing.words import meaning
+from pymoo_prune.comparing.pictures import ATTAINMENT, CURVES, shown_fronts
+from pymoo_prune.comparing.statistics import mann_whitney
 from pymoo_prune.objectives import Goals
 from pymoo_prune.plots import COLOURS
-from pymoo_prune.statistics import mann_whitney
-from tests.comparing.made_up import HIGH, LOW, MIXED, QUANTITIES, cells, front, report, runs
+from tests.support.made_up_runs import HIGH, LOW, MIXED, QUANTITIES, cells, front, report, runs
 
 # Tables.
 

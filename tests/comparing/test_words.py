@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from pymoo_prune import Series
-from pymoo_prune.comparing.words import meaning, probability
+from pymoo_prune.comparing import meaning
+from pymoo_prune.comparing.statistics import contrasts
+from pymoo_prune.comparing.words import probability
 from pymoo_prune.objectives import Constraint, Goals
-from pymoo_prune.statistics import contrasts
-from tests.comparing.made_up import HIGH, LOW, MIXED, QUANTITIES, front, report, runs
+from tests.support.made_up_runs import HIGH, LOW, MIXED, QUANTITIES, front, report, runs
 
 # Who wins.
 

@@ -9,8 +9,8 @@ import pytest
 
 from pymoo_prune import Data, PruningProblem
 from pymoo_prune_problems import EComp
-from tests.engines.setting import BOUNDS, SUM, THREE, TWO, Rows, small_parent
-from tests.tiny_problem import Pixels, PixelsInBatches, threads
+from tests.support.engines import BOUNDS, SUM, THREE, TWO, Rows, small_parent
+from tests.support.tiny_problem import Pixels, PixelsInBatches, threads
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -24,20 +24,14 @@ from pymoo.core.population import Population
 from pymoo.optimize import minimize
 
 from pymoo_prune import Budget, Data, Measurements, PruneError
-from pymoo_prune import search as search_module
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import EndingCTAEA, PacedRVEA, ScaledMOEAD, check_engine, make_algorithm
 from pymoo_prune.engines.making import even_directions
-from pymoo_prune.genome import Array, digests
-from pymoo_prune.operators import (
-    Candidates,
-    OpenRanges,
-    PacedAPD,
-    SeededTournament,
-    ShortArchives,
-)
+from pymoo_prune.operators import Candidates, OpenRanges, PacedAPD, SeededTournament, ShortArchives
 from pymoo_prune.search import search
-from tests.engines.setting import THREE, TWO, opened, run, same
-from tests.tiny_problem import FailingPixels, Pixels
+from pymoo_prune.search import searching as search_module
+from tests.support.engines import THREE, TWO, opened, run, same
+from tests.support.tiny_problem import FailingPixels, Pixels
 
 # What several have in common.
 

@@ -34,6 +34,7 @@ from pymoo.operators.sampling.rnd import BinaryRandomSampling, IntegerRandomSamp
 from pymoo.optimize import minimize
 
 from pymoo_prune import Budget, Data, Measurements, PruneError
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.engines import (
     ENGINES,
     EndingCTAEA,
@@ -45,17 +46,10 @@ from pymoo_prune.engines import (
     population_of,
 )
 from pymoo_prune.engines.making import even_directions
-from pymoo_prune.genome import Array
-from pymoo_prune.operators import (
-    Candidates,
-    Elitism,
-    Remeasured,
-    SeededTournament,
-    SoftmaxRoulette,
-)
-from tests.engines.factories import used
-from tests.engines.setting import COMPILED, SUM, THREE, Rows, run, same
-from tests.tiny_problem import FailingPixels, Pixels, PixelsInBatches
+from pymoo_prune.operators import Candidates, Elitism, Remeasured, SeededTournament, SoftmaxRoulette
+from tests.support.engine_factories import used
+from tests.support.engines import COMPILED, SUM, THREE, Rows, run, same
+from tests.support.tiny_problem import FailingPixels, Pixels, PixelsInBatches
 
 # Names.
 
@@ -315,7 +309,7 @@ def test_engines_for_real_numbers_can_be_handed_over_where_genes_are_real(digits
 
 # Factories.
 
-OURS = "tests.engines.factories"
+OURS = "tests.support.engine_factories"
 
 
 @pytest.mark.parametrize("name", [f"{OURS}:spea2_of", "pymoo.algorithms.moo.spea2:SPEA2"])
@@ -359,7 +353,7 @@ def test_a_factory_may_lie_in_the_folder_one_works_in(
         (f"{OURS}:nothing", f"cannot be imported from {OURS}:nothing"),
         (f"{OURS}:directions", "directions' must be a function .* but it is of type ndarray"),
         (f"{OURS}:ready_made", r"must be a function \(problem, pop.* of type NSGA2"),
-        ("tests.engines.setting:Rows", "or a class of those, but it is another class"),
+        ("tests.support.engines:Rows", "or a class of those, but it is another class"),
         (
             f"{OURS}:two_arguments_too_many",
             "but it cannot be called so: missing a required argument: 'one'",

@@ -12,17 +12,13 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.algorithm import Algorithm
 
 from pymoo_prune import Budget, Data, PruneError
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import check_engine, make_algorithm, population_of
-from pymoo_prune.genome import Array, digests
-from pymoo_prune.operators import (
-    CountMutation,
-    Generational,
-    Remeasured,
-)
+from pymoo_prune.operators import CountMutation, Generational, Remeasured
 from pymoo_prune.search import Found, search
 from pymoo_prune_problems import EComp
-from tests.engines.setting import FOR_SEVERAL, Rows, cases, opened, run, same
-from tests.tiny_problem import Pixels, PixelsInBatches
+from tests.support.engines import FOR_SEVERAL, Rows, cases, opened, run, same
+from tests.support.tiny_problem import Pixels, PixelsInBatches
 
 FOR_ONE = ["ga", "nsga2", "nsga3", "unsga3", "spea2", "age-moea", "age-moea2", "random"]
 

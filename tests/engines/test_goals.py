@@ -9,7 +9,7 @@ import pytest
 
 from pymoo_prune import Data, PruneError
 from pymoo_prune.engines import ENGINES, check_goals, make_algorithm
-from tests.tiny_problem import Pixels
+from tests.support.tiny_problem import Pixels
 
 GOALS = (
     {"objectives": ["accuracy"]},
@@ -56,6 +56,6 @@ def test_the_refusals_are_these(digits: Data) -> None:
 
 def test_engines_of_ones_own_are_imported(digits: Data) -> None:
     goals = Pixels(digits).goals
-    check_goals("tests.compared_problems:small_nsga2", Pixels, goals)
+    check_goals("tests.support.compared_problems:small_nsga2", Pixels, goals)
     with pytest.raises(PruneError, match=r"'tests\.compared_problems:nsga3' cannot be imported"):
-        check_goals("tests.compared_problems:nsga3", Pixels, goals)
+        check_goals("tests.support.compared_problems:nsga3", Pixels, goals)

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from pymoo_prune import Data, PruningProblem
-from pymoo_prune.connections import Connections
+from pymoo_prune.chromosomes import Connections
 from pymoo_prune.networks import DenseNet
-from pymoo_prune.pruning.stacked import DenseNetStack
+from pymoo_prune.pruning import DenseNetStack
 from pymoo_prune_problems import EComp, LayerVector
 from pymoo_prune_problems.ecomp import train_parent
 from pymoo_prune_problems.layer_vector import train_parent as train_resnet
-from tests.fake_gpu import GPU, on_fake_gpu
-from tests.tiny_problem import threads
+from tests.support.fake_gpu import GPU, on_fake_gpu
+from tests.support.tiny_problem import threads
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pymoo_prune import find_problem
-from pymoo_prune.registry import registered
+from pymoo_prune.problem import registered
 
 
 @pytest.mark.parametrize("problem", sorted(registered()))

@@ -13,14 +13,14 @@ from torch import nn
 from pymoo_prune import Budget, Data, PruneError, PruningProblem
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.executors import InProcess, Processes, gathered
+from pymoo_prune.measuring import Stacks
 from pymoo_prune.problem import CHUNK
 from pymoo_prune.search import search
-from pymoo_prune.stacks import Stacks
 from pymoo_prune.testing import check_problem
 from pymoo_prune_problems import DenseConnectivity, EComp, LayerVector
 from pymoo_prune_problems.ecomp import train_parent as train_feed_forward
 from pymoo_prune_problems.layer_vector import train_parent as train_resnet
-from tests.tiny_problem import threads
+from tests.support.tiny_problem import threads
 
 Make = Callable[..., PruningProblem]
 

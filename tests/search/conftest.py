@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pymoo_prune import Data
-from tests.tiny_problem import Pixels, PixelsInBatches, threads
+from tests.support.tiny_problem import Pixels, PixelsInBatches, threads
 
 
 @pytest.fixture(scope="module", autouse=True)

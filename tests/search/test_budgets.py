@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from pymoo_prune import Budget, Data, PruneError
-from pymoo_prune import search as search_module
 from pymoo_prune.search import Step
-from tests.search.setting import found_by, opened, same
-from tests.tiny_problem import Pixels
+from pymoo_prune.search import searching as search_module
+from tests.support.searches import found_by, opened, same
+from tests.support.tiny_problem import Pixels
 
 
 def test_generations_count_the_first_population(problem: Pixels) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pymoo_prune import Budget, Data
-from pymoo_prune.genome import digests
-from tests.search.setting import found_by, opened, same
-from tests.tiny_problem import PixelsInBatches
+from pymoo_prune.chromosomes import digests
+from tests.support.searches import found_by, opened, same
+from tests.support.tiny_problem import PixelsInBatches
 
 
 @pytest.mark.parametrize("engine", ["nsga2", "spea2", "random"])

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from pymoo_prune import Budget, Data, PruneError
+from pymoo_prune.chromosomes import digests
 from pymoo_prune.engines import ENGINES, make_algorithm
-from pymoo_prune.genome import digests
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.search import Found
 from pymoo_prune_problems import EComp
-from tests.search.setting import found_by, opened, same
-from tests.tiny_problem import Pixels
+from tests.support.searches import found_by, opened, same
+from tests.support.tiny_problem import Pixels
 
 
 def test_unknown_algorithms_are_refused_with_the_nearest(problem: Pixels) -> None:
@@ -77,7 +77,7 @@ def test_every_engine_runs_on_keep_masks(
 @pytest.mark.parametrize("engine", ["nsga2", "spea2", "sms-emoa"])
 def test_searching_finds_better_networks_than_it_starts_with(problem: Pixels, engine: str) -> None:
     def volume(found: Found) -> float:
-        from pymoo_prune.indicators import hypervolume
+        from pymoo_prune.objectives import hypervolume
 
         parent = problem.parent_measurements()
         return hypervolume(problem.goals.unit_costs(found.measurements, parent))

@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 
 from pymoo_prune import Budget, Data, Measurements, PruneError, Store
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import ENGINES, make_algorithm
 from pymoo_prune.errors import NothingFoundError
-from pymoo_prune.genome import Array, digests
-from pymoo_prune.indicators import nondominated
-from pymoo_prune.objectives import Measured
+from pymoo_prune.objectives import Measured, nondominated
 from pymoo_prune.operators import Generational, TruncationSelection
-from pymoo_prune.racing import Racing
+from pymoo_prune.problem import Racing
 from pymoo_prune.search import Archive, Found, search
-from tests.search.setting import SUM, evaluations, found_by, opened, same
-from tests.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches
+from tests.support.searches import SUM, evaluations, found_by, opened, same
+from tests.support.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches
 
 
 class FailingInBatches(FailingPixels, PixelsInBatches):

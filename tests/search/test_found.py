@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymoo_prune import Budget, Data, Front, PruneError
-from pymoo_prune.genome import digests
-from pymoo_prune.indicators import nondominated
-from tests.search.setting import dominates, evaluations, found_by, opened, same
-from tests.tiny_problem import Pixels
+from pymoo_prune.chromosomes import digests
+from pymoo_prune.objectives import nondominated
+from tests.support.searches import dominates, evaluations, found_by, opened, same
+from tests.support.tiny_problem import Pixels
 
 
 @given(

@@ -11,11 +11,11 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.optimize import minimize
 
 from pymoo_prune import Budget, Data, Front, PruneError, Store, StoredEvaluator
+from pymoo_prune.chromosomes import digests
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.genome import digests
-from pymoo_prune.indicators import nondominated
-from tests.search.setting import found_by, opened
-from tests.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches
+from pymoo_prune.objectives import nondominated
+from tests.support.searches import found_by, opened
+from tests.support.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches
 
 
 def test_plain_minimize_leaves_out_who_failed(digits: Data) -> None:

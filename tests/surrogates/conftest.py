@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pymoo_prune import Data
-from tests.surrogates.setting import Bits
+from tests.support.surrogates import Bits
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from pymoo_prune import PruneError
 from pymoo_prune.objectives import Values
 from pymoo_prune.surrogates import DEFAULT_MODEL, MODELS, Standardised, model_factory
-from tests.surrogates.setting import Bits
+from tests.support.surrogates import Bits
 
 # Models.
 

@@ -12,13 +12,13 @@ from pymoo.core.population import Population
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from pymoo_prune import Budget, Data, PruneError, PruningProblem
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.genome import Array, digests
 from pymoo_prune.objectives import Values
 from pymoo_prune.operators import RandomMating
 from pymoo_prune.search import search
 from pymoo_prune.surrogates import MODELS, Model, Prescreened, prescreen
-from tests.surrogates.setting import (
+from tests.support.surrogates import (
     SUM,
     Bits,
     BitsOfUnknownSize,
@@ -29,7 +29,7 @@ from tests.surrogates.setting import (
     measured,
     same,
 )
-from tests.tiny_problem import FailingPixels
+from tests.support.tiny_problem import FailingPixels
 
 # What a problem says.
 

@@ -16,13 +16,13 @@ from pymoo.problems import get_problem
 from pymoo.util.ref_dirs import get_reference_directions
 
 from pymoo_prune import Data, PruneError
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.genome import Array
 from pymoo_prune.objectives import Values
 from pymoo_prune.surrogates import Prescreened, prescreen
 from pymoo_prune_problems import EComp
-from tests.surrogates.setting import Bits, Perfect, found_by, mating_of, measured
-from tests.tiny_problem import PixelsInBatches
+from tests.support.surrogates import Bits, Perfect, found_by, mating_of, measured
+from tests.support.tiny_problem import PixelsInBatches
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from pymoo_prune import Budget, Data, Store
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.indicators import hypervolume
-from pymoo_prune.objectives import Values
+from pymoo_prune.objectives import Values, hypervolume
 from pymoo_prune.search import Found, search
 from pymoo_prune.surrogates import MODELS, Model, prescreen
-from tests.surrogates.setting import SUM, Bits, Perfect, found_by, measured, same
-from tests.tiny_problem import Pixels
+from tests.support.surrogates import SUM, Bits, Perfect, found_by, measured, same
+from tests.support.tiny_problem import Pixels
 
 
 @pytest.mark.parametrize("model", list(MODELS))

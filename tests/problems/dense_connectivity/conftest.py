@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from pymoo_prune import Data, training
+from pymoo_prune import Data
 from pymoo_prune.networks import DenseNet
+from pymoo_prune.training import loop as training
 from pymoo_prune_problems import DenseConnectivity
-from tests.problems.dense_connectivity.setting import SCRATCH, SIZE, small
-from tests.tiny_problem import threads
+from tests.support.dense_connectivity import SCRATCH, SIZE, small
+from tests.support.tiny_problem import threads
 
 
 @pytest.fixture(scope="module", autouse=True)

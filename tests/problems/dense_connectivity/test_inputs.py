@@ -12,16 +12,14 @@ import torch
 from torch import nn
 
 from pymoo_prune import Data, PruneError
-from pymoo_prune.batches import balanced
-from pymoo_prune.complexity import count_macs
-from pymoo_prune.connections import fully_connected
-from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import Array
+from pymoo_prune.chromosomes import Array, fully_connected
+from pymoo_prune.data import balanced
+from pymoo_prune.measuring import accuracy, count_macs
 from pymoo_prune.networks import DenseNet, FeedForward
 from pymoo_prune.recovery import calibrate
 from pymoo_prune_problems import DenseConnectivity
-from pymoo_prune_problems import dense_connectivity as module
-from tests.problems.dense_connectivity.setting import SCRATCH, SIZE, Spy, candidates, small
+from pymoo_prune_problems.dense_connectivity import problem as module
+from tests.support.dense_connectivity import SCRATCH, SIZE, Spy, candidates, small
 
 # The images.
 

@@ -11,19 +11,18 @@ import torch
 from torch import nn
 
 from pymoo_prune import Budget, Data, Front
-from pymoo_prune.complexity import count_macs, count_parameters
+from pymoo_prune.chromosomes import Array, candidate_seed, digests
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError, TrainingDiverged
-from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import Array, candidate_seed, digests
+from pymoo_prune.measuring import accuracy, count_macs, count_parameters
 from pymoo_prune.networks import DenseNet
-from pymoo_prune.pruning.connectivity import SharedWeights
+from pymoo_prune.pruning import SharedWeights
 from pymoo_prune.recovery import ChannelRefit, calibrate
 from pymoo_prune.search import search
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune.training import trained
 from pymoo_prune_problems import DenseConnectivity
-from tests.problems.dense_connectivity.setting import RECOVERIES, SCRATCH, candidates, same, small
+from tests.support.dense_connectivity import RECOVERIES, SCRATCH, candidates, same, small
 
 # The contract.
 

@@ -12,19 +12,18 @@ from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.operators.selection.rnd import RandomSelection
 
 from pymoo_prune import Budget, Data, Front, PruneError, find_problem
-from pymoo_prune.complexity import count_macs, count_parameters
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import TrainingDiverged
-from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import Array, digests
+from pymoo_prune.measuring import accuracy, count_macs, count_parameters
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.operators import Elitism, MatrixBitFlip, QuadrantMatrixCrossover
-from pymoo_prune.pruning.connectivity import strengths
+from pymoo_prune.pruning import strengths
 from pymoo_prune.search import search
 from pymoo_prune.training import trained
 from pymoo_prune_problems import DenseConnectivity
-from pymoo_prune_problems import dense_connectivity as module
-from tests.problems.dense_connectivity.setting import SCRATCH, Spy, candidates, same, small
+from pymoo_prune_problems.dense_connectivity import problem as module
+from tests.support.dense_connectivity import SCRATCH, Spy, candidates, same, small
 
 # The paper.
 

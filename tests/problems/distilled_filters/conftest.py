@@ -11,8 +11,8 @@ from pymoo_prune import Data
 from pymoo_prune.networks import SimpleCNN
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems import DistilledFilters
-from tests.problems.distilled_filters.setting import STEPS, Residual, seeded, small
-from tests.tiny_problem import threads
+from tests.support.distilled_filters import STEPS, Residual, seeded, small
+from tests.support.tiny_problem import threads
 
 
 @pytest.fixture(scope="module", autouse=True)

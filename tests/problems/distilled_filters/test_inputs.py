@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from pymoo_prune import Data, PruneError, data_from_arrays
-from pymoo_prune.complexity import count_macs, count_parameters
-from pymoo_prune.export import load_network, save_network
-from pymoo_prune.genome import Array
+from pymoo_prune.chromosomes import Array
+from pymoo_prune.measuring import count_macs, count_parameters
 from pymoo_prune.networks import DenseNet, SimpleCNN
+from pymoo_prune.results import load_network, save_network
 from pymoo_prune_problems import DistilledFilters
-from pymoo_prune_problems import distilled_filters as module
-from tests.problems.distilled_filters.setting import (
+from pymoo_prune_problems.distilled_filters import problem as module
+from tests.support.distilled_filters import (
     STEPS,
     assert_networks_are_what_was_measured,
     candidates,
@@ -181,7 +181,7 @@ def test_a_zero_padding_residual_network_is_refused_by_its_layer(digits: Data) -
 def test_options_that_cannot_be_are_refused_before_anything_is_trained(
     digits: Data, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
 ) -> None:
-    monkeypatch.delattr("pymoo_prune.parents.trained")
+    monkeypatch.delattr("pymoo_prune.training.parents.trained")
     with pytest.raises(PruneError, match=message):
         DistilledFilters(digits, **options)
 

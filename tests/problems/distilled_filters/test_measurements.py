@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from pymoo_prune import Budget, Data
-from pymoo_prune.complexity import count_parameters
 from pymoo_prune.engines import make_algorithm
+from pymoo_prune.measuring import count_parameters
 from pymoo_prune.networks import SimpleCNN
 from pymoo_prune.search import search
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune_problems import DistilledFilters
-from pymoo_prune_problems.distilled_filters import FITNESS
-from tests.problems.distilled_filters.setting import (
+from pymoo_prune_problems.distilled_filters.problem import FITNESS
+from tests.support.distilled_filters import (
     RECOVERIES,
     STEPS,
     Block,

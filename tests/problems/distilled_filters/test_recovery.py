@@ -12,18 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from pymoo_prune import Budget, Data
-from pymoo_prune.batches import balanced
-from pymoo_prune.distillation import Distillation
+from pymoo_prune.data import balanced
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError, TrainingDiverged
 from pymoo_prune.networks import SimpleCNN
-from pymoo_prune.pruning.filters import PrunableFilters
+from pymoo_prune.pruning import PrunableFilters
 from pymoo_prune.recovery import ChannelRefit, calibrate
 from pymoo_prune.search import search
+from pymoo_prune.training import Distillation
 from pymoo_prune_problems import DistilledFilters
-from pymoo_prune_problems import distilled_filters as module
-from pymoo_prune_problems.distilled_filters import FITNESS
-from tests.problems.distilled_filters.setting import (
+from pymoo_prune_problems.distilled_filters import problem as module
+from pymoo_prune_problems.distilled_filters.problem import FITNESS
+from tests.support.distilled_filters import (
     RECOVERIES,
     STEPS,
     Spy,

@@ -16,21 +16,19 @@ from pymoo.algorithms.soo.nonconvex.ga import GA
 from torch import Tensor, nn
 
 from pymoo_prune import Budget, Data, Front, PruneError, Run, find_problem
-from pymoo_prune.baselines import baseline_series
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.cli import main
-from pymoo_prune.complexity import count_macs, count_parameters
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.evaluation import accuracy
-from pymoo_prune.export import load_network, save_network
-from pymoo_prune.genome import Array, digests
+from pymoo_prune.measuring import accuracy, count_macs, count_parameters
 from pymoo_prune.networks import SimpleCNN
 from pymoo_prune.recovery import Recovery, calibrate
+from pymoo_prune.results import baseline_series, load_network, save_network
 from pymoo_prune.search import search
 from pymoo_prune_problems import DistilledFilters
-from pymoo_prune_problems import distilled_filters as module
-from pymoo_prune_problems.distilled_filters import FITNESS
-from tests.problems.distilled_filters.setting import Spy, candidates, kept, same, small
-from tests.running import asked, assert_same_run, quiet, started, stopped_when
+from pymoo_prune_problems.distilled_filters import problem as module
+from pymoo_prune_problems.distilled_filters.problem import FITNESS
+from tests.support.distilled_filters import Spy, candidates, kept, same, small
+from tests.support.running import asked, assert_same_run, quiet, started, stopped_when
 
 # The paper.
 

@@ -7,7 +7,7 @@ import pytest
 from pymoo_prune import Data
 from pymoo_prune.networks import FeedForward
 from pymoo_prune_problems.ecomp import train_parent
-from tests.tiny_problem import threads
+from tests.support.tiny_problem import threads
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,11 +10,11 @@ import pytest
 from torch import nn
 
 from pymoo_prune import Data, PruneError
-from pymoo_prune.evaluation import accuracy
+from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.testing import sample
 from pymoo_prune_problems import EComp
-from tests.problems.ecomp.setting import CONFIGURATIONS, WEIGHTS, found_by, random_parent
+from tests.support.ecomp import CONFIGURATIONS, WEIGHTS, found_by, random_parent
 
 
 @pytest.mark.parametrize("widths", [(24,), (12, 12, 12)])

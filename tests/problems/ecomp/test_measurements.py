@@ -11,16 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import ecomp_reference
+from benchmarks.ecomp import reference as ecomp_reference
 from pymoo_prune import Data, Front, Split
-from pymoo_prune.complexity import count_parameters
-from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import digests
+from pymoo_prune.chromosomes import digests
+from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune_problems import EComp
 from pymoo_prune_problems.ecomp import train_parent
-from tests.problems.ecomp.setting import (
+from tests.support.ecomp import (
     IN_BATCHES,
     WEIGHTS,
     every_configuration,
@@ -28,7 +27,7 @@ from tests.problems.ecomp.setting import (
     random_parent,
     recombined,
 )
-from tests.tiny_problem import threads
+from tests.support.tiny_problem import threads
 
 
 @every_configuration

@@ -7,16 +7,15 @@ import pytest
 import torch
 
 from pymoo_prune import Budget, Data, Front, find_problem
-from pymoo_prune.complexity import count_parameters
+from pymoo_prune.chromosomes import digests
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import digests
+from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.search import search
 from pymoo_prune.testing import sample
 from pymoo_prune_problems import EComp
 from pymoo_prune_problems.ecomp import train_parent
-from tests.problems.ecomp.setting import IN_BATCHES, WEIGHTS, random_parent
+from tests.support.ecomp import IN_BATCHES, WEIGHTS, random_parent
 
 # The paper's settings.
 

@@ -8,8 +8,8 @@ from torch import nn
 from pymoo_prune import Data
 from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector import train_parent
-from tests.problems.layer_vector.setting import small
-from tests.tiny_problem import threads
+from tests.support.layer_vector import small
+from tests.support.tiny_problem import threads
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from pymoo_prune import Data, PruneError
-from pymoo_prune.evaluation import accuracy
-from pymoo_prune.genome import Array
+from pymoo_prune.chromosomes import Array
+from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import CifarResNet
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems import LayerVector
-from tests.problems.layer_vector.setting import small
+from tests.support.layer_vector import small
 
 
 class Choosy(nn.Module):
@@ -107,7 +107,7 @@ def test_parents_that_do_not_fit(digits: Data, make: Any, message: str) -> None:
 def test_options_that_cannot_be_are_refused_before_anything_is_trained(
     digits: Data, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
 ) -> None:
-    monkeypatch.delattr("pymoo_prune_problems.layer_vector.trained")
+    monkeypatch.delattr("pymoo_prune_problems.layer_vector.problem.trained")
     with pytest.raises(PruneError, match=message):
         LayerVector(digits, **options)
 

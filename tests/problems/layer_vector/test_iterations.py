@@ -11,12 +11,11 @@ import torch
 from torch import nn
 
 from pymoo_prune import Budget, Data, PruneError
-from pymoo_prune.complexity import count_parameters
-from pymoo_prune.evaluation import accuracy
+from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.testing import sample
 from pymoo_prune_problems import LayerVector
-from pymoo_prune_problems.layer_vector_reproduction import Iteration, reduced
-from tests.problems.layer_vector.setting import assert_networks_are_what_was_measured, small, zeros
+from pymoo_prune_problems.layer_vector.reproduction import Iteration, reduced
+from tests.support.layer_vector import assert_networks_are_what_was_measured, small, zeros
 
 
 @pytest.fixture(scope="module")

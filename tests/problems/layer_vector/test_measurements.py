@@ -16,13 +16,12 @@ from torch import nn
 from torch.nn.utils import prune
 
 from pymoo_prune import Budget, Data, Front
-from pymoo_prune.complexity import count_parameters
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.evaluation import accuracy
+from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.search import search
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune_problems import LayerVector
-from tests.problems.layer_vector.setting import (
+from tests.support.layer_vector import (
     CONFIGURATIONS,
     POSITIONS,
     assert_networks_are_what_was_measured,

@@ -13,14 +13,13 @@ from pymoo.optimize import minimize
 from torch import nn
 
 from pymoo_prune import Budget, Data, Front, PruneError, find_problem
-from pymoo_prune.complexity import count_parameters
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.evaluation import accuracy
+from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.networks import CifarResNet
 from pymoo_prune.search import StoredEvaluator, search
 from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector import train_parent
-from tests.problems.layer_vector.setting import POSITIONS, PWAD, RACING, nonzero, small, zeros
+from tests.support.layer_vector import POSITIONS, PWAD, RACING, nonzero, small, zeros
 
 # The paper's settings.
 

@@ -1,0 +1,167 @@
+"""What one evaluation costs: the plain loop, the prepared pass, fewer bits, and racing.
+
+ResNet-20 on FashionMNIST, one thread, no recovery (as the paper measures). Individuals are those of
+the paper's GA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.harness import Outcome
+from benchmarks.layer_vector.reference import plain_accuracy
+from benchmarks.layer_vector.setting import data, parent, parent_accuracy
+from pymoo_prune import PrunedWeightsPerAccuracyDrop
+from pymoo_prune.chromosomes import Array
+from pymoo_prune.inference import Precision
+from pymoo_prune.objectives import Measurements
+from pymoo_prune.operators import uniform_counts
+from pymoo_prune.search import StoredEvaluator
+from pymoo_prune_problems import LayerVector
+from pymoo_prune_problems.layer_vector import RuleGuidedGA
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
+INDIVIDUALS = 7
+GENERATIONS = 4
+
+
+def run(quick: bool) -> Outcome:
+    """The figure is the plain loop's time on 5,000 images over that of an individual in a race."""
+    sizes = (1000,) if quick else (1000, 5000)
+    torch.set_num_threads(1)
+    steps = [one_size(images, 3 if quick else INDIVIDUALS) for images in sizes]
+    plain = steps[-1]["milliseconds"]["plain loop"]
+    races = race(sizes[-1], 1 if quick else GENERATIONS)
+    raced = median(one["milliseconds"] for one in races)
+    rows = [
+        (name, *(f"{one['milliseconds'][name]:.0f}" for one in steps),
+         *(f"{one['milliseconds']['plain loop'] / one['milliseconds'][name]:.1f}" for one in steps),
+         f"{100 * max(one['largest_change'][name] for one in steps):.2f}")
+        for name in steps[0]["milliseconds"]
+    ]  # fmt: skip
+    head = ("one individual", *(f"ms, {n:,} images" for n in sizes),
+            *(f"ratio, {n:,}" for n in sizes), "largest change, points")  # fmt: skip
+    race_rows = [
+        (str(number), f"{one['images']:.0f}", f"{one['milliseconds']:.0f}",
+         f"{plain / one['milliseconds']:.1f}", f"{one['right']:.1f} of 20")
+        for number, one in enumerate(races)
+    ]  # fmt: skip
+    race_head = (
+        "generation",
+        "images an individual",
+        "ms an individual",
+        "ratio",
+        "survivors right",
+    )
+    return Outcome(
+        plain / raced,
+        f"times faster than the plain loop on {sizes[-1]:,} images, with racing",
+        ">= 15; float32 >= 1.2 and equal, reduced >= 4 within .4 points, >= 18.5 of 20 right",
+        [
+            ("one evaluation, one thread", head, rows),
+            (f"racing in int8 over {sizes[-1]:,} images", race_head, race_rows),
+        ],
+        {
+            "steps": steps,
+            "races": races,
+            "threads": 1,
+            "parent_test_accuracy": parent_accuracy(),
+            "individuals": INDIVIDUALS,
+        },
+    )
+
+
+def _measured(problem: LayerVector, x: Array) -> float:
+    return float(problem.measure(x[None])["accuracy"][0])
+
+
+def one_size(images: int, individuals: int) -> dict[str, Any]:
+    """Median times over the same individuals, after a warm-up, and how accuracies differ."""
+    problems = {
+        precision: LayerVector(
+            data(), parent=parent(), recovery="none", search_images=images, precision=precision
+        )
+        for precision in PRECISIONS
+    }
+    exact = problems["float32"]
+    X = uniform_counts(individuals, np.random.default_rng(0), exact.order.counts)
+    # The second half loses little, so that reduced precision is also tried where it could hurt.
+    X[individuals // 2 :] //= 2
+    split = exact.whole.split
+
+    def plainly(x: Array) -> float:
+        return plain_accuracy(parent(), exact.order.names, x, split)
+
+    ways: dict[str, Callable[[Array], float]] = {"plain loop": plainly}
+    ways |= {name: partial(_measured, problem) for name, problem in problems.items()}
+    times: dict[str, float] = {}
+    found: dict[str, list[float]] = {}
+    for name, way in ways.items():
+        way(X[0])
+        seconds, found[name] = [], []
+        for x in X:
+            began = perf_counter()
+            found[name].append(way(x))
+            seconds.append(perf_counter() - began)
+        times[name] = 1000 * median(seconds)
+    assert found["float32"] == found["plain loop"], "float32 must give the plain loop's accuracies"
+    change = {
+        name: float(np.abs(np.subtract(a, found["plain loop"])).max()) for name, a in found.items()
+    }
+    return {"images": images, "milliseconds": times, "largest_change": change, "accuracies": found}
+
+
+class Counting(LayerVector):
+    """Counts the images that races show."""
+
+    seen = 0
+
+    def measure_on(self, X: Array, batch: int) -> Measurements:
+        """As it is."""
+        self.seen += len(X) * len(self.slices[batch].split)
+        return super().measure_on(X, batch)
+
+
+def race(images: int, generations: int) -> list[dict[str, Any]]:
+    """The first generations of the paper's GA, raced; and who should have survived."""
+    problem = Counting(
+        data(),
+        parent=parent(),
+        recovery="none",
+        search_images=images,
+        precision="int8",
+        racing=True,
+        objectives=PrunedWeightsPerAccuracyDrop(),
+    )
+    algorithm = RuleGuidedGA(problem.order, runs=1)
+    evaluator = StoredEvaluator(problem, None)
+    algorithm.setup(problem, termination=("n_gen", generations), seed=0, evaluator=evaluator)
+    races: list[dict[str, Any]] = []
+    populations = []
+    for _ in range(generations):
+        population = algorithm.ask()
+        seen, began = problem.seen, perf_counter()
+        evaluator.eval(problem, population, algorithm=algorithm)
+        seconds = perf_counter() - began
+        races.append(
+            {
+                "milliseconds": 1000 * seconds / len(population),
+                "images": (problem.seen - seen) / len(population),
+            }
+        )
+        populations.append((population.get("X"), population.get("place").astype(int)))
+        algorithm.tell(infills=population)
+    print("timed; now everybody on all images in float32", flush=True)
+    torch.set_num_threads(2)
+    for one, (X, places) in zip(races, populations, strict=True):
+        F = problem.score(problem.measured_finally(X))["F"][:, 0]
+        last = np.sort(F)[len(X) // 2 - 1]
+        one["right"] = float((F[places < len(X) // 2] <= last).sum())
+    return races

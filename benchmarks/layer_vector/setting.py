@@ -1,0 +1,35 @@
+"""The setting of the layer vector's benchmarks: FashionMNIST and ResNets, trained once and kept."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from torch import nn
+
+from benchmarks.kept import kept_parent
+from pymoo_prune import Data, load_data
+from pymoo_prune.measuring import accuracy
+from pymoo_prune_problems.layer_vector import train_parent
+
+NETWORK, EPOCHS = "resnet-20", 12
+
+
+@cache
+def data() -> Data:
+    """FashionMNIST: 50,000 images to train on, 10,000 to search with, 10,000 to report."""
+    return load_data("fashion-mnist")
+
+
+@cache
+def parent(network: str = NETWORK, epochs: float = EPOCHS, seed: int = 0) -> nn.Module:
+    """A trained network, from the last time or now."""
+    return kept_parent(
+        f"{network}-{data().name}-{epochs}-{seed}",
+        lambda: train_parent(data(), network, epochs, seed),
+    )
+
+
+@cache
+def parent_accuracy() -> float:
+    """Of the ResNet-20 on the test images."""
+    return accuracy(parent(), data().test)

@@ -1,0 +1,298 @@
+"""The experiments of the dense-connectivity paper: Table II and Figure 5, and what beats them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import nn
+
+from pymoo_prune.chromosomes import Booleans, Connections, fully_connected
+from pymoo_prune.data import Data
+from pymoo_prune.engines import make_algorithm
+from pymoo_prune.errors import TrainingDiverged
+from pymoo_prune.files import writing
+from pymoo_prune.machine import versions
+from pymoo_prune.measuring import accuracy, count_macs, count_parameters, dense_net_complexity
+from pymoo_prune.networks import DenseNet, layers_of_depth
+from pymoo_prune.runs import kept, kept_parent, prepare, publish
+from pymoo_prune.search import Budget, Display, Store, search
+from pymoo_prune.training import Recipe, seeded, trained
+from pymoo_prune_problems.dense_connectivity.problem import DenseConnectivity
+from pymoo_prune_problems.dense_connectivity.tables import (
+    FULL,
+    GENETIC,
+    METHODS,
+    NARROWER,
+    PAPER,
+    RANDOM,
+    RANDOM_SEARCH,
+    RATES,
+    SMALL,
+    Row,
+    Scale,
+    draw_accuracies,
+    table,
+)
+
+ENGINES = {GENETIC: "own", RANDOM_SEARCH: "random"}
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An architecture.
+
+    Attributes:
+        connections: Of all blocks, (blocks, nodes, nodes).
+        growth: Channels that each layer adds.
+        fitness: As in `Row`.
+        seconds: That a search took.
+    """
+
+    connections: Booleans
+    growth: int
+    fitness: float | None = None
+    seconds: float | None = None
+
+
+def _silent(done: float, text: str) -> None:
+    """Shows nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """The paper's experiments with one seed; what was finished in the folder is taken from there.
+
+    Attributes:
+        data: The images.
+        scale: How much work it is.
+        folder: For finished rows, evaluations and the parent.
+        seed: Of everything random.
+        progress: Called with the share of a piece of work that is done and a text.
+    """
+
+    data: Data
+    scale: Scale
+    folder: Path
+    seed: int = 0
+    progress: Progress = _silent
+
+    def rows(self) -> Iterator[Row]:
+        """Table II: the DenseNet, and the rows of each p."""
+        yield self.full()
+        for rate in RATES:
+            yield from self.one_rate(rate)
+
+    def one_rate(self, rate: int) -> Iterator[Row]:
+        """The winner of the paper's search at one p, and what it is compared with."""
+        yield self.searched(GENETIC, rate)
+        yield self.searched(RANDOM_SEARCH, rate)
+        yield self.random_network(rate)
+        yield self.narrower(rate)
+
+    def full(self) -> Row:
+        """The DenseNet with all connections."""
+        return self._kept(FULL, None, lambda _: Choice(self._everything, self.scale.growth))
+
+    def searched(self, method: str, rate: int) -> Row:
+        """Section III: the fittest of all that a search evaluated.
+
+        Args:
+            method: `GENETIC`, the paper's, or `RANDOM_SEARCH` with as many evaluations.
+            rate: p in percent.
+        """
+        return self._kept(method, rate, lambda text: self._winner(method, rate, text))
+
+    def random_network(self, rate: int) -> Row:
+        """One candidate at this p: no search at all."""
+
+        def drawn(_: str) -> Choice:
+            problem = self.problem(rate)
+            X = problem.random(1, np.random.default_rng((self.seed, rate)))
+            fitness = float(problem.measured(X)["accuracy"][0])
+            return Choice(problem.codec.matrices(X[0]), self.scale.growth, fitness)
+
+        return self._kept(RANDOM, rate, drawn)
+
+    def narrower(self, rate: int) -> Row:
+        """All connections and a smaller growth, as near as possible to the winner's parameters.
+
+        Where several p have the same, it is trained once.
+        """
+        growth = self.nearest_growth(self.searched(GENETIC, rate).parameters)
+        row = self._kept(NARROWER, growth, lambda _: Choice(self._everything, growth))
+        return replace(row, rate=rate)
+
+    def nearest_growth(self, parameters: int) -> int:
+        """The growth below the scale's that gives about so many parameters."""
+        sizes = {
+            growth: dense_net_complexity(
+                self._everything[None],
+                growth=growth,
+                stem=2 * growth,
+                channels=self.data.channels,
+                classes=self.data.classes,
+                size=self.data.size,
+            )[0][0]
+            for growth in range(1, self.scale.growth)
+        }
+        return min(sizes, key=lambda growth: abs(sizes[growth] - parameters))
+
+    def _kept(self, method: str, place: int | None, choose: Callable[[str], Choice]) -> Row:
+        """A row from the folder; or an architecture is chosen, trained to the end, and kept.
+
+        Args:
+            method: One of `METHODS`.
+            place: p in percent, or the growth of a narrower DenseNet; None if there is one alone.
+            choose: Gives the architecture; called with a text for the progress.
+        """
+        about = f"k = {place}" if method == NARROWER else f"p = {place} %"
+        text = METHODS[method] if place is None else f"{METHODS[method]}, {about}"
+
+        def row() -> dict[str, Any]:
+            return asdict(self._finished(method, place, choose(text), text))
+
+        return Row(**kept(self._path(method, place, "json"), row))
+
+    def _path(self, method: str, place: int | None, ending: str) -> Path:
+        parts = [part for part in (method, place, self.seed) if part is not None]
+        return self.folder / f"{'-'.join(map(str, parts))}.{ending}"
+
+    def _winner(self, method: str, rate: int, text: str) -> Choice:
+        problem, path = self.problem(rate), self._path(method, rate, "sqlite")
+        with closing(
+            Store(path, tuple(problem.quantities), problem.fingerprint, versions())
+        ) as store:
+            found = search(
+                problem,
+                make_algorithm(ENGINES[method], problem, self.scale.population),
+                Budget(generations=self.scale.generations),
+                seed=100 * self.seed + rate,  # or all p would start with the same random numbers
+                store=store,
+                on_generation=lambda step: self.progress(step.done, text),
+            )
+        return Choice(
+            problem.codec.matrices(found.X[0]),
+            self.scale.growth,
+            float(found.measurements["accuracy"][0]),
+            found.last.seconds,
+        )
+
+    def _finished(self, method: str, rate: int | None, choice: Choice, text: str) -> Row:
+        """Training from random weights with DenseNet's schedule, and the test."""
+        with seeded(self.seed, torch.device("cpu")):
+            network = DenseNet(
+                choice.connections, choice.growth, self.data.channels, self.data.classes
+            ).to(self.data.train.images.device)
+        began, right = perf_counter(), float("nan")
+        with suppress(TrainingDiverged):
+            network = trained(
+                network,
+                self.data.train,
+                images=self.scale.finish_images,
+                recipe=self._recipe,
+                seed=self.seed,
+                progress=lambda done: self.progress(done, f"{text}, full training"),
+            )
+            right = accuracy(network, self.data.test)
+        return Row(
+            method,
+            rate,
+            self.seed,
+            choice.growth,
+            count_parameters(network),
+            count_macs(network, self.data.shape),
+            float(self._codec.genes(choice.connections).mean()),
+            choice.fitness,
+            right,
+            choice.seconds,
+            perf_counter() - began,
+        )
+
+    def problem(self, rate: int) -> DenseConnectivity:
+        """What the paper searches at one p."""
+        problem = DenseConnectivity(
+            self.data,
+            parent=self.parent,
+            kept=rate / 100,
+            objectives=("accuracy",),
+            seed=self.seed,
+            **self.scale.options,
+        )
+        problem.POPULATION = self.scale.population  # Table I's, unless the scale has another
+        return problem
+
+    @cached_property
+    def parent(self) -> DenseNet:
+        """One for all p: trained once, and kept in the folder."""
+
+        def made() -> nn.Module:
+            return DenseConnectivity(
+                self.data,
+                seed=self.seed,
+                progress=lambda done: self.progress(done, "parent"),
+                **self.scale.options,
+            ).parent
+
+        network = kept_parent(self.folder / f"parent-{self.seed}", made)
+        assert isinstance(network, DenseNet)  # noqa: S101 - what was saved
+        return network
+
+    @cached_property
+    def _codec(self) -> Connections:
+        return Connections(layers_of_depth(self.scale.depth))
+
+    @cached_property
+    def _everything(self) -> Booleans:
+        return fully_connected(self._codec.layers)
+
+    @cached_property
+    def _recipe(self) -> Recipe:
+        """DenseNet's, with the shifts and mirrors that the images allow."""
+        same = self.problem(RATES[0]).training
+        return replace(DenseConnectivity.SCHEDULE, crop=same.crop, flip=same.flip)
+
+
+def reproduce(
+    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
+) -> None:
+    """Table II and Figure 5 at a budget for two cores; goes on where it stopped.
+
+    Args:
+        output: Folder for networks, figure and report.
+        runs: Seeds; the paper has one.
+        data: Name of the data set; the paper has cifar10.
+        data_root: Where data sets lie.
+        console: Where progress and the table go.
+    """
+    _reproduce(SMALL, output, runs, data, data_root, console)
+
+
+def reproduce_fully(
+    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
+) -> None:
+    """The same at the paper's budget: each candidate is trained, each winner for 300 epochs."""
+    _reproduce(PAPER, output, runs, data, data_root, console)
+
+
+def _reproduce(
+    scale: Scale, output: Path, runs: int, data: str, data_root: str | None, console: Console
+) -> None:
+    images = prepare(output, asdict(scale), runs=runs, data=data, data_root=data_root)
+    display = Display(console)
+    rows = []
+    for seed in range(runs):
+        with display.phase("networks") as update:
+            rows += list(Experiment(images, scale, output, seed, update).rows())
+    with writing(output / "figure-5.png") as path:
+        draw_accuracies(path, rows, scale, data)
+    publish(table(rows, scale, data), output, console)

@@ -1,0 +1,400 @@
+"""Distilled filters: which filters and branches of a network live, taught by the whole network?
+
+Sara Ghorab, Lila Meziani and Rubin Harvey Stuart: "Knowledge Distillation with Genetic Architecture
+Search for Tiny IoT Devices". Sections and tables below are the paper's.
+
+A candidate says for each filter whether it stays, and for each residual branch or inception branch
+whether it is there at all. What is left is a small network with the teacher's weights. It learns
+from the teacher for a few steps, and then its accuracy and its size are its fitness. The winning
+ticket is distilled at length.
+
+Beyond the paper: the weights that stay are refitted first, so that fewer steps say more; several
+objectives; any network whose channels can be followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from pymoo.algorithms.soo.nonconvex.ga import GA
+from pymoo.core.algorithm import Algorithm
+from torch import nn
+
+from pymoo_prune.chromosomes import Array
+from pymoo_prune.data import Data, balanced
+from pymoo_prune.errors import PruneError, TrainingDiverged
+from pymoo_prune.measuring import accuracy, count_parameters
+from pymoo_prune.networks import SlimNetwork
+from pymoo_prune.objectives import (
+    STANDARD,
+    Constraint,
+    Measured,
+    Measurements,
+    Objectives,
+    Quantity,
+    Values,
+    WeightedSum,
+    one_by_one,
+)
+from pymoo_prune.operators import BlockCrossover, Candidates, DigestDuplicates, FilterMutation
+from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
+from pymoo_prune.pruning import PrunableFilters, RemovalOrders
+from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
+from pymoo_prune.training import (
+    Distillation,
+    Recipe,
+    Stopping,
+    check_parent,
+    digest_of,
+    to_channels_last,
+    train_parent,
+)
+
+FITNESS = WeightedSum({"accuracy": 1.0, "sparsity": 0.1, "macs_removed": 0.1})
+"""Section III.E weighs accuracy, parameters and FLOPs and does not say how: a tenth of the network
+for a point of accuracy is what we take."""
+
+
+class DistilledFilters(PruningProblem):
+    """Prune filters and branches of a network, which learns from the whole one.
+
+    Args:
+        data: The images.
+        parent: A trained network, the teacher; None trains one.
+        network: What is trained then: simple-cnn, resnet-18, googlenet or another of the zoo.
+        parent_epochs: Epochs that it is trained for.
+        recovery: What a candidate gets before it is measured: "none", or "refit", "batch-norm" and
+            "steps:K" (of distillation) joined by a plus.
+        alpha: The labels' share of the loss; the teacher has the rest (section III.C).
+        temperature: T of the same formula.
+        patience: Distillation ends early, after so many looks at held-out images without a gain;
+            0 for never.
+        smallest: Share of the parameters that the smallest of the first population keep.
+        search_images: Validation images that candidates are measured on.
+        train_images: Training images that candidates learn from in the search; None is all.
+        recovery_images: Training images for refits; some of them are for batch norms.
+        objectives: See `PruningProblem`.
+        constraints: See `PruningProblem`.
+        seed: Of weights, the choice of images and their order.
+        progress: Called with the share of the teacher's training that is done.
+    """
+
+    POPULATION, GENERATIONS = 20, 10  # the paper says "several generations"
+    TEACHER = Recipe(
+        "adam", 2e-3, "one-cycle", 128, weight_decay=1e-4, bfloat16=True, channels_last=True
+    )
+    LEARNING = Recipe("adam", 1e-3, "linear", 64, bfloat16=True, channels_last=True)
+    """Of candidates, a few steps, and of the winning ticket, at length."""
+    CALIBRATION = 256  # images for batch norms: refits need more
+    WATCHED = 256  # training images held out for early stopping, or a quarter of fewer
+
+    can_fail = True
+    quantities: Mapping[str, Quantity] = {
+        **STANDARD,
+        "macs_removed": Quantity("higher", "MACs removed", share=True),
+    }
+    retraining = LEARNING
+    published: ClassVar[Published] = {
+        "mnist": {
+            "Ghorab et al. (Table I)": {
+                "sparsity": (0.8743, 0.8962, 0.8436),
+                "test_accuracy": (0.981, 0.992, 0.993),
+            }
+        },
+        "cifar10": {
+            "Ghorab et al. (Table II)": {
+                "sparsity": (0.7897, 0.9113, 0.8413),
+                "test_accuracy": (0.7512, 0.9245, 0.8524),
+            }
+        },
+    }
+    own_goal = "--weights accuracy=1,sparsity=0.1,macs_removed=0.1"
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "quick": Preset(
+            "NSGA-II over accuracy, parameters and MACs; refit, batch norm, 10 steps",
+            {"recovery": "refit+batch-norm+steps:10", "parent_epochs": 15.0},
+            pop_size=24,
+            generations=10,
+            finish_images=6_000,
+        ),
+        "paper": Preset(
+            "the paper's GA: one fitness, an epoch of distillation with early stopping, no refit",
+            {"recovery": "steps:780", "patience": 3, "parent_epochs": 20.0},
+            algorithm="own",
+            pop_size=POPULATION,
+            generations=GENERATIONS,
+            objectives=FITNESS,
+            finish_images=20 * 50_000,
+        ),
+    }
+
+    def __init__(
+        self,
+        data: Data,
+        *,
+        parent: nn.Module | None = None,
+        network: str = "simple-cnn",
+        parent_epochs: float = 12.0,
+        recovery: str = "refit+batch-norm+steps:20",
+        alpha: float = 0.5,
+        temperature: float = 4.0,
+        patience: int = 0,
+        smallest: float = 0.02,
+        search_images: int = 1_000,
+        train_images: int | None = None,
+        recovery_images: int = 1_024,
+        objectives: Objectives = ("accuracy", "parameters", "macs"),
+        constraints: Sequence[Constraint | str] = (),
+        seed: int = 0,
+        progress: Callable[[float], None] | None = None,
+    ) -> None:
+        counts = search_images, recovery_images, train_images or 1
+        if min(counts) < 1 or train_images == 0 or patience < 0 or not 0 < smallest <= 1:
+            msg = (
+                "search_images, recovery_images and train_images must be at least 1, patience at "
+                "least 0, and smallest above 0 and at most 1, but they are "
+                f"{search_images}, {recovery_images}, {train_images}, {patience} and {smallest}"
+            )
+            raise PruneError(msg)
+        self.recovery = Recovery.parse(recovery)
+        self.smallest, self.recovery_images = smallest, recovery_images
+        train = data.train
+        if train_images is not None:
+            train = train.subset(balanced(train.labels, train_images, seed))
+        watched = max(1, min(self.WATCHED, len(train) // 4))
+        self.stopping = Stopping(patience=patience, images=watched) if patience else None
+        # Refuses what cannot be before anything is trained; the teacher comes when there is one.
+        self.distillation = Distillation(nn.Identity(), train, alpha=alpha, temperature=temperature)
+        if parent is None:
+            parent = train_parent(
+                data, network, parent_epochs, recipe=self.TEACHER, seed=seed, progress=progress
+            )
+        # A teacher may be frozen, but its children learn. With a pixel's channels side by side in
+        # memory, networks are twice as fast on a processor.
+        self.parent = to_channels_last(check_parent(parent, data).requires_grad_())
+        self.filters = PrunableFilters(self.parent, data.shape)
+        self.distillation.teacher = self.parent
+        super().__init__(
+            data,
+            n_var=self.filters.genes.n_var,
+            objectives=objectives,
+            constraints=constraints,
+            seed=seed,
+            xl=0,
+            xu=1,
+            vtype=bool,
+        )
+        self.search = data.validation.subset(balanced(data.validation.labels, search_images, seed))
+        self.recovery_split = data.train.subset(balanced(data.train.labels, recovery_images, seed))
+        # Balanced again: images may come class by class.
+        few = balanced(self.recovery_split.labels, self.CALIBRATION, seed)
+        self.calibration = self.recovery_split.subset(few).images
+        statistics = ChannelRefit(
+            self.parent,
+            self.filters.refittable(),
+            self.recovery_split,
+            centred=self.recovery.batch_norm,
+            seed=seed,
+        )
+        self.refit = statistics if self.recovery.refit else None
+        self.orders = RemovalOrders(self.filters, statistics)
+
+    # Section III.D and E: the population, its operators, the algorithm.
+
+    def operators(self) -> dict[str, Any]:
+        """Sampling, crossover of blocks, mutation of filters and depth."""
+        genes = self.filters.genes
+        return {
+            "sampling": Candidates(self._first_population),
+            "crossover": BlockCrossover(genes),
+            "mutation": FilterMutation(genes, strengths=self.orders.ranks.astype(float)),
+            "eliminate_duplicates": DigestDuplicates(),
+        }
+
+    def algorithm(self) -> Algorithm:
+        """An elitist GA: the best of parents and children live on."""
+        self.check_own_algorithm(self.goals)
+        return GA(pop_size=self.POPULATION, **self.operators())
+
+    def random(self, n: int, generator: np.random.Generator) -> Array:
+        """Random filters, at sizes spread evenly in the logarithm; random branches."""
+        genes = self.filters.genes
+        shares = np.exp(generator.uniform(np.log(self.smallest) / 2, 0, n))[:, None]
+        tilt = np.exp(generator.uniform(-0.5, 0.5, (n, len(genes.sizes))))
+        counts = self.filters.counts(np.minimum(shares * tilt, 1))
+        filters = (
+            genes.ranks(generator.random((n, genes.n_filters))) < counts[:, genes.filter_groups]
+        )
+        pieces = generator.random((n, genes.n_pieces)) < generator.uniform(0.3, 1, (n, 1))
+        return self.filters.repaired(np.hstack([filters, pieces]))
+
+    def _first_population(self, n: int, generator: np.random.Generator) -> Array:
+        """A diverse set of pruned networks at many sparsities (section III.B and D).
+
+        Spread evenly in the logarithm of their size. Three of four lose in each layer what is
+        missed least, as much of each layer as is worth its parameters or its MACs, or something in
+        between. The others go by the size of their weights, in all layers alike or over the whole
+        network. In every other network branches are gone.
+        """
+        genes, filters = self.filters.genes, self.filters
+        sizes = np.exp(np.linspace(np.log(self.smallest), 0, n + 1))[:-1]
+        chosen = np.empty((n, self.n_var), dtype=bool)
+        by_weight = np.arange(n) % 4 == 3
+        shares = np.linspace(0, 1, 200)
+        weighty = np.vstack([filters.uniform(shares), filters.overall(shares)])
+        chosen[by_weight] = weighty[filters.nearest(weighty, sizes[by_weight])]
+        for row, share in zip(
+            np.flatnonzero(~by_weight), generator.random(np.sum(~by_weight)), strict=True
+        ):
+            family = self.priced(np.logspace(-5, 2, 200), share)
+            chosen[row] = family[filters.nearest(family, sizes[[row]])[0]]
+        dropping = generator.random((n, genes.n_pieces)) < generator.uniform(0, 0.5, (n, 1))
+        dropping &= (np.arange(n) % 2 == 1)[:, None]
+        genes.pieces(chosen)[dropping] = False
+        return filters.repaired(chosen)
+
+    def priced(self, prices: Values, share: float) -> Array:
+        """Networks without the filters that are not worth what they cost, (n, n_var).
+
+        Args:
+            prices: Of a network's size, (n,).
+            share: What of the price is for parameters; the rest is for MACs.
+        """
+        parameters, macs = self.filters.filter_costs()
+        costs = np.broadcast_to(share * parameters + (1 - share) * macs, (len(prices), len(macs)))
+        return self.filters.with_branches(self.orders.latest(self.orders.worth(prices, costs)))
+
+    # Measuring: section III.C and E.
+
+    def measure(self, X: Array) -> Measurements:
+        """Accuracy on the search images after what `recovery` says, and sizes in closed form."""
+        X = self.filters.repaired(X)
+        right, failures = one_by_one(lambda x: accuracy(self._candidate(x), self.search), X)
+        values = {
+            "accuracy": right,
+            "accuracy_drop": self.parent_accuracy - right,
+            **self.sizes(X),
+        }
+        return Measured(values, failures)
+
+    def sizes(self, X: Array) -> dict[str, Values]:
+        """Sizes of the small networks, from the table of channels."""
+        parameters, macs = self.filters.complexity(self.filters.repaired(X))
+        return {
+            "parameters": parameters,
+            "sparsity": 1 - parameters / self._all_parameters,
+            "macs": macs,
+            "macs_removed": 1 - macs / self.filters.all_macs,
+        }
+
+    def features(self, X: Array) -> Array:
+        """Widths of all groups, which branches are there, and the sizes that follow."""
+        genes, sizes = self.filters.genes, self.sizes(X)
+        return np.column_stack(
+            [
+                np.log(np.maximum(genes.counts(X), 1)),
+                genes.pieces(X),
+                np.log(sizes["parameters"]),
+                np.log(sizes["macs"]),
+            ]
+        )
+
+    def network(self, x: Array) -> nn.Module:
+        """The small network, as the search measured it."""
+        return self._candidate(self.filters.repaired(x))
+
+    def architecture(self, x: Array) -> SlimNetwork:
+        """The small network, neither refitted nor distilled."""
+        return self.filters.network(self.filters.repaired(x))
+
+    def _candidate(self, x: Array) -> SlimNetwork:
+        """A child: the teacher's weights, refitted, and a few steps of distillation.
+
+        All candidates see the same images in the same order: what differs between them are their
+        filters.
+        """
+        network = to_channels_last(self.filters.network(x, self.refit))
+        if self.recovery.batch_norm:
+            calibrate(network, self.calibration)
+        if not self.recovery.steps:
+            return network
+        return self.distillation.distilled(
+            network,
+            images=self.recovery.steps * self.LEARNING.batch_size,
+            recipe=self.LEARNING,
+            seed=self.seed,
+            stopping=self.stopping,
+        )
+
+    def finished(self, network: nn.Module, *, images: int, seed: int) -> nn.Module:
+        """A network after distillation at length, the winning ticket's (section III.F)."""
+        return self.teaching.distilled(network, images=images, recipe=self.retraining, seed=seed)
+
+    @cached_property
+    def teaching(self) -> Distillation:
+        """With all training images, for the end."""
+        search, train = self.distillation, self.data_set.train
+        if len(search.split) == len(train):
+            return search
+        return Distillation(self.parent, train, alpha=search.alpha, temperature=search.temperature)
+
+    @cached_property
+    def _all_parameters(self) -> int:
+        return count_parameters(self.parent)
+
+    @cached_property
+    def parent_accuracy(self) -> float:
+        """Of the teacher on the search images."""
+        return accuracy(self.parent, self.search)
+
+    def parent_measurements(self) -> Mapping[str, float]:
+        """The teacher on the search images."""
+        whole = self.sizes(np.ones((1, self.n_var), dtype=bool))
+        return {
+            "accuracy": self.parent_accuracy,
+            "accuracy_drop": 0.0,
+            **{name: float(value[0]) for name, value in whole.items()},
+        }
+
+    def parent_network(self) -> nn.Module:
+        """The teacher."""
+        return self.parent
+
+    # What it is compared with.
+
+    def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
+        """Filters with the largest weights, in all layers alike or overall, at like sizes."""
+        shares = np.linspace(0, 1, 400)
+        sizes = np.unique(np.quantile(front["parameters"], np.linspace(0, 1, 8)))
+        sizes /= self._all_parameters
+        return [
+            self._baseline("L1 pruning, all layers alike", self.filters.uniform(shares), sizes),
+            self._baseline("L1 pruning, whole network", self.filters.overall(shares), sizes),
+        ]
+
+    def _baseline(self, name: str, family: Array, sizes: Values) -> Baseline:
+        X = family[np.unique(self.filters.nearest(family, sizes))]
+        networks, there = [], []
+        for row, x in enumerate(X):
+            with suppress(TrainingDiverged):
+                networks.append(self._candidate(x))
+                there.append(row)
+        return Baseline(name, networks, self.sizes(X[there]))
+
+    def configuration(self) -> dict[str, Any]:
+        """What measurements depend on."""
+        return {
+            **super().configuration(),
+            "parent": digest_of(self.parent),
+            "recovery": str(self.recovery),
+            "recovery_images": len(self.recovery_split),
+            "search_images": len(self.search),
+            "train_images": len(self.distillation.split),
+            "distillation": [self.distillation.alpha, self.distillation.temperature],
+            "stopping": repr(self.stopping),
+            "recipe": repr(self.LEARNING),
+        }

@@ -1,0 +1,419 @@
+"""Layer vector: how many of its smallest weights does each layer lose?
+
+Wuqian Tang, Chuan-Shun Huang, Yung-Chih Chen, Yi-Ting Li, Shih-Chieh Chang and Chun-Yao Wang:
+"Model Reduction Using a Hybrid Approach of Genetic Algorithm and Rule-based Method". Sections,
+equations and tables below are the paper's.
+
+A candidate is a vector of counts, one for each convolution and linear layer; its smallest weights
+go. A genetic algorithm looks for vectors that prune much for little loss of accuracy, twice: what
+the best of the first run have in common (rules) guides the second. The rules of the second are the
+strategy by which the network is pruned, and then retrained for a few epochs; all of it two or three
+times over (`layer_vector_reproduction.reduced`).
+
+Beyond the paper: candidates are repaired before they are measured (refitted weights, batch-norm
+statistics), several objectives, and an encoding by thresholds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+import torch
+from pymoo.core.algorithm import Algorithm
+from torch import nn
+
+from pymoo_prune.chromosomes import Array, candidate_seed, digests
+from pymoo_prune.data import Data, Split, balanced
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.inference import Precision, PreparedImages
+from pymoo_prune.measuring import Stacks, accuracy, stack_size
+from pymoo_prune.objectives import (
+    STANDARD,
+    Constraint,
+    Measured,
+    Measurements,
+    Objectives,
+    PrunedWeightsPerAccuracyDrop,
+    Quantity,
+    Values,
+    one_by_one,
+)
+from pymoo_prune.operators import DigestDuplicates
+from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published, Racing
+from pymoo_prune.pruning import (
+    Assembly,
+    CountAllocations,
+    Counts,
+    Levels,
+    MagnitudeOrder,
+    ThresholdAllocations,
+)
+from pymoo_prune.recovery import Recovery
+from pymoo_prune.training import Recipe, parents, trained
+from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA
+
+PARENT_RECIPE = Recipe(
+    "sgd", 0.1, "one-cycle", 128, weight_decay=5e-4, crop=2, flip=True, bfloat16=True
+)
+"""For parents that are trained here: fewer epochs than the paper's, with the same optimizer."""
+
+
+class LayerVector(PruningProblem):
+    """Prune single weights: how many of its smallest does each layer lose?
+
+    Args:
+        data: The images.
+        parent: The trained network, any `nn.Module`; None trains `network`.
+        network: Name of a network, as `pymoo-prune networks` lists them.
+        parent_epochs: Epochs that it is trained for.
+        encoding: "counts" (the paper's), or "thresholds" around global magnitude pruning.
+        recovery: What a candidate gets before it is measured: "none" (the paper), or "refit",
+            "batch-norm" and "steps:K" joined by a plus.
+        levels: Counts for each layer to choose from; None for all. Default: 32 with "refit", where
+            every level is solved for once, and all without.
+        search_images: Validation images that candidates are measured on.
+        recovery_images: Training images for batch-norm statistics.
+        precision: Of the search: "float32", or "bfloat16" and "int8", which are faster; whoever
+            gets into the front is measured again in float32.
+        together: Candidates measured as one program, unless they take gradient steps; None is 1 on
+            a processor, and 32 on a GPU.
+        racing: Whether single-objective searches measure the clearly good and the clearly bad on
+            fewer images.
+        objectives: See `PruningProblem`; the paper's is `PrunedWeightsPerAccuracyDrop()`.
+        constraints: See `PruningProblem`.
+        seed: Of the parent's training, the choice of images and gradient steps.
+        progress: Called with the share of the parent's training that is done.
+    """
+
+    STEP_IMAGES = 100  # a gradient step of "steps:K"
+
+    quantities: Mapping[str, Quantity] = {
+        **STANDARD,
+        "pruned": Quantity("higher", "weights pruned", share=True),
+        "empty_layers": Quantity("lower", "layers without a weight"),
+    }
+    no_latency = (
+        "pruned weights stay in their matrices as zeros, and what is multiplied by zero takes as "
+        "long; take macs"
+    )
+    published: ClassVar[Published] = {
+        "cifar10": {
+            "Tang et al., ResNet-20 (Table I)": {
+                "sparsity": (0.5501, 0.7406, 0.8198),
+                "test_accuracy": (0.9093, 0.9036, 0.9044),
+            }
+        }
+    }
+    own_goal = "--objectives pwad"
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "quick": Preset(
+            "NSGA-II over counts, weights refitted and batch norms calibrated",
+            {"network": "resnet-8", "parent_epochs": 15},
+            pop_size=40,
+            generations=20,
+            finish_images=2_000,
+        ),
+        "paper": Preset(
+            "the paper's GA: two runs of an hour, the second guided by the rules of the first",
+            {"recovery": "none", "search_images": 5_000, "parent_epochs": 182},
+            algorithm="own",
+            pop_size=RuleGuidedGA.POPULATION,
+            generations=None,
+            seconds=RuleGuidedGA.RUNS * RuleGuidedGA.RUN_SECONDS,
+            objectives=PrunedWeightsPerAccuracyDrop(),
+            finish_images=50_000,  # one epoch; section III.D has 1 to 4
+        ),
+    }
+    retraining = Recipe("sgd", 0.01, "linear", 128, bfloat16=True)
+
+    def __init__(
+        self,
+        data: Data,
+        *,
+        parent: nn.Module | None = None,
+        network: str = "resnet-20",
+        parent_epochs: float = 12.0,
+        encoding: Literal["counts", "thresholds"] = "counts",
+        recovery: str = "refit+batch-norm",
+        levels: int | None = None,
+        search_images: int = 1_000,
+        recovery_images: int = 256,
+        precision: Precision = "float32",
+        together: int | None = None,
+        racing: bool = False,
+        objectives: Objectives = ("accuracy", "sparsity"),
+        constraints: Sequence[Constraint | str] = (),
+        seed: int = 0,
+        progress: Callable[[float], None] | None = None,
+    ) -> None:
+        self.recovery = Recovery.parse(recovery)
+        if encoding not in ("counts", "thresholds"):
+            raise unknown_name("encoding", encoding, ["counts", "thresholds"])
+        if precision not in get_args(Precision):
+            raise unknown_name("precision", precision, get_args(Precision))
+        if search_images < 1 or recovery_images < 2 or (levels is not None and levels < 2):
+            msg = (
+                "search_images must be at least 1, recovery_images and levels at least 2, but they "
+                f"are {search_images}, {recovery_images} and {levels}"
+            )
+            raise PruneError(msg)
+        if parent is None:
+            parent = train_parent(data, network, parent_epochs, seed, progress)
+        self.parent = parents.check_parent(parent, data)
+        self.order = MagnitudeOrder(self.parent, data.shape)
+        self.assembly = Assembly(
+            self.parent,
+            self.order,
+            data.train,
+            self.recovery,
+            images=recovery_images,
+            precision=precision,
+            seed=seed,
+        )
+        number = 32 if levels is None and self.recovery.refit else levels
+        self.levels = None if number is None else Levels(self.order.counts, number)
+        self.encoding: CountAllocations | ThresholdAllocations
+        if encoding == "counts":
+            self.encoding = CountAllocations(self.order, self.levels, self.assembly.losses)
+        else:
+            self.encoding = ThresholdAllocations(self.order, self.levels)
+        size = stack_size(together, data.train.images.device, 32)
+        self.together = 1 if self.recovery.steps else size
+        self.stacks = Stacks.on(data.train.images.device, self.together)
+        self.chunk = max(self.chunk, self.together)
+        self.can_fail = self.recovery.steps > 0  # whose training may diverge
+        self.precision, self.level_number, self.recovery_images = precision, number, recovery_images
+        super().__init__(
+            data,
+            n_var=self.encoding.n_var,
+            objectives=objectives,
+            constraints=constraints,
+            seed=seed,
+            xl=self.encoding.xl,
+            xu=self.encoding.xu,
+            vtype=self.encoding.vtype,
+        )
+        self._take_search_images(search_images, racing=racing)
+
+    def _take_search_images(self, number: int, *, racing: bool) -> None:
+        """The images that candidates are measured on: all at once, or in the slices of a race."""
+        rows = balanced(self.data_set.validation.labels, number, self.seed)
+        # In random order, so that each slice of a race has some of every class.
+        rows = rows[torch.from_numpy(np.random.default_rng(self.seed).permutation(len(rows)))]
+        search = self.data_set.validation.subset(rows)
+        if racing:
+            self.racing = Racing.doubling(len(search), share=RuleGuidedGA.SURVIVORS)
+        ends = np.cumsum([0, *(self.racing.slices if self.racing else ())])
+        self.slices = [
+            self._view(search.subset(np.arange(start, end))) for start, end in pairwise(ends)
+        ]
+        self.whole = self._view(search)
+
+    def operators(self) -> dict[str, Any]:
+        """Sampling, crossover and mutation of the encoding, and duplicates by digest."""
+        return {**self.encoding.operators(), "eliminate_duplicates": DigestDuplicates()}
+
+    def algorithm(self) -> Algorithm:
+        """Section III: two runs of the GA, the second guided by the rules of the first."""
+        if not isinstance(self.encoding, CountAllocations):
+            msg = "the paper's algorithm needs encoding 'counts', whose average makes sense"
+            raise PruneError(msg)
+        self.check_own_algorithm(self.goals)
+        return RuleGuidedGA(self.order, self.levels)
+
+    # Measuring.
+
+    def measure(self, X: Array) -> Measurements:
+        """Measures on all search images."""
+        return self._measured(X, self.whole)
+
+    def batch(self, generation: int) -> int:  # noqa: ARG002
+        """All search images: the number after those of the slices, which only races ask for."""
+        return len(self.slices)
+
+    def measure_on(self, X: Array, batch: int) -> Measurements:
+        """Measures on one slice of a race, or on all search images."""
+        return self._measured(X, [*self.slices, self.whole][batch])
+
+    def measure_finally(self, X: Array) -> Measurements:
+        """On all search images, in float32."""
+        return self._measured(X, self.whole, exact=True)
+
+    @property
+    def is_approximate(self) -> bool:
+        """Races, and reduced precision."""
+        return super().is_approximate or self.precision != "float32"
+
+    def _measured(self, X: Array, view: View, *, exact: bool = False) -> Measurements:
+        counts = self.encoding.decode(X)
+        failures: dict[int, str] = {}
+        if self.together > 1:
+            found = self.stacks.run(
+                len(X), lambda places: self._accuracies(counts[places], view, exact=exact)
+            )
+            right = np.array(found)
+        else:
+            right, failures = one_by_one(
+                lambda x, row: self._accuracy(x, row, view, exact=exact), X, counts
+            )
+        values = {
+            "accuracy": right,
+            "accuracy_drop": view.parent_accuracy - right,  # eq. 1
+            **self._sizes(counts),
+        }
+        return Measured(values, failures)
+
+    def sizes(self, X: Array) -> dict[str, Values]:
+        """What is known without measuring."""
+        return self._sizes(self.encoding.decode(X))
+
+    def features(self, X: Array) -> Array:
+        """The logarithm of what each layer keeps: ten weights of twenty are much, of a million not.
+
+        So it is for counts and thresholds: what they decode to is looked at.
+        """
+        kept = self.order.counts - self.encoding.decode(X)
+        return np.log((kept + 1) / (self.order.counts + 1))
+
+    def _accuracy(self, x: Array, counts: Array, view: View, *, exact: bool) -> float:
+        if self.recovery.steps:
+            return accuracy(self.network(x), view.split)
+        images = view.exact if exact else view.fast
+        right = self.assembly.correct(counts, images, view.split.labels, exact=exact)
+        return int(right.sum()) / len(view.split)
+
+    def _accuracies(self, counts: Counts, view: View, *, exact: bool) -> list[float]:
+        """Of several candidates, measured together."""
+        images = view.exact if exact else view.fast
+        right = self.assembly.correct_together(counts, images, view.split.labels, exact=exact)
+        return [int(each) / len(view.split) for each in right.sum(dim=1)]
+
+    def _sizes(self, counts: Counts) -> dict[str, Values]:
+        parameters, macs = self.order.complexity(counts)
+        return {
+            "parameters": parameters,
+            "sparsity": 1 - parameters / self.order.all_parameters,  # eq. 2
+            "macs": macs,
+            "pruned": counts.sum(axis=1) / self.order.counts.sum(),  # eq. 9, as a share
+            "empty_layers": (counts == self.order.counts).sum(axis=1),
+        }
+
+    def _view(self, split: Split) -> View:
+        exact = self.assembly.exact.prepare(split.images)
+        fast = exact
+        if self.assembly.fast is not self.assembly.exact:
+            fast = self.assembly.fast.prepare(split.images)
+        return View(split, exact, fast, accuracy(self.parent, split))
+
+    def parent_measurements(self) -> Mapping[str, float]:
+        """The parent on the search images."""
+        nothing = np.zeros((1, len(self.order)), dtype=np.int64)
+        sizes = {name: float(value[0]) for name, value in self._sizes(nothing).items()}
+        return {"accuracy": self.whole.parent_accuracy, "accuracy_drop": 0.0, **sizes}
+
+    def network(self, x: Array) -> nn.Module:
+        """The network with zeros where it was pruned, repaired."""
+        return self._repaired(self.encoding.decode(x[None])[0])
+
+    def _repaired(self, counts: Array) -> nn.Module:
+        network = self.assembly.network(counts)
+        if self.recovery.steps == 0:
+            return network
+        with torch.enable_grad():
+            return trained(
+                network,
+                self.data_set.train,
+                images=self.recovery.steps * self.STEP_IMAGES,
+                recipe=replace(self.retraining, batch_size=self.STEP_IMAGES),
+                seed=candidate_seed(self.seed, digests(counts[None])[0]),
+                keep_zeros=True,
+            )
+
+    def parent_network(self) -> nn.Module:
+        """The network that is pruned."""
+        return self.parent
+
+    # What it is compared with.
+
+    def random(self, n: int, generator: np.random.Generator) -> Array:
+        """Random counts, or thresholds."""
+        return self.encoding.random(n, generator)
+
+    def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
+        """Global and uniform magnitude pruning, repaired alike, at the front's sparsities."""
+        sparsities = np.unique(np.quantile(front["sparsity"], np.linspace(0, 1, 12)))
+        return [self.magnitude_pruning(name, sparsities) for name in ("global", "uniform")]
+
+    def magnitude_pruning(self, kind: Literal["global", "uniform"], sparsities: Values) -> Baseline:
+        """What a user would do instead.
+
+        Args:
+            kind: The smallest weights of the whole network, or the same share of each layer.
+            sparsities: Parameters removed, as shares of all, (n,).
+        """
+        gone = sparsities * self.order.all_parameters - (
+            self.order.all_parameters - self.order.parameters
+        )
+        shares = (gone / self.order.counts.sum()).clip(0, 1)
+        counts = self.order.smallest(shares) if kind == "global" else self.order.uniform(shares)
+        networks = [self._repaired(row) for row in counts]
+        return Baseline(f"{kind} magnitude pruning", networks, self._sizes(counts))
+
+    def notes(self, X: Array) -> list[str]:
+        """Which layers lost all of their weights (the paper allows it)."""
+        found = []
+        for place, row in enumerate(self.encoding.decode(X) == self.order.counts):
+            names = [self.order.names[layer] for layer in np.flatnonzero(row)]
+            if names:
+                found.append(f"Network {place} has no weight left in {', '.join(names)}.")
+        return found
+
+    def configuration(self) -> dict[str, Any]:
+        """What measurements depend on."""
+        return {
+            **super().configuration(),
+            "encoding": type(self.encoding).__name__,
+            "levels": self.level_number,
+            "recovery": str(self.recovery),
+            "recovery_images": self.recovery_images,
+            "precision": self.precision,
+            "images": len(self.whole.split),
+            "slices": [len(view.split) for view in self.slices],
+            "parent": parents.digest_of(self.parent),
+            # Rounding depends on it.
+            **({"together": self.together} if self.together > 1 else {}),
+        }
+
+
+@dataclass(frozen=True)
+class View:
+    """Search images, ready for every precision.
+
+    Attributes:
+        split: Images and labels.
+        exact: The images for float32.
+        fast: The images for the search's precision.
+        parent_accuracy: Of the parent on them.
+    """
+
+    split: Split
+    exact: PreparedImages
+    fast: PreparedImages
+    parent_accuracy: float
+
+
+def train_parent(
+    data: Data,
+    network: str,
+    epochs: float,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> nn.Module:
+    """A network by name, trained on the training images."""
+    return parents.train_parent(
+        data, network, epochs, recipe=PARENT_RECIPE, seed=seed, progress=progress
+    )

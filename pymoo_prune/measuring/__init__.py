@@ -1,0 +1,45 @@
+"""What networks are worth: how good, how large, how fast, how similar, how robust.
+
+- `accuracies`: the share of images that a network classifies correctly
+- `complexity`: parameters and multiply-accumulates, exactly
+- `anatomies`: weights and MACs layer by layer
+- `latency`: how long networks take, side by side
+- `stopwatch`: latencies of candidates beside their parent, remembered
+- `perturbations`: accuracy on perturbed images
+- `similarity`: how differently two networks arrange the same images (EComp)
+- `stacks`: several candidates as one program, as many as memory allows
+"""
+
+from pymoo_prune.measuring.accuracies import accuracy
+from pymoo_prune.measuring.anatomies import Anatomies, Layer, anatomy
+from pymoo_prune.measuring.complexity import (
+    LayerShape,
+    count_macs,
+    count_parameters,
+    dense_complexity,
+    dense_net_complexity,
+    layer_macs,
+    prunable_layers,
+    thop_macs,
+)
+from pymoo_prune.measuring.latency import BATCH_SIZES, Latency, latencies
+from pymoo_prune.measuring.perturbations import PERTURBATIONS, STRENGTHS, perturbed, robustness
+from pymoo_prune.measuring.similarity import Affinities, affinities, divergence, squared_distances
+from pymoo_prune.measuring.stacks import Memory, Stacks, is_about_memory, stack_size
+from pymoo_prune.measuring.stopwatch import (
+    LATENCY,
+    MILLISECONDS,
+    KnownLatencies,
+    LatencyScheme,
+    Stopwatch,
+    conditions,
+)
+
+__all__ = [
+    "BATCH_SIZES", "LATENCY", "MILLISECONDS", "PERTURBATIONS", "STRENGTHS", "Affinities",
+    "Anatomies", "KnownLatencies", "Latency", "LatencyScheme", "Layer", "LayerShape", "Memory",
+    "Stacks", "Stopwatch", "accuracy", "affinities", "anatomy", "conditions", "count_macs",
+    "count_parameters", "dense_complexity", "dense_net_complexity", "divergence",
+    "is_about_memory", "latencies", "layer_macs", "perturbed", "prunable_layers", "robustness",
+    "squared_distances", "stack_size", "thop_macs",
+]  # fmt: skip

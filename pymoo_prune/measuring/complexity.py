@@ -1,0 +1,199 @@
+"""Parameters and multiply-accumulates (MACs): exact, and for a whole population at once.
+
+Canonical here: the MACs of convolutions and linear layers for one image; FLOPs are twice as many.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.networks import evaluating
+
+Counts = NDArray[np.int64]
+
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+PRUNABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED, nn.Linear)
+
+
+def dense_complexity(inputs: int, widths: Counts, classes: int) -> tuple[Counts, Counts]:
+    """Parameters and MACs of feed-forward networks.
+
+    Args:
+        inputs: Values of one flattened image.
+        widths: Neurons in each hidden layer, (n, layers).
+        classes: Outputs.
+
+    Returns:
+        Parameters (weights and biases) and MACs, (n,) each.
+    """
+    n = len(widths)
+    sizes = np.column_stack(
+        [np.full(n, inputs), np.asarray(widths, dtype=np.int64), np.full(n, classes)]
+    )
+    macs = (sizes[:, :-1] * sizes[:, 1:]).sum(axis=1)
+    return macs + sizes[:, 1:].sum(axis=1), macs
+
+
+def dense_net_complexity(
+    matrices: NDArray[np.bool_],
+    *,
+    growth: int,
+    stem: int,
+    channels: int,
+    classes: int,
+    size: tuple[int, int],
+) -> tuple[Counts, Counts]:
+    """Parameters and MACs of DenseNet-BC with these connections, in closed form.
+
+    Args:
+        matrices: Live connections, (n, blocks, nodes, nodes).
+        growth: k, channels that each layer adds.
+        stem: Channels of the first convolution.
+        channels: Of an image.
+        classes: Outputs.
+        size: Height and width of an image.
+
+    Returns:
+        Parameters (weights, biases, scales and shifts of batch norms) and MACs, (n,) each.
+    """
+    n, blocks = matrices.shape[:2]
+    k, pixels = growth, size[0] * size[1]
+    kernel = 9 * channels * stem
+    parameters, macs = np.full(n, kernel), np.full(n, kernel * pixels)
+    inputs = np.full(n, stem)
+    for block in range(blocks):
+        live = matrices[:, block].astype(np.int64)
+        # What each node reads: a_j for the layers, t for what leaves the block.
+        read = live[:, 0, 1:] * inputs[:, None] + k * live[:, 1:-1, 1:].sum(axis=1)
+        layers, leaving = read[:, :-1], read[:, -1]
+        # Batch norm and 1×1 convolution to 4k channels, batch norm and 3×3 convolution to k.
+        parameters += (layers * (4 * k + 2) + 8 * k + 36 * k * k).sum(axis=1)
+        macs += (layers * 4 * k + 36 * k * k).sum(axis=1) * pixels
+        parameters += 2 * leaving  # the batch norm of the transition, or before the classifier
+        if block < blocks - 1:
+            inputs = leaving // 2
+            parameters += leaving * inputs
+            macs += leaving * inputs * pixels
+            size = size[0] // 2, size[1] // 2
+            pixels = size[0] * size[1]
+    return parameters + classes * (leaving + 1), macs + classes * leaving
+
+
+def count_parameters(network: nn.Module) -> int:
+    """The parameters that a network has, zeros counted too."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """A layer whose weights can be pruned.
+
+    Attributes:
+        name: The module's path in its network.
+        weights: Values of its weight; biases are not among them.
+        positions: Multiply-accumulates of each weight for one image: 1 in a linear layer on a flat
+            vector, the pixels that come out of a convolution.
+    """
+
+    name: str
+    weights: int
+    positions: int
+
+
+def prunable_layers(network: nn.Module, shape: Sequence[int]) -> list[LayerShape]:
+    """The convolutions and linear layers of any network, in the order of `named_modules`.
+
+    One image of zeros goes through the network, in evaluation mode, on the device of its
+    parameters: a network on "meta" is counted without computing anything.
+
+    Args:
+        network: Any module; it is left as it was.
+        shape: One image, (channels, height, width).
+
+    Returns:
+        Each weight once, under the first layer that has it. Its positions are summed over all
+        layers that share it and over all their calls, and 0 where the network never calls them: so
+        it is for weights that are used without their layer, as attention does.
+    """
+    positions = _positions(network, shape)
+    owners: dict[Tensor, dict[str, nn.Module]] = {}
+    for name, layer in network.named_modules():
+        if isinstance(layer, PRUNABLE):
+            owners.setdefault(layer.weight, {})[name] = layer
+    return [
+        LayerShape(next(iter(group)), weight.numel(), sum(positions[g] for g in group.values()))
+        for weight, group in owners.items()
+    ]
+
+
+def layer_macs(layers: Iterable[LayerShape]) -> int:
+    """MACs of these layers for one image."""
+    return sum(layer.weights * layer.positions for layer in layers)
+
+
+def count_macs(network: nn.Module, shape: Sequence[int]) -> int:
+    """MACs of any network's convolutions and linear layers for one image.
+
+    Args:
+        network: Any module; it is left as it was.
+        shape: One image, (channels, height, width).
+    """
+    return layer_macs(prunable_layers(network, shape))
+
+
+def _positions(network: nn.Module, shape: Sequence[int]) -> Counter[nn.Module]:
+    """Multiply-accumulates of each weight of a layer, for the layers that a forward pass calls."""
+    positions: Counter[nn.Module] = Counter()
+
+    def count(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(layer, nn.Linear):
+            positions[layer] += output.numel() // layer.out_features
+        elif isinstance(layer, TRANSPOSED):  # each weight meets each value that goes in
+            positions[layer] += inputs[0].numel() // layer.in_channels
+        else:
+            positions[layer] += output.numel() // layer.out_channels
+
+    # Not on a copy: weights that torch.nn.utils.prune has masked cannot be copied.
+    layers = [module for module in network.modules() if isinstance(module, PRUNABLE)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    like = next(network.parameters(), torch.empty(0))
+    try:
+        with evaluating(network), torch.no_grad():
+            network(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
+    except (RuntimeError, ValueError) as error:
+        msg = f"the network cannot take an image of shape {tuple(shape)}: {error}"
+        raise PruneError(msg) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return positions
+
+
+def thop_macs(network: nn.Module, shape: Sequence[int]) -> float:
+    """What thop counts, for comparison with papers that quote it.
+
+    thop adds terms for batch norms and pooling. It changes the module it is given: it gets a copy.
+
+    Args:
+        network: Any module.
+        shape: One image, (channels, height, width).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from thop import profile  # noqa: PLC0415 - importing it warns, and takes its time
+
+        device = next(network.parameters()).device
+        image = torch.zeros(1, *shape, device=device)
+        macs, _ = profile(copy.deepcopy(network), inputs=(image,), verbose=False)
+    return float(macs)

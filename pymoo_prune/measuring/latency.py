@@ -1,0 +1,191 @@
+"""How long networks take: measured, not counted."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.machine import check_device
+from pymoo_prune.networks import evaluating
+
+BATCH_SIZES = (1, 64)
+"""One image as soon as it is there, and many at once."""
+SHORTEST_CALL = 1e-3  # seconds; what takes less is called several times a repeat,
+SHORTEST_REPEAT = 2e-3  # which then lasts so long: the clock and Python's own work weigh little
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a batch takes, and under which conditions.
+
+    Attributes:
+        median: Seconds of one batch.
+        lower: The first quartile, seconds of one batch.
+        upper: The third quartile, seconds of one batch.
+        least: The quickest repeat, seconds of one batch: what is disturbed least.
+        batch_size: Images at once.
+        threads: Of torch's, on the processor.
+        device: What the network ran on.
+        repeats: How many measurements the quartiles are of.
+    """
+
+    median: float
+    lower: float
+    upper: float
+    least: float
+    batch_size: int
+    threads: int
+    device: str
+    repeats: int
+
+    @property
+    def iqr(self) -> float:
+        """The interquartile range, seconds: half of the measurements lie in it."""
+        return self.upper - self.lower
+
+    def __str__(self) -> str:
+        unit, factor = ("ms", 1e3) if self.median >= 1e-3 else ("µs", 1e6)
+        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        repeats = f"{self.repeats} repeat{'s' * (self.repeats > 1)}"
+        return (
+            f"{self.median * factor:.2f} {unit} (IQR {self.iqr * factor:.2f} {unit}; "
+            f"batch of {self.batch_size}, {threads}, {self.device}, {repeats})"
+        )
+
+
+def latencies(
+    networks: Mapping[str, nn.Module],
+    shape: Sequence[int],
+    *,
+    batch_size: int = 1,
+    threads: int = 1,
+    warm_up: int = 10,
+    repeats: int = 50,
+    device: torch.device | str = "cpu",
+) -> dict[str, Latency]:
+    """Measures networks side by side.
+
+    They take turns, one repeat each, and every round starts with another one: whatever slows the
+    machine down for a while slows all of them down alike. Only compare what one call measured.
+
+    Args:
+        networks: What to measure, by name; copies run, so nothing happens to the networks.
+        shape: (channels, height, width) of one image; the pixels are random, of the type of
+            each network's weights.
+        batch_size: Images at once.
+        threads: Of torch's, on the processor; afterwards there are as many as before.
+        warm_up: Calls of each network before anything is measured.
+        repeats: Measurements of each network; short calls are several a measurement.
+        device: Where to measure.
+
+    Returns:
+        Each network's latency, in the order of the networks.
+
+    Raises:
+        PruneError: A number is too small, the device is not there, or a network fails.
+    """
+    if not networks:
+        msg = "there are no networks to measure; give at least one, with its name"
+        raise PruneError(msg)
+    if min(batch_size, threads, repeats) < 1 or warm_up < 0:
+        msg = (
+            "batch_size, threads and repeats must be at least 1 and warm_up at least 0, but "
+            f"{batch_size=}, {threads=}, {repeats=} and {warm_up=}"
+        )
+        raise PruneError(msg)
+    if len(shape) != 3 or min(shape) < 1:
+        msg = f"shape must be one image's (channels, height, width), but it is {tuple(shape)}"
+        raise PruneError(msg)
+    place = check_device(str(device))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(batch_size, *shape, generator=generator).to(place)
+    copies = nn.ModuleList(_copy(name, network) for name, network in networks.items()).to(place)
+    # To each its own, as a network may change them in place.
+    batches = [images.to(_dtype(network), copy=True) for network in copies]
+    times: list[list[float]] = [[] for _ in copies]
+    with evaluating(copies), _threads(threads), torch.inference_mode():
+        for name, network, batch in zip(networks, copies, batches, strict=True):
+            _warm_up(name, network, batch, warm_up)
+        calls = [_calls(*pair) for pair in zip(copies, batches, strict=True)]
+        for first in range(repeats):
+            for turn in range(len(copies)):
+                index = (first + turn) % len(copies)
+                times[index].append(_seconds(copies[index], batches[index], calls[index]))
+    result = {}
+    for name, measured in zip(networks, times, strict=True):
+        lower, median, upper = (float(q) for q in np.quantile(measured, [0.25, 0.5, 0.75]))
+        conditions = batch_size, threads, str(place), repeats
+        result[name] = Latency(median, lower, upper, min(measured), *conditions)
+    return result
+
+
+def _copy(name: str, network: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(network)
+    except Exception as error:
+        msg = (
+            f"network {name!r} cannot be copied; if torch.nn.utils.prune has masked it, "
+            f"remove() makes the masks final: {error}"
+        )
+        raise PruneError(msg) from error
+
+
+def _dtype(network: nn.Module) -> torch.dtype:
+    """What a network computes with: the images must be the same."""
+    floats = (weight.dtype for weight in network.parameters() if weight.is_floating_point())
+    return next(floats, torch.float32)
+
+
+def _warm_up(name: str, network: nn.Module, batch: Tensor, calls: int) -> None:
+    try:
+        for _ in range(1 + calls):  # one at least, to see whether it runs
+            _seconds(network, batch, 1)
+    except Exception as error:
+        msg = (
+            f"network {name!r} cannot take a batch of shape {tuple(batch.shape)} "
+            f"on {batch.device}: {error}"
+        )
+        raise PruneError(msg) from error
+
+
+def _calls(network: nn.Module, batch: Tensor) -> int:
+    """How many calls make one repeat."""
+    # Interruptions only add time, so the least is nearest to the truth.
+    once = min(_seconds(network, batch, 1) for _ in range(3))
+    # A coarse clock may show no time at all.
+    return 1 if once >= SHORTEST_CALL else math.ceil(SHORTEST_REPEAT / max(once, 1e-7))
+
+
+def _seconds(network: nn.Module, batch: Tensor, calls: int) -> float:
+    """How long one of so many calls takes."""
+    _finish(batch.device)
+    began = perf_counter()
+    for _ in range(calls):
+        network(batch)
+        _finish(batch.device)  # each: a GPU would overlap the calls, which is throughput
+    return (perf_counter() - began) / calls
+
+
+def _finish(device: torch.device) -> None:
+    """Waits for a GPU, which works on while Python goes ahead."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,173 @@
+"""Problems by name, from every installed package that registers some."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.objectives import Objectives
+from pymoo_prune.problem.pruning_problem import PruningProblem
+
+PROBLEMS = "pymoo_prune.problems"
+REPRODUCTIONS = "pymoo_prune.reproductions"
+USERS_CHOICE = ("objectives", "constraints", "parent")
+"""What a user asks for by options of the run; a problem that has no use for it must say so."""
+OF_THE_RUN = (*USERS_CHOICE, "seed", "progress")
+"""What a constructor is given by the run, so that it is no option of the problem."""
+
+_UNIONS, _LISTS = (Union, UnionType), (list, Sequence)
+_PLAIN = (bool, int, float, str, NoneType)
+
+
+def registered(group: str = PROBLEMS) -> dict[str, EntryPoint]:
+    """Entry points of a group by name."""
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def find_problem(name: str) -> type[PruningProblem]:
+    """The problem class with a name.
+
+    Args:
+        name: As registered under the entry point `pymoo_prune.problems`, or "package.module:Class".
+    """
+    points = registered()
+    if ":" in name:
+        found = load_named(name)
+    elif name in points:
+        found = _loaded(points[name])
+    else:
+        raise unknown_name("problem", name, points)
+    if not (isinstance(found, type) and issubclass(found, PruningProblem)):
+        msg = f"problem {name!r} is {found!r}, which is not a PruningProblem class"
+        raise PruneError(msg)
+    return found
+
+
+def find_reproduction(name: str) -> Callable[..., None]:
+    """The function that redraws a paper's figures."""
+    points = registered(REPRODUCTIONS)
+    if name not in points:
+        raise unknown_name("reproduction", name, points)
+    function: Callable[..., None] = _loaded(points[name])
+    return function
+
+
+def load_named(name: str) -> Any:
+    """What is called "package.module:Name"; the folder one works in is looked at too.
+
+    Args:
+        name: Module and name.
+    """
+    # As `python -m` does: what is under work lies in the folder one works in.
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    return _loaded(EntryPoint(name, name, PROBLEMS))
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        msg = f"{point.name!r} cannot be imported from {point.value}: {error}"
+        raise PruneError(msg) from error
+
+
+def build_problem(
+    cls: type[PruningProblem], data: Any, options: Mapping[str, Any], given: Mapping[str, Any]
+) -> PruningProblem:
+    """A problem from named options, each checked against the constructor.
+
+    Args:
+        cls: The problem's class.
+        data: Its first argument.
+        options: What the user set; an unknown name is an error.
+        given: What the run adds where the constructor takes it (objectives, seed, parent, ...).
+    """
+    check_options(cls, options, [name for name in USERS_CHOICE if given.get(name)])
+    names = _parameters(cls)
+    return cls(data, **options, **{n: v for n, v in given.items() if n in names})
+
+
+def check_options(
+    cls: type[PruningProblem], options: Mapping[str, Any], asked: Iterable[str] = ()
+) -> None:
+    """An error where a problem's constructor cannot take what a user wants.
+
+    Args:
+        cls: The problem's class.
+        options: What the user set: plain values, as a command line and JSON have them.
+        asked: Which of `USERS_CHOICE` the user made.
+    """
+    parameters = _parameters(cls)
+    for name in asked:
+        if name not in parameters:
+            msg = f"{cls.__name__} takes no {name}: its constructor has no such argument"
+            raise PruneError(msg)
+    open_names = [name for name in parameters if name not in OF_THE_RUN]
+    for name, value in options.items():
+        if name not in open_names:
+            raise unknown_name(f"option of {cls.__name__}", name, open_names)
+        _check_value(parameters[name], value)
+
+
+def default_objectives(cls: type[PruningProblem]) -> Objectives | None:
+    """What a problem is after unless told; None where its constructor does not say."""
+    parameter = _parameters(cls).get("objectives")
+    default = None if parameter is None else parameter.default
+    return None if default is inspect.Parameter.empty else default
+
+
+def _parameters(cls: type[PruningProblem]) -> dict[str, inspect.Parameter]:
+    """What the constructor takes by name, after the data."""
+    try:
+        signature = inspect.signature(cls, eval_str=True)
+    except (AttributeError, NameError, TypeError):  # annotations that only a type checker can read
+        signature = inspect.signature(cls)
+    every = list(signature.parameters.values())[1:]
+    return {one.name: one for one in every if one.kind is not one.VAR_KEYWORD}
+
+
+def _check_value(parameter: inspect.Parameter, value: Any) -> None:
+    """Options come from a command line: one of another kind than is wanted is a slip."""
+    wanted, default = parameter.annotation, parameter.default
+    if wanted is parameter.empty or isinstance(wanted, str):
+        wanted = Any if default is None else type(default)
+    if _suits(value, wanted):
+        return
+    must = _text(wanted)
+    if default is not None and default is not parameter.empty:
+        example = list(default) if isinstance(default, tuple) else default  # as one writes it
+        must = f"like {example!r} ({must})"
+    msg = f"option {parameter.name} must be {must}, but it is {value!r}"
+    raise PruneError(msg)
+
+
+def _suits(value: Any, wanted: Any) -> bool:
+    """Whether a value is of a plain type that is wanted; of other types the problem judges."""
+    origin, parts = get_origin(wanted), get_args(wanted)
+    if origin in _UNIONS:
+        return any(_suits(value, part) for part in parts)
+    if origin is Literal:  # which of these it may be, the problem says
+        return type(value) in {type(choice) for choice in parts}
+    if origin in _LISTS:
+        return isinstance(value, list | tuple) and all(_suits(one, parts[0]) for one in value)
+    if wanted is float:
+        return type(value) in (int, float)
+    return wanted not in _PLAIN or type(value) is wanted
+
+
+def _text(wanted: Any) -> str:
+    """A type, as a message has it."""
+    origin, parts = get_origin(wanted), get_args(wanted)
+    if origin in _UNIONS:
+        return " or ".join(_text(part) for part in parts)
+    if origin is Literal:
+        return " or ".join(dict.fromkeys(type(choice).__name__ for choice in parts))
+    if origin in _LISTS:
+        return f"list of {_text(parts[0])}"
+    return "None" if wanted is NoneType else str(getattr(wanted, "__name__", wanted))

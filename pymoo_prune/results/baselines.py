@@ -1,0 +1,122 @@
+"""What a user would do instead, measured and retrained like the front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import count
+
+import numpy as np
+
+from pymoo_prune.engines import make_algorithm
+from pymoo_prune.errors import NothingFoundError
+from pymoo_prune.executors import Executor
+from pymoo_prune.measuring import accuracy
+from pymoo_prune.objectives import Series, Values
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.results.finishing import final_accuracies
+from pymoo_prune.results.front import Front
+from pymoo_prune.search import Budget, Display, SearchReporter, Store, search
+
+RANDOM = "random search"
+
+
+def baseline_series(
+    problem: PruningProblem,
+    front: Front,
+    *,
+    store: Store | None,
+    evaluations: int,
+    pop_size: int,
+    seed: int,
+    images: int,
+    display: Display,
+    executor: Executor | None = None,
+) -> list[Series]:
+    """The problem's simple methods at the front's sizes, and random search with the same budget.
+
+    Random search is left out where it finds nothing.
+
+    Args:
+        problem: What was searched.
+        front: What was found.
+        store: Where the evaluations of random search are kept.
+        evaluations: How many candidates the search asked for.
+        pop_size: Its population.
+        seed: Its seed.
+        images: Training images for retraining, the same for all.
+        display: Shows progress.
+        executor: Measures what random search asks for; None measures here.
+    """
+    found = simple_series(problem, front.columns, seed=seed, images=images, display=display)
+    if type(problem).random is not PruningProblem.random:
+        try:
+            found.append(
+                _random_search(
+                    problem, store, evaluations, pop_size, seed, images, display, executor
+                )
+            )
+        except NothingFoundError as error:
+            display.console.print(f"{RANDOM} is left out: {error}", highlight=False, markup=False)
+    return found
+
+
+def simple_series(
+    problem: PruningProblem,
+    front: Mapping[str, Values],
+    *,
+    seed: int,
+    images: int,
+    display: Display,
+) -> list[Series]:
+    """What a user would do without a search, at the sizes of a front.
+
+    Args:
+        problem: What was searched.
+        front: The front's measurements, (n,) each.
+        seed: Of the retraining.
+        images: Training images for it.
+        display: Shows progress.
+
+    Returns:
+        A series for each of the problem's baselines; its accuracy is that on the validation images.
+    """
+    found = []
+    for baseline in problem.baselines(front):
+        with display.phase("baseline") as update:
+            total, done = len(baseline.networks), count(1)
+            accuracies = final_accuracies(
+                baseline.networks,
+                problem.data_set,
+                seeds=[seed] * total,
+                finished=problem.finisher(images),
+                progress=lambda: update(next(done) / total, baseline.name),  # noqa: B023
+            )
+        before = [accuracy(network, problem.data_set.validation) for network in baseline.networks]
+        sizes = {**baseline.sizes, **problem.latencies(baseline.networks)}
+        columns = {**sizes, "accuracy": np.array(before), **accuracies}
+        found.append(Series(baseline.name, columns))
+    return found
+
+
+def _random_search(
+    problem: PruningProblem,
+    store: Store | None,
+    evaluations: int,
+    pop_size: int,
+    seed: int,
+    images: int,
+    display: Display,
+    executor: Executor | None,
+) -> Series:
+    with display.phase("random") as update:
+        found = search(
+            problem,
+            make_algorithm("random", problem, pop_size),
+            Budget(evaluations=evaluations),
+            seed=seed,
+            store=store,
+            recorded=False,
+            executor=executor,
+            on_generation=SearchReporter(problem, update),
+        )
+    return Series(RANDOM, Front.from_found(problem, found).finish(images=images).columns)

@@ -1,0 +1,271 @@
+"""Carrying a network to other runtimes: as ONNX, checked against torch, and with eight bits."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pymoo_prune.data import Data, balanced
+from pymoo_prune.errors import PruneError
+from pymoo_prune.files import writing
+from pymoo_prune.measuring import accuracy
+from pymoo_prune.results.quantization import quantized
+from pymoo_prune.tables import Row
+
+ONNX, INT8 = "network.onnx", "network.int8.onnx"
+INPUT, OUTPUT = "images", "outputs"
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+TOLERANCE = 1e-4
+"""By how much outputs may differ from torch's, as a share of the largest output, or of 1."""
+COMPARED = 512
+"""Validation images, at most, on which outputs are compared."""
+CALIBRATION = 256
+"""Validation images, at most, from which the ranges of activations in eight bits are taken."""
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """A file for onnxruntime, and what it is worth there.
+
+    Attributes:
+        path: Where it is.
+        size: In bytes.
+        difference: The largest absolute difference between its outputs and torch's.
+        agreement: The share of its predictions that are torch's.
+        accuracy: On all validation images.
+        test_accuracy: On all test images.
+    """
+
+    path: Path
+    size: int
+    difference: float
+    agreement: float
+    accuracy: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class OnnxReport:
+    """What `export_onnx` wrote.
+
+    Attributes:
+        images: How many validation images outputs were compared on.
+        float32: The network as it is.
+        int8: The same with eight bits, where that was asked for.
+    """
+
+    images: int
+    float32: OnnxFile
+    int8: OnnxFile | None = None
+
+    @property
+    def files(self) -> list[OnnxFile]:
+        """One or both."""
+        return [self.float32] if self.int8 is None else [self.float32, self.int8]
+
+    def rows(self) -> tuple[Row, list[Row]]:
+        """Sizes, differences and accuracies, a column for each file."""
+        files = self.files
+        rows: list[Row] = [
+            ("bytes", *(f"{file.size:,}" for file in files)),
+            ("largest difference of outputs", *(f"{file.difference:.2g}" for file in files)),
+            ("same predictions", *(_percent(file.agreement) for file in files)),
+            ("validation accuracy", *(_percent(file.accuracy) for file in files)),
+            ("test accuracy", *(_percent(file.test_accuracy) for file in files)),
+        ]
+        return ("under onnxruntime", *(file.path.name for file in files)), rows
+
+    def conditions(self) -> str:
+        """What was compared with what."""
+        text = (
+            f"Outputs and predictions are compared with torch's on {self.images:,} validation "
+            "images; accuracies are on all validation and on all test images."
+        )
+        if self.int8 is None:
+            return text
+        return f"{text} {INT8} has the ranges of its activations from validation images."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}\u00a0%"
+
+
+class OnnxNetwork(nn.Module):
+    """A network that onnxruntime computes, on the processor.
+
+    It has as many threads as torch has when the first batch comes; a copy looks again.
+
+    Args:
+        model: The content of an ONNX file that `export_onnx` wrote.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        super().__init__()
+        check_onnx()
+        self.model = model
+        self.session: Any = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, channels, height, width) -> (n, classes)."""
+        if self.session is None:
+            self.session = self._open()
+        (outputs,) = self.session.run([OUTPUT], {INPUT: images.numpy()})
+        return torch.from_numpy(outputs)
+
+    def _open(self) -> Any:
+        import onnxruntime  # noqa: PLC0415 - optional
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3  # errors
+        return onnxruntime.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A session cannot be copied.
+        return {**self.__dict__, "session": None}
+
+
+def check_onnx() -> None:
+    """Refuses where a package that ONNX needs is not installed."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        msg = (
+            f"ONNX needs packages that are not here: {', '.join(missing)}; "
+            "pip install 'pymoo-prune[onnx]'"
+        )
+        raise PruneError(msg)
+
+
+def export_onnx(
+    network: nn.Module, data: Data, folder: Path | str, *, int8: bool = False
+) -> OnnxReport:
+    """Writes `network.onnx`, and checks that onnxruntime computes with it what torch computes.
+
+    Args:
+        network: Of images of the data set; it is not changed.
+        data: On its validation images outputs are compared.
+        folder: Made if it is not there; files of another network are replaced.
+        int8: Whether to write `network.int8.onnx` too: weights and activations with eight bits,
+            and ranges of activations taken from validation images.
+
+    Raises:
+        PruneError: A package is missing, the network cannot be exported, or outputs differ by more
+            than `TOLERANCE` allows; then there is no file.
+    """
+    folder, data = Path(folder), data.to("cpu")
+    for name in (ONNX, INT8):  # nobody shall take another network's for this one's
+        (folder / name).unlink(missing_ok=True)
+    whole, ours, theirs = _checked(network, data)
+    folder.mkdir(parents=True, exist_ok=True)
+    float32 = _written(whole, ours, theirs, data, folder / ONNX)
+    if not int8:
+        return OnnxReport(len(ours), float32)
+    calibration = data.validation.subset(balanced(data.validation.labels, CALIBRATION, 0))
+    small = OnnxNetwork(quantized(whole.model, calibration.images))
+    theirs = _outputs(small, _compared(data))
+    return OnnxReport(len(ours), float32, _written(small, ours, theirs, data, folder / INT8))
+
+
+def onnx_network(network: nn.Module, data: Data) -> OnnxNetwork:
+    """A network under onnxruntime, where it computes what torch computes.
+
+    Args:
+        network: Of images of the data set; it is not changed.
+        data: On its validation images outputs are compared.
+
+    Raises:
+        PruneError: As `export_onnx`.
+    """
+    return _checked(network, data.to("cpu"))[0]
+
+
+def _checked(network: nn.Module, data: Data) -> tuple[OnnxNetwork, Tensor, Tensor]:
+    """The network under onnxruntime, and outputs of torch and of onnxruntime, (n, classes) each."""
+    check_onnx()
+    images = _compared(data)
+    # Weights as torch lays them out by itself: the file has no other way.
+    network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
+    ours = _outputs(network, images)
+    problem = f"a {type(network).__name__} cannot be exported as ONNX"
+    try:
+        result = OnnxNetwork(_converted(network, data.shape))
+        theirs = _outputs(result, images)
+    except Exception as error:  # a network may have anything that somebody stumbles over
+        cause = error.__cause__ or error
+        reason = str(cause).strip() or type(cause).__name__
+        msg = f"{problem}: {reason.splitlines()[0]}"
+        raise PruneError(msg) from error
+    difference = float((ours - theirs).abs().max())
+    limit = TOLERANCE * max(1.0, float(ours.abs().max()))
+    if not difference <= limit:  # not a number is no small difference
+        msg = (
+            f"{problem}: on {len(images)} validation images, onnxruntime's outputs differ from "
+            f"torch's by up to {difference:.2g}, but at most {limit:.2g} is tolerated; "
+            "carry it away without ONNX"
+        )
+        raise PruneError(msg)
+    return result, ours, theirs
+
+
+def _converted(network: nn.Module, shape: tuple[int, int, int]) -> bytes:
+    """The content of an ONNX file, for batches of any size."""
+    chatter = io.StringIO()  # where it fails, torch prints half of the graph
+    with contextlib.redirect_stdout(chatter), contextlib.redirect_stderr(chatter):
+        program = torch.onnx.export(
+            network,
+            (torch.zeros(2, *shape),),  # a batch of one would be taken for a constant
+            dynamo=True,
+            verbose=False,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+        )
+    model: Any = program.model_proto  # type: ignore[union-attr]
+    _forget_origin(model)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _forget_origin(model: Any) -> None:
+    """Removes what the exporter notes for its authors, such as where this machine's files lie."""
+    graph = model.graph
+    parts = (graph.node, graph.value_info, graph.initializer, graph.input, graph.output)
+    for part in (graph, *(part for several in parts for part in several)):
+        del part.metadata_props[:]
+
+
+def _written(
+    network: OnnxNetwork, ours: Tensor, theirs: Tensor, data: Data, path: Path
+) -> OnnxFile:
+    """Writes the file, and measures what it is worth."""
+    with writing(path) as part:
+        part.write_bytes(network.model)
+    return OnnxFile(
+        path,
+        size=len(network.model),
+        difference=float((ours - theirs).abs().max()),
+        agreement=float((ours.argmax(dim=1) == theirs.argmax(dim=1)).double().mean()),
+        accuracy=accuracy(network, data.validation),
+        test_accuracy=accuracy(network, data.test),
+    )
+
+
+def _compared(data: Data) -> Tensor:
+    """The images that outputs are compared on, of all classes alike."""
+    return data.validation.subset(balanced(data.validation.labels, COMPARED, 0)).images
+
+
+@torch.inference_mode()
+def _outputs(network: nn.Module, images: Tensor) -> Tensor:
+    # The first image alone: batches of any size must do.
+    batches = [images[:1], *(batch for batch in images[1:].split(BATCH_SIZE) if len(batch))]
+    return torch.cat([network(batch) for batch in batches])

@@ -1,0 +1,196 @@
+"""A run's report as one file that opens in a browser, offline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from markupsafe import Markup
+
+from pymoo_prune.files import write_text
+from pymoo_prune.page import (
+    Part,
+    Section,
+    anchor,
+    beside,
+    card,
+    cards,
+    code,
+    document,
+    figure_of_fronts,
+    figure_of_networks,
+    html_table,
+    layer_table,
+    linked,
+    network_table,
+    paragraph,
+    picture,
+    sparkline,
+    where_pruned,
+)
+from pymoo_prune.runs.report import GENERATIONS, Report
+from pymoo_prune.runs.run import LAYERS, STORE
+
+FILE = "report.html"
+POINTING = (
+    "Point at a network for all its measurements, click it for its layers. A row of the table and "
+    "its points are chosen together. A click on a method hides it."
+)
+
+PARALLEL = Markup(
+    '<p class="caption">The search\'s networks over all objectives. Better is up on every axis; '
+    "the dashed line is the suggestion.</p>"
+)
+
+
+def write_page(report: Report) -> Path:
+    """Writes `report.html` beside the report's files, which are there."""
+    path = report.run.folder / FILE
+    write_text(path, ReportPage(report).html())
+    return path
+
+
+class ReportPage:
+    """What a run's page shows.
+
+    Args:
+        report: The run's report, whose pictures are there.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.columns = report.front.columns
+        self.quantities = report.quantities
+
+    def html(self) -> str:
+        """The page."""
+        report = self.report
+        sections = [
+            Section("The front", self._front(), "front"),
+            Section("A network", self._networks(), "network"),
+            Section("Methods", self._methods(), "methods"),
+            Section("Generation by generation", self._generations(), "generations"),
+            Section("Made with", self._made_with(), "made-with"),
+        ]
+        lead = [
+            paragraph(text)
+            for text in (report.verdict(), report.suggestion(), report.parent_line())
+        ]
+        return document(report.title, sections, lead=lead)
+
+    # Sections.
+
+    def _front(self) -> list[Part]:
+        report = self.report
+        goals = report.goals.names
+        # What is removed and what is left are the same picture twice.
+        sizes = ["macs"] if "sparsity" in goals else ["parameters", "macs"]
+        axes = [n for n in dict.fromkeys([*goals, *sizes]) if "accuracy" not in n]
+        links = [f"#{anchor(place)}" for place in range(len(report.front))]
+        others = [["#methods"] * len(one) for one in report.series[1:]]
+        methods = linked(report.series, self.quantities, links=[links, *others])
+        legend, *panels = figure_of_fronts(methods, axes, self.quantities, suggested=report.chosen)
+        shown = "Filled: after retraining. Hollow: before. " if report.finished else ""
+        caption = Markup('<p class="caption">{}The ring is the suggestion. {}</p>')
+        parts: list[Part] = [legend, panels, caption.format(shown, POINTING)]
+        parts.append(
+            network_table(methods[0], report.shown, self.quantities, profiles=self._profiles())
+        )
+        if len(report.goals.names) > 2:
+            parts.append(
+                figure_of_networks(
+                    methods[0], report.goals.names, self.quantities, suggested=report.chosen
+                )
+            )
+            parts.append(PARALLEL)
+        return parts
+
+    def _profiles(self) -> list[Markup]:
+        """Small pictures of what is left of each layer, where that is known of every network."""
+        if (layers := self.report.layers) is None:
+            return []
+        shares = [layers.kept(place) for place in range(len(layers.networks))]
+        return [sparkline(one.values()) for one in shares if one] if all(shares) else []
+
+    def _networks(self) -> list[Part]:
+        last = len(self.report.front) - 1
+        return [
+            cards(
+                [
+                    card(k, last, self._network(k), suggested=k == self.report.chosen)
+                    for k in range(last + 1)
+                ]
+            )
+        ]
+
+    def _network(self, place: int) -> list[Markup]:
+        report, parent = self.report, self.report.summary["parent"]
+        rows = []
+        for name, quantity in self.quantities.items():
+            if name in self.columns:
+                value = quantity.format(float(self.columns[name][place]))
+                before = quantity.format(parent[name]) if name in parent else ""
+                rows.append((quantity.label, value, before))
+        known = [
+            html_table(("", "this network", "the parent"), rows),
+            paragraph(self._origin(place)),
+            code(report.export_command(place)),
+        ]
+        layers = report.layers
+        if layers is None:
+            missing = (
+                f"Its layers are not known: there is no {LAYERS} in {report.run.folder}, which an "
+                "older version made. Resuming adds none; a new run with the same settings does."
+            )
+            return [beside(known, [paragraph(missing)])]
+        shares = layers.kept(place)
+        pruned = [where_pruned(shares)] if shares else []
+        whole = layers.parent if shares else None
+        return [beside(known, [*pruned, layer_table(layers.networks[place], whole)])]
+
+    def _origin(self, place: int) -> str:
+        """Where a network comes from, in a sentence."""
+        settings = self.report.run.settings
+        where = f"{self.report.run.folder}, seed {settings.seed}"
+        if "evaluation" not in self.columns:
+            return f"Of the last population, measured again: {where}."
+        number = int(self.columns["evaluation"][place])
+        return f"Evaluation {number:,} of {where}: number {number} in the history of {STORE}."
+
+    def _methods(self) -> list[Part]:
+        head, rows = self.report.method_rows()
+        origins = self.report.origins()
+        rows = [(*row, origins[row[0]].replace("`", "")) for row in rows]
+        return [
+            paragraph(self.report.verdict()),
+            html_table((*head, "its networks"), rows, texts=(0, len(head))),
+            paragraph(self.report.meaning()),
+        ]
+
+    def _generations(self) -> list[Part]:
+        path = (self.report.run.folder / GENERATIONS).with_suffix(".svg")
+        return [picture(path, text="means of each generation")]
+
+    def _made_with(self) -> list[Part]:
+        report = self.report
+        summary = report.summary
+        settings = _texts(json.loads(report.run.settings.to_json()))
+        versions, machine = _texts(summary["versions"]), _texts(summary["machine"])
+        return [
+            paragraph(report.made_line()),
+            *(paragraph(note) for note in summary.get("notes", ())),
+            beside(
+                [html_table(("setting", "value"), settings, texts=(0, 1))],
+                [
+                    html_table(("library", "version"), versions, texts=(0, 1)),
+                    html_table(("machine", ""), machine, texts=(0, 1)),
+                ],
+            ),
+        ]
+
+
+def _texts(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Values as they stand in the run's files; a dash for what is not set."""
+    texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in values.items()}
+    return [(n, "–" if text in ("null", "[]", "{}") else text) for n, text in texts.items()]

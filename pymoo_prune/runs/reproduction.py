@@ -1,0 +1,124 @@
+"""What all papers' reproductions do: a folder in which nothing is made twice, and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import nn
+
+from pymoo_prune.data import Data, load_data
+from pymoo_prune.errors import PruneError
+from pymoo_prune.files import write_text
+from pymoo_prune.results import load_network, save_network
+
+PAGE, SETTINGS = "report.md", "settings.json"
+
+
+def prepare(
+    output: Path,
+    settings: Mapping[str, Any],
+    *,
+    runs: int,
+    data: str,
+    data_root: str | None,
+    validation: int | None = None,
+    gpu: bool = True,
+) -> Data:
+    """Loads the images and makes the folder; one with results of other settings is refused.
+
+    Args:
+        output: The folder.
+        settings: What results depend on besides the data set: plain values.
+        runs: Of each setting; a folder may get more of them later.
+        data: Name of the data set.
+        data_root: Where data sets lie.
+        validation: Images of validation; None is what `load_data` takes.
+        gpu: Whether the images go to a GPU, where there is one.
+    """
+    if runs < 1:
+        msg = f"--runs must be at least 1, but it is {runs}"
+        raise PruneError(msg)
+    images = load_data(data, root=data_root, validation=validation)
+    output.mkdir(parents=True, exist_ok=True)
+    wanted: dict[str, Any] = json.loads(json.dumps({"data": data, **settings}))
+    there: dict[str, Any] = kept(output / SETTINGS, lambda: wanted)
+    if there != wanted:
+        names, nothing = sorted(wanted.keys() | there.keys()), object()
+        differing = [
+            name for name in names if wanted.get(name, nothing) != there.get(name, nothing)
+        ]
+        msg = (
+            f"{output} holds results of another reproduction: {', '.join(differing)} differ; "
+            "take another --output"
+        )
+        raise PruneError(msg)
+    return images.to("cuda") if gpu and torch.cuda.is_available() else images
+
+
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """A result from its file; where there is none, it is made and written.
+
+    Args:
+        path: A JSON file.
+        make: Makes the result, of plain values.
+    """
+    if not path.is_file():
+        write_text(path, json.dumps(make(), indent=2) + "\n")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} cannot be read: {error}; remove it, and it is made again"
+        raise PruneError(msg) from error
+
+
+def kept_runs(
+    output: Path, names: Iterable[str], runs: int, make: Callable[[str, int], Any]
+) -> dict[str, list[Any]]:
+    """The results of all runs of each setting, from the files NAME-SEED.json.
+
+    Args:
+        output: The folder.
+        names: Of the settings.
+        runs: Of each setting; their seeds are 0, 1, ...
+        make: Makes the result of a setting and a seed, where it is not there.
+    """
+    return {
+        name: [
+            kept(output / f"{name}-{seed}.json", partial(make, name, seed)) for seed in range(runs)
+        ]
+        for name in names
+    }
+
+
+def kept_parent(folder: Path, make: Callable[[], nn.Module]) -> nn.Module:
+    """A network from its folder, on the CPU; where there is none, it is made and saved.
+
+    Args:
+        folder: Of an exported network.
+        make: Makes the network, as a rule by training it.
+    """
+    if not folder.is_dir():
+        # Written beside and moved: a network half written would be taken for whole.
+        part = folder.with_name(f".part-{folder.name}")
+        save_network(make(), part, about={"role": "parent"}).replace(folder)
+    return load_network(folder)
+
+
+def publish(page: str, output: Path, console: Console) -> None:
+    """Writes the page into the folder, prints it, and says where it is.
+
+    Args:
+        page: In Markdown.
+        output: The folder.
+        console: Where to.
+    """
+    path = output / PAGE
+    write_text(path, page)
+    for text in (page, f"report: {path}"):
+        console.print(text, emoji=False, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,138 @@
+"""All that a run depends on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+import torch
+
+from pymoo_prune.engines import check_engine_name, check_goals
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.machine import check_device
+from pymoo_prune.measuring import LATENCY
+from pymoo_prune.objectives import SCALARISATIONS, Goals, Objectives, Scalarisation, WeightedSum
+from pymoo_prune.problem import USERS_CHOICE, check_options, default_objectives, find_problem
+from pymoo_prune.search import Budget
+from pymoo_prune.surrogates import MODELS
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run depends on, as it stands in its folder.
+
+    Attributes:
+        problem: Its registered name.
+        options: Its keyword arguments.
+        data: A data set's name or folder.
+        data_root: Where data sets lie.
+        validation: Share or number of training images held out for the search.
+        algorithm: An engine's name.
+        pop_size: Its population.
+        objectives: Names, or one of `SCALARISATIONS`; None leaves them to the problem.
+        constraints: Bounds, as text.
+        budget: When the search ends.
+        seed: Of the engine, and of the problem unless that has its own.
+        device: Where networks are measured.
+        threads: torch's; another number may change the last bits of a measurement.
+        finish_images: Training images that each network of the front is retrained with.
+        parent: Folder of an exported network to prune; None lets the problem train one.
+        surrogate: A model's name, one of `surrogates.MODELS`; None measures every child.
+        problem_seed: Of the problem, where it is not that of the engine: searches that are compared
+            have one parent, and engines of many seeds.
+        front: Quantities that the front is over, where these are not those of the objectives.
+        latencies: File of the latencies that are known, relative to the run's folder; None is its
+            own.
+        baselines: Whether the front is compared with simpler methods in the end.
+    """
+
+    problem: str
+    algorithm: str
+    pop_size: int
+    budget: Budget
+    options: Mapping[str, Any] = field(default_factory=dict)
+    data: str = "digits"
+    data_root: str | None = None
+    validation: float | None = None
+    objectives: Objectives | None = None
+    constraints: Sequence[str] = ()
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = field(default_factory=torch.get_num_threads)
+    finish_images: int = 0
+    parent: str | None = None
+    surrogate: str | None = None
+    problem_seed: int | None = None
+    front: Sequence[str] = ()
+    latencies: str | None = None
+    baselines: bool = True
+
+    def __post_init__(self) -> None:
+        least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0}
+        for name, limit in least.items():
+            if (value := getattr(self, name)) < limit:
+                msg = f"{name} must be at least {limit}, but it is {value}"
+                raise PruneError(msg)
+        check_engine_name(self.algorithm)
+        if self.surrogate is not None and self.surrogate not in MODELS:
+            raise unknown_name("surrogate model", self.surrogate, MODELS)
+        one = self.objectives
+        if isinstance(one, Scalarisation) and SCALARISATIONS.get(one.kind) is not type(one):
+            raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)
+
+    def check(self, *, workers: bool = False) -> Goals:
+        """Refuses what can be seen to be impossible before anything is made, loaded or trained.
+
+        Args:
+            workers: Whether candidates are measured by others than this process.
+
+        Returns:
+            What a search is after; the accuracy where only the problem itself knows.
+        """
+        cls = find_problem(self.problem)
+        check_options(cls, self.options, [name for name in USERS_CHOICE if getattr(self, name)])
+        objectives = default_objectives(cls) if self.objectives is None else self.objectives
+        goals = cls.goals_for(
+            ("accuracy",) if objectives is None else objectives, self.constraints, self.front
+        )
+        if objectives is not None:
+            check_goals(self.algorithm, cls, goals)
+        if workers and LATENCY in goals.quantities and LATENCY not in cls.quantities:
+            msg = (
+                "latencies are measured one candidate at a time, and workers disturb each other; "
+                "search without workers, or without the latency"
+            )
+            raise PruneError(msg)
+        check_device(self.device)
+        return goals
+
+    def to_json(self) -> str:
+        """As text."""
+        values = {"format": FORMAT, **asdict(self)}
+        if isinstance(self.objectives, Scalarisation):
+            values["objectives"] = {"kind": self.objectives.kind, **values["objectives"]}
+        return json.dumps(values, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """From text."""
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            msg = f"it must hold an object, but it holds {text.strip()[:40]!r}"
+            raise PruneError(msg)
+        made_by = values.pop("format")
+        if made_by != FORMAT:
+            msg = f"it has format {made_by}, but this version reads format {FORMAT}"
+            raise PruneError(msg)
+        objectives = values["objectives"]
+        if isinstance(objectives, dict):
+            # Older folders know one kind, and do not name it.
+            kind = objectives.pop("kind", WeightedSum.kind)
+            if kind not in SCALARISATIONS:
+                raise unknown_name("scalarisation", kind, SCALARISATIONS)
+            values["objectives"] = SCALARISATIONS[kind](**objectives)
+        return cls(**{**values, "budget": Budget(**values["budget"])})

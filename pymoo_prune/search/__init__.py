@@ -1,0 +1,17 @@
+"""A search: an engine and a budget, every evaluation kept, progress shown.
+
+- `searching`: the search, from an engine and a budget to what was found
+- `store`: every evaluation in one SQLite file; a run is resumed by replaying it
+- `progress`: what the terminal shows
+- `profiling`: a trace of the first generations
+"""
+
+from pymoo_prune.search.profiling import Profile
+from pymoo_prune.search.progress import REFRESH, Board, Display, Relay, SearchReporter
+from pymoo_prune.search.searching import Archive, Budget, Found, Step, StoredEvaluator, search
+from pymoo_prune.search.store import Store
+
+__all__ = [
+    "REFRESH", "Archive", "Board", "Budget", "Display", "Found", "Profile", "Relay",
+    "SearchReporter", "Step", "Store", "StoredEvaluator", "search",
+]  # fmt: skip

@@ -1,0 +1,403 @@
+"""Every evaluation of a run, in one SQLite file.
+
+Three tables: what was measured (once for each candidate and each set of images), the order in
+which the search asked, and when each generation was done. What is measured is committed at
+the end of each chunk of candidates, or of a few chunks that take no time: a crash at any instant
+loses the work of a moment and nothing else.
+A run is resumed by replaying it: the search starts again from its seed and finds its past
+evaluations here.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from pymoo_prune.chromosomes import Array
+from pymoo_prune.errors import ReplayError, StoreError
+from pymoo_prune.executors import Part
+from pymoo_prune.objectives import Measured, Measurements, Values, failures_of
+from pymoo_prune.problem import CHUNK
+
+FORMAT = "2"
+COMMIT_SECONDS = 0.2
+"""A commit costs a fraction of a millisecond; cheap chunks share one."""
+
+
+class Store:
+    """The evaluations of one run.
+
+    Args:
+        path: The database file; made if it is not there.
+        quantities: Names of what is measured, in the order of the columns.
+        fingerprint: Of the problem; a file of another problem is refused.
+        versions: Of the libraries that a replay depends on.
+        read_only: Whether nothing is to be written: neither to the file, which must be there, nor
+            beside it.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        quantities: Sequence[str],
+        fingerprint: str,
+        versions: Mapping[str, str] | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.quantities = tuple(quantities)
+        self.versions = dict(versions or {})
+        self.fresh = self.hits = 0
+        with self._explained():
+            self._db = (_reading if read_only else _writing)(self.path)
+        try:
+            self._open(fingerprint, read_only=read_only)
+        except BaseException:
+            self._db.close()
+            raise
+        columns = ", ".join(f'"{name}"' for name in self.quantities)
+        places = ", ".join("?" * (3 + len(self.quantities)))
+        self._select = f"SELECT digest, {columns}, failure FROM measurements WHERE images = ?"  # noqa: S608
+        self._insert = f"INSERT OR REPLACE INTO measurements VALUES ({places})"  # noqa: S608
+
+    @classmethod
+    def existing(cls, path: Path | str) -> Self:
+        """A store that is there, whatever problem it belongs to: for reading alone.
+
+        Its folder need not be one that can be written to.
+        """
+        path = Path(path)
+        if not path.is_file():
+            msg = f"there are no evaluations: {path} is missing"
+            raise StoreError(msg)
+        try:
+            with closing(_reading(path)) as db:
+                about = dict(db.execute("SELECT key, value FROM about"))
+            quantities, versions = json.loads(about["quantities"]), json.loads(about["versions"])
+            return cls(path, quantities, about["fingerprint"], versions, read_only=True)
+        except (sqlite3.Error, KeyError, json.JSONDecodeError) as error:
+            advice = "the file is damaged, or not one of ours"
+            if "unable to open" in str(error):
+                advice = (
+                    "check that it can be read; where a process was killed while it wrote, that "
+                    "takes a folder that can be written to: read a copy"
+                )
+            msg = f"{path}: {error}; {advice}"
+            raise StoreError(msg) from error
+
+    def _open(self, fingerprint: str, *, read_only: bool) -> None:
+        with self._explained():
+            if not read_only:
+                # WAL: a commit is one append, and what a killed process had committed is there.
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+            damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if damage != "ok":
+                raise sqlite3.DatabaseError(damage)
+            if not read_only:
+                self._create(fingerprint)
+        self._check(fingerprint)
+
+    def _create(self, fingerprint: str) -> None:
+        columns = ", ".join(f'"{name}" REAL' for name in self.quantities)
+        complete = " AND ".join(f'"{name}" IS NOT NULL' for name in self.quantities)
+        with self._transaction():
+            self._db.execute("CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT)")
+            about = {
+                "format": FORMAT,
+                "fingerprint": fingerprint,
+                "quantities": json.dumps(self.quantities),
+                "versions": json.dumps(self.versions),
+            }
+            self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
+            self._db.execute(
+                f"CREATE TABLE IF NOT EXISTS measurements (images TEXT, digest BLOB, {columns}, "
+                f"failure TEXT, CHECK (failure IS NOT NULL OR ({complete})), "
+                "PRIMARY KEY (images, digest)) WITHOUT ROWID"
+            )
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS history (number INTEGER PRIMARY KEY, "
+                "generation INTEGER NOT NULL, images TEXT NOT NULL, digest BLOB NOT NULL)"
+            )
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS generations (generation INTEGER PRIMARY KEY, "
+                "elapsed REAL NOT NULL)"
+            )
+
+    def _check(self, fingerprint: str) -> None:
+        about = dict(self._db.execute("SELECT key, value FROM about"))
+        if about.get("format") != FORMAT:
+            msg = (
+                f"{self.path} has format {about.get('format')}, but this version of pymoo-prune "
+                f"reads format {FORMAT}; use the version it was made with, or start a new run"
+            )
+            raise StoreError(msg)
+        expected = {"fingerprint": fingerprint, "quantities": json.dumps(self.quantities)}
+        for key, value in expected.items():
+            if about.get(key) != value:
+                msg = (
+                    f"{self.path} belongs to another configuration: its {key} is {about.get(key)}, "
+                    f"but this problem's is {value}; use the settings it was made with, or "
+                    "another folder"
+                )
+                raise StoreError(msg)
+        self.recorded_versions: dict[str, str] = json.loads(about["versions"])
+
+    def measured(
+        self,
+        X: Array,
+        keys: Sequence[bytes],
+        images: str,
+        measure: Callable[[Array], Measurements],
+    ) -> Measured:
+        """Measurements of a population, from the store where they are known.
+
+        Args:
+            X: Chromosomes, (n, n_var).
+            keys: Their digests.
+            images: Names the images that they are measured on.
+            measure: Measures those that are not known, a chunk at a time.
+
+        Returns:
+            Measurements, (n,) each, with the reasons of who failed.
+        """
+
+        def in_chunks(rows: Array) -> Iterator[Part]:
+            for start in range(0, len(rows), CHUNK):
+                chunk = rows[start : start + CHUNK]
+                began = time.perf_counter()
+                values = measure(chunk)
+                measured = Measured(values, failures_of(values))
+                place = range(start, start + len(chunk))
+                yield Part(place, measured, time.perf_counter() - began)
+
+        return self.gathered(X, keys, images, in_chunks)
+
+    def gathered(
+        self,
+        X: Array,
+        keys: Sequence[bytes],
+        images: str,
+        parts: Callable[[Array], Iterator[Part]],
+    ) -> Measured:
+        """Measurements of a population, from the store where they are known.
+
+        Args:
+            X: Chromosomes, (n, n_var).
+            keys: Their digests.
+            images: Names the images that they are measured on.
+            parts: Measures those that are not known, as an executor does.
+
+        Returns:
+            Measurements, (n,) each, with the reasons of who failed.
+        """
+        rows = self._known(images, set(keys))
+        self.hits += sum(key in rows for key in keys)
+        missing = list({key: row for row, key in enumerate(keys) if key not in rows}.items())
+        if missing:
+            names, places = zip(*missing, strict=True)
+            rows |= self._committed(images, names, parts(X[list(places)]))
+        # NaN is kept as NULL, and NULL is read as NaN.
+        table = np.array([rows[key][:-1] for key in keys], dtype=np.float64)
+        failures = {row: rows[key][-1] for row, key in enumerate(keys)}
+        return Measured(
+            dict(zip(self.quantities, table.T.copy(), strict=True)),
+            {row: reason for row, reason in failures.items() if reason is not None},
+        )
+
+    def _committed(
+        self, images: str, keys: Sequence[bytes], parts: Iterator[Part]
+    ) -> dict[bytes, tuple[Any, ...]]:
+        """Rows by digest, written as they come."""
+        rows: dict[bytes, tuple[Any, ...]] = {}
+        pending: list[tuple[Any, ...]] = []
+        seconds = 0.0
+        try:
+            for part in parts:
+                values = part.measured
+                # SQLite keeps no sign of zero: + 0.0 takes it from what is fresh too.
+                table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
+                for place, row in enumerate(part.rows):
+                    rows[keys[row]] = (*table[place], values.failures.get(place))
+                pending += [(images, keys[row], *rows[keys[row]]) for row in part.rows]
+                seconds += part.seconds
+                if seconds >= COMMIT_SECONDS:
+                    self._commit(pending)
+                    seconds = 0.0
+        finally:
+            # Also when a part fails, or somebody presses Ctrl-C: what is measured is kept.
+            self._commit(pending)
+        return rows
+
+    def _commit(self, pending: list[tuple[Any, ...]]) -> None:
+        if pending:
+            with self._transaction():
+                self._db.executemany(self._insert, pending)
+            self.fresh += len(pending)
+            pending.clear()
+
+    def _known(self, images: str, keys: set[bytes]) -> dict[bytes, tuple[Any, ...]]:
+        wanted = list(keys)
+        found: dict[bytes, tuple[Any, ...]] = {}
+        with self._explained():
+            for start in range(
+                0, len(wanted), 500
+            ):  # SQLite's limit on parameters is 999 in places
+                part = wanted[start : start + 500]
+                query = f"{self._select} AND digest IN ({', '.join('?' * len(part))})"
+                found |= {row[0]: row[1:] for row in self._db.execute(query, (images, *part))}
+        return found
+
+    def follow(self, number: int, generation: int, images: str, keys: Sequence[bytes]) -> None:
+        """Records what the search asks for, or checks it where that is recorded already.
+
+        Args:
+            number: How many evaluations the search asked for before.
+            generation: The generation that asks.
+            images: What the candidates are measured on.
+            keys: Digests, in the order in which they were asked for.
+        """
+        query = "SELECT number, images, digest FROM history WHERE number BETWEEN ? AND ?"
+        with self._explained():
+            recorded = {
+                row[0]: row[1:] for row in self._db.execute(query, (number, number + len(keys) - 1))
+            }
+        asked = {number + place: (images, key) for place, key in enumerate(keys)}
+        for place, row in recorded.items():
+            if row != asked[place]:
+                raise ReplayError(self._departed(place, generation))
+        new = [(k, generation, *asked[k]) for k in asked if k not in recorded]
+        if new:
+            with self._transaction():
+                self._db.executemany("INSERT INTO history VALUES (?, ?, ?, ?)", new)
+
+    def _departed(self, number: int, generation: int) -> str:
+        names = sorted(self.recorded_versions.keys() | self.versions.keys())
+        versions = ", ".join(
+            f"{name} {self.recorded_versions.get(name)} then, {self.versions.get(name)} now"
+            for name in names
+        )
+        return (
+            f"the resumed search departs from the recorded one at evaluation {number} (generation "
+            f"{generation}), so it cannot go on ({versions}); resume it with the versions it was "
+            "made with, or start a new run"
+        )
+
+    def elapsed(self, generation: int) -> float | None:
+        """Seconds of search up to the end of a generation, or None if it is not recorded."""
+        query = "SELECT elapsed FROM generations WHERE generation = ?"
+        with self._explained():
+            row = self._db.execute(query, (generation,)).fetchone()
+        return None if row is None else float(row[0])
+
+    def finish_generation(self, generation: int, elapsed: float) -> None:
+        """Records that a generation is done."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO generations VALUES (?, ?)", (generation, elapsed)
+            )
+
+    def generation_means(self) -> dict[str, Values]:
+        """The mean of every measurement over what each generation asked for, (generations,).
+
+        Who failed does not count; where everybody did, the mean is NaN.
+        """
+        columns = ", ".join(f'AVG("{name}")' for name in self.quantities)
+        query = (
+            f"SELECT generation, {columns} FROM history "  # noqa: S608 - names are the problem's
+            "JOIN measurements USING (images, digest) GROUP BY generation ORDER BY generation"
+        )
+        with self._explained():
+            table = np.array(self._db.execute(query).fetchall(), dtype=np.float64)
+        return dict(zip(("generation", *self.quantities), table.T, strict=True))
+
+    def evaluations(self) -> dict[str, Values]:
+        """Everything that was asked for, in order, (evaluations,): generation and measurements.
+
+        Who failed has NaN.
+        """
+        columns = ", ".join(f'"{name}"' for name in self.quantities)
+        query = (
+            f"SELECT generation, {columns} FROM history "  # noqa: S608 - names are the problem's
+            "JOIN measurements USING (images, digest) ORDER BY number"
+        )
+        with self._explained():
+            rows = self._db.execute(query).fetchall()
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), 1 + len(self.quantities))
+        return dict(zip(("generation", *self.quantities), table.T, strict=True))
+
+    def failures(self) -> list[tuple[bytes, str]]:
+        """Who could not be measured and why: digest and reason, once for each set of images."""
+        with self._explained():
+            return self._db.execute(
+                "SELECT digest, failure FROM measurements WHERE failure IS NOT NULL "
+                "ORDER BY images, digest"
+            ).fetchall()
+
+    def history(self) -> list[tuple[int, int, str, bytes]]:
+        """Everything the search asked for: number, generation, images and digest, in order."""
+        with self._explained():
+            return self._db.execute(
+                "SELECT number, generation, images, digest FROM history ORDER BY number"
+            ).fetchall()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turns what SQLite says into what a person can do about it."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            text = str(error)
+            if "full" in text or "disk I/O" in text:
+                advice = "free some space on the disk and resume the run; what was done is kept"
+            elif "UNIQUE" in text:
+                advice = "another process works on the same run; wait until that has ended"
+            elif "readonly" in text:
+                advice = "it was opened for reading, or is not yours to write; work on a copy"
+            elif "locked" in text:
+                advice = "another process writes to it; wait until that has ended"
+            elif isinstance(error, sqlite3.OperationalError) and "unable to open" in text:
+                advice = "check that the folder exists and can be written to"
+            else:
+                advice = "the file is damaged; restore it from a copy, or start a new run"
+            msg = f"{self.path}: {text}; {advice}"
+            raise StoreError(msg) from error
+
+
+def _writing(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None)
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    """A connection that leaves everything as it is.
+
+    Where there is no log beside the file, all is in the file, and nobody works on it: then SQLite
+    may take it to be immutable, and needs no files of its own in the folder.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    options = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)

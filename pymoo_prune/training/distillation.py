@@ -1,0 +1,228 @@
+"""Training by knowledge distillation: a student learns from labels and from a teacher's outputs."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pymoo_prune.data import Split, balanced
+from pymoo_prune.errors import PruneError
+from pymoo_prune.networks import evaluating
+from pymoo_prune.training.early_stopping import EarlyStopping, Stopping
+from pymoo_prune.training.loop import ADAM, Loss, Network, Recipe, check_converged, fit
+
+
+class Distillation:
+    """What a student learns from: labels, and what the teacher gives for each image.
+
+    L = alpha CE(y, student) + (1 - alpha) T² KL(softmax(teacher / T) || softmax(student / T))
+    (Ghorab et al., section III.C). The teacher is run once for each image, when its outputs are
+    first needed, however many students there are; with alpha = 1 it is not run at all.
+
+    Args:
+        teacher: A trained classifier; it is not changed, every layer stays in its mode.
+        split: The images that students are trained on.
+        alpha: The labels' share of the loss, from 0 (the teacher alone) to 1 (the labels alone).
+        temperature: T. What both networks' outputs are divided by: at a high one, the classes
+            that the teacher finds unlikely count as well.
+        batch_size: Images that the teacher sees at once.
+    """
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        split: Split,
+        *,
+        alpha: float = 0.5,
+        temperature: float = 4.0,
+        batch_size: int = 128,
+    ) -> None:
+        # Written so that NaN, which is neither less nor more, is refused.
+        if not 0 <= alpha <= 1:
+            msg = f"alpha must be between 0 and 1, but it is {alpha}"
+            raise PruneError(msg)
+        if not (math.isfinite(temperature) and temperature > 0):
+            msg = f"temperature must be finite and greater than 0, but it is {temperature}"
+            raise PruneError(msg)
+        if batch_size < 1:
+            msg = f"batch_size must be at least 1, but it is {batch_size}"
+            raise PruneError(msg)
+        self.teacher, self.split = teacher, split
+        self.alpha, self.temperature, self.batch_size = alpha, temperature, batch_size
+        self._divisions: dict[int, _Division] = {}
+
+    @cached_property
+    @torch.no_grad()
+    def logits(self) -> Tensor:
+        """The teacher's outputs for all images, in evaluation mode; (n, classes), float32."""
+        found = []
+        with evaluating(self.teacher):
+            for images in self.split.images.split(self.batch_size):
+                outputs = self.teacher(images)
+                if outputs.ndim != 2 or len(outputs) != len(images):
+                    msg = (
+                        "a teacher's outputs must be (n, classes), but for "
+                        f"{len(images)} images they are {tuple(outputs.shape)}"
+                    )
+                    raise PruneError(msg)
+                found.append(outputs.float())
+        logits = torch.cat(found)
+        needed = 1 + int(self.split.labels.max())
+        if logits.shape[1] < needed:
+            msg = (
+                f"the teacher must know all classes: the labels need {needed}, "
+                f"but its outputs have {logits.shape[1]}"
+            )
+            raise PruneError(msg)
+        if not logits.isfinite().all():
+            raise PruneError("the teacher's outputs must be finite, but some are NaN or infinite")
+        return logits
+
+    @cached_property
+    def _targets(self) -> Tensor:
+        """Logarithms of the softened probabilities of the classes, (n, classes)."""
+        return functional.log_softmax(self.logits / self.temperature, dim=1)
+
+    def loss(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        """L of a batch.
+
+        Args:
+            outputs: Of a student, (batch, classes).
+            rows: The images' places in the split, (batch,).
+        """
+        if self.alpha == 1:
+            return self._of_labels(outputs, rows)
+        targets = self._targets[rows]
+        if outputs.shape != targets.shape:
+            msg = (
+                f"a student's outputs must be like the teacher's, {tuple(targets.shape)} for "
+                f"{len(rows)} images, but they are {tuple(outputs.shape)}"
+            )
+            raise PruneError(msg)
+        softened = functional.log_softmax(outputs / self.temperature, dim=1)
+        # From the teacher's probabilities to the student's: kl_div takes them the other way round.
+        divergence = functional.kl_div(softened, targets, log_target=True, reduction="batchmean")
+        soft = self.temperature**2 * divergence
+        if self.alpha == 0:
+            return soft
+        return self.alpha * self._of_labels(outputs, rows) + (1 - self.alpha) * soft
+
+    def _of_labels(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs, self.split.labels[rows])
+
+    def distilled(
+        self,
+        network: Network,
+        *,
+        images: int,
+        recipe: Recipe = ADAM,
+        seed: int = 0,
+        keep_zeros: bool = False,
+        stopping: Stopping | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Network:
+        """A copy of a network, the student, after gradient steps on `loss`.
+
+        Args:
+            network: Where training starts; it is not changed.
+            images: How many images to show at most, as `trained` counts them.
+            recipe: How. It must neither crop nor flip: the teacher saw the plain images; with
+                alpha = 1 it may.
+            seed: Of the order of the images.
+            keep_zeros: Weights that are exactly 0 stay so: what was pruned stays pruned.
+            stopping: When to end early. Held out are as many images of each class, the same for
+                every student; the student has the weights that did best on them. None: all
+                images are trained on, to the end.
+            progress: Called now and then with the share that is done.
+
+        Returns:
+            The trained copy, in evaluation mode.
+
+        Raises:
+            TrainingDiverged: The training ended with numbers that are not finite, even if it was
+                better before.
+        """
+        if self.alpha != 1 and (recipe.crop or recipe.flip):
+            msg = (
+                "a recipe for distillation must neither crop nor flip, as the teacher's outputs "
+                f"are of the plain images, but it has crop={recipe.crop} and flip={recipe.flip}"
+            )
+            raise PruneError(msg)
+        result = copy.deepcopy(network).train()
+        split, watch = self.split, None
+        loss: Loss = self.loss
+        if stopping is not None:
+            division = self._division(stopping.images)
+            split, loss = division.train, self._loss_of(division.kept)
+            watch = EarlyStopping(
+                result,
+                division.watched,
+                self._loss_of(division.held),
+                every=stopping.every,
+                patience=stopping.patience,
+            )
+        last = fit(
+            result,
+            split,
+            images=images,
+            recipe=recipe,
+            seed=seed,
+            loss=loss,
+            keep_zeros=keep_zeros,
+            progress=progress,
+            after_step=watch,
+        )
+        # Before the best weights are back: a start that is given back was not trained.
+        check_converged(result, last)
+        if watch is not None:
+            watch.restore()
+        return result.eval()
+
+    def _loss_of(self, places: Tensor) -> Loss:
+        """L of a part of the images, from where in the split they are."""
+        return lambda outputs, rows: self.loss(outputs, places[rows])
+
+    def _division(self, images: int) -> _Division:
+        """Images to train on and images to watch; the same at every call."""
+        if images not in self._divisions:
+            self._divisions[images] = _divided(self.split, images)
+        return self._divisions[images]
+
+
+@dataclass(frozen=True, eq=False)
+class _Division:
+    """A split in two, and where their images are in the whole: kept (n - k,), held (k,)."""
+
+    train: Split
+    watched: Split
+    kept: Tensor
+    held: Tensor
+
+
+def _divided(split: Split, images: int) -> _Division:
+    """Holds out a class-balanced choice of images."""
+    n, labels = len(split), split.labels
+    if 2 * (n - images) < n:
+        msg = (
+            f"stopping.images must leave at least half of the {n:,} images to train on, "
+            f"but they are {images:,}"
+        )
+        raise PruneError(msg)
+    watched = torch.zeros(n, dtype=torch.bool)
+    watched[balanced(labels, images, seed=0)] = True
+    held, kept = (torch.nonzero(part).flatten().to(labels.device) for part in (watched, ~watched))
+    missing = sorted(set(labels.tolist()) - set(labels[kept].tolist()))
+    if missing:
+        msg = (
+            "stopping.images must leave an image of every class to train on, but with "
+            f"{images:,} there is none of class {missing[0]}"
+        )
+        raise PruneError(msg)
+    return _Division(split.subset(kept), split.subset(held), kept, held)

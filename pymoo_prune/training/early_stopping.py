@@ -1,0 +1,104 @@
+"""Trainings that end when they no longer get better."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from pymoo_prune.data import Split
+from pymoo_prune.errors import PruneError
+from pymoo_prune.networks import evaluating
+from pymoo_prune.training.loop import Loss
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When a training ends early.
+
+    Attributes:
+        every: Steps from one look at the watched images to the next.
+        patience: The training ends after so many looks in a row without a new least loss.
+        images: How many images are held out of the training, to be watched.
+    """
+
+    every: int = 10
+    patience: int = 3
+    images: int = 256
+
+    def __post_init__(self) -> None:
+        _check_at_least_one(every=self.every, patience=self.patience, images=self.images)
+
+
+class EarlyStopping:
+    """Ends a training that no longer gets better, and remembers the best network on the way.
+
+    It is meant to be the `after_step` of `fit`. A loss that is not finite is never the best.
+
+    Args:
+        network: The one in training; the loss that it has now is the first to be beaten.
+        split: The images that are watched; better none of those it is trained on.
+        loss: The mean over a batch of these images; outputs come in float32, and the places are
+            those in this split.
+        every: Steps from one look at the images to the next.
+        patience: The training ends after so many looks in a row without a new least loss.
+
+    Attributes:
+        least: The least loss so far.
+    """
+
+    def __init__(
+        self, network: nn.Module, split: Split, loss: Loss, *, every: int = 10, patience: int = 3
+    ) -> None:
+        _check_at_least_one(every=every, patience=patience)
+        self.network, self.split, self.loss = network, split, loss
+        self.every, self.patience = every, patience
+        start = self._watched()
+        self.least = start if math.isfinite(start) else math.inf
+        self._best, self._misses = self._weights(), 0
+
+    def __call__(self, steps: int) -> bool:
+        """Looks at the images if it is time to, and says whether the training should end."""
+        if steps % self.every == 0:
+            self._look()
+        return self._misses >= self.patience
+
+    def restore(self) -> None:
+        """Puts the weights with the least loss back into the network.
+
+        Those of now may be the best: a training may end between two looks, or before the first.
+        """
+        self._look()
+        self.network.load_state_dict(self._best)
+
+    def _look(self) -> None:
+        now = self._watched()
+        if math.isfinite(now) and now < self.least:
+            self.least, self._misses, self._best = now, 0, self._weights()
+        else:
+            self._misses += 1
+
+    @torch.no_grad()
+    def _watched(self) -> float:
+        """The mean loss of all watched images."""
+        places = torch.arange(len(self.split), device=self.split.images.device)
+        with evaluating(self.network):
+            total = sum(
+                float(self.loss(self.network(self.split.images[rows]).float(), rows)) * len(rows)
+                for rows in places.split(128)
+            )
+        return total / len(self.split)
+
+    def _weights(self) -> dict[str, Any]:
+        return copy.deepcopy(self.network.state_dict())
+
+
+def _check_at_least_one(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            msg = f"{name} must be at least 1, but it is {number}"
+            raise PruneError(msg)

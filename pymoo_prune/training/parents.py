@@ -1,0 +1,78 @@
+"""The network that is pruned: trained here, or brought along and looked at."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from pymoo_prune.chromosomes import hash_bytes
+from pymoo_prune.data import Data
+from pymoo_prune.errors import PruneError
+from pymoo_prune.networks import named_network
+from pymoo_prune.training.loop import Recipe, seeded, trained
+
+
+def train_parent(
+    data: Data,
+    network: str,
+    epochs: float,
+    *,
+    recipe: Recipe,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> nn.Module:
+    """A network by name, trained on the training images.
+
+    Args:
+        data: The images.
+        network: Of the zoo.
+        epochs: Above 0.
+        recipe: How it is trained.
+        seed: Of its weights, and of the images' order.
+        progress: Called with the share that is done.
+    """
+    if not (math.isfinite(epochs) and epochs > 0):
+        msg = f"parent_epochs must be above 0, but they are {epochs}"
+        raise PruneError(msg)
+    with seeded(seed, torch.device("cpu")):
+        fresh = named_network(network, channels=data.channels, classes=data.classes, size=data.size)
+    return trained(
+        fresh.to(data.train.images.device),
+        data.train,
+        images=round(epochs * len(data.train)),
+        recipe=recipe,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def check_parent(parent: nn.Module, data: Data) -> nn.Module:
+    """A copy of the parent, in evaluation mode; or an error that says why it does not fit."""
+    parent = copy.deepcopy(parent).to(data.train.images.device).eval()
+    try:
+        with torch.no_grad():
+            outputs = parent(data.train.images[:2])
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        msg = f"the parent cannot take the images of {data.name}, {data.shape}: {error}"
+        raise PruneError(msg) from error
+    if not isinstance(outputs, Tensor):
+        msg = f"the parent gives a {type(outputs).__name__}, not one tensor of outputs"
+        raise PruneError(msg)
+    if tuple(outputs.shape) != (2, data.classes):
+        msg = (
+            f"the parent gives {tuple(outputs.shape)[1:]} values an image, but {data.name} has "
+            f"{data.classes} classes"
+        )
+        raise PruneError(msg)
+    return parent
+
+
+def digest_of(parent: nn.Module) -> str:
+    """What stands for a parent in a configuration: a digest of its layers and all its numbers."""
+    values = parent.state_dict().values()
+    numbers = (value.detach().cpu().numpy().tobytes() for value in values)
+    return hash_bytes(str(parent).encode(), *numbers).hex()

@@ -1,0 +1,504 @@
+"""Which channels live and die together, in networks that a person can follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pymoo_prune.pruning import ChannelFlow, PrunableFilters
+from pymoo_prune.pruning.channel_flow import ALWAYS, repeats
+from tests.support.small_networks import ALL, CLASSES, SHAPE, Net, conv, small, unit
+
+CLASS = [ALWAYS] * CLASSES
+IMAGE = [ALWAYS] * 3
+Expected = dict[str, tuple[list[int] | None, list[int]]]
+
+
+def span(first: int, last: int) -> list[int]:
+    return list(range(first, last + 1))
+
+
+def flow_of(network: nn.Module, shape: tuple[int, ...] = SHAPE) -> ChannelFlow:
+    return ChannelFlow(network, shape)
+
+
+def labels(flow: ChannelFlow) -> Expected:
+    return {
+        layer.name: (
+            None if layer.inputs is None else layer.inputs.tolist(),
+            layer.outputs.tolist(),
+        )
+        for layer in flow.layers
+    }
+
+
+def pieces(flow: ChannelFlow) -> list[tuple[str, tuple[str, int], bool]]:
+    return [(piece.name, piece.branch, piece.residual) for piece in flow.pieces]
+
+
+# Labels of networks that are followed by hand.
+
+LABELS: dict[str, Expected] = {
+    "chain": {
+        "0": (IMAGE, span(0, 3)),
+        "1": (None, span(0, 3)),
+        "4": (span(0, 3), span(4, 9)),
+        "5": (None, span(4, 9)),
+        "9": ([label for label in span(4, 9) for _ in range(4)], CLASS),
+    },
+    "without_norms": {
+        "0": (IMAGE, span(0, 3)),
+        "2": (span(0, 3), span(4, 9)),
+        "4": (span(4, 9), CLASS),
+    },
+    "neurons": {
+        "1": (IMAGE * 64, span(0, 6)),
+        "2": (None, span(0, 6)),
+        "4": (span(0, 6), span(7, 10)),
+        "6": (span(7, 10), CLASS),
+    },
+    "bare_norms": {
+        "0": (None, IMAGE),
+        "1": (IMAGE, span(0, 3)),
+        "2": (None, span(0, 3)),
+        "6": (None, [label for label in span(0, 3) for _ in range(4)]),
+        "7": ([label for label in span(0, 3) for _ in range(4)], span(4, 9)),
+        "8": (None, span(4, 9)),
+        "9": (span(4, 9), CLASS),
+    },
+    "residual": {
+        "stem": (IMAGE, span(0, 3)),
+        "norm": (None, span(0, 3)),
+        "a": (span(0, 3), span(4, 9)),
+        "norm_a": (None, span(4, 9)),
+        "b": (span(4, 9), span(0, 3)),
+        "norm_b": (None, span(0, 3)),
+        "second.0": (span(0, 3), span(0, 3)),
+        "second.1": (None, span(0, 3)),
+        "head": (span(0, 3), CLASS),
+    },
+    "projection": {
+        "stem.0": (IMAGE, span(0, 3)),
+        "stem.1": (None, span(0, 3)),
+        "a.0": (span(0, 3), span(4, 9)),
+        "a.1": (None, span(4, 9)),
+        "b.0": (span(4, 9), span(10, 14)),
+        "b.1": (None, span(10, 14)),
+        "shortcut.0": (span(0, 3), span(10, 14)),
+        "shortcut.1": (None, span(10, 14)),
+        "head": (span(10, 14), CLASS),
+    },
+    "inception": {
+        "stem.0": (IMAGE, span(0, 3)),
+        "stem.1": (None, span(0, 3)),
+        "one.0": (span(0, 3), [4, 5]),
+        "one.1": (None, [4, 5]),
+        "two.0.0": (span(0, 3), span(6, 8)),
+        "two.0.1": (None, span(6, 8)),
+        "two.1.0": (span(6, 8), span(9, 11)),
+        "two.1.1": (None, span(9, 11)),
+        "left.0": ([4, 5, *span(0, 3), *span(9, 11)], span(12, 14)),
+        "left.1": (None, span(12, 14)),
+        "right.0": ([4, 5, *span(0, 3), *span(9, 11)], [15, 16]),
+        "right.1": (None, [15, 16]),
+        "head": (span(12, 16), CLASS),
+    },
+    "depthwise": {
+        "0.0": (IMAGE, span(0, 3)),
+        "0.1": (None, span(0, 3)),
+        "1.0": (None, span(0, 3)),
+        "1.1": (None, span(0, 3)),
+        "3": (span(0, 3), span(4, 9)),
+        "4": (None, span(4, 9)),
+        "5": (None, span(4, 9)),
+        "10": (span(4, 9), CLASS),
+    },
+    "dense": {
+        "stem": (IMAGE, span(0, 3)),
+        "a.0": (span(0, 3), span(4, 6)),
+        "a.1": (None, span(4, 6)),
+        "b.0": (span(0, 6), [7, 8]),
+        "b.1": (None, [7, 8]),
+        "norm": (None, span(0, 8)),
+        "head": (span(0, 8), CLASS),
+    },
+    "excitation": {
+        "stem.0": (IMAGE, span(0, 5)),
+        "stem.1": (None, span(0, 5)),
+        "down": (span(0, 5), [6, 7]),
+        "up": ([6, 7], span(0, 5)),
+        "squeeze": (span(0, 5), span(8, 10)),
+        "widen": (span(8, 10), span(0, 5)),
+        "third": (span(0, 5), span(0, 5)),
+        "last.0": (span(0, 5), span(11, 14)),
+        "last.1": (None, span(11, 14)),
+        "head": (span(11, 14), CLASS),
+    },
+    "nested": {
+        "stem.0": (IMAGE, span(0, 3)),
+        "stem.1": (None, span(0, 3)),
+        "enter.0": (span(0, 3), span(4, 6)),
+        "enter.1": (None, span(4, 6)),
+        "inner.0": (span(4, 6), span(4, 6)),
+        "inner.1": (None, span(4, 6)),
+        "beside.0": (span(0, 3), [7, 8]),
+        "beside.1": (None, [7, 8]),
+        "leave": (span(4, 8), span(0, 3)),
+        "head": (span(0, 3), CLASS),
+    },
+    "shared_stem": {
+        "before.0": (IMAGE, span(0, 3)),
+        "before.1": (None, span(0, 3)),
+        "left.0": (span(0, 3), span(4, 6)),
+        "left.1": (None, span(4, 6)),
+        "right.0": (span(0, 3), [7, 8]),
+        "right.1": (None, [7, 8]),
+        "other.0": (IMAGE, span(9, 11)),
+        "other.1": (None, span(9, 11)),
+        "head": (span(4, 11), CLASS),
+    },
+    "interwoven": {
+        "stem.0": (IMAGE, span(0, 5)),
+        "stem.1": (None, span(0, 5)),
+        "a.0": (span(0, 5), span(0, 2)),
+        "a.1": (None, span(0, 2)),
+        "b.0": (span(0, 5), span(3, 5)),
+        "b.1": (None, span(3, 5)),
+        "c.0": (span(0, 5), [6, 7]),
+        "c.1": (None, [6, 7]),
+        "d.0": (span(0, 5), [6, 7, 6, 7]),
+        "d.1": (None, [6, 7, 6, 7]),
+        "a_again.0": ([6, 7, 6, 7], span(8, 10)),
+        "a_again.1": (None, span(8, 10)),
+        "e.0": (span(8, 10), [11, 12]),
+        "e.1": (None, [11, 12]),
+        "head": ([11, 12, *span(0, 5), 6, 7, 6, 7], CLASS),
+    },
+    "onto_the_image": {
+        "hidden.0": (IMAGE, span(0, 3)),
+        "hidden.1": (None, span(0, 3)),
+        "back": (span(0, 3), IMAGE),
+        "last.0": (IMAGE, span(4, 7)),
+        "last.1": (None, span(4, 7)),
+        "one": (span(4, 7), CLASS),
+        "three": (span(4, 7), span(8, 13)),
+        "two": (span(8, 13), CLASS),
+    },
+    "signal": {
+        "1": (IMAGE, span(0, 3)),
+        "2": (None, span(0, 3)),
+        "5": (span(0, 3), span(4, 8)),
+        "7": ([label for label in span(4, 8) for _ in range(13)], CLASS),
+    },
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_labels_are_those_that_a_person_finds(name: str) -> None:
+    flow = flow_of(small(name))
+    assert labels(flow) == LABELS[name]
+    assert flow.count == 1 + max(max(outputs) for _, outputs in LABELS[name].values())
+    for label, givers in enumerate(flow.givers):
+        assert givers == tuple(
+            place
+            for place, layer in enumerate(flow.layers)
+            if layer.inputs is not None and label in layer.outputs
+        )
+
+
+# What the genes of these networks are: groups, blocks, pieces and what they stand in.
+
+GENES: dict[str, tuple[tuple[int, ...], list[tuple[str, tuple[str, int], bool]], list[Any]]] = {
+    "chain": ((4, 6), [], []),
+    "without_norms": ((4, 6), [], []),
+    "neurons": ((7, 4), [], []),
+    "bare_norms": ((4, 6), [], []),
+    "residual": ((4, 6), [("a", ("add", 0), True), ("second", ("add_1", 1), True)], []),
+    "projection": ((4, 6, 5), [("a.0", ("add", 0), True)], []),
+    "inception": (
+        (4, 2, 3, 3, 3, 2),
+        [
+            ("one", ("cat", 0), False),
+            ("two", ("cat", 2), False),
+            ("left", ("cat_1", 0), False),
+            ("right", ("cat_1", 1), False),
+        ],
+        [(2, 3)],
+    ),
+    "depthwise": ((4, 6), [], []),
+    "dense": ((4, 3, 2), [("a", ("cat", 1), False), ("b", ("cat_1", 1), False)], []),
+    "excitation": ((6, 2, 3, 4), [], []),
+    "nested": (
+        (4, 3, 2),
+        [
+            ("inner", ("add", 1), True),
+            ("enter.0", ("cat", 0), False),
+            ("beside", ("cat", 1), False),
+            ("enter.0", ("add_1", 1), True),
+        ],
+        [(1, 2)],
+    ),
+    "shared_stem": (
+        (4, 3, 2, 3),
+        [
+            ("left", ("cat", 0), False),
+            ("right", ("cat", 1), False),
+            ("other", ("cat", 2), False),
+        ],
+        [(0, 1, 2)],
+    ),
+    "interwoven": (
+        (3, 3, 2, 3, 2),
+        [
+            ("a.0", ("add", 0), True),
+            ("c", ("add_1", 0), True),
+            ("a_again.0", ("cat_2", 0), False),
+        ],
+        [],
+    ),
+    "onto_the_image": (
+        (4, 4, 6),
+        [("hidden.0", ("add", 1), True), ("three", ("add_1", 1), True)],
+        [],
+    ),
+    "signal": ((4, 5), [], []),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_genes_are_those_that_a_person_finds(name: str) -> None:
+    filters = PrunableFilters(small(name), SHAPE)
+    sizes, found, alternatives = GENES[name]
+    assert filters.genes.sizes == sizes
+    assert pieces(filters.flow) == found
+    assert list(filters.genes.alternatives) == alternatives
+    assert filters.genes.n_pieces == len(found)
+
+
+def test_blocks_are_the_largest_modules_that_are_no_containers() -> None:
+    class Block(nn.Module):
+        def __init__(self, inputs: int) -> None:
+            super().__init__()
+            self.one, self.two = unit(inputs, 4), unit(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.two(self.one(x))  # type: ignore[no-any-return]
+
+    class Body(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = unit(3, 4)
+            self.blocks = nn.Sequential(Block(4), nn.Sequential(Block(4)))
+            self.head = nn.Linear(4, CLASSES)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.blocks(self.stem(x)).mean((2, 3)))  # type: ignore[no-any-return]
+
+    # Around it stands a module that holds everything: it is no block.
+    genes = PrunableFilters(Net(lambda net, x: net.body(x), body=Body()), SHAPE).genes
+    assert genes.sizes == (4, 4, 4)
+    assert genes.blocks == (0, 1, 2)
+    assert genes.piece_blocks == (1, 2)
+
+
+NUMBERS = {
+    "chain": {
+        "0": (9, 64, 0), "1": (0, 0, 2), "4": (9, 16, 1), "5": (0, 0, 2), "9": (1, 1, 1),
+    },
+    "depthwise": {
+        "0.0": (9, 64, 0), "0.1": (0, 0, 2), "1.0": (9, 64, 0), "1.1": (0, 0, 2),
+        "3": (1, 64, 1), "4": (9, 64, 1), "5": (0, 0, 2), "10": (1, 1, 1),
+    },
+    "bare_norms": {
+        "0": (0, 0, 2), "1": (9, 64, 1), "2": (0, 0, 0), "6": (0, 0, 2), "7": (1, 1, 1),
+        "8": (0, 0, 0), "9": (1, 1, 1),
+    },
+    "signal": {"1": (5, 30, 1), "2": (0, 0, 2), "5": (3, 13, 1), "7": (1, 1, 1)},
+}  # fmt: skip
+"""Taps, positions, and vectors besides the weight."""
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_positions_taps_and_vectors_are_noted(name: str) -> None:
+    layers = flow_of(small(name)).layers
+    assert {one.name: (one.taps, one.positions, one.vectors) for one in layers} == NUMBERS[name]
+
+
+def test_repeats_count_labels() -> None:
+    found = repeats(np.array([0, 2, 2, ALWAYS, ALWAYS, ALWAYS]), 4)
+    assert found.tolist() == [1, 0, 2, 0, 3]
+
+
+# Branches, and whether they can go.
+
+
+def test_lists_of_branches_are_joined() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        return net.head(torch.concat([branch(x) for branch in net.branches], 1).mean((2, 3)))
+
+    branches = nn.ModuleList(conv(3, width) for width in (2, 3))
+    filters = PrunableFilters(Net(run, branches=branches, head=nn.Linear(5, CLASSES)), SHAPE)
+    assert filters.genes.sizes == (2, 3)
+    assert filters.genes.alternatives == ((0, 1),)
+
+
+def test_a_concatenation_with_itself_has_nothing_to_drop() -> None:
+    network = Net(
+        lambda net, x: net.head(net.next(torch.cat([x := net.one(x), x], 1)).mean((2, 3))),
+        one=conv(3, 4), next=conv(8, 3), head=nn.Linear(3, CLASSES),
+    )  # fmt: skip
+    flow = PrunableFilters(network, SHAPE).flow
+    assert labels(flow)["next"][0] == [*span(0, 3), *span(0, 3)]
+    assert flow.pieces == []
+
+
+def test_what_is_computed_for_nothing_is_not_there() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        net.unused(x).relu()
+        return net.head(net.one(x).mean((2, 3)))
+
+    network = Net(
+        run, unused=conv(3, 7), one=conv(3, 4), never=conv(3, 3), head=nn.Linear(4, CLASSES)
+    )
+    filters = PrunableFilters(network, SHAPE)
+    assert [layer.name for layer in filters.flow.layers] == ["one", "head"]
+    whole = filters.network(np.ones(4, dtype=bool))
+    parameters, macs = filters.complexity(np.ones((1, 4), dtype=bool))
+    assert parameters[0] == sum(p.numel() for p in whole.parameters()) == 4 * 28 + CLASSES * 5
+    assert macs[0] == filters.all_macs == 4 * 27 * 64 + CLASSES * 4
+
+
+def test_everything_but_the_image_can_go() -> None:
+    # As in networks that improve images: what is left gives what it takes.
+    network = Net(lambda net, x: x + net.two(net.one(x)), one=unit(3, 4), two=conv(4, 3))
+    filters = PrunableFilters(network, SHAPE)
+    x = np.array([True] * 4 + [False])
+    images = torch.randn(2, *SHAPE)
+    assert torch.equal(filters.network(x)(images), images)
+    assert filters.complexity(x[None]) == (0, 0)
+    assert filters.alive(x).tolist() == [False] * 4 + [True]
+
+
+def test_of_a_sum_the_longer_operand_can_go() -> None:
+    for swap in (False, True):
+
+        def run(net: Any, x: Tensor, swap: bool = swap) -> Tensor:
+            long, short = net.long(x), net.short(x)
+            return net.head((short + long if swap else long + short).mean((2, 3)))
+
+        network = Net(
+            run, long=nn.Sequential(unit(3, 4), unit(4, 4)), short=conv(3, 4),
+            head=nn.Linear(4, CLASSES),
+        )  # fmt: skip
+        assert pieces(flow_of(network)) == [("long", ("add", int(swap)), True)]
+
+
+def test_branches_that_others_read_stay() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        one, two = net.one(x), net.two(x)
+        return net.head(net.next(torch.cat([one, two], 1)).mean((2, 3)) + one.mean((2, 3)))
+
+    network = Net(run, one=conv(3, 4), two=conv(3, 3), next=conv(7, 4), head=nn.Linear(4, CLASSES))
+    found = pieces(flow_of(network))
+    assert ("two", ("cat", 1), False) in found
+    assert not any(branch == ("cat", 0) for _, branch, _ in found)
+
+
+def test_branches_whose_channels_others_give_too_stay() -> None:
+    # A concatenation's operand takes its channels with it: the shortcut's would go as well.
+    def run(net: Any, x: Tensor) -> Tensor:
+        x = net.stem(x)
+        both = torch.cat([net.one(x), net.two(x)], 1) + x
+        return net.head(both.mean((2, 3)))
+
+    network = Net(run, stem=conv(3, 5), one=conv(5, 2), two=conv(5, 3), head=nn.Linear(5, CLASSES))
+    assert pieces(flow_of(network)) == [("one", ("add", 0), True)]
+
+
+def test_branches_that_give_the_images_channels_stay_in_a_concatenation() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        return net.head(torch.cat([net.back(x) + x, net.other(x)], 1).mean((2, 3)))
+
+    network = Net(run, back=conv(3, 3), other=conv(3, 2), head=nn.Linear(5, CLASSES))
+    assert pieces(flow_of(network)) == [("back", ("add", 0), True), ("other", ("cat", 1), False)]
+
+
+def test_branches_that_give_what_the_network_gives_stay_in_a_concatenation() -> None:
+    network = Net(
+        lambda net, x: torch.cat([net.two(net.one(x)) + x, x], 1), one=conv(3, 4), two=conv(4, 3)
+    )
+    assert pieces(flow_of(network)) == [("one", ("add", 0), True)]
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_branches_that_overwrite_what_others_read_stay(inplace: bool) -> None:
+    # Without the branch, the shortcut would not be what its ReLU made of it.
+    def run(net: Any, x: Tensor) -> Tensor:
+        x = net.stem(x)
+        return net.head((net.branch(x) + x).mean((2, 3)))
+
+    network = Net(
+        run, stem=conv(3, 4), branch=nn.Sequential(nn.ReLU(inplace), conv(4, 4)),
+        head=nn.Linear(4, CLASSES),
+    )  # fmt: skip
+    assert PrunableFilters(network, SHAPE).genes.n_pieces == int(not inplace)
+
+
+# The network is left alone, and training mode makes no difference.
+
+
+@pytest.mark.usefixtures("untouched_global_generators")
+@pytest.mark.parametrize("name", ["residual", "inception", "bare_norms"])
+def test_the_network_is_left_as_it_was(name: str) -> None:
+    network = small(name).train()
+    frozen = next(part for part in network.modules() if isinstance(part, nn.BatchNorm2d))
+    frozen.eval()
+    network.get_parameter(next(iter(network.state_dict()))).requires_grad_(requires_grad=False)
+    modes = [part.training for part in network.modules()]
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    places = {key: value.data_ptr() for key, value in network.state_dict().items()}
+    wanted = [parameter.requires_grad for parameter in network.parameters()]
+    filters = PrunableFilters(network, SHAPE)
+    filters.network(filters.repaired(np.zeros(filters.genes.n_var, dtype=bool)))
+    assert [part.training for part in network.modules()] == modes
+    assert [parameter.requires_grad for parameter in network.parameters()] == wanted
+    assert all(parameter.grad is None for parameter in network.parameters())
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, state[key])
+        assert value.data_ptr() == places[key]
+    for part in network.modules():
+        assert not part._forward_hooks
+        assert not part._forward_pre_hooks
+
+
+def test_a_network_in_training_mode_has_the_same_graph() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        x = net.conv(x)
+        if net.training:
+            x = x.relu()
+        x = functional.dropout(x, training=net.training)
+        return net.head(x.mean((2, 3)))  # type: ignore[no-any-return]
+
+    network = Net(run, conv=conv(3, 4), head=nn.Linear(4, CLASSES))
+    flows = [flow_of(network.train()), flow_of(network.eval())]
+    graphs = [[node.name for node in flow.graph.nodes] for flow in flows]
+    assert graphs[0] == graphs[1] == ["x", "conv", "dropout", "mean", "head", "output"]
+    PrunableFilters(network.train(), SHAPE)
+
+
+def test_double_precision_is_no_trouble() -> None:
+    filters = PrunableFilters(small("residual").double(), SHAPE)
+    assert filters.genes.sizes == GENES["residual"][0]
+    X = np.ones(filters.genes.n_var, dtype=bool)
+    X[[0, 5]] = False
+    images = torch.linspace(-1, 1, 384, dtype=torch.float64).view(2, *SHAPE)
+    single = PrunableFilters(small("residual"), SHAPE)
+    with torch.no_grad():
+        found, expected = filters.network(X)(images), single.network(X)(images.float())
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found.float(), expected)

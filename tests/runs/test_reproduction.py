@@ -1,0 +1,206 @@
+"""What reproductions of papers share."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from pymoo_prune import Data, PruneError
+from pymoo_prune.networks import FeedForward
+from pymoo_prune.runs import kept, kept_parent, kept_runs, prepare, publish
+from pymoo_prune.runs import reproduction as module
+
+SETTINGS: dict[str, Any] = {"epochs": {"small": (1, 2)}, "images": 100}
+
+
+@pytest.fixture(autouse=True)
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def never() -> Any:
+    raise AssertionError
+
+
+def prepared(output: Path, settings: dict[str, Any] = SETTINGS, **options: Any) -> Data:
+    given: dict[str, Any] = {"runs": 1, "data": "digits", "data_root": None, **options}
+    return prepare(output, settings, **given)
+
+
+# The folder.
+
+
+def test_a_folder_is_made_and_the_images_are_loaded(tmp_path: Path, digits: Data) -> None:
+    output, before = tmp_path / "runs" / "mine", repr(SETTINGS)
+    found = prepared(output)
+    assert torch.equal(found.validation.images, digits.validation.images)
+    assert json.loads((output / "settings.json").read_text()) == {
+        "data": "digits", "epochs": {"small": [1, 2]}, "images": 100,
+    }  # fmt: skip
+    assert len(prepared(output, validation=30).validation) == 30
+    assert len(prepared(output, runs=7).validation) == len(digits.validation), "more runs may come"
+    assert repr(SETTINGS) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "differing"),
+    [
+        ({"images": 101}, {}, "images"),
+        ({"epochs": {"small": (1, 3)}}, {}, "epochs"),
+        ({"images": 101, "epochs": {}}, {}, "epochs, images"),
+        ({"more": None, "steps": 3}, {}, "more, steps"),
+        ({}, {"data": "DIGITS"}, "data"),
+    ],
+)
+def test_results_of_other_settings_stay_among_themselves(
+    tmp_path: Path,
+    digits: Data,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    options: dict[str, Any],
+    differing: str,
+) -> None:
+    monkeypatch.setattr(module, "load_data", lambda *_, **__: digits)
+    prepared(tmp_path)
+    before = (tmp_path / "settings.json").read_bytes()
+    message = f"{tmp_path} holds results of another reproduction: {differing} differ; take another"
+    with pytest.raises(PruneError, match=message):
+        prepared(tmp_path, {**SETTINGS, **changes}, **options)
+    assert (tmp_path / "settings.json").read_bytes() == before
+    prepared(tmp_path)
+
+
+def test_settings_that_there_are_no_longer_differ_too(tmp_path: Path) -> None:
+    prepared(tmp_path, {**SETTINGS, "steps": 3})
+    with pytest.raises(PruneError, match="another reproduction: steps differ"):
+        prepared(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runs": 0}, "--runs must be at least 1, but it is 0"),
+        ({"runs": -3, "data": "digit"}, "--runs must be at least 1, but it is -3"),
+        ({"data": "digit"}, "unknown data set 'digit'.*Did you mean 'digits'"),
+    ],
+)
+def test_what_cannot_be_done_leaves_no_folder(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PruneError, match=message):
+        prepared(tmp_path / "output", **options)
+    assert not (tmp_path / "output").exists()
+
+
+def test_images_go_to_a_gpu_where_there_is_one_and_it_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[str] = []
+
+    def to(data: Data, device: str) -> Data:
+        moved.append(device)
+        return data
+
+    monkeypatch.setattr(Data, "to", to)
+    prepared(tmp_path)
+    assert moved == []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    prepared(tmp_path, gpu=False)
+    assert moved == []
+    prepared(tmp_path)
+    assert moved == ["cuda"]
+
+
+# What is kept in it.
+
+
+def test_a_result_is_made_once_and_always_read_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    value = {"rows": (1, 0.1 + 0.2), "nothing": None}
+    first = kept(path, lambda: value)
+    assert first == kept(path, never) == {"rows": [1, 0.1 + 0.2], "nothing": None}
+    assert path.read_text().endswith("}\n")
+
+
+def test_a_result_that_could_not_be_made_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    with pytest.raises(AssertionError):
+        kept(path, never)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        kept(path, lambda: {"network": nn.Identity()})
+    assert list(tmp_path.iterdir()) == []
+    assert kept(path, lambda: 3) == 3
+
+
+def test_a_damaged_result_is_said_to_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text('{"accuracy": 0.')
+    with pytest.raises(PruneError, match=f"{path} cannot be read: .*; remove it, and it is made"):
+        kept(path, never)
+
+
+def test_of_all_runs_those_are_made_that_are_not_there(tmp_path: Path) -> None:
+    made: list[tuple[str, int]] = []
+
+    def make(name: str, seed: int) -> str:
+        made.append((name, seed))
+        return f"{name} {seed}"
+
+    assert kept_runs(tmp_path, ("b", "a"), 1, make) == {"b": ["b 0"], "a": ["a 0"]}
+    (tmp_path / "b-0.json").unlink()
+    found = kept_runs(tmp_path, ("b", "a"), 2, make)
+    assert list(found.items()) == [("b", ["b 0", "b 1"]), ("a", ["a 0", "a 1"])]
+    assert made == [("b", 0), ("a", 0), ("b", 0), ("b", 1), ("a", 1)]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "a-0.json", "a-1.json", "b-0.json", "b-1.json",
+    }  # fmt: skip
+
+
+def test_a_parent_is_made_once(tmp_path: Path, parent: FeedForward) -> None:
+    folder = tmp_path / "parent"
+    for make in (lambda: parent, never):
+        found = kept_parent(folder, make)
+        assert found is not parent
+        assert not found.training
+        for name, value in parent.state_dict().items():
+            assert torch.equal(found.state_dict()[name], value), name
+    assert json.loads((folder / "network.json").read_text())["role"] == "parent"
+    assert [path.name for path in tmp_path.iterdir()] == ["parent"]
+
+
+def test_a_parent_that_was_half_written_is_not_taken_for_whole(
+    tmp_path: Path, parent: FeedForward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "parent"
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pymoo_prune.results.network_files.write_text", full)  # after the weights
+        with pytest.raises(OSError, match="No space left"):
+            kept_parent(folder, lambda: parent)
+    assert not folder.exists()
+    made = kept_parent(folder, lambda: parent)
+    images = torch.linspace(-1, 1, 320).view(5, 1, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(made(images), parent(images))
+    assert [path.name for path in tmp_path.iterdir()] == ["parent"]
+
+
+# The page.
+
+
+def test_the_page_is_written_and_printed_as_it_is(tmp_path: Path) -> None:
+    page = "# [bold]Title[/bold]\n\n" + "a long line " * 20 + "\n| 1 | :warning: |\n"
+    text = io.StringIO()
+    publish(page, tmp_path, Console(file=text, width=40))
+    assert (tmp_path / "report.md").read_text() == page
+    assert text.getvalue() == f"{page}\nreport: {tmp_path / 'report.md'}\n"

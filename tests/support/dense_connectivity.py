@@ -1,0 +1,52 @@
+"""What these tests share: small problems, their candidates, and how networks are compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pymoo_prune import Data
+from pymoo_prune.chromosomes import Array
+from pymoo_prune.training import trained
+from pymoo_prune_problems import DenseConnectivity
+from pymoo_prune_problems.dense_connectivity import problem as module
+
+SIZE: dict[str, Any] = {"depth": 16, "growth": 4}  # 2 layers a block, 9 free connections
+RECOVERIES = ("none", "refit", "batch-norm", "refit+batch-norm", "refit+batch-norm+steps:1")
+SCRATCH: dict[str, Any] = {"weights": "scratch", "epochs": 0.07}  # two gradient steps
+
+
+def small(data: Data, parent: nn.Module | None, **options: Any) -> DenseConnectivity:
+    return DenseConnectivity(
+        data, parent=parent, **{**SIZE, "search_images": 100, "recovery_images": 64, **options}
+    )
+
+
+def candidates(problem: DenseConnectivity, n: int = 4) -> Array:
+    """The chain alone, everything, and some in between."""
+    X = problem.codec.random(n, np.random.default_rng(0), 0.5)
+    X[0], X[1] = False, True
+    return X
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    mine, theirs = one.state_dict(), other.state_dict()
+    return mine.keys() == theirs.keys() and all(
+        mine[k].shape == theirs[k].shape and torch.equal(mine[k], theirs[k]) for k in mine
+    )
+
+
+class Spy:
+    """Notes what networks are trained with, and trains them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[dict[str, Any]] = []
+        monkeypatch.setattr(module, "trained", self)
+
+    def __call__(self, network: Any, split: Any, **settings: Any) -> Any:
+        self.calls.append({"network": network, "split": split, **settings})
+        return trained(network, split, **settings)
