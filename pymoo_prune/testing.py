@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.executors import pack, unpack
 from pymoo_prune.measuring import count_parameters
-from pymoo_prune.objectives import check_measurements, failed_rows
+from pymoo_prune.objectives import Measured, Measurements, check_measurements, failed_rows
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.search import Budget, search
 
@@ -104,12 +105,30 @@ def _contents(row: Array) -> bytes:
 
 def check_measuring(problem: PruningProblem, X: Array) -> None:
     """A candidate's measurements depend on it alone: not on neighbours, order or repetition."""
+    together = _check_independence(problem, problem.measure, X)
+    if (cheaper := problem.approximation) is not None:
+        _check_independence(problem, lambda some: cheaper.measure(some, cheaper.batch(1)), X)
+    sizes = {} if problem.preview.sizes is None else problem.preview.sizes(X)
+    for name, values in sizes.items():
+        assert np.array_equal(values, together[name]), (
+            f"preview.sizes says another {name} than measure()"
+        )
+    accuracy = together["accuracy"][~failed_rows(together)]
+    assert ((accuracy >= 0) & (accuracy <= 1)).all(), "accuracy must be a share between 0 and 1"
+
+
+def _check_independence(
+    problem: PruningProblem, measure: Callable[[Array], Measurements], X: Array
+) -> Measured:
     contents = [_contents(row) for row in X]
     promised = type(problem).quantities  # a latency is not measured by `measure`
-    together = check_measurements(problem.measure(X), promised, len(X))
+
+    def checked(some: Array) -> Measured:
+        return check_measurements(problem.completed(measure(some)), promised, len(some))
+
+    together = checked(X)
     assert [_contents(row) for row in X] == contents, "measure changed the chromosomes"
-    backwards = check_measurements(problem.measure(X[::-1].copy()), promised, len(X))
-    alone = check_measurements(problem.measure(X[:1]), promised, 1)
+    backwards, alone = checked(X[::-1].copy()), checked(X[:1])
     for name, values in together.items():
         assert np.array_equal(values, backwards[name][::-1], equal_nan=True), (
             f"{name} depends on the order of the candidates"
@@ -117,10 +136,7 @@ def check_measuring(problem: PruningProblem, X: Array) -> None:
         assert np.array_equal(values[:1], alone[name], equal_nan=True), (
             f"{name} depends on the other candidates"
         )
-    for name, values in problem.sizes(X).items():
-        assert np.array_equal(values, together[name]), f"sizes() says another {name} than measure()"
-    accuracy = together["accuracy"][~failed_rows(together)]
-    assert ((accuracy >= 0) & (accuracy <= 1)).all(), "accuracy must be a share between 0 and 1"
+    return together
 
 
 def check_networks(problem: PruningProblem, X: Array) -> None:
@@ -129,7 +145,9 @@ def check_networks(problem: PruningProblem, X: Array) -> None:
     So do their architectures, but for what the weights say.
     """
     data = problem.data_set
-    values = problem.measure(X)
+    values = check_measurements(
+        problem.completed(problem.measure(X)), type(problem).quantities, len(X)
+    )
     measured = ~failed_rows(values)
     for x, parameters in zip(X[measured], values["parameters"][measured], strict=True):
         network, again = problem.network(x), problem.network(x)
@@ -146,22 +164,24 @@ def check_networks(problem: PruningProblem, X: Array) -> None:
             f"measured {parameters:.0f} parameters, but the network has "
             f"{count_parameters(network)} ({remaining} not zero)"
         )
-        if type(problem).architecture is not PruningProblem.architecture:
-            check_architecture(problem, x, network)
+        if problem.timing.architecture is not None:
+            check_architecture(problem.timing.architecture, x, network)
 
 
-def check_architecture(problem: PruningProblem, x: Array, network: torch.nn.Module) -> None:
+def check_architecture(
+    architecture_of: Callable[[Array], torch.nn.Module], x: Array, network: torch.nn.Module
+) -> None:
     """What is timed has the shape of the network, and making it draws nothing."""
     state = torch.get_rng_state()
-    architecture = problem.architecture(x)
+    architecture = architecture_of(x)
     assert torch.equal(torch.get_rng_state(), state), (
-        "architecture(x) drew from torch's global generator"
+        "timing.architecture(x) drew from torch's global generator"
     )
     shapes = [
         {name: tuple(parameter.shape) for name, parameter in one.named_parameters()}
         for one in (architecture, network)
     ]
-    assert shapes[0] == shapes[1], "architecture(x) has other parameters than network(x)"
+    assert shapes[0] == shapes[1], "timing.architecture(x) has other parameters than network(x)"
 
 
 def _remaining(network: torch.nn.Module) -> int:

@@ -1,11 +1,18 @@
 """Engines: pymoo's algorithms by name, or a user's own, with the problem's operators."""
 
-from pymoo_prune.engines.checks import check_engine, check_goals, one_objective
+from pymoo_prune.engines.checks import (
+    check_engine,
+    check_goals,
+    check_own_algorithm,
+    one_objective,
+    takes_failures,
+)
 from pymoo_prune.engines.making import make_algorithm, population_of
 from pymoo_prune.engines.names import ENGINES, check_engine_name
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
 
 __all__ = [
     "ENGINES", "EndingCTAEA", "PacedRVEA", "ScaledMOEAD", "check_engine", "check_engine_name",
-    "check_goals", "make_algorithm", "one_objective", "population_of",
+    "check_goals", "check_own_algorithm", "make_algorithm", "one_objective", "population_of",
+    "takes_failures",
 ]  # fmt: skip

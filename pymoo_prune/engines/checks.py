@@ -38,7 +38,7 @@ from pymoo_prune.operators import (
     SoftmaxRoulette,
     TruncationSelection,
 )
-from pymoo_prune.problem import PruningProblem, load_named
+from pymoo_prune.problem import Contract, PruningProblem, load_named
 from pymoo_prune.surrogates import Prescreened
 
 FOR_SEVERAL = (SMSEMOA, CTAEA, MOEAD, RVEA)
@@ -75,7 +75,7 @@ def check_goals(name: str, cls: type[PruningProblem], goals: Goals) -> None:
         load_named(name)
         return
     if name == "own":
-        cls.check_own_algorithm(goals)
+        check_own_algorithm(cls, goals)
     reason = None
     if goals.n_obj > 1 and one_objective(name):
         reason = _needs_one(goals)
@@ -86,6 +86,29 @@ def check_goals(name: str, cls: type[PruningProblem], goals: Goals) -> None:
     if reason is not None:
         msg = f"algorithm {name!r} {reason}"
         raise PruneError(msg)
+
+
+def check_own_algorithm(cls: type[PruningProblem], goals: Goals) -> None:
+    """An error where a problem's own algorithm cannot be after some goals, or is not written.
+
+    Args:
+        cls: The problem's class.
+        goals: What the problem is after, or will be once it is built.
+    """
+    if cls.algorithm is Contract.algorithm:
+        msg = f"{cls.__name__} has no algorithm of its own; name one, for example nsga2"
+        raise PruneError(msg)
+    if cls.own_goal and goals.n_obj > 1:
+        msg = (
+            f"the paper's algorithm needs one objective, but the problem has {goals.n_obj}; "
+            f"take {cls.own_goal}, or --algorithm nsga2"
+        )
+        raise PruneError(msg)
+
+
+def takes_failures(algorithm: Algorithm) -> bool:
+    """Whether an engine has a place for candidates that fail: constraints, which MOEA/D ignores."""
+    return not isinstance(algorithm, MOEAD)
 
 
 def check_engine(algorithm: Any, problem: PruningProblem, *, name: str | None = None) -> None:
@@ -208,7 +231,7 @@ def _objectives(algorithm: Algorithm, problem: PruningProblem) -> str | None:
 
 
 def _constraints(algorithm: Algorithm, problem: PruningProblem) -> str | None:
-    if not isinstance(algorithm, MOEAD) or not problem.has_constraints():
+    if takes_failures(algorithm) or not problem.has_constraints():
         return None
     bounds = [str(bound) for bound in problem.goals.constraints]
     failures = ["candidates that can fail, which counts as one"] if problem.can_fail else []

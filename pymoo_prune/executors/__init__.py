@@ -1,6 +1,6 @@
 """Where candidates are measured: here, in processes of this machine, or on many machines."""
 
-from pymoo_prune.executors.base import Executor, InProcess, Part, gathered
+from pymoo_prune.executors.base import Executor, InProcess
 from pymoo_prune.executors.cluster import Ray
 from pymoo_prune.executors.dispatch import Dispatcher
 from pymoo_prune.executors.parcel import pack, unpack
@@ -9,6 +9,6 @@ from pymoo_prune.executors.staff import Worker
 from pymoo_prune.executors.work import Answer, Done, Ready
 
 __all__ = [
-    "Answer", "Dispatcher", "Done", "Executor", "InProcess", "Part", "Processes", "Ray",
-    "Ready", "Worker", "gathered", "pack", "unpack",
+    "Answer", "Dispatcher", "Done", "Executor", "InProcess", "Processes", "Ray", "Ready",
+    "Worker", "pack", "unpack",
 ]  # fmt: skip

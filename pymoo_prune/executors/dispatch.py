@@ -11,10 +11,11 @@ from typing import NoReturn
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
-from pymoo_prune.executors.base import Executor, Part
+from pymoo_prune.executors.base import Executor
 from pymoo_prune.executors.job import AIM, TRIES, Job
 from pymoo_prune.executors.staff import Worker
 from pymoo_prune.executors.work import Answer, Done, Lost, Raised, Ready, WorkerTraceback
+from pymoo_prune.objectives import Part
 from pymoo_prune.problem import PruningProblem
 
 PATIENT = 10.0
@@ -192,11 +193,11 @@ class Dispatcher(Executor):
         if seconds is None:
             return 1
         # What a GPU measures as one program takes as long with fewer.
-        together = min(job.problem.together, -(-len(job.X) // self.workers))
+        together = min(job.problem.portions.together, -(-len(job.X) // self.workers))
         share = -(-len(job.fresh) // self.workers)
         # Half a share leaves something to those who are done sooner; but not less than what
         # is best measured together.
-        size = max(-(-share // 2), min(job.problem.chunk, share))
+        size = max(-(-share // 2), min(job.problem.portions.chunk, share))
         return max(together, min(size, int(AIM / max(seconds, 1e-9))))
 
     def _parts(self, job: Job) -> Iterator[Part]:

@@ -10,8 +10,7 @@ import numpy as np
 
 from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.errors import PruneError
-from pymoo_prune.executors.base import Part
-from pymoo_prune.objectives import Measured
+from pymoo_prune.objectives import Measured, Part
 from pymoo_prune.problem import PruningProblem
 
 AIM = 1.0

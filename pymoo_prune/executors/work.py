@@ -15,7 +15,6 @@ from typing import NamedTuple
 import torch
 
 from pymoo_prune.chromosomes import Array
-from pymoo_prune.executors.base import measure_here
 from pymoo_prune.executors.parcel import Parcel, unpack
 from pymoo_prune.measuring import is_about_memory
 from pymoo_prune.objectives import Measured
@@ -132,7 +131,7 @@ class Workbench:
         def done() -> Done:
             began = time.perf_counter()
             with redirect_stdout(io.StringIO()) as output:
-                measured = measure_here(problem, X, batch)
+                measured = problem.measured(X, batch)
             return Done(measured, time.perf_counter() - began, output.getvalue())
 
         return _answered(done)

@@ -9,9 +9,11 @@ from pymoo_prune.objectives.indicators import distance, hypervolume, hypervolume
 from pymoo_prune.objectives.measured import (
     FAILED,
     Measured,
+    Part,
     check_measurements,
     failed_rows,
     failures_of,
+    gathered,
     one_by_one,
 )
 from pymoo_prune.objectives.quantities import STANDARD, Measurements, Quantity, Values
@@ -28,8 +30,8 @@ from pymoo_prune.objectives.series import Series
 
 __all__ = [
     "FAILED", "SCALARISATIONS", "STANDARD", "Constraint", "Goals", "Measured", "Measurements",
-    "Objectives", "PrunedWeightsPerAccuracyDrop", "Quantity", "Scalarisation", "Series",
+    "Objectives", "Part", "PrunedWeightsPerAccuracyDrop", "Quantity", "Scalarisation", "Series",
     "Values", "WeightedSum", "check_measurements", "distance", "failed_rows", "failures_of",
-    "hypervolume", "hypervolumes", "nondominated", "objectives_text", "one_by_one",
+    "gathered", "hypervolume", "hypervolumes", "nondominated", "objectives_text", "one_by_one",
     "parse_constraints", "parse_objectives",
 ]  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,3 +115,38 @@ def check_measurements(
         )
         raise PruneError(msg)
     return checked
+
+
+class Part(NamedTuple):
+    """Some candidates of a population, measured.
+
+    Attributes:
+        rows: Their rows in the population.
+        measured: Their measurements, in the order of the rows.
+        seconds: The time that measuring them took.
+    """
+
+    rows: Sequence[int]
+    measured: Measured
+    seconds: float
+
+
+def gathered(parts: Iterable[Part], quantities: Iterable[str], n: int) -> Measured:
+    """Parts as one.
+
+    Args:
+        parts: Parts of a population; every row once, in any order.
+        quantities: What is measured.
+        n: How many candidates the population has.
+
+    Returns:
+        Measurements, (n,) each, with the reasons of failed candidates.
+    """
+    whole = Measured({name: np.empty(n) for name in quantities}, {})
+    for part in parts:
+        rows = list(part.rows)
+        for name, column in whole.items():
+            column[rows] = part.measured[name]
+        whole.failures |= {rows[row]: why for row, why in part.measured.failures.items()}
+    whole.failures = dict(sorted(whole.failures.items()))
+    return whole

@@ -22,11 +22,13 @@ class Quantity:
         better: Whether a higher or a lower value is better.
         label: What an axis or a column is called.
         share: A value between 0 and 1, written in percent.
+        whole: The unpruned network's value, where it is known without measuring.
     """
 
     better: Literal["higher", "lower"]
     label: str
     share: bool = False
+    whole: float | None = None
 
     @property
     def sign(self) -> float:

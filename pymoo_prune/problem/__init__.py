@@ -1,10 +1,28 @@
-"""Problems: what one writes, and what a search does with it.
+"""Problems: what an author writes, and what a search does with it.
 
-`contract` is what to read before writing a problem. A problem of one's own extends
-`PruningProblem`, which brings everything else.
+A problem of one's own extends `PruningProblem`. Read `contract` before writing one.
+
+- `contract`: what every problem says
+- `facets`: what only some problems have, an object each
+- `presets`: settings under one name
+- `pruning_problem`: what a search does with a problem: measure, check, score
+- `latencies`: latencies, which no problem measures by itself
+- `racing`: good and bad candidates told apart from few images
+- `registry`: problems by name
 """
 
-from pymoo_prune.problem.contract import CHUNK, Contract
+from pymoo_prune.problem.contract import Contract
+from pymoo_prune.problem.facets import (
+    CHUNK,
+    Approximation,
+    Baseline,
+    Illustration,
+    Portions,
+    Preview,
+    Published,
+    Rivals,
+    Timing,
+)
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
 from pymoo_prune.problem.racing import Racing
@@ -19,10 +37,10 @@ from pymoo_prune.problem.registry import (
     load_named,
     registered,
 )
-from pymoo_prune.problem.rivals import Baseline, Published
 
 __all__ = [
-    "CHUNK", "REPRODUCTIONS", "USERS_CHOICE", "Baseline", "Contract", "Preset",
-    "PruningProblem", "Published", "Racing", "build_problem", "check_options",
-    "default_objectives", "find_problem", "find_reproduction", "load_named", "registered",
+    "CHUNK", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline", "Contract",
+    "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "Racing",
+    "Rivals", "Timing", "build_problem", "check_options", "default_objectives", "find_problem",
+    "find_reproduction", "load_named", "registered",
 ]  # fmt: skip

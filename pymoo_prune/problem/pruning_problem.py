@@ -1,10 +1,11 @@
-"""A problem as a search has it: measured in chunks, checked, timed, and turned into F and G."""
+"""A problem as a search has it: measured in chunks, checked, and turned into F and G."""
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
@@ -28,25 +29,25 @@ from pymoo_prune.objectives import (
     Measured,
     Measurements,
     Objectives,
+    Part,
     Quantity,
     Scalarisation,
     Values,
     check_measurements,
     failed_rows,
     failures_of,
+    gathered,
     parse_constraints,
 )
 from pymoo_prune.problem.contract import Contract
+from pymoo_prune.problem.latencies import Latencies
 
 RESERVED = {
     *("f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter"),  # pymoo's
     *("failure", "digest", "images", "number", "generation", "evaluation"),  # a store's
-    *("test_accuracy", "finished_accuracy", "finished_test_accuracy"),  # of a front
+    *("test_accuracy", "finished_accuracy", "finished_test_accuracy"),  # a front's
 }
 """Names that say something else of a candidate, wherever it is kept."""
-
-Measure = Callable[[Array, int], Measurements]
-"""From chromosomes, and the number of a search batch, to measurements."""
 
 
 class PruningProblem(Contract, Problem):
@@ -58,14 +59,15 @@ class PruningProblem(Contract, Problem):
         objectives: Names of quantities (one objective each), or a scalarisation.
         constraints: Bounds on quantities. Where they or the objectives mention "latency", that is
             measured too.
-        seed: Of everything random in a measurement, and of the parent's training.
+        parent: The unpruned network; None leaves the attribute as it is.
+        seed: The seed of everything random in a measurement, and of the parent's training.
         xl: Lowest gene values, where pymoo's operators need them.
         xu: Highest gene values.
-        vtype: Type of the genes.
+        vtype: The genes' type.
     """
 
     loses: bool = False
-    """Whether candidates may be lost with who measures them; see `for_workers`."""
+    """Whether candidates may be lost with the worker that measures them; see `for_workers`."""
 
     def __init__(
         self,
@@ -74,6 +76,7 @@ class PruningProblem(Contract, Problem):
         n_var: int,
         objectives: Objectives,
         constraints: Sequence[Constraint | str] = (),
+        parent: nn.Module | None = None,
         seed: int = 0,
         xl: Any = None,
         xu: Any = None,
@@ -92,6 +95,8 @@ class PruningProblem(Contract, Problem):
         self.known_latencies = KnownLatencies()
         self.data_set = data
         self.seed = seed
+        if parent is not None:
+            self.parent = parent
         super().__init__(
             n_var=n_var,
             n_obj=self.goals.n_obj,
@@ -108,15 +113,9 @@ class PruningProblem(Contract, Problem):
     def offered(cls) -> Mapping[str, Quantity]:
         """All that objectives and constraints can name: `quantities`, and perhaps the latency."""
         offered = dict(cls.quantities)
-        if not cls._latency_refusal():
+        if not cls.timing.refused:
             offered.setdefault(LATENCY, MILLISECONDS)
         return offered
-
-    @classmethod
-    def _latency_refusal(cls) -> str:
-        if not cls.no_latency and cls.parent_network is Contract.parent_network:
-            return "candidates take turns with their parent, and it has no parent_network()"
-        return cls.no_latency
 
     @classmethod
     def goals_for(
@@ -136,7 +135,7 @@ class PruningProblem(Contract, Problem):
         named = objectives.mentioned if isinstance(objectives, Scalarisation) else objectives
         asked = LATENCY in [*named, *front, *(bound.name for bound in bounds)]
         if asked and LATENCY not in cls.offered():
-            msg = f"{cls.__name__} does not measure latencies: {cls._latency_refusal()}"
+            msg = f"{cls.__name__} does not measure latencies: {cls.timing.refused}"
             raise PruneError(msg)
         goals = Goals(cls.offered(), objectives, bounds, front)
         return goals if asked else replace(goals, quantities=cls.quantities)
@@ -148,7 +147,7 @@ class PruningProblem(Contract, Problem):
         constraints: Sequence[Constraint | str] | None = None,
         front: Sequence[str] = (),
     ) -> Self:
-        """The same problem after something else: what one search minimises, another may weigh.
+        """The same problem with other goals: what one search minimises, another may weigh.
 
         Nothing is trained or measured again; both problems share parent, data and known latencies.
         They share the fingerprint too, unless latency is asked for here for the first time.
@@ -161,18 +160,14 @@ class PruningProblem(Contract, Problem):
         bounds = self.goals.constraints if constraints is None else constraints
         goals = self.goals_for(objectives, bounds, front)
         twin = copy.copy(self)
-        twin.__dict__.pop("parent_values", None)  # the latency may be missing
+        for cached in ("parent_values", "latencies"):  # the latency may be missing
+            twin.__dict__.pop(cached, None)
         # What this problem measures its twin measures as well: they may share a store.
         twin.quantities = {**self.quantities, **goals.quantities}
         twin.goals = replace(goals, quantities=twin.quantities)
         twin.n_obj = goals.n_obj
         twin.n_ieq_constr = len(goals.constraints) + self.marks_failures
         return twin
-
-    @property
-    def marks_failures(self) -> bool:
-        """Whether scores have a column that says who failed, or was lost."""
-        return self.can_fail or self.loses
 
     def for_workers(self) -> Self:
         """The same problem for workers, which can be lost together with what they measure.
@@ -184,7 +179,87 @@ class PruningProblem(Contract, Problem):
         twin.n_ieq_constr = len(self.goals.constraints) + twin.marks_failures
         return twin
 
-    # What engines are told.
+    @property
+    def marks_failures(self) -> bool:
+        """Whether scores have a column that says which candidates failed, or were lost."""
+        return self.can_fail or self.loses
+
+    # Down: from chromosomes to measurements.
+
+    def batch(self, generation: int) -> int:
+        """The number of the search batch that a generation is measured on.
+
+        Args:
+            generation: 1 for the first population.
+        """
+        return 0 if self.approximation is None else self.approximation.batch(generation)
+
+    @property
+    def changes_batches(self) -> bool:
+        """Whether generations are measured on different images."""
+        return self.approximation is not None and self.approximation.changes_batches
+
+    def measured(self, X: Array, batch: int | None = None) -> Measured:
+        """Checked measurements of a population.
+
+        Args:
+            X: Chromosomes, (n, n_var).
+            batch: The search batch, for a search's cheaper measurement; None measures as a front
+                is measured.
+        """
+        return gathered(self.parts(X, batch), self.quantities, len(X))
+
+    def parts(self, X: Array, batch: int | None = None) -> Iterator[Part]:
+        """Checked measurements, chunk by chunk.
+
+        Args:
+            X: Chromosomes, (n, n_var).
+            batch: As `measured` takes it.
+        """
+        size = self.portions.chunk
+        for start in range(0, len(X), size):
+            rows = range(start, min(start + size, len(X)))
+            began = time.perf_counter()
+            measured = self._chunk(X[rows.start : rows.stop], batch)
+            self._check_can_fail(rows, measured.failures)
+            yield Part(rows, measured, time.perf_counter() - began)
+
+    def _chunk(self, X: Array, batch: int | None) -> Measured:
+        with exact(self._device):
+            if batch is None or self.approximation is None:
+                found = self.measure(X)
+            else:
+                found = self.approximation.measure(X, batch)
+            found = self.completed(found)
+            if self.latencies is not None:
+                found = self.latencies.added(X, found)
+        return check_measurements(found, self.quantities, len(X))
+
+    def completed(self, found: Measurements) -> Measurements:
+        """Measurements, with what follows from the parent where the problem leaves it out.
+
+        Args:
+            found: What `measure` returned: `accuracy_drop` and `sparsity` may be missing.
+        """
+        derived: dict[str, Values] = {}
+        if "accuracy_drop" not in found and "accuracy" in found:
+            best = self.parent_values["accuracy"]
+            derived["accuracy_drop"] = best - np.asarray(found["accuracy"])
+        if "sparsity" not in found and "parameters" in found:
+            all_of_them = self.parent_values["parameters"]
+            derived["sparsity"] = 1 - np.asarray(found["parameters"]) / all_of_them
+        return Measured({**found, **derived}, failures_of(found)) if derived else found
+
+    def _check_can_fail(self, rows: range, failures: Mapping[int, str]) -> None:
+        if failures and not self.can_fail:
+            row, reason = next(iter(failures.items()))
+            msg = (
+                f"candidate {rows[row]} failed ({reason}), but {type(self).__name__} does not say "
+                "that candidates can fail; set its can_fail = True"
+            )
+            raise PruneError(msg)
+
+    # Up: from measurements to what engines are told.
 
     def _evaluate(
         self,
@@ -192,11 +267,13 @@ class PruningProblem(Contract, Problem):
         out: dict[str, Any],
         *args: Any,  # noqa: ARG002
         algorithm: Algorithm | None = None,
-        measure: Measure | None = None,
+        measurements: Measurements | None = None,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        generation = algorithm.n_iter if algorithm is not None else 1
-        measurements = (measure or self.measured)(X, self.batch(generation))
+        """Scores what a search has measured; under pymoo alone, measures here."""
+        if measurements is None:
+            generation = algorithm.n_iter if algorithm is not None else 1
+            measurements = self.measured(X, self.batch(generation))
         out.update(self.score(measurements))
         # Each measurement travels with its individual: pop.get("accuracy").
         out.update(measurements)
@@ -207,8 +284,9 @@ class PruningProblem(Contract, Problem):
     def score(self, measurements: Measurements) -> dict[str, Values]:
         """F, and G where there are constraints, from measurements.
 
-        Where candidates can fail or be lost, G has one more column: 0 for who was measured. Who
-        failed has `FAILED` everywhere, and so stands behind everybody who breaks a constraint.
+        Where candidates can fail or be lost, G has one more column: 0 for those that were
+        measured. Failed candidates have `FAILED` everywhere, and so stand behind all that break a
+        constraint.
         """
         scores = {"F": self.goals.F(measurements)}
         if self.goals.constraints:
@@ -221,52 +299,21 @@ class PruningProblem(Contract, Problem):
             scores = {name: np.where(failed, FAILED, values) for name, values in scores.items()}
         return scores
 
+    # What measurements depend on, and refer to.
+
     @cached_property
     def parent_values(self) -> Mapping[str, float]:
-        """What the unpruned network measures, its latency too where that is measured."""
+        """What the parent measures, its latency too where that is measured."""
         found = dict(self.parent_measurements())
-        if self.measures_latency:
-            found[LATENCY] = self.stopwatch.parent_milliseconds
+        if self.latencies is not None:
+            found[LATENCY] = self.latencies.parent
         return found
-
-    # What is measured, and what that depends on.
-
-    def measured(self, X: Array, batch: int = 0) -> Measured:
-        """Checked measurements of a population, in chunks."""
-        return self._in_chunks(X, lambda rows: self.measure_on(rows, batch))
-
-    def measured_finally(self, X: Array) -> Measured:
-        """Checked measurements for a front."""
-        return self._in_chunks(X, self.measure_finally)
-
-    def _in_chunks(self, X: Array, measure: Callable[[Array], Measurements]) -> Measured:
-        parts: list[Measured] = []
-        failures: dict[int, str] = {}
-        with exact(self._device):
-            for start in range(0, len(X), self.chunk):
-                rows = X[start : start + self.chunk]
-                found = self._timed(rows, measure(rows))
-                part = check_measurements(found, self.quantities, len(rows))
-                failures |= {start + row: reason for row, reason in part.failures.items()}
-                self._check_can_fail(failures)
-                parts.append(part)
-        values = {name: np.concatenate([part[name] for part in parts]) for name in self.quantities}
-        return Measured(values, failures)
-
-    def _check_can_fail(self, failures: Mapping[int, str]) -> None:
-        if failures and not self.can_fail:
-            row, reason = next(iter(failures.items()))
-            msg = (
-                f"candidate {row} failed ({reason}), but {type(self).__name__} does not say "
-                "that candidates can fail; set its can_fail = True"
-            )
-            raise PruneError(msg)
 
     def configuration(self) -> dict[str, Any]:
         """What the problem says, and how latencies are measured where they are."""
         found = super().configuration()
         if self.measures_latency:
-            found[LATENCY] = conditions(self.latency_scheme, self._device)
+            found[LATENCY] = conditions(self.timing.scheme, self._device)
         return found
 
     @property
@@ -275,66 +322,28 @@ class PruningProblem(Contract, Problem):
         text = json.dumps(self.configuration(), sort_keys=True)
         return hash_bytes(text.encode()).hex()
 
-    # What becomes of a front.
-
-    def finisher(self, images: int) -> Callable[[nn.Module, int], nn.Module] | None:
-        """What retrains a network, given its seed; None where there are no images to do it with."""
-        if images == 0:
-            return None
-        return lambda network, seed: self.finished(network, images=images, seed=seed)
-
-    # Latencies.
-
     @property
     def measures_latency(self) -> bool:
         """Whether latencies are measured here, besides what `measure` returns."""
         return LATENCY in self.quantities and LATENCY not in type(self).quantities
 
     @cached_property
-    def stopwatch(self) -> Stopwatch:
-        """What measures latencies; `known_latencies` must be in place before."""
-        parent = self.parent_network()
-        if parent is None:
-            msg = f"{type(self).__name__} has no parent_network() for candidates to take turns with"
+    def latencies(self) -> Latencies | None:
+        """Measures latencies, where they are; `known_latencies` must be in place before."""
+        if not self.measures_latency:
+            return None
+        if self.parent is None:
+            msg = f"{type(self).__name__} has no `parent` for candidates to take turns with"
             raise PruneError(msg)
-        return Stopwatch(
-            parent,
+        stopwatch = Stopwatch(
+            self.parent,
             self.data_set.shape,
-            scheme=self.latency_scheme,
+            scheme=self.timing.scheme,
             known=self.known_latencies,
             device=self._device,
         )
+        return Latencies(stopwatch, self.timing.architecture or self.network)
 
     @property
     def _device(self) -> torch.device:
         return self.data_set.train.images.device
-
-    def _timed(self, X: Array, measurements: Measurements) -> Measurements:
-        """Measurements, with the latencies of who did not fail."""
-        if not self.measures_latency:
-            return measurements
-        failures = failures_of(measurements)
-        there = [row for row in range(len(X)) if row not in failures]
-        values = np.full(len(X), np.nan)
-        values[there] = [self.stopwatch.milliseconds(self.architecture(X[row])) for row in there]
-        return Measured({**measurements, LATENCY: values}, failures)
-
-    def latencies(self, networks: Sequence[nn.Module]) -> dict[str, Values]:
-        """Latencies of networks that are no candidates, by name, (n,); nothing where none are.
-
-        Args:
-            networks: For example a baseline's; nothing happens to them.
-        """
-        if not self.measures_latency:
-            return {}
-        return {LATENCY: np.array([self.stopwatch.milliseconds(one) for one in networks])}
-
-    def latency_notes(self, X: Array) -> list[str]:
-        """What a reader should know of the latencies of a front: how they were taken, how noisy.
-
-        Args:
-            X: The front's chromosomes, (n, n_var), each of which is measured again.
-        """
-        if not self.measures_latency:
-            return []
-        return [self.stopwatch.note([self.architecture(x) for x in X])]

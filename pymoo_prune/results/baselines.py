@@ -13,7 +13,7 @@ from pymoo_prune.executors import Executor
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.objectives import Series, Values
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results.finishing import final_accuracies
+from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front import Front
 from pymoo_prune.search import Budget, Display, SearchReporter, Store, search
 
@@ -81,18 +81,20 @@ def simple_series(
         A series for each of the problem's baselines; its accuracy is that on the validation images.
     """
     found = []
-    for baseline in problem.baselines(front):
+    for baseline in () if problem.rivals is None else problem.rivals.at(front):
         with display.phase("baseline") as update:
             total, done = len(baseline.networks), count(1)
             accuracies = final_accuracies(
                 baseline.networks,
                 problem.data_set,
                 seeds=[seed] * total,
-                finished=problem.finisher(images),
+                finished=finisher(problem, images),
                 progress=lambda: update(next(done) / total, baseline.name),  # noqa: B023
             )
+        timed = problem.latencies
+        latencies = {} if timed is None else timed.of(baseline.networks)
         before = [accuracy(network, problem.data_set.validation) for network in baseline.networks]
-        sizes = {**baseline.sizes, **problem.latencies(baseline.networks)}
+        sizes = {**baseline.sizes, **latencies}
         columns = {**sizes, "accuracy": np.array(before), **accuracies}
         found.append(Series(baseline.name, columns))
     return found

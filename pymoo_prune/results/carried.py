@@ -196,7 +196,7 @@ def carry(
     save_network(network, folder, about=about)
     if not (onnx or latency):
         return Carried(member, folder, about)
-    data, parent = member.front.problem.data_set.to("cpu"), member.front.problem.parent_network()
+    data, parent = member.front.problem.data_set.to("cpu"), member.front.problem.parent
     runtimes: dict[str, nn.Module] = {}
     if parent is not None:
         runtimes["parent, torch"] = parent

@@ -13,9 +13,22 @@ from pymoo_prune.data import Data
 from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.objectives import Values
+from pymoo_prune.problem import PruningProblem
 
 Finisher: TypeAlias = Callable[[nn.Module, int], nn.Module]
 """(network, seed) -> the network after retraining; the given one is not changed."""
+
+
+def finisher(problem: PruningProblem, images: int) -> Finisher | None:
+    """What retrains a problem's networks; None where there are no images to do it with.
+
+    Args:
+        problem: Says how networks are retrained.
+        images: Training images, counted with repetition.
+    """
+    if images == 0:
+        return None
+    return lambda network, seed: problem.finished(network, images=images, seed=seed)
 
 
 def final_accuracies(

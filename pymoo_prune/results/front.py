@@ -30,7 +30,7 @@ from pymoo_prune.objectives import (
     nondominated,
 )
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results.finishing import final_accuracies
+from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.search import Found
 
 ACCURACIES: Mapping[str, Quantity] = {
@@ -145,8 +145,8 @@ class Front:
     def from_result(cls, problem: PruningProblem, result: Result) -> Front:
         """The front of what pymoo's `minimize` returned: of its last population."""
         X = result.pop.get("X")
-        if problem.is_approximate:
-            return cls.from_candidates(problem, X, problem.measured_finally(X))
+        if problem.approximation is not None:
+            return cls.from_candidates(problem, X, problem.measured(X))
         values = {name: result.pop.get(name).astype(float) for name in problem.quantities}
         reasons = {row: why for row, why in enumerate(result.pop.get("failure")) if why}
         return cls.from_candidates(problem, X, Measured(values, reasons))
@@ -276,7 +276,7 @@ class Front:
             networks,
             self.problem.data_set,
             seeds=self.seeds,
-            finished=self.problem.finisher(images),
+            finished=finisher(self.problem, images),
             progress=progress,
         )
         layers = [anatomy(network, self.problem.data_set.shape) for network in networks]

@@ -401,11 +401,11 @@ def winning_ticket(
         raise PruneError(msg)
     _check_latencies(batch_sizes, threads, repeats)
     problem, winner = front.problem, front.pick(pick)
-    parent = problem.parent_network()
+    parent = problem.parent
     if parent is None:
         msg = (
             f"{type(problem).__name__} has no parent network to compare a ticket with; "
-            "write parent_network(), or carry the network away with 'pymoo-prune export'"
+            "set its `parent`, or carry the network away with 'pymoo-prune export'"
         )
         raise PruneError(msg)
     display = display or Display(Console(quiet=True))

@@ -188,7 +188,7 @@ class Run:
             if settings.objectives is not None:
                 given["objectives"] = settings.objectives
             problem = build_problem(find_problem(settings.problem), data, settings.options, given)
-        self._keep_parent(problem.parent_network())
+        self._keep_parent(problem.parent)
         problem.known_latencies = KnownLatencies(self.folder / (settings.latencies or LATENCIES))
         if settings.front:
             problem = problem.with_goals(problem.goals.objectives, front=settings.front)
@@ -267,12 +267,12 @@ class Run:
         problem, reasons = front.problem, Counter(found.failures.values())
         with writing(self.folder / CHROMOSOMES) as path:
             np.savez_compressed(path, **pack(front.X))
-        if (matrices := problem.matrices(front.X)) is not None:
-            live, possible = matrices
+        if problem.illustration.matrices is not None:
+            live, possible = problem.illustration.matrices(front.X)
             with writing(self.folder / MATRICES) as path:
                 np.savez_compressed(path, live=live, possible=possible)
         write_text(self.folder / FRONT, csv_text([front.series(THIS_SEARCH), *others]))
-        parent = problem.parent_network()
+        parent = problem.parent
         whole = None if parent is None else anatomy(parent, problem.data_set.shape)
         write_text(self.folder / LAYERS, Anatomies(whole, front.layers or ()).to_json())
         summary = {
@@ -291,8 +291,7 @@ class Run:
                 "reasons": dict(reasons.most_common(REASONS)),
             },
             "notes": [
-                *problem.notes(front.X),
-                *problem.latency_notes(front.X),
+                *notes_on(front),
                 *failure_notes(reasons, found.last.evaluated),
             ],
             "versions": versions(),
@@ -518,6 +517,13 @@ class Run:
             },
             "versions": versions(),
         }
+
+
+def notes_on(front: Front) -> list[str]:
+    """What a reader should know of a front's networks: the problem's notes, and on latencies."""
+    problem = front.problem
+    notes = [] if problem.illustration.notes is None else [*problem.illustration.notes(front.X)]
+    return notes if problem.latencies is None else [*notes, problem.latencies.note(front.X)]
 
 
 def failure_notes(reasons: Counter[str], evaluations: int) -> list[str]:

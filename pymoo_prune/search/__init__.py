@@ -1,14 +1,20 @@
 """A search: an engine and a budget, every evaluation kept, progress shown.
 
 - `searching`: the search, from an engine and a budget to what was found
+- `budget`: when a search ends
+- `evaluator`: a candidate's way from the engine to its measurements, and back
+- `archive`: the best of all that was evaluated
 - `store`: every evaluation in one SQLite file; a run is resumed by replaying it
 - `progress`: what the terminal shows
 - `profiling`: a trace of the first generations
 """
 
+from pymoo_prune.search.archive import Archive
+from pymoo_prune.search.budget import Budget
+from pymoo_prune.search.evaluator import StoredEvaluator
 from pymoo_prune.search.profiling import Profile
 from pymoo_prune.search.progress import REFRESH, Board, Display, Relay, SearchReporter
-from pymoo_prune.search.searching import Archive, Budget, Found, Step, StoredEvaluator, search
+from pymoo_prune.search.searching import Found, Step, search
 from pymoo_prune.search.store import Store
 
 __all__ = [

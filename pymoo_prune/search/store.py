@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,11 +19,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import ReplayError, StoreError
-from pymoo_prune.executors import Part
-from pymoo_prune.objectives import Measured, Measurements, Values, failures_of
-from pymoo_prune.problem import CHUNK
+from pymoo_prune.objectives import Measured, Part, Values
 
 FORMAT = "2"
 COMMIT_SECONDS = 0.2
@@ -151,91 +147,63 @@ class Store:
                 raise StoreError(msg)
         self.recorded_versions: dict[str, str] = json.loads(about["versions"])
 
-    def measured(
-        self,
-        X: Array,
-        keys: Sequence[bytes],
-        images: str,
-        measure: Callable[[Array], Measurements],
-    ) -> Measured:
-        """Measurements of a population, from the store where they are known.
+    def missing(self, images: str, keys: Sequence[bytes]) -> list[int]:
+        """The rows of candidates that are not known yet, each candidate once.
 
         Args:
-            X: Chromosomes, (n, n_var).
-            keys: Their digests.
-            images: Names the images that they are measured on.
-            measure: Measures those that are not known, a chunk at a time.
-
-        Returns:
-            Measurements, (n,) each, with the reasons of who failed.
+            images: Names the images that candidates are measured on.
+            keys: The candidates' digests.
         """
+        known = self._known(images, set(keys))
+        self.hits += sum(key in known for key in keys)
+        first = {key: row for row, key in reversed(list(enumerate(keys)))}
+        return sorted(row for key, row in first.items() if key not in known)
 
-        def in_chunks(rows: Array) -> Iterator[Part]:
-            for start in range(0, len(rows), CHUNK):
-                chunk = rows[start : start + CHUNK]
-                began = time.perf_counter()
-                values = measure(chunk)
-                measured = Measured(values, failures_of(values))
-                place = range(start, start + len(chunk))
-                yield Part(place, measured, time.perf_counter() - began)
+    @contextmanager
+    def writing(self, images: str) -> Iterator[Callable[[Sequence[bytes], Part], None]]:
+        """Gives a function that keeps parts of a population, by the digests of their rows.
 
-        return self.gathered(X, keys, images, in_chunks)
-
-    def gathered(
-        self,
-        X: Array,
-        keys: Sequence[bytes],
-        images: str,
-        parts: Callable[[Array], Iterator[Part]],
-    ) -> Measured:
-        """Measurements of a population, from the store where they are known.
+        Cheap parts share a commit. On the way out all is committed, also after an error or Ctrl-C:
+        what is measured is kept.
 
         Args:
-            X: Chromosomes, (n, n_var).
-            keys: Their digests.
-            images: Names the images that they are measured on.
-            parts: Measures those that are not known, as an executor does.
-
-        Returns:
-            Measurements, (n,) each, with the reasons of who failed.
+            images: Names the images that candidates are measured on.
         """
-        rows = self._known(images, set(keys))
-        self.hits += sum(key in rows for key in keys)
-        missing = list({key: row for row, key in enumerate(keys) if key not in rows}.items())
-        if missing:
-            names, places = zip(*missing, strict=True)
-            rows |= self._committed(images, names, parts(X[list(places)]))
-        # NaN is kept as NULL, and NULL is read as NaN.
-        table = np.array([rows[key][:-1] for key in keys], dtype=np.float64)
-        failures = {row: rows[key][-1] for row, key in enumerate(keys)}
-        return Measured(
-            dict(zip(self.quantities, table.T.copy(), strict=True)),
-            {row: reason for row, reason in failures.items() if reason is not None},
-        )
-
-    def _committed(
-        self, images: str, keys: Sequence[bytes], parts: Iterator[Part]
-    ) -> dict[bytes, tuple[Any, ...]]:
-        """Rows by digest, written as they come."""
-        rows: dict[bytes, tuple[Any, ...]] = {}
         pending: list[tuple[Any, ...]] = []
         seconds = 0.0
+
+        def keep(keys: Sequence[bytes], part: Part) -> None:
+            nonlocal seconds
+            values = part.measured
+            # SQLite keeps no sign of zero: + 0.0 takes it from what is fresh too.
+            table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
+            for place, (key, row) in enumerate(zip(keys, table, strict=True)):
+                pending.append((images, key, *row, values.failures.get(place)))
+            seconds += part.seconds
+            if seconds >= COMMIT_SECONDS:
+                self._commit(pending)
+                seconds = 0.0
+
         try:
-            for part in parts:
-                values = part.measured
-                # SQLite keeps no sign of zero: + 0.0 takes it from what is fresh too.
-                table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
-                for place, row in enumerate(part.rows):
-                    rows[keys[row]] = (*table[place], values.failures.get(place))
-                pending += [(images, keys[row], *rows[keys[row]]) for row in part.rows]
-                seconds += part.seconds
-                if seconds >= COMMIT_SECONDS:
-                    self._commit(pending)
-                    seconds = 0.0
+            yield keep
         finally:
-            # Also when a part fails, or somebody presses Ctrl-C: what is measured is kept.
             self._commit(pending)
-        return rows
+
+    def measured(self, images: str, keys: Sequence[bytes]) -> Measured:
+        """What is known of candidates, (n,) each, with the reasons of failed ones.
+
+        Args:
+            images: Names the images that candidates were measured on.
+            keys: The candidates' digests, each of which is known.
+        """
+        rows = self._known(images, set(keys))
+        # NaN is kept as NULL, and NULL is read as NaN.
+        table = np.array([rows[key][:-1] for key in keys], dtype=np.float64)
+        reasons = {row: rows[key][-1] for row, key in enumerate(keys)}
+        return Measured(
+            dict(zip(self.quantities, table.T.copy(), strict=True)),
+            {row: reason for row, reason in reasons.items() if reason is not None},
+        )
 
     def _commit(self, pending: list[tuple[Any, ...]]) -> None:
         if pending:

@@ -58,14 +58,28 @@ def checked_features(problem: PruningProblem, X: Array) -> Values:
         problem: The problem.
         X: Chromosomes, (n, n_var).
     """
-    Z = np.asarray(problem.features(X), dtype=np.float64)
+    Z = np.asarray(_features(problem, X), dtype=np.float64)
     if Z.ndim != 2 or len(Z) != len(X) or not np.isfinite(Z).all():
         msg = (
-            f"{type(problem).__name__}.features must give finite numbers, ({len(X)}, features), "
-            f"but it gave shape {Z.shape} with {np.count_nonzero(~np.isfinite(Z))} others"
+            f"{type(problem).__name__}: preview.features must give finite numbers, ({len(X)}, "
+            f"features), but it gave shape {Z.shape} with "
+            f"{np.count_nonzero(~np.isfinite(Z))} others"
         )
         raise PruneError(msg)
     return Z
+
+
+def _features(problem: PruningProblem, X: Array) -> Array:
+    if problem.preview.features is not None:
+        return problem.preview.features(X)
+    if X.dtype == object:
+        msg = (
+            f"{type(problem).__name__} has no features that a surrogate could look at: its "
+            "chromosomes are objects; give it a preview with features, numbers for each, or go "
+            "without a surrogate"
+        )
+        raise PruneError(msg)
+    return X.astype(np.float64)
 
 
 def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
@@ -75,11 +89,12 @@ def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
         problem: The problem.
         X: Chromosomes, (n, n_var).
     """
-    sizes = {n: np.asarray(v, dtype=np.float64) for n, v in problem.sizes(X).items()}
+    known = {} if problem.preview.sizes is None else problem.preview.sizes(X)
+    sizes = {n: np.asarray(v, dtype=np.float64) for n, v in known.items()}
     for name, values in sizes.items():
         if name not in problem.quantities:
             raise unknown_name("size", name, problem.quantities)
-        check_values(f"{type(problem).__name__}.sizes, {name!r},", values, len(X))
+        check_values(f"{type(problem).__name__}: preview.sizes, {name!r},", values, len(X))
     return sizes
 
 

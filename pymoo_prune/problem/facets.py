@@ -1,0 +1,134 @@
+"""What only some problems have: an object each, given to the problem as an attribute.
+
+A problem that needs one writes, for example, `self.preview = Preview(sizes=...)` in its
+constructor. A problem that has none needs to know nothing of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from pymoo_prune.chromosomes import Array
+from pymoo_prune.measuring import LatencyScheme
+from pymoo_prune.objectives import Measurements, Values
+from pymoo_prune.problem.racing import Racing
+
+CHUNK = 16
+"""Candidates measured at once: enough to share work, few enough to stay in a core's cache."""
+
+Published = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
+"""By data set and source: the columns of a front, as far as a paper reports them."""
+
+
+@dataclass(frozen=True)
+class Portions:
+    """How many candidates are measured at once.
+
+    Attributes:
+        chunk: Candidates that `measure` is given at once.
+        together: Candidates that run as one program; a worker is not given fewer than it must be.
+    """
+
+    chunk: int = CHUNK
+    together: int = 1
+
+
+def _first_batch(generation: int) -> int:  # noqa: ARG001
+    return 0
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """A cheaper measurement for the search; the front is measured again with `measure`.
+
+    Attributes:
+        measure: Measures candidates, (n, n_var), on a search batch, or on one slice of a race.
+        batch: From a generation (1 for the first population) to the number of its search batch.
+        racing: How single-objective engines save images, where that is wanted.
+    """
+
+    measure: Callable[[Array, int], Measurements]
+    batch: Callable[[int], int] = _first_batch
+    racing: Racing | None = None
+
+    @property
+    def changes_batches(self) -> bool:
+        """Whether generations are measured on different images."""
+        return self.batch(1) != self.batch(1_000_003)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What is known of candidates before they are measured: what a surrogate starts from.
+
+    Attributes:
+        sizes: From chromosomes, (n, n_var), to quantities that cost nothing to know, (n,) each:
+            exactly what `measure` would return. None where everything must be measured.
+        features: From chromosomes to (n, features) finite numbers that a model learns from, in any
+            unit. None takes the genes as numbers.
+    """
+
+    sizes: Callable[[Array], Mapping[str, Values]] | None = None
+    features: Callable[[Array], Array] | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How latencies of candidates are measured, where they are asked for.
+
+    Attributes:
+        scheme: Batch size, repeats and the like.
+        architecture: From a chromosome, (n_var,), to a network of the right shape, whose weights
+            mean nothing. None takes `network(x)`, which may train or solve.
+        refused: Why latencies make no sense for this problem, where they make none.
+    """
+
+    scheme: LatencyScheme = field(default_factory=LatencyScheme)
+    architecture: Callable[[Array], nn.Module] | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """What a report adds to the networks of a front.
+
+    Attributes:
+        notes: From the front's chromosomes, (n, n_var), to sentences that a reader should know; a
+            network's number is its row.
+        matrices: From chromosomes to which cells live, (n, matrices, rows, columns), and which
+            may, (rows, columns): for chromosomes that are drawn as matrices.
+    """
+
+    notes: Callable[[Array], Sequence[str]] | None = None
+    matrices: Callable[[Array], tuple[Array, Array]] | None = None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Networks that a simple method gives, to compare a front with.
+
+    Attributes:
+        name: The method.
+        networks: Pruned networks, before any retraining.
+        sizes: Their sizes, by quantity, (n,) each.
+    """
+
+    name: str
+    networks: Sequence[nn.Module]
+    sizes: Mapping[str, Values]
+
+
+class Rivals(ABC):
+    """The simpler methods that a user would take instead of a search."""
+
+    @abstractmethod
+    def at(self, front: Mapping[str, Values]) -> Sequence[Baseline]:
+        """Their networks, at the sizes of a front.
+
+        Args:
+            front: The front's measurements, (n,) each.
+        """

@@ -1,0 +1,75 @@
+"""When a search ends, and the working time that counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pymoo.core.algorithm import Algorithm
+from pymoo.core.evaluator import Evaluator
+from pymoo.core.termination import Termination
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.search.store import Store
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a search ends: at whichever limit comes first.
+
+    Attributes:
+        generations: The first population counts as one.
+        evaluations: Candidates that the engine asks for, known ones included.
+        seconds: Working time; what an interrupted run had used counts.
+    """
+
+    generations: int | None = None
+    evaluations: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        limits = [self.generations, self.evaluations, self.seconds]
+        given = [limit for limit in limits if limit is not None]
+        if not given or min(given) <= 0:
+            msg = f"a budget needs a limit, and limits above 0, but it is {self}"
+            raise PruneError(msg)
+
+
+class Limits(Termination):
+    """A budget, as pymoo asks for it."""
+
+    def __init__(self, budget: Budget, clock: Callable[[int], float], evaluator: Evaluator) -> None:
+        super().__init__()
+        self.budget, self.clock, self.evaluator = budget, clock, evaluator
+
+    def _update(self, algorithm: Algorithm) -> float:
+        used = (
+            (self.budget.generations, algorithm.n_iter),
+            (self.budget.evaluations, self.evaluator.n_eval),
+            (self.budget.seconds, self.clock(algorithm.n_iter)),
+        )
+        return max(value / limit for limit, value in used if limit is not None)
+
+
+class Clock:
+    """Working time at the end of a generation; recorded time where there is a record."""
+
+    def __init__(self, store: Store | None) -> None:
+        self.store = store
+        self.before, self.since = 0.0, time.perf_counter()
+        self.looked: tuple[int, float] | None = None
+
+    def __call__(self, generation: int) -> float:
+        """Seconds of work up to the end of a generation."""
+        # One look a generation: what decides about the budget is what is recorded.
+        if self.looked is None or self.looked[0] != generation:
+            self.looked = (generation, self._look(generation))
+        return self.looked[1]
+
+    def _look(self, generation: int) -> float:
+        recorded = None if self.store is None else self.store.elapsed(generation)
+        if recorded is not None:
+            self.before, self.since = recorded, time.perf_counter()
+            return recorded
+        return self.before + time.perf_counter() - self.since
