@@ -31,7 +31,7 @@ def hash_bytes(*parts: bytes) -> bytes:
 class WeightGenome:
     """The weights of a feed-forward network, as a chromosome.
 
-    A genome never changes: an operator makes new arrays for children and leaves the parents' alone.
+    A genome never changes: an operator copies an array of a parent before it writes to it.
 
     Attributes:
         weights: A matrix for each layer, (outputs, inputs), float32.
