@@ -277,7 +277,7 @@ def _widths(layer: nn.Module) -> list[int]:
 def _of_widths(name: str, layer: nn.Module | None, widths: Sequence[int]) -> nn.Module:
     """A copy of a layer with these widths and some of its weights."""
     if not isinstance(layer, (*SLICED_LAYERS, _BatchNorm)):
-        msg = f"the parent has no layer {name!r} with its own channels"
+        msg = f"the parent has no layer {name!r} with channels of its own"
         raise PruneError(msg)
     whole = _widths(layer)
     if len(widths) != len(whole) or any(

@@ -136,7 +136,8 @@ class Goals:
         """Costs: 0 is the best possible value, 1 is the worst share or the parent's count.
 
         A share is its own cost (an accuracy counts as its error). A count is divided by the
-        parent's. A quantity that is 0 for the parent, such as a loss against it, stays as it is.
+        parent's; if more is better, its cost is 2 minus that. A quantity that is 0 for the parent,
+        such as a loss against it, stays as it is.
 
         Args:
             measurements: The measurements of n candidates.
