@@ -77,7 +77,7 @@ def digests(X: Array) -> list[bytes]:
     """The digest of every chromosome.
 
     Args:
-        X: Chromosomes, (n, n_var): numbers, or genomes with a `digest` of their own.
+        X: Chromosomes, (n, n_var): numbers, or genomes, which have a `digest`.
 
     Returns:
         n digests of 16 bytes; equal for equal chromosomes.

@@ -157,7 +157,7 @@ class Goals:
         return np.column_stack(columns)
 
     def F(self, measurements: Measurements) -> Values:  # noqa: N802 - pymoo's name
-        """What pymoo minimises, (n, n_obj)."""
+        """The values that pymoo minimises, (n, n_obj)."""
         if self.scalarisation:
             return self.scalarisation.F(measurements, self.quantities)
         return signed(self.searched, measurements, self.quantities)

@@ -154,7 +154,7 @@ def test_every_image_sees_as_many_neighbours_as_the_perplexity_says(
     kind: str, perplexity: float
 ) -> None:
     if kind == "few dead" and perplexity == 2:
-        pytest.skip("20 images are at one place: nothing sees fewer than 19 of them")
+        pytest.skip("20 images are at one place: each has at least 19 equal neighbours")
     points = embedding(kind)
     conditional = conditional_of(points, perplexity)
     entropy = torch.special.entr(conditional.double()).sum(dim=-1)
