@@ -108,8 +108,7 @@ def check_measuring(problem: PruningProblem, X: Array) -> None:
     together = _check_independence(problem, problem.measure, X)
     if (cheaper := problem.approximation) is not None:
         _check_independence(problem, lambda some: cheaper.measure(some, cheaper.batch(1)), X)
-    sizes = {} if problem.preview.sizes is None else problem.preview.sizes(X)
-    for name, values in sizes.items():
+    for name, values in problem.preview.sizes(X).items():
         assert np.array_equal(values, together[name]), (
             f"preview.sizes says another {name} than measure()"
         )
@@ -164,7 +163,7 @@ def check_networks(problem: PruningProblem, X: Array) -> None:
             f"measured {parameters:.0f} parameters, but the network has "
             f"{count_parameters(network)} ({remaining} not zero)"
         )
-        if problem.timing.architecture is not None:
+        if problem.timing is not None and problem.timing.architecture is not None:
             check_architecture(problem.timing.architecture, x, network)
 
 

@@ -36,7 +36,7 @@ def test_every_measurement_is_exact(digits: Data, monkeypatch: pytest.MonkeyPatc
     problem: PruningProblem = Pixels(digits)
     X = problem.operators()["sampling"](problem, 3).get("X")
     problem.measured(X)
-    problem.measured_finally(X)
+    problem.measured(X)
     assert asked == [torch.device("cpu")] * 2
 
 

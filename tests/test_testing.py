@@ -159,6 +159,10 @@ def test_who_fails_needs_no_network(digits: Data) -> None:
 
 
 class Mistaken(Pixels):
+    def __init__(self, data: Data, **options: Any) -> None:
+        super().__init__(data, **options)
+        self.preview = Preview(sizes=self.sizes)
+
     def sizes(self, X: Array) -> Measurements:
         return {"parameters": self.measure(X)["parameters"] + 1}
 

@@ -225,7 +225,7 @@ def inherited(setting: Mapping[str, Any], count: int, name: str) -> dict[str, An
         if "weights" not in options:
             heir = DenseConnectivity(data(), seed=2, parent=problem.parent, **setting, **options)
             heirs[kind] = _timed(heir, count)
-    sizes = problem.sizes(networks(problem, count))
+    sizes = problem.preview.sizes(networks(problem, count))
     return {
         "seconds": seconds,
         "parent_accuracy": problem.parent_accuracy,

@@ -131,7 +131,10 @@ def one(folder: str, arm: str, seed: int, evaluations: int) -> dict[str, Any]:
         some = step.algorithm.off if step.algorithm.off is not None else step.algorithm.pop
         X = some.get("X")
         for key, features, right in zip(
-            digests(X), problem.features(X).tolist(), some.get("accuracy").tolist(), strict=True
+            digests(X),
+            problem.preview.features(X).tolist(),
+            some.get("accuracy").tolist(),
+            strict=True,
         ):
             seen[key] = features, right
 

@@ -149,5 +149,5 @@ def _searched(here: DistilledFilters, evaluations: int, seed: int) -> Any:
 def _smallest_loss(here: DistilledFilters) -> Any:
     """The largest network by L1 norm that keeps the bound."""
     family = here.filters.uniform(np.linspace(0, 1, 400))
-    fits = np.flatnonzero(here.sizes(family)["sparsity"] >= COMPRESSION)
-    return family[fits[here.sizes(family[fits])["parameters"].argmax()]]
+    fits = np.flatnonzero(here.preview.sizes(family)["sparsity"] >= COMPRESSION)
+    return family[fits[here.preview.sizes(family[fits])["parameters"].argmax()]]

@@ -168,7 +168,7 @@ def _networks(
         front = Front.from_candidates(where, found.X, found.measurements)
         places = spread_over(front.columns["macs"], count)
         return [front[place].network() for place in places]
-    plain = where.baselines({"parameters": _sizes(where)})
+    plain = where.rivals.at({"parameters": _sizes(where)})
     return plain[0 if method == UNIFORM else 1].networks[:: max(1, 8 // count)]
 
 

@@ -107,7 +107,7 @@ def candidates(count: int) -> Array:
         counts = np.rint(genes.counts(first) * tilt).astype(int).clip(1, genes.sizes)
         pools.append(filters.with_branches(where.orders.latest(counts)))
     pool = np.vstack(pools)
-    left = 1 - where.sizes(pool)["sparsity"]
+    left = 1 - where.preview.sizes(pool)["sparsity"]
     kinds = np.repeat(np.arange(len(pools)) > 0, [len(pool) for pool in pools])
     fits = np.flatnonzero((left >= SIZES[0]) & (left <= SIZES[1]))
     # One random network to five that somebody would try.

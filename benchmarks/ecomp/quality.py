@@ -95,7 +95,7 @@ def one_seed(data: Data, seed: int, *, quick: bool) -> dict[str, Any]:
     )
     # L1 pruning on a grid of its own: over all widths for its hypervolume, and at SHARES.
     grid = np.unique(np.concatenate([np.geomspace(0.01, 1, 24), SHARES]))
-    plain = problem.l1_pruning(grid)
+    plain = problem.rivals.pruned(grid)
     l1 = Series(plain.name, {**plain.sizes, **l1_accuracies(plain.networks, data, seed)})
     methods = [front.series("this search"), l1, *(s for s in others if s.name != plain.name)]
     at_widths = {one.name: best_within(one, SHARES).tolist() for one in methods}

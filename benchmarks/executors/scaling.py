@@ -26,7 +26,9 @@ from benchmarks.layer_vector import setting as layer_vector_setting
 from pymoo_prune import Budget, Measurements, PruneError, PruningProblem, Store, load_data
 from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.executors import Dispatcher, Executor, InProcess, Processes, Ray, gathered
+from pymoo_prune.executors import Dispatcher, Executor, InProcess, Processes, Ray
+from pymoo_prune.objectives import Measured, Part, gathered
+from pymoo_prune.problem import CHUNK
 from pymoo_prune.search import search
 from pymoo_prune_problems import LayerVector
 
@@ -187,7 +189,7 @@ def driver(problem: PruningProblem, *, generations: int) -> dict[str, float]:
             rows = slice(start, start + POPULATION)
             values = {name: column[rows] for name, column in known.items()}
             store.follow(n + start, generations + 1, "batch 0", keys[rows])
-            written(store, X[rows], keys[rows], values)
+            written(store, keys[rows], values)
         writing = time.perf_counter() - began
         store.close()
         size = store.path.stat().st_size
@@ -201,15 +203,14 @@ def driver(problem: PruningProblem, *, generations: int) -> dict[str, float]:
     }
 
 
-def written(store: Store, X: Array, keys: list[bytes], values: Measurements) -> None:
-    """Writes what is known already."""
-    row = {key: place for place, key in enumerate(keys)}
-
-    def look_up(chunk: Array) -> Measurements:
-        places = [row[key] for key in digests(chunk)]
-        return {name: column[places] for name, column in values.items()}
-
-    store.measured(X, keys, "batch 0", look_up)
+def written(store: Store, keys: list[bytes], values: Measurements) -> None:
+    """Writes what is known already, chunk by chunk."""
+    missing = store.missing("batch 0", keys)
+    with store.writing("batch 0") as keep:
+        for start in range(0, len(missing), CHUNK):
+            rows = missing[start : start + CHUNK]
+            chunk = Measured({name: column[rows] for name, column in values.items()}, {})
+            keep([keys[row] for row in rows], Part(range(len(rows)), chunk, 0.0))
 
 
 def crowded(problem: PruningProblem, workers: int) -> dict[str, float]:

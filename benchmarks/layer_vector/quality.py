@@ -95,7 +95,7 @@ def magnitude_pruning(quick: bool) -> dict[str, Curve]:
     problem = LayerVector(data(), parent=parent())
     curves = {}
     for kind in ("global", "uniform"):
-        plain = problem.magnitude_pruning(kind, np.array(GRID))
+        plain = problem.rivals.pruned(kind, np.array(GRID))
         columns = {
             "sparsity": plain.sizes["sparsity"],
             "macs": plain.sizes["macs"],

@@ -162,7 +162,7 @@ class Contract:
 
     approximation: Approximation | None = None
     preview: Preview = Preview()
-    timing: Timing = Timing()
+    timing: Timing | None = None
     illustration: Illustration = Illustration()
     rivals: Rivals | None = None
     portions: Portions = Portions()

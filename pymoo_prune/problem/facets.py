@@ -10,9 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from torch import nn
 
 from pymoo_prune.chromosomes import Array
+from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import LatencyScheme
 from pymoo_prune.objectives import Measurements, Values
 from pymoo_prune.problem.racing import Racing
@@ -61,19 +63,34 @@ class Approximation:
         return self.batch(1) != self.batch(1_000_003)
 
 
+def _nothing_known(X: Array) -> Mapping[str, Values]:  # noqa: ARG001
+    return {}
+
+
+def _genes(X: Array) -> Array:
+    if X.dtype == object:
+        msg = (
+            "this problem has no features that a surrogate could look at: its chromosomes are "
+            "objects; give it a preview with features, numbers for each candidate, or search "
+            "without a surrogate"
+        )
+        raise PruneError(msg)
+    return X.astype(np.float64)
+
+
 @dataclass(frozen=True)
 class Preview:
     """What is known of candidates before they are measured: what a surrogate starts from.
 
     Attributes:
         sizes: From chromosomes, (n, n_var), to quantities that cost nothing to know, (n,) each:
-            exactly what `measure` would return. None where everything must be measured.
+            exactly what `measure` would return. Nothing is known unless given.
         features: From chromosomes to (n, features) finite numbers that a model learns from, in any
-            unit. None takes the genes as numbers.
+            unit; the genes as numbers unless given.
     """
 
-    sizes: Callable[[Array], Mapping[str, Values]] | None = None
-    features: Callable[[Array], Array] | None = None
+    sizes: Callable[[Array], Mapping[str, Values]] = _nothing_known
+    features: Callable[[Array], Array] = _genes
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,10 @@ class Timing:
     refused: str = ""
 
 
+def _no_notes(X: Array) -> Sequence[str]:  # noqa: ARG001
+    return ()
+
+
 @dataclass(frozen=True)
 class Illustration:
     """What a report adds to the networks of a front.
@@ -100,10 +121,10 @@ class Illustration:
         notes: From the front's chromosomes, (n, n_var), to sentences that a reader should know; a
             network's number is its row.
         matrices: From chromosomes to which cells live, (n, matrices, rows, columns), and which
-            may, (rows, columns): for chromosomes that are drawn as matrices.
+            may, (rows, columns): for chromosomes that are drawn as matrices, where there are any.
     """
 
-    notes: Callable[[Array], Sequence[str]] | None = None
+    notes: Callable[[Array], Sequence[str]] = _no_notes
     matrices: Callable[[Array], tuple[Array, Array]] | None = None
 
 

@@ -40,6 +40,7 @@ from pymoo_prune.objectives import (
     parse_constraints,
 )
 from pymoo_prune.problem.contract import Contract
+from pymoo_prune.problem.facets import Timing
 from pymoo_prune.problem.latencies import Latencies
 
 RESERVED = {
@@ -113,9 +114,15 @@ class PruningProblem(Contract, Problem):
     def offered(cls) -> Mapping[str, Quantity]:
         """All that objectives and constraints can name: `quantities`, and perhaps the latency."""
         offered = dict(cls.quantities)
-        if not cls.timing.refused:
+        if not cls._latency_refusal():
             offered.setdefault(LATENCY, MILLISECONDS)
         return offered
+
+    @classmethod
+    def _latency_refusal(cls) -> str:
+        if cls.timing is None:
+            return "a problem that has a parent allows it with `timing = Timing()`"
+        return cls.timing.refused
 
     @classmethod
     def goals_for(
@@ -135,7 +142,7 @@ class PruningProblem(Contract, Problem):
         named = objectives.mentioned if isinstance(objectives, Scalarisation) else objectives
         asked = LATENCY in [*named, *front, *(bound.name for bound in bounds)]
         if asked and LATENCY not in cls.offered():
-            msg = f"{cls.__name__} does not measure latencies: {cls.timing.refused}"
+            msg = f"{cls.__name__} does not measure latencies: {cls._latency_refusal()}"
             raise PruneError(msg)
         goals = Goals(cls.offered(), objectives, bounds, front)
         return goals if asked else replace(goals, quantities=cls.quantities)
@@ -313,7 +320,7 @@ class PruningProblem(Contract, Problem):
         """What the problem says, and how latencies are measured where they are."""
         found = super().configuration()
         if self.measures_latency:
-            found[LATENCY] = conditions(self.timing.scheme, self._device)
+            found[LATENCY] = conditions(self._timing.scheme, self._device)
         return found
 
     @property
@@ -338,11 +345,15 @@ class PruningProblem(Contract, Problem):
         stopwatch = Stopwatch(
             self.parent,
             self.data_set.shape,
-            scheme=self.timing.scheme,
+            scheme=self._timing.scheme,
             known=self.known_latencies,
             device=self._device,
         )
-        return Latencies(stopwatch, self.timing.architecture or self.network)
+        return Latencies(stopwatch, self._timing.architecture or self.network)
+
+    @property
+    def _timing(self) -> Timing:
+        return Timing() if self.timing is None else self.timing
 
     @property
     def _device(self) -> torch.device:

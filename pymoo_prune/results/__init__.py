@@ -11,7 +11,7 @@
 
 from pymoo_prune.results.baselines import RANDOM, baseline_series, simple_series
 from pymoo_prune.results.carried import Carried, carry, check_formats
-from pymoo_prune.results.finishing import final_accuracies
+from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front import (
     ACCURACIES,
     EVALUATION,
@@ -34,7 +34,7 @@ from pymoo_prune.results.ticket import Appraisal, WinningTicket, appraise, winni
 __all__ = [
     "ACCURACIES", "EVALUATION", "RANDOM", "Appraisal", "Carried", "Front", "Member", "OnnxFile",
     "OnnxNetwork", "OnnxReport", "WinningTicket", "appraise", "baseline_series", "carry",
-    "check_formats", "csv_text", "export_onnx", "final_accuracies", "is_exported",
+    "check_formats", "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported",
     "load_network", "onnx_network", "published_series", "read_csv", "save_network",
     "simple_series", "winning_ticket",
 ]  # fmt: skip

@@ -522,7 +522,7 @@ class Run:
 def notes_on(front: Front) -> list[str]:
     """What a reader should know of a front's networks: the problem's notes, and on latencies."""
     problem = front.problem
-    notes = [] if problem.illustration.notes is None else [*problem.illustration.notes(front.X)]
+    notes = [*problem.illustration.notes(front.X)]
     return notes if problem.latencies is None else [*notes, problem.latencies.note(front.X)]
 
 

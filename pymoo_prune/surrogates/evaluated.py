@@ -58,7 +58,7 @@ def checked_features(problem: PruningProblem, X: Array) -> Values:
         problem: The problem.
         X: Chromosomes, (n, n_var).
     """
-    Z = np.asarray(_features(problem, X), dtype=np.float64)
+    Z = np.asarray(problem.preview.features(X), dtype=np.float64)
     if Z.ndim != 2 or len(Z) != len(X) or not np.isfinite(Z).all():
         msg = (
             f"{type(problem).__name__}: preview.features must give finite numbers, ({len(X)}, "
@@ -69,19 +69,6 @@ def checked_features(problem: PruningProblem, X: Array) -> Values:
     return Z
 
 
-def _features(problem: PruningProblem, X: Array) -> Array:
-    if problem.preview.features is not None:
-        return problem.preview.features(X)
-    if X.dtype == object:
-        msg = (
-            f"{type(problem).__name__} has no features that a surrogate could look at: its "
-            "chromosomes are objects; give it a preview with features, numbers for each, or go "
-            "without a surrogate"
-        )
-        raise PruneError(msg)
-    return X.astype(np.float64)
-
-
 def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
     """What the problem knows of n candidates without measuring them, (n,) each.
 
@@ -89,8 +76,7 @@ def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
         problem: The problem.
         X: Chromosomes, (n, n_var).
     """
-    known = {} if problem.preview.sizes is None else problem.preview.sizes(X)
-    sizes = {n: np.asarray(v, dtype=np.float64) for n, v in known.items()}
+    sizes = {n: np.asarray(v, dtype=np.float64) for n, v in problem.preview.sizes(X).items()}
     for name, values in sizes.items():
         if name not in problem.quantities:
             raise unknown_name("size", name, problem.quantities)

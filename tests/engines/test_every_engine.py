@@ -146,7 +146,9 @@ def test_survivors_are_measured_again_where_batches_change(
     found, steps = run(changing, engine, Budget(generations=4))
     pop = found.last.algorithm.pop
     assert len(pop) > 0
-    assert np.array_equal(pop.get("F"), changing.score(changing.measure_on(pop.get("X"), 3))["F"])
+    assert np.array_equal(
+        pop.get("F"), changing.score(changing.approximation.measure(pop.get("X"), 3))["F"]
+    )
     assert isinstance(found.last.algorithm.survival, Remeasured)
     assert same(steps, run(changing, engine, Budget(generations=4))[1])
 

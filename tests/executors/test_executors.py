@@ -86,7 +86,7 @@ def test_the_final_measurement_is_the_careful_one(digits: Data, X: Array) -> Non
     problem = PixelsInBatches(digits)
     (searched,), (final,) = (list(InProcess().measure(problem, X[:4], b)) for b in (2, None))
     assert np.array_equal(searched.measured["accuracy"], problem.measured(X[:4], 2)["accuracy"])
-    assert np.array_equal(final.measured["accuracy"], problem.measured_finally(X[:4])["accuracy"])
+    assert np.array_equal(final.measured["accuracy"], problem.measured(X[:4])["accuracy"])
     assert not np.array_equal(searched.measured["accuracy"], final.measured["accuracy"])
 
 

@@ -140,7 +140,7 @@ def test_layers_have_the_names_that_they_have_in_the_parent(
 ) -> None:
     searched = find_problem(problem)(digits, **options)
     X = searched.random(3, np.random.default_rng(0))
-    parent = searched.parent_network()
+    parent = searched.parent
     assert parent is not None
     whole = anatomy(parent, digits.shape)
     for row, x in enumerate(X):
@@ -158,12 +158,12 @@ def test_layers_have_the_names_that_they_have_in_the_parent(
 def test_names_stay_where_a_slimmed_network_is_pruned_again(digits: Data, tmp_path: Path) -> None:
     cls, generator = find_problem("distilled-filters"), np.random.default_rng(0)
     first = cls(digits, parent_epochs=0.1)
-    parent = first.parent_network()
+    parent = first.parent
     assert parent is not None
     names = {layer.name for layer in anatomy(parent, digits.shape)}
     save_network(first.network(first.random(1, generator)[0]), tmp_path, about={})
     second = cls(digits, parent=load_network(tmp_path))
-    for network in (second.parent_network(), second.network(second.random(1, generator)[0])):
+    for network in (second.parent, second.network(second.random(1, generator)[0])):
         assert network is not None
         assert {layer.name for layer in anatomy(network, digits.shape)} == names
 

@@ -368,10 +368,10 @@ def test_an_architecture_has_the_parameters_that_are_measured(
     problem = make(digits)
     X = sample(problem)
     sizes = problem.measure(X)["parameters"]
-    whole = architecture_text(problem.architecture(X[0]))
+    whole = architecture_text(problem.timing.architecture(X[0]))
     others = set()
     for x, parameters in zip(X, sizes, strict=True):
-        architecture = problem.architecture(x)
+        architecture = problem.timing.architecture(x)
         assert sum(p.numel() for p in architecture.parameters()) == parameters
         assert architecture_text(architecture) == architecture_text(problem.network(x))
         with torch.no_grad():
@@ -388,7 +388,7 @@ def test_every_problem_measures_latencies(
     problem = make(digits, objectives=["accuracy", "latency"], constraints=["latency<=90%"])
     X = sample(problem)[1:7:5]
     found = problem.measured(X)
-    expected = [problem.stopwatch.milliseconds(problem.network(x)) for x in X]
+    expected = [problem.latencies.stopwatch.milliseconds(problem.network(x)) for x in X]
     assert found["latency"].tolist() == expected
     assert (meter.parents, meter.candidates) == (1, 2)
 
@@ -416,7 +416,7 @@ def test_nothing_is_trained_for_an_architecture(
     monkeypatch.setattr(type(problem), "network", refuse)
     monkeypatch.setattr("pymoo_prune.training.loop.fit", refuse)
     for x in X:
-        problem.architecture(x)
+        problem.timing.architecture(x)
 
 
 def test_a_network_pruned_twice_is_told_from_its_parent(digits: Data) -> None:
@@ -428,4 +428,4 @@ def test_a_network_pruned_twice_is_told_from_its_parent(digits: Data) -> None:
         digits, parent=slim, recovery="none", search_images=50, recovery_images=64
     )
     everything = np.ones(again.n_var, dtype=bool)
-    assert architecture_text(again.architecture(everything)) != architecture_text(slim)
+    assert architecture_text(again.timing.architecture(everything)) != architecture_text(slim)

@@ -164,7 +164,7 @@ def test_batches_follow_the_generation(digits: Data) -> None:
     algorithm.setup(problem, termination=("n_gen", 3), seed=0)
     for generation in (1, 2, 3):
         algorithm.next()
-        expected = problem.measure_on(algorithm.off.get("X"), generation - 1)
+        expected = problem.approximation.measure(algorithm.off.get("X"), generation - 1)
         assert np.array_equal(algorithm.off.get("accuracy").astype(float), expected["accuracy"])
 
 
@@ -186,5 +186,5 @@ def test_what_a_problem_leaves_out_is_said_when_it_is_needed(digits: Data) -> No
         problem.random(1, np.random.default_rng())
     with pytest.raises(PruneError, match="what its parent measures"):
         problem.score(problem.measured(np.zeros((1, 2))))
-    assert problem.baselines({}) == ()
-    assert problem.parent_network() is None
+    assert problem.rivals.at({}) == ()
+    assert problem.parent is None

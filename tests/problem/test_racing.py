@@ -15,7 +15,7 @@ from pymoo_prune import Budget, Data, Measurements, PruneError, Store, WeightedS
 from pymoo_prune.chromosomes import digests
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.operators import Generational, TruncationSelection
-from pymoo_prune.problem import Racing
+from pymoo_prune.problem import Approximation, Racing
 from pymoo_prune.search import Found, search
 from tests.support.tiny_problem import Pixels
 
@@ -191,11 +191,15 @@ class Raced(Pixels):
 
     racing: ClassVar[Racing] = Racing((60, 60, 120), 0.5)
 
-    def measure_on(self, X: Array, batch: int) -> Measurements:
+    def __init__(self, data: Data, **options: Any) -> None:
+        super().__init__(data, **options)
+        self.approximation = Approximation(self.measured_on, racing=self.racing)
+
+    def measured_on(self, X: Array, batch: int) -> Measurements:
         ends = np.cumsum([0, *self.racing.slices])
         return self._measure(X, slice(ends[batch], ends[batch + 1]))
 
-    def measure_finally(self, X: Array) -> Measurements:
+    def measure(self, X: Array) -> Measurements:
         return self._measure(X, slice(sum(self.racing.slices)))
 
 
@@ -252,10 +256,10 @@ def test_a_raced_search_records_every_slice(raced: Raced, path: Path) -> None:
 def test_the_last_population_has_the_places_and_means_of_its_race(raced: Raced) -> None:
     pop = found_by(raced, 2).last.algorithm.pop
     X = pop.get("X")
-    each = [raced.measure_on(X, number)["accuracy"] for number in range(3)]
+    each = [raced.approximation.measure(X, number)["accuracy"] for number in range(3)]
     order = pop.get("place").argsort()
     assert sorted(pop.get("place").tolist()) == list(range(12))
-    sizes = np.array(raced.racing.slices)
+    sizes = np.array(raced.approximation.racing.slices)
     depth = np.array([1, 1, 1, 2, 2, 3, 3, 2, 2, 1, 1, 1])
     for place, row in enumerate(order):
         seen = depth[place]
@@ -286,15 +290,16 @@ def test_an_interruption_inside_a_race_is_mended(
 ) -> None:
     store = opened(path, raced)
     found_by(raced, 1, store)
-    measure, calls = Raced.measure_on, []
+    calls: list[int] = []
 
-    def stops(self: Raced, X: Array, batch: int) -> Measurements:
+    def stops(X: Array, batch: int) -> Measurements:
         calls.append(batch)
         if batch == 2:
             raise KeyboardInterrupt
-        return measure(self, X, batch)
+        return raced.measured_on(X, batch)
 
-    monkeypatch.setattr(Raced, "measure_on", stops)
+    stopping = Approximation(stops, racing=raced.racing)
+    monkeypatch.setattr(raced, "approximation", stopping)
     with pytest.raises(KeyboardInterrupt):
         found_by(raced, 3, store)
     store.close()
@@ -310,7 +315,7 @@ def test_the_front_of_a_race_is_measured_on_all_images(raced: Raced, path: Path)
     found = found_by(raced, 3, store)
     history = store.history()
     store.close()
-    expected = raced.measure_finally(found.X)
+    expected = raced.measure(found.X)
     for name in raced.quantities:
         np.testing.assert_array_equal(found.measurements[name], expected[name])
     # The number is that of the first slice, on which everybody is measured.
@@ -327,5 +332,5 @@ def test_several_objectives_are_not_raced(digits: Data, path: Path) -> None:
     assert {row[2] for row in store.history()} == {"batch 0"}
     store.close()
     assert all(place is None for place in found.last.algorithm.pop.get("place"))
-    expected = problem.measure_finally(found.X)
+    expected = problem.measure(found.X)
     np.testing.assert_array_equal(found.measurements["accuracy"], expected["accuracy"])

@@ -51,7 +51,7 @@ def test_without_latency_all_is_as_it_was(digits: Data, meter: Meter) -> None:
     assert "latency" not in problem.configuration()
     assert "latency" not in problem.parent_values
     assert problem.latency_notes(candidates(problem)) == []
-    assert problem.latencies([problem.parent_network()]) == {}
+    assert problem.latencies.of([problem.parent]) == {}
     problem.evaluate(candidates(problem), return_as_dictionary=True)
     assert meter.calls == []
 
@@ -97,7 +97,7 @@ def test_latency_is_an_objective_and_a_bound(digits: Data, meter: Meter) -> None
     assert np.array_equal(out["G"][:, 0], latency - 0.5 * problem.parent_values["latency"])
     assert np.array_equal(out["G"][:, 1], 0.0002 - latency)
     assert meter.parents == 1
-    assert meter.calls[0][1]["repeats"] == AT_LENGTH * problem.latency_scheme.repeats
+    assert meter.calls[0][1]["repeats"] == AT_LENGTH * problem.timing.scheme.repeats
     parent = {name: problem.parent_values[name] for name in SmallPixels.quantities}
     assert parent == problem.parent_measurements()
 
@@ -118,7 +118,9 @@ def test_latency_is_refused_where_it_means_nothing(digits: Data) -> None:
         with pytest.raises(PruneError, match=r"LayerVector does not measure latencies: .* zeros"):
             layer_vector.goals_for(*arguments)
     assert "latency" not in Pixels.offered()
-    with pytest.raises(PruneError, match=r"Pixels does not measure .* it has no parent_network"):
+    with pytest.raises(
+        PruneError, match=r"Pixels does not measure latencies: a problem that has a parent"
+    ):
         Pixels(digits, **TIMED)
     assert list(SmallPixels.offered()) == [*SmallPixels.quantities, "latency"]
     with pytest.raises(PruneError, match=r"unknown objective 'latncy'.*Did you mean 'latency'"):
@@ -129,11 +131,12 @@ def test_latency_is_refused_where_it_means_nothing(digits: Data) -> None:
 
 def test_a_parent_that_is_not_there_is_missed_when_it_is_needed(digits: Data) -> None:
     class Orphan(SmallPixels):
-        def parent_network(self) -> Any:
-            return None
+        def __init__(self, data: Data, **options: Any) -> None:
+            super().__init__(data, **options)
+            self.parent = None
 
     problem = Orphan(digits, **TIMED)
-    with pytest.raises(PruneError, match=r"Orphan has no parent_network\(\) for candidates"):
+    with pytest.raises(PruneError, match="Orphan has no `parent` for candidates"):
         problem.measured(candidates(problem))
 
 
@@ -159,7 +162,7 @@ def test_the_scheme_is_the_problems_and_part_of_the_fingerprint(
     digits: Data, meter: Meter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class InBatches(SmallPixels):
-        latency_scheme = LatencyScheme(batch_size=64, threads=2, repeats=5)
+        timing = Timing(LatencyScheme(batch_size=64, threads=2, repeats=5))
 
     problem = InBatches(digits, **TIMED)
     problem.measured(candidates(problem, 2))
@@ -220,7 +223,9 @@ def test_networks_of_others_are_timed_alike(digits: Data, meter: Meter) -> None:
     X = candidates(problem, 3)
     found = problem.measured(X)
     calls = len(meter.calls)
-    assert np.array_equal(problem.latencies(map(problem.network, X))["latency"], found["latency"])
+    assert np.array_equal(
+        problem.latencies.of(map(problem.network, X))["latency"], found["latency"]
+    )
     assert len(meter.calls) == calls
 
 
@@ -310,7 +315,7 @@ def test_a_surrogate_learns_latencies_as_other_quantities(digits: Data, meter: M
     result = minimize(problem, algorithm, ("n_gen", 4), seed=1)
     assert meter.candidates == problem.known_latencies.fresh - 1
     front = Front.from_result(problem, result)
-    expected = [problem.stopwatch.milliseconds(problem.network(x)) for x in front.X]
+    expected = [problem.latencies.stopwatch.milliseconds(problem.network(x)) for x in front.X]
     assert front.columns["latency"].tolist() == expected
     assert front.best("latency").place == front.columns["latency"].argmin()
 

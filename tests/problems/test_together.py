@@ -74,7 +74,7 @@ def test_together_is_one_by_one(make: Make, cls: Any, options: dict[str, Any]) -
     X = sampling(alone, 12, random_state=np.random.default_rng(0)).get("X")
     for found, expected in (
         (together.measured(X), alone.measured(X)),
-        (together.measured_finally(X), alone.measured_finally(X)),
+        (together.measured(X), alone.measured(X)),
     ):
         # Where a network has nothing to say, rounding says it.
         clear = expected["accuracy"] > 0.25

@@ -41,8 +41,9 @@ def one_thread() -> Iterator[None]:
 class PixelsOfParent(Pixels):
     """The same with the whole classifier to compare with."""
 
-    def parent_network(self) -> nn.Module:
-        return self.network(np.ones(self.n_var, dtype=bool))
+    def __init__(self, data: Data, **options: Any) -> None:
+        super().__init__(data, **options)
+        self.parent = self.network(np.ones(self.n_var, dtype=bool))
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +205,7 @@ def test_the_ticket_is_the_chosen_network_retrained_with_its_own_seed(
 
 
 def test_the_parent_is_not_retrained(front: Front, found: WinningTicket, digits: Data) -> None:
-    parent = front.problem.parent_network()
+    parent = front.problem.parent
     assert parent is not None
     assert found.parent.name == "parent"
     assert found.parent.test_accuracy == accuracy(parent, digits.test)

@@ -412,6 +412,10 @@ def test_an_unfinished_run_has_no_report(tmp_path: Path) -> None:
 class Square(Pixels):
     """The same, whose chromosomes are drawn as the images that they are chosen from."""
 
+    def __init__(self, data: Data, **options: Any) -> None:
+        super().__init__(data, **options)
+        self.illustration = Illustration(matrices=self.matrices)
+
     def matrices(self, X: Array) -> tuple[Array, Array]:
         possible = np.zeros((8, 8), dtype=bool)
         possible[:, 1:] = True

@@ -287,7 +287,7 @@ def test_a_run_with_weights_as_chromosomes_can_be_read_back(tmp_path: Path) -> N
     options = ["--set", "encoding=weights", "--set", "batch_size=40", "--finish", "0"]
     assert main(ecomp_run(folder, *options)) == 0
     front = Run.open(folder).front(quiet())
-    values = front.problem.measured_finally(front.X)
+    values = front.problem.measured(front.X)
     assert np.array_equal(values["similarity_loss"], front.columns["similarity_loss"])
 
 

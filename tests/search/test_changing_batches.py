@@ -27,7 +27,7 @@ def test_survivors_are_measured_again_on_each_generations_images(
     per_generation = np.bincount([row[1] for row in history])[1:]
     assert per_generation.tolist() == [8, 16, 16, 16]
     survivors = found.last.algorithm.pop
-    expected = changing.measure_on(survivors.get("X"), 3)
+    expected = changing.approximation.measure(survivors.get("X"), 3)
     for name in changing.quantities:
         assert np.array_equal(survivors.get(name).astype(float), expected[name]), name
     assert np.array_equal(survivors.get("F"), changing.score(expected)["F"])
@@ -38,7 +38,7 @@ def test_the_front_of_changing_batches_is_measured_on_all_of_them(
 ) -> None:
     store = opened(path, changing)
     found = found_by(changing, Budget(generations=3), store=store)
-    expected = changing.measure_finally(found.X)
+    expected = changing.measure(found.X)
     assert digests(found.X) == digests(found.last.algorithm.pop.get("X"))
     assert np.array_equal(found.measurements["accuracy"], expected["accuracy"])
     fresh = store.fresh
@@ -52,6 +52,6 @@ def test_constraints_are_judged_on_the_new_images(digits: Data) -> None:
     problem = PixelsInBatches(digits, constraints=["accuracy>=0.6"])
     found = found_by(problem, Budget(generations=4))
     survivors = found.last.algorithm.pop
-    expected = problem.measure_on(survivors.get("X"), 3)["accuracy"]
+    expected = problem.approximation.measure(survivors.get("X"), 3)["accuracy"]
     assert np.allclose(survivors.get("G")[:, 0], 0.6 - expected)
     assert np.allclose(survivors.get("CV")[:, 0], np.maximum(0.6 - expected, 0))

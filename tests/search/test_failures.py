@@ -14,7 +14,7 @@ from pymoo_prune.engines import ENGINES, make_algorithm
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.objectives import Measured, nondominated
 from pymoo_prune.operators import Generational, TruncationSelection
-from pymoo_prune.problem import Racing
+from pymoo_prune.problem import Approximation, Racing
 from pymoo_prune.search import Archive, Found, search
 from tests.support.searches import SUM, evaluations, found_by, opened, same
 from tests.support.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches
@@ -23,8 +23,8 @@ from tests.support.tiny_problem import AllFailing, FailingPixels, Pixels, Pixels
 class FailingInBatches(FailingPixels, PixelsInBatches):
     """Some fail in the search, and others when they are measured on all batches."""
 
-    def measure_finally(self, X: Array) -> Measured:
-        each = [self.measure_on(X, batch) for batch in range(self.BATCHES)]
+    def measure(self, X: Array) -> Measured:
+        each = [self._measured_on(X, batch) for batch in range(self.BATCHES)]
         values = {name: np.mean([m[name] for m in each], axis=0) for name in self.quantities}
         failures = {row: "too dark in the end" for row, x in enumerate(X) if self.fails_finally(x)}
         values["accuracy"][list(failures)] = np.nan
@@ -39,7 +39,11 @@ class RacedAndFailing(FailingPixels):
 
     racing = Racing((60, 60, 120), 0.5)
 
-    def measure_on(self, X: Array, batch: int) -> Measurements:
+    def __init__(self, data: Data, **options: Any) -> None:
+        super().__init__(data, **options)
+        self.approximation = Approximation(self._measured_on, racing=self.racing)
+
+    def _measured_on(self, X: Array, batch: int) -> Measurements:
         ends = np.cumsum([0, *self.racing.slices])
         self.number = batch
         return self._measure(X, slice(ends[batch], ends[batch + 1]))
@@ -47,7 +51,7 @@ class RacedAndFailing(FailingPixels):
     def fails(self, x: Array) -> bool:
         return super().fails(x) and (x.sum() % 2 == 1 or self.number == 1)
 
-    def measure_finally(self, X: Array) -> Measurements:
+    def measure(self, X: Array) -> Measurements:
         self.number = 3
         return self._measure(X, slice(sum(self.racing.slices)))
 
@@ -150,9 +154,7 @@ def test_changing_batches_end_without_who_failed_there_or_in_the_end(
     )
     assert found.failures == again.failures == dict(store.failures())
     assert (found.numbers == -1).all()
-    assert np.array_equal(
-        found.measurements["accuracy"], problem.measured_finally(found.X)["accuracy"]
-    )
+    assert np.array_equal(found.measurements["accuracy"], problem.measured(found.X)["accuracy"])
     store.close()
 
 

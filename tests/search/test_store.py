@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from pymoo_prune import Measurements, PruneError, ReplayError, Store, StoreError
 from pymoo_prune.chromosomes import Array, digests
-from pymoo_prune.objectives import STANDARD, Measured, check_measurements
+from pymoo_prune.objectives import STANDARD, Measured, Part, check_measurements, failures_of
 from pymoo_prune.problem import CHUNK
 from tests.support.tiny_problem import full_disk
 
@@ -32,6 +33,26 @@ class Counting:
     def __call__(self, X: Array) -> Measurements:
         self.asked.append(X[:, 0].tolist())
         return {"accuracy": 1 / (X[:, 0] + 3), "macs": X[:, 0] * 10.0}
+
+
+def measured(
+    store: Store,
+    X: Array,
+    keys: Sequence[bytes],
+    images: str,
+    measure: Callable[[Array], Measurements],
+) -> Measured:
+    """Looks candidates up, measures the others in chunks and keeps them, as a search does."""
+    missing = store.missing(images, keys)
+    with store.writing(images) as keep:
+        for start in range(0, len(missing), CHUNK):
+            chunk = missing[start : start + CHUNK]
+            began = time.perf_counter()
+            values = measure(X[chunk])
+            found = Measured(values, failures_of(values))
+            part = Part(range(len(chunk)), found, time.perf_counter() - began)
+            keep([keys[row] for row in chunk], part)
+    return store.measured(images, keys)
 
 
 def rows(*values: int) -> Array:
@@ -62,7 +83,7 @@ def filled(path: Path, n: int = 400) -> None:
     store = Store(path, NAMES, "f1", VERSIONS)
     X = rows(*range(n))
     store.follow(0, 1, "batch 0", digests(X))
-    store.measured(X, digests(X), "batch 0", Counting())
+    measured(store, X, digests(X), "batch 0", Counting())
     store.finish_generation(1, 1.0)
     store.close()
     assert path.stat().st_size > 20_000
@@ -70,9 +91,9 @@ def filled(path: Path, n: int = 400) -> None:
 
 def test_what_is_known_is_not_measured_again(store: Store) -> None:
     measure, X = Counting(), rows(4, 7)
-    first = store.measured(X, digests(X), "batch 0", measure)
+    first = measured(store, X, digests(X), "batch 0", measure)
     more = rows(7, 9, 4)
-    second = store.measured(more, digests(more), "batch 0", measure)
+    second = measured(store, more, digests(more), "batch 0", measure)
     assert measure.asked == [[4, 7], [9]]
     assert (store.fresh, store.hits) == (3, 2)
     assert first["macs"].tolist() == [40, 70]
@@ -82,15 +103,15 @@ def test_what_is_known_is_not_measured_again(store: Store) -> None:
 
 def test_a_candidate_twice_in_a_population_is_measured_once(store: Store) -> None:
     measure, X = Counting(), rows(4, 7, 4, 4)
-    values = store.measured(X, digests(X), "batch 0", measure)
+    values = measured(store, X, digests(X), "batch 0", measure)
     assert measure.asked == [[4, 7]]
     assert values["macs"].tolist() == [40, 70, 40, 40]
 
 
 def test_other_images_are_another_measurement(store: Store) -> None:
     measure, X = Counting(), rows(4)
-    store.measured(X, digests(X), "batch 0", measure)
-    store.measured(X, digests(X), "batch 1", measure)
+    measured(store, X, digests(X), "batch 0", measure)
+    measured(store, X, digests(X), "batch 1", measure)
     assert measure.asked == [[4], [4]]
 
 
@@ -98,7 +119,7 @@ def test_everything_is_there_after_opening_again(path: Path) -> None:
     filled(path, 40)
     measure, X = Counting(), rows(*range(40))
     store = Store(path, NAMES, "f1", VERSIONS)
-    store.measured(X, digests(X), "batch 0", measure)
+    measured(store, X, digests(X), "batch 0", measure)
     assert measure.asked == []
     assert store.elapsed(1) == 1.0
     assert store.elapsed(2) is None
@@ -108,9 +129,9 @@ def test_everything_is_there_after_opening_again(path: Path) -> None:
 
 def test_large_populations_are_looked_up_in_parts(store: Store) -> None:
     X = rows(*range(1_201))
-    store.measured(X, digests(X), "batch 0", Counting())
+    measured(store, X, digests(X), "batch 0", Counting())
     measure = Counting()
-    values = store.measured(X[::-1], digests(X[::-1]), "batch 0", measure)
+    values = measured(store, X[::-1], digests(X[::-1]), "batch 0", measure)
     assert measure.asked == []
     assert np.array_equal(values["macs"], X[::-1, 0] * 10.0)
 
@@ -124,10 +145,10 @@ def test_chunks_are_committed_one_by_one(store: Store, path: Path) -> None:
 
     X = rows(*range(CHUNK + 5))
     with pytest.raises(RuntimeError, match="power cut"):
-        store.measured(X, digests(X), "batch 0", Failing())
+        measured(store, X, digests(X), "batch 0", Failing())
     assert count(path) == CHUNK  # for another process too, while this one still has it open
     measure = Counting()
-    store.measured(X, digests(X), "batch 0", measure)
+    measured(store, X, digests(X), "batch 0", measure)
     assert measure.asked == [list(range(CHUNK, CHUNK + 5))]
 
 
@@ -139,11 +160,11 @@ def test_a_wrong_measurement_is_refused_before_it_is_kept(store: Store, path: Pa
 
     X = rows(4, 5)
     with pytest.raises(PruneError, match="candidate 1 is nan"):
-        store.measured(X, digests(X), "batch 0", measure)
+        measured(store, X, digests(X), "batch 0", measure)
     assert count(path) == 0
     nothing = dict.fromkeys(NAMES, np.full(2, np.nan))
     with pytest.raises(StoreError, match="CHECK"):  # and the table itself takes none
-        store.measured(X, digests(X), "batch 0", lambda X: nothing)
+        measured(store, X, digests(X), "batch 0", lambda X: nothing)
     assert count(path) == 0
 
 
@@ -164,13 +185,13 @@ def test_failures_come_back_with_their_reasons(path: Path, n: int) -> None:
     X = rows(*range(1, n + 1))
     fails = {row: f"{row + 1} diverged" for row in range(n) if (row + 1) % 3 == 0}
     store = Store(path, NAMES, "f1", VERSIONS)
-    first = store.measured(X, digests(X), "batch 0", Failing())
-    again = store.measured(X, digests(X), "batch 0", Counting())
+    first = measured(store, X, digests(X), "batch 0", Failing())
+    again = measured(store, X, digests(X), "batch 0", Counting())
     store.close()
     store = Store(path, NAMES, "f1", VERSIONS)
     measure = Counting()
     twice = np.concatenate([X, X[::-1]])
-    opened = store.measured(twice, digests(twice), "batch 0", measure)
+    opened = measured(store, twice, digests(twice), "batch 0", measure)
     assert measure.asked == []
     for found in (first, again):
         assert found.failures == fails
@@ -185,8 +206,8 @@ def test_failures_come_back_with_their_reasons(path: Path, n: int) -> None:
 
 def test_who_failed_on_some_images_is_measured_on_others(store: Store) -> None:
     X = rows(3, 4)
-    assert store.measured(X, digests(X), "batch 0", Failing()).failures == {0: "3 diverged"}
-    assert store.measured(X, digests(X), "batch 1", Counting()).failures == {}
+    assert measured(store, X, digests(X), "batch 0", Failing()).failures == {0: "3 diverged"}
+    assert measured(store, X, digests(X), "batch 1", Counting()).failures == {}
     assert store.failures() == [(digests(X)[0], "3 diverged")]
 
 
@@ -199,12 +220,12 @@ def test_an_interruption_keeps_failures_with_their_measurements(store: Store) ->
 
     X = rows(*range(1, CHUNK + 5))
     with pytest.raises(KeyboardInterrupt):
-        store.measured(X, digests(X), "batch 0", Interrupted())
+        measured(store, X, digests(X), "batch 0", Interrupted())
     first = [row for row in range(CHUNK) if (row + 1) % 3 == 0]
     assert sorted(store.failures()) == sorted(
         (digests(X)[row], f"{row + 1} diverged") for row in first
     )
-    found = store.measured(X, digests(X), "batch 0", Failing())
+    found = measured(store, X, digests(X), "batch 0", Failing())
     assert list(found.failures) == [row for row in range(len(X)) if (row + 1) % 3 == 0]
 
 
@@ -217,10 +238,10 @@ def test_numbers_come_back_to_the_last_bit(table: list[tuple[float, float]]) -> 
     values = np.array(table)
     X = rows(*range(len(values)))
     store = Store(":memory:", NAMES, "f1", VERSIONS)
-    kept = store.measured(
-        X, digests(X), "b", lambda X: dict(zip(NAMES, values[X[:, 0]].T, strict=True))
+    kept = measured(
+        store, X, digests(X), "b", lambda X: dict(zip(NAMES, values[X[:, 0]].T, strict=True))
     )
-    found = store.measured(X, digests(X), "b", Counting())
+    found = measured(store, X, digests(X), "b", Counting())
     store.close()
     for place, name in enumerate(NAMES):
         assert found[name].tobytes() == kept[name].tobytes()  # as read, and as just measured
@@ -341,7 +362,7 @@ def test_reading_writes_nothing_and_leaves_nothing(path: Path) -> None:
     assert store.generation_means()["generation"].tolist() == [1]
     X = rows(1_000)
     for write in (
-        lambda: store.measured(X, digests(X), "batch 0", Counting()),
+        lambda: measured(store, X, digests(X), "batch 0", Counting()),
         lambda: store.follow(400, 2, "batch 0", digests(X)),
         lambda: store.finish_generation(2, 2.0),
     ):
@@ -358,7 +379,7 @@ def test_reading_writes_nothing_and_leaves_nothing(path: Path) -> None:
 def test_a_store_is_read_while_somebody_writes(path: Path, store: Store) -> None:
     X = rows(*range(40))
     store.follow(0, 1, "batch 0", digests(X[:20]))
-    store.measured(X, digests(X), "batch 0", Counting())
+    measured(store, X, digests(X), "batch 0", Counting())
     assert f"{path.name}-wal" in names(path)
     reader = Store.existing(path)
     assert len(reader.history()) == 20
@@ -378,7 +399,7 @@ def killed(path: Path) -> None:
     store = Store(original, NAMES, "f1", VERSIONS)
     X = rows(*range(40))
     store.follow(0, 1, "batch 0", digests(X))
-    store.measured(X, digests(X), "batch 0", Counting())
+    measured(store, X, digests(X), "batch 0", Counting())
     for ending in ("", "-wal"):
         shutil.copy(f"{original}{ending}", f"{path}{ending}")
     store.close()
@@ -480,32 +501,32 @@ def test_a_database_of_something_else_is_no_store(path: Path) -> None:
 
 def test_a_full_database_says_so_and_stays_usable(store: Store, path: Path) -> None:
     X = rows(*range(4))
-    store.measured(X, digests(X), "batch 0", Counting())
+    measured(store, X, digests(X), "batch 0", Counting())
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count = {pages}")
     many = rows(*range(2_000))
     with pytest.raises(StoreError, match="free some space"):
-        store.measured(many, digests(many), "batch 0", Counting())
+        measured(store, many, digests(many), "batch 0", Counting())
     kept = count(path)
     assert kept >= 4
     store._db.execute("PRAGMA max_page_count = 1000000")
     measure = Counting()
-    values = store.measured(many, digests(many), "batch 0", measure)
+    values = measured(store, many, digests(many), "batch 0", measure)
     assert sum(map(len, measure.asked)) == 2_000 - kept
     assert np.array_equal(values["macs"], many[:, 0] * 10.0)
 
 
 def test_a_full_disk_says_so_and_loses_nothing(store: Store, path: Path) -> None:
     X = rows(*range(4))
-    store.measured(X, digests(X), "batch 0", Counting())
+    measured(store, X, digests(X), "batch 0", Counting())
     size = sum(file.stat().st_size for file in path.parent.iterdir())
     many = rows(*range(2_000))
     with full_disk(size + 8_192), pytest.raises(StoreError, match="free some space"):
-        store.measured(many, digests(many), "batch 0", Counting())
+        measured(store, many, digests(many), "batch 0", Counting())
     kept = count(path)
     assert 4 <= kept < 2_000
     measure = Counting()  # the same store, once there is space again
-    values = store.measured(many, digests(many), "batch 0", measure)
+    values = measured(store, many, digests(many), "batch 0", measure)
     assert sum(map(len, measure.asked)) == 2_000 - kept
     assert np.array_equal(values["macs"], many[:, 0] * 10.0)
 
@@ -577,7 +598,7 @@ def test_generation_means_are_over_all_that_was_asked_for(store: Store) -> None:
     for generation, images, values in asked:
         X = rows(*values)
         store.follow(number, generation, images, digests(X))
-        store.measured(X, digests(X), images, Counting())
+        measured(store, X, digests(X), images, Counting())
         number += len(values)
     means = store.generation_means()
     assert means["generation"].tolist() == [1, 2]
@@ -592,10 +613,10 @@ def test_evaluations_are_all_that_was_asked_for_in_order(store: Store) -> None:
     for generation, images, values in asked:
         X = rows(*values)
         store.follow(number, generation, images, digests(X))
-        store.measured(X, digests(X), images, Counting())
+        measured(store, X, digests(X), images, Counting())
         number += len(values)
     X = rows(40)
-    store.measured(X, digests(X), "batch 0", Counting())  # by somebody who is not recorded
+    measured(store, X, digests(X), "batch 0", Counting())  # by somebody who is not recorded
     found = store.evaluations()
     assert list(found) == ["generation", *NAMES]
     assert found["generation"].tolist() == [1, 1, 1, 2, 2, 2]
@@ -607,7 +628,7 @@ def test_evaluations_are_all_that_was_asked_for_in_order(store: Store) -> None:
 def test_evaluations_have_nan_for_what_could_not_be_measured(store: Store) -> None:
     X = rows(3, 4, 6)
     store.follow(0, 1, "batch 0", digests(X))
-    store.measured(X, digests(X), "batch 0", Failing())
+    measured(store, X, digests(X), "batch 0", Failing())
     found = store.evaluations()
     np.testing.assert_array_equal(np.isnan(found["accuracy"]), [True, False, True])
     np.testing.assert_array_equal(found["macs"], [30, 40, np.nan])  # what is known stays
@@ -622,7 +643,7 @@ def test_means_leave_out_who_failed(store: Store) -> None:
     for generation, values in enumerate([(3, 4, 5), (6, 9), (7,)], 1):
         X = rows(*values)
         store.follow(10 * generation, generation, "batch 0", digests(X))
-        store.measured(X, digests(X), "batch 0", Failing())
+        measured(store, X, digests(X), "batch 0", Failing())
     means = store.generation_means()
     expected = [np.mean([1 / 7, 1 / 8]), np.nan, 1 / 10]
     np.testing.assert_allclose(means["accuracy"], expected, rtol=1e-15)

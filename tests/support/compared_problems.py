@@ -11,10 +11,11 @@ import numpy as np
 from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.algorithm import Algorithm
 
-from pymoo_prune import Baseline, Measurements, PruningProblem
+from pymoo_prune import Baseline, Data, Measurements, PruningProblem
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.objectives import Values
 from pymoo_prune.operators import Candidates
+from pymoo_prune.problem import Rivals
 from tests.support.tiny_problem import FailingPixels, Pixels
 
 
@@ -38,13 +39,25 @@ class Tiny(FailingPixels):
         return generator.random((n, self.n_var)) < 0.05
 
 
-class WithBaselines(Pixels):
-    """Beside which stand the first pixels, of which a simple method knows no better."""
+class FirstPixels(Rivals):
+    """The first pixels: a simple method that knows no better."""
 
-    def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
+    def __init__(self, problem: Pixels) -> None:
+        self.problem = problem
+
+    def at(self, front: Mapping[str, Values]) -> list[Baseline]:
         X = np.array([np.arange(64) < 64 * share for share in front["pixels"]])
-        sizes = {name: self.measure(X)[name] for name in ("parameters", "macs", "pixels")}
-        return [Baseline("first pixels", [self.network(x) for x in X], sizes)]
+        measured = self.problem.measure(X)
+        sizes = {name: measured[name] for name in ("parameters", "macs", "pixels")}
+        return [Baseline("first pixels", [self.problem.network(x) for x in X], sizes)]
+
+
+class WithBaselines(Pixels):
+    """Pixels with a rival."""
+
+    def __init__(self, data: Data, **options: Any) -> None:
+        super().__init__(data, **options)
+        self.rivals = FirstPixels(self)
 
 
 class NoRandom(Pixels):

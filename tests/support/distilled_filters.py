@@ -96,9 +96,9 @@ def assert_networks_are_what_was_measured(problem: DistilledFilters, X: Array) -
         assert values["accuracy"][row] == accuracy(network, problem.search_images)
         assert values["accuracy_drop"][row] == its_accuracy - values["accuracy"][row]
         assert not any(leaf.training for leaf in network.modules() if not [*leaf.children()])
-    for name, column in problem.sizes(X).items():
+    for name, column in problem.preview.sizes(X).items():
         assert np.array_equal(column, values[name]), name
-    assert {"parameters", "sparsity", "macs", "macs_removed"} == problem.sizes(X).keys()
+    assert {"parameters", "sparsity", "macs", "macs_removed"} == problem.preview.sizes(X).keys()
 
 
 class Spy:

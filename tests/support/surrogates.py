@@ -23,6 +23,7 @@ from pymoo_prune.operators import (
     DigestDuplicates,
     UniformMaskCrossover,
 )
+from pymoo_prune.problem import Preview
 from pymoo_prune.search import Found, search
 from pymoo_prune.surrogates import MODELS, Model, prescreen
 
@@ -52,6 +53,7 @@ class Bits(PruningProblem):
             xl=0,
             xu=1,
         )
+        self.preview = Preview(sizes=self.known_sizes)
 
     def accuracy(self, X: Array) -> Values:
         return np.asarray(1 - np.exp(-3 * (X * self.gains).sum(axis=1)))
@@ -67,7 +69,7 @@ class Bits(PruningProblem):
             "macs": parameters,
         }
 
-    def sizes(self, X: Array) -> Mapping[str, Values]:
+    def known_sizes(self, X: Array) -> Mapping[str, Values]:
         return {"parameters": X.sum(axis=1).astype(float)}
 
     def network(self, x: Array) -> nn.Module:
@@ -95,7 +97,7 @@ class Bits(PruningProblem):
 
 
 class BitsOfUnknownSize(Bits):
-    def sizes(self, X: Array) -> Mapping[str, Values]:
+    def known_sizes(self, X: Array) -> Mapping[str, Values]:
         return {}
 
 

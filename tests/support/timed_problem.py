@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pymoo_prune import Data
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.measuring import Latency, count_parameters
+from pymoo_prune.problem import Timing
 from tests.support.tiny_problem import FailingPixels, Pixels
 
 
@@ -68,12 +70,16 @@ class Choice(nn.Module):
 class SmallPixels(Pixels):
     """The tiny problem, whose pixels that go are gone."""
 
+    timing = Timing()
+
     def network(self, x: Array) -> Choice:
         weight, bias = torch.from_numpy(self.weight), torch.from_numpy(self.bias)
         return Choice(weight, bias, torch.from_numpy(np.flatnonzero(x)))
 
-    def parent_network(self) -> Choice:
-        return self.network(np.ones(self.n_var, dtype=bool))
+    def __init__(self, data: Data, **options: Any) -> None:
+        super().__init__(data, **options)
+        self.parent = SmallPixels.network(self, np.ones(self.n_var, dtype=bool))
+        self.depends_on = {"parent": "all pixels"}
 
     def milliseconds(self, x: Array) -> float:
         """What the meter says of its first call."""

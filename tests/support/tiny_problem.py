@@ -24,6 +24,7 @@ from pymoo_prune.operators import (
     DigestDuplicates,
     UniformMaskCrossover,
 )
+from pymoo_prune.problem import Approximation
 
 
 class Pixels(PruningProblem):
@@ -120,17 +121,18 @@ class PixelsInBatches(Pixels):
 
     BATCHES = 4
 
-    def batch(self, generation: int) -> int:
+    def __init__(self, data: Data, **options: Any) -> None:
+        super().__init__(data, **options)
+        self.approximation = Approximation(self._measured_on, self._batch)
+
+    def _batch(self, generation: int) -> int:
         return generation - 1
 
-    def measure_on(self, X: Array, batch: int) -> Measurements:
+    def _measured_on(self, X: Array, batch: int) -> Measurements:
         return self._measure(X, slice(batch % self.BATCHES, None, self.BATCHES))
 
     def measure(self, X: Array) -> Measurements:
-        return self.measure_on(X, 0)
-
-    def measure_finally(self, X: Array) -> Measurements:
-        each = [self.measure_on(X, batch) for batch in range(self.BATCHES)]
+        each = [self._measured_on(X, batch) for batch in range(self.BATCHES)]
         return {name: np.mean([m[name] for m in each], axis=0) for name in self.quantities}
 
 

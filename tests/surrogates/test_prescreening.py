@@ -11,7 +11,7 @@ from pymoo.core.infill import InfillCriterion
 from pymoo.core.population import Population
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from pymoo_prune import Budget, Data, PruneError, PruningProblem
+from pymoo_prune import Budget, Data, PruneError
 from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.objectives import Values
@@ -36,15 +36,15 @@ from tests.support.tiny_problem import FailingPixels
 
 def test_genes_are_the_features_unless_written(bits: Bits, digits: Data) -> None:
     X = bits.random(3, np.random.default_rng(0))
-    assert bits.features(X).dtype == np.float64
-    assert np.array_equal(bits.features(X), X)
-    assert PruningProblem.sizes(bits, X) == {}
+    assert bits.preview.features(X).dtype == np.float64
+    assert np.array_equal(bits.preview.features(X), X)
+    assert Preview().sizes(X) == {}
 
 
 def test_objects_have_no_features(bits: Bits) -> None:
     genomes = np.array([[object()], [object()]], dtype=object)
     with pytest.raises(PruneError, match=r"Bits has no features.*write features"):
-        bits.features(genomes)
+        bits.preview.features(genomes)
 
 
 # Which children are handed on.
@@ -208,7 +208,7 @@ def test_sizes_are_taken_as_they_are(digits: Data) -> None:
     class Misled(Bits):
         """Its sizes say that the parent is the smallest."""
 
-        def sizes(self, X: Array) -> Mapping[str, Values]:
+        def known_sizes(self, X: Array) -> Mapping[str, Values]:
             return {"parameters": 100.0 - X.sum(axis=1)}
 
     problem = Misled(digits, objectives=SUM)

@@ -34,6 +34,7 @@ from pymoo_prune.chromosomes import (
     digests,
 )
 from pymoo_prune.data import Data
+from pymoo_prune.engines import check_own_algorithm
 from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.measuring import accuracy, count_parameters, stack_size
 from pymoo_prune.networks import DenseNet, layers_of_depth
@@ -54,10 +55,19 @@ from pymoo_prune.operators import (
     MatrixBitFlip,
     QuadrantMatrixCrossover,
 )
-from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
+from pymoo_prune.problem import (
+    CHUNK,
+    Illustration,
+    Portions,
+    Preset,
+    Preview,
+    PruningProblem,
+    Published,
+    Timing,
+)
 from pymoo_prune.pruning import SharedWeights
 from pymoo_prune.recovery import Recovery
-from pymoo_prune.training import Recipe, digest_of
+from pymoo_prune.training import Recipe
 from pymoo_prune_problems.dense_connectivity.checks import (
     check_dense_net,
     check_options,
@@ -66,7 +76,7 @@ from pymoo_prune_problems.dense_connectivity.checks import (
 from pymoo_prune_problems.dense_connectivity.images import TEST_WARNING, train_and_search_images
 from pymoo_prune_problems.dense_connectivity.inheritance import Inheritance
 from pymoo_prune_problems.dense_connectivity.populations import spread_population
-from pymoo_prune_problems.dense_connectivity.rivals import narrower_dense_nets, pruned_by_strength
+from pymoo_prune_problems.dense_connectivity.rivals import StrongestConnections
 from pymoo_prune_problems.dense_connectivity.sizes import DenseNetSizes
 from pymoo_prune_problems.dense_connectivity.training import DenseNetTrainer, augmented, ready
 
@@ -112,6 +122,8 @@ class DenseConnectivity(PruningProblem):
     """For networks that are good already."""
 
     can_fail = True
+    parent: DenseNet
+    timing = Timing()
     quantities: Mapping[str, Quantity] = {
         **STANDARD,
         "connections": Quantity("lower", "connections kept", share=True),
@@ -176,8 +188,8 @@ class DenseConnectivity(PruningProblem):
         self.growth, self.kept = growth, None if kept is None else float(check_share(kept))
         self.recovery = Recovery.parse(recovery)
         self.inherits = weights == "inherited"
-        self.together = stack_size(together, data.train.images.device, 16)
-        self.chunk = max(self.chunk, self.together)
+        size = stack_size(together, data.train.images.device, 16)
+        self.portions = Portions(max(CHUNK, size), size)
         self.image_size, self.recovery_images = image_size, recovery_images
         self.training, self.gentle = (augmented(one, data) for one in (self.TRAINING, self.GENTLE))
         self.retraining = self.gentle if self.inherits else augmented(self.SCHEDULE, data)
@@ -207,6 +219,26 @@ class DenseConnectivity(PruningProblem):
                 self.shared, self.train, self.recovery, recovery_images, seed
             )
         self.dense_sizes = DenseNetSizes(self.codec, data, growth, count_parameters(self.parent))
+        self.preview = Preview(sizes=self._sizes, features=self._features)
+        self.timing = Timing(architecture=self._architecture)
+        self.illustration = Illustration(self._notes, self._matrices)
+        self.rivals = StrongestConnections(
+            self.parent, self.dense_sizes, networks=self._networks, narrower=self._narrower
+        )
+        self.depends_on = {
+            "layers": self.codec.layers,
+            "growth": self.growth,
+            "inherits": self.inherits,
+            "recovery": str(self.recovery) if self.inherits else None,
+            "recovery_images": self.recovery_images if self.inherits else None,
+            "train_images": len(self.train),
+            "image_size": self.image_size,
+            "images": self.images,
+            "fitness": [self.fitness_split, len(self.search_images)],
+            "recipe": repr(self.gentle if self.inherits else self.training),
+            # Rounding depends on it.
+            **({"together": size} if size > 1 and self.images else {}),
+        }
 
     # Section III: encoding, operators, algorithm.
 
@@ -221,7 +253,7 @@ class DenseConnectivity(PruningProblem):
 
     def algorithm(self) -> Algorithm:
         """The GA of Table I: random parents, the best 20 % of them and 80 % of their children."""
-        self.check_own_algorithm(self.goals)
+        check_own_algorithm(type(self), self.goals)
         return GA(
             pop_size=self.POPULATION,
             selection=RandomSelection(),
@@ -248,15 +280,15 @@ class DenseConnectivity(PruningProblem):
             lambda network: accuracy(ready(network), self.search_images), self._networks(X)
         )
         drop = self.parent_accuracy - right
-        return Measured({"accuracy": right, "accuracy_drop": drop, **self.sizes(X)}, failures)
+        return Measured({"accuracy": right, "accuracy_drop": drop, **self._sizes(X)}, failures)
 
-    def sizes(self, X: Array) -> dict[str, Values]:
+    def _sizes(self, X: Array) -> dict[str, Values]:
         """Sizes of the networks, which no training changes."""
         return self.dense_sizes.of(self.codec.matrices(X))
 
-    def features(self, X: Array) -> Array:
+    def _features(self, X: Array) -> Array:
         """The connections, and the sizes that follow from them."""
-        sizes = self.sizes(X)
+        sizes = self._sizes(X)
         return np.column_stack([X, np.log(sizes["parameters"]), np.log(sizes["macs"])])
 
     @cached_property
@@ -273,7 +305,7 @@ class DenseConnectivity(PruningProblem):
             **{name: float(value[0]) for name, value in sizes.items()},
         }
 
-    def matrices(self, X: Array) -> tuple[Array, Array]:
+    def _matrices(self, X: Array) -> tuple[Array, Array]:
         """Figure 3's matrices: which node of each block reads which."""
         return self.codec.matrices(X), self.codec.chain | self.codec.free
 
@@ -281,7 +313,7 @@ class DenseConnectivity(PruningProblem):
         """The small network, trained as the search trained it."""
         return ready(self._networks(x[None])[0])
 
-    def architecture(self, x: Array) -> DenseNet:
+    def _architecture(self, x: Array) -> DenseNet:
         """A network with these connections, as it was made."""
         return self.shared.like(self.codec.matrices(x[None])[0])
 
@@ -293,7 +325,7 @@ class DenseConnectivity(PruningProblem):
             for some, digest in zip(matrices, hashes, strict=True)
         ]
         recipe = self.gentle if self.inherits else self.training
-        return self.trainer.candidates(starts, self.images, recipe, self.together)
+        return self.trainer.candidates(starts, self.images, recipe, self.portions.together)
 
     def _start(self, matrices: Booleans, seed: int) -> DenseNet:
         """A network before its training: with the parent's weights, or with random ones."""
@@ -301,49 +333,10 @@ class DenseConnectivity(PruningProblem):
             return self.trainer.fresh(matrices, self.growth, seed)
         return self.inheritance.network(matrices)
 
-    def parent_network(self) -> nn.Module:
-        """The network with all connections."""
-        return self.parent
-
-    # What it is compared with.
-
-    def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
-        """The strongest connections, and narrower networks with all of theirs, at like sizes."""
-        sizes = np.unique(np.quantile(front["parameters"], np.linspace(0, 1, 6)))
-        pruned = pruned_by_strength(self.parent, self.codec, self.sizes, sizes)
-        found = [self._baseline(name, X) for name, X in pruned.items()]
-        found.append(narrower_dense_nets(sizes, self.dense_sizes.narrower(), self._narrower))
-        return [baseline for baseline in found if len(baseline.networks)]
-
-    def _baseline(self, name: str, X: Array) -> Baseline:
-        networks = self._networks(X)
-        there = [isinstance(network, DenseNet) for network in networks]
-        sizes = {key: values[there] for key, values in self.sizes(X).items()}
-        return Baseline(name, [n for n in networks if isinstance(n, DenseNet)], sizes)
-
     def _narrower(self, growth: int) -> DenseNet:
         """All connections and a smaller growth, trained for as long as the parent was."""
         return self.trainer.whole(growth, self.parent_images)
 
-    def notes(self, X: Array) -> list[str]:  # noqa: ARG002
+    def _notes(self, X: Array) -> list[str]:  # noqa: ARG002
         """A warning where the search saw the test images."""
         return [f"Beware: {TEST_WARNING}."] if self.fitness_split == "test" else []
-
-    def configuration(self) -> dict[str, Any]:
-        """What measurements depend on."""
-        return {
-            **super().configuration(),
-            "layers": self.codec.layers,
-            "growth": self.growth,
-            "inherits": self.inherits,
-            "recovery": str(self.recovery) if self.inherits else None,
-            "recovery_images": self.recovery_images if self.inherits else None,
-            "train_images": len(self.train),
-            "image_size": self.image_size,
-            "images": self.images,
-            "fitness": [self.fitness_split, len(self.search_images)],
-            "recipe": repr(self.gentle if self.inherits else self.training),
-            "parent": digest_of(self.parent),
-            # Rounding depends on it.
-            **({"together": self.together} if self.together > 1 and self.images else {}),
-        }

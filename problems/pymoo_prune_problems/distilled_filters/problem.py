@@ -15,7 +15,6 @@ objectives; any network whose channels can be followed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -26,7 +25,7 @@ from torch import nn
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Data, balanced
-from pymoo_prune.errors import TrainingDiverged
+from pymoo_prune.engines import check_own_algorithm
 from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.networks import SlimNetwork
 from pymoo_prune.objectives import (
@@ -41,7 +40,7 @@ from pymoo_prune.objectives import (
     one_by_one,
 )
 from pymoo_prune.operators import BlockCrossover, Candidates, DigestDuplicates, FilterMutation
-from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
+from pymoo_prune.problem import Preset, Preview, PruningProblem, Published, Timing
 from pymoo_prune.pruning import PrunableFilters, RemovalOrders
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
 from pymoo_prune.training import (
@@ -49,12 +48,12 @@ from pymoo_prune.training import (
     Recipe,
     Stopping,
     check_parent,
-    digest_of,
     to_channels_last,
     train_parent,
 )
 from pymoo_prune_problems.distilled_filters.checks import check_numbers
 from pymoo_prune_problems.distilled_filters.populations import Populations
+from pymoo_prune_problems.distilled_filters.rivals import L1Filters
 
 FITNESS = WeightedSum({"accuracy": 1.0, "sparsity": 0.1, "macs_removed": 0.1})
 """Section III.E weighs accuracy, parameters and FLOPs and does not say how. Here a point of
@@ -96,6 +95,8 @@ class DistilledFilters(PruningProblem):
     WATCHED = 256  # training images held out for early stopping, or a quarter of fewer
 
     can_fail = True
+    parent: nn.Module
+    timing = Timing()
     quantities: Mapping[str, Quantity] = {
         **STANDARD,
         "macs_removed": Quantity("higher", "MACs removed", share=True),
@@ -193,6 +194,19 @@ class DistilledFilters(PruningProblem):
         self.refit = statistics if self.recovery.refit else None
         self.orders = RemovalOrders(self.filters, statistics)
         self.populations = Populations(self.filters, self.orders, smallest)
+        self.can_fail = self.recovery.steps > 0  # training may diverge
+        self.preview = Preview(sizes=self._sizes, features=self._features)
+        self.timing = Timing(architecture=self._architecture)
+        self.rivals = L1Filters(self.filters, self._candidate, self._sizes, self._all_parameters)
+        self.depends_on = {
+            "recovery": str(self.recovery),
+            "recovery_images": len(self.recovery_split),
+            "search_images": len(self.search_images),
+            "train_images": len(self.distillation.split),
+            "distillation": [self.distillation.alpha, self.distillation.temperature],
+            "stopping": repr(self.stopping),
+            "recipe": repr(self.LEARNING),
+        }
 
     # Section III.D and E: the population, its operators, the algorithm.
 
@@ -208,7 +222,7 @@ class DistilledFilters(PruningProblem):
 
     def algorithm(self) -> Algorithm:
         """An elitist GA: the best of parents and children survive (section III.E)."""
-        self.check_own_algorithm(self.goals)
+        check_own_algorithm(type(self), self.goals)
         return GA(pop_size=self.POPULATION, **self.operators())
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
@@ -224,11 +238,11 @@ class DistilledFilters(PruningProblem):
         values = {
             "accuracy": right,
             "accuracy_drop": self.parent_accuracy - right,
-            **self.sizes(X),
+            **self._sizes(X),
         }
         return Measured(values, failures)
 
-    def sizes(self, X: Array) -> dict[str, Values]:
+    def _sizes(self, X: Array) -> dict[str, Values]:
         """Sizes of the small networks, from the table of channels."""
         parameters, macs = self.filters.complexity(self.filters.repaired(X))
         return {
@@ -238,9 +252,9 @@ class DistilledFilters(PruningProblem):
             "macs_removed": 1 - macs / self.filters.all_macs,
         }
 
-    def features(self, X: Array) -> Array:
+    def _features(self, X: Array) -> Array:
         """Widths of all groups, which branches are there, and the sizes that follow."""
-        genes, sizes = self.filters.genes, self.sizes(X)
+        genes, sizes = self.filters.genes, self._sizes(X)
         return np.column_stack(
             [
                 np.log(np.maximum(genes.counts(X), 1)),
@@ -254,7 +268,7 @@ class DistilledFilters(PruningProblem):
         """The small network, as the search measured it."""
         return self._candidate(self.filters.repaired(x))
 
-    def architecture(self, x: Array) -> SlimNetwork:
+    def _architecture(self, x: Array) -> SlimNetwork:
         """The small network, neither refitted nor distilled."""
         return self.filters.network(self.filters.repaired(x))
 
@@ -299,48 +313,9 @@ class DistilledFilters(PruningProblem):
 
     def parent_measurements(self) -> Mapping[str, float]:
         """The teacher on the search images."""
-        whole = self.sizes(np.ones((1, self.n_var), dtype=bool))
+        whole = self._sizes(np.ones((1, self.n_var), dtype=bool))
         return {
             "accuracy": self.parent_accuracy,
             "accuracy_drop": 0.0,
             **{name: float(value[0]) for name, value in whole.items()},
-        }
-
-    def parent_network(self) -> nn.Module:
-        """The teacher."""
-        return self.parent
-
-    # What it is compared with.
-
-    def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
-        """Filters with the largest weights, in all layers alike or overall, at like sizes."""
-        shares = np.linspace(0, 1, 400)
-        sizes = np.unique(np.quantile(front["parameters"], np.linspace(0, 1, 8)))
-        sizes /= self._all_parameters
-        return [
-            self._baseline("L1 pruning, all layers alike", self.filters.uniform(shares), sizes),
-            self._baseline("L1 pruning, whole network", self.filters.overall(shares), sizes),
-        ]
-
-    def _baseline(self, name: str, family: Array, sizes: Values) -> Baseline:
-        X = family[np.unique(self.filters.nearest(family, sizes))]
-        networks, there = [], []
-        for row, x in enumerate(X):
-            with suppress(TrainingDiverged):
-                networks.append(self._candidate(x))
-                there.append(row)
-        return Baseline(name, networks, self.sizes(X[there]))
-
-    def configuration(self) -> dict[str, Any]:
-        """What measurements depend on."""
-        return {
-            **super().configuration(),
-            "parent": digest_of(self.parent),
-            "recovery": str(self.recovery),
-            "recovery_images": len(self.recovery_split),
-            "search_images": len(self.search_images),
-            "train_images": len(self.distillation.split),
-            "distillation": [self.distillation.alpha, self.distillation.temperature],
-            "stopping": repr(self.stopping),
-            "recipe": repr(self.LEARNING),
         }

@@ -1,4 +1,4 @@
-"""The feed-forward network that is compressed, and L1 pruning of it."""
+"""The feed-forward network that is compressed: trained here, or checked."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import FeedForward, as_feed_forward
-from pymoo_prune.pruning import l1_order, prefix_masks, split_mask
-from pymoo_prune.recovery import plain_layers
 from pymoo_prune.training import seeded, trained
 
 
@@ -42,18 +39,3 @@ def check_feed_forward(parent: nn.Module, data: Data) -> FeedForward:
         )
         raise PruneError(msg)
     return network.to(data.train.images.device)
-
-
-def l1_networks(parent: FeedForward, widths: NDArray[np.int64]) -> list[FeedForward]:
-    """The parent with the neurons of largest L1 norm alone.
-
-    Args:
-        parent: The network that is compressed.
-        widths: Neurons that each hidden layer keeps, (n, layers).
-    """
-    orders = [l1_order(weight) for weight in parent.arrays()[0][:-1]]
-    return [
-        FeedForward.from_layers(*plain_layers(parent, keep), parent.activation)
-        for mask in prefix_masks(orders, widths)
-        for keep in [split_mask(mask, parent.widths)]
-    ]

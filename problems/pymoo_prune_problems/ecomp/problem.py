@@ -35,16 +35,24 @@ from pymoo_prune.objectives import (
     Measurements,
     Objectives,
     Quantity,
-    Values,
     WeightedSum,
 )
 from pymoo_prune.operators import DigestDuplicates, Generational, SoftmaxRoulette
-from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
+from pymoo_prune.problem import (
+    CHUNK,
+    Approximation,
+    Portions,
+    Preset,
+    PruningProblem,
+    Published,
+    Timing,
+)
 from pymoo_prune.pruning import KeepMasks, Layers
 from pymoo_prune.recovery import Recovery, plain_layers
 from pymoo_prune.training import Recipe, trained
-from pymoo_prune_problems.ecomp.parents import check_feed_forward, l1_networks, train_feed_forward
+from pymoo_prune_problems.ecomp.parents import check_feed_forward, train_feed_forward
 from pymoo_prune_problems.ecomp.recombined_weights import RecombinedWeights
+from pymoo_prune_problems.ecomp.rivals import L1Pruning
 from pymoo_prune_problems.ecomp.views import View, Views, one_by_one, together
 
 
@@ -92,6 +100,9 @@ class EComp(PruningProblem):
         "121": (1, 2, 1),
     }
 
+    parent: FeedForward
+    rivals: L1Pruning
+    timing = Timing()
     quantities: Mapping[str, Quantity] = {
         **STANDARD,
         "width": Quantity("lower", "hidden neurons kept", share=True),
@@ -160,9 +171,9 @@ class EComp(PruningProblem):
                 "in the parent that they could be fitted to; use 'none' or 'steps:K'"
             )
             raise PruneError(msg)
-        self.together = stack_size(together, data.train.images.device, 128)
-        self.stacks = Stacks.on(data.train.images.device, self.together)
-        self.chunk = max(self.chunk, self.together)
+        size = stack_size(together, data.train.images.device, 128)
+        self.stacks = Stacks.on(data.train.images.device, size)
+        self.portions = Portions(max(CHUNK, size), size)
         self.batches = SearchBatches(data, search_split, search_images, batch_size, seed)
         if parent is None:
             parent = train_feed_forward(data, parent_widths, parent_images, seed, progress)
@@ -193,6 +204,19 @@ class EComp(PruningProblem):
             xl=self.encoding.xl,
             xu=self.encoding.xu,
         )
+        self.depends_on = {
+            "encoding": type(self.encoding).__name__,
+            "recovery": str(self.recovery),
+            "batches": self.batches.configuration(),
+            "activation": self.parent.activation,
+            # Rounding depends on it.
+            **({"together": size} if size > 1 else {}),
+            "parent": WeightGenome.from_content(*self.parent.arrays()).digest.hex(),
+        }
+        if self.batches.changing:
+            self.approximation = Approximation(self._measured_on, self._batch)
+        self.timing = Timing(architecture=self._architecture)
+        self.rivals = L1Pruning(self.parent, self._sizes)
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover and mutation of the encoding, and duplicates by digest."""
@@ -207,20 +231,23 @@ class EComp(PruningProblem):
             **{**self.operators(), "eliminate_duplicates": False},
         )
 
-    def batch(self, generation: int) -> int:
+    def _batch(self, generation: int) -> int:
         """Algorithm 1: P_0 and the first offspring are measured on b_0; b_1, b_2, ... follow."""
-        return max(generation - 2, 0) if self.batches.changing else 0
+        return max(generation - 2, 0)
 
     def measure(self, X: Array) -> Measurements:
-        """Measures on the first search batch, the only one unless `batch_size` is given."""
-        return self.measure_on(X, 0)
+        """The mean over all batches; the paper chooses its winner by it (section 4.2)."""
+        batches = range(self.batches.count if self.batches.changing else 1)
+        each = [self._measured_on(X, batch) for batch in batches]
+        return {name: np.mean([m[name] for m in each], axis=0) for name in each[0]}
 
-    def measure_on(self, X: Array, batch: int) -> Measurements:
+    def _measured_on(self, X: Array, batch: int) -> Measurements:
         """Section 3.1.2: accuracy, compression and similarity; and the counts."""
         view = self.views[batch]
+        several = self.portions.together > 1
 
         def program(places: Sequence[int]) -> list[tuple[float, float]]:
-            passed = self._together if self.together > 1 else self._one_by_one
+            passed = self._together if several else self._one_by_one
             logits, products = passed(X[places], view)
             losses = view.similarity_losses(products, self.PERPLEXITY)
             correct = (logits.argmax(dim=2) == view.labels).sum(dim=1)
@@ -228,7 +255,7 @@ class EComp(PruningProblem):
 
         n = len(X)
         # One by one, passes are separate, but similarities are computed for all at once.
-        found = self.stacks.run(n, program) if self.together > 1 else program(list(range(n)))
+        found = self.stacks.run(n, program) if several else program(list(range(n)))
         correct, losses = np.array(found).T
         widths = self.encoding.widths(X)
         return self._measurements(correct / len(view.labels), losses, widths, view)
@@ -293,16 +320,12 @@ class EComp(PruningProblem):
         """The small network, with its recovered weights."""
         return FeedForward.from_layers(*self.layers(x), self.parent.activation)
 
-    def architecture(self, x: Array) -> FeedForward:
+    def _architecture(self, x: Array) -> FeedForward:
         """The small network before any recovery, which does not change its shape."""
         if isinstance(self.encoding, KeepMasks):
             weights, biases = plain_layers(self.parent, self.encoding.keep(x))
             return FeedForward.from_layers(weights, biases, self.parent.activation)
         return FeedForward.from_layers(*self.encoding.layers(x), self.parent.activation)
-
-    def parent_network(self) -> FeedForward:
-        """The network that is compressed."""
-        return self.parent
 
     def parent_measurements(self) -> Mapping[str, float]:
         """The parent on the first search batch."""
@@ -313,34 +336,3 @@ class EComp(PruningProblem):
     def random(self, n: int, generator: np.random.Generator) -> Array:
         """Random neurons, at random widths."""
         return self.encoding.random(n, generator)
-
-    def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
-        """Pruning by L1 norm at the widths of the front (at most twelve), and at wider ones."""
-        same = np.quantile(front["width"], np.linspace(0, 1, 12))
-        wider = np.geomspace(front["width"].max(), 1, 6)[1:]
-        return [self.l1_pruning(np.unique(np.concatenate([same, wider])))]
-
-    def l1_pruning(self, shares: Values) -> Baseline:
-        """The simple alternative: every layer cut to a share of its width, by L1 norm."""
-        full = np.array(self.parent.widths)
-        widths = np.maximum(np.rint(shares[:, None] * full), 1).astype(np.int64)
-        return Baseline("L1 pruning", l1_networks(self.parent, widths), self._sizes(widths))
-
-    def measure_finally(self, X: Array) -> Measurements:
-        """The mean over all batches; the paper chooses its winner by it (section 4.2)."""
-        batches = range(self.batches.count if self.batches.changing else 1)
-        each = [self.measure_on(X, batch) for batch in batches]
-        return {name: np.mean([m[name] for m in each], axis=0) for name in each[0]}
-
-    def configuration(self) -> dict[str, Any]:
-        """What measurements depend on."""
-        return {
-            **super().configuration(),
-            "encoding": type(self.encoding).__name__,
-            "recovery": str(self.recovery),
-            "batches": self.batches.configuration(),
-            "activation": self.parent.activation,
-            # Rounding depends on it.
-            **({"together": self.together} if self.together > 1 else {}),
-            "parent": WeightGenome.from_content(*self.parent.arrays()).digest.hex(),
-        }

@@ -184,7 +184,7 @@ def _instead(
 ) -> dict[str, Values]:
     """L1 pruning at the winners' widths, as it is and after one pass over as many images."""
     problem = EComp(data, parent=parent, recovery="none")
-    plain = problem.l1_pruning(np.unique(np.quantile(widths, np.linspace(0, 1, 8))))
+    plain = problem.rivals.pruned(np.unique(np.quantile(widths, np.linspace(0, 1, 8))))
     with display.phase("baseline") as update:
         update(0.0, plain.name)
         accuracies = final_accuracies(

@@ -27,6 +27,7 @@ from torch import nn
 
 from pymoo_prune.chromosomes import Array, Counts, candidate_seed, digests
 from pymoo_prune.data import Data
+from pymoo_prune.engines import check_own_algorithm
 from pymoo_prune.errors import PruneError
 from pymoo_prune.inference import Precision
 from pymoo_prune.measuring import Stacks, accuracy, stack_size
@@ -42,7 +43,18 @@ from pymoo_prune.objectives import (
     one_by_one,
 )
 from pymoo_prune.operators import DigestDuplicates
-from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published, Racing
+from pymoo_prune.problem import (
+    CHUNK,
+    Approximation,
+    Illustration,
+    Portions,
+    Preset,
+    Preview,
+    PruningProblem,
+    Published,
+    Racing,
+    Timing,
+)
 from pymoo_prune.pruning import (
     Assembly,
     CountAllocations,
@@ -51,10 +63,10 @@ from pymoo_prune.pruning import (
     ThresholdAllocations,
 )
 from pymoo_prune.recovery import Recovery
-from pymoo_prune.training import Recipe, check_parent, digest_of, train_parent, trained
+from pymoo_prune.training import Recipe, check_parent, train_parent, trained
 from pymoo_prune_problems.layer_vector.checks import check_options
 from pymoo_prune_problems.layer_vector.images import SearchImages, balanced_images
-from pymoo_prune_problems.layer_vector.rivals import magnitude_counts
+from pymoo_prune_problems.layer_vector.rivals import MagnitudePruning
 from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA
 
 
@@ -93,13 +105,15 @@ class LayerVector(PruningProblem):
     """For parents that are trained here: fewer epochs than the paper's, the same optimizer."""
     retraining = Recipe("sgd", 0.01, "linear", 128, bfloat16=True)
 
+    parent: nn.Module
+    rivals: MagnitudePruning
     quantities: Mapping[str, Quantity] = {
         **STANDARD,
         "pruned": Quantity("higher", "weights pruned", share=True),
         "empty_layers": Quantity("lower", "layers without a weight"),
     }
-    no_latency = (
-        "pruned weights stay in their matrices as zeros, and what is multiplied by zero takes as "
+    timing = Timing(
+        refused="pruned weights stay in their matrices as zeros, and multiplying by zero takes as "
         "long; take macs"
     )
     published: ClassVar[Published] = {
@@ -171,25 +185,34 @@ class LayerVector(PruningProblem):
         else:
             self.encoding = ThresholdAllocations(self.order, self.levels)
         size = stack_size(together, data.train.images.device, 32)
-        self.together = 1 if self.recovery.steps else size
-        self.stacks = Stacks.on(data.train.images.device, self.together)
-        self.chunk = max(self.chunk, self.together)
+        self.portions = Portions(max(CHUNK, size), 1 if self.recovery.steps else size)
+        self.stacks = Stacks.on(data.train.images.device, self.portions.together)
         self.can_fail = self.recovery.steps > 0  # training may diverge
-        self.precision, self.level_number, self.recovery_images = precision, number, recovery_images
         super().__init__(
             data, n_var=self.encoding.n_var, objectives=objectives, constraints=constraints,
             seed=seed, xl=self.encoding.xl, xu=self.encoding.xu, vtype=self.encoding.vtype,
         )  # fmt: skip
-        self._take_search_images(search_images, racing=racing)
-
-    def _take_search_images(self, number: int, *, racing: bool) -> None:
-        """The images that candidates are measured on: all at once, or in the slices of a race."""
-        split = balanced_images(self.data_set, number, self.seed)
-        if racing:
-            self.racing = Racing.doubling(len(split), share=RuleGuidedGA.SURVIVORS)
-        slices = self.racing.slices if self.racing else ()
-        self.search_slices = SearchImages.slices(split, slices, self.assembly)
+        # Candidates are measured on all search images at once, or in the slices of a race.
+        split = balanced_images(data, search_images, seed)
+        race = Racing.doubling(len(split), share=RuleGuidedGA.SURVIVORS) if racing else None
+        self.search_slices = SearchImages.slices(split, race.slices if race else (), self.assembly)
         self.search_images = SearchImages.prepared(split, self.assembly)
+        if race is not None or precision != "float32":
+            self.approximation = Approximation(self._measured_on, self._batch, race)
+        self.preview = Preview(sizes=self._sizes_of, features=self._features)
+        self.illustration = Illustration(notes=self._notes)
+        self.rivals = MagnitudePruning(self.order, self._repaired, self._sizes)
+        self.depends_on = {
+            "encoding": type(self.encoding).__name__,
+            "levels": number,
+            "recovery": str(self.recovery),
+            "recovery_images": recovery_images,
+            "precision": precision,
+            "images": len(self.search_images.split),
+            "slices": [len(images.split) for images in self.search_slices],
+            # Rounding depends on it.
+            **({"together": self.portions.together} if self.portions.together > 1 else {}),
+        }
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover and mutation of the encoding, and duplicates by digest."""
@@ -200,36 +223,27 @@ class LayerVector(PruningProblem):
         if not isinstance(self.encoding, CountAllocations):
             msg = "the paper's algorithm needs encoding 'counts', whose average makes sense"
             raise PruneError(msg)
-        self.check_own_algorithm(self.goals)
+        check_own_algorithm(type(self), self.goals)
         return RuleGuidedGA(self.order, self.levels)
 
     # Measuring.
 
     def measure(self, X: Array) -> Measurements:
-        """Measures on all search images."""
-        return self._measured(X, self.search_images)
-
-    def batch(self, generation: int) -> int:  # noqa: ARG002
-        """All search images: their number follows those of the slices, which only races ask for."""
-        return len(self.search_slices)
-
-    def measure_on(self, X: Array, batch: int) -> Measurements:
-        """Measures on one slice of a race, or on all search images."""
-        return self._measured(X, [*self.search_slices, self.search_images][batch])
-
-    def measure_finally(self, X: Array) -> Measurements:
         """Measures on all search images, in float32."""
         return self._measured(X, self.search_images, exact=True)
 
-    @property
-    def is_approximate(self) -> bool:
-        """Whether measurements are approximate: in races, and with reduced precision."""
-        return super().is_approximate or self.precision != "float32"
+    def _measured_on(self, X: Array, batch: int) -> Measurements:
+        """Measures on one slice of a race, or on all search images, with the search's precision."""
+        return self._measured(X, [*self.search_slices, self.search_images][batch])
+
+    def _batch(self, generation: int) -> int:  # noqa: ARG002
+        """All search images: their number follows those of the slices, which only races ask for."""
+        return len(self.search_slices)
 
     def _measured(self, X: Array, images: SearchImages, *, exact: bool = False) -> Measurements:
         counts = self.encoding.decode(X)
         failures: dict[int, str] = {}
-        if self.together > 1:
+        if self.portions.together > 1:
             right = np.array(
                 self.stacks.run(
                     len(X), lambda some: images.accuracies(self.assembly, counts[some], exact=exact)
@@ -246,11 +260,11 @@ class LayerVector(PruningProblem):
         }
         return Measured(values, failures)
 
-    def sizes(self, X: Array) -> dict[str, Values]:
+    def _sizes_of(self, X: Array) -> dict[str, Values]:
         """Sizes, which are known without measuring."""
         return self._sizes(self.encoding.decode(X))
 
-    def features(self, X: Array) -> Array:
+    def _features(self, X: Array) -> Array:
         """The logarithm of the share of weights that each layer keeps, for both encodings."""
         kept = self.order.counts - self.encoding.decode(X)
         return np.log((kept + 1) / (self.order.counts + 1))
@@ -294,33 +308,13 @@ class LayerVector(PruningProblem):
                 keep_zeros=True,
             )
 
-    def parent_network(self) -> nn.Module:
-        """The network that is pruned."""
-        return self.parent
-
     # What it is compared with.
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
         """Random counts, or thresholds."""
         return self.encoding.random(n, generator)
 
-    def baselines(self, front: Mapping[str, Values]) -> list[Baseline]:
-        """Global and uniform magnitude pruning, repaired alike, at the front's sparsities."""
-        sparsities = np.unique(np.quantile(front["sparsity"], np.linspace(0, 1, 12)))
-        return [self.magnitude_pruning(name, sparsities) for name in ("global", "uniform")]
-
-    def magnitude_pruning(self, kind: Literal["global", "uniform"], sparsities: Values) -> Baseline:
-        """The simple alternative to a search.
-
-        Args:
-            kind: The smallest weights of the whole network, or the same share of each layer.
-            sparsities: Parameters removed, as shares of all, (n,).
-        """
-        counts = magnitude_counts(self.order, kind, sparsities)
-        networks = [self._repaired(row) for row in counts]
-        return Baseline(f"{kind} magnitude pruning", networks, self._sizes(counts))
-
-    def notes(self, X: Array) -> list[str]:
+    def _notes(self, X: Array) -> list[str]:
         """Which layers lost all of their weights (the paper allows it)."""
         found = []
         for place, row in enumerate(self.encoding.decode(X) == self.order.counts):
@@ -328,19 +322,3 @@ class LayerVector(PruningProblem):
             if names:
                 found.append(f"Network {place} has no weight left in {', '.join(names)}.")
         return found
-
-    def configuration(self) -> dict[str, Any]:
-        """What measurements depend on."""
-        return {
-            **super().configuration(),
-            "encoding": type(self.encoding).__name__,
-            "levels": self.level_number,
-            "recovery": str(self.recovery),
-            "recovery_images": self.recovery_images,
-            "precision": self.precision,
-            "images": len(self.search_images.split),
-            "slices": [len(images.split) for images in self.search_slices],
-            "parent": digest_of(self.parent),
-            # Rounding depends on it.
-            **({"together": self.together} if self.together > 1 else {}),
-        }

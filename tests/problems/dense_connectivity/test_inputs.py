@@ -81,7 +81,7 @@ def test_a_search_on_test_images_says_so(digits: Data, parent: DenseNet) -> None
     # It points at who makes the problem.
     assert [warning.filename for warning in warned] == [small.__code__.co_filename]
     X = candidates(problem)
-    (note,) = problem.notes(X)
+    (note,) = problem.illustration.notes(X)
     assert note.startswith("Beware: the search sees the test images")
     split = digits.test.subset(balanced(digits.test.labels, 100, 0))
     assert torch.equal(problem.search_images.images, split.images)
@@ -90,7 +90,7 @@ def test_a_search_on_test_images_says_so(digits: Data, parent: DenseNet) -> None
 
 
 def test_otherwise_no_test_image_is_seen(plain: DenseConnectivity, digits: Data) -> None:
-    assert plain.notes(candidates(plain)) == []
+    assert plain.illustration.notes(candidates(plain)) == []
     split = digits.validation.subset(balanced(digits.validation.labels, 100, 0))
     assert torch.equal(plain.search_images.images, split.images)
     assert torch.bincount(plain.search_images.labels).tolist() == [10] * 10
@@ -235,7 +235,7 @@ def test_chromosomes_that_cannot_be(plain: DenseConnectivity, X: Array, message:
 
 def test_chromosomes_are_drawn_as_what_reads_what(plain: DenseConnectivity) -> None:
     X = candidates(plain, 4)
-    live, possible = plain.matrices(X)
+    live, possible = plain.illustration.matrices(X)
     nodes = plain.codec.nodes
     assert live.shape == (4, 3, nodes, nodes)
     assert not (live & ~possible).any()

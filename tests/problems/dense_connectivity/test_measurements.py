@@ -62,9 +62,9 @@ def assert_networks_are_what_was_measured(problem: DenseConnectivity, X: Array) 
             network, problem.search_images
         )
         assert values["accuracy_drop"][row] == drop
-    for name, column in problem.sizes(X).items():
+    for name, column in problem.preview.sizes(X).items():
         assert np.array_equal(column, values[name]), name
-    assert {"parameters", "macs", "sparsity", "connections"} == problem.sizes(X).keys()
+    assert {"parameters", "macs", "sparsity", "connections"} == problem.preview.sizes(X).keys()
 
 
 @pytest.mark.parametrize("recovery", RECOVERIES)
@@ -86,7 +86,7 @@ def test_the_parent_is_measured_like_a_candidate(plain: DenseConnectivity) -> No
         assert values[name][1] == value, name
     assert values["sparsity"][1] == values["accuracy_drop"][1] == 0
     assert values["connections"].tolist()[:2] == [0, 1]
-    assert plain.parent_network() is plain.parent
+    assert plain.parent is plain.parent
 
 
 def test_each_rung_does_what_it_says(digits: Data, parent: DenseNet) -> None:
@@ -146,11 +146,11 @@ def test_what_a_surrogate_looks_at_is_finite_and_has_the_connections(
     plain: DenseConnectivity,
 ) -> None:
     X = candidates(plain)
-    features = plain.features(X)
+    features = plain.preview.features(X)
     assert features.shape == (4, plain.n_var + 2)
     assert np.isfinite(features).all()
     assert np.array_equal(features[:, :-2], X)
-    values = plain.sizes(X)
+    values = plain.preview.sizes(X)
     np.testing.assert_allclose(
         np.exp(features[:, -2:]), np.column_stack([values["parameters"], values["macs"]])
     )
@@ -171,7 +171,7 @@ def test_candidates_trained_together_measure_what_they_measure_alone(
     assert gaps.max() <= 6
     for row, x in enumerate(X):  # whoever stands beside it
         assert three.measure(x[None])["accuracy"] == together["accuracy"][row]
-    for name in one.sizes(X):
+    for name in one.preview.sizes(X):
         assert np.array_equal(alone[name], together[name]), name
     assert one.fingerprint != three.fingerprint  # they round differently
     assert (one.together, small(digits, parent, recovery="none").together) == (1, 1)
@@ -188,7 +188,7 @@ def test_arguments_are_left_as_they_were(digits: Data, options: dict[str, Any]) 
     problem = small(digits, parent, **options, parent_epochs=0.1, image_size=6)
     X = sample(problem)
     before = X.copy()
-    problem.baselines(problem.measure(X))
+    problem.rivals.at(problem.measure(X))
     search(problem, make_algorithm("random", problem, 4), Budget(generations=2), seed=0)
     assert problem.parent is not parent
     assert np.array_equal(X, before)
@@ -230,7 +230,7 @@ def test_who_diverges_has_a_reason_and_no_accuracy(
     assert all("the training diverged: its last loss is" in r for r in values.failures.values())
     for name in ("accuracy", "accuracy_drop"):
         assert np.array_equal(np.isnan(values[name]), X[:, 0]), name
-    for name, column in problem.sizes(X).items():
+    for name, column in problem.preview.sizes(X).items():
         assert np.array_equal(values[name], column), name
     with pytest.raises(TrainingDiverged, match="the training diverged"):
         problem.network(X[diverged[0]])
@@ -254,7 +254,7 @@ def test_a_search_goes_on_without_those_who_diverge(
     front = Front.from_candidates(problem, found.X, found.measurements)
     assert not front.X[:, 0].any()
     # The wholly connected network is one of them, so that baselines go without it.
-    for baseline in problem.baselines(front.columns):
+    for baseline in problem.rivals.at(front.columns):
         assert len(baseline.networks) == len(baseline.sizes["parameters"]) > 0
 
 

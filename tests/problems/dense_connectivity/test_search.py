@@ -144,9 +144,9 @@ def test_baselines_are_networks_of_like_sizes(
 ) -> None:
     options = SCRATCH if weights == "scratch" else {"recovery": "refit+batch-norm"}
     problem = small(digits, parent, **options, parent_epochs=0.2)
-    front = problem.sizes(problem.random(30, np.random.default_rng(0)))
+    front = problem.preview.sizes(problem.random(30, np.random.default_rng(0)))
     spy = Spy(monkeypatch)
-    globally, uniformly, narrower = problem.baselines(front)
+    globally, uniformly, narrower = problem.rivals.at(front)
     assert [baseline.name for baseline in (globally, uniformly, narrower)] == [
         "global magnitude pruning", "uniform magnitude pruning", "narrower DenseNets",
     ]  # fmt: skip
@@ -196,7 +196,7 @@ def test_a_narrower_network_that_diverges_is_left_out(
 ) -> None:
     monkeypatch.setattr(plain, "parent_images", 70)
     front = {"parameters": np.array([0.0, 1e9])}
-    before = {one.name: len(one.networks) for one in plain.baselines(front)}
+    before = {one.name: len(one.networks) for one in plain.rivals.at(front)}
 
     def diverges(network: Any, *args: Any, **settings: Any) -> Any:
         if isinstance(network, DenseNet) and network.growth == 1:
@@ -204,7 +204,7 @@ def test_a_narrower_network_that_diverges_is_left_out(
         return trained(network, *args, **settings)
 
     monkeypatch.setattr(module, "trained", diverges)
-    found = {one.name: one for one in plain.baselines(front)}
+    found = {one.name: one for one in plain.rivals.at(front)}
     narrower = found["narrower DenseNets"]
     assert len(narrower.networks) == before["narrower DenseNets"] - 1 > 0
     for network, parameters in zip(narrower.networks, narrower.sizes["parameters"], strict=True):

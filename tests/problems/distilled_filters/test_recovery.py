@@ -305,7 +305,7 @@ def test_who_diverges_has_a_reason_and_no_accuracy_and_is_ranked_last(
     assert set(values.failures.values()) == {"the training diverged: its last loss is nan"}
     for name in ("accuracy", "accuracy_drop"):
         assert np.array_equal(np.isnan(values[name]), diverged), name
-    for name, column in stepped.sizes(X).items():
+    for name, column in stepped.preview.sizes(X).items():
         assert np.array_equal(values[name], column), name
     scores = stepped.score(values)
     for column in (*scores["F"].T, *scores["G"].T):
@@ -329,8 +329,8 @@ def test_a_search_goes_on_without_those_who_diverge(
     assert found.failures
     assert (found.X[:, 14:].sum(axis=1) <= 6).all()
     assert all(np.isfinite(column).all() for column in found.measurements.values())
-    sizes = problem.sizes(np.vstack([found.X, np.ones((1, problem.n_var), dtype=bool)]))
-    for baseline in problem.baselines(sizes):
+    sizes = problem.preview.sizes(np.vstack([found.X, np.ones((1, problem.n_var), dtype=bool)]))
+    for baseline in problem.rivals.at(sizes):
         assert len(baseline.networks) == len(baseline.sizes["parameters"]) > 0
         assert baseline.sizes["sparsity"].min() > 0
 
@@ -345,5 +345,5 @@ def test_everybody_may_diverge(
     monkeypatch.setattr(Distillation, "distilled", diverging)
     with pytest.raises(NothingFoundError, match=r"all 4 candidates failed.*the training diverged"):
         search(problem, make_algorithm("nsga2", problem, 4), Budget(generations=1), seed=0)
-    front = problem.sizes(candidates(problem))
-    assert [len(baseline.networks) for baseline in problem.baselines(front)] == [0, 0]
+    front = problem.preview.sizes(candidates(problem))
+    assert [len(baseline.networks) for baseline in problem.rivals.at(front)] == [0, 0]

@@ -97,7 +97,7 @@ def test_the_papers_algorithm_is_elitist(digits: Data, teacher: SimpleCNN) -> No
 
 
 def shares(problem: DistilledFilters, X: Array) -> Array:
-    return problem.sizes(X)["parameters"] / count_parameters(problem.parent)
+    return problem.preview.sizes(X)["parameters"] / count_parameters(problem.parent)
 
 
 @pytest.mark.parametrize("n", [1, 2, 30])
@@ -200,7 +200,7 @@ def test_a_surrogate_may_choose_the_children(digits: Data, teacher: SimpleCNN) -
         assert found.last.evaluated > 3 * 24
         populations.append(digests(algorithm.pop.get("X")))
     assert populations[0] != populations[1]
-    for name, column in problem.sizes(found.X).items():
+    for name, column in problem.preview.sizes(found.X).items():
         assert np.array_equal(column, found.measurements[name]), name
 
 
@@ -213,10 +213,10 @@ def test_baselines_are_the_largest_weights_at_like_sizes(
 ) -> None:
     parent = teacher if which == "teacher" else residual
     problem = small(digits, parent, recovery="none")
-    front = problem.sizes(problem.populations.first(20, np.random.default_rng(0)))
+    front = problem.preview.sizes(problem.populations.first(20, np.random.default_rng(0)))
     wanted = np.quantile(front["parameters"], np.linspace(0, 1, 8))
     for baseline, name in zip(
-        problem.baselines(front), ("all layers alike", "whole network"), strict=True
+        problem.rivals.at(front), ("all layers alike", "whole network"), strict=True
     ):
         assert baseline.name == f"L1 pruning, {name}"
         assert 4 <= len(baseline.networks) <= 8
@@ -237,7 +237,7 @@ def test_baselines_are_the_largest_weights_at_like_sizes(
     if which == "teacher":
         weight = teacher.get_parameter("features.0.conv.weight").detach()
         norms = weight.abs().sum(dim=(1, 2, 3))
-        for baseline in problem.baselines(front):
+        for baseline in problem.rivals.at(front):
             for network in baseline.networks:
                 kept_ones = network.get_parameter("network.features.0.conv.weight")
                 expected = weight[torch.sort(norms.argsort(descending=True)[: len(kept_ones)])[0]]
@@ -248,7 +248,7 @@ def test_baselines_get_what_candidates_get(
     digits: Data, teacher: SimpleCNN, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem = small(digits, teacher, recovery="refit+batch-norm+steps:1", patience=1)
-    front = problem.sizes(candidates(problem, 10))
+    front = problem.preview.sizes(candidates(problem, 10))
     calibrated: list[nn.Module] = []
 
     def calibrating(network: Any, images: Tensor) -> Any:
@@ -257,7 +257,7 @@ def test_baselines_get_what_candidates_get(
 
     monkeypatch.setattr(module, "calibrate", calibrating)
     spy = Spy(monkeypatch)
-    found = problem.baselines(front)
+    found = problem.rivals.at(front)
     networks = [network for baseline in found for network in baseline.networks]
     assert len(networks) == len(spy.calls) == len(calibrated)
     for call, network in zip(spy.calls, calibrated, strict=True):
@@ -265,7 +265,7 @@ def test_baselines_get_what_candidates_get(
         assert (call["images"], call["stopping"]) == (64, problem.stopping)
     # The same chromosome gives the same network, whoever asks for it.
     families = problem.filters.uniform(np.linspace(0, 1, 400))
-    sizes = problem.sizes(families)["parameters"]
+    sizes = problem.preview.sizes(families)["parameters"]
     for network, size in zip(found[0].networks, found[0].sizes["parameters"], strict=True):
         twins = families[sizes == size]
         assert any(same(problem.network(x), network) for x in np.unique(twins, axis=0))

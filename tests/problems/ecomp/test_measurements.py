@@ -54,7 +54,7 @@ def test_measurements_equal_those_of_one_network_at_a_time(
     reference_parent = ecomp_reference.build(*parent.arrays())
     for batch in (0, 1):
         split = problem.batches[batch]
-        measured = problem.measure_on(X, batch)
+        measured = problem.approximation.measure(X, batch)
         expected = ecomp_reference.measure(modules, reference_parent, split.images, split.labels)
         correct = [
             int((module(split.images).argmax(1) == split.labels).sum()) for module in modules
@@ -183,10 +183,10 @@ def test_a_view_that_was_dropped_is_made_again_alike(
 ) -> None:
     problem = EComp(digits, parent=balanced_parent, **IN_BATCHES)
     X = sample(problem)
-    first = problem.measure_on(X, 0)
+    first = problem.approximation.measure(X, 0)
     for batch in (1, 2, 3):
-        problem.measure_on(X, batch)
-    again = problem.measure_on(X, 0)
+        problem.approximation.measure(X, batch)
+    again = problem.approximation.measure(X, 0)
     for name, column in first.items():
         assert np.array_equal(column, again[name]), name
 
@@ -204,9 +204,9 @@ def test_arguments_are_left_as_they_were(
     names = digests(X)
     contents = copy.deepcopy(X) if X.dtype == bool else None
     problem.measure(X)
-    problem.measure_finally(X)
+    problem.measure(X)
     front = Front.from_candidates(problem, X, problem.measured(X)).finish(images=100)
-    problem.baselines(front.columns)
+    problem.rivals.at(front.columns)
     found_by(problem, 2)
     assert digests(X) == names
     assert contents is None or np.array_equal(contents, X)

@@ -74,14 +74,14 @@ def test_a_run_is_the_papers_search(
     assert (found.weighting, found.seed) == (weighting, 5)
     # Averages are of the batch that the generation was measured on.
     each = [
-        problem.measure_on(X, problem.batch(number))
+        problem.approximation.measure(X, problem.batch(number))
         for number, X in enumerate(populations, start=1)
     ]
     assert len(each) == 4
     for name in ("accuracy", "similarity_loss", "width"):
         assert found.means[name] == pytest.approx([float(m[name].mean()) for m in each])
     # The best network is so on all batches.
-    values = problem.measure_finally(last.X)
+    values = problem.measure(last.X)
     fitness = w_a * values["accuracy"] - w_s * values["similarity_loss"] - w_c * values["width"]
     best = int(np.argmax(fitness))
     assert found.best_width == values["width"][best]
@@ -262,7 +262,7 @@ def test_l1_pruning_stands_at_the_winners_widths(
     assert found["width"].tolist() == sorted(set(found["width"].tolist()))
     assert found["width"][[0, -1]].tolist() == [0.25, 0.75]
     problem = EComp(digits, parent=balanced_parent, recovery="none")
-    (network,) = problem.l1_pruning(np.array([0.75])).networks
+    (network,) = problem.rivals.pruned(np.array([0.75])).networks
     assert found["test_accuracy"][-1] == accuracy(network, digits.test)
-    finished = problem.finisher(200)(network, 0)
+    finished = finisher(problem, 200)(network, 0)
     assert found["finished_test_accuracy"][-1] == accuracy(finished, digits.test)

@@ -156,7 +156,7 @@ def test_generations_are_measured_on_their_batches(
     for batch in (0, 0, 1, 2):
         algorithm.next()
         X = algorithm.pop.get("X")[:5]
-        expected = problem.measure_on(X, batch)
+        expected = problem.approximation.measure(X, batch)
         for name in ("accuracy", "similarity_loss"):
             values = algorithm.pop.get(name).astype(float)[:5]
             assert np.array_equal(values, expected[name]), (batch, name)
@@ -167,8 +167,8 @@ def test_the_final_measurements_are_means_over_all_batches(
 ) -> None:
     problem = EComp(digits, parent=balanced_parent, **IN_BATCHES)
     X = sample(problem)
-    final = problem.measure_finally(X)
-    each = [problem.measure_on(X, batch) for batch in range(4)]
+    final = problem.measure(X)
+    each = [problem.approximation.measure(X, batch) for batch in range(4)]
     for name, column in final.items():
         assert np.allclose(column, sum(one[name] for one in each) / 4, rtol=1e-14), name
     whole = accuracy(problem.network(X[0]), problem.batches.pool)
@@ -182,7 +182,7 @@ def test_the_baseline_is_l1_pruning_at_the_fronts_widths(
     digits: Data, balanced_parent: FeedForward
 ) -> None:
     problem = EComp(digits, parent=balanced_parent)
-    (baseline,) = problem.baselines({"width": np.array([0.25, 0.5, 1.0])})
+    (baseline,) = problem.rivals.at({"width": np.array([0.25, 0.5, 1.0])})
     assert baseline.name == "L1 pruning"
     assert baseline.sizes["width"].min() == 0.25
     assert baseline.sizes["width"].max() == 1

@@ -45,7 +45,7 @@ def test_a_second_iteration_counts_what_is_left(
         assert zeros(network) == before + x.sum()
         for name, zero in gone.items():
             assert (network.get_parameter(name)[zero] == 0).all()
-    (baseline, _) = problem.baselines({"sparsity": np.array([0.75])})
+    (baseline, _) = problem.rivals.at({"sparsity": np.array([0.75])})
     assert zeros(baseline.networks[0]) == round(0.75 * full)
 
 

@@ -67,7 +67,7 @@ def test_the_front_is_measured_in_float32(digits: Data, resnet: nn.Module, preci
     truth = exact.measure(X)["accuracy"]
     assert not np.array_equal(fast.measure(X)["accuracy"], truth)
     assert np.abs(fast.measure(X)["accuracy"] - truth).max() < 0.05
-    assert np.array_equal(fast.measured_finally(X)["accuracy"], truth)
+    assert np.array_equal(fast.measured(X)["accuracy"], truth)
     found = search(fast, make_algorithm("nsga2", fast, 6), Budget(generations=2), seed=0)
     assert np.array_equal(found.measurements["accuracy"], exact.measure(found.X)["accuracy"])
     # And where pymoo's own function is called, without our search.
@@ -139,7 +139,7 @@ def test_arguments_are_left_as_they_were(
     before = X.copy()
     problem.measure(X)
     problem.network(X[0])
-    problem.baselines(problem.measure(X))
+    problem.rivals.at(problem.measure(X))
     search(problem, make_algorithm("random", problem, 4), Budget(generations=2), seed=0)
     assert np.array_equal(X, before)
     assert parent.training

@@ -91,10 +91,10 @@ def test_candidates_stand_in_the_order_of_eq_8(digits: Data, resnet: nn.Module) 
 
 def test_a_race_sees_all_images_in_slices(digits: Data, resnet: nn.Module) -> None:
     problem = small(digits, resnet, **RACING, search_images=300)
-    assert problem.racing is not None
-    assert list(problem.racing.slices) == [256, 44]
+    assert problem.approximation.racing is not None
+    assert list(problem.approximation.racing.slices) == [256, 44]
     X = problem.random(6, np.random.default_rng(0))
-    parts = [problem.measure_on(X, number)["accuracy"] for number in (0, 1)]
+    parts = [problem.approximation.measure(X, number)["accuracy"] for number in (0, 1)]
     whole = problem.measure(X)["accuracy"]
     assert np.allclose((256 * parts[0] + 44 * parts[1]) / 300, whole)
     # Whoever does not race sees all of them: pymoo's own functions, for example.
@@ -142,7 +142,7 @@ def test_baselines_are_magnitude_pruning_at_the_fronts_sparsities(
     problem = small(digits, resnet, recovery=recovery)
     wanted = np.array([0.0, 0.5, 0.9, 0.99])
     front = {"sparsity": wanted}
-    globally, uniformly = problem.baselines(front)
+    globally, uniformly = problem.rivals.at(front)
     assert (globally.name, uniformly.name) == (
         "global magnitude pruning",
         "uniform magnitude pruning",
@@ -190,7 +190,7 @@ def test_layers_without_a_weight_are_named(plain: LayerVector) -> None:
     X = plain.order.uniform(np.array([0.5, 0.5, 0.5]))
     X[1, [0, 7]] = plain.order.counts[[0, 7]]
     X[2, 3] = plain.order.counts[3]
-    assert plain.notes(X) == [
+    assert plain.illustration.notes(X) == [
         "Network 1 has no weight left in conv, linear.",
         "Network 2 has no weight left in stages.1.0.conv1.",
     ]
