@@ -14,6 +14,7 @@ from pymoo_prune import Data, Measurements, WeightedSum
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.objectives import Measured
 from pymoo_prune.operators import BalancedMaskMutation, Candidates, UniformMaskCrossover
+from pymoo_prune.problem import Preview
 from pymoo_prune.testing import check_problem
 from tests.support.tiny_problem import FailingPixels, Pixels, PixelsInBatches
 
@@ -209,7 +210,7 @@ class FailingTogether(FailingPixels):
             broken_network(lambda n: nn.Sequential(n, nn.Softmax(1), nn.Unflatten(1, (2, 5)))),
             "gives",
         ),
-        (Mistaken, r"sizes\(\) says another parameters than measure\(\)"),
+        (Mistaken, r"preview.sizes says another parameters than measure\(\)"),
         (OneNetwork, "a network of its own each time"),
         (Unsaid, "set its can_fail = True"),
         (FailingTogether, "accuracy depends on the order"),

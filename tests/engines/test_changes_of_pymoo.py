@@ -28,8 +28,8 @@ from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import EndingCTAEA, PacedRVEA, ScaledMOEAD, check_engine, make_algorithm
 from pymoo_prune.engines.making import even_directions
 from pymoo_prune.operators import Candidates, OpenRanges, PacedAPD, SeededTournament, ShortArchives
+from pymoo_prune.search import budget as search_module
 from pymoo_prune.search import search
-from pymoo_prune.search import searching as search_module
 from tests.support.engines import THREE, TWO, opened, run, same
 from tests.support.tiny_problem import FailingPixels, Pixels
 
@@ -252,9 +252,9 @@ def test_moead_goes_on_by_generations_and_measures_one_by_one(digits: Data, path
     rows: list[int] = []
 
     class Counted(Pixels):
-        def measured(self, X: Array, batch: int = 0) -> Any:
+        def parts(self, X: Array, batch: int | None = None) -> Any:
             rows.append(len(X))
-            return super().measured(X, batch)
+            return super().parts(X, batch)
 
     steps: list[Any] = []
     problem = Counted(digits)

@@ -146,9 +146,8 @@ def test_survivors_are_measured_again_where_batches_change(
     found, steps = run(changing, engine, Budget(generations=4))
     pop = found.last.algorithm.pop
     assert len(pop) > 0
-    assert np.array_equal(
-        pop.get("F"), changing.score(changing.approximation.measure(pop.get("X"), 3))["F"]
-    )
+    again = changing.approximation.measure(pop.get("X"), 3)
+    assert np.array_equal(pop.get("F"), changing.score(again)["F"])
     assert isinstance(found.last.algorithm.survival, Remeasured)
     assert same(steps, run(changing, engine, Budget(generations=4))[1])
 

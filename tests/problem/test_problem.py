@@ -184,7 +184,7 @@ def test_what_a_problem_leaves_out_is_said_when_it_is_needed(digits: Data) -> No
         problem.algorithm()
     with pytest.raises(PruneError, match="what a random candidate is"):
         problem.random(1, np.random.default_rng())
-    with pytest.raises(PruneError, match="what its parent measures"):
+    with pytest.raises(PruneError, match="Least lacks a parent: set its `parent`"):
         problem.score(problem.measured(np.zeros((1, 2))))
-    assert problem.rivals.at({}) == ()
+    assert problem.rivals is None
     assert problem.parent is None

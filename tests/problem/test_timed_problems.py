@@ -27,7 +27,7 @@ from pymoo_prune import (
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.measuring import KnownLatencies, LatencyScheme
 from pymoo_prune.measuring.stopwatch import AT_LENGTH
-from pymoo_prune.problem import CHUNK, PruningProblem
+from pymoo_prune.problem import CHUNK, PruningProblem, Timing
 from pymoo_prune.search import Relay, search
 from pymoo_prune.surrogates import prescreen
 from tests.support.timed_problem import Meter, SmallFailingPixels, SmallPixels
@@ -50,8 +50,7 @@ def test_without_latency_all_is_as_it_was(digits: Data, meter: Meter) -> None:
     assert list(found) == list(problem.quantities) == list(SmallPixels.quantities)
     assert "latency" not in problem.configuration()
     assert "latency" not in problem.parent_values
-    assert problem.latency_notes(candidates(problem)) == []
-    assert problem.latencies.of([problem.parent]) == {}
+    assert problem.latencies is None
     problem.evaluate(candidates(problem), return_as_dictionary=True)
     assert meter.calls == []
 
@@ -118,9 +117,7 @@ def test_latency_is_refused_where_it_means_nothing(digits: Data) -> None:
         with pytest.raises(PruneError, match=r"LayerVector does not measure latencies: .* zeros"):
             layer_vector.goals_for(*arguments)
     assert "latency" not in Pixels.offered()
-    with pytest.raises(
-        PruneError, match=r"Pixels does not measure latencies: a problem that has a parent"
-    ):
+    with pytest.raises(PruneError, match="Pixels does not measure latencies: a problem"):
         Pixels(digits, **TIMED)
     assert list(SmallPixels.offered()) == [*SmallPixels.quantities, "latency"]
     with pytest.raises(PruneError, match=r"unknown objective 'latncy'.*Did you mean 'latency'"):
@@ -174,7 +171,7 @@ def test_the_scheme_is_the_problems_and_part_of_the_fingerprint(
     fingerprint = problem.fingerprint
     assert InBatches(digits, constraints=["latency<=1"]).fingerprint == fingerprint
     assert InBatches(digits).fingerprint != fingerprint
-    monkeypatch.setattr(InBatches, "latency_scheme", LatencyScheme(batch_size=32))
+    monkeypatch.setattr(InBatches, "timing", Timing(LatencyScheme(batch_size=32)))
     assert InBatches(digits, **TIMED).fingerprint != fingerprint
     monkeypatch.undo()
     for what in ("processor", "version"):
@@ -223,9 +220,8 @@ def test_networks_of_others_are_timed_alike(digits: Data, meter: Meter) -> None:
     X = candidates(problem, 3)
     found = problem.measured(X)
     calls = len(meter.calls)
-    assert np.array_equal(
-        problem.latencies.of(map(problem.network, X))["latency"], found["latency"]
-    )
+    again = problem.latencies.of(list(map(problem.network, X)))
+    assert np.array_equal(again["latency"], found["latency"])
     assert len(meter.calls) == calls
 
 
@@ -234,7 +230,7 @@ def test_the_note_counts_the_networks_of_a_front(digits: Data, meter: Meter) -> 
     X = candidates(problem, 3)
     problem.measured(X)
     before = meter.candidates
-    (note,) = problem.latency_notes(X)
+    note = problem.latencies.note(X)
     start = "Latencies are the quickest of 20 repeats in turns with the parent, 1 thread"
     assert note.startswith(start)
     assert meter.candidates == before + 3

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.cli import main
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError
+from pymoo_prune.problem import Illustration
 from pymoo_prune.results import csv_text, read_csv
 from pymoo_prune.runs import Report
 from pymoo_prune.search import Budget, Display, SearchReporter, Step, search

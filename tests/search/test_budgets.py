@@ -10,7 +10,7 @@ import pytest
 
 from pymoo_prune import Budget, Data, PruneError
 from pymoo_prune.search import Step
-from pymoo_prune.search import searching as search_module
+from pymoo_prune.search import budget as search_module
 from tests.support.searches import found_by, opened, same
 from tests.support.tiny_problem import Pixels
 

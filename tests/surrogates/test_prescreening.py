@@ -16,6 +16,7 @@ from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.objectives import Values
 from pymoo_prune.operators import RandomMating
+from pymoo_prune.problem import Preview
 from pymoo_prune.search import search
 from pymoo_prune.surrogates import MODELS, Model, Prescreened, prescreen
 from tests.support.surrogates import (
@@ -43,7 +44,7 @@ def test_genes_are_the_features_unless_written(bits: Bits, digits: Data) -> None
 
 def test_objects_have_no_features(bits: Bits) -> None:
     genomes = np.array([[object()], [object()]], dtype=object)
-    with pytest.raises(PruneError, match=r"Bits has no features.*write features"):
+    with pytest.raises(PruneError, match=r"has no features.*give it a preview with features"):
         bits.preview.features(genomes)
 
 

@@ -19,6 +19,7 @@ from pymoo_prune import Data, PruneError
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.objectives import Values
+from pymoo_prune.problem import Preview
 from pymoo_prune.surrogates import Prescreened, prescreen
 from pymoo_prune_problems import EComp
 from tests.support.surrogates import Bits, Perfect, found_by, mating_of, measured
@@ -71,7 +72,7 @@ def test_problems_of_another_kind_are_refused() -> None:
 
 def test_genomes_without_features_are_refused(digits: Data) -> None:
     problem = EComp(digits, parent_widths=(8, 8), parent_images=500, encoding="weights")
-    with pytest.raises(PruneError, match="EComp has no features"):
+    with pytest.raises(PruneError, match="has no features.*chromosomes are objects"):
         found_by(problem, 2, pop_size=4)
 
 
@@ -88,7 +89,10 @@ def test_predictions_must_be_numbers(bits: Bits) -> None:
     ("sizes", "message"),
     [
         (lambda X: {"parameter": X.sum(axis=1)}, "unknown size 'parameter'.*'parameters'"),
-        (lambda X: {"parameters": X.sum()}, r"Bits.sizes, 'parameters', must be 160 finite"),
+        (
+            lambda X: {"parameters": X.sum()},
+            r"Bits: preview.sizes, 'parameters', must be 160 finite",
+        ),
         (lambda X: {"parameters": np.full(len(X), np.inf)}, r"and 160 others"),
     ],
 )
@@ -98,7 +102,7 @@ def test_sizes_must_be_numbers_of_quantities(
     sizes: Callable[[Array], Mapping[str, Values]],
     message: str,
 ) -> None:
-    monkeypatch.setattr(bits, "sizes", sizes)
+    monkeypatch.setattr(bits, "preview", Preview(sizes=sizes))
     with pytest.raises(PruneError, match=message):
         found_by(bits, 5)
 
@@ -109,6 +113,8 @@ def test_sizes_must_be_numbers_of_quantities(
 def test_features_must_be_numbers(
     bits: Bits, monkeypatch: pytest.MonkeyPatch, features: Callable[[Array], Array]
 ) -> None:
-    monkeypatch.setattr(bits, "features", features)
-    with pytest.raises(PruneError, match=r"Bits.features must give finite numbers, \(16, features"):
+    monkeypatch.setattr(bits, "preview", Preview(features=features))
+    with pytest.raises(
+        PruneError, match=r"Bits: preview.features must give finite numbers, \(16, features"
+    ):
         found_by(bits, 5)

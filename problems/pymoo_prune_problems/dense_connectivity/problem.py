@@ -122,6 +122,7 @@ class DenseConnectivity(PruningProblem):
     """For networks that are good already."""
 
     can_fail = True
+    rivals: StrongestConnections
     parent: DenseNet
     timing = Timing()
     quantities: Mapping[str, Quantity] = {

@@ -95,6 +95,7 @@ class DistilledFilters(PruningProblem):
     WATCHED = 256  # training images held out for early stopping, or a quarter of fewer
 
     can_fail = True
+    rivals: L1Filters
     parent: nn.Module
     timing = Timing()
     quantities: Mapping[str, Quantity] = {

@@ -14,6 +14,7 @@ from pymoo_prune import Budget, Data, PruneError, Store
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward
+from pymoo_prune.results import finisher
 from pymoo_prune.search import search
 from pymoo_prune_problems import EComp
 from pymoo_prune_problems.ecomp import AUTHORS, reproduction, run_weighting, train_feed_forward

@@ -279,7 +279,7 @@ def test_evaluations_and_time_are_halved_too(
     assert [g.run for g in generations] == [0, 0, 0, 1, 1, 1]
     ticks = count()
     clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))  # a second a look
-    monkeypatch.setattr("pymoo_prune.search.searching.time", clock)
+    monkeypatch.setattr("pymoo_prune.search.budget.time", clock)
     algorithm, generations = recorded(problem, Budget(seconds=10))
     assert [g.done for g in generations] == pytest.approx(np.arange(1, 11) / 10)
     assert [g.run for g in generations] == [0] * 5 + [1] * 5
