@@ -68,7 +68,7 @@ class RecombinedWeights:
         )
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
-        """Random neurons, at random compression rates: the baseline's candidates."""
+        """Random neurons, at random compression rates: the candidates of random search."""
         width = self.parent.widths[0]
         genomes = []
         for rate in generator.uniform(*self.compression_rates, n):

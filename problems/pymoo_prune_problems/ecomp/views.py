@@ -24,8 +24,9 @@ class View:
         images: (images, inputs).
         labels: (images,).
         hidden: The parent's first hidden layer, (neurons, images), so that a neuron is a row.
-        affinities: The parent's, with joint probabilities P of (layers, 1, images, images).
-        parent_accuracy: Of the parent on this batch.
+        affinities: The parent's affinities; their joint probabilities P are (layers, 1, images,
+            images).
+        parent_accuracy: The parent's accuracy on this batch.
     """
 
     images: Tensor
@@ -99,13 +100,13 @@ def one_by_one(
     number: int,
     view: View,
 ) -> tuple[Tensor, Tensor]:
-    """What candidates give for a batch, one after the other.
+    """Outputs and embeddings of candidates for a batch, one candidate after the other.
 
     Args:
         parent: The network that is compressed.
         candidates: The weights of each, and the neurons of the parent's first hidden layer that it
             kept; None where that layer is its own.
-        number: How many candidates there are.
+        number: The number of candidates.
         view: The batch.
 
     Returns:
@@ -127,7 +128,8 @@ def together(stack: FeedForwardStack, first: Tensor, view: View) -> tuple[Tensor
 
     Args:
         stack: The candidates.
-        first: What their first hidden layers are taken from; see `FeedForwardStack.after`.
+        first: Their first hidden layers, before dead neurons are masked; see
+            `FeedForwardStack.after`.
         view: The batch.
     """
     images = view.affinities.joint.shape[-1]
