@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pymoo_prune.pruning import ChannelFlow, PrunableFilters
-from pymoo_prune.pruning.channel_flow import ALWAYS, repeats
+from pymoo_prune.pruning.channel_labels import ALWAYS, repeats
 from tests.support.small_networks import ALL, CLASSES, SHAPE, Net, conv, small, unit
 
 CLASS = [ALWAYS] * CLASSES

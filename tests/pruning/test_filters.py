@@ -22,7 +22,7 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import count_macs, count_parameters
 from pymoo_prune.networks import SlimNetwork, named_network
 from pymoo_prune.pruning import ChannelFlow, PrunableFilters
-from pymoo_prune.pruning.channel_flow import ALWAYS
+from pymoo_prune.pruning.channel_labels import ALWAYS, LabelSets
 from pymoo_prune.recovery import ChannelRefit
 from tests.support.small_networks import ALL, CLASSES, SHAPE, Net, conv, mixed, small, unit
 
@@ -311,7 +311,7 @@ def test_a_wrong_order_of_channels_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_sums_that_unite_nothing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ChannelFlow, "_unite", lambda *args: None)
+    monkeypatch.setattr(LabelSets, "unite", lambda *args: None)
     with pytest.raises(PruneError, match=r"with fewer filters cannot be run|does not give"):
         PrunableFilters(small("residual"), SHAPE)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pymoo_prune.data import Data, Split
 from pymoo_prune.pruning import ChannelLayer, PrunableFilters, RemovalOrders, removal
-from pymoo_prune.pruning.channel_flow import ALWAYS
+from pymoo_prune.pruning.channel_labels import ALWAYS
 from pymoo_prune.recovery import ChannelRefit
 from pymoo_prune.recovery.moments import LARGEST
 from pymoo_prune.training import Recipe, trained
