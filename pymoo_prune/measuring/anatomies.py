@@ -13,7 +13,7 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring.complexity import PRUNABLE, prunable_layers
 from pymoo_prune.networks import SlimNetwork
 
-FORMAT = 1
+ANATOMY_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Anatomies:
     def to_json(self) -> str:
         """As text: a row for each layer."""
         values = {
-            "format": FORMAT,
+            "format": ANATOMY_FORMAT,
             "columns": COLUMNS,
             "parent": None if self.parent is None else [astuple(layer) for layer in self.parent],
             "networks": [[astuple(layer) for layer in layers] for layers in self.networks],
@@ -143,8 +143,9 @@ class Anatomies:
     def from_json(cls, text: str) -> Self:
         """From text."""
         values = json.loads(text)
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            msg = f"it must hold layers in format {FORMAT}, but it holds {text.strip()[:40]!r}"
+        if not isinstance(values, dict) or values.get("format") != ANATOMY_FORMAT:
+            given = text.strip()[:40]
+            msg = f"it must hold layers in format {ANATOMY_FORMAT}, but it holds {given!r}"
             raise PruneError(msg)
         parent = values["parent"]
         return cls(

@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pymoo_prune.chromosomes import Booleans, Counts
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import evaluating
-
-Counts = NDArray[np.int64]
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 PRUNABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED, nn.Linear)
@@ -46,7 +44,7 @@ def dense_complexity(inputs: int, widths: Counts, classes: int) -> tuple[Counts,
 
 
 def dense_net_complexity(
-    matrices: NDArray[np.bool_],
+    matrices: Booleans,
     *,
     growth: int,
     stem: int,

@@ -8,11 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.building import buildable
 
 WIDTHS = (16, 32, 64)
 """Channels of the three stages."""
 
 
+@buildable("cifar-resnet")
 class CifarResNet(nn.Module):
     """A residual network with shortcuts that have no parameters ("option A").
 

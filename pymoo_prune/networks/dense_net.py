@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pymoo_prune.chromosomes import Booleans, check_matrices, fully_connected
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.building import buildable
 
 BOTTLENECK = 4
 """A layer's 1×1 convolution gives so many times the growth rate."""
@@ -18,6 +19,7 @@ COMPRESSION = 2
 """A transition gives one channel for so many: reduction 0.5."""
 
 
+@buildable("dense-net")
 class DenseNet(nn.Module):
     """Blocks of layers that read the outputs of earlier ones: those that they are connected with.
 

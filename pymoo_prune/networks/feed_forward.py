@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from pymoo_prune.chromosomes import FloatArray
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.networks.building import buildable
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -28,6 +29,7 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+@buildable("feed-forward")
 class FeedForward(nn.Sequential):
     """Flatten, then linear layers with an activation after each but the last.
 

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.building import buildable
 
 
+@buildable("simple-cnn")
 class SimpleCNN(nn.Module):
     """Convolutions that each halve the image, then two linear layers.
 

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.building import build_network, buildable
 from pymoo_prune.networks.modes import evaluating
 
 Branch: TypeAlias = tuple[str, int]
@@ -22,7 +23,7 @@ Branch: TypeAlias = tuple[str, int]
 Places: TypeAlias = Sequence[int] | NDArray[Any] | Tensor
 """Indices of channels."""
 
-LAYERS = (_ConvNd, nn.Linear)
+SLICED_LAYERS = (_ConvNd, nn.Linear)
 SUMS = (operator.add, torch.add)
 JOINS = (torch.cat, torch.concat, torch.concatenate)
 CALLS = ("call_function", "call_method")
@@ -33,7 +34,7 @@ class LayerTracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is a node of its own."""
-        own = isinstance(m, (*LAYERS, _BatchNorm))
+        own = isinstance(m, (*SLICED_LAYERS, _BatchNorm))
         return own or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -78,6 +79,7 @@ def _sweep(graph: fx.Graph, kept: Collection[fx.Node] = ()) -> None:
             graph.erase_node(node)
 
 
+@buildable("slim")
 class SlimNetwork(nn.Module):
     """A network of any kind with narrower layers and without some of its branches.
 
@@ -94,8 +96,6 @@ class SlimNetwork(nn.Module):
         widths: Mapping[str, Sequence[int]],
         dropped: Sequence[Sequence[Any]] = (),
     ) -> None:
-        from pymoo_prune.networks.building import build_network  # noqa: PLC0415 - it knows this class too
-
         super().__init__()
         whole = build_network(parent)
         try:
@@ -273,7 +273,7 @@ def _widths(layer: nn.Module) -> list[int]:
 
 def _of_widths(name: str, layer: nn.Module | None, widths: Sequence[int]) -> nn.Module:
     """A layer of these widths; its weights are some of the whole one's."""
-    if not isinstance(layer, (*LAYERS, _BatchNorm)):
+    if not isinstance(layer, (*SLICED_LAYERS, _BatchNorm)):
         msg = f"the parent has no layer {name!r} with channels of its own"
         raise PruneError(msg)
     whole = _widths(layer)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.networks.building import buildable
 
 STEMS = {"small": (3, 1), "large": (7, 2)}
 """Kernel size and stride of the first convolution; "large" is torchvision's."""
@@ -59,6 +60,7 @@ class TorchvisionNetwork(nn.Module):
         return nn.Conv2d(self.channels, outputs, kernel, stride, kernel // 2, bias=False)
 
 
+@buildable("resnet-18")
 class ResNet18(TorchvisionNetwork):
     """torchvision's ResNet-18 (He et al., 2016).
 
@@ -86,6 +88,7 @@ class ResNet18(TorchvisionNetwork):
         self.network = network
 
 
+@buildable("googlenet")
 class GoogLeNet(TorchvisionNetwork):
     """torchvision's GoogLeNet (Szegedy et al., 2015), without its auxiliary classifiers.
 

@@ -7,11 +7,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.building import buildable
 
 COLOURS = 3
 """What torchvision's first layer takes."""
 
 
+@buildable("video-resnet")
 class VideoResNet(nn.Module):
     """torchvision's R(2+1)D with 18 layers, for clips that are stored as images.
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pymoo.core.mutation import Mutation
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, Booleans, Counts
 from pymoo_prune.errors import PruneError
-from pymoo_prune.operators.counts import Counts, Genes, check_counts, gene_mask, whole_numbers
+from pymoo_prune.operators.counts import Genes, check_counts, gene_mask, whole_numbers
 from pymoo_prune.operators.rates import check_rate
 
 
@@ -30,7 +29,7 @@ class _VectorMutation(Mutation):
         self.frozen = frozen
 
     @property
-    def frozen(self) -> NDArray[np.bool_]:
+    def frozen(self) -> Booleans:
         return self._frozen
 
     @frozen.setter
@@ -153,8 +152,8 @@ class KeepShareMutation(_VectorMutation):
         return np.where(gives, kept - moved, np.where(takes, kept + moved, kept))
 
 
-def one_of(able: NDArray[np.bool_], generator: np.random.Generator) -> NDArray[np.bool_]:
+def one_of(able: Booleans, generator: np.random.Generator) -> Booleans:
     """One of the able genes of each row, drawn alike, and none where none is able, (n, genes)."""
     first = np.where(able, generator.random(able.shape), np.inf).argmin(axis=1)
-    one: NDArray[np.bool_] = able & (np.arange(able.shape[1]) == first[:, None])
+    one: Booleans = able & (np.arange(able.shape[1]) == first[:, None])
     return one

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, Booleans, Counts
 from pymoo_prune.errors import PruneError
 
-Counts = NDArray[np.int64]
-Genes = Sequence[int] | NDArray[Any]
+Genes = Sequence[int] | Array
 """Some genes: by their indices, or by a boolean mask, (layers,)."""
 
 
@@ -48,7 +45,7 @@ def whole_numbers(counts: Counts, low: float, high: float) -> tuple[Counts, Coun
     return first.astype(np.int64), last.astype(np.int64)
 
 
-def gene_mask(genes: Genes, n: int) -> NDArray[np.bool_]:
+def gene_mask(genes: Genes, n: int) -> Booleans:
     """Genes as a new boolean mask, (n,), however they were named."""
     array = np.asarray(genes)
     if array.dtype == bool and array.shape == (n,):

@@ -12,13 +12,13 @@ from pymoo_prune.chromosomes import (
     Array,
     Booleans,
     Connections,
+    Counts,
     FilterGenes,
     WeightGenome,
     check_strengths,
     hash_bytes,
 )
 from pymoo_prune.errors import PruneError
-from pymoo_prune.operators.counts import Counts
 from pymoo_prune.operators.masks import fill_empty_layers
 from pymoo_prune.operators.rates import check_rate
 

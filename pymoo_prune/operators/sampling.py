@@ -11,9 +11,9 @@ from pymoo.core.infill import InfillCriterion
 from pymoo.core.population import Population
 from pymoo.core.sampling import Sampling
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.errors import PruneError
-from pymoo_prune.operators.counts import Counts, Genes, check_counts, gene_mask, whole_numbers
+from pymoo_prune.operators.counts import Genes, check_counts, gene_mask, whole_numbers
 
 
 class Candidates(Sampling):

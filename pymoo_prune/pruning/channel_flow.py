@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks import JOINS, LAYERS, call_name, evaluating, operands, trace
+from pymoo_prune.networks import JOINS, SLICED_LAYERS, call_name, evaluating, operands, trace
 from pymoo_prune.pruning.branches import BranchSearch
 from pymoo_prune.pruning.channel_calls import (
     ARITHMETIC,
@@ -111,7 +111,7 @@ class ChannelFlow(fx.Interpreter):
         if node.op == "call_module":
             module = self.network.get_submodule(str(node.target))
             kinds = {
-                LAYERS: self._layer,
+                SLICED_LAYERS: self._layer,
                 (_BatchNorm,): self._norm,
                 (nn.Flatten,): self._flattened,
                 CHANNELWISE_MODULES: self._passed,

@@ -26,7 +26,7 @@ import torch
 from pymoo.core.algorithm import Algorithm
 from torch import nn
 
-from pymoo_prune.chromosomes import Array, candidate_seed, digests
+from pymoo_prune.chromosomes import Array, Counts, candidate_seed, digests
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.inference import Precision, PreparedImages
@@ -47,7 +47,6 @@ from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published, Rac
 from pymoo_prune.pruning import (
     Assembly,
     CountAllocations,
-    Counts,
     Levels,
     MagnitudeOrder,
     ThresholdAllocations,
