@@ -1,4 +1,4 @@
-"""Groups and blocks of a network's filters, and how strong each filter is."""
+"""Groups and blocks of a network's filters, and the strength of each filter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def filter_groups(flow: ChannelFlow) -> list[list[int]]:
 
 
 def genes_of(flow: ChannelFlow, group_layers: Sequence[str], sizes: Sequence[int]) -> FilterGenes:
-    """What the genes of a network's chromosomes mean.
+    """The meaning of the genes of a network's chromosomes.
 
     Args:
         flow: The network's labels.

@@ -22,19 +22,22 @@ from pymoo_prune.recovery import ChannelRefit, understood
 
 
 class PrunableFilters:
-    """The filters of a network that may go, and its branches.
+    """The filters and branches of a network that can be pruned.
 
-    A gene is a channel that lives or dies as one, in all the layers that give it; then there is a
-    gene for each branch that can be dropped whole. That a small network gives what the whole one
-    does with its channels masked is verified here, on the network at hand.
+    There is a gene for each channel, which lives or dies in all the layers that give it, and then a
+    gene for each branch that can be dropped whole. For the network at hand it is verified that a
+    small network gives what the whole one gives with its channels masked.
 
     Args:
         network: Any network whose channels can be followed; it is left as it was.
         shape: One image, (channels, height, width).
 
     Attributes:
-        genes: What the genes of a chromosome mean.
-        flow: Layers and the labels of their channels.
+        genes: The meaning of the genes of a chromosome.
+        flow: The layers and the labels of their channels.
+        group_layers: The first layer that gives each group of filters, by path.
+        strengths: The mean absolute weight behind each gene, (n_var,).
+        all_macs: Multiply-accumulates of the whole network.
     """
 
     def __init__(self, network: nn.Module, shape: Sequence[int]) -> None:
@@ -73,18 +76,18 @@ class PrunableFilters:
         return self._sizes.complexity(X)
 
     def filter_costs(self) -> tuple[Floats, Floats]:
-        """Shares of all parameters and of all MACs that go with one filter of each group."""
+        """The shares of all parameters and of all MACs that go with one filter of each group."""
         X = np.ones((1 + len(self.genes.sizes), self.genes.n_var), dtype=bool)
         X[np.arange(1, len(X)), self.genes.starts] = False
         parameters, macs = (1 - found[1:] / found[0] for found in self.complexity(X))
         return parameters, macs
 
     def repaired(self, X: Array) -> Booleans:
-        """Chromosomes in which no layer is empty: its strongest filter comes back."""
+        """Chromosomes without empty layers: where one is empty, its strongest filter comes back."""
         return self.genes.repaired(X, self.strengths)
 
     def widths(self, x: Array) -> dict[str, int]:
-        """Channels that each convolution and linear layer gives; those that are gone are left out.
+        """The channels that each convolution and linear layer gives, without layers that are gone.
 
         Args:
             x: One chromosome, (n_var,).
@@ -101,7 +104,7 @@ class PrunableFilters:
 
         Args:
             x: One chromosome, (n_var,), in which no group is empty.
-            refit: Changes the weights of layers that lost inputs; None leaves them.
+            refit: Solves for the weights of layers that lost inputs; None leaves the parent's.
         """
         alive, present = self.alive(x), self.present(x)
         modules = dict(self.whole.named_modules())
@@ -137,19 +140,19 @@ class PrunableFilters:
             and understood(self.whole.get_submodule(layer.name))
         ]
 
-    # Simple choices.
+    # Choices without a search.
 
     def counts(self, shares: Floats) -> NDArray[np.int64]:
-        """Filters of each group at these shares of it, (..., groups); at least one."""
+        """The filters of each group that these shares of it keep, (..., groups); at least one."""
         sizes = np.array(self.genes.sizes)
         counts: NDArray[np.int64] = np.maximum(np.rint(shares * sizes), 1).astype(np.int64)
         return counts
 
     def uniform(self, shares: Floats) -> Booleans:
-        """The same share of every group, the filters with the largest weights.
+        """Chromosomes with one share of every group: the filters with the largest weights.
 
         Args:
-            shares: (n,).
+            shares: The share of each chromosome, (n,).
 
         Returns:
             Chromosomes, (n, n_var), with all branches.
@@ -160,10 +163,10 @@ class PrunableFilters:
         return self.with_branches(kept)
 
     def overall(self, shares: Floats) -> Booleans:
-        """The filters with the largest weights of the whole network, each relative to its group.
+        """Chromosomes of the network's filters with the largest weights relative to their group.
 
         Args:
-            shares: Of all filters, (n,).
+            shares: Shares of all filters, (n,).
 
         Returns:
             Chromosomes, (n, n_var), with all branches; a group keeps at least one filter.
@@ -181,7 +184,7 @@ class PrunableFilters:
         return np.hstack([filters, branches])
 
     def nearest(self, family: Booleans, sizes: Floats) -> NDArray[np.int64]:
-        """Which of a family have sizes nearest to those wanted, as ratios.
+        """The members of a family with the nearest sizes, measured as ratios.
 
         Args:
             family: Chromosomes, (m, n_var).

@@ -1,4 +1,4 @@
-"""Which layers and channels live in a candidate, and how large it is."""
+"""The layers and channels that live in a candidate, and the size of the candidate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Liveness:
 
     Args:
         flow: The network's labels.
-        genes: What the genes of a chromosome mean.
+        genes: The meaning of the genes of a chromosome.
     """
 
     def __init__(self, flow: ChannelFlow, genes: FilterGenes) -> None:

@@ -16,7 +16,7 @@ from pymoo_prune.networks import JOINS, SlimNetwork, evaluating, operands
 from pymoo_prune.pruning.liveness import Liveness
 
 TOLERANCE = 1e-9
-"""How far small and masked networks may differ in double precision, relative to their outputs."""
+"""The largest difference between small and masked networks, relative to their outputs."""
 
 
 class MaskedNetwork(fx.Interpreter):
@@ -41,7 +41,7 @@ class MaskedNetwork(fx.Interpreter):
         self.noted: dict[str, Tensor] = {}
 
     def outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """What each node gives, by its name."""
+        """Runs the network, and returns the output of each node by name."""
         self.noted["output"] = self.run(images)
         return self.noted
 

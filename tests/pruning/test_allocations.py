@@ -22,7 +22,7 @@ from pymoo_prune.pruning import (
     OnLevels,
     ThresholdAllocations,
 )
-from pymoo_prune.pruning.allocations import LEAST_KEPT, spread
+from pymoo_prune.pruning.allocations import LEAST_KEPT, spread_shares
 
 Matrix = NDArray[np.float64]
 
@@ -195,8 +195,8 @@ def test_known_losses_give_counts_that_nothing_in_the_population_beats(
         spent, sums = spent_and_lost(levels, lost, prices, X)
         for row in range(offset, n, 7):
             assert sums[row] <= sums[spent <= spent[row]].min() + 1e-12
-            assert spent[row] <= spread(n)[row] * (order.counts * prices).sum()
-    np.testing.assert_array_equal(X[::7], levels.nearest(order.smallest(1 - spread(n)))[::7])
+            assert spent[row] <= spread_shares(n)[row] * (order.counts * prices).sum()
+    np.testing.assert_array_equal(X[::7], levels.nearest(order.smallest(1 - spread_shares(n)))[::7])
     np.testing.assert_array_equal(X, encoding.initial(n, np.random.default_rng(0)))
     assert (encoding.initial(n, np.random.default_rng(1)) != X).any()
 

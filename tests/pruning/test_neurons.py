@@ -16,7 +16,7 @@ from pymoo_prune.networks import FeedForward
 from pymoo_prune.pruning import (
     KeepMasks,
     explaining_order,
-    kept,
+    kept_width,
     l1_order,
     prefix_masks,
     split_mask,
@@ -137,9 +137,9 @@ def test_arguments_of_explaining_order_are_left_alone() -> None:
 
 @given(st.integers(1, 500), st.floats(0, 1))
 def test_what_remains_of_a_layer_is_at_least_one(size: int, rate: float) -> None:
-    assert 1 <= kept(size, rate) <= size
-    assert kept(size, rate) >= size * (1 - rate)
-    assert kept(size, rate) < size * (1 - rate) + 1.001 or kept(size, rate) == 1
+    assert 1 <= kept_width(size, rate) <= size
+    assert kept_width(size, rate) >= size * (1 - rate)
+    assert kept_width(size, rate) < size * (1 - rate) + 1.001 or kept_width(size, rate) == 1
 
 
 @given(st.permutations(range(6)), st.permutations(range(4)), st.integers(0, 6), st.integers(0, 4))

@@ -15,7 +15,7 @@ from pymoo_prune.data import Data, Split
 from pymoo_prune.pruning import ChannelLayer, PrunableFilters, RemovalOrders, removal
 from pymoo_prune.pruning.channel_labels import ALWAYS
 from pymoo_prune.recovery import ChannelRefit
-from pymoo_prune.recovery.moments import LARGEST
+from pymoo_prune.recovery.moments import MOST_INPUTS
 from pymoo_prune.training import Recipe, trained
 from tests.support.small_networks import ALL, CLASSES, SHAPE, Net, conv, mixed, small, unit
 
@@ -431,7 +431,7 @@ def test_layers_that_are_too_large_go_by_their_weights() -> None:
             nn.Flatten(), nn.Linear(5, CLASSES),
         )
     )  # fmt: skip
-    assert LARGEST < 140 * 9
+    assert MOST_INPUTS < 140 * 9
     filters = PrunableFilters(network, SHAPE)
     refit = statistics(filters, random_split(10))
     assert set(refit.grams) == {"2", "7"}

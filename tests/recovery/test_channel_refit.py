@@ -18,7 +18,7 @@ from torch.nn import functional
 from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError
 from pymoo_prune.recovery import ChannelRefit, calibrate
-from pymoo_prune.recovery.moments import LARGEST, Moments, watch
+from pymoo_prune.recovery.moments import MOST_INPUTS, Moments, watch
 from pymoo_prune.training import Recipe, trained
 
 Matrix = NDArray[np.float64]
@@ -205,7 +205,7 @@ def test_some_places_depend_on_the_seed(split: Split) -> None:
     ids=["groups", "depthwise", "dilated", "same", "large", "transposed", "norm"],
 )
 def test_layers_that_cannot_be_refitted_are_named(layer: nn.Module, split: Split) -> None:
-    assert nn.Conv2d(6, 4, 15).weight[0].numel() > LARGEST
+    assert nn.Conv2d(6, 4, 15).weight[0].numel() > MOST_INPUTS
     sequence = nn.Sequential(nn.Conv2d(6, 6, 1), layer)
     with pytest.raises(PruneError, match=r"layers \['1'\] cannot be refitted"):
         ChannelRefit(sequence, ["0", "1"], split, centred=False)

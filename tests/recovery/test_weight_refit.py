@@ -15,8 +15,8 @@ from torch.nn import functional
 from pymoo_prune.data import Data, Split
 from pymoo_prune.pruning import MagnitudeOrder
 from pymoo_prune.recovery import WeightRefit
-from pymoo_prune.recovery.moments import LARGEST
-from pymoo_prune.training import Recipe, trained
+from pymoo_prune.recovery.moments import MOST_INPUTS
+from tests.support.trained_cnn import trained_cnn
 
 Matrix = Tensor
 EVERYWHERE = 10_000
@@ -191,7 +191,7 @@ def test_inputs_that_never_change_are_no_trouble(value: float, split: Split) -> 
         nn.Conv2d(6, 4, 3, padding=1, padding_mode="reflect"),
         nn.ConvTranspose2d(6, 4, 3),
         nn.Sequential(
-            nn.Flatten(), nn.Linear(150, LARGEST + 1), nn.ReLU(), nn.Linear(LARGEST + 1, 4)
+            nn.Flatten(), nn.Linear(150, MOST_INPUTS + 1), nn.ReLU(), nn.Linear(MOST_INPUTS + 1, 4)
         ),
     ],
     ids=["dilated", "same", "reflect", "transposed", "large"],
@@ -215,15 +215,7 @@ def test_layers_that_are_too_large_or_too_odd_are_masked(layer: nn.Module, split
 
 @pytest.fixture(scope="module")
 def small(digits: Data) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        start = nn.Sequential(
-            nn.Conv2d(1, 12, 3, padding=1, bias=False), nn.BatchNorm2d(12), nn.ReLU(),
-            nn.Conv2d(12, 16, 3, stride=2), nn.BatchNorm2d(16), nn.ReLU(),
-            nn.Conv2d(16, 24, 3, padding=1, groups=2, bias=False), nn.BatchNorm2d(24), nn.ReLU(),
-            nn.Flatten(), nn.Linear(216, 10),
-        )  # fmt: skip
-    return trained(start, digits.train, images=6_000, recipe=Recipe(learning_rate=3e-3))
+    return trained_cnn(digits.train)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.training import Distillation, Recipe, Stopping, trained
 from pymoo_prune.training.early_stopping import EarlyStopping
-from pymoo_prune.training.loop import ADAM
+from pymoo_prune.training.recipes import ADAM
 
 Values = NDArray[np.float64]
 FAST = Recipe(learning_rate=0.01)

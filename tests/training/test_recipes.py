@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.training import Recipe, trained
-from pymoo_prune.training.loop import SCHEDULES
+from pymoo_prune.training.recipes import SCHEDULES
 from tests.support.trainings import Recorder, Straight, fresh, loss, numbered
 
 # Recipes.

@@ -51,7 +51,7 @@ from pymoo_prune.training import (
     check_parent,
     digest_of,
     to_channels_last,
-    train_parent,
+    train_named_network,
 )
 
 FITNESS = WeightedSum({"accuracy": 1.0, "sparsity": 0.1, "macs_removed": 0.1})
@@ -170,7 +170,7 @@ class DistilledFilters(PruningProblem):
         # Refuses what cannot be before anything is trained; the teacher comes when there is one.
         self.distillation = Distillation(nn.Identity(), train, alpha=alpha, temperature=temperature)
         if parent is None:
-            parent = train_parent(
+            parent = train_named_network(
                 data, network, parent_epochs, recipe=self.TEACHER, seed=seed, progress=progress
             )
         # A teacher may be frozen, but its children learn. With a pixel's channels side by side in

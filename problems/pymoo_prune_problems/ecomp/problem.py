@@ -57,7 +57,14 @@ from pymoo_prune.operators import (
     WeightScaling,
 )
 from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
-from pymoo_prune.pruning import KeepMasks, Layers, kept, l1_order, prefix_masks, split_mask
+from pymoo_prune.pruning import (
+    KeepMasks,
+    WeightsAndBiases,
+    kept_width,
+    l1_order,
+    prefix_masks,
+    split_mask,
+)
 from pymoo_prune.recovery import Recovery, plain_layers
 from pymoo_prune.training import Recipe, seeded, trained
 
@@ -307,7 +314,7 @@ class EComp(PruningProblem):
             embeddings.append(hidden)
         return embeddings, torch.addmm(biases[-1], hidden, weights[-1].T)
 
-    def layers(self, x: Array) -> Layers:
+    def layers(self, x: Array) -> WeightsAndBiases:
         """A candidate's weights and biases, recovered."""
         weights, biases = self.encoding.layers(x)
         if self.recovery.steps == 0:
@@ -468,7 +475,7 @@ class RecombinedWeights:
         orders = [l1_order(weight) for weight in self.parent.arrays()[0][:-1]]
         return as_column(
             [
-                self._cut([np.sort(order[: kept(len(order), rate)]) for order in orders])
+                self._cut([np.sort(order[: kept_width(len(order), rate)]) for order in orders])
                 for rate in rates
             ]
         )
@@ -478,7 +485,7 @@ class RecombinedWeights:
         width = self.parent.widths[0]
         genomes = []
         for rate in generator.uniform(*EComp.COMPRESSION_RATES, n):
-            count = kept(width, rate)
+            count = kept_width(width, rate)
             orders = [generator.permutation(width) for _ in self.parent.widths]
             genomes.append(self._cut([np.sort(order[:count]) for order in orders]))
         return as_column(genomes)
@@ -493,7 +500,7 @@ class RecombinedWeights:
         """Hidden neurons by layer, (n, layers)."""
         return np.array([[len(bias) for bias in genome.biases[:-1]] for genome in X[:, 0]])
 
-    def layers(self, x: Array) -> Layers:
+    def layers(self, x: Array) -> WeightsAndBiases:
         """The genome's arrays as tensors, without a copy on the CPU."""
         genome: WeightGenome = x[0]
         device = self.parent.linear_layers[0].weight.device

@@ -413,6 +413,6 @@ def train_parent(
     progress: Callable[[float], None] | None = None,
 ) -> nn.Module:
     """A network by name, trained on the training images."""
-    return parents.train_parent(
+    return parents.train_named_network(
         data, network, epochs, recipe=PARENT_RECIPE, seed=seed, progress=progress
     )
