@@ -15,7 +15,7 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import CifarResNet, FeedForward
 from pymoo_prune.training import Recipe, trained
 
-LAYERS = (nn.Conv2d, nn.Conv3d, nn.Linear)
+WEIGHTED_LAYERS = (nn.Conv2d, nn.Conv3d, nn.Linear)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 needs_int8 = pytest.mark.skipif(not supports_int8(), reason="no exact int8 kernels here")
 
@@ -144,7 +144,7 @@ def candidate(parent: nn.Module, seed: int, keep: float = 0.7) -> dict[str, Tens
     return {
         path: layer.weight.detach() * (torch.rand(layer.weight.shape, generator=generator) < keep)
         for path, layer in parent.named_modules()
-        if isinstance(layer, LAYERS) and path != "twin"
+        if isinstance(layer, WEIGHTED_LAYERS) and path != "twin"
     }
 
 
