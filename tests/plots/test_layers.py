@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pymoo_prune import PruneError
 from pymoo_prune.chromosomes import Connections
 from pymoo_prune.plots import draw_layers, draw_matrices
-from pymoo_prune.plots.layers import CELLS
+from pymoo_prune.plots.layers import CELL_COLOURS
 
 
 @pytest.fixture
@@ -106,9 +106,9 @@ def test_each_cell_is_live_removed_or_impossible(drawn: list[Figure]) -> None:
     draw_matrices("unused.png", matrices, possible=dict.fromkeys(matrices, POSSIBLE))
     for (name, live), axes in zip(matrices.items(), drawn[0].axes, strict=True):
         found = colours(axes)
-        assert (found[live] == CELLS["live"].lower()).all()
-        assert (found[POSSIBLE & ~live] == CELLS["removed"]).all()
-        assert (found[~POSSIBLE] == CELLS["impossible"]).all()
+        assert (found[live] == CELL_COLOURS["live"].lower()).all()
+        assert (found[POSSIBLE & ~live] == CELL_COLOURS["removed"]).all()
+        assert (found[~POSSIBLE] == CELL_COLOURS["impossible"]).all()
         assert axes.get_title(loc="left") == f"{name}: {live.sum()} of 10 live"
     assert legend(drawn[0]) == ["live", "removed", "impossible"]
     first = drawn[0].axes[0]
