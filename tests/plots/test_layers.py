@@ -17,7 +17,7 @@ from pymoo_prune.plots.layers import CELL_COLOURS
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that would have been written."""
+    """The figures, which are kept and not written to files."""
     figures: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
     return figures
@@ -120,7 +120,7 @@ def test_rows_go_down_and_columns_to_the_right(drawn: list[Figure]) -> None:
     axes = drawn[0].axes[0]
     assert axes.get_ylim() == (4.5, -0.5)
     assert axes.get_xlim() == (-0.5, 4.5)
-    # What reads node 0 is in row 0: the quadrilaterals' first row is the upper one.
+    # Connections from node 0 are in row 0, which is drawn on top.
     corners = axes.collections[0].get_coordinates()
     assert corners[0, 0].tolist() == [-0.5, -0.5]
     assert corners[0, -1].tolist() == [4.5, -0.5]

@@ -37,7 +37,7 @@ def assemblies(small: nn.Module, order: MagnitudeOrder, digits: Data) -> dict[st
 
 @pytest.fixture(scope="module")
 def candidates(order: MagnitudeOrder) -> Any:
-    """Nothing pruned, much, most, and one layer without a weight."""
+    """Nothing pruned, much, most, and one layer without any weights."""
     counts = order.uniform(np.array([0.0, 0.6, 0.9, 0.5]))
     counts[3, 2] = order.counts[2]
     return counts

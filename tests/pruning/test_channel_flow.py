@@ -1,4 +1,4 @@
-"""Which channels live and die together, in networks that a person can follow."""
+"""Channels that live and die together, in networks small enough to follow by hand."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ LABELS: dict[str, Expected] = {
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_labels_are_those_that_a_person_finds(name: str) -> None:
+def test_labels_are_those_found_by_hand(name: str) -> None:
     flow = flow_of(small(name))
     assert labels(flow) == LABELS[name]
     assert flow.count == 1 + max(max(outputs) for _, outputs in LABELS[name].values())
@@ -211,7 +211,7 @@ def test_labels_are_those_that_a_person_finds(name: str) -> None:
         )
 
 
-# What the genes of these networks are: groups, blocks, pieces and what they stand in.
+# The genes of these networks: groups, pieces and alternatives.
 
 GENES: dict[str, tuple[tuple[int, ...], list[tuple[str, tuple[str, int], bool]], list[Any]]] = {
     "chain": ((4, 6), [], []),
@@ -271,7 +271,7 @@ GENES: dict[str, tuple[tuple[int, ...], list[tuple[str, tuple[str, int], bool]],
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_genes_are_those_that_a_person_finds(name: str) -> None:
+def test_genes_are_those_found_by_hand(name: str) -> None:
     filters = PrunableFilters(small(name), SHAPE)
     sizes, found, alternatives = GENES[name]
     assert filters.genes.sizes == sizes
@@ -299,7 +299,7 @@ def test_blocks_are_the_largest_modules_that_are_no_containers() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.head(self.blocks(self.stem(x)).mean((2, 3)))  # type: ignore[no-any-return]
 
-    # Around it stands a module that holds everything: it is no block.
+    # The module around it contains everything, and so is no block.
     genes = PrunableFilters(Net(lambda net, x: net.body(x), body=Body()), SHAPE).genes
     assert genes.sizes == (4, 4, 4)
     assert genes.blocks == (0, 1, 2)
@@ -320,7 +320,7 @@ NUMBERS = {
     },
     "signal": {"1": (5, 30, 1), "2": (0, 0, 2), "5": (3, 13, 1), "7": (1, 1, 1)},
 }  # fmt: skip
-"""Taps, positions, and vectors besides the weight."""
+"""Taps, positions and vectors of each layer."""
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -374,7 +374,7 @@ def test_what_is_computed_for_nothing_is_not_there() -> None:
 
 
 def test_everything_but_the_image_can_go() -> None:
-    # As in networks that improve images: what is left gives what it takes.
+    # As in networks that improve images: without the branch, the output is the image.
     network = Net(lambda net, x: x + net.two(net.one(x)), one=unit(3, 4), two=conv(4, 3))
     filters = PrunableFilters(network, SHAPE)
     x = np.array([True] * 4 + [False])
@@ -410,7 +410,7 @@ def test_branches_that_others_read_stay() -> None:
 
 
 def test_branches_whose_channels_others_give_too_stay() -> None:
-    # A concatenation's operand takes its channels with it: the shortcut's would go as well.
+    # An operand of a concatenation takes its channels along: here also those of the shortcut.
     def run(net: Any, x: Tensor) -> Tensor:
         x = net.stem(x)
         both = torch.cat([net.one(x), net.two(x)], 1) + x
@@ -437,7 +437,7 @@ def test_branches_that_give_what_the_network_gives_stay_in_a_concatenation() -> 
 
 @pytest.mark.parametrize("inplace", [False, True])
 def test_branches_that_overwrite_what_others_read_stay(inplace: bool) -> None:
-    # Without the branch, the shortcut would not be what its ReLU made of it.
+    # The branch's ReLU changes the shortcut too, so the shortcut needs the branch.
     def run(net: Any, x: Tensor) -> Tensor:
         x = net.stem(x)
         return net.head((net.branch(x) + x).mean((2, 3)))
@@ -449,7 +449,7 @@ def test_branches_that_overwrite_what_others_read_stay(inplace: bool) -> None:
     assert PrunableFilters(network, SHAPE).genes.n_pieces == int(not inplace)
 
 
-# The network is left alone, and training mode makes no difference.
+# The network is not changed, and training mode makes no difference.
 
 
 @pytest.mark.usefixtures("untouched_global_generators")

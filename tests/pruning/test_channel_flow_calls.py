@@ -1,4 +1,4 @@
-"""What a network may do with its channels, and what is refused by name."""
+"""Operations on channels: those that are known, and those that are refused by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.small_networks import CLASSES, SHAPE, Net, conv
 
 
 def with_call(call: Callable[[Tensor], Tensor], width: int = 6) -> nn.Module:
-    """A convolution, the call, and a layer that reads what comes out."""
+    """A convolution, the call, and a layer that reads the result."""
     example = call(torch.zeros(2, width, 8, 8)).flatten(1).shape[1]
     layers = {"call": call} if isinstance(call, nn.Module) else {}
     return Net(
@@ -33,7 +33,7 @@ def with_call(call: Callable[[Tensor], Tensor], width: int = 6) -> nn.Module:
 
 
 def assert_head_reads_channels(network: nn.Module, width: int) -> None:
-    """Each channel of the convolution, as many values of it in a row as there are."""
+    """The head reads all values of the first channel, then all of the second, and so on."""
     filters = PrunableFilters(network, SHAPE)
     assert filters.genes.sizes == (width,)
     assert filters.genes.n_pieces == 0
@@ -145,7 +145,7 @@ SUMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "/": lambda x, y: x / (y.sigmoid() + 1),
 }
 PLAIN = {"+", "+=", "torch.add", ".add"}
-"""Whose first operand may stand alone, where branches can go."""
+"""Sums whose operands can go: without one, the other is the result."""
 
 
 @pytest.mark.parametrize("name", SUMS)
@@ -157,11 +157,11 @@ def test_sums_and_products_unite_channels(name: str) -> None:
     filters = PrunableFilters(network, SHAPE)
     assert filters.genes.sizes == (4,)
     assert filters.flow.givers == [(0, 1)] * 4
-    # With a factor, what is left of a sum would not be an operand.
+    # With a factor, the rest of a sum would not be an operand.
     assert filters.genes.n_pieces == (1 if name in PLAIN else 0)
 
 
-# What is refused, and how.
+# Refusals.
 
 
 def head(net: Any, x: Tensor) -> Tensor:
@@ -194,7 +194,7 @@ class Scaled(nn.Module):
 
 
 class Inner(nn.Module):
-    """Something that is asked of a tensor in a module of a module."""
+    """A call inside a module of a module."""
 
     def __init__(self, call: Callable[[Tensor], Any]) -> None:
         super().__init__()
@@ -280,13 +280,13 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "mean of channels": (lambda: inside(lambda x: x.mean(1)), rf"mean\(\), which {ABOUT}"),
     "mean of channels in a square": (
-        # Eight channels, and eight rows where they were.
+        # The result has eight rows in place of eight channels.
         lambda: nn.Sequential(conv(3, 8), Net(lambda net, x: x.mean(-3))),
         rf"in '1' there is mean\(\), which {ABOUT}",
     ),
     "mean of all": (lambda: inside(lambda x: x.mean()), rf"mean\(\), which {ABOUT}"),
     "squeeze of whatever": (
-        # With one filter left, its axis would go as well.
+        # With one filter left, the channels' axis would be removed too.
         lambda: inside(lambda x: functional.adaptive_avg_pool2d(x, 1).squeeze()),
         rf"in 'stage.1' there is squeeze\(\), which {ABOUT}",
     ),
@@ -414,7 +414,7 @@ def test_images_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
         (lambda x: x.view(x.size(0), 256), r"view\(\) with a number .* written out: take -1, or"),
         (lambda x: x.reshape((-1, 256)), r"reshape\(\) with a number of channels or values that"),
         (lambda x: torch.reshape(x, (2, 4, -1)), r"reshape\(\) with a number of channels"),
-        # What is not seen at once shows when a small network is run.
+        # This is found only when a small network is run.
         (lambda x: torch.reshape(x, shape=(-1, 256)), "network with fewer filters cannot be run"),
     ],
 )  # fmt: skip

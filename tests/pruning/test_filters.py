@@ -1,4 +1,4 @@
-"""Filters and branches of networks: what is left without them, and how large that is."""
+"""Filters and branches: the networks without them, and the sizes of these networks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Bits = NDArray[np.bool_]
 
 @cache
 def filters_of(name: str) -> PrunableFilters:
-    """Of one of the small networks, or of the zoo; nobody may change them."""
+    """The filters of a small network, or of one of the zoo; tests must not change them."""
     if name in ALL:
         return PrunableFilters(small(name), SHAPE)
     with torch.random.fork_rng(devices=[]):
@@ -41,7 +41,7 @@ def filters_of(name: str) -> PrunableFilters:
 
 
 def random_bits(filters: PrunableFilters, n: int, seed: int = 0) -> Bits:
-    """Many and few filters, many and few branches, and everything and nothing."""
+    """Many and few filters, many and few branches, everything, and nothing."""
     generator, genes = np.random.default_rng(seed), filters.genes
     X = generator.random((n, genes.n_var)) < generator.uniform(0, 1, (n, 1))
     pieces = generator.random((n, genes.n_pieces)) < generator.uniform(0, 1, (n, 1))
@@ -137,7 +137,7 @@ def of_dense(net: Any, x: Tensor, a: bool, b: bool) -> Tensor:
     x = net.stem(x)
     x = torch.cat([x, a * net.a(x)], 1)
     x = torch.cat([x, b * net.b(x)], 1)
-    # The norm would make something of zeros: what is gone is gone behind it, too.
+    # The batch norm shifts zeros, so dead channels are masked behind it too.
     live = torch.tensor([True] * 4 + [a] * 3 + [b] * 2).reshape(1, -1, 1, 1)
     return net.head((net.norm(x).relu() * live).mean((2, 3)))  # type: ignore[no-any-return]
 
@@ -159,14 +159,14 @@ BY_HAND: dict[str, Callable[..., Tensor]] = {
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_networks_without_branches_are_those_that_a_person_writes(name: str) -> None:
+def test_networks_without_branches_are_those_written_by_hand(name: str) -> None:
     filters = filters_of(name)
     genes, images = filters.genes, some_images(filters)
     whole = outputs(double(filters.whole), images)
     for bits in np.ndindex(*[2] * genes.n_pieces):
         x = np.append(np.ones(genes.n_filters, dtype=bool), np.array(bits, dtype=bool))
         if not np.array_equal(x, filters.repaired(x)):
-            continue  # one of the alternatives must stay
+            continue  # one alternative must stay
         with torch.no_grad():
             expected = BY_HAND[name](double(filters.whole), images, *genes.pieces(x).tolist())
         for found in (
@@ -182,7 +182,7 @@ def test_everything_that_is_left_is_what_it_is_with_masks(name: str) -> None:
     filters = filters_of(name)
     images = some_images(filters, 2)
     for x in random_bits(filters, 25 if name in ALL else 4):
-        filters._verify(x, images)  # raises if it is not
+        filters._verify(x, images)  # raises an error otherwise
 
 
 @given(st.data())
@@ -326,7 +326,7 @@ def test_labels_that_are_changed_are_found() -> None:
 
 @pytest.mark.parametrize(("name", "layer"), [("chain", "4"), ("inception", "one.0")])
 def test_channels_that_only_seem_dead_are_found(name: str, layer: str) -> None:
-    # What the batch norm behind a dead channel makes of zeros must not be read.
+    # The batch norm behind a dead channel shifts zeros; its output must not be read.
     filters = PrunableFilters(small(name), SHAPE)
     first = filters.flow.layers[0].outputs.tolist()
     for node, labels in filters.flow.channels.items():
@@ -337,7 +337,7 @@ def test_channels_that_only_seem_dead_are_found(name: str, layer: str) -> None:
 
 
 def test_each_layer_is_put_to_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Also where a group has two filters, of which chance would leave both.
+    # Even where a group has only two filters, and chance would often leave both.
     network = Net(
         lambda net, x: net.head(net.next(net.one(x)).mean((2, 3))), one=conv(3, 2),
         next=conv(2, 2), head=nn.Linear(2, CLASSES),
@@ -423,10 +423,10 @@ def test_refitted_layers_have_the_least_squares_weights() -> None:
     expected = np.linalg.lstsq(rows[:, kept], rows @ weight.T, rcond=None)[0].T[x[6:11]]
     found = small.network.get_parameter("1.weight").detach().flatten(1).numpy()
     np.testing.assert_allclose(found, expected, atol=2e-5)
-    # The cut gives something else, further from what was given.
+    # The plain cut differs, and is further from the parent's outputs.
     gap = rows[:, kept] @ (found - weight[x[6:11]][:, kept]).T
     assert np.abs(gap).max() > 0.05
-    # The linear layer: a bias, and each channel four times.
+    # The linear layer has a bias, and reads each channel four times.
     with torch.no_grad():
         inputs = network[:-1](split.images).double().numpy()
     kept = np.repeat(x[11:], 4)
@@ -476,7 +476,7 @@ def test_layers_that_can_be_refitted() -> None:
     assert PrunableFilters(network, (3, 16, 16)).refittable() == ["2", "4", "7"]
 
 
-# Simple choices.
+# Choices without a search.
 
 
 def by_weight() -> PrunableFilters:
@@ -596,7 +596,7 @@ def test_empty_groups_get_their_strongest_filter_back() -> None:
     assert not x.any()
     x[0] = True
     assert np.flatnonzero(filters.repaired(x)).tolist() == [0, 5]
-    # Of alternatives the strongest comes back, others stay away.
+    # Of the alternatives only the strongest comes back.
     deep = filters_of("shared_stem")
     found = deep.repaired(np.zeros((2, deep.genes.n_var), dtype=bool))
     pieces = deep.strengths[deep.genes.n_filters :]
@@ -613,7 +613,7 @@ def test_with_branches_all_of_them_are_there() -> None:
     assert not filters.genes.filters(found).any()
 
 
-# Around it.
+# Side effects.
 
 
 @pytest.mark.usefixtures("untouched_global_generators")

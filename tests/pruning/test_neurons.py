@@ -72,7 +72,7 @@ def test_explaining_order_is_greedy_least_squares(seed: int, neurons: int, outpu
     readout = generator.standard_normal((outputs, neurons)).astype(np.float32)
     got = explaining_order(covariance(samples), readout, ridge=1e-12)
     expected = slow_order(samples, readout.astype(np.float64))
-    # Once as many are chosen as the goal has dimensions, nothing is left to be explained.
+    # When as many are chosen as the target has dimensions, everything is explained.
     told = neurons if outputs >= neurons else min(neurons, outputs + 1)
     assert got.tolist()[:told] == expected[:told]
 
@@ -220,7 +220,7 @@ def test_random_masks_keep_random_neurons_within_the_shares(encoding: KeepMasks)
     assert counts.min() >= 1
     assert (counts.max(axis=0) <= np.rint(np.multiply(SIZES, 0.9))).all()
     for part, size in ((masks[:, :24], 24), (masks[:, 24:], 16)):
-        # No neuron is preferred: its frequency is that of its layer.
+        # No neuron is preferred: each is as frequent as its layer's share.
         assert np.abs(part.mean(axis=0) - part.mean()).max() < 5 * np.sqrt(0.25 / 600), size
 
 

@@ -21,7 +21,7 @@ from tests.support.trained_cnn import trained_cnn
 Matrix = Tensor
 EVERYWHERE = 10_000
 
-LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
+CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
     "linear": (nn.Flatten, lambda: nn.Linear(150, 5, bias=False)),
     "tokens": (lambda: nn.Flatten(2), lambda: nn.Linear(25, 5, bias=False)),
     "conv": (nn.Identity, lambda: nn.Conv2d(6, 4, 3, bias=False)),
@@ -42,7 +42,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
 def network(name: str, seed: int = 0) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        before, layer = LAYERS[name]
+        before, layer = CASES[name]
         return nn.Sequential(before(), layer())
 
 
@@ -57,7 +57,7 @@ def split() -> Split:
 
 
 def inputs(sequence: nn.Sequential, images: Tensor) -> Matrix:
-    """What each filter of a group sees, place by place: (groups, samples, inputs), float64."""
+    """The inputs of each filter of a group by place: (groups, samples, inputs), float64."""
     layer: Any = sequence[1]
     images = sequence[0](images).double()
     if isinstance(layer, nn.Linear):
@@ -93,7 +93,7 @@ def some_mask(weight: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(generator.random(weight.shape) < shares)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("centred", [False, True])
 def test_the_refit_solves_the_normal_equations(name: str, centred: bool, split: Split) -> None:
     sequence = network(name)
@@ -145,7 +145,7 @@ def test_layers_with_a_bias_are_never_centred(split: Split) -> None:
     assert not torch.equal(products(one, "2"), products(other, "2"))
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", CASES)
 def test_with_everything_kept_the_weights_are_the_parents(name: str, split: Split) -> None:
     sequence = network(name)
     weight = sequence[1].weight.detach()

@@ -1,4 +1,4 @@
-"""Where a search starts: networks that are trained here, or brought along."""
+"""The networks that searches start from: trained here, or given."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_unknown_networks_and_those_that_do_not_fit(digits: Data) -> None:
         )
 
 
-# Brought along.
+# Given networks.
 
 
 def linear() -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""How a network is trained: schedules, optimizers, augmentation."""
+"""Recipes: schedules, optimizers, augmentation."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Steps(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         self.seen.append(self.weight.item())
-        # A gradient of 1 whatever the loss: the surrogate adds nothing but that.
+        # The gradient is 1 for any loss; the autograd function does nothing else.
         outputs = torch.zeros(len(images), 2)
         return Straight.apply(self.weight, outputs)  # type: ignore[no-any-return]
 
