@@ -98,14 +98,14 @@ def test_a_copy_comes_last() -> None:
     readout = generator.standard_normal((8, 7)).astype(np.float32)
     order = explaining_order(covariance(samples), readout).tolist()
     assert order[-1] in (2, 6)
-    # Together they are heard as one: the other of the two is not late for it.
+    # The next layer reads both strongly: one comes first, but its copy still comes last.
     readout[:, [2, 6]] *= 10
     order = explaining_order(covariance(samples), readout).tolist()
     assert order[0] in (2, 6)
     assert {order[0], order[-1]} == {2, 6}
 
 
-def test_a_neuron_that_nobody_hears_and_that_tells_of_no_other_comes_last() -> None:
+def test_a_neuron_that_no_layer_reads_and_that_predicts_no_other_comes_last() -> None:
     generator = np.random.default_rng(1)
     samples = generator.standard_normal((100, 6))
     samples = np.linalg.qr(samples - samples.mean(axis=0))[0]  # uncorrelated
