@@ -1,6 +1,6 @@
 """What engines search over: arrays of genes, and the meaning of the genes. numpy only.
 
-- `arrays`: the types of arrays, named for what they hold
+- `arrays`: types of arrays, named for what the arrays hold
 - `genome`: digests of chromosomes, seeds from digests, and networks as chromosomes
 - `filters`: genes for filters and branches, and which of them are inherited together
 - `connections`: genes for the connections in dense blocks

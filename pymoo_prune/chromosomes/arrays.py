@@ -1,4 +1,4 @@
-"""The types of arrays that several rooms use, each with the name for what it holds. numpy only."""
+"""Types of arrays, named for what the arrays hold; all rooms take them from here."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-"""Chromosomes, or anything else."""
+"""Chromosomes, or an array of any other type."""
 Booleans = NDArray[np.bool_]
-"""What lives and what does not: genes, filters, connections."""
+"""Which genes, filters or connections are live."""
 Counts = NDArray[np.int64]
-"""How many there are, for example of weights in each layer."""
+"""Numbers of weights, filters and the like, for example in each layer."""
 Integers = NDArray[np.int64]
 """Indices and ranks."""
 Floats = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Chromosomes of filters and pieces: the meaning of each bit, and which bits are inherited together.
+"""Genes for filters and branches: the meaning of each bit, and which are inherited together.
 
 A filter is a channel, which is kept or removed as a whole. The filters of a group are in one layer,
 or in several layers whose channels are added. A piece is a branch of a network, residual or of an
@@ -22,7 +22,7 @@ from pymoo_prune.errors import PruneError
 
 @dataclass(frozen=True)
 class FilterGenes:
-    """The meaning of the genes in a chromosome of filters and pieces: a bit for each, 1 if it lives.
+    """The meaning of genes in a chromosome of filters and pieces: a bit each, 1 if it lives.
 
     The filters come first, group after group, then the pieces.
 
@@ -142,7 +142,7 @@ class FilterGenes:
         """
         order = np.lexsort(np.broadcast_arrays(*keys, self.filter_groups), axis=-1)
         ranks = np.empty(order.shape, dtype=np.int64)
-        # Sorting keeps the groups in order, so a place among all filters gives a place in the group.
+        # Sorting keeps the groups in order: a place among all filters gives one in the group.
         places = np.arange(self.n_filters) - self.starts[self.filter_groups]
         np.put_along_axis(ranks, order, np.broadcast_to(places, order.shape), axis=-1)
         return ranks

@@ -31,7 +31,7 @@ def hash_bytes(*parts: bytes) -> bytes:
 class WeightGenome:
     """The weights of a feed-forward network, as a chromosome.
 
-    A genome never changes: an operator makes new arrays for children and leaves the parents' alone.
+    A genome never changes: an operator copies an array of a parent before it writes to it.
 
     Attributes:
         weights: A matrix for each layer, (outputs, inputs), float32.
@@ -77,7 +77,7 @@ def digests(X: Array) -> list[bytes]:
     """The digest of every chromosome.
 
     Args:
-        X: Chromosomes, (n, n_var): numbers, or genomes with a `digest` of their own.
+        X: Chromosomes, (n, n_var): numbers, or genomes, which have a `digest`.
 
     Returns:
         n digests of 16 bytes; equal for equal chromosomes.

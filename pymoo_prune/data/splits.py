@@ -154,7 +154,7 @@ def hold_out(split: Split, count: int, *, part: str, seed: int) -> tuple[Split, 
 
     Args:
         split: The images to choose from.
-        count: How many to take out.
+        count: The number of images to take out.
         part: What the taken images are for; errors say it.
         seed: Chooses the images.
 
