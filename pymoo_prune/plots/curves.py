@@ -71,7 +71,7 @@ class Curve:
         check_columns("a curve", columns)
         check_some("a curve", self.evaluations)
         if not all(np.isfinite(column).all() for column in columns.values()):
-            msg = "a curve must be of finite numbers, but there are others among them"
+            msg = "a curve must consist of finite numbers, but some of its numbers are not finite"
             raise PruneError(msg)
         if (np.diff(self.evaluations) < 0).any():
             msg = "evaluations of a curve must never fall, but they do"

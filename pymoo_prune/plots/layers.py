@@ -165,7 +165,7 @@ def draw_matrices(
 def _check_matrices(matrices: Mapping[str, Booleans], possible: Mapping[str, Booleans]) -> None:
     check_some("matrices", matrices)
     if matrices.keys() != possible.keys():
-        msg = f"possible must be of {list(matrices)}, as the matrices, but is of {list(possible)}"
+        msg = f"possible must have the names {list(matrices)}, but it has {list(possible)}"
         raise PruneError(msg)
     for name, live in matrices.items():
         for matrix in (live, possible[name]):
@@ -174,12 +174,12 @@ def _check_matrices(matrices: Mapping[str, Booleans], possible: Mapping[str, Boo
                 msg = f"matrix {name!r} must be booleans, (rows, columns), but it is {what}"
                 raise PruneError(msg)
         if live.shape != possible[name].shape:
-            shapes = f"{live.shape}, but what is possible has {possible[name].shape}"
+            shapes = f"{live.shape}, but that of possible has {possible[name].shape}"
             msg = f"matrix {name!r} has shape {shapes}"
             raise PruneError(msg)
         wrong = np.argwhere(live & ~possible[name]).tolist()
         if wrong:
-            msg = f"({wrong[0][0]}, {wrong[0][1]}) of matrix {name!r} lives, but is not possible"
+            msg = f"connection {tuple(wrong[0])} of matrix {name!r} lives, but is not possible"
             raise PruneError(msg)
 
 

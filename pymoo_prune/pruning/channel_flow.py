@@ -176,7 +176,8 @@ class ChannelFlow(fx.Interpreter):
         read, size = self._read(node)
         moved = result.ndim < 2 or len(read) != result.shape[1] or len(result) != size[0]
         if moved or reduces_channels(node, len(size)):
-            raise self._refusal(node, f"{self._call(node)}, which moves channels about")
+            what = "which changes the number or order of channels"
+            raise self._refusal(node, f"{self._call(node)}, {what}")
         if node.target is operator.getitem and not takes_all_channels(node.args[1], len(size)):
             raise self._refusal(node, "a choice of channels")
         return read
@@ -189,7 +190,8 @@ class ChannelFlow(fx.Interpreter):
         if result.shape[:2] == size[:2]:
             return read
         if result.ndim != 2 or len(result) != size[0]:
-            raise self._refusal(node, f"{self._call(node)}, which is not a flat vector an image")
+            what = "which does not give a flat vector for each image"
+            raise self._refusal(node, f"{self._call(node)}, {what}")
         return read.repeat(int(np.prod(size[2:])))
 
     def _joined(self, node: fx.Node, result: Tensor) -> Labels:
@@ -198,7 +200,7 @@ class ChannelFlow(fx.Interpreter):
         if axis not in (1, 1 - result.ndim):
             raise self._refusal(node, "a concatenation along another axis than the channels'")
         if not parts:
-            raise self._refusal(node, "a concatenation of what is not known before it is run")
+            raise self._refusal(node, "a concatenation of operands that are not known in advance")
         return np.concatenate([self._of(part, node) for part in parts])
 
     def _combined(self, node: fx.Node, result: Tensor) -> Labels:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from pymoo_prune.chromosomes import Booleans, Floats, Integers
-from pymoo_prune.pruning.channel_flow import ChannelLayer
+from pymoo_prune.pruning.channel_labels import ChannelLayer
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.recovery import ChannelRefit
 

@@ -78,8 +78,9 @@ def check_graph(whole: nn.Module, graph: fx.Graph, images: Tensor) -> None:
         found = fx.GraphModule(network, graph)(images.clone())
         if not _alike(network(images.clone()), found):
             msg = (
-                "filters of this network cannot be pruned: torch.fx makes something else of "
-                "it, perhaps because it works in place (x += y) on what is read again"
+                "filters of this network cannot be pruned: its graph, as torch.fx traces it, gives "
+                "something else, perhaps because the network overwrites a tensor (x += y) that it "
+                "reads again"
             )
             raise PruneError(msg)
 

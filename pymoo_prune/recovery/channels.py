@@ -31,8 +31,8 @@ class ChannelRefit(LayerRefit):
         ]
         if wrong:
             msg = (
-                f"layers {wrong} cannot be refitted: they are no convolutions with zero padding, "
-                "one group and no dilation, and no linear layers, or have too many inputs"
+                f"layers {wrong} cannot be refitted: they must be linear layers, or convolutions "
+                "with zero padding, one group and no dilation, and not have too many inputs"
             )
             raise PruneError(msg)
 

@@ -117,7 +117,7 @@ def test_what_hypervolumes_cannot_be_drawn_from() -> None:
         Curve(np.ones(3), np.ones(2))
     with pytest.raises(PruneError, match="a curve must not be empty"):
         Curve(np.ones(0), np.ones(0))
-    with pytest.raises(PruneError, match="a curve must be of finite numbers"):
+    with pytest.raises(PruneError, match="a curve must consist of finite numbers"):
         Curve(np.ones(2), np.array([0.1, np.nan]))
     with pytest.raises(PruneError, match="evaluations of a curve must never fall"):
         Curve(np.array([2.0, 1.0]), np.ones(2))

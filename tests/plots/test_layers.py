@@ -158,7 +158,7 @@ def test_what_matrices_cannot_be_drawn_from() -> None:
     live, every = LIVE[0], np.ones((5, 5), dtype=bool)
     with pytest.raises(PruneError, match="matrices must not be empty"):
         draw_matrices("unused.png", {})
-    with pytest.raises(PruneError, match=r"possible must be of \['a'\], .*of \['b'\]"):
+    with pytest.raises(PruneError, match=r"possible must have the names \['a'\], .*has \['b'\]"):
         draw_matrices("unused.png", {"a": live}, possible={"b": POSSIBLE})
     for wrong in (live.astype(int), live[0], live[:0]):
         with pytest.raises(PruneError, match=r"'a' must be booleans, \(rows, columns\), but it is"):

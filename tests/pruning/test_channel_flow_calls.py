@@ -223,7 +223,7 @@ def weightless(net: nn.Module) -> nn.Module:
     return net
 
 
-ABOUT = "moves channels about"
+MOVED = "changes the number or order of channels"
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "grouped": (
         lambda: nn.Sequential(conv(3, 4), conv(4, 6, groups=2)),
@@ -260,12 +260,12 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "in '0' there is a layer whose weights are computed from others",
     ),
     "slice": (lambda: inside(lambda x: x[:, :2]), "in 'stage.1' there is getitem"),
-    "choice": (lambda: inside(lambda x: x[:, 1:].relu()), f"in 'stage.1' there is .* {ABOUT}"),
+    "choice": (lambda: inside(lambda x: x[:, 1:].relu()), f"in 'stage.1' there is .* {MOVED}"),
     "order": (
         lambda: inside(lambda x: x[:, [3, 1, 2, 0]]),
         "in 'stage.1' there is a choice of channels",
     ),
-    "new axis": (lambda: inside(lambda x: x[None]), f"in 'stage.1' there is .* {ABOUT}"),
+    "new axis": (lambda: inside(lambda x: x[None]), f"in 'stage.1' there is .* {MOVED}"),
     "chunk": (
         lambda: inside(lambda x: torch.cat(x.chunk(2, 1), 1)),
         r"in 'stage.1' there is chunk\(\), which gives more than one tensor",
@@ -278,20 +278,20 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: inside(lambda x: x.max(3).values),
         r"in 'stage.1' there is max\(\), which gives more than one tensor",
     ),
-    "mean of channels": (lambda: inside(lambda x: x.mean(1)), rf"mean\(\), which {ABOUT}"),
+    "mean of channels": (lambda: inside(lambda x: x.mean(1)), rf"mean\(\), which {MOVED}"),
     "mean of channels in a square": (
         # The result has eight rows in place of eight channels.
         lambda: nn.Sequential(conv(3, 8), Net(lambda net, x: x.mean(-3))),
-        rf"in '1' there is mean\(\), which {ABOUT}",
+        rf"in '1' there is mean\(\), which {MOVED}",
     ),
-    "mean of all": (lambda: inside(lambda x: x.mean()), rf"mean\(\), which {ABOUT}"),
+    "mean of all": (lambda: inside(lambda x: x.mean()), rf"mean\(\), which {MOVED}"),
     "squeeze of whatever": (
         # With one filter left, the channels' axis would be removed too.
         lambda: inside(lambda x: functional.adaptive_avg_pool2d(x, 1).squeeze()),
-        rf"in 'stage.1' there is squeeze\(\), which {ABOUT}",
+        rf"in 'stage.1' there is squeeze\(\), which {MOVED}",
     ),
     "squeeze of channels": (
-        lambda: inside(lambda x: x.squeeze(dim=1)), rf"squeeze\(\), which {ABOUT}"
+        lambda: inside(lambda x: x.squeeze(dim=1)), rf"squeeze\(\), which {MOVED}"
     ),
     "permute": (
         lambda: inside(lambda x: x.permute(0, 2, 3, 1)), r"permute\(\), which is not known"
@@ -349,11 +349,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "flat over images": (
         lambda: inside(lambda x: x.flatten(0, 1).relu()),
-        r"flatten\(\), which is not a flat vector an image",
+        r"flatten\(\), which does not give a flat vector for each image",
     ),
     "zeros for shortcuts": (
         lambda: read_by_head(shortcut_of_zeros, 6, stem=conv(3, 4), wide=conv(4, 6)),
-        rf"in 'Net' there is pad\(\), which {ABOUT}",
+        rf"in 'Net' there is pad\(\), which {MOVED}",
     ),
     "result thrown away": (
         lambda: inside(lambda x: (x.relu_(), x)[1]),
@@ -395,7 +395,9 @@ def test_what_cannot_be_followed_is_refused_by_name(name: str) -> None:
 
 def test_shortcuts_padded_with_zeros_are_refused_by_name() -> None:
     network = named_network("resnet-8", channels=3, classes=10, size=(8, 8))
-    with pytest.raises(PruneError, match=r"in 'stages.1.0' there is pad\(\), which moves channels"):
+    with pytest.raises(
+        PruneError, match=r"in 'stages.1.0' there is pad\(\), which changes the number or order"
+    ):
         PrunableFilters(network, (3, 8, 8))
 
 
@@ -443,5 +445,7 @@ def test_networks_of_which_a_graph_is_something_else_are_refused() -> None:
         return net.head((x * before).mean((2, 3)))
 
     network = Net(run, stem=conv(3, 4), branch=conv(4, 4), head=nn.Linear(4, CLASSES))
-    with pytest.raises(PruneError, match=r"torch.fx makes something else of it, perhaps"):
+    with pytest.raises(
+        PruneError, match=r"its graph, as torch.fx traces it, gives something else, perhaps"
+    ):
         PrunableFilters(network, SHAPE)
