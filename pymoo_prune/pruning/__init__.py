@@ -1,4 +1,4 @@
-"""What can be cut out of a network, and in which order.
+"""Pruning: the order in which parts of a network go, chromosomes for it, and pruned networks.
 
 Neurons
 - `neurons`: orders of neurons, and keep-masks made from them

@@ -27,8 +27,8 @@ class Levels:
 
     Args:
         counts: Weights of each layer, (layers,).
-        number: How many levels; the first keeps everything, the last the share `LEAST_KEPT`, but at
-            least one weight.
+        number: The number of levels; the first keeps everything, the last the share `LEAST_KEPT`,
+            but at least one weight.
     """
 
     def __init__(self, counts: Counts, number: int) -> None:

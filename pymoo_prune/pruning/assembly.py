@@ -106,7 +106,7 @@ class Assembly:
             self._layers.move_to_end(key)
             return self._layers[key]
         if self.refit is None:
-            # A comparison and a product, quicker than a look-up.
+            # A comparison and a product, which is quicker than a cache.
             return self.order.weight(layer, pruned)
         weight = self.refit.weight(self.order.names[layer], self.order.mask(layer, pruned))
         self._layers[key] = weight
@@ -146,9 +146,9 @@ class Assembly:
 
         Args:
             counts: Pruned weights of each layer, (candidates, layers).
-            images: As in `correct`.
-            labels: As in `correct`.
-            exact: As in `correct`.
+            images: See `correct`.
+            labels: See `correct`.
+            exact: See `correct`.
         """
         inference = self.exact if exact else self.fast
         if inference not in self._together:

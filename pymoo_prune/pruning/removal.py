@@ -75,7 +75,7 @@ class RemovalOrders:
         """The filters that go last.
 
         Args:
-            counts: How many filters of each group stay, (n, groups).
+            counts: The number of filters of each group that stay, (n, groups).
 
         Returns:
             (n, n_filters).

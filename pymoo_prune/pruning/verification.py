@@ -114,7 +114,7 @@ def check_small(small: SlimNetwork, masked: MaskedNetwork, images: Tensor) -> No
 
 
 def _compare(what: str, expected: Tensor, found: Tensor) -> None:
-    """Refuses a small network of which a part does not give what it should."""
+    """Refuses a small network if one of its parts gives something else than expected."""
     if not _alike(expected, found):
         msg = (
             f"filters of this network cannot be pruned: without them, {what} does not give what "

@@ -302,7 +302,7 @@ def test_an_older_folder_has_a_page_without_layers(folder: Path, tmp_path: Path)
     assert "--pick 0" in text
 
 
-def test_accuracies_that_nobody_knows_are_dashes(folder: Path, tmp_path: Path) -> None:
+def test_unknown_accuracies_are_dashes(folder: Path, tmp_path: Path) -> None:
     place = copied(folder, tmp_path / "nan")
     series = read_csv(place / "front.csv")
     for one in series:

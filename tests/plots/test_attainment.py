@@ -122,7 +122,7 @@ def test_a_legend_says_how_many_runs_there_were(drawn: list[Figure]) -> None:
     ]
 
 
-def test_who_has_no_run_is_left_out_and_changes_nobodys_look(drawn: list[Figure]) -> None:
+def test_methods_without_runs_are_left_out_and_change_no_looks(drawn: list[Figure]) -> None:
     draw_attainment("unused.png", {"lost": [], "a": RUNS}, "macs", "accuracy", STANDARD)
     assert {line.get_color() for line in drawn[0].axes[0].lines} == {COLOURS[1]}
     labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]

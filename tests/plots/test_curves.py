@@ -93,7 +93,7 @@ def test_few_and_equal_values_are_a_picture_too(tmp_path: Path) -> None:
         assert blue[:, : blue.shape[1] * 2 // 3].sum() > 20  # more than the legend
 
 
-def test_who_has_no_curve_is_left_out_and_changes_nobodys_look(drawn: list[Figure]) -> None:
+def test_methods_without_curves_are_left_out_and_change_no_looks(drawn: list[Figure]) -> None:
     draw_hypervolumes("unused.png", {"lost": [], "a": SEEDS})
     (axes,) = drawn[0].axes
     assert [line.get_color() for line in axes.lines] == [COLOURS[1]]

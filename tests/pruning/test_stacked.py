@@ -202,7 +202,7 @@ def test_who_diverges_does_so_alone(
         same(found[place], trained(networks[place], split, **settings), tolerance)
 
 
-def test_a_learning_rate_that_is_too_high_is_an_error_for_everybody(
+def test_a_learning_rate_that_is_too_high_is_an_error_for_all_networks(
     networks: list[DenseNet], split: Split
 ) -> None:
     recipe = replace(SGD, learning_rate=1e300)
@@ -334,7 +334,7 @@ def test_networks_that_are_not_alike_are_an_error(
         train_together([first, other], split, images=100, recipe=SGD, seed=0)
 
 
-def test_nobody_is_no_work(split: Split) -> None:
+def test_no_networks_are_no_work(split: Split) -> None:
     assert train_together([], split, images=100, recipe=SGD, seed=0) == []
 
 
@@ -374,7 +374,7 @@ def test_neither_the_networks_nor_their_order_matter(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_on_a_gpu_who_diverges_does_not_matter_either(
+def test_on_a_gpu_diverging_networks_do_not_matter_either(
     half: bool, channels_last: bool, split: Split
 ) -> None:
     networks = [network.cuda().float() for network in some_networks(growth=12)]
