@@ -14,7 +14,7 @@ from pymoo_prune import Data, load_data
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.objectives import Values
 from pymoo_prune.recovery import calibrate
-from pymoo_prune.training import train_named_network
+from pymoo_prune.training import train_parent
 from pymoo_prune_problems import DistilledFilters
 
 NETWORK, EPOCHS = "simple-cnn", 10
@@ -31,7 +31,7 @@ def teacher() -> nn.Module:
     """The SimpleCNN, from the last time or now."""
     return kept_parent(
         f"{NETWORK}-{data().name}-{EPOCHS}-0",
-        lambda: train_named_network(data(), NETWORK, EPOCHS, recipe=DistilledFilters.TEACHER),
+        lambda: train_parent(data(), NETWORK, EPOCHS, recipe=DistilledFilters.TEACHER),
     )
 
 
@@ -56,7 +56,7 @@ def torch_pruned(here: DistilledFilters, ratios: Values) -> list[nn.Module]:
     import torch_pruning as tp  # noqa: PLC0415 - of the development extra, and slow to import
 
     networks = []
-    image = here.search.images[:1]
+    image = here.search_images.images[:1]
     for ratio in ratios.tolist():
         network: Any = copy.deepcopy(here.parent)
         pruner = tp.pruner.BasePruner(

@@ -10,10 +10,10 @@
 from pymoo_prune.training.distillation import Distillation
 from pymoo_prune.training.early_stopping import Stopping
 from pymoo_prune.training.loop import fit, seeded, to_channels_last, trained
-from pymoo_prune.training.parents import check_parent, digest_of, train_named_network
+from pymoo_prune.training.parents import check_parent, digest_of, train_parent
 from pymoo_prune.training.recipes import Recipe
 
 __all__ = [
     "Distillation", "Recipe", "Stopping", "check_parent", "digest_of", "fit", "seeded",
-    "to_channels_last", "train_named_network", "trained",
+    "to_channels_last", "train_parent", "trained",
 ]  # fmt: skip

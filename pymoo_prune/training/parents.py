@@ -17,7 +17,7 @@ from pymoo_prune.training.loop import seeded, trained
 from pymoo_prune.training.recipes import Recipe
 
 
-def train_named_network(
+def train_parent(
     data: Data,
     network: str,
     epochs: float,

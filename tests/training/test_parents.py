@@ -13,7 +13,7 @@ from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import CifarResNet, FeedForward, SimpleCNN
-from pymoo_prune.training import Recipe, check_parent, digest_of, train_named_network, trained
+from pymoo_prune.training import Recipe, check_parent, digest_of, train_parent, trained
 
 RECIPE = Recipe(learning_rate=3e-3)
 
@@ -21,13 +21,11 @@ RECIPE = Recipe(learning_rate=3e-3)
 @pytest.mark.usefixtures("untouched_global_generators")
 def test_a_parent_depends_on_its_seed_alone(digits: Data) -> None:
     shares: list[float] = []
-    one = train_named_network(
-        digits, "simple-cnn", 0.1, recipe=RECIPE, seed=1, progress=shares.append
-    )
+    one = train_parent(digits, "simple-cnn", 0.1, recipe=RECIPE, seed=1, progress=shares.append)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        two = train_named_network(digits, "simple-cnn", 0.1, recipe=RECIPE, seed=1)
-    other = train_named_network(digits, "simple-cnn", 0.1, recipe=RECIPE, seed=2)
+        two = train_parent(digits, "simple-cnn", 0.1, recipe=RECIPE, seed=1)
+    other = train_parent(digits, "simple-cnn", 0.1, recipe=RECIPE, seed=2)
     assert shares == sorted(shares)
     assert shares
     assert 0 < shares[0] <= shares[-1] <= 1
@@ -38,12 +36,12 @@ def test_a_parent_depends_on_its_seed_alone(digits: Data) -> None:
 
 
 def test_a_parent_fits_the_data_and_is_trained(digits: Data) -> None:
-    network = train_named_network(digits, "simple-cnn", 6, recipe=RECIPE)
+    network = train_parent(digits, "simple-cnn", 6, recipe=RECIPE)
     assert isinstance(network, SimpleCNN)
     assert (network.channels, network.classes, network.size) == (1, 10, (8, 8))
     assert not any(part.training for part in network.modules())
     assert accuracy(network, digits.validation) > 0.7
-    assert isinstance(train_named_network(digits, "resnet-8", 0.01, recipe=RECIPE), CifarResNet)
+    assert isinstance(train_parent(digits, "resnet-8", 0.01, recipe=RECIPE), CifarResNet)
 
 
 def test_epochs_are_images(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +55,7 @@ def test_epochs_are_images(digits: Data, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(parents, "trained", noted)
     for epochs in (0.5, 3):
-        network = train_named_network(digits, "feed-forward", epochs, recipe=RECIPE, seed=4)
+        network = train_parent(digits, "feed-forward", epochs, recipe=RECIPE, seed=4)
         assert isinstance(network, FeedForward)
     images = len(digits.train)
     assert [entry["images"] for entry in asked] == [round(images / 2), 3 * images]
@@ -69,16 +67,14 @@ def test_epochs_are_images(digits: Data, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("epochs", [0, -1, -0.5, float("nan"), float("inf")])
 def test_without_epochs_there_is_no_parent(digits: Data, epochs: float) -> None:
     with pytest.raises(PruneError, match=f"parent_epochs must be above 0, but they are {epochs}"):
-        train_named_network(digits, "simple-cnn", epochs, recipe=RECIPE)
+        train_parent(digits, "simple-cnn", epochs, recipe=RECIPE)
 
 
 def test_unknown_networks_and_those_that_do_not_fit(digits: Data) -> None:
     with pytest.raises(PruneError, match=r"unknown network 'simple'.*'simple-cnn'"):
-        train_named_network(digits, "simple", 1, recipe=RECIPE)
+        train_parent(digits, "simple", 1, recipe=RECIPE)
     with pytest.raises(TrainingDiverged, match="try a lower learning rate"):
-        train_named_network(
-            digits, "simple-cnn", 0.5, recipe=Recipe(learning_rate=1e30, optimizer="sgd")
-        )
+        train_parent(digits, "simple-cnn", 0.5, recipe=Recipe(learning_rate=1e30, optimizer="sgd"))
 
 
 # Given networks.
