@@ -13,7 +13,7 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import SearchBatches, Split
 from pymoo_prune.measuring import Affinities, affinities, divergence, squared_distances
 from pymoo_prune.networks import FeedForward, FeedForwardStack
-from pymoo_prune.pruning import Layers
+from pymoo_prune.pruning import WeightsAndBiases
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Views:
 @torch.no_grad()
 def one_by_one(
     parent: FeedForward,
-    candidates: Iterable[tuple[Layers, Array | None]],
+    candidates: Iterable[tuple[WeightsAndBiases, Array | None]],
     number: int,
     view: View,
 ) -> tuple[Tensor, Tensor]:
@@ -139,7 +139,7 @@ def together(stack: FeedForwardStack, first: Tensor, view: View) -> tuple[Tensor
 
 
 def _forward(
-    parent: FeedForward, layers: Layers, kept: Array | None, view: View
+    parent: FeedForward, layers: WeightsAndBiases, kept: Array | None, view: View
 ) -> tuple[list[Tensor], Tensor]:
     """Embeddings of each hidden layer, (images, width), and outputs, (images, classes)."""
     weights, biases = layers
