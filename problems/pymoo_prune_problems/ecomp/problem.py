@@ -47,7 +47,7 @@ from pymoo_prune.problem import (
     Published,
     Timing,
 )
-from pymoo_prune.pruning import KeepMasks, Layers
+from pymoo_prune.pruning import KeepMasks, WeightsAndBiases
 from pymoo_prune.recovery import Recovery, plain_layers
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems.ecomp.parents import check_feed_forward, train_feed_forward
@@ -299,7 +299,7 @@ class EComp(PruningProblem):
         stack = FeedForwardStack.of(self.parent, [self.layers(x) for x in X])
         return together(stack, stack.first(view.images), view)
 
-    def layers(self, x: Array) -> Layers:
+    def layers(self, x: Array) -> WeightsAndBiases:
         """A candidate's weights and biases, recovered."""
         weights, biases = self.encoding.layers(x)
         if self.recovery.steps == 0:
