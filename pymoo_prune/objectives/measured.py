@@ -30,6 +30,10 @@ class Measured(dict[str, Values]):
         super().__init__(values)
         self.failures = dict(failures)
 
+    def __or__(self, more: Mapping[str, Values]) -> Measured:  # type: ignore[override]
+        """The same candidates with further quantities, and the same failures."""
+        return Measured({**self, **more}, self.failures)
+
 
 def failures_of(measurements: Measurements) -> Mapping[int, str]:
     """Why candidates failed, by row."""

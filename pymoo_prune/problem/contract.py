@@ -17,9 +17,9 @@ from torch import nn
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Data
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import CandidateFailed, PruneError
 from pymoo_prune.measuring import accuracy, count_macs, count_parameters
-from pymoo_prune.objectives import STANDARD, Measurements, Quantity
+from pymoo_prune.objectives import STANDARD, Measured, Measurements, Quantity
 from pymoo_prune.problem.facets import (
     Approximation,
     Illustration,
@@ -70,13 +70,21 @@ class Contract:
         tested on the validation images and counted. `accuracy_drop` and `sparsity` follow from the
         parent, and may be left out. Where `can_fail`, the result may be `Measured`.
         """
-        networks = [self.network(x) for x in X]
-        validation, shape = self.data_set.validation, self.data_set.shape
-        return {
-            "accuracy": np.array([accuracy(network, validation) for network in networks]),
-            "parameters": np.array([count_parameters(network) for network in networks]),
-            "macs": np.array([count_macs(network, shape) for network in networks]),
-        }
+        table = np.full((len(X), 3), np.nan)
+        failures = {}
+        for row, x in enumerate(X):
+            try:
+                table[row] = self._tested_and_counted(self.network(x))
+            except CandidateFailed as error:
+                failures[row] = str(error)
+        return Measured(
+            dict(zip(("accuracy", "parameters", "macs"), table.T, strict=True)), failures
+        )
+
+    def _tested_and_counted(self, network: nn.Module) -> tuple[float, int, int]:
+        """Accuracy on the validation images, parameters and MACs."""
+        macs = count_macs(network, self.data_set.shape)
+        return accuracy(network, self.data_set.validation), count_parameters(network), macs
 
     can_fail: bool = False
     """Whether `measure` may return `Measured` with failures; known before `__init__` is called."""
@@ -107,13 +115,14 @@ class Contract:
                 "value for it (Quantity(..., whole=1)), or write parent_measurements()"
             )
             raise PruneError(msg)
+        right, parameters, macs = self._tested_and_counted(self.parent)
         return {
             **{n: q.whole for n, q in self.quantities.items() if q.whole is not None},
-            "accuracy": accuracy(self.parent, self.data_set.validation),
+            "accuracy": right,
             "accuracy_drop": 0.0,
-            "parameters": float(count_parameters(self.parent)),
             "sparsity": 0.0,
-            "macs": float(count_macs(self.parent, self.data_set.shape)),
+            "parameters": float(parameters),
+            "macs": float(macs),
         }
 
     def configuration(self) -> dict[str, Any]:

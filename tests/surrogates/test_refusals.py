@@ -72,7 +72,7 @@ def test_problems_of_another_kind_are_refused() -> None:
 
 def test_genomes_without_features_are_refused(digits: Data) -> None:
     problem = EComp(digits, parent_widths=(8, 8), parent_images=500, encoding="weights")
-    with pytest.raises(PruneError, match="has no features.*chromosomes are objects"):
+    with pytest.raises(PruneError, match=r"has no features.*chromosomes are objects"):
         found_by(problem, 2, pop_size=4)
 
 
