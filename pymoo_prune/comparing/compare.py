@@ -10,7 +10,8 @@ from typing import TypeAlias
 from pymoo.core.algorithm import Algorithm
 from rich.console import Console
 
-from pymoo_prune.comparing.comparison import Comparison, size_bounds
+from pymoo_prune.comparing.bounds import size_bounds
+from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.methods import Method, check_design, file_name, weighed
 from pymoo_prune.comparing.trials import Trial, recorded_trial, union_front
 from pymoo_prune.engines import check_engine, one_objective

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pymoo_prune.comparing.bounds import quantile_bounds, size_bounds
 from pymoo_prune.comparing.statistics import Contrast, contrasts
 from pymoo_prune.comparing.trials import Trial, best_of_all, union_front
-from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import (
     Constraint,
     Goals,
@@ -28,38 +26,10 @@ from pymoo_prune.objectives import (
 
 CHECKPOINTS = 100
 """Points of a curve over the evaluations."""
-QUANTILES = (0.25, 0.5, 0.75)
-"""Of the sizes on the union of all fronts: the bounds at which accuracies are compared."""
 
 SEARCHED, DISTANCE, TESTED, FINISHED = (
     "hypervolume", "IGD+", "hypervolume on test", "after the same retraining",
 )  # fmt: skip
-
-
-def size_bounds(
-    texts: Sequence[str],
-    quantities: Mapping[str, Quantity],
-    parent: Mapping[str, float] | None = None,
-) -> list[Constraint]:
-    """Bounds at which accuracies can be compared, or an error that says which cannot be one.
-
-    Args:
-        texts: Such as "macs<=20%".
-        quantities: All that the problem measures.
-        parent: What the unpruned network measures; None where it is not known yet.
-    """
-    sizes = [name for name in quantities if "accuracy" not in name]
-    bounds = [Constraint.parse(text) for text in texts]
-    for bound in bounds:
-        if bound.name not in quantities:
-            raise unknown_name("size to bound", bound.name, sizes)
-        if bound.name not in sizes:
-            msg = f"{bound} must bound a size: one of {', '.join(sizes)}"
-            raise PruneError(msg)
-        if parent is not None and bound.relative and parent.get(bound.name, 0) == 0:
-            msg = f"{bound} is a share of the parent's, but the parent's {bound.name} is 0"
-            raise PruneError(msg)
-    return list(dict.fromkeys(bounds))
 
 
 class Comparison:
@@ -93,7 +63,8 @@ class Comparison:
         self.trials, self.others = tuple(trials), tuple(others)
         self.goals, self.quantities, self.parent = goals, quantities, parent
         if bounds is None:
-            self.bounds = self._quantile_bounds()
+            size = next(iter(self.axes), "parameters")
+            self.bounds = quantile_bounds(size, self.front[size], quantities[size], parent)
         else:
             self.bounds = size_bounds(bounds, goals.quantities, parent)
 
@@ -198,19 +169,6 @@ class Comparison:
         row = int(rows[chosen_by[rows].argmax()])
         return row, float(columns[f"{stage}test_accuracy"][row])
 
-    def _quantile_bounds(self) -> list[Constraint]:
-        """Bounds on the first size, with two digits, between which the union's networks lie."""
-        name = next(iter(self.axes), "parameters")
-        relative = self.parent.get(name, 0) > 0
-        scale = self.parent[name] if relative else 1.0
-        lower = self.quantities[name].better == "lower"
-        relation: Literal["<=", ">="] = "<=" if lower else ">="
-        quantiles = np.quantile(self.front[name], QUANTILES).tolist()
-        # A bound in percent is written as one, without a last bit's noise.
-        parts = 100 if relative else 1
-        limits = [_two_digits(quantile, scale, parts, up=lower) for quantile in quantiles]
-        return [Constraint(name, relation, limit, relative) for limit in dict.fromkeys(limits)]
-
     # What can be said.
 
     def of(self, method: str, indicator: str) -> Values:
@@ -259,14 +217,3 @@ class Comparison:
         for bound in self.goals.constraints:
             allowed &= bound.violation(history, self.parent) <= 0
         return allowed
-
-
-def _two_digits(value: float, scale: float, parts: int, *, up: bool) -> float:
-    """A value in units of a scale, rounded to the side on which it keeps the bound."""
-    digits = Context(prec=2, rounding=ROUND_CEILING if up else ROUND_FLOOR)
-    limit = digits.create_decimal_from_float(parts * value / scale)
-    if up and float(limit) / parts * scale < value:  # by the last bit
-        limit = limit.next_plus(digits)
-    if not up and float(limit) / parts * scale > value:
-        limit = limit.next_minus(digits)
-    return float(limit) / parts

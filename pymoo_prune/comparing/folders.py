@@ -21,13 +21,13 @@ from pymoo_prune.search import Budget
 
 def report_of_campaign(campaign: Campaign) -> ComparisonReport:
     """The report of a finished comparison."""
-    settings, results = campaign.settings, campaign.results()
+    settings, shared = campaign.settings, campaign.shared()
     comparison = campaign.comparison()
     runs = [Run.open(trial.origin) for trial in comparison.trials]
     facts = {
         **_facts([run.settings for run in runs]),
-        "processor": results["processor"],
-        **results["versions"],
+        "processor": shared.processor,
+        **shared.versions,
     }
     return _report(comparison, settings, facts)
 

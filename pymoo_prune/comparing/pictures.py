@@ -7,11 +7,15 @@ from pathlib import Path
 
 from pymoo_prune import plots
 from pymoo_prune.comparing.comparison import Comparison
+from pymoo_prune.comparing.files import (
+    ATTAINMENT_PICTURE,
+    CURVES_PICTURE,
+    FRONTS_PICTURE,
+    PARALLEL_PICTURE,
+)
 from pymoo_prune.files import writing
 from pymoo_prune.objectives import Series, Values
-
-FRONTS, CURVES, ATTAINMENT, PARALLEL = "fronts", "hypervolume", "attainment", "parallel"
-FORMATS = ("png", "svg")
+from pymoo_prune.runs import PICTURE_ENDINGS
 
 
 def draw(
@@ -30,7 +34,7 @@ def draw(
     """
     names, quantities = comparison.goals.names, comparison.quantities
     pictures: dict[str, Callable[[Path], None]] = {
-        FRONTS: lambda path: plots.draw_front(
+        FRONTS_PICTURE: lambda path: plots.draw_front(
             path,
             shown_fronts(comparison),
             comparison.goals,
@@ -41,21 +45,21 @@ def draw(
     }
     curves = _curves(comparison)
     if any(curves.values()):
-        pictures[CURVES] = lambda path: plots.draw_hypervolumes(path, curves, title=title)
+        pictures[CURVES_PICTURE] = lambda path: plots.draw_hypervolumes(path, curves, title=title)
     if len(names) == 2:
         x, y = sorted(names, key=lambda name: "accuracy" in name)
         sets = _sets(comparison)
-        pictures[ATTAINMENT] = lambda path: plots.draw_attainment(
+        pictures[ATTAINMENT_PICTURE] = lambda path: plots.draw_attainment(
             path, sets, x, y, quantities, title=title
         )
     elif len(names) > 2:
         best = Series("the best of all runs", comparison.front)
-        pictures[PARALLEL] = lambda path: plots.draw_parallel(
+        pictures[PARALLEL_PICTURE] = lambda path: plots.draw_parallel(
             path, best, names, quantities, title=title
         )
     for name, drawn in pictures.items():
-        for suffix in FORMATS:
-            with writing(folder / f"{name}.{suffix}") as path:
+        for ending in PICTURE_ENDINGS:
+            with writing(folder / f"{name}{ending}") as path:
                 drawn(path)
     return list(pictures)
 

@@ -8,15 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pymoo_prune.comparing.files import NOTHING_FILE
 from pymoo_prune.comparing.trials import Trial, recorded_trial
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.files import write_text
 from pymoo_prune.objectives import Values, objectives_text
-from pymoo_prune.runs import PARENT, STORE, Run, Settings
+from pymoo_prune.runs import PARENT_FOLDER, STORE_FILE, Run, Settings
 from pymoo_prune.search import Relay, Store
-
-NOTHING = "nothing.txt"
-"""In the folder of a run that found no network: why."""
 
 
 def create_run(folder: Path, settings: Settings, *, parent: Path) -> None:
@@ -31,7 +29,7 @@ def create_run(folder: Path, settings: Settings, *, parent: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     Run.create(part, settings)
     if parent.is_dir():
-        shutil.copytree(parent, part / PARENT, copy_function=_link)
+        shutil.copytree(parent, part / PARENT_FOLDER, copy_function=_link)
     part.rename(folder)
 
 
@@ -57,7 +55,7 @@ def make_run(run: Run, report: Callable[[str, float, str], None]) -> str:
         front = run.execute(Relay(report))
     except NothingFoundError as error:
         # So that it is not searched again: nothing will be found then either.
-        write_text(run.folder / NOTHING, f"{error}\n")
+        write_text(run.folder / NOTHING_FILE, f"{error}\n")
         return str(error)
     return f"{len(front)} networks"
 
@@ -79,7 +77,7 @@ def trial_of(run: Run, method: str) -> Trial:
     if not _found_nothing(run):
         (front, *_), summary = run.results()
         columns = front.columns
-    store = Store.existing(run.folder / STORE)
+    store = Store.existing(run.folder / STORE_FILE)
     try:
         return recorded_trial(
             store,
@@ -96,4 +94,4 @@ def trial_of(run: Run, method: str) -> Trial:
 
 
 def _found_nothing(run: Run) -> bool:
-    return (run.folder / NOTHING).is_file()
+    return (run.folder / NOTHING_FILE).is_file()

@@ -15,9 +15,13 @@ from torch import nn
 from pymoo_prune.data import Data, load_data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.files import write_text
-from pymoo_prune.results import load_network, save_network
+from pymoo_prune.results import load_network
+from pymoo_prune.runs.files import REPORT_PAGE
+from pymoo_prune.runs.preparing import keep_parent
+from pymoo_prune.runs.reading import reading
 
-PAGE, SETTINGS = "report.md", "settings.json"
+REPRODUCED_FILE = "settings.json"
+"""What the results in a reproduction's folder depend on."""
 
 
 def prepare(
@@ -47,7 +51,7 @@ def prepare(
     images = load_data(data, root=data_root, validation=validation)
     output.mkdir(parents=True, exist_ok=True)
     wanted: dict[str, Any] = json.loads(json.dumps({"data": data, **settings}))
-    there: dict[str, Any] = kept(output / SETTINGS, lambda: wanted)
+    there: dict[str, Any] = kept(output / REPRODUCED_FILE, lambda: wanted)
     if there != wanted:
         names, nothing = sorted(wanted.keys() | there.keys()), object()
         differing = [
@@ -70,11 +74,8 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
     """
     if not path.is_file():
         write_text(path, json.dumps(make(), indent=2) + "\n")
-    try:
+    with reading(path, "remove it, and it is made again"):
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path} cannot be read: {error}; remove it, and it is made again"
-        raise PruneError(msg) from error
 
 
 def kept_runs(
@@ -104,9 +105,7 @@ def kept_parent(folder: Path, make: Callable[[], nn.Module]) -> nn.Module:
         make: Makes the network, as a rule by training it.
     """
     if not folder.is_dir():
-        # Written beside and moved: a network half written would be taken for whole.
-        part = folder.with_name(f".part-{folder.name}")
-        save_network(make(), part, about={"role": "parent"}).replace(folder)
+        keep_parent(make(), folder)
     return load_network(folder)
 
 
@@ -118,7 +117,7 @@ def publish(page: str, output: Path, console: Console) -> None:
         output: The folder.
         console: Where to.
     """
-    path = output / PAGE
+    path = output / REPORT_PAGE
     write_text(path, page)
     for text in (page, f"report: {path}"):
         console.print(text, emoji=False, highlight=False, markup=False, soft_wrap=True)

@@ -250,7 +250,7 @@ def test_names_are_looked_up_before_a_parent_is_trained(
     bounds: list[str] | None,
     message: str,
 ) -> None:
-    monkeypatch.setattr(Run, "prepare", None)
+    monkeypatch.setattr("pymoo_prune.comparing.campaign.prepare_problem", None)
     campaign = created(tmp_path / "c", methods, bounds=bounds)
     with pytest.raises(PruneError, match=message):
         campaign.execute(Console(quiet=True))

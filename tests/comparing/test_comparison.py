@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from pymoo_prune import PruneError, Quantity, Series
 from pymoo_prune.comparing import Comparison, Trial, size_bounds, union_front
+from pymoo_prune.comparing.bounds import QUANTILES
 from pymoo_prune.comparing.comparison import (
     CHECKPOINTS,
     DISTANCE,
     FINISHED,
-    QUANTILES,
     SEARCHED,
     TESTED,
 )

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from pymoo_prune import Data, PruneError, Run, StoreError, load_network, save_network
+from pymoo_prune import Data, PruneError, StoreError, load_network, save_network
 from pymoo_prune.networks import CifarResNet, FeedForward
 from pymoo_prune.results import is_exported
+from pymoo_prune.runs.carrying import check_export_folder
 from pymoo_prune.training import to_channels_last
 from tests.support.tiny_problem import full_disk
 
@@ -206,14 +207,14 @@ def run(tmp_path: Path, parent: FeedForward) -> Path:
 )
 def test_an_export_does_not_replace_something_else(run: Path, name: str, message: str) -> None:
     with pytest.raises(StoreError, match=message):
-        Run._check_output(run.parent / name)
+        check_export_folder(run.parent / name)
 
 
 def test_an_export_may_replace_another(run: Path, parent: FeedForward) -> None:
-    Run._check_output(run / "network-3")
+    check_export_folder(run / "network-3")
     (run / "network-3").mkdir()
-    Run._check_output(run / "network-3")
+    check_export_folder(run / "network-3")
     save_network(parent, run / "network-3", about={})
-    Run._check_output(run / "network-3")
+    check_export_folder(run / "network-3")
     # Of no run.
-    Run._check_output(save_network(parent, run.parent / "elsewhere" / "parent", about={}))
+    check_export_folder(save_network(parent, run.parent / "elsewhere" / "parent", about={}))

@@ -160,7 +160,7 @@ def test_appraising_leaves_networks_as_they_were(digits: Data) -> None:
 def test_latencies_do_not_depend_on_the_layout_that_training_left(
     digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pymoo_prune.results import ticket
+    from pymoo_prune.results import appraisal
 
     seen = []
 
@@ -169,7 +169,7 @@ def test_latencies_do_not_depend_on_the_layout_that_training_left(
             seen.extend(weight.is_contiguous() for weight in network.parameters())
         return {name: timed(1.0) for name in networks}
 
-    monkeypatch.setattr(ticket, "latencies", spying)
+    monkeypatch.setattr(appraisal, "latencies", spying)
     network = convolutional()
     assert not all(weight.is_contiguous() for weight in network.parameters())
     appraise({"network": network}, digits, batch_sizes=(1,))

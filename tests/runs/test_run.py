@@ -29,7 +29,7 @@ from pymoo_prune.chromosomes import Array, WeightGenome, as_column, digests, pac
 from pymoo_prune.cli import main
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.results import baseline_series
-from pymoo_prune.runs.run import failure_notes
+from pymoo_prune.runs.summary import failure_notes
 from pymoo_prune.search import Display
 from tests.support.running import asked, assert_same_run, query, quiet, started, stopped_when
 from tests.support.tiny_problem import (
@@ -489,7 +489,7 @@ def test_a_run_in_which_all_fail_says_why_and_can_be_looked_at(
 )
 def test_what_is_said_about_who_failed(reasons: dict[str, int], expected: str) -> None:
     (note,) = failure_notes(Counter(reasons), 2_000)
-    assert note == f"{expected} Who failed is ranked last, and is in no table."
+    assert note == f"{expected} Failed candidates rank last, and are in no table."
     assert failure_notes(Counter(), 2_000) == []
 
 
