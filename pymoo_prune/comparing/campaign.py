@@ -18,12 +18,11 @@ from pymoo_prune.comparing.methods import Method, file_name
 from pymoo_prune.comparing.plan import Plan, has_plan
 from pymoo_prune.comparing.runs import create_run, is_done, trial_of
 from pymoo_prune.comparing.shared import Shared
-from pymoo_prune.comparing.trials import Trial, union_front
+from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import locked
-from pymoo_prune.objectives import Goals
 from pymoo_prune.problem import PruningProblem, find_problem
-from pymoo_prune.results import ACCURACIES, EVALUATION, simple_series
+from pymoo_prune.results import ACCURACIES, EVALUATION
 from pymoo_prune.runs import LATENCIES_FILE, PARENT_FOLDER, Run, Settings, prepare_problem
 from pymoo_prune.search import Display
 
@@ -50,7 +49,7 @@ class Campaign:
     ) -> Self:
         """A new comparison, or one that is there with more methods or seeds.
 
-        Runs that are done stay; a folder whose runs have other settings is refused.
+        Runs that are done stay; a folder with runs of other settings is refused.
 
         Args:
             folder: The comparison's folder; made if it is not there.
@@ -84,10 +83,10 @@ class Campaign:
 
     @property
     def settings(self) -> Settings:
-        """What all runs share."""
+        """The settings that all runs share."""
         return self.plan.settings
 
-    # Doing it.
+    # Making it.
 
     def execute(self, console: Console, *, jobs: int = 1, download: bool = False) -> Comparison:
         """Makes every run that is not done, and the baselines at what they found.
@@ -105,7 +104,7 @@ class Campaign:
             with locked(self.folder):
                 return self._execute(Display(console), jobs, download=download)
         except DataError:
-            raise  # once the files are there, resume goes on
+            raise  # resume goes on once the data set is there
         except PruneError:
             self._forget_if_empty()
             raise
@@ -180,22 +179,16 @@ class Campaign:
         return self.folder / RUNS_FOLDER / f"{file_name(method.name)}-{seed}"
 
     def _conclude(self, problem: PruningProblem, display: Display) -> None:
-        """Writes what all runs share, with baselines at the sizes that the runs found."""
-        goals = Goals(problem.quantities, problem.goals.names)
-        others = simple_series(
-            problem,
-            union_front(self.trials(), goals),
-            seed=problem.seed,
-            images=self.settings.finish_images,
-            display=display,
-        )
-        Shared.of(problem, others).write(self.folder)
+        """Writes the common results, with baselines at the sizes that the runs found."""
+        images = self.settings.finish_images
+        shared = Shared.of(problem, self.trials(), images=images, display=display)
+        shared.write(self.folder)
 
-    # What it leaves.
+    # Its results.
 
     @property
     def complete(self) -> bool:
-        """Whether the comparison came to its end, and what all runs share can be read."""
+        """Whether the comparison came to its end, and the common results can be read."""
         try:
             self.shared()
         except StoreError:
@@ -203,11 +196,11 @@ class Campaign:
         return True
 
     def shared(self) -> Shared:
-        """What all runs share."""
+        """The common results of all runs."""
         return Shared.read(self.folder)
 
     def comparison(self) -> Comparison:
-        """What the runs found, side by side."""
+        """The findings of all runs, side by side."""
         shared, problem = self.shared(), find_problem(self.settings.problem)
         goals = problem.goals_for(shared.goals, self.settings.constraints)
         return Comparison(

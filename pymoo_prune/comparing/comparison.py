@@ -1,4 +1,4 @@
-"""Searches side by side: indicators of each run, and what can be said of the methods."""
+"""Searches side by side: indicators of each run, and statements about methods."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Comparison:
     Args:
         trials: All runs; every method must have one.
         others: Baselines.
-        goals: Over which quantities runs are compared, and within which bounds.
+        goals: The quantities that runs are compared over, and the constraints.
         quantities: Labels and units of all columns.
-        parent: What the unpruned network measures.
-        bounds: On sizes, at which accuracies are compared; None takes quantiles of the sizes on the
-            union of all fronts.
+        parent: The unpruned network's measurements.
+        bounds: Bounds on sizes, at which accuracies are compared; None takes quantiles of the sizes
+            on the union of all fronts.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class Comparison:
 
     @property
     def axes(self) -> list[str]:
-        """What hypervolumes on test images are over besides the error.
+        """The axes of hypervolumes on test images, besides the error.
 
-        All else that the front is over; but what baselines do not know is left out, unless that
-        would leave nothing.
+        All other quantities of the front. Those that some baseline does not have are left out,
+        unless none would be left.
         """
         names = [n for n in self.goals.names if "accuracy" not in n]
         shared = [n for n in names if all(n in one.columns for one in self.others)]
@@ -108,7 +108,7 @@ class Comparison:
 
     @cached_property
     def indicators_of_others(self) -> list[dict[str, float]]:
-        """The same of each baseline."""
+        """Each indicator of each baseline."""
         return [
             self._indicators(one.columns)
             | {str(bound): self.best(one.columns, bound)[1] for bound in self.bounds}
@@ -125,7 +125,7 @@ class Comparison:
         }
 
     def _unit_costs(self, columns: Mapping[str, Values]) -> Values | None:
-        """Costs of a front; None where a quantity is not known, as of some baselines."""
+        """Costs of a front; None where a quantity is not known, which happens with baselines."""
         if not columns:
             return np.empty((0, len(self.goals.names)))
         if not set(self.goals.names) <= columns.keys():
@@ -169,7 +169,7 @@ class Comparison:
         row = int(rows[chosen_by[rows].argmax()])
         return row, float(columns[f"{stage}test_accuracy"][row])
 
-    # What can be said.
+    # Statements about methods.
 
     def of(self, method: str, indicator: str) -> Values:
         """An indicator over a method's runs, (runs,)."""
@@ -183,7 +183,7 @@ class Comparison:
         return contrasts({m: v.tolist() for m, v in samples.items() if np.isfinite(v).all()})
 
     def best_networks(self) -> list[tuple[Trial, int]]:
-        """What nothing beats among the networks of all runs: whose it is, and its row there."""
+        """The networks that no network of any run beats: the trial and row of each."""
         return best_of_all(self.trials, self.goals)
 
     def leader(self) -> str:
@@ -191,7 +191,7 @@ class Comparison:
         return max(self.methods, key=lambda method: float(self.of(method, self.decisive).mean()))
 
     def median_trial(self, method: str) -> Trial:
-        """The run in the middle by the decisive indicator: the one to be shown for all."""
+        """The run with the median of the decisive indicator, which is shown for all runs."""
         trials = [trial for trial in self.trials if trial.method == method]
         order = np.argsort(self.of(method, self.decisive), kind="stable")
         return trials[int(order[(len(trials) - 1) // 2])]
@@ -212,7 +212,7 @@ class Comparison:
         return after.astype(np.float64), hypervolumes(costs, after)
 
     def _allowed(self, history: Mapping[str, Values]) -> NDArray[np.bool_]:
-        """Who was measured and keeps all bounds."""
+        """Which candidates were measured and keep all constraints."""
         allowed = ~failed_rows(history)
         for bound in self.goals.constraints:
             allowed &= bound.violation(history, self.parent) <= 0

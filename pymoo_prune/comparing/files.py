@@ -1,4 +1,4 @@
-"""What the files in a comparison's folder are called, besides those of every report."""
+"""The names of the files in a comparison's folder, besides those of every report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ PLAN_FILE = "comparison.json"
 """Which runs there are; a folder with this file is a comparison."""
 RUNS_FOLDER = "runs"
 SHARED_FILE = "results.json"
-"""What all runs share, written when all are done."""
+"""The common results of all runs, written when all are done."""
 NOTHING_FILE = "nothing.txt"
 """In the folder of a run that found no network: the reason."""
 

@@ -27,7 +27,7 @@ from pymoo_prune.page import (
 from pymoo_prune.runs import INTERACTIVE_PAGE
 
 CAPTION = Markup(
-    '<p class="caption">Of each method the run in the middle, and the baselines. Point at a '
+    '<p class="caption">Each method\'s median run, and the baselines. Point at a '
     "network for all its measurements, click it to find it in every panel. A click on a method "
     "hides it.</p>"
 )
@@ -39,18 +39,18 @@ TEXTS = {
 
 
 def write_page(report: ComparisonReport, folder: Path) -> Path:
-    """Writes `report.html` beside the report's files, which are there."""
+    """Writes `report.html` beside the files of the report, which must be there."""
     path = folder / INTERACTIVE_PAGE
     write_text(path, ComparisonPage(report, folder).html())
     return path
 
 
 class ComparisonPage:
-    """What a comparison's page shows.
+    """The interactive page of a comparison.
 
     Args:
         report: The comparison's report.
-        folder: Where its pictures are.
+        folder: The pictures' folder.
     """
 
     def __init__(self, report: ComparisonReport, folder: Path) -> None:
@@ -77,7 +77,7 @@ class ComparisonPage:
         methods = linked([*shown_fronts(one), *self.report.published], one.quantities)
         found = [method for method in methods if len(method.series)]
         if not found:
-            return [paragraph("No method's run in the middle found anything.")]
+            return [paragraph("No method's median run found anything.")]
         legend, *panels = figure_of_fronts(found, axes, one.quantities)
         return [legend, panels, CAPTION]
 
@@ -100,7 +100,7 @@ class ComparisonPage:
         return parts
 
     def _networks(self) -> list[Part]:
-        """What nothing beats, and how to carry it away."""
+        """The best networks of all runs, and the command that exports one."""
         one = self.comparison
         last = "finished_test_accuracy" if one.finished else "test_accuracy"
         wanted = (*one.goals.names, "parameters", "macs", last, "evaluation")

@@ -21,13 +21,13 @@ from pymoo_prune.runs import PICTURE_ENDINGS
 def draw(
     comparison: Comparison, folder: Path, *, title: str, published: Sequence[Series] = ()
 ) -> list[str]:
-    """Draws every picture there is something for.
+    """Draws every picture for which there are numbers.
 
     Args:
-        comparison: What is drawn.
-        folder: Where to; files of these names are replaced.
-        title: Of each picture.
-        published: What papers report, drawn beside the fronts.
+        comparison: The numbers.
+        folder: The pictures' folder; files of these names are replaced.
+        title: The title of each picture.
+        published: Results that papers report, drawn beside the fronts.
 
     Returns:
         The names of the pictures, without endings.
@@ -65,9 +65,9 @@ def draw(
 
 
 def shown_fronts(comparison: Comparison) -> list[Series]:
-    """One front a method, that of its run in the middle, and the baselines.
+    """One front a method, that of its median run, and the baselines.
 
-    Where that run found nothing the front is empty: it keeps the others' colours in place.
+    Where that run found nothing the front is empty, and other methods keep their colours.
     """
     fronts = []
     for method in comparison.methods:
@@ -78,7 +78,7 @@ def shown_fronts(comparison: Comparison) -> list[Series]:
 
 
 def _curves(comparison: Comparison) -> dict[str, list[plots.Curve]]:
-    """Hypervolumes over the evaluations, by method; none of one that measured approximately."""
+    """Hypervolumes over the evaluations, by method; none where it measured approximately."""
     found: dict[str, list[plots.Curve]] = {method: [] for method in comparison.methods}
     for trial in comparison.trials:
         if (curve := comparison.curve(trial)) is not None:

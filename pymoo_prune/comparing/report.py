@@ -1,4 +1,4 @@
-"""A comparison's report: tables, pictures, and a page that says who wins, if one can say."""
+"""A comparison's report: tables, pictures, and a page that says which method wins."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from pymoo_prune.tables import markdown_table, terminal_table
 
 
 class ComparisonReport:
-    """What can be shown of a comparison.
+    """The report of a comparison: tables, a page and pictures.
 
     Args:
         comparison: The numbers.
-        title: What was compared, on what.
+        title: The problem and its data.
         facts: How it was made: budget, seeds, machine, versions.
-        published: What papers report, drawn beside the fronts.
-        caution: What a reader must know to understand who wins.
+        published: Results that papers report, drawn beside the fronts.
+        caution: A warning to readers, after the verdict.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ComparisonReport:
     # In words.
 
     def verdict(self) -> str:
-        """Who wins, over whom, whether so few runs can say so, and what is to be kept in mind."""
+        """Which method wins, whether so few runs can show it, and the caution."""
         return f"{verdict(self.comparison)} {self.caution}".strip()
 
     # Where it goes.
@@ -69,7 +69,7 @@ class ComparisonReport:
     def write(self, folder: Path) -> Path:
         """Writes page, pictures and numbers into a folder; returns the page."""
         if (folder / SETTINGS_FILE).is_file():
-            msg = f"{folder} is a run, whose own report would be lost; give another --output"
+            msg = f"{folder} is a run, and its own report would be lost; give another --output"
             raise StoreError(msg)
         folder.mkdir(parents=True, exist_ok=True)
         drawn = draw(self.comparison, folder, title=self.title, published=self.published)

@@ -1,4 +1,4 @@
-"""What all runs of a comparison share, in a file of its own: goals, parent, baselines, versions."""
+"""The common results of a comparison's runs, in a file: goals, parent, baselines, versions."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from typing import Self
 import numpy as np
 
 from pymoo_prune.comparing.files import SHARED_FILE
+from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.errors import StoreError
 from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor, versions
-from pymoo_prune.objectives import Series
+from pymoo_prune.objectives import Goals, Series
 from pymoo_prune.problem import PruningProblem
+from pymoo_prune.results import simple_series
 from pymoo_prune.runs import reading
+from pymoo_prune.search import Display
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What all runs of a comparison share, as plain values.
+    """The common results of a comparison's runs, as plain values.
 
     Attributes:
         goals: Names of the quantities that fronts are over.
         parent: The unpruned network's measurements.
         baselines: Columns of each baseline, by its name.
-        versions: Of the libraries, by name.
+        versions: The libraries' versions, by name.
         processor: The processor's name.
     """
 
@@ -38,14 +41,26 @@ class Shared:
     processor: str
 
     @classmethod
-    def of(cls, problem: PruningProblem, baselines: Sequence[Series]) -> Self:
-        """What the runs on a problem share, on this machine."""
+    def of(
+        cls, problem: PruningProblem, trials: Sequence[Trial], *, images: int, display: Display
+    ) -> Self:
+        """The common results of runs, with baselines at the sizes that the runs found.
+
+        Args:
+            problem: The problem that all runs searched.
+            trials: All runs.
+            images: Training images for retraining.
+            display: Shows progress.
+        """
+        goals = Goals(problem.quantities, problem.goals.names)
+        found = union_front(trials, goals)
+        baselines = simple_series(problem, found, seed=problem.seed, images=images, display=display)
         columns = {
             one.name: {name: column.tolist() for name, column in one.columns.items()}
             for one in baselines
         }
         parent = dict(problem.parent_values)
-        return cls(list(problem.goals.names), parent, columns, versions(), processor())
+        return cls(list(goals.names), parent, columns, versions(), processor())
 
     @property
     def series(self) -> list[Series]:
@@ -61,7 +76,7 @@ class Shared:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """What the runs of a finished comparison share."""
+        """The common results of a finished comparison."""
         path, resume = folder / SHARED_FILE, f"'pymoo-prune resume {folder}'"
         if not path.is_file():
             msg = f"{folder} is not finished; {resume} goes on with it"

@@ -32,7 +32,7 @@ def quality_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
 
 
 def bound_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
-    """Test accuracies, in percent, of the networks that one would take within a bound."""
+    """Test accuracies, in percent, of the networks that a user would take within a bound."""
     names = [str(bound) for bound in comparison.bounds]
     rows: list[Row] = [
         (method, *(spread(100 * comparison.of(method, name), 2) for name in names))
@@ -44,7 +44,7 @@ def bound_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
 
 
 def cost_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
-    """What each method searched for, and what its runs took, on average."""
+    """The objectives of each method, and the costs of its runs on average."""
     rows: list[Row] = []
     for method in comparison.methods:
         trials = [t for t in comparison.trials if t.method == method]
@@ -60,7 +60,7 @@ def cost_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
 
 
 def contrast_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
-    """Every pair of methods, by what they searched for and by what is left of it in the end."""
+    """Every pair of methods, by the hypervolume of the search and by the decisive one."""
     rows: list[Row] = [
         (
             f"{c.first} / {c.second}",

@@ -24,9 +24,7 @@ def draw_robustness(
     check_some("perturbations", accuracies)
     rows = (len(accuracies) + 1) // 2
     with picture(path, (7.2, 0.8 + 2.4 * rows)) as figure:
-        layout = figure.get_layout_engine()
-        assert layout is not None  # noqa: S101 - pictures have one
-        layout.set(wspace=0.05, hspace=0.05)
+        figure.set_layout_engine("constrained", wspace=0.05, hspace=0.05)
         panels: list[Axes] = []
         for place, (kind, networks) in enumerate(accuracies.items()):
             # One scale for all, so that panels can be compared.

@@ -1,4 +1,4 @@
-"""What a search leaves: a front, what it is compared with, and networks to carry away.
+"""Results of a search: a front, what it is compared with, and networks to carry away.
 
 - `front`: the networks of a front
 - `choosing`, `front_tables`, `quantities`: choosing one of them, fronts as CSV and text, and the

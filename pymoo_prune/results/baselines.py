@@ -1,4 +1,4 @@
-"""What a front is compared with: simpler methods, retrained alike, and published results."""
+"""Rivals of a front: simpler methods, retrained alike, and published results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network of a front in a folder of its own: files, what they are worth, and a page about it."""
+"""A network of a front in a folder of its own: files, measurements, and a page."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from pymoo_prune.results.onnx_files import (
 from pymoo_prune.search import Display
 from pymoo_prune.tables import Row, markdown_table, terminal_table
 
-PAGE = "network.md"
+NETWORK_PAGE = "network.md"
 FILES: Mapping[str, str] = {
     WEIGHTS: "weights, a state_dict of torch",
     SPEC: "how to build the network, and the numbers of this page",
     ONNX: "the network for onnxruntime",
     INT8: "the same with eight bits",
 }
-"""What may lie in the folder, besides the page."""
+"""Files that the folder may hold, besides the page."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Carried:
         member: Which one it is.
         folder: With `network.pt` and `network.json`, and the other files that were asked for.
         about: What `network.json` says, besides how to build it.
-        onnx: What the ONNX files are worth, where there are some.
-        latencies: By network and runtime, one for each batch size; empty where nothing was
+        onnx: Measurements of the ONNX files, where there are some.
+        latencies: By network and runtime, one for each batch size; empty where none were
             measured.
     """
 
@@ -61,7 +61,7 @@ class Carried:
     onnx: OnnxReport | None = None
     latencies: Mapping[str, Sequence[Latency]] = field(default_factory=dict)
 
-    # What a person reads.
+    # For a reader.
 
     def latency_rows(self) -> tuple[Row, list[Row]]:
         """Latencies, and how many times as fast as the first network the others are."""
@@ -87,7 +87,7 @@ class Carried:
         )
 
     def tables(self) -> list[Table]:
-        """What was measured, for the terminal."""
+        """The measurements, for the terminal."""
         tables = []
         if self.onnx:
             tables.append(terminal_table("the network as ONNX", *self.onnx.rows()))
@@ -96,12 +96,12 @@ class Carried:
         return tables
 
     def notes(self) -> list[str]:
-        """What the tables do not say."""
+        """Conditions of the measurements, which the tables do not say."""
         notes = [self.onnx.conditions()] if self.onnx else []
         return [*notes, self.conditions()] if self.latencies else notes
 
     def markdown(self) -> str:
-        """All of it as a page."""
+        """Everything as a page."""
         problem = self.member.front.problem
         quantities = self.member.front.quantities
         measured = [
@@ -174,24 +174,24 @@ def carry(
 
     Args:
         member: Which network of the front it is.
-        network: Itself, retrained or not; it is not changed.
+        network: The network, retrained or not; it is not changed.
         folder: Made if it is not there; what `carry` wrote there before is replaced.
-        about: What `network.json` says of it: measurements, where it came from.
+        about: What `network.json` says of it: measurements and origin.
         onnx: Whether to write `network.onnx`, as `export_onnx` does, and to measure latencies.
         int8: Whether to write `network.int8.onnx` as well.
         latency: Whether to measure latencies without ONNX too. The parent takes turns with the
             network, where the problem has one; all run on the processor.
-        threads: For latencies.
+        threads: torch's threads, for latencies.
         repeats: Measurements of each latency.
         display: Shows progress; None for silence.
 
     Raises:
-        PruneError: The network has no spec, or there can be no ONNX; what was written before that
-            stays.
+        PruneError: The network has no spec, or cannot be exported as ONNX; files that were written
+            before stay.
     """
     check_formats(onnx=onnx, int8=int8)
     display, folder = display or Display(Console(quiet=True)), Path(folder)
-    for name in (ONNX, INT8, PAGE):  # they would be of another network
+    for name in (ONNX, INT8, NETWORK_PAGE):  # of another network
         (folder / name).unlink(missing_ok=True)
     save_network(network, folder, about=about)
     if not (onnx or latency):
@@ -213,12 +213,12 @@ def carry(
     times = _latencies(runtimes, data.shape, threads, repeats, display)
     result = Carried(member, folder, {**about, **_found(report, times)}, report, times)
     save_network(network, folder, about=result.about)
-    write_text(folder / PAGE, result.markdown())
+    write_text(folder / NETWORK_PAGE, result.markdown())
     return result
 
 
 def check_formats(*, onnx: bool, int8: bool) -> None:
-    """Refuses what cannot be carried away, before there is something to carry."""
+    """Refuses formats that cannot be written."""
     if int8 and not onnx:
         msg = "int8 is a kind of ONNX: give --format onnx with --int8 (onnx=True with int8=True)"
         raise PruneError(msg)
@@ -246,7 +246,7 @@ def _latencies(
 def _found(
     report: OnnxReport | None, times: Mapping[str, Sequence[Latency]]
 ) -> dict[str, dict[str, Any]]:
-    """What was measured, as JSON keeps it."""
+    """The measurements as plain values."""
     found: dict[str, dict[str, Any]] = {}
     if report is not None:
         files = {file.path.name: asdict(file) for file in report.files}

@@ -1,4 +1,4 @@
-"""The front that a search ends with: look at it, choose from it, carry a network away."""
+"""The front that a search ends with, and its networks."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class Front:
 
     @property
     def goals(self) -> Goals:
-        """What the search was after."""
+        """The search's goals."""
         return self.problem.goals
 
     @property

@@ -1,4 +1,4 @@
-"""What is known of a network after the search."""
+"""Quantities that are known of a network after the search."""
 
 from __future__ import annotations
 

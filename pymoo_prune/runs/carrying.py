@@ -108,7 +108,7 @@ class Carrier:
         images: int,
         measurements: Mapping[str, float],
     ) -> dict[str, Any]:
-        """What `network.json` says of a network, besides how to build it."""
+        """Entries of `network.json`, besides how to build the network."""
         shape = member.front.problem.data_set.shape
         return {
             "input_shape": list(shape),

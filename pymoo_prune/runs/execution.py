@@ -21,7 +21,12 @@ from pymoo_prune.runs.summary import summary_of
 from pymoo_prune.search import Display, Found, Profile, SearchReporter, Step, Store, search
 
 THIS_SEARCH = "this search"
-"""What the front is called beside the baselines."""
+"""The front's name beside the baselines."""
+
+
+def store_of(problem: PruningProblem, folder: Path) -> Store:
+    """The evaluations of a run, in its folder."""
+    return Store(folder / STORE_FILE, tuple(problem.quantities), problem.fingerprint, versions())
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,10 @@ class Execution:
 
     def run(self) -> Front:
         """Everything; what the store has is not measured again."""
-        problem = self.problem
-        store = Store(
-            self.folder / STORE_FILE, tuple(problem.quantities), problem.fingerprint, versions()
-        )
+        store = store_of(self.problem, self.folder)
         try:
             found = self._search(store)
-            front = self._finish(Front.from_found(problem, found))
+            front = self._finish(Front.from_found(self.problem, found))
             self._write(front, self._baselines(front, found, store), found, store)
         finally:
             store.close()

@@ -1,4 +1,4 @@
-"""What the files in a run's folder are called."""
+"""The names of the files in a run's folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a finished run found, as numbers."""
+"""The findings of a finished run as numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Findings:
         summary: How the search went.
         layers: What the networks are made of; None in folders of older versions.
         quantities: Labels and units of all columns.
-        goals: What the search was after.
+        goals: The search's goals.
     """
 
     def __init__(self, run: Run) -> None:
@@ -50,7 +50,7 @@ class Findings:
 
     @property
     def shares(self) -> dict[str, float] | None:
-        """What the suggestion has left of each of the parent's layers, where that is known."""
+        """The share of each of the parent's layers that the suggestion keeps, where it is known."""
         return None if self.layers is None else self.layers.kept(self.chosen)
 
     @property
@@ -65,7 +65,7 @@ class Findings:
 
     @property
     def axes(self) -> list[str]:
-        """What hypervolumes are over besides the error: the objectives that all methods know."""
+        """The axes of hypervolumes besides the error: the objectives that all methods measure."""
         names = [n for n in self.goals.names if "accuracy" not in n]
         return [n for n in names if all(n in one.columns for one in self.series)] or ["parameters"]
 
@@ -95,6 +95,6 @@ class Findings:
 
     @property
     def published(self) -> list[Series]:
-        """What papers report on the same data set."""
+        """Results that papers report on the same data set."""
         settings = self.run.settings
         return published_series(find_problem(settings.problem), settings.data)

@@ -59,7 +59,7 @@ class RunFolder:
         write_text(path / SETTINGS_FILE, settings.to_json())
 
     def settings(self) -> Settings:
-        """What the run depends on."""
+        """The run's settings."""
         if not self.is_run:
             there = self.path.is_dir()
             why = f"there is no {SETTINGS_FILE} in it" if there else "there is no such folder"
@@ -127,7 +127,7 @@ class RunFolder:
             return unpack(arrays)
 
     def layers(self) -> Anatomies | None:
-        """What the front's networks are made of; None in folders of older versions."""
+        """The layers of the front's networks; None in folders of older versions."""
         path = self.path / LAYERS_FILE
         if not path.is_file():
             return None

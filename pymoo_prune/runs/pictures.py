@@ -26,7 +26,7 @@ TEXTS = {
     MATRICES_PICTURE: "which node reads which",
     GENERATIONS_PICTURE: "means of each generation",
 }
-"""What each picture shows."""
+"""Captions, by picture."""
 
 
 def draw(findings: Findings) -> None:
@@ -38,7 +38,7 @@ def draw(findings: Findings) -> None:
 
 
 def pictures(findings: Findings) -> dict[str, Callable[[Path], None]]:
-    """What draws each picture for which there are numbers, by the name of its file."""
+    """A function that draws each picture for which there are numbers, by the picture's name."""
     return {**_of_all(findings), **_of_the_chosen(findings)}
 
 

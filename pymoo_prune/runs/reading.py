@@ -1,4 +1,4 @@
-"""Files that cannot be read: one kind of error, which says what to do."""
+"""Files that cannot be read: one kind of error, which names the remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pymoo_prune.errors import StoreError
 UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What text, JSON, CSV and arrays raise when a file is damaged, missing or not one of ours."""
+"""Readers of text, JSON, CSV and arrays raise these for a damaged, missing or strange file."""
 
 
 @contextmanager

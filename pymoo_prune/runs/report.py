@@ -32,7 +32,7 @@ HEADS = {
 
 
 class Report:
-    """What can be shown of a finished run.
+    """The report of a finished run: tables, a page and pictures.
 
     Args:
         run: The run.
@@ -90,7 +90,7 @@ class Report:
         return words.verdict(self.findings)
 
     def parent_line(self) -> str:
-        """What the unpruned network measures, in a sentence."""
+        """The unpruned network's measurements, in a sentence."""
         return words.parent_line(self.findings)
 
     def origins(self) -> dict[str, str]:

@@ -51,7 +51,7 @@ PARALLEL_CAPTION = Markup(
 
 
 def write_page(report: Report) -> Path:
-    """Writes `report.html` beside the report's files, which are there."""
+    """Writes `report.html` beside the files of the report, which must be there."""
     path = report.findings.run.folder / INTERACTIVE_PAGE
     write_text(path, ReportPage(report).html())
     return path
@@ -61,7 +61,7 @@ class ReportPage:
     """The interactive page of a run.
 
     Args:
-        report: The run's report, whose pictures are there.
+        report: The run's report; its pictures must be there.
     """
 
     def __init__(self, report: Report) -> None:

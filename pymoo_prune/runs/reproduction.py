@@ -1,4 +1,4 @@
-"""What all papers' reproductions do: a folder in which nothing is made twice, and a page."""
+"""The common part of reproductions: a folder in which nothing is made twice, and a page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pymoo_prune.runs.preparing import keep_parent
 from pymoo_prune.runs.reading import reading
 
 REPRODUCED_FILE = "settings.json"
-"""What the results in a reproduction's folder depend on."""
+"""The settings that a reproduction's results depend on."""
 
 
 def prepare(
@@ -38,11 +38,11 @@ def prepare(
 
     Args:
         output: The folder.
-        settings: What results depend on besides the data set: plain values.
-        runs: Of each setting; a folder may get more of them later.
+        settings: What results depend on besides the data set, as plain values.
+        runs: How many runs each setting has; a folder may get more of them later.
         data: Name of the data set.
-        data_root: Where data sets lie.
-        validation: Images of validation; None is what `load_data` takes.
+        data_root: Folder of data sets.
+        validation: How many validation images; None leaves it to `load_data`.
         gpu: Whether the images go to a GPU, where there is one.
     """
     if runs < 1:
@@ -51,11 +51,11 @@ def prepare(
     images = load_data(data, root=data_root, validation=validation)
     output.mkdir(parents=True, exist_ok=True)
     wanted: dict[str, Any] = json.loads(json.dumps({"data": data, **settings}))
-    there: dict[str, Any] = kept(output / REPRODUCED_FILE, lambda: wanted)
-    if there != wanted:
-        names, nothing = sorted(wanted.keys() | there.keys()), object()
+    found: dict[str, Any] = kept(output / REPRODUCED_FILE, lambda: wanted)
+    if found != wanted:
+        names, nothing = sorted(wanted.keys() | found.keys()), object()
         differing = [
-            name for name in names if wanted.get(name, nothing) != there.get(name, nothing)
+            name for name in names if wanted.get(name, nothing) != found.get(name, nothing)
         ]
         msg = (
             f"{output} holds results of another reproduction: {', '.join(differing)} differ; "
@@ -85,8 +85,8 @@ def kept_runs(
 
     Args:
         output: The folder.
-        names: Of the settings.
-        runs: Of each setting; their seeds are 0, 1, ...
+        names: The settings' names.
+        runs: How many runs each setting has; their seeds are 0, 1, ...
         make: Makes the result of a setting and a seed, where it is not there.
     """
     return {
@@ -101,7 +101,7 @@ def kept_parent(folder: Path, make: Callable[[], nn.Module]) -> nn.Module:
     """A network from its folder, on the CPU; where there is none, it is made and saved.
 
     Args:
-        folder: Of an exported network.
+        folder: The network's own folder.
         make: Makes the network, as a rule by training it.
     """
     if not folder.is_dir():
@@ -113,9 +113,9 @@ def publish(page: str, output: Path, console: Console) -> None:
     """Writes the page into the folder, prints it, and says where it is.
 
     Args:
-        page: In Markdown.
+        page: The page in Markdown.
         output: The folder.
-        console: Where to.
+        console: Prints the page.
     """
     path = output / REPORT_PAGE
     write_text(path, page)

@@ -15,12 +15,12 @@ from pymoo_prune.objectives import Series
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Carried, Front, WinningTicket, check_formats
 from pymoo_prune.runs.carrying import Carrier, check_ticket_folder
-from pymoo_prune.runs.execution import Execution
+from pymoo_prune.runs.execution import Execution, store_of
 from pymoo_prune.runs.files import TICKET_FOLDER
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.preparing import prepare_problem
 from pymoo_prune.runs.settings import Settings
-from pymoo_prune.search import Display
+from pymoo_prune.search import Display, Store
 
 
 class Run:
@@ -87,7 +87,7 @@ class Run:
                 )
                 return execution.run()
         except DataError:
-            raise  # once the files are there, resume goes on
+            raise  # resume goes on once the data set is there
         except PruneError:
             self._files.remove_if_empty()
             raise
@@ -96,14 +96,18 @@ class Run:
         """The problem, with its parent: trained the first time, and kept."""
         return prepare_problem(self.settings, self.folder, display, download=download)
 
-    # What it found.
+    def store(self, problem: PruningProblem) -> Store:
+        """The run's evaluations."""
+        return store_of(problem, self.folder)
+
+    # Its results.
 
     def results(self) -> tuple[list[Series], dict[str, Any]]:
         """The numbers of a finished run: the search's, the baselines', and the summary."""
         return self._files.results()
 
     def layers(self) -> Anatomies | None:
-        """What the front's networks are made of; None in folders of older versions."""
+        """The layers of the front's networks; None in folders of older versions."""
         return self._files.layers()
 
     def matrices(self) -> tuple[Array, Array] | None:

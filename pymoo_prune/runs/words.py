@@ -1,4 +1,4 @@
-"""What a run found, in sentences."""
+"""The findings of a run in sentences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIGITS = 4
 
 
 def title(findings: Findings) -> str:
-    """What was searched, on which data."""
+    """The problem and its data."""
     settings = findings.run.settings
     return f"{settings.problem} on {settings.data}"
 
@@ -41,7 +41,7 @@ def verdict(findings: Findings) -> str:
 
 
 def parent_line(findings: Findings) -> str:
-    """What the unpruned network measures."""
+    """The unpruned network's measurements."""
     parent, quantities = findings.summary["parent"], findings.quantities
     parts = [
         f"{quantities[n].label} {quantities[n].format(parent[n])}"
@@ -88,7 +88,7 @@ def made_line(findings: Findings) -> str:
 
 
 def meaning(findings: Findings) -> str:
-    """What the hypervolumes are over, and which networks are compared."""
+    """The axes of the hypervolumes, and how networks are compared."""
     settings = findings.run.settings
     axes = ", ".join(["error", *(findings.quantities[name].label for name in findings.axes)])
     text = f"Hypervolumes of ({axes}), reference point 1 for each"

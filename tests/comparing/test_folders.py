@@ -97,7 +97,7 @@ def test_runs_are_compared_as_they_are(
 
 
 def contents(folder: Path) -> dict[str, tuple[int, int]]:
-    """What is there, and when it was written: folders, too, remember what came and went."""
+    """All files and folders, and when each was changed."""
     paths = [folder, *folder.rglob("*")]
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
 

@@ -1,4 +1,4 @@
-"""A comparison as a page: what stands in it. How pages behave: test_page_in_browser."""
+"""The content of a comparison's page. How pages behave: test_page_in_browser."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_every_network_of_the_best_names_its_run_and_number(folder: Path, page: 
     assert "pymoo-prune export &#39;" in page  # the folder's name has to be quoted
 
 
-def test_a_page_is_written_as_often_as_one_likes(folder: Path, page: str) -> None:
+def test_a_page_can_be_written_again(folder: Path, page: str) -> None:
     report = report_of_campaign(Campaign.open(folder))
     again = write_page(report, folder).read_text(encoding="utf-8")
     # Bokeh numbers what it draws anew.

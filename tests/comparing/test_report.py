@@ -144,7 +144,9 @@ def test_without_curves_there_is_no_picture_of_them(tmp_path: Path) -> None:
 def test_the_report_of_a_run_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "report.md").write_text("mine")
-    with pytest.raises(StoreError, match="is a run, whose own report would be lost; give another"):
+    with pytest.raises(
+        StoreError, match="is a run, and its own report would be lost; give another"
+    ):
         report(runs("ga", 0.5)).write(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"run.json", "report.md"}
 
@@ -173,15 +175,15 @@ def test_a_method_has_one_look_in_all_pictures(
     }
 
 
-def test_a_comparison_whose_runs_in_the_middle_found_nothing_has_pages(tmp_path: Path) -> None:
+def test_a_comparison_with_median_runs_that_found_nothing_has_pages(tmp_path: Path) -> None:
     shown = report([*runs("ga", 0, 0, 0.5), *runs("nsga2", 0, 0, 0.4)])
     shown.write(tmp_path)
     html = write_page(shown, tmp_path).read_text("utf-8")
     assert "2 of 3 runs of ga found nothing" in html
-    assert "No method&#39;s run in the middle found anything." in html
+    assert "No method&#39;s median run found anything." in html
 
 
-def test_the_run_in_the_middle_is_shown() -> None:
+def test_the_median_run_is_shown() -> None:
     shown = shown_fronts(report([*runs("ga", 0.2, 0.6, 0.4), *runs("random", 0)]).comparison)
     assert [(one.name, len(one)) for one in shown] == [("ga, median of 3 runs", 1), ("random", 0)]
     assert shown[0].columns["parameters"] == pytest.approx([600])

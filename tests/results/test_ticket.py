@@ -39,7 +39,7 @@ def one_thread() -> Iterator[None]:
 
 
 class PixelsOfParent(Pixels):
-    """The same with the whole classifier to compare with."""
+    """Pixels with the whole classifier as its parent."""
 
     def parent_network(self) -> nn.Module:
         return self.network(np.ones(self.n_var, dtype=bool))
@@ -74,7 +74,7 @@ def linear(answer: int | None = None) -> nn.Module:
 
 
 def convolutional() -> nn.Module:
-    """A classifier of digits whose weights another layout changes."""
+    """A classifier of digits with weights that have more than one layout."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         layers = [nn.Conv2d(1, 4, 3), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(96, 10)]
@@ -82,7 +82,7 @@ def convolutional() -> nn.Module:
 
 
 def timed(milliseconds: float, batch_size: int = 1, *, device: str = "cpu") -> Latency:
-    """A latency whose quartiles are a tenth of a millisecond away."""
+    """A latency with quartiles a tenth of a millisecond away."""
     quartiles = milliseconds - 0.1, milliseconds + 0.1
     lower, upper = (1e-3 * quartile for quartile in quartiles)
     return Latency(1e-3 * milliseconds, lower, upper, lower, batch_size, 1, device, 50)
@@ -260,7 +260,7 @@ def test_all_but_the_latencies_is_the_same_again(front: Front, found: WinningTic
         ({"pick": "finished_test_accuracy"}, "is for reporting"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_retrained(
+def test_impossible_arguments_are_refused_before_anything_is_retrained(
     front: Front, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], message: str
 ) -> None:
     def too_late(*args: Any, **given: Any) -> Any:
@@ -292,7 +292,7 @@ def test_a_retraining_that_diverges_says_what_to_do(
         winning_ticket(front, pick="0", images=100)
 
 
-# What a person reads.
+# For a reader.
 
 
 def test_the_page_has_all_numbers(front: Front) -> None:

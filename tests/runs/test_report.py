@@ -52,7 +52,7 @@ def report(folder: Path) -> Report:
 
 
 def area(errors: list[float], costs: list[float]) -> float:
-    """The plain way: what points (error, cost) dominate of the unit square."""
+    """The area of the unit square that points (error, cost) dominate, computed naively."""
     points = sorted((e, c) for e, c in zip(errors, costs, strict=True) if e < 1 and c < 1)
     total, lowest = 0.0, 1.0
     for error, cost in points:
@@ -116,7 +116,7 @@ def with_columns(folder: Path, tmp_path: Path, changes: dict[str, dict[str, floa
     return Report(Run.open(copy))
 
 
-def test_the_verdict_says_who_wins(folder: Path, tmp_path: Path) -> None:
+def test_the_verdict_names_the_winner(folder: Path, tmp_path: Path) -> None:
     best = {"finished_test_accuracy": 1.0, "width": 0.01}
     won = with_columns(folder, tmp_path / "a", {"this search": best})
     assert won.verdict() == "The search dominates most after the same retraining: 0.9900."
@@ -128,7 +128,9 @@ def test_the_verdict_says_who_wins(folder: Path, tmp_path: Path) -> None:
     )
 
 
-def test_who_has_as_much_as_the_search_does_not_lose(folder: Path, tmp_path: Path) -> None:
+def test_a_method_that_dominates_as_much_as_the_search_does_not_lose(
+    folder: Path, tmp_path: Path
+) -> None:
     alike = {"finished_test_accuracy": 0.9, "width": 0.1}
     report = with_columns(folder, tmp_path / "a", {"this search": alike, "L1 pruning": alike})
     assert report.verdict() == (
@@ -236,7 +238,7 @@ def test_the_suggestion_says_how_much_is_left(
     assert suggestion.endswith(f" Of the parent's parameters {text}\u00a0% are left.")
 
 
-def test_a_report_says_whose_networks_may_break_the_constraints(
+def test_a_report_names_methods_with_networks_that_may_break_the_constraints(
     folder: Path, tmp_path: Path
 ) -> None:
     report = with_columns(folder, tmp_path / "a", {})
@@ -318,7 +320,7 @@ def test_without_retraining_there_are_no_columns_of_it(tmp_path: Path) -> None:
     assert float(rows[0][2]) == pytest.approx(expected, abs=6e-5)
 
 
-def test_who_failed_is_told_and_in_no_table(tmp_path: Path) -> None:
+def test_failed_candidates_are_counted_and_in_no_table(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert main(pixels_run(folder, "--generations", "4", problem=FailingPixels)) == 0
     report = Report(Run.open(folder))
@@ -425,7 +427,7 @@ def test_an_unfinished_run_has_no_report(tmp_path: Path) -> None:
 
 
 class Square(Pixels):
-    """The same, whose chromosomes are drawn as the images that they are chosen from."""
+    """Pixels with chromosomes that are drawn as matrices of the image's pixels."""
 
     def matrices(self, X: Array) -> tuple[Array, Array]:
         possible = np.zeros((8, 8), dtype=bool)
