@@ -7,7 +7,7 @@
 - `baselines`: what a front is compared with
 - `appraisal`, `ticket`, `ticket_words`: finished networks measured side by side, one network
   retrained at length beside its parent, and what is said of it
-- `carried`: a network in a folder of its own, with what is known of it
+- `exporting`, `carried`: a network in a folder of its own, with its measurements and a page
 - `network_files`: networks as files of weights and a description
 - `onnx_files`, `quantization`: networks for other runtimes, in float32 and in eight bits
 """
@@ -19,7 +19,8 @@ from pymoo_prune.results.baselines import (
     published_series,
     simple_series,
 )
-from pymoo_prune.results.carried import Carried, carry, check_formats
+from pymoo_prune.results.carried import Carried
+from pymoo_prune.results.exporting import carry, check_formats
 from pymoo_prune.results.finishing import final_accuracies
 from pymoo_prune.results.front import Front, Member
 from pymoo_prune.results.front_tables import csv_text, read_csv

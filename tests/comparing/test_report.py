@@ -58,11 +58,11 @@ def test_pairs_are_shown_for_the_search_and_for_what_decides() -> None:
     p = mann_whitney(shown.comparison.of("a", TESTED), shown.comparison.of("b", TESTED))
     assert 0 < p < 0.001
     assert tested["p"] == tested["p (Holm)"] == "< 0.001"
-    assert cells(report(runs("ga", 0.5, 0.6)).contrast_rows()) == []
+    assert cells(tables.contrast_rows(report(runs("ga", 0.5, 0.6)).comparison)) == []
 
 
 def test_what_runs_took() -> None:
-    (row,) = cells(report([*runs("ga", 0.5, 0)]).cost_rows())
+    (row,) = cells(tables.cost_rows(report([*runs("ga", 0.5, 0)]).comparison))
     assert row == {
         "method": "ga",
         "objectives": "accuracy,parameters",
@@ -74,7 +74,8 @@ def test_what_runs_took() -> None:
 
 
 def test_every_number_can_be_found_again() -> None:
-    rows = cells(report(runs("ga", 0.5, 0), bounds=["macs<=60%"]).run_rows())
+    shown = report(runs("ga", 0.5, 0), bounds=["macs<=60%"])
+    rows = cells(tables.run_rows(shown.comparison))
     assert rows[0]["from"] == "runs/ga-0"
     assert rows[0]["macs<=60%"] == "100.00 % (evaluation 3)"
     assert (rows[1]["seed"], rows[1]["macs<=60%"]) == ("1", "–")

@@ -449,7 +449,7 @@ def test_latencies_in_a_table_and_without_a_parent(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pymoo_prune.measuring import Latency
-    from pymoo_prune.results import carried as module
+    from pymoo_prune.results import exporting as module
 
     member = winner(finished)
     seconds = iter([2e-3, 1e-3, 8e-3, 2e-3])
