@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.inference import PreparedImages
 from pymoo_prune.measuring import accuracy
-from pymoo_prune.pruning import Assembly, Counts
+from pymoo_prune.pruning import Assembly
 
 
 @dataclass(frozen=True)

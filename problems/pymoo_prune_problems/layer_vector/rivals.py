@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pymoo_prune.chromosomes import Counts
 from pymoo_prune.objectives import Values
-from pymoo_prune.pruning import Counts, MagnitudeOrder
+from pymoo_prune.pruning import MagnitudeOrder
 
 
 def magnitude_counts(
