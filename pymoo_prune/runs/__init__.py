@@ -31,13 +31,22 @@ from pymoo_prune.runs.files import (
 from pymoo_prune.runs.preparing import prepare_problem
 from pymoo_prune.runs.reading import reading
 from pymoo_prune.runs.report import Report
-from pymoo_prune.runs.reproduction import kept, kept_parent, kept_runs, prepare, publish
+from pymoo_prune.runs.reproduction import (
+    ReproductionOptions,
+    kept,
+    kept_parent,
+    kept_runs,
+    prepare,
+    publish,
+    reproduced,
+)
 from pymoo_prune.runs.run import Run
 from pymoo_prune.runs.settings import Settings
 
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
     "LATENCIES_FILE", "PARENT_FOLDER", "PICTURE_ENDINGS", "REPORT_PAGE", "SETTINGS_FILE",
-    "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Report", "Run", "Settings", "kept",
-    "kept_parent", "kept_runs", "prepare", "prepare_problem", "publish", "reading",
+    "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Report", "ReproductionOptions", "Run",
+    "Settings", "kept", "kept_parent", "kept_runs", "prepare", "prepare_problem", "publish",
+    "reading", "reproduced",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def teacher(digits: Data) -> nn.Module:
-    """Trained for all of its candidates; nothing here may change it."""
+    """A teacher that tests share and must not change."""
     fresh = seeded(lambda: SimpleCNN(1, 10, (8, 8), widths=(6, 8), hidden=12))
     return trained(fresh, digits.train, images=8_000, recipe=Recipe(learning_rate=5e-3))
 
@@ -44,7 +44,7 @@ def residual(digits: Data) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def plain(digits: Data, teacher: nn.Module) -> DistilledFilters:
-    """Filters go, and nothing is done about it."""
+    """A problem that removes filters and repairs nothing."""
     return small(digits, teacher, recovery="none")
 
 
