@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.harness import BENCHMARKS, run_benchmark
+from benchmarks.catalogue import MODULES, described
+from benchmarks.harness import run_benchmark
+from benchmarks.readme import write_readme
 from pymoo_prune.errors import PruneError, unknown_name
 
 
@@ -13,14 +15,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("name", nargs="?", help="which one; none lists them")
     parser.add_argument("--quick", action="store_true", help="a reduced size, under a minute")
+    parser.add_argument(
+        "--readme", action="store_true", help="write the figures into benchmarks/README.md"
+    )
     options = parser.parse_args()
+    if options.readme:
+        write_readme()
+        return 0
     if options.name is None:
-        for name, benchmark in BENCHMARKS.items():
-            print(f"{name:<20} {benchmark.description}")
+        for name in MODULES:
+            print(f"{name:<30} {described(name).summary}")
         return 0
     try:
-        if options.name not in BENCHMARKS:
-            raise unknown_name("benchmark", options.name, BENCHMARKS)
+        if options.name not in MODULES:
+            raise unknown_name("benchmark", options.name, MODULES)
         run_benchmark(options.name, quick=options.quick)
     except PruneError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,10 +1,17 @@
-"""How well does a cheap fitness rank networks as an epoch of training from scratch ranks them?
+"""How well does a cheap fitness rank networks, against an epoch of training from scratch?
 
-Random networks of a mid-size DenseNet on FashionMNIST are trained for an epoch of 10,000 images,
-twice with different seeds: how well one ranking predicts the other is the ceiling. Each fidelity is
-compared with both, and once more at equal size, for the size alone says much. Costs are processor
-seconds of one thread; a parent's training, where there is one, is shared out over the 200
-evaluations of the paper's search.
+Sixty random networks of a mid-size DenseNet on FashionMNIST are trained for an epoch of 10,000
+images, twice with different seeds: how well one ranking predicts the other is the ceiling. Each
+cheaper fitness is compared with both: fewer or smaller images, weights inherited with each
+recovery, size alone. It is compared once more at equal size, because the size alone says much.
+Costs are processor seconds of one thread; a parent's training, where there is one, is shared out
+over the 200 evaluations of the paper's search.
+
+Target: at least .8
+
+Found at 31948e9: weights inherited from one parent, at 8 % of the epoch's cost, have a Kendall's τ
+of .64, and two seeds of the epoch .58. Counting parameters gives .70 for nothing, and at equal size
+no fitness says much.
 """
 
 from __future__ import annotations
@@ -151,7 +158,6 @@ def summary(
     return Outcome(
         max(affordable, default=0.0) / ceiling,
         "of the ceiling, Kendall's τ of the best fidelity at a tenth of the cost or less",
-        "0.8",
         [(title, head, rows)],
         {
             "ceiling": ceiling,

@@ -2,8 +2,13 @@
 
 The connections of a mid-size DenseNet on FashionMNIST at 14×14 pixels, weights inherited: accuracy,
 parameters and MACs. NSGA-II without a surrogate sets the hypervolume to be reached; then the same
-engine with each model. As a surrogate likes small generations better, NSGA-II with the same small
-generations and no model is there as well.
+engine searches with each model, three seeds each. A surrogate prefers small generations, so NSGA-II
+with small generations and no model stands beside it, and random search too. A second table says how
+well models order candidates that they have not seen.
+
+Target: at most .33
+
+Found at 5188db9: short of the target, and random search is nearly as good here.
 """
 
 from __future__ import annotations
@@ -95,7 +100,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         best,
         "of the evaluations for the hypervolume of the plain search, with the best model",
-        "<= 0.33",
         [("accuracy, parameters, MACs; reference point 1 for each", head, rows)],
         {
             "runs": {f"{arm}, seed {seed}": run for (arm, seed), run in runs.items()},

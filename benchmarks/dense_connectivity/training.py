@@ -1,8 +1,13 @@
 """What does training a candidate cost: small or masked, in which precision, alone or together?
 
-DenseNet-BC (L = 100, k = 12) on FashionMNIST, one thread; on a GPU, if there is one, sixteen
-candidates at once as well. The reference trains the full network with zeros where connections are
-dead, in float32; that the small one learns the same is checked first.
+DenseNet-BC (L = 100, k = 12) on FashionMNIST, one thread, float32 and bfloat16, with and without
+channels last; on a GPU, if there is one, sixteen candidates at once as well. The reference trains
+the full network with zeros where connections are dead, in float32. A check comes first: the small
+network learns the same.
+
+Target: none
+
+Found at 5188db9: the small network trains in bfloat16 with channels last.
 """
 
 from __future__ import annotations
@@ -81,7 +86,6 @@ def _run(quick: bool) -> Outcome:
     return Outcome(
         half["masked, float32"] / half[chosen],
         "times faster than the masked network in float32, p = 50 %, one training image",
-        "none",
         [(f"ms an image, depth {depth}, {device}", ("connections kept", *variants), rows)],
         {
             "milliseconds": found,

@@ -1,7 +1,14 @@
 """One phase or two? Distillation inside the search, against pruning first and distilling then.
 
-Every arm ends with one network with at least 85 % fewer parameters than the teacher, and has had as
-many gradient steps in all. What a search does not use, the network has in the end.
+A SimpleCNN on FashionMNIST, three seeds. Every arm ends with one network with at least 85 % fewer
+parameters than the teacher, and has had as many gradient steps in all. The steps that a search does
+not use, the network has in the end. The arms: with and without refit and batch norms, without
+distillation, and without a search.
+
+Target: above 0; the network within 1 point of its teacher
+
+Found at 7d748bb: the difference is within noise. Distillation itself brings .30 points. A network
+with 86.5 % fewer parameters loses .69 points.
 """
 
 from __future__ import annotations
@@ -82,7 +89,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         ahead,
         "points of test accuracy by which one phase is ahead of two",
-        "above 0; the network within 1 point of its teacher",
         [
             (
                 f"accuracy, {len(seeds)} seeds; one phase ends {lost:.2f} points below its teacher",

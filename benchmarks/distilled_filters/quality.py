@@ -1,7 +1,13 @@
 """Is the search worth it? Filters of a SimpleCNN, against what a user would do instead.
 
-All networks are distilled alike in the end, from as many images, and only then tested. Hypervolumes
-are of (MACs, test error) and of (parameters, test error), relative to the teacher, up to (1, 1).
+NSGA-II over accuracy and MACs, against random search, L1 pruning in two ways and torch-pruning's
+global group importance, three seeds. All networks are distilled alike in the end, from as many
+images, and only then tested. Hypervolumes are of (MACs, test error) and of (parameters, test
+error), relative to the teacher, up to (1, 1).
+
+Target: above 1
+
+Found at 924f425: a tie with the better of L1 pruning and torch-pruning.
 """
 
 from __future__ import annotations
@@ -88,7 +94,6 @@ def outcome(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Outcome:
     return Outcome(
         mean(volumes[SEARCHED]["macs"]) / better,
         "times the hypervolume (MACs, test error) of the better baseline",
-        "above 1",
         [
             (
                 f"hypervolume on test, {len(rows[SEARCHED])} seeds, {FINISH:,} images each",

@@ -1,9 +1,13 @@
-"""What is each repair worth? Candidates of one size, after each rung, and after an epoch.
+"""What is each repair worth, and what does it cost? Candidates of one size, after each rung.
 
-All of them have lost about 85 % of the teacher's parameters: between networks of one size, what is
-left to tell apart is which filters went. Their accuracies after each repair, on the search images,
-are compared with those after an epoch of distillation, on all validation images; two seeds of that
-epoch say how well anything can agree with it.
+All 36 of them have lost about 85 % of the teacher's parameters: between networks of one size, what
+is left to tell apart is which filters went. Their accuracies after each of eight rungs, on the
+search images, are compared with those after an epoch of distillation (50,000 images), on all
+validation images. Two seeds of that epoch say how well anything can agree with it.
+
+Target: none; the two seeds' τ stands beside it
+
+Found at 27f9147: refit alone has a τ of .68, 20 steps alone .39, the two seeds .81.
 """
 
 from __future__ import annotations
@@ -75,7 +79,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         details[DEFAULT]["tau"],
         "Kendall's tau of the default rung with accuracy after an epoch, at one size",
-        "none; the ceiling is the table's last line",
         [
             (
                 f"{len(X)} candidates of {100 * SIZES[0]:.0f} to {100 * SIZES[1]:.0f} %",

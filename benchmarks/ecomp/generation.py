@@ -1,7 +1,12 @@
 """One generation of EComp: the whole population at once, against one network at a time.
 
 Both select, recombine, mutate and measure 100 networks on 100 images. The reference starts every
-generation from modules, ours from genomes; equality is checked first, on the same networks.
+generation from modules, ours from genomes. A check comes first: on the same networks both give the
+same accuracies and widths, and similarity within 5e-6.
+
+Target: at least 7, aim 10
+
+Found at 15dc300: 23.9 times faster on two threads. On one thread short of the target.
 """
 
 from __future__ import annotations
@@ -65,7 +70,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         figure,
         "times faster on one thread",
-        ">= 7, aim 10",
         [(title, head, rows)],
         {"cases": details, "repeats": repeats, "warm_up": WARM_UP},
     )

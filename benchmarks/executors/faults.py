@@ -1,8 +1,13 @@
 """Do workers and drivers that are killed at random change anything?
 
-The same run is made without workers and undisturbed, and with two workers. Of the second, workers
-and the driver are killed (SIGKILL) again and again, whenever a random number of measurements is
-there and a random moment has passed; killed drivers are resumed. Then everything is compared.
+The same run is made without workers and undisturbed, and with two workers. Workers of the second
+are killed 50 times and its driver 10 times (SIGKILL), whenever a random number of measurements is
+there and a random moment has passed; killed drivers are resumed. Then evaluations, order, front and
+chromosomes are compared.
+
+Target: 0
+
+Found at 2849bb3: no evaluation is lost, and none is doubled.
 """
 
 from __future__ import annotations
@@ -43,7 +48,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         sum(found.values()),
         f"differences after {text}",
-        "0",
         [(f"{text}, against undisturbed and without workers", ("", "differences"), rows)],
         {"kills": dict(done), "moments": moments, "differences": found},
     )

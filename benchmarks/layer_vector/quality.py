@@ -1,7 +1,13 @@
 """Is the search worth it? NSGA-II over refitted layers, against magnitude and random pruning.
 
-ResNet-20 on FashionMNIST. Everybody gets the same recovery (refit and batch-norm statistics) and
-the same retraining; validation images choose, test images report. Two processes of one thread each.
+ResNet-20 on FashionMNIST, three seeds. All methods get the same recovery (refit and batch-norm
+statistics) and the same retraining; validation images choose, test images report. Two processes of
+one thread each.
+
+Target: at least 12; at least 1 at 88 %, 25 at 95 %
+
+Found at 487b91d: +22.9 points at 95 % sparsity and −.2 at 88 %. After an epoch of retraining +.64
+at 93 %, +1.47 at 95 % and −.17 at 88 %.
 """
 
 from __future__ import annotations
@@ -59,7 +65,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         100 * mean(gains[0.93]),
         "points of test accuracy above global magnitude pruning at 93 %, without gradient steps",
-        ">= 12; >= 1 at 88 % and >= 25 at 95 %",
         [
             _without_steps(searches, magnitude, by_chance, gains),
             _with_steps(searches, magnitude),

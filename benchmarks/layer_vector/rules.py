@@ -1,7 +1,11 @@
 """Do the rules help? The GA with its two runs and rules, against the same GA in one run without.
 
 ResNet-20 on FashionMNIST, fitness PWAD on 1,000 validation images in int8, without recovery as in
-the paper. Both get the same time, at the same time, on a core each.
+the paper; three seeds. Both get the same time (200 s), at the same time, on a core each.
+
+Target: above 1
+
+Found at cb5c23a: rules do not help at this length.
 """
 
 from __future__ import annotations
@@ -60,7 +64,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         float(np.exp(mean(np.log(ratios["none"])))),
         "times the PWAD of the same GA without rules, at equal time",
-        "> 1",
         [(f"{seconds:.0f} s each, {len(seeds)} seeds; PWAD in parameters per point", head, rows)],
         {
             "runs": runs,

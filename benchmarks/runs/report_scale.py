@@ -1,4 +1,10 @@
-"""Reports and comparisons of runs with ten thousand evaluations: how long they take, and memory."""
+"""How long do reports and comparisons of runs with 10,000 evaluations take, and how much memory?
+
+EComp is run twice for 10,000 evaluations. Then `report`, `report --html` and `compare` of both
+folders are timed as commands, Python's start included. The figure is the slowest.
+
+Target: at most 10 s, and 1 GB
+"""
 
 from __future__ import annotations
 
@@ -43,7 +49,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         max(median(times) for times in seconds.values()),
         f"s, {max(gigabytes.values()):.2f} GB",
-        "at most 10, and 1",
         [(f"{100 * generations:,} evaluations a run", head, rows)],
         {"generations": generations, "times": seconds, "gigabytes": gigabytes, "threads": 1},
     )
