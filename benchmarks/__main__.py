@@ -6,9 +6,7 @@ import argparse
 import sys
 
 from benchmarks.catalogue import MODULES, described
-from benchmarks.harness import run_benchmark
 from benchmarks.readme import write_readme
-from pymoo_prune.errors import PruneError, unknown_name
 
 
 def main() -> int:
@@ -26,10 +24,18 @@ def main() -> int:
         for name in MODULES:
             print(f"{name:<30} {described(name).summary}")
         return 0
+    return _run(options.name, quick=options.quick)
+
+
+def _run(name: str, *, quick: bool) -> int:
+    # The list above needs no torch, and these imports bring it.
+    from benchmarks.harness import run_benchmark  # noqa: PLC0415
+    from pymoo_prune.errors import PruneError, unknown_name  # noqa: PLC0415
+
     try:
-        if options.name not in MODULES:
-            raise unknown_name("benchmark", options.name, MODULES)
-        run_benchmark(options.name, quick=options.quick)
+        if name not in MODULES:
+            raise unknown_name("benchmark", name, MODULES)
+        run_benchmark(name, quick=quick)
     except PruneError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 
 MODULES: Mapping[str, str] = {
     "ecomp-faithful": "benchmarks.ecomp.faithful",
@@ -84,4 +85,7 @@ def parsed(docstring: str) -> Benchmark:
             parts["found_at"], parts["findings"] = found.groups()
         else:
             method.append(paragraph)
+    if "target" not in parts:
+        msg = f"a benchmark's docstring has a paragraph `Target: ...`; got {docstring!r}"
+        raise ValueError(msg)
     return Benchmark(summary, " ".join(method), **parts)

@@ -9,17 +9,14 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.catalogue import MODULES, described
+from benchmarks.catalogue import MODULES, RESULTS, described
 from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor, versions
-
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)

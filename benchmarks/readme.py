@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogue import MODULES, Benchmark, described
-from benchmarks.harness import RESULTS
-from pymoo_prune.files import write_text
+from benchmarks.catalogue import MODULES, RESULTS, Benchmark, described
 
 README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- made by `python -m benchmarks --readme`: begin -->"
@@ -19,11 +17,14 @@ HEAD = ("name", "what it measures", "figure", "target", "where it ran")
 
 def write_readme() -> None:
     """Renews the generated part; the text around it stays."""
-    write_text(README, renewed(README.read_text(encoding="utf-8")))
+    README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def renewed(text: str) -> str:
     """A README with its generated part made again."""
+    if not (0 <= text.find(BEGIN) < text.find(END)):
+        msg = f"the README has no place for the figures, from {BEGIN!r} to {END!r}"
+        raise ValueError(msg)
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{generated()}\n{END}{after}"
