@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,16 +15,9 @@ from rich.console import Console
 from pymoo_prune import PruneError, StoreError
 from pymoo_prune.comparing import Campaign
 from pymoo_prune.search import Board, Relay
-from tests.support.campaigns import assert_same_runs, created, done, query, times
+from tests.support.campaigns import assert_same_runs, created, done, times
 from tests.support.compared_problems import Dying
-from tests.support.running import ROOT, started
-from tests.support.tiny_problem import threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
+from tests.support.running import ROOT, query, started
 
 
 def test_results_do_not_depend_on_jobs(finished: Campaign, tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ from pymoo_prune.engines.making import even_directions
 from pymoo_prune.operators import Candidates, OpenRanges, PacedAPD, SeededTournament, ShortArchives
 from pymoo_prune.search import search
 from pymoo_prune.search import searching as search_module
-from tests.support.engines import THREE, TWO, opened, run, same
+from tests.support.engines import THREE, TWO, run, same
+from tests.support.searches import opened
 from tests.support.tiny_problem import FailingPixels, Pixels
 
 # What several have in common.

@@ -48,7 +48,8 @@ from pymoo_prune.engines import (
 from pymoo_prune.engines.making import even_directions
 from pymoo_prune.operators import Candidates, Elitism, Remeasured, SeededTournament, SoftmaxRoulette
 from tests.support.engine_factories import used
-from tests.support.engines import COMPILED, SUM, THREE, Rows, run, same
+from tests.support.engines import COMPILED, THREE, Rows, run, same
+from tests.support.searches import SUM
 from tests.support.tiny_problem import FailingPixels, Pixels, PixelsInBatches
 
 # Names.

@@ -38,14 +38,8 @@ from pymoo_prune.objectives import Measurements
 from pymoo_prune.problem import CHUNK, PruningProblem
 from pymoo_prune.search import Found, search
 from tests.support.timed_problem import SmallPixels
-from tests.support.tiny_problem import Pixels, PixelsInBatches, threads
+from tests.support.tiny_problem import Pixels, PixelsInBatches
 from tests.support.unruly_problem import measured_by
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -38,17 +38,11 @@ from tests.support.running import (
     tables,
     waited_for,
 )
-from tests.support.tiny_problem import Pixels, ecomp_run, full_disk, pixels_run, threads
+from tests.support.tiny_problem import Pixels, ecomp_run, full_disk, pixels_run
 from tests.support.unruly_problem import Unruly, measured_by, until_all_work
 
 LIMIT = 5.0
 """Seconds that nobody takes who does not hang, on the busiest machine."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from pymoo_prune.engines import make_algorithm
 from pymoo_prune.executors import Ray, dispatch, joining
 from pymoo_prune.search import Found, search
 from tests.support.running import contents, finished, measurements, python, started, waited_for
-from tests.support.tiny_problem import Pixels, ecomp_run, pixels_run, threads
+from tests.support.tiny_problem import Pixels, ecomp_run, pixels_run
 from tests.support.unruly_problem import Unruly, measured_by, until_all_work
 
 ray = pytest.importorskip("ray")
@@ -31,12 +31,6 @@ ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")

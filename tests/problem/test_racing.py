@@ -17,6 +17,7 @@ from pymoo_prune.engines import make_algorithm
 from pymoo_prune.operators import Generational, TruncationSelection
 from pymoo_prune.problem import Racing
 from pymoo_prune.search import Found, search
+from tests.support.searches import same
 from tests.support.tiny_problem import Pixels
 
 Array = NDArray[Any]
@@ -221,12 +222,6 @@ def found_by(problem: Pixels, generations: int, store: Store | None = None) -> F
     algorithm.survival = Generational()
     algorithm.mating.selection = TruncationSelection(0.5)
     return search(problem, algorithm, Budget(generations=generations), seed=1, store=store)
-
-
-def same(one: Found, other: Found) -> bool:
-    return digests(one.X) == digests(other.X) and all(
-        np.array_equal(one.measurements[n], other.measurements[n]) for n in one.measurements
-    )
 
 
 def test_a_raced_search_records_every_slice(raced: Raced, path: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ from rich.console import Console
 from pymoo_prune.search import Display
 
 ROOT = Path(__file__).resolve().parents[2]
+
+HISTORY = "SELECT * FROM history ORDER BY number"
+"""Everything that a search asked for, in its order."""
+
+MEASUREMENTS = "SELECT * FROM measurements ORDER BY images, digest"
+"""Everything that was measured."""
 
 
 def python(*arguments: str, apart: bool = False, **environment: str) -> subprocess.Popen[str]:
@@ -80,11 +87,9 @@ def stopped_when(
 
 def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
     """What a run's store answers; what is changed in it is kept."""
-    database = sqlite3.connect(folder / "evaluations.sqlite", isolation_level=None)
-    try:
+    path = folder / "evaluations.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
         return database.execute(sql).fetchall()
-    finally:
-        database.close()
 
 
 def asked(folder: Path) -> int:
@@ -105,16 +110,8 @@ def measurements(folder: Path) -> int:
 
 def tables(path: Path) -> list[list[tuple[Any, ...]]]:
     """What a store has: measurements, and the order in which they were asked for."""
-    with sqlite3.connect(path) as db:
-        found = [
-            db.execute(sql).fetchall()
-            for sql in (
-                "SELECT * FROM measurements ORDER BY images, digest",
-                "SELECT * FROM history ORDER BY number",
-            )
-        ]
-    db.close()
-    return found
+    with closing(sqlite3.connect(path)) as database:
+        return [database.execute(sql).fetchall() for sql in (MEASUREMENTS, HISTORY)]
 
 
 def contents(folder: Path) -> tuple[bytes, bytes, list[list[tuple[Any, ...]]]]:
@@ -125,11 +122,7 @@ def contents(folder: Path) -> tuple[bytes, bytes, list[list[tuple[Any, ...]]]]:
 
 def assert_same_run(one: Path, other: Path) -> None:
     """Same history, same measurements to the last bit, same front."""
-    for sql in (
-        "SELECT * FROM history ORDER BY number",
-        "SELECT * FROM measurements ORDER BY images, digest",
-        "SELECT generation FROM generations ORDER BY generation",
-    ):
+    for sql in (HISTORY, MEASUREMENTS, "SELECT generation FROM generations ORDER BY generation"):
         rows = query(one, sql)
         assert len(rows) > 0
         assert rows == query(other, sql), sql

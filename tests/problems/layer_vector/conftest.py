@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from torch import nn
 
@@ -9,13 +7,6 @@ from pymoo_prune import Data
 from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector import train_parent
 from tests.support.layer_vector import small
-from tests.support.tiny_problem import threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="session")
