@@ -205,7 +205,7 @@ SCRIPT = """
 import numpy as np
 from pymoo_prune import load_data
 from pymoo_prune.executors import Processes, gathered
-from tests.tiny_problem import Pixels
+from tests.support.tiny_problem import Pixels
 
 class Own(Pixels):
     def measure(self, X):

@@ -225,7 +225,7 @@ import sys
 import numpy as np
 from pymoo_prune import load_data
 from pymoo_prune.executors import Ray, gathered
-from tests.tiny_problem import Pixels
+from tests.support.tiny_problem import Pixels
 
 class Own(Pixels):
     def measure(self, X):

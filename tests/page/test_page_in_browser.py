@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.test_page import NASTY, nasty
 
 from pymoo_prune import Run, Series
 from pymoo_prune.cli import main
@@ -21,6 +20,7 @@ from pymoo_prune.objectives import STANDARD
 from pymoo_prune.page import Section, document, figure_of_fronts, linked
 from pymoo_prune.runs import Report
 from pymoo_prune.runs.report_page import FILE
+from tests.page.test_page import NASTY, nasty
 from tests.support.tiny_problem import ecomp_run, threads
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)

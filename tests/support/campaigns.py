@@ -19,7 +19,7 @@ METHODS = ("ga", "nsga2", "random")
 
 def settings(problem: str = "tiny_problem:Pixels", **changes: Any) -> Settings:
     given = {"pop_size": 8, "budget": Budget(generations=3), "threads": 1, **changes}
-    return Settings(problem=f"tests.{problem}", algorithm="nsga2", **given)
+    return Settings(problem=f"tests.support.{problem}", algorithm="nsga2", **given)
 
 
 def created(
