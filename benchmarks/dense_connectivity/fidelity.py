@@ -58,7 +58,7 @@ def data() -> Data:
 
 
 def networks(problem: DenseConnectivity, count: int) -> Values:
-    """Of every share of connections: what a search over the whole front meets."""
+    """Random networks with every share of connections, as searches over a whole front have."""
     return problem.random(count, np.random.default_rng(0))
 
 
@@ -67,7 +67,7 @@ def run(quick: bool) -> Outcome:
     count = 8 if quick else NETWORKS
     setting = {**SETTING, "depth": 22, "train_images": 640} if quick else SETTING
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        # One by one, so that a process takes what is next: the longest come first.
+        # The longest come first, and each process takes the next one.
         full = {
             seed: [
                 pool.submit(scratch, {**setting, **SCRATCH}, count, row, seed)
@@ -123,9 +123,9 @@ def summary(
         sizes: Parameters and MACs, which cost nothing to know.
         accuracies: After the whole epoch, by seed.
         whole: Seconds of an epoch.
-        setting: Of the networks.
+        setting: The networks' setting.
     """
-    # Of a few barely trained networks two rankings may well contradict each other.
+    # Two rankings of a few barely trained networks may contradict each other.
     ceiling = max(tau(*accuracies), 0.01)
     known = sizes["parameters"]
 
@@ -189,7 +189,7 @@ def tau(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def partial_tau(one: Sequence[float], other: Sequence[float], known: Sequence[float]) -> float:
-    """Kendall's partial τ: how alike two rankings are beyond what a third says of both."""
+    """Kendall's partial τ: how alike two rankings are beyond what a third explains."""
     a, b, both = tau(one, known), tau(other, known), tau(one, other)
     left = (1 - a**2) * (1 - b**2)
     return (both - a * b) / left**0.5 if left > 1e-9 else float("nan")
@@ -208,7 +208,7 @@ def scratch(options: Mapping[str, Any], count: int, row: int, seed: int) -> tupl
 @cache
 def from_scratch(options: tuple[tuple[str, Any], ...], seed: int) -> DenseConnectivity:
     given = dict(options)
-    # A parent is not needed here: any network of the right shape spares its training.
+    # The parent is not used here: any network of the right shape will do, and needs no training.
     parent = DenseNet.of_depth(given["depth"], given["growth"], 1, 10)
     return DenseConnectivity(data(), parent=parent, seed=seed, **given)
 
@@ -221,7 +221,7 @@ def fidelity(options: Mapping[str, Any], count: int) -> dict[str, Any]:
 
 
 def inherited(setting: Mapping[str, Any], count: int, name: str) -> dict[str, Any]:
-    """A parent trained once, and what its heirs measure."""
+    """A parent trained once, and the accuracies of networks that inherit its weights."""
     torch.set_num_threads(1)
     began = process_time()
     problem = DenseConnectivity(data(), seed=2, **setting, **PARENTS[name])

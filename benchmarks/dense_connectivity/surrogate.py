@@ -48,7 +48,7 @@ POINTS = (50, 200)
 
 @cache
 def parent() -> str:
-    """Trained once, and kept for this benchmark's processes."""
+    """The parent, trained once and kept for this benchmark's processes."""
     folder = mkdtemp()
     problem = DenseConnectivity(load_data("fashion-mnist"), parent_epochs=PARENT_EPOCHS, **SETTING)
     save_network(problem.parent, folder, about={"role": "parent"})
@@ -159,13 +159,13 @@ def at(found: Mapping[str, Any], evaluations: int) -> float:
 
 
 def reached(found: Mapping[str, Any], goal: float, evaluations: int) -> int:
-    """Evaluations until a hypervolume is there; all of the plain search's where it never is."""
+    """Evaluations until a hypervolume is reached; all of the plain search's if it never is."""
     places = np.flatnonzero(np.array(found["hypervolumes"]) >= goal)
     return int(found["evaluations"][places[0]]) if len(places) else evaluations
 
 
 def rankings(runs: Sequence[dict[str, Any]]) -> dict[str, dict[int, float]]:
-    """Kendall's τ of each model on what it has not seen, mean over seeds, by points learnt from."""
+    """Kendall's τ of each model on unseen candidates, mean over seeds, by points learnt from."""
     found: dict[str, dict[int, float]] = {}
     for name, make in MODELS.items():
         found[name] = {}
@@ -182,5 +182,5 @@ def rankings(runs: Sequence[dict[str, Any]]) -> dict[str, dict[int, float]]:
             if taus:
                 found[name][points] = mean(taus)
     for found_run in runs:
-        del found_run["measured"]  # thousands of lines that nobody reads
+        del found_run["measured"]  # thousands of lines
     return found

@@ -58,7 +58,7 @@ def data(name: str) -> Data:
 
 
 def run(quick: bool) -> Outcome:
-    """The figure is what the paper's search gains over random search, on average over p."""
+    """The figure is the paper's gain over random search in points, the mean over p."""
     name, scale, rates = ("digits", QUICK, RATES[::4]) if quick else ("fashion-mnist", SMALL, RATES)
     with (
         TemporaryDirectory() as folder,
@@ -109,6 +109,6 @@ def experiment(name: str, scale: Scale, folder: Path) -> Experiment:
 
 
 def work(setting: tuple[str, Scale, Path], job: str, *arguments: Any) -> None:
-    """One of an experiment's methods; what it gives is kept in the folder."""
+    """Runs one of an experiment's methods; its rows are kept in the folder."""
     torch.set_num_threads(1)
     getattr(experiment(*setting), job)(*arguments)

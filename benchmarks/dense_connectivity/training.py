@@ -105,7 +105,7 @@ def candidates(depth: int, kept: float, count: int) -> list[DenseNet]:
 
 
 def milliseconds(network: nn.Module, split: Split, recipe: Recipe, batches: int) -> float:
-    """Median time of a batch, for one of its images."""
+    """Median time of a batch, divided by its images."""
     network.train()
     times = []
     for number in range(batches + 1):  # the first warms up
@@ -142,7 +142,7 @@ def summed_loss(split: Split) -> Callable[[Any, Any], Any]:
 
 
 def largest_difference() -> float:
-    """Between the outputs of a small network and its masked twin after five steps, in float64."""
+    """Between outputs of a small network and of its masked twin, after five steps in float64."""
     split = load_data("digits").train
     split = Split(split.images.double(), split.labels)
     network = candidates(22, 0.5, 1)[0].double().train()

@@ -31,14 +31,14 @@ from pymoo_prune_problems import DistilledFilters
 
 STEPS, REPEATS = 20, 7
 SHARES = (0.5, 0.15, 0.05)
-"""Of the parameters that candidates have."""
+"""Shares of the teacher's parameters that candidates keep."""
 
 
 def run(quick: bool) -> Outcome:
     """The figure is how many times faster ours is, the mean over sizes."""
     torch.set_num_threads(1)
     here = problem(recovery=f"refit+batch-norm+steps:{STEPS}")
-    assert here.distillation.logits is not None  # once for all candidates: not one's own cost
+    assert here.distillation.logits is not None  # once for all candidates: no candidate's own cost
     family = here.priced(np.logspace(-5, 2, 200), 0.5)
     chosen = family[here.filters.nearest(family, np.array(SHARES))]
     rows: list[tuple[str, ...]] = []

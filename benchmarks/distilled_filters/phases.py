@@ -40,10 +40,10 @@ COMPRESSION = 0.85
 
 @dataclass(frozen=True)
 class Arm:
-    """How a network comes about.
+    """How a network is made.
 
     Attributes:
-        recovery: What candidates get in the search; None where there is no search.
+        recovery: The candidates' recovery in the search; None without a search.
         alpha: The labels' share in all distillation; 1 is no distillation.
     """
 
@@ -63,9 +63,9 @@ ARMS = {
 
 
 def run(quick: bool) -> Outcome:
-    """The figure is what one phase gains over two, in points of test accuracy."""
+    """The figure is one phase's gain over two, in points of test accuracy."""
     seeds = SEEDS[:1] if quick else SEEDS
-    assert teacher()  # trained before the processes want it
+    assert teacher()  # trained before the processes start
     jobs = [(name, seed, quick) for seed, name in product(seeds, ARMS)]
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ARMS}
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
@@ -128,7 +128,7 @@ def one(name: str, seed: int, quick: bool) -> dict[str, Any]:
     measured = {key: float(value[0]) for key, value in here.measure(x[None]).items()}
     seconds = perf_counter() - began
     network = here.network(x)
-    # Every arm has as many steps as the one that takes most of them in its search.
+    # Every arm has as many steps as the arm whose search takes most.
     used = Recovery.parse(arm.recovery or "none").steps * evaluations
     most = max(Recovery.parse(other.recovery or "none").steps for other in ARMS.values())
     images = FINISH // (20 if quick else 1)

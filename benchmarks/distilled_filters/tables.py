@@ -37,7 +37,7 @@ JOBS = (
 
 
 def run(quick: bool) -> Outcome:
-    """The figure is what the SimpleCNN's ticket loses on FashionMNIST."""
+    """The figure is the points that the SimpleCNN's ticket loses on FashionMNIST."""
     jobs = [("digits", "simple-cnn")] if quick else JOBS
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         found: dict[str, dict[str, list[dict[str, Any]]]] = {}

@@ -36,7 +36,7 @@ SEEDS = (0, 1, 2)
 POPULATION, GENERATIONS = 100, 60
 FINISH = 10_000
 SHARES = np.array([0.03, 0.05, 0.08, 0.12, 0.17, 0.23, 0.3, 0.4])
-"""Widths at which L1 pruning with the same retraining must be beaten."""
+"""Widths at which the search is compared with L1 pruning after the same retraining."""
 
 
 def run(quick: bool) -> Outcome:

@@ -31,7 +31,7 @@ from pymoo_prune_problems.ecomp import train_parent
 Make = Callable[[Data, int], PruningProblem]
 """A problem, on a device, that measures so many candidates together."""
 PRODUCT = 4_096
-"""Rows and columns of the matrices whose product is the roof, on a GPU."""
+"""Rows and columns of the matrices whose product is the roof on a GPU."""
 
 
 def run(quick: bool) -> Outcome:
@@ -150,6 +150,6 @@ def product_rate(device: torch.device, size: int) -> float:
 
     def product() -> None:
         torch.mm(one, one, out=out)
-        float(out[0, 0])  # waits for it
+        float(out[0, 0])  # waits for the GPU
 
     return 2 * size**3 / median_seconds(product, repeats=5, warm_up=2)

@@ -130,13 +130,13 @@ class Counting(LayerVector):
     seen = 0
 
     def measure_on(self, X: Array, batch: int) -> Measurements:
-        """As it is."""
+        """Measures as usual."""
         self.seen += len(X) * len(self.slices[batch].split)
         return super().measure_on(X, batch)
 
 
 def race(images: int, generations: int) -> list[dict[str, Any]]:
-    """The first generations of the paper's GA, raced; and who should have survived."""
+    """The first generations of the paper's GA, raced; and which should have survived."""
     problem = Counting(
         data(),
         parent=parent(),
@@ -164,7 +164,7 @@ def race(images: int, generations: int) -> list[dict[str, Any]]:
         )
         populations.append((population.get("X"), population.get("place").astype(int)))
         algorithm.tell(infills=population)
-    print("timed; now everybody on all images in float32", flush=True)
+    print("timed; now all individuals on all images in float32", flush=True)
     torch.set_num_threads(2)
     for one, (X, places) in zip(races, populations, strict=True):
         F = problem.score(problem.measured_finally(X))["F"][:, 0]

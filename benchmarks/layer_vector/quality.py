@@ -40,12 +40,12 @@ RETRAINED = (0.88, 0.93, 0.95)
 IMAGES = {"100 steps": 12_800, "an epoch": 50_000}
 POPULATION, GENERATIONS, GENERATIONS_3 = 40, 24, 12
 LEAST_SPARSITY = "sparsity>=0.8"
-"""Below it nobody needs a search: uniform pruning loses next to nothing."""
+"""At lower sparsities uniform pruning loses next to nothing, and no search is needed."""
 Curve = dict[str, Any]
 
 
 def run(quick: bool) -> Outcome:
-    """The figure is what the search gains over global magnitude pruning at 93 %, in points."""
+    """The figure is the search's gain over global magnitude pruning at 93 %, in points."""
     seeds = SEEDS[:1] if quick else SEEDS
     parent()  # trained before the processes start
     tasks: list[tuple[str, int, bool]] = [("search", seed, quick) for seed in seeds]
@@ -230,7 +230,7 @@ def _volumes(
             kept = [[row for row in one["at"].values() if column in row] for one in runs]
             if not all(kept):
                 continue
-            # The same sparsities for both, or the longer list would win by its length.
+            # Both get the same sparsities: a longer list has a larger hypervolume.
             wanted = {key for key, row in runs[0]["at"].items() if column in row}
             same = [magnitude["global"]["at"][key] for key in wanted]
             ours = [volume(rows_, column, axes, dense) for rows_ in kept]

@@ -39,7 +39,7 @@ def run(quick: bool) -> Outcome:
     parent()
     seeds = SEEDS[:1] if quick else SEEDS
     runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    # Both arms at the same time, a core each: what disturbs the machine disturbs both.
+    # Both arms run at the same time, a core each: other load disturbs both.
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         for recovery in RECOVERIES:
             found = {arm: [] for arm in ARMS}  # type: dict[str, list[dict[str, Any]]]
@@ -75,7 +75,7 @@ def run(quick: bool) -> Outcome:
 
 
 def one_run(recovery: str, runs: int, seed: int, seconds: float) -> dict[str, Any]:
-    """One GA, and what its best individuals and their average are worth on all search images."""
+    """One GA; its best individuals and their average, measured on all search images."""
     torch.set_num_threads(1)
     problem = LayerVector(
         data(),
@@ -91,7 +91,7 @@ def one_run(recovery: str, runs: int, seed: int, seconds: float) -> dict[str, An
     strategy = algorithm.rules().strategy
     values = problem.measure(strategy[None])
     sparsity, drop = (float(best.get(name)[0]) for name in ("sparsity", "accuracy_drop"))
-    # No loss is worth as much as the smallest loss that the images can show.
+    # A loss of 0 counts as the smallest loss that the images can show.
     least = 1 / len(problem.whole.split)
     return {
         "seed": seed,

@@ -35,7 +35,7 @@ def run(quick: bool) -> Outcome:
                 found[jobs[job]] = job.result()
                 print(f"{jobs[job]} is done ({len(found)} of {len(jobs)})", flush=True)
         except PruneError:
-            # Not after hours, when the others are done too.
+            # Stop at once: the others take hours.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     rendered = [(name, HEAD, table_rows(name, [found[name]], data().name)) for name in names]

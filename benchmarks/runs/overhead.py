@@ -67,7 +67,7 @@ def one_search(seed: int, generations: int) -> tuple[float, float]:
         (problem.encoding, "initial"),
     ):
         clock.watch(part, method)
-    # The sampling was bound to the method before it was watched.
+    # The sampling is bound to the unwatched method already.
     algorithm.initialization.sampling.make = problem.encoding.initial
     with tempfile.TemporaryDirectory() as folder, terminal() as console:
         store = Store(

@@ -55,9 +55,9 @@ def run(quick: bool) -> Outcome:
 
 
 def call(arguments: list[str]) -> float:
-    """Runs a command; returns the most memory that it had, in GB."""
+    """Runs a command; returns its largest memory in GB."""
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL) as process:  # noqa: S603
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, arguments
-    return 1024 * used.ru_maxrss / 1e9  # kilobytes here
+    return 1024 * used.ru_maxrss / 1e9  # Linux counts in kilobytes

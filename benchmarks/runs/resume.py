@@ -89,7 +89,7 @@ def wait(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 def moment(folder: Path) -> str:
-    """How far a run had come."""
+    """How far a run is."""
     if not (folder / STORE).is_file():
         return "before the search"
     evaluations, generations = (count(folder, table) for table in ("history", "generations"))
@@ -97,6 +97,6 @@ def moment(folder: Path) -> str:
 
 
 def compare(alone: Path, killed: Path) -> dict[str, bool]:
-    """What is the same in two run folders."""
+    """Which parts of two run folders are the same."""
     same = rows_of(alone, EVALUATIONS) == rows_of(killed, EVALUATIONS)
     return {"evaluations": same, **same_results(alone, killed)}

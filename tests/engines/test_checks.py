@@ -319,7 +319,7 @@ def test_factories_and_classes_are_engines(digits: Data, pixels: Pixels, name: s
     assert type(algorithm) is SPEA2
     assert population_of(algorithm) == 6
     _, first = run(pixels, algorithm, Budget(generations=3))
-    # What one search has seen is not what the next one starts with.
+    # The next search does not start with what the last one has seen.
     three = Pixels(digits, objectives=THREE)
     run(three, make_algorithm(name, three, 6), Budget(generations=3))
     _, again = run(pixels, make_algorithm(name, pixels, 6), Budget(generations=3))

@@ -1,4 +1,4 @@
-"""What every engine does on every problem: repeat itself, end, resume, measure again."""
+"""Every engine on every problem repeats itself, ends, resumes and measures again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small comparisons in folders, and what is to be the same in two of them."""
+"""Small comparisons in folders, and checks that two of them are the same."""
 
 from __future__ import annotations
 

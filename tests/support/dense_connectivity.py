@@ -1,4 +1,4 @@
-"""What these tests share: small problems, their candidates, and how networks are compared."""
+"""Shared by tests of dense connectivity: small problems, and their candidates."""
 
 from __future__ import annotations
 

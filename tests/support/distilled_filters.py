@@ -1,4 +1,4 @@
-"""What these tests share: small problems, their candidates, and how networks are compared."""
+"""Shared by tests of distilled filters: small problems, their candidates and networks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def seeded(make: Callable[[], nn.Module]) -> nn.Module:
 
 
 class Block(nn.Module):
-    """Residual, with a shortcut that is nothing but the input."""
+    """A residual block; its shortcut is the input itself."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

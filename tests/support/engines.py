@@ -1,4 +1,4 @@
-"""What tests of engines share: names, problems, and how searches are run and compared."""
+"""Shared by tests of engines: names, problems, and functions that run and compare searches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is no
 
 
 def cases(*rows: Any) -> list[Any]:
-    """Parameters, of which those with an engine that numba compiles are skipped without it."""
+    """A test's parameters; rows with an engine that numba compiles are skipped without numba."""
     tuples = [row if isinstance(row, tuple) else (row,) for row in rows]
     return [
         pytest.param(*row, marks=[needs_numba] if set(COMPILED) & set(row) else [])

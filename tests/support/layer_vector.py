@@ -1,4 +1,4 @@
-"""What these tests share: small problems in every configuration, and how weights are counted."""
+"""Shared by tests of the layer vector: small problems in every configuration, and counts."""
 
 from __future__ import annotations
 

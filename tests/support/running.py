@@ -65,7 +65,7 @@ def finished(process: subprocess.Popen[str]) -> str:
 def waited_for(
     condition: Callable[[], object], process: subprocess.Popen[str] | None = None
 ) -> None:
-    """Waits until something is so, while a process lives."""
+    """Waits until a condition holds, while a process lives."""
     deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
@@ -86,7 +86,7 @@ def stopped_when(
 
 
 def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    """What a run's store answers; what is changed in it is kept."""
+    """Rows of a run's store; a change to the store is kept."""
     path = folder / "evaluations.sqlite"
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         return database.execute(sql).fetchall()
@@ -109,13 +109,13 @@ def measurements(folder: Path) -> int:
 
 
 def tables(path: Path) -> list[list[tuple[Any, ...]]]:
-    """What a store has: measurements, and the order in which they were asked for."""
+    """A store's measurements, and the order in which they were asked for."""
     with closing(sqlite3.connect(path)) as database:
         return [database.execute(sql).fetchall() for sql in (MEASUREMENTS, HISTORY)]
 
 
 def contents(folder: Path) -> tuple[bytes, bytes, list[list[tuple[Any, ...]]]]:
-    """What must be the same in two folders of one run: front, chromosomes and store."""
+    """The parts that must be the same in two folders of one run: front, chromosomes and store."""
     front, chromosomes = ((folder / name).read_bytes() for name in ("front.csv", "front.npz"))
     return front, chromosomes, tables(folder / "evaluations.sqlite")
 
@@ -152,7 +152,7 @@ def children(pid: int) -> list[int]:
 
 
 def command_of(pid: int) -> bytes:
-    """What a process was started with; nothing if it is gone."""
+    """The command that started a process; empty if the process is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -160,6 +160,6 @@ def command_of(pid: int) -> bytes:
 
 
 def half_an_answer(pipe: Connection) -> None:
-    """What a process does that is killed while it answers."""
+    """Kills its own process in the middle of an answer."""
     os.write(pipe.fileno(), (1_000_000).to_bytes(4, "big") + b"what comes")
     os.kill(os.getpid(), signal.SIGKILL)

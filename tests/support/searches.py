@@ -1,4 +1,4 @@
-"""What tests of searches share: how they are run, kept and compared."""
+"""Shared by tests of searches: functions that run, keep and compare them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of trainings share: networks that write down what happens to them."""
+"""Shared by tests of trainings: networks that record how they are trained."""
 
 from __future__ import annotations
 
