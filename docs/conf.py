@@ -40,9 +40,12 @@ autodoc_preserve_defaults = True
 autodoc_type_aliases = {
     "Array": "Array",
     "ArrayLike": "ArrayLike",
+    "ArrayOrTensor": "ArrayOrTensor",
     "Booleans": "Booleans",
     "Counts": "Counts",
     "FloatArray": "FloatArray",
+    "Floats": "Floats",
+    "Integers": "Integers",
     "Measurements": "pymoo_prune.objectives.quantities.Measurements",
     "Objectives": "Objectives",
     "Values": "Values",

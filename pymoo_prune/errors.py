@@ -1,4 +1,4 @@
-"""What goes wrong because of an input, said so that a person can mend it."""
+"""Errors that inputs cause: each names the input, the requirement, and what to do."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from collections.abc import Iterable
 
 
 class PruneError(ValueError):
-    """An input that cannot be used: the message names it, the requirement, and what to do."""
+    """An input cannot be used; the message names it, the requirement, and what to do."""
 
 
 class DataError(PruneError):
-    """A data set that is unknown, missing, damaged or inconsistent."""
+    """A data set is missing, damaged or inconsistent."""
 
 
 class StoreError(PruneError):
-    """A run folder or database that is damaged, or that belongs to something else."""
+    """A run folder or database is damaged, in use, or belongs to something else."""
 
 
 class ReplayError(StoreError):
-    """A resumed run that does not follow the recorded one."""
+    """A resumed run does not repeat what was recorded."""
 
 
-class CandidateFailed(PruneError):  # noqa: N818 - what happened, as TrainingDiverged
-    """One candidate that cannot be measured, while others can: the message is the reason."""
+class CandidateFailed(PruneError):  # noqa: N818 - named for what happened
+    """A single candidate cannot be measured; the message is the reason."""
 
 
 class TrainingDiverged(CandidateFailed):
-    """A training that ended with numbers that are not finite."""
+    """A training ended with values that are not finite."""
 
 
 class NothingFoundError(PruneError):
-    """A search without a result: everybody failed, or nobody keeps the constraints."""
+    """A search has no result: all candidates failed, or none keeps the constraints."""
 
 
-def all_failed(who: str, reasons: Iterable[str]) -> NothingFoundError:
-    """An error for a search in which nobody could be measured.
+def all_failed(what: str, reasons: Iterable[str]) -> NothingFoundError:
+    """An error for a search in which no candidate could be measured.
 
     Args:
-        who: What the candidates are called, for example "candidates".
-        reasons: Why they failed, one for each.
+        what: A plural for what failed, for example "candidates".
+        reasons: Why they failed, a reason each.
 
     Returns:
         The error, to be raised by the caller.
@@ -48,12 +48,12 @@ def all_failed(who: str, reasons: Iterable[str]) -> NothingFoundError:
     counts = Counter(reasons)
     reason = counts.most_common(1)[0][0]
     return NothingFoundError(
-        f"all {counts.total():,} {who} failed, for example: {reason}; nothing can be reported"
+        f"all {counts.total():,} {what} failed, for example: {reason}; nothing can be reported"
     )
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> PruneError:
-    """An error for a name that nothing has, with the names that exist and the nearest one.
+    """An error for an unknown name; it lists the names that exist, and the nearest one.
 
     Args:
         kind: What the name should have been, for example "objective".

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and folders that one process works in."""
+"""Writes files whole or not at all, and locks a folder for one process at a time."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pymoo_prune.errors import StoreError
 
 try:
     import fcntl
-except ImportError:  # Windows: nobody is kept out there
+except ImportError:  # Windows: folders are not locked there
     fcntl = None  # type: ignore[assignment]
 
 LOCK = "lock.json"
-"""In a folder that a process works in: which one."""
+"""The file in a locked folder that names the process working there."""
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Gives a path beside the wanted one, and moves it there when the block has ended well.
+    """Gives a path beside the wanted one, and moves the file there when the block succeeds.
 
-    A crash, or a full disk, leaves the old file as it was.
+    A crash or a full disk leaves the old file as it was.
     """
-    # The ending stays: plotting libraries choose the format by it.
+    # The ending is kept, since plotting libraries choose the format by it.
     part = path.with_name(f".part-{path.name}")
     try:
         yield part
@@ -44,12 +44,12 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder; an error names the one that is in.
+    """Locks a folder for this process; if another process has it, an error names that one.
 
-    The lock ends with its process, however that ends: what a dead one left does not count.
+    The lock ends with its process, however that ends: a file left by a dead process locks nothing.
 
     Args:
-        folder: A folder that is there.
+        folder: An existing folder.
     """
     if fcntl is None:
         yield
@@ -64,7 +64,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _lock_file(path: Path) -> TextIOWrapper:
-    """The file, empty and ours."""
+    """The lock file, locked for this process and empty."""
     while True:
         file = path.open("a+", encoding="utf-8")
         try:
@@ -75,7 +75,7 @@ def _lock_file(path: Path) -> TextIOWrapper:
             file.close()
             msg = f"{path.parent} is being worked on by {_owner(owner)}; wait for it, or end it"
             raise StoreError(msg) from None
-        # Between opening and locking, whoever was in may have left and taken the file away.
+        # Between opening and locking, the owner may have finished and removed the file.
         if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
             file.truncate(0)
             return file
@@ -86,5 +86,5 @@ def _owner(text: str) -> str:
     try:
         owner = json.loads(text)
         return f"process {owner['process']} on {owner['host']}"
-    except (ValueError, KeyError):  # it has just begun
+    except (ValueError, KeyError):  # the owner has not written its name yet
         return "another process"

@@ -1,4 +1,4 @@
-"""What a run is made on, and with."""
+"""The machine that a run is made on: devices, processor, and versions of packages."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from pymoo_prune.errors import PruneError
 
 
 def check_device(name: str) -> torch.device:
-    """A torch device that is there."""
+    """The torch device of this name; an error if it cannot be used here."""
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         cuda = f"{torch.cuda.device_count()} CUDA devices"
-        why = str(error).partition("\n")[0]  # CUDA goes on about its own debugging
+        why = str(error).partition("\n")[0]  # the lines after it are about debugging CUDA
         msg = f"device {name!r} cannot be used here (there are {cuda}); take cpu: {why}"
         raise PruneError(msg) from error
     return device
 
 
 def versions() -> dict[str, str]:
-    """Of what a replay depends on."""
+    """The versions of the packages that a replay depends on."""
     names = ("pymoo-prune", "pymoo", "numpy", "torch", "scipy", "scikit-learn")
     return {name: version(name) for name in names}
 
 
 def processor() -> str:
-    """The processor's name, and how many cores there are."""
+    """The processor's name and the number of its cores."""
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -43,14 +43,15 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def exact(device: torch.device) -> AbstractContextManager[None]:
-    """Convolutions on a GPU with all bits of a float32, and by the same algorithm every time.
+    """Makes convolutions on a GPU use all bits of a float32 and the same algorithm every time.
 
-    Left to itself it rounds what it multiplies to 10 bits, and takes what happens to be fastest.
+    By default, cuDNN rounds factors to 10 bits and may choose the algorithm that is fastest just
+    then.
     """
     if device.type != "cuda":
         return nullcontext()
@@ -61,7 +62,7 @@ def exact(device: torch.device) -> AbstractContextManager[None]:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether half the bits take less time here; processors without the instructions take more."""
+    """Whether bfloat16 saves time here; processors without instructions for it take longer."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()

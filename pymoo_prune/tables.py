@@ -1,4 +1,4 @@
-"""Tables, for a page and for the terminal."""
+"""Makes tables, in Markdown and for the terminal, and lists within sentences."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Row = tuple[str, ...]
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown: the first column to the left, numbers to the right."""
+    """A table in Markdown: the first column is left-aligned, all others right-aligned."""
     lines = [head, ("---", *("---:" for _ in head[1:])), *rows]
-    # A bar within a cell would end it.
+    # A bar in a cell would end the cell.
     escaped = ([cell.replace("|", r"\|") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 
 def terminal_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """The same for the terminal, where 80 columns should do; a row with an arrow stands out.
+    """A table for the terminal; a row with an arrow in its first cell is bold.
 
-    Where they do not, lines are longer, and must be printed with `crop=False`: half a number is a
-    wrong number.
+    Lines may be longer than the terminal is wide. Print with `crop=False`: a number that is cut off
+    would be a wrong number.
     """
     table = Table(
         title=f"{title}\n",
@@ -36,7 +36,7 @@ def terminal_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]
     )
     for place, name in enumerate(head):
         justify: Literal["left", "right"] = "right" if place else "left"
-        # Words and numbers stay whole, where columns are many.
+        # Words and numbers stay whole even if there are many columns.
         texts = (name, *(row[place] for row in rows))
         longest = max(len(word) for text in texts for word in text.split(" "))
         table.add_column(escape(name), justify=justify, min_width=longest)
@@ -46,6 +46,6 @@ def terminal_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def listed(texts: Sequence[str]) -> str:
-    """Texts as a sentence has them: "a, b and c"."""
+    """Texts joined as in a sentence: "a, b and c"."""
     *others, last = texts
     return f"{', '.join(others)} and {last}" if others else last

@@ -16,7 +16,7 @@ def flags() -> tuple[bool, bool, bool]:
     return cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark
 
 
-def test_a_gpu_measures_with_all_bits_and_always_alike() -> None:
+def test_a_gpu_computes_with_all_bits_and_always_the_same() -> None:
     before = flags()
     with exact(torch.device("cuda")):
         assert flags() == (False, True, False)
@@ -41,13 +41,13 @@ def test_every_measurement_is_exact(digits: Data, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", ["cuda:77", "nonsense", "meta"])
-def test_a_device_that_is_not_there(name: str) -> None:
+def test_a_device_that_cannot_be_used(name: str) -> None:
     with pytest.raises(PruneError, match=rf"device '{name}' cannot be used here \(there are"):
         check_device(name)
     assert check_device("cpu") == torch.device("cpu")
 
 
-def test_only_the_first_line_of_an_error_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_line_of_an_error_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> NoReturn:
         raise RuntimeError("invalid device ordinal\nFor debugging consider")
 

@@ -38,10 +38,10 @@ def test_a_table_begins_and_ends_with_its_columns() -> None:
     assert len(lines[1]) == len(lines[2]) == len(lines[0])
 
 
-def test_the_same_in_markdown() -> None:
+def test_a_table_in_markdown() -> None:
     table = markdown_table(("a", "|W|"), [("1", "2")])
     assert table == "| a | \\|W\\| |\n| --- | ---: |\n| 1 | 2 |"
 
 
-def test_texts_as_a_sentence_has_them() -> None:
+def test_texts_are_listed_as_in_a_sentence() -> None:
     assert [listed(list(texts)) for texts in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]

@@ -39,7 +39,7 @@ def run(quick: bool) -> Outcome:
     torch.set_num_threads(1)
     here = problem(recovery=f"refit+batch-norm+steps:{STEPS}")
     assert here.distillation.logits is not None  # once for all candidates: no candidate's own cost
-    family = here.priced(np.logspace(-5, 2, 200), 0.5)
+    family = here.populations.priced(np.logspace(-5, 2, 200), 0.5)
     chosen = family[here.filters.nearest(family, np.array(SHARES))]
     rows: list[tuple[str, ...]] = []
     details: list[dict[str, Any]] = []
@@ -70,7 +70,7 @@ def run(quick: bool) -> Outcome:
         {
             "sizes": details,
             "ratios": ratios,
-            "search_images": len(here.search),
+            "search_images": len(here.search_images),
             "steps": STEPS,
             "batch_size": here.LEARNING.batch_size,
             "repeats": REPEATS,
@@ -80,7 +80,7 @@ def run(quick: bool) -> Outcome:
 
 
 def plainly(here: DistilledFilters, x: Array, seed: int = 0) -> nn.Module:
-    network = cut(here.filters, x, teacher(), here.search.images[:1])
+    network = cut(here.filters, x, teacher(), here.search_images.images[:1])
     loss = here.distillation
     return recovered(
         network,
@@ -107,7 +107,7 @@ def ours(here: DistilledFilters, x: Array, *, recipe: Any = None, seed: int = 0)
 
 def check(here: DistilledFilters, x: Array) -> None:
     """Both ways give the same network, to float32's precision."""
-    images = here.search.images[:256]
+    images = here.search_images.images[:256]
     pairs = [
         ("before", here.filters.network(x), cut(here.filters, x, teacher(), images[:1]), 1e-5),
         (
@@ -128,7 +128,7 @@ def timed(here: DistilledFilters, x: Array, repeats: int) -> dict[str, float]:
     """Median seconds of each part, in turns."""
     images = STEPS * here.LEARNING.batch_size
     refitted = here.filters.network(x, here.refit).to(memory_format=torch.channels_last)
-    plain_cut = cut(here.filters, x, teacher(), here.search.images[:1])
+    plain_cut = cut(here.filters, x, teacher(), here.search_images.images[:1])
     parts: dict[str, Callable[[], Any]] = {
         "build": lambda: here.filters.network(x),
         "refit": lambda: here.filters.network(x, here.refit),
@@ -136,11 +136,11 @@ def timed(here: DistilledFilters, x: Array, repeats: int) -> dict[str, float]:
         "steps": lambda: here.distillation.distilled(
             refitted, images=images, recipe=here.LEARNING, seed=0
         ),
-        "accuracy": lambda: accuracy(refitted, here.search),
-        "ours, in all": lambda: accuracy(ours(here, x), here.search),
-        "plain, cut": lambda: cut(here.filters, x, teacher(), here.search.images[:1]),
-        "plain, accuracy": lambda: accuracy(plain_cut, here.search),
-        "plain, in all": lambda: accuracy(plainly(here, x), here.search),
+        "accuracy": lambda: accuracy(refitted, here.search_images),
+        "ours, in all": lambda: accuracy(ours(here, x), here.search_images),
+        "plain, cut": lambda: cut(here.filters, x, teacher(), here.search_images.images[:1]),
+        "plain, accuracy": lambda: accuracy(plain_cut, here.search_images),
+        "plain, in all": lambda: accuracy(plainly(here, x), here.search_images),
     }
     found: dict[str, list[float]] = {name: [] for name in parts}
     for turn in range(repeats + 1):

@@ -56,7 +56,7 @@ def torch_pruned(here: DistilledFilters, ratios: Values) -> list[nn.Module]:
     import torch_pruning as tp  # noqa: PLC0415 - of the development extra, and slow to import
 
     networks = []
-    image = here.search.images[:1]
+    image = here.search_images.images[:1]
     for ratio in ratios.tolist():
         network: Any = copy.deepcopy(here.parent)
         pruner = tp.pruner.BasePruner(

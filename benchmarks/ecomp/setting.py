@@ -8,7 +8,7 @@ from pymoo_prune import Data, load_data
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward
 from pymoo_prune_problems import EComp
-from pymoo_prune_problems.ecomp import train_parent
+from pymoo_prune_problems.ecomp import train_feed_forward
 
 
 @cache
@@ -20,7 +20,7 @@ def data() -> Data:
 @cache
 def parent(seed: int = 0) -> FeedForward:
     """Section 3.2.1: 2 x 256, 4 epochs."""
-    return train_parent(data(), seed=seed)
+    return train_feed_forward(data(), EComp.PARENT_WIDTHS, EComp.PARENT_IMAGES, seed)
 
 
 def parent_accuracy() -> float:

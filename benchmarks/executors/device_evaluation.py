@@ -26,7 +26,7 @@ from pymoo_prune import Data, PruningProblem, load_data
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.inference import Precision
 from pymoo_prune_problems import DenseConnectivity, EComp, LayerVector
-from pymoo_prune_problems.ecomp import train_parent
+from pymoo_prune_problems.ecomp import train_feed_forward
 
 Make = Callable[[Data, int], PruningProblem]
 """A problem, on a device, that measures so many candidates together."""
@@ -73,7 +73,10 @@ def problems(data: Data, *, quick: bool) -> dict[str, tuple[Make, int]]:
     scratch, an epoch each.
     """
     small = data.name == "digits"
-    feed_forward = kept_parent(f"device-mlp-{data.name}", lambda: train_parent(data))
+    feed_forward = kept_parent(
+        f"device-mlp-{data.name}",
+        lambda: train_feed_forward(data, EComp.PARENT_WIDTHS, EComp.PARENT_IMAGES),
+    )
     resnet = (
         kept_parent(
             "device-resnet-8-digits",

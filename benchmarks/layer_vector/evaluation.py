@@ -100,7 +100,7 @@ def one_size(images: int, individuals: int) -> dict[str, Any]:
     X = uniform_counts(individuals, np.random.default_rng(0), exact.order.counts)
     # The second half loses little, so that reduced precision is also tried where it could hurt.
     X[individuals // 2 :] //= 2
-    split = exact.whole.split
+    split = exact.search_images.split
 
     def plainly(x: Array) -> float:
         return plain_accuracy(parent(), exact.order.names, x, split)
@@ -131,7 +131,7 @@ class Counting(LayerVector):
 
     def measure_on(self, X: Array, batch: int) -> Measurements:
         """Measures as usual."""
-        self.seen += len(X) * len(self.slices[batch].split)
+        self.seen += len(X) * len(self.search_slices[batch].split)
         return super().measure_on(X, batch)
 
 

@@ -92,7 +92,7 @@ def one_run(recovery: str, runs: int, seed: int, seconds: float) -> dict[str, An
     values = problem.measure(strategy[None])
     sparsity, drop = (float(best.get(name)[0]) for name in ("sparsity", "accuracy_drop"))
     # A loss of 0 counts as the smallest loss that the images can show.
-    least = 1 / len(problem.whole.split)
+    least = 1 / len(problem.search_images.split)
     return {
         "seed": seed,
         "generations": found.last.generation,

@@ -9,7 +9,8 @@ from torch import nn
 from benchmarks.kept import kept_parent
 from pymoo_prune import Data, load_data
 from pymoo_prune.measuring import accuracy
-from pymoo_prune_problems.layer_vector import train_parent
+from pymoo_prune.training import train_parent
+from pymoo_prune_problems import LayerVector
 
 NETWORK, EPOCHS = "resnet-20", 12
 
@@ -25,7 +26,7 @@ def parent(network: str = NETWORK, epochs: float = EPOCHS, seed: int = 0) -> nn.
     """A trained network: kept from the last time, or trained now."""
     return kept_parent(
         f"{network}-{data().name}-{epochs}-{seed}",
-        lambda: train_parent(data(), network, epochs, seed),
+        lambda: train_parent(data(), network, epochs, recipe=LayerVector.PARENT, seed=seed),
     )
 
 

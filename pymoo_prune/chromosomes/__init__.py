@@ -1,21 +1,20 @@
-"""What engines search over: arrays of genes, and what the genes mean. numpy only.
+"""What engines search over: arrays of genes, and the meaning of the genes. numpy only.
 
+- `arrays`: types of arrays, named for what the arrays hold
 - `genome`: digests of chromosomes, seeds from digests, and networks as chromosomes
-- `filters`: which bit is which filter, and which bits a crossover keeps together
-- `connections`: matrices of dense connections, as genes
+- `filters`: genes for filters and branches, and which of them are inherited together
+- `connections`: genes for the connections in dense blocks
 """
 
+from pymoo_prune.chromosomes.arrays import Array, Booleans, Counts, FloatArray, Floats, Integers
 from pymoo_prune.chromosomes.connections import (
-    Booleans,
     Connections,
     check_matrices,
     check_share,
     fully_connected,
 )
-from pymoo_prune.chromosomes.filters import FilterGenes, Floats, Integers, check_strengths
+from pymoo_prune.chromosomes.filters import FilterGenes, check_strengths
 from pymoo_prune.chromosomes.genome import (
-    Array,
-    FloatArray,
     WeightGenome,
     as_column,
     candidate_seed,
@@ -26,7 +25,7 @@ from pymoo_prune.chromosomes.genome import (
 )
 
 __all__ = [
-    "Array", "Booleans", "Connections", "FilterGenes", "FloatArray", "Floats", "Integers",
-    "WeightGenome", "as_column", "candidate_seed", "check_matrices", "check_share",
+    "Array", "Booleans", "Connections", "Counts", "FilterGenes", "FloatArray", "Floats",
+    "Integers", "WeightGenome", "as_column", "candidate_seed", "check_matrices", "check_share",
     "check_strengths", "digests", "fully_connected", "hash_bytes", "pack", "unpack",
 ]  # fmt: skip

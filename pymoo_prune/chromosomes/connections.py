@@ -1,9 +1,9 @@
-"""Which outputs of a densely connected block feed which of its layers, as matrices and as genes.
+"""Connections in densely connected blocks: which layer reads which outputs, as matrices and genes.
 
-A block of N layers has N + 2 nodes: node 0 is what comes into the block, nodes 1 to N are its
-layers, node N + 1 is what leaves it. An entry (i, j) of its matrix says whether node j reads what
-node i gives; i < j, so only the strictly upper triangle has any meaning. The chain 0 → 1 → ... →
-N + 1 is always live, so that something always flows.
+A block of N layers has N + 2 nodes: node 0 is the block's input, nodes 1 to N are its layers, node
+N + 1 is its output. Entry (i, j) of its matrix says whether node j reads the output of node i.
+Only entries with i < j, the strictly upper triangle, have a meaning. The chain 0 → 1 → ... → N + 1
+is always live, so that every layer is on a path from input to output.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from pymoo_prune.chromosomes.arrays import Booleans, Floats
 from pymoo_prune.errors import PruneError
-
-Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Connections:
-    """The codec of connection matrices: a gene for each connection that may live or die.
+    """Converts between connection matrices and genes: one for each connection off the chain.
 
     Attributes:
-        layers: N, in each block.
-        blocks: How many blocks there are.
+        layers: N, the layers of each block.
+        blocks: The number of blocks.
     """
 
     layers: int
@@ -43,12 +42,12 @@ class Connections:
 
     @cached_property
     def chain(self) -> Booleans:
-        """The connections that always live, (nodes, nodes)."""
+        """The connections that are always live, (nodes, nodes)."""
         return np.eye(self.nodes, k=1, dtype=bool)
 
     @cached_property
     def free(self) -> Booleans:
-        """The connections that may live or die, (nodes, nodes): those above the chain."""
+        """The connections that may be live or dead, (nodes, nodes): those above the chain."""
         return np.triu(np.ones((self.nodes, self.nodes), dtype=bool), k=2)
 
     @property
@@ -62,13 +61,13 @@ class Connections:
         return self.blocks * self.block_genes
 
     def matrices(self, X: ArrayLike) -> Booleans:
-        """Chromosomes as matrices.
+        """Converts chromosomes to matrices.
 
         Args:
             X: (..., n_var) booleans: block after block, row after row.
 
         Returns:
-            (..., blocks, nodes, nodes), the chain live.
+            (..., blocks, nodes, nodes), with the chain live.
         """
         rows = np.asarray(X)
         if rows.shape[-1:] != (self.n_var,) or rows.dtype != bool:
@@ -83,7 +82,7 @@ class Connections:
         return found
 
     def genes(self, matrices: ArrayLike) -> Booleans:
-        """Matrices as chromosomes.
+        """Converts matrices to chromosomes.
 
         Args:
             matrices: (..., blocks, nodes, nodes), booleans or 0 and 1.
@@ -102,25 +101,25 @@ class Connections:
         return rows.reshape(*checked.shape[:-3], self.n_var)
 
     def random(self, n: int, generator: np.random.Generator, kept: float | ArrayLike) -> Booleans:
-        """Chromosomes in which every free connection lives with the same chance.
+        """Random chromosomes, in which every free connection is live with the same chance.
 
         Args:
-            n: How many.
+            n: The number of chromosomes.
             generator: Draws the genes.
-            kept: The chance, above 0 and at most 1; one for all, or one each, (n,).
+            kept: The chance, above 0 and at most 1: one for all chromosomes, or one each, (n,).
 
         Returns:
             (n, n_var).
         """
         shares = check_share(kept)
         if shares.shape not in ((), (n,)):
-            msg = f"kept must be one share, or {n}, but it has shape {shares.shape}"
+            msg = f"kept must be one share, or {n} of them, but it has shape {shares.shape}"
             raise PruneError(msg)
         return generator.random((n, self.n_var)) < shares.reshape(-1, 1)
 
 
-def check_share(kept: float | ArrayLike) -> NDArray[np.float64]:
-    """The chance that a connection lives, or an error."""
+def check_share(kept: float | ArrayLike) -> Floats:
+    """Checks chances that a connection is live; returns them as an array."""
     shares = np.asarray(kept, dtype=np.float64)
     if not ((shares > 0) & (shares <= 1)).all():
         msg = f"the share of connections kept must be above 0 and at most 1, but it is {shares}"
@@ -129,10 +128,16 @@ def check_share(kept: float | ArrayLike) -> NDArray[np.float64]:
 
 
 def check_matrices(matrices: ArrayLike) -> Booleans:
-    """Connection matrices as booleans, or an error that says what is wrong with them.
+    """Checks connection matrices and returns them as booleans.
 
     Args:
         matrices: (..., blocks, nodes, nodes), booleans or 0 and 1.
+
+    Returns:
+        New booleans of the same shape.
+
+    Raises:
+        PruneError: The matrices are no connections; the message says what is wrong.
     """
     try:
         given = np.asarray(matrices)
@@ -155,7 +160,7 @@ def check_matrices(matrices: ArrayLike) -> Booleans:
         block, node = (int(place) for place in dead[0][-2:])
         msg = (
             f"the chain of block {block} is dead: node {node + 1} does not read node {node}; "
-            "connections i → i + 1 must live"
+            "connections i → i + 1 must be live"
         )
         raise PruneError(msg)
     if (found & np.tri(nodes, dtype=bool)).any():
@@ -165,6 +170,6 @@ def check_matrices(matrices: ArrayLike) -> Booleans:
 
 
 def fully_connected(layers: int, blocks: int = 3) -> Booleans:
-    """Matrices in which everything is connected, (blocks, nodes, nodes)."""
+    """Matrices with all connections live, (blocks, nodes, nodes)."""
     codec = Connections(layers, blocks)
     return np.broadcast_to(codec.chain | codec.free, (blocks, codec.nodes, codec.nodes)).copy()

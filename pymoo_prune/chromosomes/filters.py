@@ -1,8 +1,8 @@
-"""Chromosomes of filters and pieces: which bit is which, and what inherits together.
+"""Genes for filters and branches: the meaning of each bit, and which are inherited together.
 
-A filter is a channel that lives or dies as one. The filters of a group stand in one layer, or in
-several layers whose channels are added. A piece is a branch of a network, residual or of an
-inception module, that may be dropped whole: it is where depth is lost.
+A filter is a channel, which is kept or removed as a whole. The filters of a group are in one layer,
+or in several layers whose channels are added. A piece is a branch of a network, residual or of an
+Inception module, that can be dropped whole, which makes the network less deep.
 """
 
 from __future__ import annotations
@@ -14,27 +14,24 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from pymoo_prune.chromosomes.arrays import Array, Booleans, Counts, Floats, Integers
 from pymoo_prune.errors import PruneError
-
-Booleans = NDArray[np.bool_]
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class FilterGenes:
-    """What the genes of a chromosome of filters and pieces mean: one bit each, 1 if it lives.
+    """The meaning of genes in a chromosome of filters and pieces: a bit each, 1 if it lives.
 
     The filters come first, group after group, then the pieces.
 
     Attributes:
         sizes: Filters in each group.
-        blocks: The block of each group, any whole number: what is in one block inherits together.
+        blocks: The block of each group, any whole number; a block is inherited together.
         piece_blocks: The block of each piece.
-        alternatives: Sets of pieces, by their indices among the pieces, of which at least one must
-            live. A piece may be in several.
+        alternatives: Sets of pieces, as indices among the pieces; at least one piece of each set
+            must live. A piece may be in several sets.
     """
 
     sizes: tuple[int, ...]
@@ -70,12 +67,12 @@ class FilterGenes:
 
     @cached_property
     def n_filters(self) -> int:
-        """Filters of all groups."""
+        """The number of filters."""
         return int(sum(self.sizes))
 
     @property
     def n_pieces(self) -> int:
-        """Pieces of all blocks."""
+        """The number of pieces."""
         return len(self.piece_blocks)
 
     @property
@@ -121,7 +118,7 @@ class FilterGenes:
         """
         return self._checked(X)[..., self.n_filters :]
 
-    def counts(self, X: ArrayLike) -> Integers:
+    def counts(self, X: ArrayLike) -> Counts:
         """Live filters of each group.
 
         Args:
@@ -130,35 +127,35 @@ class FilterGenes:
         Returns:
             (..., groups).
         """
-        found: Integers = np.add.reduceat(self.filters(X), self.starts, axis=-1, dtype=np.int64)
+        found: Counts = np.add.reduceat(self.filters(X), self.starts, axis=-1, dtype=np.int64)
         return found
 
-    def ranks(self, *keys: NDArray[Any]) -> Integers:
-        """The rank of each filter among those of its group, that of the lowest key being 0.
+    def ranks(self, *keys: Array) -> Integers:
+        """The rank of each filter in its group; the filter with the lowest key has rank 0.
 
         Args:
-            keys: (..., n_filters), or what can be broadcast to it; the last key decides, and an
-                earlier one among equals, as in `numpy.lexsort`. Then the lower index comes first.
+            keys: (..., n_filters), or shapes that broadcast to it. The last key decides, the one
+                before it among equals, and so on, as in `numpy.lexsort`; finally the lower index.
 
         Returns:
             (..., n_filters).
         """
         order = np.lexsort(np.broadcast_arrays(*keys, self.filter_groups), axis=-1)
         ranks = np.empty(order.shape, dtype=np.int64)
-        # Sorted, too, the groups stand in their order: a place in all gives a place in the group.
+        # Sorting keeps the groups in order: a place among all filters gives one in the group.
         places = np.arange(self.n_filters) - self.starts[self.filter_groups]
         np.put_along_axis(ranks, order, np.broadcast_to(places, order.shape), axis=-1)
         return ranks
 
     def repaired(self, X: ArrayLike, strengths: ArrayLike) -> Booleans:
-        """Chromosomes in which no group is empty, and no set of alternatives.
+        """Chromosomes in which no group and no set of alternatives is empty.
 
-        An empty group gets its strongest filter back, and a set of alternatives without a living
-        piece its strongest piece; among equals, that of the lower index.
+        An empty group gets its strongest filter back. A set of alternatives without a living piece
+        gets its strongest piece back. Among equals, the lower index is taken.
 
         Args:
             X: (..., n_var) booleans.
-            strengths: Of filters and pieces, (n_var,).
+            strengths: The strength of each filter and piece, (n_var,).
 
         Returns:
             A changed copy, (..., n_var).
@@ -174,7 +171,7 @@ class FilterGenes:
         return fixed
 
     def fill_alternatives(self, X: Booleans, sources: Booleans) -> Booleans:
-        """Chromosomes in which a set of alternatives without a living piece is the source's.
+        """Copies sets of alternatives without a living piece from a source.
 
         Args:
             X: (..., n_var).
@@ -186,13 +183,13 @@ class FilterGenes:
         pieces, others = self.pieces(X), self.pieces(sources)
         for alternatives in self.alternatives:
             places = list(alternatives)
-            # Pieces only come: another set that shares some cannot lose its last one.
+            # Pieces are only added, so another set that shares some cannot become empty.
             dead = ~pieces[..., places].any(axis=-1, keepdims=True)
             pieces[..., places] |= dead & others[..., places]
         return X
 
     def _checked(self, X: ArrayLike) -> Booleans:
-        """Chromosomes as an array, (..., n_var), or an error."""
+        """Checks chromosomes; returns them as an array, (..., n_var)."""
         rows = np.asarray(X)
         if rows.shape[-1:] != (self.n_var,) or rows.dtype != bool:
             msg = (
@@ -204,19 +201,19 @@ class FilterGenes:
 
 
 def are_whole(numbers: Sequence[Any]) -> bool:
-    """Whether all are whole numbers, Python's or numpy's."""
+    """Whether all values are whole numbers, Python's or numpy's."""
     return all(isinstance(number, Integral) for number in numbers)
 
 
 def check_strengths(strengths: ArrayLike, *lengths: int) -> Floats:
-    """How strong each gene is, as a new array, or an error.
+    """Checks how strong each gene is; returns the strengths as a new array.
 
     Args:
-        strengths: Numbers, one a gene.
-        lengths: How many there may be.
+        strengths: Numbers, one for each gene.
+        lengths: The lengths that are allowed.
 
     Returns:
-        One of the lengths, (length,).
+        (length,), with one of the lengths.
     """
     array = np.array(strengths, dtype=np.float64)
     if array.ndim != 1 or len(array) not in lengths:

@@ -1,7 +1,7 @@
-"""What chromosomes are made of, and how one is told from another.
+"""Digests that identify chromosomes, and chromosomes that carry the weights of a whole network.
 
 pymoo keeps a population's chromosomes as the rows of one array. Masks and counts are flat rows of
-numbers; a genome that carries weights of its own shape is a single object in a row of length one.
+numbers. A genome with weights, whose shapes differ, is a single object in a row of length one.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-FloatArray = NDArray[np.float32]
+from pymoo_prune.chromosomes.arrays import Array, FloatArray
 
 DIGEST_SIZE = 16
 
 
 def hash_bytes(*parts: bytes) -> bytes:
-    """One digest of several byte strings, each length-prefixed so that boundaries count."""
+    """One digest of several byte strings; each has its length before it, so boundaries count."""
     state = hashlib.blake2b(digest_size=DIGEST_SIZE)
     for part in parts:
         state.update(len(part).to_bytes(8, "little"))
@@ -33,15 +31,15 @@ def hash_bytes(*parts: bytes) -> bytes:
 class WeightGenome:
     """The weights of a feed-forward network, as a chromosome.
 
-    A genome is never changed once it exists: children share no array with a parent that an operator
-    would write to.
+    A genome never changes: an operator copies an array of a parent before it writes to it.
 
     Attributes:
-        weights: One matrix a layer, (outputs, inputs), float32.
-        biases: One vector a layer, (outputs,), float32.
-        digest: Names the genome. For a genome that came from data it is a hash of the content;
-            for a child it is a hash of its parents' digests and of what was done to them, which
-            says as much and costs microseconds where hashing a megabyte costs a millisecond.
+        weights: A matrix for each layer, (outputs, inputs), float32.
+        biases: A vector for each layer, (outputs,), float32.
+        digest: Identifies the genome. For a genome made from arrays it is a hash of their content.
+            For a child it is a hash of its parents' digests and of what the operator did to them:
+            it identifies the child as well, and takes microseconds, where hashing a megabyte takes
+            a millisecond.
     """
 
     weights: tuple[FloatArray, ...]
@@ -52,7 +50,7 @@ class WeightGenome:
     def from_content(
         cls, weights: Sequence[FloatArray], biases: Sequence[FloatArray]
     ) -> WeightGenome:
-        """A genome named by what is in it."""
+        """A genome whose digest is a hash of its weights and biases."""
         arrays = [np.ascontiguousarray(a, dtype=np.float32) for a in (*weights, *biases)]
         parts = [bytes(str(a.shape), "ascii") + a.tobytes() for a in arrays]
         return cls(tuple(arrays[: len(weights)]), tuple(arrays[len(weights) :]), hash_bytes(*parts))
@@ -63,12 +61,12 @@ class WeightGenome:
         return tuple(len(bias) for bias in self.biases[:-1])
 
     def __deepcopy__(self, memo: dict[int, Any]) -> WeightGenome:
-        """Itself: pymoo deep-copies algorithms, and what never changes need not be copied."""
+        """The genome itself: pymoo deep-copies algorithms, and a genome never changes."""
         return self
 
 
 def as_column(genomes: Sequence[WeightGenome]) -> Array:
-    """Genomes as pymoo wants objects: an (n, 1) object array, filled one by one."""
+    """Genomes as an (n, 1) object array, which is how pymoo takes objects."""
     column = np.empty((len(genomes), 1), dtype=object)
     for row, genome in enumerate(genomes):
         column[row, 0] = genome
@@ -79,21 +77,21 @@ def digests(X: Array) -> list[bytes]:
     """The digest of every chromosome.
 
     Args:
-        X: Chromosomes, (n, n_var): numbers, or genomes with a `digest` of their own.
+        X: Chromosomes, (n, n_var): numbers, or genomes, which have a `digest`.
 
     Returns:
         n digests of 16 bytes; equal for equal chromosomes.
     """
     if X.dtype == object:
         return [hash_bytes(*(genome.digest for genome in row)) for row in X]
-    # Packed bits are an eighth of the bytes; the type is part of the name, so that 1 is not True.
+    # Packed bits are an eighth of the bytes. The type is hashed too, so that 1 differs from True.
     rows = np.packbits(X, axis=1) if X.dtype == bool else np.ascontiguousarray(X)
     head = f"{X.dtype.str}{X.shape[1]}".encode("ascii")
     return [hash_bytes(head, row.tobytes()) for row in rows]
 
 
 def pack(X: Array) -> dict[str, Any]:
-    """Chromosomes as plain arrays, which can be read without running anything."""
+    """Converts chromosomes to plain arrays, which can be read without running any code."""
     if X.dtype != object:
         return {"X": X}
     arrays = {"genomes": np.array([len(X)])}
@@ -105,7 +103,7 @@ def pack(X: Array) -> dict[str, Any]:
 
 
 def unpack(arrays: Mapping[str, Array]) -> Array:
-    """What `pack` packed."""
+    """Converts the arrays that `pack` made back to chromosomes."""
     if "X" in arrays:
         return arrays["X"]
     genomes = []
@@ -122,5 +120,5 @@ def unpack(arrays: Mapping[str, Array]) -> Array:
 
 
 def candidate_seed(seed: int, digest: bytes) -> int:
-    """The torch seed of a candidate: from the run and the chromosome, never from the order."""
+    """A candidate's torch seed, from the run's seed and the chromosome alone, in any order."""
     return int.from_bytes(hash_bytes(seed.to_bytes(8, "little", signed=True), digest)[:7], "little")

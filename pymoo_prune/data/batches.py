@@ -1,4 +1,4 @@
-"""The images that a search measures its candidates on."""
+"""Chooses the images that a search measures its candidates on, one batch a generation."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from pymoo_prune.data.loading import Data, Split
+from pymoo_prune.data.splits import Data, Split
 from pymoo_prune.errors import PruneError, unknown_name
 
 
 class SearchBatches:
-    """A class-balanced choice of images, whole or as one batch a generation.
+    """A class-balanced choice of images: all in every generation, or one batch a generation.
 
-    Batch b of a changing schedule is a slice of a permutation of the images; every pass over them
-    has a permutation of its own. It depends on b and the seed alone: a resumed run sees the same.
+    If batches change, batch b is a slice of a permutation of the images, and every pass over the
+    images has a new permutation. A batch depends on b and the seed alone, so a resumed run sees the
+    same images.
 
     Args:
-        data: Where the images come from.
+        data: The data set to choose from.
         split: "validation", or "train" for papers that search on training images.
-        images: How many, at most; as many of each class, as far as there are.
+        images: The number of images, at most; each class has equally many, as far as it can.
         batch_size: Images in a batch, or None for a single batch of all images.
-        seed: Of the choice and of the permutations.
+        seed: Chooses the images and the permutations.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class SearchBatches:
         return self.pool.subset(torch.from_numpy(rows))
 
     def configuration(self) -> dict[str, Any]:
-        """What the batches depend on, besides data and seed."""
+        """The settings that the batches depend on, besides data and seed."""
         return {
             "split": self.name,
             "images": len(self.pool),
@@ -71,19 +72,19 @@ class SearchBatches:
 
 
 def balanced(labels: torch.Tensor, count: int, seed: int) -> torch.Tensor:
-    """Indices of a random choice with as many images of each class, as far as there are.
+    """Indices of a random choice with equally many images of each class, as far as possible.
 
     Args:
         labels: (n,).
-        count: How many at most.
-        seed: Of the choice.
+        count: The number of images, at most.
+        seed: Chooses the images.
 
     Returns:
         Sorted indices, min(count, n) of them.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     classes = labels.cpu().numpy()[order]
-    # An image's rank within its class: taking low ranks first takes from all classes alike.
+    # An image's rank within its class: low ranks first takes equally many from each class.
     rank = np.empty(len(order), dtype=np.int64)
     for label in np.unique(classes):
         members = np.flatnonzero(classes == label)

@@ -1,4 +1,4 @@
-"""Data sets as their files have them: found, checked, and read into arrays."""
+"""Finds the files of data sets, checks them, and reads them into arrays."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read_digits() -> tuple[Pixels, Pixels]:
 def read_mnist(name: str, root: Path, *, download: bool) -> list[Pixels]:
     """Training images (n, 28, 28) and labels (n,), test images and labels, all uint8."""
     kind = "MNIST" if name == "mnist" else "FashionMNIST"
-    own = root / kind / "raw"  # where torchvision puts it
+    own = root / kind / "raw"  # torchvision downloads to here
     folders = [own, root, *([DEBIAN_FASHION_MNIST] if name == "fashion-mnist" else [])]
     files = _find_idx(folders)
     if not files and download:
@@ -84,7 +84,7 @@ def read_mnist(name: str, root: Path, *, download: bool) -> list[Pixels]:
 
 
 def _find_idx(folders: Sequence[Path]) -> list[Path]:
-    """The four files in the first folder that has them all, plain or packed; or nothing."""
+    """The four files, plain or packed, in the first folder that has all of them; or none."""
     for folder in folders:
         plain = [folder / file for file in IDX_FILES]
         files = [path if path.is_file() else Path(f"{path}.gz") for path in plain]
@@ -94,7 +94,7 @@ def _find_idx(folders: Sequence[Path]) -> list[Path]:
 
 
 def _read_idx(path: Path, dims: int) -> npt.NDArray[np.uint8]:
-    """A uint8 array of dims dimensions from an idx file, whose header says how large it is."""
+    """A uint8 array of dims dimensions from an idx file; its header gives the shape."""
     try:
         raw = path.read_bytes()
         raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
@@ -121,7 +121,7 @@ def read_cifar(name: str, root: Path, *, download: bool) -> list[Pixels]:
     sums = dict([*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])])
     if not all((folder / file).is_file() for file in sums):
         raise _missing(name, [*sums], [folder])
-    for file, md5 in sums.items():  # torchvision would not say which file it is
+    for file, md5 in sums.items():  # torchvision does not say which file is damaged
         if not datasets.utils.check_integrity(folder / file, md5):
             raise _damaged(folder / file, f"expected the MD5 sum {md5}")
     arrays: list[Pixels] = []
@@ -131,7 +131,7 @@ def read_cifar(name: str, root: Path, *, download: bool) -> list[Pixels]:
 
 
 def find_images(folder: Path) -> tuple[list[str], list[tuple[str, int]]]:
-    """The classes' names, and every image file with its class."""
+    """The names of the classes, and every image file with the number of its class."""
     try:
         found = _torchvision().ImageFolder(folder)
     except OSError as error:

@@ -1,13 +1,13 @@
-"""What networks are worth: how good, how large, how fast, how similar, how robust.
+"""Measures networks: how accurate, large, fast, similar and robust they are.
 
 - `accuracies`: the share of images that a network classifies correctly
 - `complexity`: parameters and multiply-accumulates, exactly
 - `anatomies`: weights and MACs layer by layer
 - `latency`: how long networks take, side by side
-- `stopwatch`: latencies of candidates beside their parent, remembered
-- `perturbations`: accuracy on perturbed images
+- `stopwatch`: latencies of candidates beside their parent, each measured once
+- `perturbations`: accuracy on images with noise, blur, low contrast or occlusion
 - `similarity`: how differently two networks arrange the same images (EComp)
-- `stacks`: several candidates as one program, as many as memory allows
+- `stacks`: several candidates run as one program, as many as memory allows
 """
 
 from pymoo_prune.measuring.accuracies import accuracy

@@ -1,4 +1,4 @@
-"""Accuracy of a network."""
+"""The accuracy of a network: the share of images that it classifies correctly."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def accuracy(network: nn.Module, split: Split, *, batch_size: int = 128) -> floa
     """The share of images whose largest output is the right class.
 
     Args:
-        network: Any classifier; every layer is left in the mode it was in.
+        network: Any classifier; every layer keeps its mode.
         split: Images and labels.
-        batch_size: Images at once; with a thousand, feature maps leave a processor's caches.
+        batch_size: Images at once; the feature maps of a thousand exceed a processor's caches.
     """
     with evaluating(network):
         correct = sum(

@@ -1,4 +1,4 @@
-"""What networks are made of, layer by layer, and where in them pruning fell."""
+"""The layers of networks, and how many of each layer's weights pruning left."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring.complexity import PRUNABLE, prunable_layers
 from pymoo_prune.networks import SlimNetwork
 
-FORMAT = 1
+ANATOMY_FORMAT = 1
+"""The version of the files that `Anatomies.to_json` makes."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or a linear layer, as a person would describe it.
+    """A convolution or a linear layer, described for a person.
 
     Attributes:
-        name: The module's path in its network; in the parent, for a network that was slimmed.
+        name: The module's path in its network; for a slim network, the path in its parent.
         kind: "Linear", "Conv2d 3×3".
         inputs: Channels or values that it reads.
         outputs: Channels or values that it gives.
-        weights: Values of its weight; biases are not among them.
-        left: Those that are not zero.
-        macs: Multiply-accumulates of those that are not zero, for one image.
+        weights: The number of its weights, without biases.
+        left: The number of weights that are not zero.
+        macs: Multiply-accumulates of the weights that are not zero, for one image.
     """
 
     name: str
@@ -46,11 +47,11 @@ def anatomy(network: nn.Module, shape: Sequence[int]) -> list[Layer]:
     """The convolutions and linear layers of any network, in the order of `named_modules`.
 
     Args:
-        network: Any module; it is left as it was.
+        network: Any module; it is not changed.
         shape: One image, (channels, height, width).
 
     Returns:
-        Each weight once, under the first layer that has it, with the MACs of all its uses.
+        The layers. A shared weight counts once, in its first layer, with the MACs of all uses.
     """
     modules: dict[str, Any] = dict(network.named_modules(remove_duplicate=False))
     before = _before_names(network)
@@ -74,7 +75,7 @@ def anatomy(network: nn.Module, shape: Sequence[int]) -> list[Layer]:
 
 
 def _before_names(network: nn.Module) -> str:
-    """What a slimmed network writes before its parent's names: once more for each slimming."""
+    """The prefix of a slim network before its parent's names; longer if that was slim too."""
     if not isinstance(network, SlimNetwork):
         return ""
     before, parent = "network.", network.parent
@@ -93,14 +94,14 @@ def _kind(layer: Any) -> str:
 
 
 def kept(parent: Sequence[Layer], network: Sequence[Layer]) -> dict[str, float]:
-    """The share of each layer's weights that is left.
+    """The share of each layer's weights that pruning left.
 
     Args:
         parent: The layers of the network that was pruned.
-        network: Those of what came out; layers go together by name.
+        network: The layers of the pruned network; those of one name belong together.
 
     Returns:
-        By the name of the parent's layer; 0 for a layer that is gone, and at most 1.
+        Shares by the name of the parent's layer: at most 1, and 0 for a layer that is gone.
     """
     left = {layer.name: layer.left for layer in network}
     return {layer.name: min(1.0, left.get(layer.name, 0) / layer.weights) for layer in parent}
@@ -108,20 +109,20 @@ def kept(parent: Sequence[Layer], network: Sequence[Layer]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Anatomies:
-    """The layers of a front's networks, and of what they were before.
+    """The layers of a front's networks and of their parent.
 
     Attributes:
-        parent: The layers of the network that was pruned; None where there is none.
-        networks: Those of each network, in the order of the front.
+        parent: The layers of the parent; None if there is no parent.
+        networks: The layers of each network, in the order of the front.
     """
 
     parent: Sequence[Layer] | None
     networks: Sequence[Sequence[Layer]]
 
     def kept(self, place: int) -> dict[str, float] | None:
-        """The share of each of the parent's layers that a network has left.
+        """The share of each of the parent's layers that is left in a network.
 
-        None where there is nothing to compare: no parent, or no layer with the name of one there.
+        None if nothing can be compared: no parent, or no layer with the name of a parent's layer.
         """
         network = self.networks[place]
         names = {layer.name for layer in self.parent or ()}
@@ -130,9 +131,9 @@ class Anatomies:
         return kept(self.parent, network)
 
     def to_json(self) -> str:
-        """As text: a row for each layer."""
+        """The layers as JSON, a row for each layer."""
         values = {
-            "format": FORMAT,
+            "format": ANATOMY_FORMAT,
             "columns": COLUMNS,
             "parent": None if self.parent is None else [astuple(layer) for layer in self.parent],
             "networks": [[astuple(layer) for layer in layers] for layers in self.networks],
@@ -141,10 +142,11 @@ class Anatomies:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """From text."""
+        """The layers that `to_json` wrote."""
         values = json.loads(text)
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            msg = f"it must hold layers in format {FORMAT}, but it holds {text.strip()[:40]!r}"
+        if not isinstance(values, dict) or values.get("format") != ANATOMY_FORMAT:
+            given = text.strip()[:40]
+            msg = f"it must hold layers in format {ANATOMY_FORMAT}, but it holds {given!r}"
             raise PruneError(msg)
         parent = values["parent"]
         return cls(

@@ -1,6 +1,6 @@
-"""Parameters and multiply-accumulates (MACs): exact, and for a whole population at once.
+"""Counts parameters and multiply-accumulates (MACs), exactly, for one network or for many at once.
 
-Canonical here: the MACs of convolutions and linear layers for one image; FLOPs are twice as many.
+MACs are those of convolutions and linear layers, for one image. FLOPs are twice as many.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pymoo_prune.chromosomes import Booleans, Counts
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import evaluating
-
-Counts = NDArray[np.int64]
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 PRUNABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED, nn.Linear)
@@ -46,7 +44,7 @@ def dense_complexity(inputs: int, widths: Counts, classes: int) -> tuple[Counts,
 
 
 def dense_net_complexity(
-    matrices: NDArray[np.bool_],
+    matrices: Booleans,
     *,
     growth: int,
     stem: int,
@@ -58,9 +56,9 @@ def dense_net_complexity(
 
     Args:
         matrices: Live connections, (n, blocks, nodes, nodes).
-        growth: k, channels that each layer adds.
+        growth: k, the channels that each layer adds.
         stem: Channels of the first convolution.
-        channels: Of an image.
+        channels: Channels of an image.
         classes: Outputs.
         size: Height and width of an image.
 
@@ -74,7 +72,7 @@ def dense_net_complexity(
     inputs = np.full(n, stem)
     for block in range(blocks):
         live = matrices[:, block].astype(np.int64)
-        # What each node reads: a_j for the layers, t for what leaves the block.
+        # The channels that each node reads: a_j for the layers, t for the output of the block.
         read = live[:, 0, 1:] * inputs[:, None] + k * live[:, 1:-1, 1:].sum(axis=1)
         layers, leaving = read[:, :-1], read[:, -1]
         # Batch norm and 1×1 convolution to 4k channels, batch norm and 3×3 convolution to k.
@@ -91,7 +89,7 @@ def dense_net_complexity(
 
 
 def count_parameters(network: nn.Module) -> int:
-    """The parameters that a network has, zeros counted too."""
+    """The number of a network's parameters, zeros included."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -101,9 +99,9 @@ class LayerShape:
 
     Attributes:
         name: The module's path in its network.
-        weights: Values of its weight; biases are not among them.
+        weights: The number of its weights, without biases.
         positions: Multiply-accumulates of each weight for one image: 1 in a linear layer on a flat
-            vector, the pixels that come out of a convolution.
+            vector; the number of output pixels in a convolution.
     """
 
     name: str
@@ -114,17 +112,17 @@ class LayerShape:
 def prunable_layers(network: nn.Module, shape: Sequence[int]) -> list[LayerShape]:
     """The convolutions and linear layers of any network, in the order of `named_modules`.
 
-    One image of zeros goes through the network, in evaluation mode, on the device of its
-    parameters: a network on "meta" is counted without computing anything.
+    The network runs on one image of zeros, in evaluation mode, on the device of its parameters. So
+    counting a network on "meta" computes nothing.
 
     Args:
-        network: Any module; it is left as it was.
+        network: Any module; it is not changed.
         shape: One image, (channels, height, width).
 
     Returns:
-        Each weight once, under the first layer that has it. Its positions are summed over all
-        layers that share it and over all their calls, and 0 where the network never calls them: so
-        it is for weights that are used without their layer, as attention does.
+        The layers. A shared weight counts once, in its first layer: its positions are summed over
+        all layers that share it and all their calls. They are 0 if the network never calls these
+        layers, for example because attention uses their weights directly.
     """
     positions = _positions(network, shape)
     owners: dict[Tensor, dict[str, nn.Module]] = {}
@@ -138,33 +136,33 @@ def prunable_layers(network: nn.Module, shape: Sequence[int]) -> list[LayerShape
 
 
 def layer_macs(layers: Iterable[LayerShape]) -> int:
-    """MACs of these layers for one image."""
+    """The MACs of layers for one image."""
     return sum(layer.weights * layer.positions for layer in layers)
 
 
 def count_macs(network: nn.Module, shape: Sequence[int]) -> int:
-    """MACs of any network's convolutions and linear layers for one image.
+    """The MACs of any network's convolutions and linear layers for one image.
 
     Args:
-        network: Any module; it is left as it was.
+        network: Any module; it is not changed.
         shape: One image, (channels, height, width).
     """
     return layer_macs(prunable_layers(network, shape))
 
 
 def _positions(network: nn.Module, shape: Sequence[int]) -> Counter[nn.Module]:
-    """Multiply-accumulates of each weight of a layer, for the layers that a forward pass calls."""
+    """Multiply-accumulates of each weight, by the layers that a forward pass calls."""
     positions: Counter[nn.Module] = Counter()
 
     def count(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(layer, nn.Linear):
             positions[layer] += output.numel() // layer.out_features
-        elif isinstance(layer, TRANSPOSED):  # each weight meets each value that goes in
+        elif isinstance(layer, TRANSPOSED):  # each weight meets each input value
             positions[layer] += inputs[0].numel() // layer.in_channels
         else:
             positions[layer] += output.numel() // layer.out_channels
 
-    # Not on a copy: weights that torch.nn.utils.prune has masked cannot be copied.
+    # No copy is made: weights that torch.nn.utils.prune masked cannot be copied.
     layers = [module for module in network.modules() if isinstance(module, PRUNABLE)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
     like = next(network.parameters(), torch.empty(0))
@@ -181,9 +179,9 @@ def _positions(network: nn.Module, shape: Sequence[int]) -> Counter[nn.Module]:
 
 
 def thop_macs(network: nn.Module, shape: Sequence[int]) -> float:
-    """What thop counts, for comparison with papers that quote it.
+    """The MACs that thop counts, for comparison with papers that quote it.
 
-    thop adds terms for batch norms and pooling. It changes the module it is given: it gets a copy.
+    thop adds terms for batch norms and pooling. It changes its module, so it gets a copy.
 
     Args:
         network: Any module.
@@ -191,7 +189,7 @@ def thop_macs(network: nn.Module, shape: Sequence[int]) -> float:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from thop import profile  # noqa: PLC0415 - importing it warns, and takes its time
+        from thop import profile  # noqa: PLC0415 - its import is slow, and warns
 
         device = next(network.parameters()).device
         image = torch.zeros(1, *shape, device=device)

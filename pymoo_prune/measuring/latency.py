@@ -1,4 +1,4 @@
-"""How long networks take: measured, not counted."""
+"""Measures how long networks take, side by side."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ from pymoo_prune.machine import check_device
 from pymoo_prune.networks import evaluating
 
 BATCH_SIZES = (1, 64)
-"""One image as soon as it is there, and many at once."""
-SHORTEST_CALL = 1e-3  # seconds; what takes less is called several times a repeat,
-SHORTEST_REPEAT = 2e-3  # which then lasts so long: the clock and Python's own work weigh little
+"""One image alone, and many images at once."""
+SHORTEST_CALL = 1e-3
+"""Seconds; a network that takes less is called several times in a repeat."""
+SHORTEST_REPEAT = 2e-3
+"""Seconds that such a repeat lasts, so that the clock and Python's own work matter little."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """How long a batch takes, and under which conditions.
+    """How long a batch takes, and the conditions of the measurement.
 
     Attributes:
         median: Seconds of one batch.
         lower: The first quartile, seconds of one batch.
         upper: The third quartile, seconds of one batch.
-        least: The quickest repeat, seconds of one batch: what is disturbed least.
+        least: The quickest repeat, seconds of one batch; it was disturbed least.
         batch_size: Images at once.
-        threads: Of torch's, on the processor.
-        device: What the network ran on.
-        repeats: How many measurements the quartiles are of.
+        threads: torch's threads on the processor.
+        device: Where the network ran.
+        repeats: The number of measurements.
     """
 
     median: float
@@ -49,7 +51,7 @@ class Latency:
 
     @property
     def iqr(self) -> float:
-        """The interquartile range, seconds: half of the measurements lie in it."""
+        """The interquartile range, seconds: it holds half of the measurements."""
         return self.upper - self.lower
 
     def __str__(self) -> str:
@@ -74,24 +76,24 @@ def latencies(
 ) -> dict[str, Latency]:
     """Measures networks side by side.
 
-    They take turns, one repeat each, and every round starts with another one: whatever slows the
-    machine down for a while slows all of them down alike. Only compare what one call measured.
+    They take turns, one repeat each, and every round starts with another network. So a machine that
+    is slow for a while slows all networks alike. Compare only latencies of the same call.
 
     Args:
-        networks: What to measure, by name; copies run, so nothing happens to the networks.
+        networks: The networks, by name; copies of them run, so they are not changed.
         shape: (channels, height, width) of one image; the pixels are random, of the type of
             each network's weights.
         batch_size: Images at once.
-        threads: Of torch's, on the processor; afterwards there are as many as before.
-        warm_up: Calls of each network before anything is measured.
-        repeats: Measurements of each network; short calls are several a measurement.
+        threads: torch's threads on the processor; afterwards there are as many as before.
+        warm_up: Calls of each network before the first measurement.
+        repeats: Measurements of each network; if calls are short, a measurement has several.
         device: Where to measure.
 
     Returns:
         Each network's latency, in the order of the networks.
 
     Raises:
-        PruneError: A number is too small, the device is not there, or a network fails.
+        PruneError: A number is too small, the device cannot be used, or a network fails.
     """
     if not networks:
         msg = "there are no networks to measure; give at least one, with its name"
@@ -109,7 +111,7 @@ def latencies(
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(batch_size, *shape, generator=generator).to(place)
     copies = nn.ModuleList(_copy(name, network) for name, network in networks.items()).to(place)
-    # To each its own, as a network may change them in place.
+    # A copy for each network, as it may change its images in place.
     batches = [images.to(_dtype(network), copy=True) for network in copies]
     times: list[list[float]] = [[] for _ in copies]
     with evaluating(copies), _threads(threads), torch.inference_mode():
@@ -140,14 +142,14 @@ def _copy(name: str, network: nn.Module) -> nn.Module:
 
 
 def _dtype(network: nn.Module) -> torch.dtype:
-    """What a network computes with: the images must be the same."""
+    """The type of a network's weights, which its images must have too."""
     floats = (weight.dtype for weight in network.parameters() if weight.is_floating_point())
     return next(floats, torch.float32)
 
 
 def _warm_up(name: str, network: nn.Module, batch: Tensor, calls: int) -> None:
     try:
-        for _ in range(1 + calls):  # one at least, to see whether it runs
+        for _ in range(1 + calls):  # at least one call, to see whether it runs
             _seconds(network, batch, 1)
     except Exception as error:
         msg = (
@@ -158,25 +160,26 @@ def _warm_up(name: str, network: nn.Module, batch: Tensor, calls: int) -> None:
 
 
 def _calls(network: nn.Module, batch: Tensor) -> int:
-    """How many calls make one repeat."""
-    # Interruptions only add time, so the least is nearest to the truth.
+    """The number of calls in a repeat."""
+    # Interruptions only add time, so the least is the most accurate.
     once = min(_seconds(network, batch, 1) for _ in range(3))
-    # A coarse clock may show no time at all.
+    # With a coarse clock, a call may take 0 seconds.
     return 1 if once >= SHORTEST_CALL else math.ceil(SHORTEST_REPEAT / max(once, 1e-7))
 
 
 def _seconds(network: nn.Module, batch: Tensor, calls: int) -> float:
-    """How long one of so many calls takes."""
+    """The seconds of one call, averaged over several."""
     _finish(batch.device)
     began = perf_counter()
     for _ in range(calls):
         network(batch)
-        _finish(batch.device)  # each: a GPU would overlap the calls, which is throughput
+        # After each call: a GPU would overlap the calls, which would measure throughput.
+        _finish(batch.device)
     return (perf_counter() - began) / calls
 
 
 def _finish(device: torch.device) -> None:
-    """Waits for a GPU, which works on while Python goes ahead."""
+    """Waits for a GPU, which works asynchronously."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

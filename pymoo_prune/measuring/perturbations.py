@@ -1,4 +1,4 @@
-"""Accuracy on images that were made worse: noise, blur, little contrast, something in front."""
+"""Robustness: accuracy on images with noise, blur, low contrast, or a black square in front."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.measuring.accuracies import accuracy
 
 STRENGTHS = 5
-"""A perturbation comes in strengths from 1 to this one."""
+"""Perturbations have strengths from 1 to this."""
 
 NOISE = (0.1, 0.2, 0.35, 0.5, 0.8)
-"""The noise's standard deviation, as a share of that of all pixels."""
+"""The standard deviation of the noise, as a share of the standard deviation of all pixels."""
 
 BLUR = (0.5, 0.75, 1.0, 1.5, 2.0)
 """The Gaussian's standard deviation, in pixels of a 28×28 image."""
 
 CONTRAST = (0.75, 0.5, 0.35, 0.2, 0.1)
-"""What is left of each pixel's distance from the image's mean."""
+"""The share that is left of each pixel's distance from the image's mean."""
 
 OCCLUSION = (0.2, 0.3, 0.4, 0.5, 0.6)
 """The square's side, as a share of the image's shorter side, rounded to pixels; at least 1."""
@@ -37,8 +37,8 @@ def _noise(images: Tensor, strength: int, generator: torch.Generator) -> Tensor:
 def _blur(images: Tensor, strength: int, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     sigma = BLUR[strength - 1] * min(images.shape[-2:]) / 28
     radius = math.ceil(4 * sigma)
-    # The Gaussian's share of each pixel's width. Its values at the pixels' centres would be
-    # (0, 1, 0) for small images, of which a fraction of a pixel is a large part.
+    # The Gaussian is integrated over each pixel's width. Sampled at the pixels' centres, it would
+    # be (0, 1, 0) for small images, where the blur is a fraction of a pixel.
     edges = (torch.arange(-radius, radius + 2, dtype=torch.float64) - 0.5) / sigma
     weights = torch.special.ndtr(edges).diff()
     weights = weights / weights.sum()
@@ -46,7 +46,7 @@ def _blur(images: Tensor, strength: int, generator: torch.Generator) -> Tensor: 
         size = images.shape[axis]
         blurred = torch.zeros_like(images)
         for offset, weight in enumerate(weights.tolist(), start=-radius):
-            # Beyond the border lies the border's pixel, again and again.
+            # Beyond the border, the border's pixels repeat.
             places = torch.arange(offset, size + offset, device=images.device).clamp(0, size - 1)
             blurred += weight * images.index_select(axis, places)
         images = blurred
@@ -72,7 +72,7 @@ def _occlusion(images: Tensor, strength: int, generator: torch.Generator) -> Ten
 
 
 Perturbation = Callable[[Tensor, int, torch.Generator], Tensor]
-"""(images, (n, channels, height, width), strength, what chance comes from) -> worse images."""
+"""(images, (n, channels, height, width), strength, random generator) -> worse images."""
 
 PERTURBATIONS: Mapping[str, Perturbation] = {
     "noise": _noise,
@@ -80,28 +80,28 @@ PERTURBATIONS: Mapping[str, Perturbation] = {
     "contrast": _contrast,
     "occlusion": _occlusion,
 }
-"""What can be done to images.
+"""The ways to make images worse.
 
-All of it is relative to the images' own values and size, as they may be normalised or not.
+All are relative to the images' values and size, since images may be normalised or not.
 
-- noise: Gaussian, drawn anew for every value, which may leave the range of the images.
-- blur: Gaussian, over rows and columns.
-- contrast: Pixels are drawn towards the mean of their image, over all its channels.
-- occlusion: A square at a random place of each image gets the least value that its channel has
+- noise: Gaussian noise on every value; results may leave the range of the images.
+- blur: a Gaussian blur over rows and columns.
+- contrast: pixels move towards the mean of their image, taken over all its channels.
+- occlusion: a square at a random place of each image gets the least value that its channel has
   in all images. That is black, however the channels are normalised; a mean would be a grey that
   stands out from a black background.
 """
 
 
 def perturbed(images: Tensor, kind: str, strength: int, seed: int = 0) -> Tensor:
-    """Images made worse.
+    """Makes images worse.
 
     Args:
         images: (n, channels, height, width), floating-point, of any scale; they are not changed.
         kind: One of `PERTURBATIONS`.
         strength: From 1 to `STRENGTHS`; see `NOISE`, `BLUR`, `CONTRAST` and `OCCLUSION`.
-        seed: Of noise and places. The same one gives the same images again, and on every device
-            the same draws; the strengths of noise differ in its size only.
+        seed: Chooses noise and places. The same seed gives the same images again, with the same
+            draws on every device; noise of different strengths differs in its size alone.
 
     Returns:
         Images of the same shape, type and device.
@@ -127,16 +127,16 @@ def robustness(
     kinds: Sequence[str] = tuple(PERTURBATIONS),
     seed: int = 0,
 ) -> dict[str, list[float]]:
-    """A network's accuracy on images that were made worse.
+    """Measures a network's accuracy on images that were made worse.
 
     Args:
         network: Any classifier; it is not changed.
-        split: Images and labels; all images together say what is much noise, and what is black.
+        split: Images and labels; the size of the noise, and black, depend on all of its images.
         kinds: Some of `PERTURBATIONS`.
-        seed: The same one shows the same images to every network.
+        seed: With the same seed, every network sees the same images.
 
     Returns:
-        For each kind the accuracies at the strengths 1 to `STRENGTHS`.
+        For each kind, the accuracies at strengths 1 to `STRENGTHS`.
     """
     for kind in kinds:  # before anything is measured
         if kind not in PERTURBATIONS:

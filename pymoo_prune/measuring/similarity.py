@@ -1,8 +1,8 @@
-"""How alike two embeddings of the same images are, whatever their dimensions.
+"""How similar two embeddings of the same images are; their dimensions may differ.
 
-The measure is that of t-SNE: every image sees its neighbours through a Gaussian as wide as needed
-to reach a given perplexity, and two embeddings are alike when the resulting joint distributions
-over pairs are. All embeddings of a population are handled in one stack.
+The measure is that of t-SNE. Around every image lies a Gaussian, wide enough for a given
+perplexity, which gives a joint distribution over pairs of images. Two embeddings are similar if
+their joint distributions are. All embeddings of a population are computed in one stack.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pymoo_prune.errors import PruneError
 EPSILON = 2.220446049250313e-16
 """The floor of a joint probability, as in scikit-learn's t-SNE."""
 TOLERANCE = 1e-5
-"""How near the entropy must come to log(perplexity)."""
+"""The largest difference allowed between the entropy and log(perplexity)."""
 NEWTON_STEPS, BISECTIONS = 8, 60
 STACK = 16
-"""Matrices handled at once on a processor: their few work arrays then stay in a core's cache."""
+"""Matrices computed at once on a processor: their work arrays then stay in a core's cache."""
 START = 5.0
-"""Where the search for a row's precision starts, in units of one over its mean distance."""
+"""The first precision tried for a row, in units of one over the row's mean distance."""
 FAR = 1e30
-"""A distance at which every kernel is exactly 0, and which products do not turn into NaN."""
+"""A distance at which every kernel is exactly 0, and products with it are not NaN."""
 
 
 def squared_distances(products: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def squared_distances(products: Tensor) -> Tensor:
         products: Inner products of embedded images, (..., images, images); changed in place.
 
     Returns:
-        The same storage: not negative, zero on the diagonal.
+        The same tensor: no negative values, zeros on the diagonal.
     """
     norms = products.diagonal(dim1=-2, dim2=-1).clone()
     products.mul_(-2.0).add_(norms[..., None]).add_(norms[..., None, :]).clamp_(min=0.0)
@@ -45,7 +45,7 @@ def squared_distances(products: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Affinities:
-    """How near the images of an embedding are to each other.
+    """How close the images of an embedding are to each other.
 
     Attributes:
         joint: The symmetric joint distributions over pairs, (..., images, images): zero diagonals,
@@ -66,7 +66,8 @@ def affinities(
     Args:
         distances: Squared distances, (..., images, images), zero diagonals.
         perplexity: The effective number of neighbours, less than the number of images.
-        near: Of similar embeddings of the same images, whose shape fits: a good place to start.
+        near: The affinities of similar embeddings of the same images, where the search starts;
+            their shape must broadcast.
     """
     n = distances.shape[-1]
     if not 1 <= perplexity < n - 1:
@@ -91,18 +92,18 @@ def affinities(
 
 
 def _conditional(distances: Tensor, log_beta: Tensor, target: float) -> tuple[Tensor, Tensor]:
-    """Each image's distribution over the others, with entropy `target`, and its precision.
+    """Each image's distribution over the others, with entropy `target`; and log precisions.
 
-    Newton steps on the logarithm of beta: the entropy falls by beta^2 variance. A row that has
-    arrived is left alone, so that a result does not depend on what else is in the stack; a row that
-    does not arrive is bisected.
+    Takes Newton steps on the logarithm of beta: the entropy's slope is -beta^2 variance. A row that
+    has converged no longer changes, so that its result does not depend on the rest of the stack.
+    Rows that do not converge are bisected.
     """
     n = distances.shape[-1]
     mean_distance = distances.sum(dim=-1, keepdim=True).div_(n - 1)
-    # Each row in units of its own mean: then one start fits all. Equal images have no such unit.
+    # Each row in units of its mean, so one start fits all. If all images are equal, the mean is 0.
     scaled = distances / mean_distance.masked_fill_(mean_distance == 0, 1.0)
     scaled.diagonal(dim1=-2, dim2=-1).fill_(FAR)
-    # Shifted by the nearest distance, a row's largest kernel is 1 and its mass cannot vanish.
+    # Less the smallest distance, a row's largest kernel is 1, and its mass cannot vanish.
     scaled.sub_(scaled.amin(dim=-1, keepdim=True))
     kernel, moment = torch.empty_like(scaled), torch.empty_like(scaled)
     for step in range(NEWTON_STEPS + 1):
@@ -126,10 +127,10 @@ def _conditional(distances: Tensor, log_beta: Tensor, target: float) -> tuple[Te
 
 
 def _bisected(scaled: Tensor, target: float) -> Tensor:
-    """The precisions' logarithms of difficult rows, (rows, 1), from distances, (rows, images).
+    """The log precisions of rows that did not converge, (rows, 1), from (rows, images).
 
-    With more equally near images than the perplexity asks for no precision is high enough; such a
-    row ends at the upper bound, uniform over these.
+    If more images are equally near than the perplexity, no precision is high enough. Such a row
+    ends at the upper bound, uniform over these images.
     """
     low = scaled.new_full((len(scaled), 1), math.log(START) - 12.0)
     high = low + 72.0
@@ -149,12 +150,12 @@ def divergence(parent: Tensor, child: Tensor) -> Tensor:
 
     Args:
         parent: P, (..., images, images).
-        child: Q, of a shape that fits.
+        child: Q, of a shape that broadcasts.
 
     Returns:
-        sum of P log(P / Q), (...,).
+        The sum of P log(P / Q), (...,).
     """
-    # On the diagonal both are at the floor, whose logarithms cancel.
+    # On the diagonal both equal the floor, so the logarithms cancel.
     P = parent.clamp(min=EPSILON)
     ratio = child.clamp(min=EPSILON).log_().neg_().add_(P.log())
     return ratio.mul_(P).sum(dim=-1).sum(dim=-1)

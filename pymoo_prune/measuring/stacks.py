@@ -1,8 +1,8 @@
-"""Candidates that are measured as one program, as many at once as memory has room for.
+"""Runs candidates in stacks: as one program, with as many candidates as memory has room for.
 
-A GPU is busy with one large computation and idles between many small ones, so candidates go through
-it in stacks. How large a stack may be is asked before memory is taken; where that was not enough,
-for example because somebody else took some, the stack becomes smaller instead of failing.
+A GPU is busy in one large computation but idles between many small ones, so it runs candidates in
+stacks. The size of a stack is chosen from the free memory. If that turns out to be too little, for
+example because another process took some, the stack becomes smaller instead of failing.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pymoo_prune.errors import PruneError
 
 Result = TypeVar("Result")
 Program = Callable[[Sequence[int]], Sequence[Result]]
-"""Takes the places of candidates, and gives a result for each."""
+"""Takes the places of candidates, and returns a result for each."""
 
 SHARE = 0.8
-"""Of the memory that is free: allocators lose some between their blocks."""
+"""The share of free memory that stacks may take: allocators lose some between blocks."""
 TOO_LITTLE_MEMORY = (
     *("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED"),
     "Cannot allocate memory",
 )
-"""What plain RuntimeErrors of torch say, and the operating system."""
+"""Texts in plain RuntimeErrors, from torch and from the operating system."""
 
 
 class Memory:
@@ -40,7 +40,7 @@ class Memory:
         self.device = device
 
     def taken_by(self, work: Callable[[], object]) -> int:
-        """Bytes that some work takes at its peak, besides what was taken before."""
+        """The bytes that some work takes at its peak, on top of those taken before."""
         torch.cuda.synchronize(self.device)
         torch.cuda.reset_peak_memory_stats(self.device)
         before = torch.cuda.memory_allocated(self.device)
@@ -49,14 +49,14 @@ class Memory:
         return torch.cuda.max_memory_allocated(self.device) - before
 
     def free(self) -> int:
-        """Bytes that can be had: what is free, and what torch keeps without using it."""
+        """The bytes that can be used: free ones, and those that torch keeps but does not use."""
         free, _ = torch.cuda.mem_get_info(self.device)
         kept = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
         return free + kept
 
     def clear(self) -> None:
-        """Gives back what a failure left behind."""
-        gc.collect()  # what refers to itself
+        """Releases the memory that a failed attempt left behind."""
+        gc.collect()  # objects that refer to themselves
         torch.cuda.empty_cache()
 
 
@@ -64,10 +64,11 @@ class Stacks:
     """Runs candidates in stacks.
 
     Args:
-        size: Candidates at once, at most.
-        memory: Of the device; None does not ask, and waits for what fails.
-        filled: Whether the last stack is filled up with candidates that do not count. Rounding
-            depends on a stack's size; so filled, it does not depend on how many come together.
+        size: The largest number of candidates at once.
+        memory: The device's memory. None: its free memory is not looked up, and stacks shrink only
+            when they fail.
+        filled: Whether the last stack is filled with copies of its last candidate. Rounding depends
+            on a stack's size; with full stacks it does not depend on the number of candidates.
     """
 
     def __init__(self, size: int, memory: Memory | None, *, filled: bool) -> None:
@@ -79,8 +80,8 @@ class Stacks:
         """Stacks for a device.
 
         Args:
-            device: Only a GPU's memory is asked for.
-            size: Candidates at once, at most.
+            device: The device; only a GPU's free memory is looked up.
+            size: The largest number of candidates at once.
             filled: See `Stacks`.
         """
         return cls(size, Memory(device) if device.type == "cuda" else None, filled=filled)
@@ -92,12 +93,12 @@ class Stacks:
         *,
         probe: Callable[[], object] | None = None,
     ) -> list[Result]:
-        """Results of all candidates.
+        """Runs all candidates and returns their results.
 
         Args:
-            n: How many there are.
-            program: Computes some of them at once.
-            probe: Takes the memory of one; the program with the first, unless given.
+            n: The number of candidates.
+            program: Computes a stack of candidates.
+            probe: Takes as much memory as one candidate. Default: the program, with the first one.
         """
         if n and not self._asked:
             self._ask(probe or (lambda: program([0])))
@@ -113,7 +114,7 @@ class Stacks:
         return done
 
     def _tried(self, program: Program[Result], places: Sequence[int]) -> list[Result] | None:
-        """What the program gives; nothing, and nothing left behind, if memory is too little."""
+        """The program's results; None if memory is too little, so that the error can be freed."""
         try:
             return list(program(places))
         except (RuntimeError, MemoryError) as error:
@@ -128,25 +129,25 @@ class Stacks:
             return None
 
     def _ask(self, probe: Callable[[], object]) -> None:
-        """Looks what one candidate takes, and how often that is free."""
-        assert self.memory is not None  # noqa: S101 - or nobody asks
+        """Measures the memory of one candidate, and sets how many fit into free memory."""
+        assert self.memory is not None  # noqa: S101 - run() asks only then
         try:
             each = self.memory.taken_by(probe)
         except (RuntimeError, MemoryError) as error:
             if not is_about_memory(error):
                 raise
-            self.size = 1  # the program will say it
+            self.size = 1  # the program will fail, with a clear message
         else:
             room = int(SHARE * self.memory.free()) // max(each, 1)
             if room < self.size:
-                # A power of two: runs with about as much memory then have stacks of one size.
+                # A power of two, so that runs with about equal memory have stacks of the same size.
                 self.size = 1 << max(room.bit_length() - 1, 0)
         self._asked = True
 
     def _shrink(self, tried: int) -> None:
         self.size = (tried + 1) // 2
         msg = f"memory is too little for {tried} candidates at once; trying {self.size}"
-        warnings.warn(msg, stacklevel=4)  # who has called whoever runs stacks
+        warnings.warn(msg, stacklevel=4)  # the line that called the caller of run()
         if self.memory is not None:
             self.memory.clear()
         else:
@@ -154,12 +155,13 @@ class Stacks:
 
 
 def stack_size(together: int | None, device: torch.device, usual: int) -> int:
-    """How many candidates go together.
+    """The number of candidates in a stack.
 
     Args:
-        together: As it was asked for; None is 1 on a processor, whose caches a stack would leave.
-        device: Where they are measured.
-        usual: On a GPU, unless asked for otherwise.
+        together: The number that the user asked for. None: 1 on a processor, since a stack exceeds
+            its caches, and `usual` on a GPU.
+        device: Where candidates are measured.
+        usual: The usual number on a GPU.
     """
     if together is not None and together < 1:
         raise PruneError(f"together must be at least 1, but it is {together}")
@@ -167,7 +169,7 @@ def stack_size(together: int | None, device: torch.device, usual: int) -> int:
 
 
 def is_about_memory(error: Exception) -> bool:
-    """Whether it says that there is too little memory."""
+    """Whether an error says that memory is too little."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(text in str(error) for text in TOO_LITTLE_MEMORY)

@@ -1,4 +1,4 @@
-"""How long architectures take: measured beside their parent, once each, and remembered."""
+"""Measures the latency of candidates beside their parent, once for each architecture."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from pymoo_prune.measuring.latency import latencies
 from pymoo_prune.objectives import Quantity
 
 LATENCY = "latency"
-"""What the quantity is called."""
+"""The name of the quantity."""
 MILLISECONDS = Quantity("lower", "latency in ms")
-"""Of one batch."""
+"""The quantity: milliseconds of one batch."""
 WARM_UP = 3
-"""Calls of each network before anything is measured."""
+"""Calls of each network before the first measurement."""
 AT_LENGTH = 10
-"""How many times as many repeats the parent is measured with as a candidate."""
+"""The parent is measured with this many times as many repeats as a candidate."""
 PATIENCE = 60.0
 """Seconds to wait for another process that writes to the same file."""
 
@@ -41,9 +41,9 @@ class LatencyScheme:
 
     Attributes:
         batch_size: Images at once.
-        threads: Of torch's, on the processor.
-        repeats: Measurements of each network, whose quickest counts; short calls are several a
-            measurement.
+        threads: torch's threads on the processor.
+        repeats: Measurements of each network, of which the quickest counts; if calls are short, a
+            measurement has several.
     """
 
     batch_size: int = 1
@@ -57,17 +57,17 @@ class LatencyScheme:
 
 
 class KnownLatencies:
-    """What was measured, by digest: in memory, and in a file where there is one.
+    """Latencies measured before, by digest: in memory, and in a file if there is one.
 
-    Several processes may use one file at once. Whoever writes first is right: the others take over
-    what is there.
+    Several processes may use one file at once. The first latency written for a digest counts, and
+    the other processes take it over.
 
     Args:
-        path: The database file, made when there is something to keep; None for memory alone.
+        path: The database file, made when the first latency is kept; None for memory alone.
 
     Attributes:
-        fresh: How many were measured.
-        hits: How many were known, and did not have to be.
+        fresh: The number of latencies that were measured.
+        hits: The number of look-ups that found a known latency.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
@@ -76,7 +76,7 @@ class KnownLatencies:
         self._memory: dict[bytes, float] = {}
 
     def get(self, key: bytes) -> float | None:
-        """A latency in milliseconds; None where it is not known."""
+        """A latency in milliseconds; None if it is not known."""
         if key not in self._memory and self.path is not None and self.path.exists():
             with self._database(self.path) as db:
                 self._read(db, key)
@@ -84,10 +84,10 @@ class KnownLatencies:
         return self._memory.get(key)
 
     def keep(self, key: bytes, milliseconds: float) -> float:
-        """Keeps what was measured, unless somebody was first.
+        """Keeps a measured latency, unless another process kept one first.
 
         Returns:
-            The latency that is known from now on.
+            The latency that counts from now on.
         """
         self.fresh += 1
         if self.path is not None:
@@ -103,10 +103,10 @@ class KnownLatencies:
 
     @contextmanager
     def _database(self, path: Path) -> Iterator[sqlite3.Connection]:
-        """The file, open for a moment: copies of this object and other processes share it."""
+        """The file, opened for a moment: copies of this object and other processes share it."""
         try:
             db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
-            # No WAL: several processes cannot switch it on at once, and little is written.
+            # No WAL: several processes cannot switch to it at once, and little is written.
             with closing(db):
                 db.execute(
                     "CREATE TABLE IF NOT EXISTS latencies "
@@ -122,19 +122,19 @@ class KnownLatencies:
 
 
 class Stopwatch:
-    """Measures networks against the one that they are pruned from.
+    """Measures the latencies of networks against their parent.
 
-    The two run in turns, so whatever slows the machine down for a while slows both. The quotient
-    of their quickest repeats, times what the parent takes, is the latency: other processes only
-    ever add time, and on a busy machine medians of one pair differ by more than networks do. The
-    parent is measured once, at length. Networks of one architecture are one network here: what is
-    known is not measured again.
+    A network and the parent take turns, so a machine that is slow for a while slows both. The
+    latency is the ratio of their quickest repeats times the latency of the parent. The quickest
+    counts because other processes only add time: on a busy machine, medians of one pair differ by
+    more than networks do. The parent is measured once, with many repeats. Networks of the same
+    architecture have the same latency, which is measured once.
 
     Args:
         parent: The unpruned network; it is not changed.
         shape: (channels, height, width) of one image.
         scheme: How to measure.
-        known: What was measured before.
+        known: Latencies that were measured before.
         device: Where to measure.
     """
 
@@ -155,7 +155,7 @@ class Stopwatch:
 
     @cached_property
     def parent_milliseconds(self) -> float:
-        """What the parent takes."""
+        """The latency of the parent."""
         key = self._key(self.parent)
         known = self.known.get(key)
         if known is not None:
@@ -164,20 +164,20 @@ class Stopwatch:
         return self.known.keep(key, 1e3 * parent)
 
     def milliseconds(self, network: nn.Module) -> float:
-        """What a batch takes in a network; for one architecture always the same number.
+        """The latency of a network; always the same number for the same architecture.
 
         Args:
-            network: A small network, whose weights do not matter; it is not changed.
+            network: The network, whose weights do not matter; it is not changed.
         """
         key = self._key(network)
         known = self.known.get(key)
         return self.known.keep(key, self._measured(network)) if known is None else known
 
     def note(self, networks: Sequence[nn.Module]) -> str:
-        """A sentence about noise: each architecture is measured once more, and compared.
+        """A sentence about noise: measures each architecture again, and compares.
 
         Args:
-            networks: Those that the sentence is about.
+            networks: The networks that the sentence is about.
         """
         distinct = {self._key(network): network for network in networks}.values()
         known = np.array([self.milliseconds(network) for network in distinct])
@@ -215,11 +215,11 @@ class Stopwatch:
 
 
 def conditions(scheme: LatencyScheme, device: torch.device) -> dict[str, Any]:
-    """All that a latency depends on besides the networks and the images, as JSON values.
+    """The conditions that a latency depends on, besides networks and images, as JSON values.
 
     Args:
-        scheme: How it is measured.
-        device: Where.
+        scheme: How to measure.
+        device: Where to measure.
     """
     return {
         **asdict(scheme),
@@ -231,13 +231,13 @@ def conditions(scheme: LatencyScheme, device: torch.device) -> dict[str, Any]:
 
 
 def architecture_text(network: nn.Module) -> str:
-    """All of a network but its weights: its `spec` if it has one, else layers, shapes and graphs.
+    """A network without its weights: its `spec` if it has one, else layers, shapes and graphs.
 
     Args:
         network: The network.
 
     Returns:
-        JSON; equal for networks that differ in their weights alone.
+        JSON, which is equal for networks that differ in their weights alone.
     """
     spec = getattr(network, "spec", None)
     if not isinstance(spec, dict):
@@ -253,14 +253,14 @@ def architecture_text(network: nn.Module) -> str:
 
 
 def hardware(device: torch.device) -> str:
-    """The name of what networks run on."""
+    """The name of the GPU or processor that networks run on."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
 def _in_usual_layout(network: nn.Module) -> nn.Module:
-    """A copy whose weights lie in memory as in a network that is loaded from a file.
+    """A copy with the memory layout of a network loaded from a file.
 
-    Trainings choose another layout where that is faster, which changes how long networks take.
+    Trainings may choose another layout because it is faster, which changes latencies.
     """
     return copy.deepcopy(network).to(memory_format=torch.contiguous_format)
 

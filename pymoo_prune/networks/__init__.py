@@ -1,4 +1,17 @@
-"""The networks that are pruned, and how to build one by name."""
+"""The networks that are pruned, and how to build one by name.
+
+- `zoo`: networks to start from, by name
+- `building`: networks from their specs, as saved networks have them
+- `feed_forward`: linear layers with one activation between them
+- `feed_forward_stack`: several feed-forward networks as one, for a GPU
+- `simple_cnn`: a plain convolutional network for small images
+- `cifar_resnet`: residual networks for small images
+- `dense_net`: DenseNet-BC with any set of live connections
+- `torchvision_networks`: torchvision's ResNet-18 and GoogLeNet
+- `video_resnet`: R(2+1)D, for video
+- `slim`: a network of any kind without some of its channels and branches
+- `modes`: evaluation mode for a while
+"""
 
 from pymoo_prune.networks.building import NETWORKS, build_network
 from pymoo_prune.networks.cifar_resnet import CifarResNet
@@ -10,7 +23,7 @@ from pymoo_prune.networks.simple_cnn import SimpleCNN
 from pymoo_prune.networks.slim import (
     CALLS,
     JOINS,
-    LAYERS,
+    SLICED_LAYERS,
     SUMS,
     Branch,
     SlimNetwork,
@@ -27,7 +40,7 @@ from pymoo_prune.networks.video_resnet import VideoResNet
 from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
 __all__ = [
-    "ACTIVATIONS", "CALLS", "COMPRESSION", "JOINS", "LAYERS", "NETWORKS", "SUMS", "ZOO",
+    "ACTIVATIONS", "CALLS", "COMPRESSION", "JOINS", "NETWORKS", "SLICED_LAYERS", "SUMS", "ZOO",
     "Branch", "CifarResNet", "DenseBlock", "DenseNet", "FeedForward", "FeedForwardStack",
     "GoogLeNet", "ResNet18", "SimpleCNN", "SlimNetwork", "VideoResNet", "ZooNetwork",
     "as_feed_forward", "build_network", "call_name", "evaluating", "layers_of_depth",

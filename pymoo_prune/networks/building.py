@@ -1,35 +1,36 @@
-"""Networks by the name that stands in a saved network's description."""
+"""Builds networks from their specs: the kinds of networks register here, each under a name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.networks.cifar_resnet import CifarResNet
-from pymoo_prune.networks.dense_net import DenseNet
-from pymoo_prune.networks.feed_forward import FeedForward
-from pymoo_prune.networks.simple_cnn import SimpleCNN
-from pymoo_prune.networks.slim import SlimNetwork
-from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
-from pymoo_prune.networks.video_resnet import VideoResNet
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "feed-forward": FeedForward,
-    "simple-cnn": SimpleCNN,
-    "cifar-resnet": CifarResNet,
-    "dense-net": DenseNet,
-    "resnet-18": ResNet18,
-    "googlenet": GoogLeNet,
-    "slim": SlimNetwork,
-    "video-resnet": VideoResNet,
-}
+Kind = TypeVar("Kind", bound=type[nn.Module])
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {}
+"""Kinds of networks by the name that specs and saved networks have for them."""
+
+
+def buildable(name: str) -> Callable[[Kind], Kind]:
+    """Registers a class of networks, so that `build_network` finds it.
+
+    Args:
+        name: What the specs of its networks say.
+    """
+
+    def register(kind: Kind) -> Kind:
+        NETWORKS[name] = kind
+        return kind
+
+    return register
 
 
 def build_network(spec: Mapping[str, Any]) -> nn.Module:
-    """A fresh network from its spec.
+    """A network with fresh weights, from its spec.
 
     Args:
         spec: `{"network": NAME, "arguments": {...}}`, as `export` writes it.

@@ -1,4 +1,4 @@
-"""Residual networks for small images, as He et al. (2016) train them on CIFAR."""
+"""Residual networks for small images, as He et al. (2016) train them on CIFAR: ResNet-20 etc."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.building import buildable
 
 WIDTHS = (16, 32, 64)
 """Channels of the three stages."""
 
 
+@buildable("cifar-resnet")
 class CifarResNet(nn.Module):
     """A residual network with shortcuts that have no parameters ("option A").
 
-    Where a stage doubles the channels and halves the image, the shortcut takes every other pixel
-    and pads the new channels with zeros.
+    If a stage doubles the channels and halves the image, its shortcut takes every other pixel and
+    fills the new channels with zeros.
 
     Args:
         depth: 6 n + 2 layers with n blocks in each of the three stages: 20, 56, 110, ...
-        channels: Of an image.
+        channels: Channels of an image.
         classes: Outputs.
     """
 
@@ -53,7 +55,7 @@ class CifarResNet(nn.Module):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What `build_network` needs to make a network of this shape."""
+        """The spec with which `build_network` makes a network of this shape."""
         arguments = {"depth": self.depth, "channels": self.channels, "classes": self.classes}
         return {"network": "cifar-resnet", "arguments": arguments}
 
@@ -67,9 +69,9 @@ class Block(nn.Module):
     """Two convolutions and a shortcut past them.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        stride: Of the first convolution, and of the shortcut.
+        inputs: Channels of the input.
+        outputs: Channels of the output.
+        stride: The stride of the first convolution and of the shortcut.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
@@ -91,8 +93,8 @@ class Block(nn.Module):
     def shortcut(self, hidden: Tensor) -> Tensor:
         """Every stride-th pixel, with zeros for the new channels; the shape is `forward`'s."""
         if self.stride == 1 and self.new_channels == 0:
-            return hidden  # padding by nothing would still copy it
-        # The paper leaves open where the zeros go: half of them on each side of the old channels.
+            return hidden  # padding with nothing would still copy it
+        # The paper does not say where the zeros go. Here half go on each side of the old channels.
         before = self.new_channels // 2
         sides = (0, 0, 0, 0, before, self.new_channels - before)
         return functional.pad(hidden[:, :, :: self.stride, :: self.stride], sides)

@@ -11,26 +11,28 @@ from torch import Tensor, nn
 
 from pymoo_prune.chromosomes import Booleans, check_matrices, fully_connected
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.building import buildable
 
 BOTTLENECK = 4
-"""A layer's 1×1 convolution gives so many times the growth rate."""
+"""A layer's 1×1 convolution has this many times the growth rate as output channels."""
 COMPRESSION = 2
-"""A transition gives one channel for so many: reduction 0.5."""
+"""A transition divides the number of channels by this: reduction 0.5."""
 
 
+@buildable("dense-net")
 class DenseNet(nn.Module):
-    """Blocks of layers that read the outputs of earlier ones: those that they are connected with.
+    """Blocks of layers, each of which reads the earlier layers that it is connected with.
 
-    A connection that is dead takes no part: its reader's batch norm and 1×1 convolution (a layer's,
-    a transition's, the classifier) are smaller by the channels that it would have brought.
+    A dead connection costs nothing: the layers that would read it (a batch norm with a 1×1
+    convolution or with the classifier) are smaller by its channels.
 
     Args:
-        connections: Which node of a block reads which, (blocks, nodes, nodes); see
+        connections: Which node of a block reads which node, (blocks, nodes, nodes); see
             `pymoo_prune.chromosomes.connections`.
         growth: Channels that each layer adds.
-        channels: Of an image.
+        channels: Channels of an image.
         classes: Outputs.
-        stem: Channels of the first convolution; None is twice the growth rate.
+        stem: Output channels of the first convolution; None for twice the growth rate.
     """
 
     def __init__(
@@ -61,8 +63,8 @@ class DenseNet(nn.Module):
             if place < len(matrices) - 1:
                 if inputs < COMPRESSION:
                     msg = (
-                        f"nothing would leave transition {place}: {inputs} channels come in, and "
-                        "half of them go out; take a larger stem or growth rate"
+                        f"transition {place} would have no outputs: it halves the channels, and "
+                        f"there is {inputs}; take a larger stem or growth rate"
                     )
                     raise PruneError(msg)
                 transitions.append(Transition(inputs))
@@ -86,12 +88,12 @@ class DenseNet(nn.Module):
         classes: int = 10,
         stem: int | None = None,
     ) -> DenseNet:
-        """The fully connected network with so many convolutions and a linear layer."""
+        """The fully connected network of a depth; `layers_of_depth` says which layers count."""
         return cls(fully_connected(layers_of_depth(depth)), growth, channels, classes, stem)
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What `build_network` needs to make a network of this shape."""
+        """The spec with which `build_network` makes a network of this shape."""
         arguments = {
             "connections": self.connections.astype(int).tolist(),
             "growth": self.growth,
@@ -113,11 +115,11 @@ class DenseNet(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """Layers that read what they are connected with.
+    """A block of layers, each of which reads the nodes that it is connected with.
 
     Args:
         matrix: Connections, (nodes, nodes).
-        inputs: Channels that come in.
+        inputs: Channels of the block's input.
         growth: Channels that each layer adds.
     """
 
@@ -141,7 +143,7 @@ class DenseLayer(nn.Module):
 
     Args:
         inputs: Channels that it reads.
-        growth: Channels that it gives.
+        growth: Channels of its output.
     """
 
     def __init__(self, inputs: int, growth: int) -> None:
@@ -160,7 +162,7 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Module):
-    """Between two blocks: half the channels, half the height and width.
+    """The layers between two blocks: they halve the channels, the height and the width.
 
     Args:
         inputs: Channels that it reads.
@@ -179,17 +181,17 @@ class Transition(nn.Module):
 
 
 def together(nodes: list[Tensor], sources: list[int]) -> Tensor:
-    """The outputs of some nodes, one after the other along the channels."""
-    # Where the chain is all that lives there is nothing to copy.
+    """The outputs of some nodes, concatenated along the channels."""
+    # If only the chain is live, there is nothing to copy.
     return nodes[sources[0]] if len(sources) == 1 else torch.cat([nodes[i] for i in sources], 1)
 
 
 def layers_of_depth(depth: int, blocks: int = 3) -> int:
-    """Layers in each block of a DenseNet-BC: two convolutions each.
+    """The number of layers in each block of a DenseNet-BC; a layer has two convolutions.
 
     Args:
-        depth: Convolutions, with the stem and the transitions, and the linear layer.
-        blocks: How many there are.
+        depth: The number of convolutions, stem and transitions included, and the linear layer.
+        blocks: The number of blocks.
     """
     layers, left = divmod(depth - blocks - 1, 2 * blocks)
     if layers < 1 or left:

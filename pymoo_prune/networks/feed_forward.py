@@ -1,4 +1,4 @@
-"""Feed-forward networks: linear layers with one activation between them."""
+"""Feed-forward networks: linear layers with one kind of activation between them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from pymoo_prune.chromosomes import FloatArray
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.networks.building import buildable
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -28,6 +29,7 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+@buildable("feed-forward")
 class FeedForward(nn.Sequential):
     """Flatten, then linear layers with an activation after each but the last.
 
@@ -60,7 +62,7 @@ class FeedForward(nn.Sequential):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What `build_network` needs to make a network of this shape."""
+        """The spec with which `build_network` makes a network of this shape."""
         return {
             "network": "feed-forward",
             "arguments": {
@@ -83,9 +85,9 @@ class FeedForward(nn.Sequential):
         biases: Sequence[Tensor],
         activation: str = "relu",
     ) -> FeedForward:
-        """A network with these weights, (outputs, inputs) a layer, and biases."""
+        """A network with these weights, (outputs, inputs) for each layer, and biases."""
         widths = [len(bias) for bias in biases[:-1]]
-        # Built without memory, so that no random numbers are drawn for weights that are replaced.
+        # Built without memory, so that no random numbers are drawn for weights that get replaced.
         with torch.device("meta"):
             network = cls(weights[0].shape[1], widths, len(biases[-1]), activation)
         network.to_empty(device=weights[0].device)
@@ -105,14 +107,14 @@ class FeedForward(nn.Sequential):
 
 
 def as_feed_forward(module: nn.Module) -> FeedForward:
-    """A copy of any module that computes a feed-forward network, or an error that says why not.
+    """A copy of a module as a `FeedForward`; an error if the module is no feed-forward network.
 
     Args:
-        module: Linear layers with the same elementwise activation between them; a Flatten in
-            front, and Dropout and Identity anywhere, are understood.
+        module: Linear layers with the same elementwise activation between them. There may be a
+            Flatten in front, and Dropout and Identity anywhere.
 
     Returns:
-        The same function as a `FeedForward`.
+        A network that computes the same function.
     """
     if isinstance(module, FeedForward):
         return FeedForward.from_layers(
@@ -147,7 +149,7 @@ def as_feed_forward(module: nn.Module) -> FeedForward:
 
 
 def _leaves(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Modules in the order they are applied; what does nothing once trained is left out."""
+    """Modules in the order of the forward pass, without those that do nothing in evaluation."""
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         for name, child in module._modules.items():  # noqa: SLF001 - children() hides repeats
             if child is not None:
@@ -155,7 +157,7 @@ def _leaves(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
     elif not path and not isinstance(module, nn.Linear):
         msg = (
             "the parent must be an nn.Sequential of linear layers, but it is a "
-            f"{type(module).__name__}: only there is the order of the layers known for sure"
+            f"{type(module).__name__}: only an nn.Sequential says the order of its layers"
         )
         raise PruneError(msg)
     elif not isinstance(module, (nn.Dropout, nn.Identity)):
@@ -163,7 +165,7 @@ def _leaves(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]
 
 
 def _activation(layer: nn.Module) -> str | None:
-    """The name of an activation that we have, or None."""
+    """The activation's name in `ACTIVATIONS`, or None."""
     for name, kind in ACTIVATIONS.items():
         if type(layer) is kind and getattr(layer, "approximate", "none") == "none":
             return name

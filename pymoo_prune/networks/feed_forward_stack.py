@@ -1,4 +1,4 @@
-"""Several feed-forward networks as one, for a GPU: each layer is one computation for all."""
+"""Several feed-forward networks as one program for a GPU: a layer is one computation for all."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pymoo_prune.networks.feed_forward import FeedForward
 
 
 class FeedForwardStack:
-    """Networks of one depth whose layers may differ in width.
+    """Networks of one depth, whose layers may differ in width.
 
-    Neurons that a network does not have are silent.
+    Neurons that a network lacks always output 0.
 
     Args:
-        like: A network with their inputs, classes and activation.
+        like: A network with the same inputs, classes and activation.
         weights: (networks, outputs, inputs), layer by layer.
         biases: (networks, outputs), layer by layer.
         alive: Which hidden neurons each network has, (networks, neurons), bool, layer by layer.
@@ -36,13 +36,13 @@ class FeedForwardStack:
     def of(
         cls, like: FeedForward, networks: Sequence[tuple[Sequence[Tensor], Sequence[Tensor]]]
     ) -> FeedForwardStack:
-        """Small networks, filled up with zeros to the widths of a large one.
+        """A stack of small networks, padded with zeros to the widths of a large network.
 
-        So the numbers of one do not depend on the widths of the others.
+        So the results of a network do not depend on the widths of the others.
 
         Args:
-            like: The large one.
-            networks: Weights and biases of each, layer by layer.
+            like: The large network.
+            networks: The weights and biases of each small network, layer by layer.
         """
         weights, biases, alive = [], [], []
         for place, layer in enumerate(like.linear_layers):
@@ -54,15 +54,15 @@ class FeedForwardStack:
         return cls(like, weights, biases, alive[:-1])
 
     def first(self, images: Tensor) -> Tensor:
-        """What the first hidden layers say of flattened images, (networks, neurons, images)."""
+        """Outputs of the first hidden layers for flattened images, (networks, neurons, images)."""
         return self.activate(self.weights[0] @ images.T + self.biases[0][..., None])
 
     def after(self, first: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The rest of the pass.
+        """The rest of the forward pass.
 
         Args:
-            first: Of the first hidden layers, (networks, neurons, images), or (neurons, images)
-                where all networks have the same.
+            first: The outputs of the first hidden layers, (networks, neurons, images), or (neurons,
+                images) if they are equal in all networks.
 
         Returns:
             Embeddings of each hidden layer, (networks, neurons, images), and outputs,
@@ -78,7 +78,7 @@ class FeedForwardStack:
 
 
 def _filled(tensors: Sequence[Tensor], shape: torch.Size) -> Tensor:
-    """Tensors side by side, filled up with zeros to a shape."""
+    """A stack of tensors, each padded with zeros to a shape."""
     whole = tensors[0].new_zeros(len(tensors), *shape)
     for place, tensor in enumerate(tensors):
         whole[place][tuple(slice(size) for size in tensor.shape)] = tensor

@@ -1,4 +1,4 @@
-"""Training and evaluation mode."""
+"""Switches networks to evaluation mode and back."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import nn
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; afterwards every layer is in the mode it was in.
+    """Puts a network in evaluation mode; afterwards each layer is in its old mode again.
 
-    Each on its own: a frozen layer may be in another mode than the network.
+    Modes are kept for each layer, since a frozen layer may be in another mode than its network.
     """
     modes = {module: module.training for module in network.modules()}
     network.eval()

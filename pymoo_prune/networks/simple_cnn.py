@@ -1,4 +1,4 @@
-"""A plain convolutional network for small images."""
+"""SimpleCNN: a plain convolutional network for small images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.building import buildable
 
 
+@buildable("simple-cnn")
 class SimpleCNN(nn.Module):
-    """Convolutions that each halve the image, then two linear layers.
+    """Convolutions with pooling, each of which halves the image, then two linear layers.
 
-    Ghorab et al. prune a "SimpleCNN" that they do not define; this is what we take it to be.
+    Ghorab et al. prune a "SimpleCNN" that they do not define. This is our guess.
 
     Args:
-        channels: Of an image.
+        channels: Channels of an image.
         classes: Outputs.
         size: Height and width of an image.
         widths: Channels of each convolution.
@@ -49,7 +51,7 @@ class SimpleCNN(nn.Module):
             )
             raise PruneError(msg)
         self.channels, self.classes, self.hidden_width = channels, classes, hidden
-        # numpy's integers become Python's, which JSON can hold.
+        # JSON holds Python's integers, but not numpy's.
         self.size, self.widths = tuple(map(index, size)), tuple(map(index, widths))
         blocks, inputs = [], channels
         for outputs in self.widths:
@@ -63,7 +65,7 @@ class SimpleCNN(nn.Module):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What `build_network` needs to make a network of this shape."""
+        """The spec with which `build_network` makes a network of this shape."""
         arguments = {
             "channels": self.channels,
             "classes": self.classes,
@@ -80,11 +82,11 @@ class SimpleCNN(nn.Module):
 
 
 def block(inputs: int, outputs: int) -> nn.Sequential:
-    """A convolution, and pooling that halves height and width.
+    """A convolution, and a pooling that halves height and width.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
+        inputs: Channels of the input.
+        outputs: Channels of the output.
     """
     return nn.Sequential(
         OrderedDict[str, nn.Module](

@@ -1,4 +1,4 @@
-"""A network from which channels and whole branches were taken: physically smaller, of any kind."""
+"""Networks of any kind, made physically smaller: without some channels and whole branches."""
 
 from __future__ import annotations
 
@@ -14,39 +14,41 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.building import build_network, buildable
 from pymoo_prune.networks.modes import evaluating
 
 Branch: TypeAlias = tuple[str, int]
-"""A sum or a concatenation in the graph, and the place of one of its operands."""
+"""The name of a sum or concatenation in the graph, and the place of one of its operands."""
 
 Places: TypeAlias = Sequence[int] | NDArray[Any] | Tensor
 """Indices of channels."""
 
-LAYERS = (_ConvNd, nn.Linear)
+SLICED_LAYERS = (_ConvNd, nn.Linear)
+"""Layers with input and output channels that can be taken out."""
 SUMS = (operator.add, torch.add)
 JOINS = (torch.cat, torch.concat, torch.concatenate)
 CALLS = ("call_function", "call_method")
 
 
 class LayerTracer(fx.Tracer):
-    """Looks into everything but the layers that have channels of their own."""
+    """Traces into all modules except the layers that have their own channels."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether a module is a node of its own."""
-        own = isinstance(m, (*LAYERS, _BatchNorm))
+        """Whether a module is a node of the graph."""
+        own = isinstance(m, (*SLICED_LAYERS, _BatchNorm))
         return own or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace(network: nn.Module) -> fx.Graph:
-    """A network as a graph of layers, in evaluation mode; it is left as it was.
+    """Traces a network to a graph of layers, in evaluation mode; the network stays as it was.
 
-    A graph keeps what a forward pass asked for when it was traced, so that of a network in training
-    mode would have dropouts that never end. What nobody uses is not in it.
+    A graph keeps the mode in which it was traced: traced in training mode, dropout would stay on.
+    Nodes without a use are left out.
     """
     try:
         with evaluating(network):
             graph = LayerTracer().trace(network)
-    except Exception as error:  # a forward pass may stumble over a proxy in any way
+    except Exception as error:  # a forward pass may fail on a proxy in any way
         msg = (
             f"the flow of channels through a {type(network).__name__} cannot be followed, because "
             f"torch.fx cannot trace it: {error}"
@@ -57,35 +59,36 @@ def trace(network: nn.Module) -> fx.Graph:
 
 
 def overwrites(node: fx.Node, network: nn.Module) -> bool:
-    """Whether a node works in place: on the memory of what it reads first."""
+    """Whether a node works in place: whether it overwrites its first operand."""
     if node.op == "call_module":
         return bool(getattr(network.get_submodule(str(node.target)), "inplace", False))
     if node.op not in CALLS:
         return False
-    # x += y is a plain sum for torch.fx.
+    # torch.fx records x += y as a plain sum.
     return call_name(node).endswith("_") or bool(node.kwargs.get("inplace"))
 
 
 def call_name(node: fx.Node) -> str:
-    """The name of the function or method that is called."""
+    """The name of the function or method that a node calls."""
     return node.target if isinstance(node.target, str) else node.target.__name__
 
 
 def _sweep(graph: fx.Graph, kept: Collection[fx.Node] = ()) -> None:
-    """Takes out what nobody uses, but for some nodes."""
+    """Removes the nodes that have no use, except those to keep."""
     for node in reversed(graph.nodes):
         if not node.users and node.op not in ("placeholder", "output") and node not in kept:
             graph.erase_node(node)
 
 
+@buildable("slim")
 class SlimNetwork(nn.Module):
     """A network of any kind with narrower layers and without some of its branches.
 
     Args:
-        parent: The spec of the network that it came from, or None where that has none: then it
-            cannot be exported.
-        widths: Of each layer that is left, [inputs, outputs], and of each batch norm, [channels].
-        dropped: Operands of sums and concatenations that are gone.
+        parent: The spec of the network that it was made from.
+        widths: By name, of each layer that is left, [inputs, outputs], and of each batch norm,
+            [channels].
+        dropped: The operands of sums and concatenations that are gone.
     """
 
     def __init__(
@@ -94,8 +97,6 @@ class SlimNetwork(nn.Module):
         widths: Mapping[str, Sequence[int]],
         dropped: Sequence[Sequence[Any]] = (),
     ) -> None:
-        from pymoo_prune.networks.building import build_network  # noqa: PLC0415 - it knows this class too
-
         super().__init__()
         whole = build_network(parent)
         try:
@@ -123,13 +124,15 @@ class SlimNetwork(nn.Module):
         layers: Mapping[str, nn.Module],
         dropped: Sequence[Branch],
     ) -> SlimNetwork:
-        """From its parts; each is in the mode that it has in the parent.
+        """A network from its parts, each in the mode that it has in the parent.
+
+        The result can be exported only if the parent has a spec.
 
         Args:
             network: The parent; it is not changed, and shares nothing with the result.
-            graph: What is left of the parent's.
-            layers: Layers and batch norms that are left, smaller than the parent's.
-            dropped: Operands that are gone.
+            graph: The part of the parent's graph that is left.
+            layers: The layers and batch norms that are left, smaller than the parent's.
+            dropped: The operands that are gone.
         """
         slim = cls.__new__(cls)
         nn.Module.__init__(slim)
@@ -144,18 +147,18 @@ class SlimNetwork(nn.Module):
     def assemble(
         self, network: nn.Module, graph: fx.Graph, layers: Mapping[str, nn.Module]
     ) -> None:
-        """Puts it together; what has no channels of its own is the parent's."""
+        """Puts the network together; modules without their own channels are the parent's."""
         names = [str(node.target) for node in graph.nodes if node.op == "call_module"]
         parts: dict[str, Any] = {
             name: layers.get(name) or copy.deepcopy(network.get_submodule(name)) for name in names
         }
-        # A plain module inside, so that copying this one keeps what it knows.
+        # A module inside this one: copies of a GraphModule would lose the other attributes.
         self.network = fx.GraphModule(parts, graph)
         self.widths = {name: _widths(layer) for name, layer in layers.items() if name in parts}
 
     @property
     def spec(self) -> dict[str, Any] | None:
-        """What `build_network` needs to make a network of this shape."""
+        """The spec with which `build_network` makes a network of this shape, or None."""
         if self.parent is None:
             return None
         dropped = [list(branch) for branch in self.dropped]  # as JSON keeps them
@@ -163,15 +166,15 @@ class SlimNetwork(nn.Module):
         return {"network": "slim", "arguments": arguments}
 
     def forward(self, images: Tensor) -> Tensor:
-        """What the parent takes -> what it gives."""
+        """The parent's input -> the parent's output."""
         outputs: Tensor = self.network(images)
         return outputs
 
 
 def without_branches(graph: fx.Graph, branches: Sequence[Branch]) -> fx.Graph:
-    """A copy of a graph in which operands of sums and concatenations are gone.
+    """A copy of a graph without some operands of sums and concatenations.
 
-    What only they needed goes as well. Of a concatenation or a sum at least one operand must stay.
+    Nodes that only these operands needed go as well. At least one operand of each must stay.
     """
     smaller = fx.Graph()
     output = smaller.graph_copy(graph, val_map={})
@@ -188,7 +191,7 @@ def without_branches(graph: fx.Graph, branches: Sequence[Branch]) -> fx.Graph:
         left = [value for k, value in enumerate(operands(node)) if k not in places]
         if len(left) == 1:
             with smaller.inserting_before(node):
-                # A sum is new memory, which what follows may overwrite; so is a clone.
+                # The next node may overwrite a sum, which is new memory; a clone is new memory too.
                 node.replace_all_uses_with(smaller.call_function(torch.clone, (left[0],)))
         elif node.args:
             node.args = (left, *node.args[1:])
@@ -199,7 +202,7 @@ def without_branches(graph: fx.Graph, branches: Sequence[Branch]) -> fx.Graph:
 
 
 def operands(node: fx.Node) -> list[fx.Node]:
-    """What a plain sum or a concatenation is made of; nothing for other nodes."""
+    """The operands of a plain sum or a concatenation; none for other nodes."""
     if node.op not in CALLS:
         return []
     parts: Any = []
@@ -207,20 +210,20 @@ def operands(node: fx.Node) -> list[fx.Node]:
         parts = node.args[0] if node.args else node.kwargs["tensors"]
     elif (node.target in SUMS or node.target == "add") and not node.kwargs:
         parts = node.args
-    # Numbers may be among the parts, and the parts of a concatenation may be a node's to choose.
+    # Parts may be numbers, and all parts of a concatenation may come from a single node.
     known = isinstance(parts, (list, tuple)) and all(isinstance(part, fx.Node) for part in parts)
     return list(parts) if known else []
 
 
 def narrowed(layer: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """A copy of a layer with other parameters and buffers, and with the widths that they have.
+    """A copy of a layer with other parameters and buffers, and with their widths.
 
     Args:
         layer: A convolution, a linear layer or a batch norm; it is not changed.
-        tensors: By the name of the parameter or buffer.
+        tensors: The new parameters and buffers, by name.
     """
     module: Any = layer
-    # A deep copy that finds the new tensors where it would have copied the old ones.
+    # A deep copy takes the new tensors from here instead of copying the old ones.
     instead: dict[int, Any] = {}
     for name, tensor in tensors.items():
         old = getattr(module, name)
@@ -257,7 +260,7 @@ def sliced(layer: nn.Module, inputs: Places | None, outputs: Places) -> nn.Modul
         weight = tensors["weight"]
         tensors["weight"] = weight[:, torch.as_tensor(inputs, device=weight.device)]
     small: Any = narrowed(layer, tensors)
-    if isinstance(layer, _BatchNorm):  # may have no tensors at all
+    if isinstance(layer, _BatchNorm):  # it may have no tensors at all
         small.num_features = len(outputs)
     return small  # type: ignore[no-any-return]
 
@@ -272,8 +275,8 @@ def _widths(layer: nn.Module) -> list[int]:
 
 
 def _of_widths(name: str, layer: nn.Module | None, widths: Sequence[int]) -> nn.Module:
-    """A layer of these widths; its weights are some of the whole one's."""
-    if not isinstance(layer, (*LAYERS, _BatchNorm)):
+    """A copy of a layer with these widths and some of its weights."""
+    if not isinstance(layer, (*SLICED_LAYERS, _BatchNorm)):
         msg = f"the parent has no layer {name!r} with channels of its own"
         raise PruneError(msg)
     whole = _widths(layer)

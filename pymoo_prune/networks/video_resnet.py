@@ -1,4 +1,4 @@
-"""R(2+1)D: a residual network for video whose convolutions go over space, then over time."""
+"""R(2+1)D: a residual network for video, with convolutions over space, then over time."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from typing import Any
 from torch import Tensor, nn
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.building import buildable
 
 COLOURS = 3
-"""What torchvision's first layer takes."""
+"""Input channels of torchvision's first convolution."""
 
 
+@buildable("video-resnet")
 class VideoResNet(nn.Module):
     """torchvision's R(2+1)D with 18 layers, for clips that are stored as images.
 
     A clip is an image with 3 * frames channels, frame after frame. An image with 1 or 3 channels is
-    a still: it is shown for all frames, and grey in all colours.
+    a still: it is repeated for all frames, and a grey one for all colours.
 
     Args:
-        channels: Of an image.
+        channels: Channels of an image.
         classes: Outputs.
-        frames: Of a clip.
+        frames: Frames of a clip.
     """
 
     def __init__(self, channels: int = 3, classes: int = 10, frames: int = 4) -> None:
-        # Importing takes a second that other networks need not wait.
+        # Imported here, since it takes a second that other networks do not need.
         from torchvision.models.video import r2plus1d_18  # noqa: PLC0415
 
         super().__init__()
@@ -38,7 +40,7 @@ class VideoResNet(nn.Module):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What `build_network` needs to make a network of this shape."""
+        """The spec with which `build_network` makes a network of this shape."""
         arguments = {"channels": self.channels, "classes": self.classes, "frames": self.frames}
         return {"network": "video-resnet", "arguments": arguments}
 

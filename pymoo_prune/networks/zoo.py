@@ -1,4 +1,4 @@
-"""Networks to start from, by name: each for images and classes of any number and size."""
+"""The zoo: networks to start from, by name, for any size of images and number of classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Size: TypeAlias = tuple[int, int]
 Builder: TypeAlias = Callable[[int, int, Size], nn.Module]
 
 STILL_FRAMES = 4
-"""For how long a video network is shown an image that is no clip."""
+"""The number of frames for which a video network is shown a still image."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ZooNetwork:
     """A kind of network.
 
     Attributes:
-        description: In one line.
+        description: The network in a few words.
         build: (channels, classes, (height, width)) -> a network with random weights.
     """
 
@@ -88,11 +88,11 @@ ZOO: Mapping[str, ZooNetwork] = {
 
 
 def named_network(name: str, *, channels: int, classes: int, size: Size) -> nn.Module:
-    """A fresh network of the zoo; its weights come from torch's global generator.
+    """A new network of the zoo; its weights come from torch's global generator.
 
     Args:
         name: One of `ZOO`.
-        channels: Of an image.
+        channels: Channels of an image.
         classes: Outputs.
         size: Height and width of an image.
     """
@@ -105,7 +105,7 @@ def named_network(name: str, *, channels: int, classes: int, size: Size) -> nn.M
         )
         raise PruneError(msg)
     build = ZOO[name].build
-    # Tried without memory first: that takes no time and draws no random numbers.
+    # A trial without memory takes no time and draws no random numbers.
     with torch.device("meta"), torch.no_grad():
         trial = build(channels, classes, size).eval()
         try:

@@ -1,7 +1,14 @@
-"""From measurements, in their natural sign, to what pymoo minimises.
+"""Turns measurements, in their natural sign, into the values that pymoo minimises.
 
-Only here it is known that pymoo minimises. A problem measures accuracy 0.93; the objective
+Only this room knows that pymoo minimises. A problem measures an accuracy of 0.93; the objective
 "accuracy" turns it into F = -0.93.
+
+- `quantities`: what is measured, and whether higher or lower is better
+- `measured`: the measurements of a population, with the reasons of candidates that failed
+- `scalarisations`: one objective made of several quantities
+- `goals`: the objectives and constraints of a search
+- `indicators`: hypervolume, IGD+ and which networks are nondominated
+- `series`: the networks of one method, as tables and plots take them
 """
 
 from pymoo_prune.objectives.goals import Constraint, Goals, parse_constraints

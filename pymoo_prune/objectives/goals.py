@@ -1,4 +1,4 @@
-"""What a search is after: objectives, and bounds that candidates must keep."""
+"""The goals of a search: its objectives, and the constraints that candidates must keep."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Constraint:
         name: The quantity.
         relation: "<=" or ">=".
         bound: The bound.
-        relative: The bound is a share of what the parent has.
+        relative: Whether the bound is a share of the parent's value.
     """
 
     name: str
@@ -50,38 +50,38 @@ class Constraint:
     def limit(self, parent: Mapping[str, float]) -> float:
         """The bound in the quantity's own unit."""
         if self.relative and parent[self.name] == 0:
-            msg = f"{self} is a share of what the parent has, and its {self.name} is 0"
+            msg = f"{self} is a share of the parent's {self.name}, which is 0"
             raise PruneError(msg)
         return self.bound * parent[self.name] if self.relative else self.bound
 
     def violation(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:
-        """How far each candidate is past the bound, (n,); negative or 0 where it is kept."""
+        """How far each candidate is past the bound, (n,); 0 or negative if it keeps the bound."""
         excess = measurements[self.name] - self.limit(parent)
         return excess if self.relation == "<=" else -excess
 
     def __str__(self) -> str:
         if not self.relative:
             return f"{self.name}{self.relation}{self.bound!r}"
-        short = f"{100 * self.bound:.12g}"  # without the last bit's noise, where that is all
+        short = f"{100 * self.bound:.12g}"  # without noise in the last bit, if nothing else is lost
         number = short if float(short) / 100 == self.bound else repr(100 * self.bound)
         return f"{self.name}{self.relation}{number}%"
 
 
 def parse_constraints(constraints: Sequence[Constraint | str]) -> list[Constraint]:
-    """Bounds, read where they are text."""
+    """Constraints; those that are text are parsed."""
     return [Constraint.parse(one) if isinstance(one, str) else one for one in constraints]
 
 
 @dataclass(frozen=True)
 class Goals:
-    """What a search is after: objectives and constraints over a problem's quantities.
+    """The goals of a search: objectives and constraints over a problem's quantities.
 
     Attributes:
         quantities: All that the problem measures.
         objectives: Names (one objective each), or one scalarisation.
         constraints: Bounds.
-        front: Quantities that a front is over, where these are not those of the objectives:
-            searches with different objectives are compared over the same.
+        front: Quantities that a front is over, if they differ from those of the objectives:
+            searches with different objectives are compared over the same quantities.
     """
 
     quantities: Mapping[str, Quantity]
@@ -108,7 +108,7 @@ class Goals:
 
     @property
     def scalarisation(self) -> Scalarisation | None:
-        """What makes one objective of several quantities, where the objectives are that."""
+        """The scalarisation, if the objectives are one; else None."""
         return self.objectives if isinstance(self.objectives, Scalarisation) else None
 
     @property
@@ -125,22 +125,23 @@ class Goals:
 
     @property
     def n_obj(self) -> int:
-        """How many values pymoo minimises."""
+        """The number of values that pymoo minimises."""
         return 1 if self.scalarisation else len(self.searched)
 
     def costs(self, measurements: Measurements) -> Values:
-        """Every quantity of the front on its own, lower is better, (n, number of names)."""
+        """Each quantity of the front as a cost, of which less is better, (n, number of names)."""
         return signed(self.names, measurements, self.quantities)
 
     def unit_costs(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:
-        """Costs between 0, the best there can be, and 1, as bad as the parent is large.
+        """Costs: 0 is the best possible value, 1 is the worst share or the parent's count.
 
-        Shares are taken as they are (an accuracy as its error), counts relative to the parent, and
-        what the parent has none of, such as a loss against it, as it is.
+        A share is its own cost (an accuracy counts as its error). A count is divided by the
+        parent's; if more is better, its cost is 2 minus that. A quantity that is 0 for the parent,
+        such as a loss against it, stays as it is.
 
         Args:
-            measurements: Of n candidates.
-            parent: What the unpruned network measures.
+            measurements: The measurements of n candidates.
+            parent: The measurements of the parent.
 
         Returns:
             (n, number of names); hypervolumes take (1, ..., 1) as their reference point.
@@ -156,7 +157,7 @@ class Goals:
         return np.column_stack(columns)
 
     def F(self, measurements: Measurements) -> Values:  # noqa: N802 - pymoo's name
-        """What pymoo minimises, (n, n_obj)."""
+        """The values that pymoo minimises, (n, n_obj)."""
         if self.scalarisation:
             return self.scalarisation.F(measurements, self.quantities)
         return signed(self.searched, measurements, self.quantities)

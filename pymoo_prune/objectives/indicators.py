@@ -1,4 +1,4 @@
-"""How good a set of networks is, in one number: over costs between 0 and 1, lower is better."""
+"""How good a set of networks is, as one number: hypervolume and IGD+ over costs from 0 to 1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pymoo_prune.objectives.quantities import Values
 
 
 def nondominated(costs: Values) -> NDArray[np.bool_]:
-    """Which rows no other row beats, (n,) booleans; of equal rows the first alone."""
+    """Which rows no other row dominates, (n,) booleans; of equal rows, only the first."""
     if len(costs) == 0:
         return np.zeros(0, dtype=bool)
     return np.asarray(moocore.is_nondominated(costs, keep_weakly=False), dtype=bool)
@@ -25,17 +25,17 @@ def hypervolume(unit_costs: Values) -> float:
 
 
 def distance(unit_costs: Values, reference: Values) -> float:
-    """IGD+: how far a reference front's points are ahead of a set's nearest, on average."""
+    """IGD+: how far a set is behind the points of a reference front, on average."""
     if len(unit_costs) == 0:
         return float("inf")
     return float(moocore.igd_plus(unit_costs, ref=reference))
 
 
 def hypervolumes(unit_costs: Values, after: NDArray[np.int64]) -> Values:
-    """The hypervolume of the first rows, for several numbers of rows.
+    """The hypervolumes of the first rows, for several numbers of rows.
 
     Args:
-        unit_costs: In the order of the search, (n, objectives); rows of NaN are passed over.
+        unit_costs: (n, objectives), in the order of the search; rows with NaN are left out.
         after: Increasing numbers of rows.
     """
     best = np.empty((0, unit_costs.shape[1]))

@@ -1,4 +1,4 @@
-"""Measurements as a problem returns them: checked, and with the reasons of who failed."""
+"""Measurements as a problem returns them, checked, with the reasons of candidates that failed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pymoo_prune.errors import CandidateFailed, PruneError
 from pymoo_prune.objectives.quantities import Measurements, Quantity, Values
 
 FAILED = 1e30
-"""F and G of who could not be measured: worse than whatever is measured, and still a number."""
+"""F and G of a failed candidate: worse than any measurement, and still a number."""
 
 
 class Measured(dict[str, Values]):
-    """Measurements of a population in which somebody failed; a plain mapping says that nobody did.
+    """Measurements of a population, some of whose candidates failed.
 
-    Who failed has NaN wherever nothing could be measured. What is known all the same, such as a
-    size, stays.
+    A problem whose candidates all succeeded may return a plain mapping. A failed candidate has NaN
+    for each quantity that could not be measured. Quantities that are known, such as a size, stay.
 
     Args:
-        values: From a quantity's name to its value for each of n candidates, (n,).
+        values: By the name of the quantity, its value for each of n candidates, (n,).
         failures: Why candidates failed, by row.
     """
 
@@ -37,7 +37,7 @@ def failures_of(measurements: Measurements) -> Mapping[int, str]:
 
 
 def failed_rows(measurements: Measurements) -> NDArray[np.bool_]:
-    """Who failed, (n,): in checked measurements, who has a NaN."""
+    """Which candidates failed, (n,): in checked measurements, those that have a NaN."""
     table = np.column_stack(list(measurements.values()))
     return np.asarray(np.isnan(table).any(axis=1))
 
@@ -45,14 +45,15 @@ def failed_rows(measurements: Measurements) -> NDArray[np.bool_]:
 def one_by_one(
     measure: Callable[..., float], *arguments: Iterable[Any]
 ) -> tuple[Values, dict[int, str]]:
-    """Measures candidates one by one, and goes on where one fails.
+    """Measures candidates one by one, and continues after one that fails.
 
     Args:
-        measure: The value of one candidate; it raises `CandidateFailed` where there is none.
-        arguments: What it takes, for one candidate after the other, for example the rows of X.
+        measure: Returns the value of one candidate, or raises `CandidateFailed`.
+        arguments: Its arguments, each for all candidates in turn: for example the rows of X.
 
     Returns:
-        The values, (n,), NaN for who failed; and the reasons by row, as `Measured` takes them.
+        The values, (n,), NaN for failed candidates; and the reasons by row, as `Measured` takes
+        them.
     """
     values, failures = [], {}
     for row, given in enumerate(zip(*arguments, strict=True)):
@@ -67,18 +68,21 @@ def one_by_one(
 def check_measurements(
     measurements: Mapping[str, Any], quantities: Mapping[str, Quantity], n: int
 ) -> Measured:
-    """Measurements as float arrays, or an error that names what is wrong.
+    """Checks measurements and returns them as float arrays.
 
-    pymoo would reshape a transposed array into scrambled rows, and pass NaN on as a good value.
-    Who failed, and nobody else, has NaN.
+    pymoo would reshape a transposed array into scrambled rows, and take NaN for a good value. So
+    each array must have shape (n,), and failed candidates alone may have NaN.
 
     Args:
-        measurements: What a problem returned.
-        quantities: What it promised to measure.
-        n: How many candidates there were.
+        measurements: The measurements that a problem returned.
+        quantities: The quantities that the problem promised to measure.
+        n: The number of candidates.
 
     Returns:
         The same values, each (n,) and float64, and the same failures.
+
+    Raises:
+        PruneError: The measurements are wrong; the message says how.
     """
     missing = quantities.keys() - measurements.keys()
     extra = measurements.keys() - quantities.keys()
@@ -103,7 +107,7 @@ def check_measurements(
         if len(wrong):
             msg = (
                 f"measurement {name!r} of candidate {wrong[0]} is {values[wrong[0]]}, not a finite "
-                "number; who cannot be measured is returned with the reason, as Measured"
+                "number; return Measured, with the reason, if a candidate cannot be measured"
             )
             raise PruneError(msg)
         checked[name] = values
@@ -111,7 +115,7 @@ def check_measurements(
     if len(unmarked):
         msg = (
             f"candidate {unmarked[0]} failed ({failures[unmarked[0]]}), but all its measurements "
-            "are numbers; what could not be measured must be NaN"
+            "are numbers; quantities that could not be measured must be NaN"
         )
         raise PruneError(msg)
     return checked

@@ -1,4 +1,4 @@
-"""What is measured, and which way is better."""
+"""The quantities that problems measure: their names, and whether higher or lower is better."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 Measurements = Mapping[str, Values]
-"""From a quantity's name to its value for each of n candidates, (n,)."""
+"""By the name of a quantity, its value for each of n candidates, (n,)."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something that a problem measures: which way is better, and how it is written.
+    """A quantity that a problem measures: which way is better, and how values are written.
 
     Attributes:
         better: Whether a higher or a lower value is better.
-        label: What an axis or a column is called.
-        share: A value between 0 and 1, written in percent.
+        label: Its name on axes and in tables.
+        share: Whether values are between 0 and 1, and written in percent.
     """
 
     better: Literal["higher", "lower"]
@@ -30,11 +30,11 @@ class Quantity:
 
     @property
     def sign(self) -> float:
-        """What the value is multiplied with to be minimised."""
+        """The factor that makes lower values better, as pymoo minimises."""
         return -1.0 if self.better == "higher" else 1.0
 
     def format(self, value: float) -> str:
-        """The value as a person reads it; a dash for NaN."""
+        """The value as text for a person; a dash for NaN."""
         if np.isnan(value):
             return "–"
         if self.share:
@@ -49,11 +49,11 @@ STANDARD: Mapping[str, Quantity] = {
     "sparsity": Quantity("higher", "parameters removed", share=True),
     "macs": Quantity("lower", "MACs"),
 }
-"""What every problem measures."""
+"""The quantities that every problem measures."""
 
 
 def signed(
     names: Sequence[str], measurements: Measurements, quantities: Mapping[str, Quantity]
 ) -> Values:
-    """Quantities side by side, with the sign that makes lower better, (n, number of names)."""
+    """Quantities as columns, with the signs that make lower better, (n, number of names)."""
     return np.column_stack([quantities[name].sign * measurements[name] for name in names])

@@ -1,4 +1,4 @@
-"""Objectives: the names of quantities, or one objective that is made of several."""
+"""Objectives: quantities by name, or a scalarisation, which makes one objective of several."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pymoo_prune.objectives.quantities import Measurements, Quantity, Values, si
 
 @dataclass(frozen=True)
 class Scalarisation(ABC):
-    """One objective that is made of several measurements.
+    """One objective made of several quantities.
 
     Attributes:
-        kind: What run folders and the command line call it.
+        kind: Its name in run folders and on the command line.
     """
 
     kind: ClassVar[str]
@@ -26,32 +26,32 @@ class Scalarisation(ABC):
     @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """The quantities that count."""
+        """The quantities that the objective depends on."""
 
     @property
     def mentioned(self) -> tuple[str, ...]:
-        """All quantities that must exist; `names` unless written."""
+        """All quantities that the problem must measure; the same as `names` unless overridden."""
         return self.names
 
     @abstractmethod
     def F(self, measurements: Measurements, quantities: Mapping[str, Quantity]) -> Values:  # noqa: N802
-        """What pymoo minimises, (n, 1); a candidate's value does not depend on the others."""
+        """The values that pymoo minimises, (n, 1); each depends on its candidate alone."""
 
     def __str__(self) -> str:
-        """As the command line takes it."""
+        """The scalarisation as the command line takes it."""
         return self.kind
 
 
 @dataclass(frozen=True)
 class WeightedSum(Scalarisation):
-    """One objective: the sum of measurements, each with the weight of its importance.
+    """One objective: a weighted sum of quantities.
 
-    Weights are positive numbers whichever way a quantity is better: with
-    `WeightedSum({"accuracy": 1, "width": 0.5})` the fitness accuracy - 0.5 width is maximised.
+    Weights are positive, whether higher or lower values of a quantity are better:
+    `WeightedSum({"accuracy": 1, "width": 0.5})` maximises the fitness accuracy - 0.5 width.
 
     Attributes:
-        weights: Importance by name.
-        constant: Added to the fitness, where a paper's formula has one.
+        weights: The weight of each quantity, by its name.
+        constant: Added to the fitness, for papers whose formula has a constant.
     """
 
     kind: ClassVar[str] = "weighted-sum"
@@ -68,23 +68,23 @@ class WeightedSum(Scalarisation):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The quantities that count."""
+        """The quantities with a weight above 0."""
         return tuple(name for name, weight in self.weights.items() if weight > 0)
 
     @property
     def mentioned(self) -> tuple[str, ...]:
-        """Those with weight 0 too."""
+        """All quantities that have a weight, those with weight 0 too."""
         return tuple(self.weights)
 
     def F(self, measurements: Measurements, quantities: Mapping[str, Quantity]) -> Values:  # noqa: N802
         """Minus the fitness, (n, 1)."""
         weights = np.array([self.weights[name] for name in self.names])
-        # A sum over each row, not a matrix product, whose last bits depend on the other rows.
+        # A sum over each row: the last bits of a matrix product depend on the other rows.
         weighted = signed(self.names, measurements, quantities) * weights
         return np.asarray(weighted.sum(axis=1, keepdims=True) - self.constant)
 
     def __str__(self) -> str:
-        """As the command line takes it."""
+        """The scalarisation as the command line takes it."""
         return ",".join(f"{name}={self.weights[name]:.4g}" for name in self.names)
 
 
@@ -92,13 +92,14 @@ class WeightedSum(Scalarisation):
 class PrunedWeightsPerAccuracyDrop(Scalarisation):
     """One objective: PWAD = n_pruned / (acc_ori - acc_pruned), Tang et al., eq. 8.
 
-    Where accuracy is lost, F = accuracy_drop / pruned, the reciprocal of PWAD but for a constant:
-    least where PWAD is largest. "A negative PWAD value is better than a positive one": where none
-    is lost, F = -pruned. The paper does not say which of two negative values is better. Sorted in
-    descending order, as it sorts, the one nearest to 0 comes first, which has the fewest weights
-    pruned for the largest gain; but gains on a few thousand images are mostly noise, and pruned
-    weights are real, so here the more pruned one is better. The problem measures "pruned": the
-    share of the weights that this candidate prunes (eq. 9), without those pruned before.
+    If accuracy is lost, F = accuracy_drop / pruned: up to a constant, the reciprocal of PWAD, so F
+    is least where PWAD is largest. "A negative PWAD value is better than a positive one": if no
+    accuracy is lost, F = -pruned. The paper does not say which of two negative values is better.
+    It sorts in descending order, so the value nearest to 0 comes first: the fewest weights pruned
+    for the largest gain. But gains on a few thousand images are mostly noise, while pruned weights
+    are real, so here the candidate with more pruned weights is better. The problem measures
+    "pruned": the share of the weights that this candidate prunes (eq. 9), without those pruned
+    before.
     """
 
     kind: ClassVar[str] = "pwad"
@@ -108,11 +109,11 @@ class PrunedWeightsPerAccuracyDrop(Scalarisation):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The loss, and what it is paid for."""
+        """The loss of accuracy, and the pruned share."""
         return ("accuracy_drop", "pruned")
 
     def F(self, measurements: Measurements, quantities: Mapping[str, Quantity]) -> Values:  # noqa: N802, ARG002
-        """Loss per pruned share, or minus the pruned share where nothing is lost, (n, 1)."""
+        """Loss per pruned share, or minus the pruned share if nothing is lost, (n, 1)."""
         drop, pruned = measurements["accuracy_drop"], measurements["pruned"]
         # PWAD is 0 where accuracy is lost for nothing.
         loss = np.full(drop.shape, self.WORST)
@@ -123,14 +124,14 @@ class PrunedWeightsPerAccuracyDrop(Scalarisation):
 SCALARISATIONS: Mapping[str, type[Scalarisation]] = {
     cls.kind: cls for cls in (WeightedSum, PrunedWeightsPerAccuracyDrop)
 }
-"""Those that run folders can hold, by kind."""
+"""The scalarisations that run folders can hold, by kind."""
 
 Objectives = Sequence[str] | Scalarisation
-"""Names of quantities, one objective each; or one scalarisation."""
+"""The names of quantities, an objective each; or one scalarisation."""
 
 
 def parse_objectives(names: Sequence[str]) -> Objectives:
-    """Objectives by name: quantities, or a single scalarisation that has no parameters.
+    """Objectives from names: of quantities, or of one scalarisation that has no parameters.
 
     Args:
         names: ["accuracy", "macs"] for two objectives, ["pwad"] for that scalarisation.
@@ -141,5 +142,5 @@ def parse_objectives(names: Sequence[str]) -> Objectives:
 
 
 def objectives_text(objectives: Objectives) -> str:
-    """As the command line takes them."""
+    """Objectives as the command line takes them."""
     return str(objectives) if isinstance(objectives, Scalarisation) else ",".join(objectives)

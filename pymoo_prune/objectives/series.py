@@ -1,4 +1,4 @@
-"""Measured networks of one method, as tables and pictures show them."""
+"""The measured networks of one method, as tables and plots take them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pymoo_prune.objectives.quantities import Values
 
 @dataclass(frozen=True)
 class Series:
-    """Networks of one method, as a report shows them.
+    """The networks of one method, as a report shows them.
 
     Attributes:
-        name: The method.
-        columns: Sizes and accuracies by name, (n,) each.
+        name: The name of the method.
+        columns: Measurements, such as sizes and accuracies, by name, (n,) each.
     """
 
     name: str

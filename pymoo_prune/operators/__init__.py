@@ -1,4 +1,16 @@
-"""Sampling, crossover, mutation, selection and survival for pruning chromosomes (numpy only)."""
+"""Sampling, crossover, mutation, selection and survival for pruning chromosomes. numpy only.
+
+- `sampling`: the first population, and random search
+- `crossover`: how two parents become children, for every kind of chromosome
+- `mutation`: how weights, masks, matrices and filters mutate
+- `count_mutation`: how layer-pruning vectors mutate
+- `selection`: which candidates become parents
+- `survival`: which candidates live on
+- `duplicates`: removes candidates that are already there
+- `counts`: checks of layer-pruning vectors, for operators on them
+- `masks`: repairs empty layers of keep-masks, for operators on them
+- `rates`: checks of chances
+"""
 
 from pymoo_prune.operators.count_mutation import CountMutation, KeepShareMutation
 from pymoo_prune.operators.crossover import (

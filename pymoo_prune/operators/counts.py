@@ -1,23 +1,20 @@
-"""What operators on layer-pruning vectors share: how many weights each layer has, and may lose."""
+"""Checks for operators on layer-pruning vectors: weights of layers, shares, and frozen genes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, Booleans, Counts
 from pymoo_prune.errors import PruneError
 
-Counts = NDArray[np.int64]
-Genes = Sequence[int] | NDArray[Any]
-"""Some genes: by their indices, or by a boolean mask, (layers,)."""
+Genes = Sequence[int] | Array
+"""Some genes, as indices or as a boolean mask, (layers,)."""
 
 
 def check_counts(counts: Sequence[int] | Array) -> Counts:
-    """Weights of each layer as a new array of integers, (layers,), or an error."""
+    """Checks the weights of each layer; returns them as a new array of integers, (layers,)."""
     array = np.asarray(counts)
     whole = np.issubdtype(array.dtype, np.integer)
     if array.ndim != 1 or array.size == 0 or not whole or (array < 0).any():
@@ -29,7 +26,7 @@ def check_counts(counts: Sequence[int] | Array) -> Counts:
 def whole_numbers(counts: Counts, low: float, high: float) -> tuple[Counts, Counts]:
     """The first and the last whole number in [low * count, high * count] of each layer.
 
-    Where a layer is so small that there is none, both are the next one below: it loses less.
+    If a layer is so small that there is none, both are the next whole number below.
 
     Args:
         counts: Weights of each layer, (layers,).
@@ -42,14 +39,14 @@ def whole_numbers(counts: Counts, low: float, high: float) -> tuple[Counts, Coun
     if not 0 <= low <= high <= 1:
         msg = f"shares must be 0 <= low <= high <= 1, but they are {low} and {high}"
         raise PruneError(msg)
-    # Rounded before the ends are moved inside: 0.29 * 100 is 28.999999999999996.
+    # Rounded before floor and ceiling, since 0.29 * 100 is 28.999999999999996.
     last = np.floor(np.round(high * counts, 6))
     first = np.minimum(np.ceil(np.round(low * counts, 6)), last)
     return first.astype(np.int64), last.astype(np.int64)
 
 
-def gene_mask(genes: Genes, n: int) -> NDArray[np.bool_]:
-    """Genes as a new boolean mask, (n,), however they were named."""
+def gene_mask(genes: Genes, n: int) -> Booleans:
+    """Checks genes, as indices or as a mask; returns them as a new boolean mask, (n,)."""
     array = np.asarray(genes)
     if array.dtype == bool and array.shape == (n,):
         return array.copy()

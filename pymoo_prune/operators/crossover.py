@@ -1,4 +1,4 @@
-"""Crossover operators: how two chromosomes become two others."""
+"""Crossover operators, for every kind of chromosome: they recombine two parents to children."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from pymoo_prune.operators.rates import check_rate
 
 
 class CutPointWeightCrossover(Crossover):
-    """Recombines the weight matrices of two networks, layer by layer, at one cut point a layer.
+    """Recombines the weight matrices of two networks, layer by layer, at a cut point each.
 
-    With cut c the first child has the shape and weights of the second parent, but for the top-left
-    c x c block of the matrix and the first c biases, which come from the first parent; the second
-    child is the reverse (van den Beemt et al., section 3.1.4 and Figure 1, after the single cut-off
-    of Sun et al.). No width arises that the parents lack, so a population can converge in shape.
+    With cut c the first child has the shape and weights of the second parent, except for the
+    top-left c x c block of the matrix and the first c biases, which come from the first parent. The
+    second child is the reverse (van den Beemt et al., section 3.1.4 and Figure 1, after the single
+    cut-off of Sun et al.). Children have the widths of their parents, so a population can converge
+    in shape.
     """
 
     def __init__(self, *, prob: float = 1.0) -> None:
@@ -54,12 +55,12 @@ class CutPointWeightCrossover(Crossover):
 
 
 def graft(donor: WeightGenome, stock: WeightGenome, cuts: list[int]) -> WeightGenome:
-    """The stock with the donor's top-left blocks.
+    """A copy of the stock with the donor's top-left blocks.
 
     Args:
         donor: Gives the c x c block of each layer and its first c biases.
         stock: Gives the shape and everything else.
-        cuts: One c a layer.
+        cuts: The c of each layer.
 
     Returns:
         A new genome; neither parent is changed.
@@ -77,9 +78,10 @@ def graft(donor: WeightGenome, stock: WeightGenome, cuts: list[int]) -> WeightGe
 
 
 class UniformMaskCrossover(Crossover):
-    """Each gene of the first child comes from either parent by chance, the second's from the other.
+    """Each gene of the first child comes from a random parent, the second child's from the other.
 
-    A layer that would be left without a gene is taken whole from the parent of the same number.
+    A layer that would be left without a live gene is copied whole: from the first parent for the
+    first child, from the second parent for the second.
 
     Args:
         sizes: Genes in each layer; they add up to the length of a chromosome.
@@ -101,12 +103,12 @@ class UniformMaskCrossover(Crossover):
 
 
 class UniformVectorCrossover(Crossover):
-    """Each gene of the child comes from either parent by chance (Tang et al., section III.A.4).
+    """Each gene of the child comes from a random parent (Tang et al., section III.A.4).
 
     Args:
         prob: The chance that a mating takes place.
-        n_offsprings: Children of a mating: 1 is the paper's; with 2, the second has what the first
-            has not, so that no gene is lost.
+        n_offsprings: Children of a mating. 1 is the paper's. With 2, the second child gets the
+            genes that the first did not get, so that no gene is lost.
     """
 
     def __init__(self, *, prob: float = 1.0, n_offsprings: int = 1) -> None:
@@ -127,18 +129,18 @@ class UniformVectorCrossover(Crossover):
 
 
 class QuadrantMatrixCrossover(Crossover):
-    """Exchanges quadrants of connection matrices, each cut at a row and a column of its own.
+    """Exchanges quadrants of connection matrices, each cut at a random row and column.
 
     Kim et al., section III and Figure 3: the first child has quadrants one and three of the first
-    parent and two and four of the second, the second child the reverse. Quadrants are numbered as
-    in mathematics: one is the upper right, two the upper left, three the lower left and four the
-    lower right. Any numbering that goes round gives the same pair of children, if perhaps in the
-    other order, because it is the opposite quadrants that stay together. Each matrix of each mating
-    has cuts of its own, with at least one row or column on either side. The chain is live in both
-    parents and so in both children.
+    parent and two and four of the second, the second child is the reverse. Quadrants are numbered
+    as in mathematics: one is the upper right, two the upper left, three the lower left and four the
+    lower right. Any numbering that goes round gives the same pair of children, perhaps in the other
+    order, because opposite quadrants stay together. Each matrix of each mating has its own cuts,
+    with at least one row or column on either side. The chain is live in both parents, so it is live
+    in both children.
 
     Args:
-        connections: Makes matrices of chromosomes and back.
+        connections: Converts between chromosomes and matrices.
         prob: The chance that a mating takes place.
     """
 
@@ -156,7 +158,7 @@ class QuadrantMatrixCrossover(Crossover):
     ) -> Array:
         first, second = self.connections.matrices(X)
         nodes = self.connections.nodes
-        # The number of rows above the one cut, and of columns left of the other.
+        # The number of rows above one cut, and of columns left of the other.
         rows, columns = random_state.integers(1, nodes, (2, *first.shape[:-2], 1))
         upper, left = np.arange(nodes) < rows, np.arange(nodes) < columns
         one_or_three = upper[..., :, None] != left[..., None, :]
@@ -166,22 +168,22 @@ class QuadrantMatrixCrossover(Crossover):
 
 
 class BlockCrossover(Crossover):
-    """Exchanges whole blocks of two networks, and meets in between in some groups of filters.
+    """Exchanges whole blocks of two networks, and mixes the filters within some groups.
 
     Ghorab et al., section III.E: "two parent architectures are combined to generate offspring,
-    mixing structural components (convolutional blocks, filter sizes)". How, the paper leaves open.
-    Here a coin for each block decides which parent the first child has it from, with its filters
+    mixing structural components (convolutional blocks, filter sizes)". The paper does not say how.
+    Here a coin for each block decides from which parent the first child gets it, with its filters
     and pieces. Then some groups are mixed instead: the first child's number of filters is drawn
-    between those of its parents, each alike, and they are first those that both parents have, then
-    any that one has. The second child always has what the first has not, so that no gene is lost
-    and the parents' filters are shared out.
+    between those of its parents, with equal chances. The child takes filters that both parents have
+    first, then random ones that one parent has. The second child always gets the genes that the
+    first did not get, so that no gene is lost.
 
-    A set of alternatives without a living piece in the first child is the first parent's, and one
-    in the second child the second parent's. A group is empty only where it was in a parent.
+    A set of alternatives without a living piece is copied from the first parent to the first child,
+    and from the second to the second. A group can be empty only if it was empty in a parent.
 
     Args:
-        genes: What the genes mean.
-        mixing: The chance that a group is mixed, each of a mating's for itself.
+        genes: The meaning of the genes.
+        mixing: The chance that a group is mixed, drawn for each group of each mating.
         prob: The chance that a mating takes place.
     """
 
@@ -204,14 +206,14 @@ class BlockCrossover(Crossover):
         child = np.where(coins[:, block_of_gene], X[0], X[1])
         hit = random_state.random((X.shape[1], len(genes.sizes))) < self.mixing
         np.copyto(genes.filters(child), mixed, where=hit[:, genes.filter_groups])
-        # The mixed count of the second child, n1 + n2 minus the first's, is what this leaves.
+        # This leaves n1 + n2 minus the first child's number of filters for the second.
         return genes.fill_alternatives(np.stack([child, X[0] ^ X[1] ^ child]), X)
 
     def _mixed(self, X: Array, generator: np.random.Generator) -> Booleans:
-        """Filters of first children whose groups are all mixed, (matings, n_filters)."""
+        """Filters of first children with all groups mixed, (matings, n_filters)."""
         first, second = self.genes.filters(X)
         counts = self.genes.counts(X)
-        # At most the larger count, so never more than there are filters that a parent has.
+        # At most the larger count, so never more than the filters that either parent has.
         drawn = generator.integers(counts.min(axis=0), counts.max(axis=0), endpoint=True)
         missing = 2 - first.astype(np.int8) - second
         ranks = self.genes.ranks(generator.random(first.shape), missing)
@@ -220,11 +222,11 @@ class BlockCrossover(Crossover):
 
 
 def exchange(parents: Array, generator: np.random.Generator) -> Array:
-    """Two children of each two parents: a gene that one does not have, the other has.
+    """Two children of each pair of parents; one gets the genes that the other does not get.
 
     Args:
         parents: (2, matings, genes), of any type.
-        generator: Draws one bit a gene and mating.
+        generator: Draws a bit for each gene of each mating.
 
     Returns:
         New chromosomes, (2, matings, genes).

@@ -1,4 +1,4 @@
-"""Duplicate elimination by digest: objects can be compared, and 200,000 bits take no time."""
+"""Duplicate elimination by digest, which works for objects and is fast for 200,000 bits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pymoo_prune.chromosomes import digests
 
 
 class DigestDuplicates(DuplicateElimination):
-    """Removes every candidate whose chromosome is already there."""
+    """Removes every candidate whose chromosome is in the population already."""
 
     def _do(
         self, pop: Population, other: Population | None, is_duplicate: np.ndarray[Any, Any]

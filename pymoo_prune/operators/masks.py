@@ -1,4 +1,4 @@
-"""What operators on keep-masks share."""
+"""Repair of keep-masks, for operators that may leave a layer empty."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pymoo_prune.chromosomes import Array
 
 
 def fill_empty_layers(masks: Array, sources: Array, sizes: Sequence[int]) -> Array:
-    """Masks in which a layer without a gene is replaced by the source's.
+    """Copies layers without a live gene from a source.
 
     Args:
         masks: (..., genes).

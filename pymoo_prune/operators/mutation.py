@@ -1,4 +1,4 @@
-"""Mutation operators: how one chromosome of weights, bits or filters becomes another."""
+"""Mutation operators for chromosomes of weights, masks, connection matrices and filters."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from pymoo_prune.chromosomes import (
     Array,
     Booleans,
     Connections,
+    Counts,
     FilterGenes,
     WeightGenome,
     check_strengths,
     hash_bytes,
 )
 from pymoo_prune.errors import PruneError
-from pymoo_prune.operators.counts import Counts
 from pymoo_prune.operators.masks import fill_empty_layers
 from pymoo_prune.operators.rates import check_rate
 
 
 class WeightScaling(Mutation):
-    """Multiplies every weight of a network by a factor of its own; biases stay.
+    """Multiplies every weight of a network by a random factor; biases stay.
 
-    Van den Beemt et al., section 3.1.5: with a chance of 1 % a network, factors from U(0.9, 1.1).
+    Van den Beemt et al., section 3.1.5: a network mutates with a chance of 1 %, with factors from
+    U(0.9, 1.1).
 
     Args:
         rate: The chance that a network mutates.
@@ -35,7 +36,7 @@ class WeightScaling(Mutation):
     """
 
     def __init__(self, *, rate: float = 0.01, low: float = 0.9, high: float = 1.1) -> None:
-        # pymoo would mutate everybody and then throw most away; the chance is drawn in _do instead.
+        # pymoo would mutate all and then discard most; the chance is drawn in _do instead.
         super().__init__(prob=1.0)
         self.rate, self.low, self.high = rate, low, high
 
@@ -65,15 +66,15 @@ class WeightScaling(Mutation):
 
 
 class BalancedMaskMutation(Mutation):
-    """Switches genes of keep-masks, as many on as off on average.
+    """Switches genes of keep-masks on and off, on average as many on as off.
 
     Plain bit flips pull every mask towards half its genes: of 256 genes with 20 alive, twelve
     flips out of thirteen add one. Here each layer gains and loses the same expected number, so that
-    selection alone decides the size; and a layer that would lose its last gene keeps it.
+    selection alone decides the size. A layer that would become empty stays as it was.
 
     Args:
         sizes: Genes in each layer; they add up to the length of a chromosome.
-        changes: Expected number of genes that go, and of genes that come, in each layer.
+        changes: The expected number of genes switched off in each layer, and of genes switched on.
     """
 
     def __init__(self, sizes: Sequence[int], *, changes: float = 1.0) -> None:
@@ -104,17 +105,17 @@ class BalancedMaskMutation(Mutation):
 
 
 class MatrixBitFlip(Mutation):
-    """Flips random connections of a matrix, wherever they are: dead ones come, live ones go.
+    """Flips random connections of a matrix, dead or live.
 
     Kim et al., section III, Figure 4 and Table I: "selecting random points in each row and column",
-    10 %. The paper leaves open whether that is the chance of a matrix or of an entry. It is a
-    matrix's here: with one entry in ten flipping every time, any share of live connections would be
+    10 %. The paper does not say whether that is the chance of a matrix or of an entry. Here it is
+    a matrix's: if one entry in ten flipped every time, any share of live connections would be
     pulled towards one half, yet the paper's network for p = 90 % keeps 97.5 % of the parameters.
 
     Args:
         connections: Makes matrices of chromosomes and back.
-        rate: The chance that a matrix mutates, each of an individual's for itself.
-        points: How many connections of it then flip, all different.
+        rate: The chance that a matrix mutates, drawn for each matrix of each individual.
+        points: The number of connections that flip in it, all different.
     """
 
     def __init__(self, connections: Connections, *, rate: float = 0.1, points: int = 1) -> None:
@@ -137,7 +138,7 @@ class MatrixBitFlip(Mutation):
     ) -> Array:
         matrices, free = self.connections.matrices(X), self.connections.free
         hit = random_state.random(matrices.shape[:-2]) < self.rate
-        # The lowest of as many draws as there are free connections are at different ones.
+        # A draw for each free connection; the lowest draws choose different connections.
         draws = random_state.random((*hit.shape, self.connections.block_genes))
         chosen = draws.argpartition(self.points - 1, axis=-1)[..., : self.points]
         flips = np.zeros(draws.shape, dtype=bool)
@@ -147,25 +148,25 @@ class MatrixBitFlip(Mutation):
 
 
 class FilterMutation(Mutation):
-    """Adds filters to some groups or takes some away, and lets a piece come or go now and then.
+    """Adds filters to some groups or removes some, and sometimes adds or removes a piece.
 
     Ghorab et al., section III.E: "small random modifications (adding or removing filters, altering
-    depth)". How many, the paper leaves open. Here steps are small in the logarithm of a group's
-    number of filters, but of at least one filter, and lead to a number between one and all. A group
-    that would lose its last filter exchanges it for a dead one; one that is full and would gain
-    stays as it is.
+    depth)". The paper does not say how many. Here steps are small in the logarithm of a group's
+    number of filters, but at least one filter, and lead to a number between one and all. A group
+    that would lose its last filter exchanges it for a dead one. A full group that would gain stays
+    as it is.
 
     Args:
         genes: What the genes mean.
-        strengths: How strong each filter is, (n_filters,), or each gene, (n_var,), of which the
-            pieces' are not read. With them, one mutated group in two gains its strongest dead
-            filters or loses its weakest live ones, the lower index first among equals; elsewhere
-            the filters are drawn, all alike.
-        rate: The chance that a group mutates, each of an individual's for itself; None for one
-            and a half groups on average.
+        strengths: How strong each filter is, (n_filters,), or each gene, (n_var,); strengths of
+            pieces are ignored. With strengths, one mutated group in two gains its strongest dead
+            filters or loses its weakest live ones, the lower index first among equals. In all other
+            groups the filters are drawn with equal chances.
+        rate: The chance that a group mutates, drawn for each group of each individual; None for
+            one and a half groups on average.
         spread: Standard deviation of a step in the natural logarithm of the number of filters.
         depth_rate: The chance that a piece flips. A set of alternatives that would be left without
-            a living piece keeps those of the parent.
+            a living piece keeps the pieces of the parent.
     """
 
     def __init__(
@@ -201,7 +202,7 @@ class FilterMutation(Mutation):
         filters, pieces = genes.filters(mutated), genes.pieces(mutated)
         gains, losses = self._steps(genes.counts(X), random_state)
         each = genes.filter_groups
-        # The dead of a group come first in its ranks, and the live ones after them.
+        # Ranks in a group begin with its dead filters; its live filters follow.
         ranks = genes.ranks(self._keys(filters, random_state), filters)
         dead = np.asarray(genes.sizes) - genes.counts(X)
         filters ^= np.where(filters, ranks < (dead + losses)[:, each], ranks < gains[:, each])
@@ -209,11 +210,11 @@ class FilterMutation(Mutation):
         return genes.fill_alternatives(mutated, X)
 
     def _steps(self, counts: Counts, generator: np.random.Generator) -> tuple[Counts, Counts]:
-        """How many filters come to each group, and how many go, (n, groups) each."""
+        """How many filters each group gains, and how many it loses, (n, groups) each."""
         sizes = np.asarray(self.genes.sizes)
         hit = generator.random(counts.shape) < self.rate
         step = generator.normal(0, self.spread, counts.shape)
-        # More than the whole group can never come, but the power would overflow.
+        # A group cannot gain more than all its filters, but the power would overflow.
         moved = np.rint(counts * np.exp(np.minimum(step, np.log(sizes + 1))))
         moved = np.where(moved == counts, counts + np.sign(step), moved).clip(1, sizes)
         change = np.where(hit, moved - counts, 0).astype(np.int64)
@@ -221,7 +222,7 @@ class FilterMutation(Mutation):
         return change.clip(min=0) + exchanged, (-change).clip(min=0) + exchanged
 
     def _keys(self, filters: Booleans, generator: np.random.Generator) -> Array:
-        """By which filters come, and go, the lowest first, (n, n_filters)."""
+        """Keys for the filters to gain and to lose, the lowest first, (n, n_filters)."""
         keys = generator.random(filters.shape)
         if self.strengths is None:
             return keys

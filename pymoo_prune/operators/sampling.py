@@ -1,4 +1,4 @@
-"""Sampling operators: the first population."""
+"""Sampling operators: they make the first population, or every population of a random search."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pymoo.core.infill import InfillCriterion
 from pymoo.core.population import Population
 from pymoo.core.sampling import Sampling
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.errors import PruneError
-from pymoo_prune.operators.counts import Counts, Genes, check_counts, gene_mask, whole_numbers
+from pymoo_prune.operators.counts import Genes, check_counts, gene_mask, whole_numbers
 
 
 class Candidates(Sampling):
-    """The first population as a function of its size and of pymoo's generator.
+    """Makes the first population with a function of its size and of pymoo's generator.
 
     Args:
-        make: Called with (n, generator), returns n chromosomes, (n, n_var).
+        make: Takes (n, generator) and returns n chromosomes, (n, n_var).
     """
 
     def __init__(self, make: Callable[[int, np.random.Generator], Array]) -> None:
@@ -38,16 +38,16 @@ class Candidates(Sampling):
         return self.make(n_samples, random_state)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Candidates:
-        """Itself: `make` may be bound to a problem with a network, which need not be copied."""
+        """The operator itself: `make` may be bound to a problem with a large network."""
         return self
 
 
 class RandomMating(InfillCriterion):
-    """Children that have nothing of their parents: with it, an engine is a random search.
+    """Makes children without looking at their parents: it turns an engine into a random search.
 
     Args:
-        make: Called with (n, generator), returns n chromosomes, (n, n_var).
-        eliminate_duplicates: As an engine has it.
+        make: Takes (n, generator) and returns n chromosomes, (n, n_var).
+        eliminate_duplicates: The engine's duplicate elimination.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RandomMating(InfillCriterion):
         return Population.new("X", self.make(n_offsprings, random_state))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RandomMating:
-        """Itself, as `Candidates`."""
+        """The operator itself, as in `Candidates`."""
         return self
 
 
@@ -86,14 +86,14 @@ def uniform_counts(
     Tang et al., section III.A.1.
 
     Args:
-        n: How many.
+        n: The number of vectors.
         generator: Draws the genes.
         counts: Weights of each layer, (layers,) (eq. 5).
         low: The smallest share.
         high: The largest share.
 
     Returns:
-        Pruned weights, (n, layers) (eq. 6 and 7); whole numbers in [count * low, count * high].
+        Numbers of pruned weights, (n, layers) (eq. 6 and 7): whole, in [count * low, count * high].
     """
     first, last = whole_numbers(check_counts(counts), low, high)
     return generator.integers(first, last, size=(n, len(first)), endpoint=True)
@@ -110,20 +110,20 @@ def around(
     """Layer-pruning vectors near the average of good ones (Tang et al., section III.B.1).
 
     Args:
-        n: How many.
+        n: The number of vectors.
         generator: Draws the offsets.
-        mean: Average pruned weights of the best, (layers,).
+        mean: Average numbers of pruned weights in the best vectors, (layers,).
         counts: Weights of each layer, (layers,).
         jitter: The largest offset, as a share of a layer's weights.
         frozen: Layers that lose nothing, by index or as a mask.
 
     Returns:
-        Pruned weights, (n, layers), between 0 and `counts`.
+        Numbers of pruned weights, (n, layers), between 0 and `counts`.
     """
     counts = check_counts(counts)
     if np.shape(mean) != counts.shape or not jitter >= 0:
         msg = (
-            f"mean must have shape {counts.shape}, as counts have, and jitter must not be "
+            f"mean must have shape {counts.shape}, the shape of counts, and jitter must not be "
             f"negative, but they are {np.shape(mean)} and {jitter}"
         )
         raise PruneError(msg)

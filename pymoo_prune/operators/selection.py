@@ -1,4 +1,4 @@
-"""Selection operators: who becomes a parent."""
+"""Selection operators: they choose the candidates that become parents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pymoo_prune.errors import PruneError
 class SoftmaxRoulette(Selection):
     """Draws parents with replacement, with chances softmax(fitness), where fitness = -F.
 
-    Van den Beemt et al., section 3.1.3. Single-objective: with several there is no one fitness.
+    Van den Beemt et al., section 3.1.3. Single-objective: several objectives give no one fitness.
     """
 
     def _do(
@@ -37,12 +37,13 @@ class SoftmaxRoulette(Selection):
 
 
 class TruncationSelection(Selection):
-    """Draws parents from the better part of the population, each alike; those of a mating differ.
+    """Draws parents from the better part of the population, with equal chances.
 
-    Tang et al., sections III.A.3 and 4: the top half by fitness, in random pairs of which no one
-    is paired with itself. Who violates constraints stands behind everybody who does not. Only a
-    part with fewer individuals than a mating has parents makes one a parent twice. In a population
-    that was raced, places count; with `Generational`, all of them are from one race.
+    Tang et al., sections III.A.3 and 4: the top half by fitness, in random pairs of different
+    individuals. Individuals that violate constraints rank behind all that do not. If the better
+    part has fewer individuals than a mating has parents, an individual is a parent of a mating more
+    than once. In a population that was raced, places replace fitness; with `Generational`, all
+    places are from one race.
 
     Args:
         share: The better part, as a share of the population.
@@ -66,10 +67,10 @@ class TruncationSelection(Selection):
         **kwargs: Any,  # noqa: ARG002
     ) -> Array:
         fitness, places = single_objective(pop, self), pop.get("place")
-        # Who was raced was measured on fewer images the clearer the case: places, not F, decide.
+        # A race measures clear cases on fewer images, so F values do not compare, but places do.
         if all(place is not None for place in places):
             fitness = places.astype(float)
-        # By violation, then by fitness, then as they stand in the population: lexsort is stable.
+        # By violation, then by fitness, then in the order of the population: lexsort is stable.
         order = np.lexsort([fitness, pop.get("CV")[:, 0]])
         best = order[: max(1, round(self.share * len(pop)))]
         shuffled = random_state.random((n_select, len(best))).argsort(axis=1)
@@ -77,15 +78,15 @@ class TruncationSelection(Selection):
 
 
 class SeededTournament(TournamentSelection):
-    """A binary tournament of pymoo's in which chance comes from the search's generator alone.
+    """One of pymoo's binary tournaments, with all random numbers from the search's generator.
 
-    Between two who break the constraints by the same amount, some comparisons of pymoo 0.6.2 toss
-    a coin of their own, which no seed governs: those of NSGA-III, U-NSGA-III and NicheGA. Who
-    failed breaks them all alike, so such pairs are common. Here the search's generator decides
-    between them; everywhere else it is pymoo's comparison.
+    For two candidates that break the constraints by the same amount, some comparisons of pymoo
+    0.6.2 toss a coin that no seed controls: those of NSGA-III, U-NSGA-III and NicheGA. All failed
+    candidates break the constraints by the same amount, so such pairs are common. Here the search's
+    generator decides between them, and pymoo's comparison in all other cases.
 
     Args:
-        comparison: pymoo's, a `func_comp`.
+        comparison: pymoo's comparison, a `func_comp`.
     """
 
     def __init__(self, comparison: Callable[..., Array]) -> None:
@@ -103,7 +104,7 @@ class SeededTournament(TournamentSelection):
 
 
 def single_objective(pop: Any, operator: Selection | Survival) -> Array:
-    """The one F of each individual, (n,), or an error that says what to do."""
+    """The only F of each individual, (n,); an error if the problem has several objectives."""
     F = pop.get("F")
     if F.shape[1] != 1:
         kind = "selection" if isinstance(operator, Selection) else "survival"

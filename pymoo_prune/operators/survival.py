@@ -1,4 +1,4 @@
-"""Survival operators: who lives on."""
+"""Survival operators: they choose the candidates that live on, and mend pymoo's own survivals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pymoo_prune.operators.selection import single_objective
 
 
 class Generational(Survival):
-    """The children replace their parents, good or bad."""
+    """All children replace all parents, whether they are better or worse."""
 
     def __init__(self) -> None:
         super().__init__(filter_infeasible=False)
@@ -36,18 +36,17 @@ class Generational(Survival):
 
 
 class Elitism(Survival):
-    """The best few parents live on, and beside them the best of the children.
+    """The best few parents live on, with the best of the children.
 
     Kim et al., section III and Table I: the top 20 % of the parents and the best 80 % of the
-    offspring. A good parent makes way for a child that is worse, unless it is one of the few. Where
-    there are fewer children than places, as when duplicates were eliminated, further parents fill
-    up. Who violates constraints stands behind everybody who does not, and who has no fitness (NaN)
-    behind those that violate as little; among equals they stay as they stood. The survivors are
-    sorted so, the best first. Single-objective: with several there is no one best.
+    offspring. So a child may replace a better parent, unless that is one of the few. If there are
+    fewer children than places, because duplicates were eliminated, the next best parents fill the
+    rest. Individuals that violate constraints rank behind all that do not; those without fitness
+    (NaN) rank behind those with the same violation; equals keep their order. The survivors are
+    sorted by this rank, the best first. Single-objective: several objectives give no single best.
 
     Args:
-        share: The parents' share of the places, at least 0 and below 1. It is rounded to whole
-            places.
+        share: The parents' share of the places, at least 0 and below 1, rounded to whole places.
     """
 
     def __init__(self, share: float = 0.2) -> None:
@@ -66,9 +65,9 @@ class Elitism(Survival):
         algorithm: Any,
         **kwargs: Any,  # noqa: ARG002
     ) -> Population:
-        # By violation, then by fitness, then as they stand: lexsort is stable, and NaN comes last.
+        # By violation, by fitness, then in their old order: lexsort is stable and puts NaN last.
         ranked = pop[np.lexsort([single_objective(pop, self), pop.get("CV")[:, 0]])]
-        # A first population is all children; when mating finds nobody new, there are none.
+        # All of a first population are children; if mating finds nothing new, there are none.
         off = () if algorithm.off is None else algorithm.off
         born = np.isin([id(one) for one in ranked], [id(one) for one in off])
         elite = min(round(self.share * n_survive), int((~born).sum()))
@@ -78,23 +77,23 @@ class Elitism(Survival):
 
 
 class Remeasured(Survival):
-    """Measures the old population on the new generation's images before it may compete.
+    """Measures the old population on the new generation's batch before it competes.
 
-    Where every generation has a search batch of its own, an elitist engine would compare children
-    on this batch with parents on another, and who once met an easy batch would live for ever.
+    If every generation has its own batch, an elitist engine would compare children on this batch
+    with parents on another, and a candidate that once had an easy batch would live for ever.
 
     Args:
-        survival: The survival that then chooses.
+        survival: Chooses the survivors afterwards.
     """
 
     def __init__(self, survival: Survival) -> None:
-        # The wrapped survival splits by feasibility itself, after the values are fresh.
+        # The wrapped survival splits by feasibility itself, once the values are fresh.
         super().__init__(filter_infeasible=False)
         self.survival = survival
 
     @property
     def opt(self) -> Population:
-        """The optimum that the wrapped survival knows, which NSGA-III asks for."""
+        """The wrapped survival's optimum, which NSGA-III reads."""
         return self.survival.opt
 
     def _do(
@@ -106,7 +105,7 @@ class Remeasured(Survival):
         **kwargs: Any,
     ) -> Population:
         if algorithm.is_initialized:
-            # pymoo keeps the constraint violation of the first time.
+            # pymoo would keep the constraint violation of the first measurement.
             for individual in algorithm.pop:
                 individual.CV = None
             algorithm.evaluator.eval(
@@ -116,20 +115,20 @@ class Remeasured(Survival):
 
 
 class OpenRanges(HyperplaneNormalization):
-    """The ranges of objectives, for the survivals of NSGA-III and SPEA2: none is empty.
+    """Ranges of objectives, none of them empty, for the survivals of NSGA-III and SPEA2.
 
-    Where nobody differs in one objective, pymoo's SPEA2 divides by 0, and all fitness is NaN.
+    If all candidates are equal in an objective, pymoo's SPEA2 divides by 0, and all fitness is NaN.
     pymoo's ranges also silence every warning of the process; these do not.
     """
 
     nadir_point: Array
 
     def update(self, F: Array, nds: Array | None = None) -> None:
-        """Takes in a generation.
+        """Updates the ranges with a generation.
 
         Args:
             F: Objectives, (n, objectives).
-            nds: Rows of the non-dominated ones, where that is known.
+            nds: Rows of the nondominated candidates, if they are known.
         """
         with warnings.catch_warnings():
             super().update(F, nds)
@@ -138,18 +137,18 @@ class OpenRanges(HyperplaneNormalization):
 
 
 class PacedAPD(APDSurvival):
-    """RVEA's survival, whatever limits the search, and in whatever unit objectives are.
+    """RVEA's survival for any kind of budget and for objectives in any unit.
 
-    pymoo's takes its pace from a number of generations. Here it is the used share of the budget,
-    in generations, evaluations or seconds. And pymoo's adapts its directions to the objectives'
-    ranges for the first time when a tenth of the search is over. Where one objective counts
-    parameters and another is a share, nearly everybody belongs to one direction until then, and
-    all but one of them are lost; so here the ranges are those of the first population at first.
+    pymoo's survival takes its pace from a number of generations. Here the pace is the used share of
+    the budget, in generations, evaluations or seconds. pymoo's survival first adapts its directions
+    to the objectives' ranges when a tenth of the search is over. If one objective counts parameters
+    and another is a share, nearly all candidates belong to one direction until then, and all but
+    one of them are lost. So here the directions start with the ranges of the first population.
 
     Args:
         ref_dirs: Reference directions, (directions, objectives).
-        alpha: The exponent of the pace: how late directions come to count.
-        adapt_freq: After which share of the search directions are adapted again.
+        alpha: The exponent of the pace: the larger, the later directions count.
+        adapt_freq: The directions are adapted each time this share of the search is over.
     """
 
     nadir: Array | None
@@ -176,23 +175,23 @@ class PacedAPD(APDSurvival):
         elif due > self.adapted:
             self.adapt()
         self.adapted = due
-        # Rounding makes cosines of 1 + 2e-16, whose angle is NaN; argmin takes it for the least.
+        # Rounding gives cosines of 1 + 2e-16, whose angle is NaN; argmin takes it for the least.
         with np.errstate(invalid="ignore"):
             return super()._do(
                 problem, pop, n_survive, algorithm=algorithm, n_gen=used, n_max_gen=1.0
             )
 
     def adapt(self) -> None:
-        """Scales the directions to the ranges of the objectives, where all have one."""
+        """Scales the directions to the objectives' ranges, unless one of these is empty."""
         if np.all(self.nadir > self.ideal):
             super().adapt()
 
 
 class ShortArchives(CADASurvival):
-    """C-TAEA's two archives, which may be shorter than there are directions.
+    """C-TAEA's survival with two archives that may have fewer candidates than there are directions.
 
-    Where there are fewer candidates than directions, because duplicates were eliminated, pymoo's
-    fails, or looks for ever for more.
+    If duplicates were eliminated, there may be fewer candidates than directions. pymoo's survival
+    then fails, or loops for ever.
     """
 
     def _updateCA(  # noqa: N802 - pymoo's name

@@ -11,10 +11,10 @@ from pymoo.core.repair import Repair
 from pymoo.operators.crossover.sbx import SBX
 from pymoo.operators.mutation.pm import PM
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.errors import PruneError
 from pymoo_prune.operators import Candidates, KeepShareMutation, UniformVectorCrossover
-from pymoo_prune.pruning.magnitude import Counts, MagnitudeOrder
+from pymoo_prune.pruning.magnitude import MagnitudeOrder
 
 Values = NDArray[np.float64]
 

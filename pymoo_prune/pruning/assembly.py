@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.data import Split, balanced
 from pymoo_prune.inference import Inference, Precision, PreparedImages, Statistics, Together
-from pymoo_prune.pruning.magnitude import Counts, MagnitudeOrder
+from pymoo_prune.pruning.magnitude import MagnitudeOrder
 from pymoo_prune.recovery import Recovery, WeightRefit
 
 REFIT_IMAGES = 1_000

@@ -25,7 +25,7 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import (
     CALLS,
     JOINS,
-    LAYERS,
+    SLICED_LAYERS,
     SUMS,
     Branch,
     call_name,
@@ -188,7 +188,7 @@ class ChannelFlow(fx.Interpreter):
         if node.op == "call_module":
             module = self.network.get_submodule(str(node.target))
             kinds = {
-                LAYERS: self._layer,
+                SLICED_LAYERS: self._layer,
                 (_BatchNorm,): self._norm,
                 (nn.Flatten,): self._flattened,
                 CHANNELWISE: self._passed,

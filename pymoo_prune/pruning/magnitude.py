@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pymoo_prune.chromosomes import Counts
 from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import LayerShape, count_parameters, prunable_layers
-
-Counts = NDArray[np.int64]
 
 
 class MagnitudeOrder:

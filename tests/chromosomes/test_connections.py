@@ -1,4 +1,4 @@
-"""The codec of connection matrices."""
+"""Connection matrices and their genes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ codecs = st.builds(Connections, st.integers(1, 6), st.integers(1, 4))
 
 @st.composite
 def chromosomes(draw: st.DrawFn) -> tuple[Connections, Array]:
-    """A codec and chromosomes of it, in an array of any shape, also none at all."""
+    """A codec and its chromosomes, in an array of any shape, which may be empty."""
     codec = draw(codecs)
     shape = draw(st.lists(st.integers(0, 3), max_size=3))
     return codec, draw(hnp.arrays(bool, (*shape, codec.n_var)))
 
 
 def entry(codec: Connections, block: int, row: int, column: int, value: float) -> Array:
-    """Everything connected, but for one entry."""
+    """Everything connected, except for one entry."""
     matrices = fully_connected(codec.layers, codec.blocks).astype(float)
     matrices[block, row, column] = value
     return matrices
@@ -50,7 +50,7 @@ def test_the_papers_network_has_153_pairs_and_136_free_ones_in_each_block() -> N
 
 
 @given(codecs)
-def test_free_connections_and_the_chain_are_all_that_lead_forward(codec: Connections) -> None:
+def test_free_connections_and_the_chain_are_all_forward_connections(codec: Connections) -> None:
     assert not (codec.free & codec.chain).any()
     forward = [[j > i for j in range(codec.nodes)] for i in range(codec.nodes)]
     np.testing.assert_array_equal(codec.free | codec.chain, forward)
@@ -60,7 +60,7 @@ def test_free_connections_and_the_chain_are_all_that_lead_forward(codec: Connect
     )
 
 
-# There and back.
+# Matrices to genes and back.
 
 
 @given(chromosomes())
@@ -94,7 +94,7 @@ def test_matrices_come_back_from_their_chromosomes_whatever_their_type(
     np.testing.assert_array_equal(typed, matrices)
 
 
-def test_genes_stand_block_after_block_and_row_after_row() -> None:
+def test_genes_are_ordered_by_block_and_then_by_row() -> None:
     codec = Connections(2, 2)
     places = [(b, i, j) for b in range(2) for i in range(4) for j in range(i + 2, 4)]
     assert len(places) == codec.n_var == 6
@@ -116,7 +116,7 @@ def test_lists_of_numbers_are_matrices_too() -> None:
     assert Connections(1, 2).genes(matrices).tolist() == [True, False]
 
 
-def test_full_matrices_are_the_callers_own() -> None:
+def test_full_matrices_are_new_arrays() -> None:
     fully_connected(2)[...] = False
     assert fully_connected(2).any()
     one, other, _ = fully_connected(2)
@@ -124,11 +124,11 @@ def test_full_matrices_are_the_callers_own() -> None:
     assert other.any()
 
 
-# By chance.
+# Random chromosomes.
 
 
 @given(codecs, st.integers(0, 8), st.floats(0.01, 1), st.integers(0, 1000))
-def test_random_chromosomes_are_the_codecs(
+def test_random_chromosomes_fit_the_codec(
     codec: Connections, n: int, kept: float, seed: int
 ) -> None:
     X = codec.random(n, np.random.default_rng(seed), kept)
@@ -197,6 +197,6 @@ CODEC = Connections(3, 2)  # 5 nodes, 6 genes a block
         (lambda: PAPERS.random(2, np.random.default_rng(0), [0.5, 0]), r"but it is \[0.5 0. \]"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(make: Callable[[], Any], fragment: str) -> None:
+def test_wrong_arguments_are_refused(make: Callable[[], Any], fragment: str) -> None:
     with pytest.raises(PruneError, match=fragment):
         make()

@@ -1,4 +1,4 @@
-"""What the genes of filters and pieces mean, and the repair of chromosomes that lack some."""
+"""Genes of filters and pieces: their meaning, and the repair of empty groups and alternatives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pymoo_prune.chromosomes import FilterGenes, check_strengths
 from pymoo_prune.errors import PruneError
 
 Array = NDArray[Any]
-# Three groups in two blocks, a piece in each and two further ones in the second.
+# Three groups in two blocks; a piece in each block, and two more in the second.
 SMALL = FilterGenes((2, 3, 1), (7, -1, 7), (7, -1, -1, -1), ((1, 2), (3, 2)))
 
 
@@ -37,7 +37,7 @@ def codecs(draw: st.DrawFn) -> FilterGenes:
 
 @st.composite
 def chromosomes(draw: st.DrawFn) -> tuple[FilterGenes, Array, Array]:
-    """A codec, chromosomes of it in an array of any shape, also none at all, and strengths."""
+    """A codec, its chromosomes in an array of any shape, which may be empty, and strengths."""
     codec = draw(codecs())
     shape = draw(st.lists(st.integers(0, 3), max_size=3))
     # Few different strengths, so that there are ties.
@@ -75,7 +75,7 @@ def test_without_pieces_all_genes_are_filters() -> None:
 
 
 @given(chromosomes())
-def test_parts_are_views_and_counts_are_theirs(given_: tuple[FilterGenes, Array, Array]) -> None:
+def test_parts_are_views_and_counts_count_them(given_: tuple[FilterGenes, Array, Array]) -> None:
     codec, X, _ = given_
     filters, pieces = codec.filters(X), codec.pieces(X)
     np.testing.assert_array_equal(np.concatenate([filters, pieces], axis=-1), X)
@@ -118,11 +118,11 @@ def test_ranks_are_those_inside_each_group(codec: FilterGenes, n: int, seed: int
 # Repair.
 
 
-def test_what_lacks_everything_gets_its_strongest_back() -> None:
+def test_empty_groups_and_alternatives_get_their_strongest_back() -> None:
     strengths = [1, 2, 5, 3, 5, -4, 9, 1, 1, 0]
     X = np.stack([bits("00 000 0 0000"), bits("10 000 1 0010"), bits("01 010 1 0001")])
     fixed = SMALL.repaired(X, strengths)
-    # The first piece is in no set; of pieces 1 and 2 the first is as strong, of 2 and 3 two is.
+    # Piece 0 is in no set. Pieces 1 and 2 are equally strong, so 1 comes back; 2 is above 3.
     expected = [bits("01 100 1 0110"), bits("10 100 1 0010"), bits("01 010 1 0101")]
     np.testing.assert_array_equal(fixed, expected)
     np.testing.assert_array_equal(SMALL.repaired(X[0], strengths), expected[0])
@@ -135,7 +135,7 @@ def test_the_lower_index_wins_however_a_set_is_written() -> None:
 
 
 @given(chromosomes())
-def test_repair_adds_the_least_and_changes_no_argument(
+def test_repair_adds_as_little_as_possible_and_changes_no_argument(
     given_: tuple[FilterGenes, Array, Array],
 ) -> None:
     codec, X, strengths = given_
@@ -161,7 +161,7 @@ def test_repair_adds_the_least_and_changes_no_argument(
 
 
 @given(chromosomes(), st.integers(0, 1000))
-def test_dead_alternatives_are_the_sources(
+def test_dead_alternatives_are_copied_from_the_sources(
     given_: tuple[FilterGenes, Array, Array], seed: int
 ) -> None:
     codec, X, _ = given_
@@ -181,7 +181,7 @@ def test_dead_alternatives_are_the_sources(
         np.testing.assert_array_equal(new, old)
 
 
-# What is refused.
+# Wrong arguments.
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_dead_alternatives_are_the_sources(
         (lambda: check_strengths([0, np.nan, np.inf], 3), "must be finite, but number 1 is not"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(make: Callable[[], Any], fragment: str) -> None:
+def test_wrong_arguments_are_refused(make: Callable[[], Any], fragment: str) -> None:
     with pytest.raises(PruneError, match=fragment):
         make()
 

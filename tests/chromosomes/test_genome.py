@@ -66,7 +66,7 @@ def test_the_length_is_part_of_a_digest(kind: type) -> None:
 
 
 def test_a_digest_is_the_same_in_every_process_and_release() -> None:
-    # Stores and candidates' seeds are keyed by it: a change orphans every recorded run.
+    # Stores and candidates' seeds use it as a key: a change would orphan every recorded run.
     assert digests(np.array([[True, False, True]]))[0].hex() == "66ac96637966e5c1f4c3c888c3c07bdc"
     assert (
         digests(np.array([[3, -1]], dtype=np.int64))[0].hex() == "2c5a5c4b6e40127b72e3cb7d5be017d7"
@@ -85,7 +85,7 @@ def test_a_candidates_seed_is_a_function_of_run_and_chromosome(seed: int, digest
     first = candidate_seed(seed, digest)
     candidate_seed(seed + 1 if seed < 0 else seed - 1, digest)
     assert candidate_seed(seed, digest) == first
-    torch.Generator().manual_seed(first)  # torch takes it
+    torch.Generator().manual_seed(first)  # torch accepts it
 
 
 def test_candidate_seeds_differ_between_runs_and_between_chromosomes() -> None:
@@ -139,12 +139,12 @@ def test_from_content_converts_to_contiguous_float32_and_leaves_the_argument() -
     assert result.weights[0].flags.c_contiguous
     np.testing.assert_array_equal(result.weights[0], before.T)
     np.testing.assert_array_equal(wide, before)
-    # Memory order is no content.
+    # The order in memory is not part of the content.
     assert result.digest == WeightGenome.from_content([wide.T.copy()], [np.arange(4.0)]).digest
 
 
 def test_from_content_keeps_float32_arrays_without_a_copy() -> None:
-    # On purpose (a megabyte a genome): whoever hands an array over must not write to it again.
+    # On purpose, as a genome has a megabyte: the caller must not write to the array again.
     weight = np.zeros((2, 3), np.float32)
     assert np.shares_memory(
         WeightGenome.from_content([weight], [np.zeros(2, np.float32)]).weights[0], weight

@@ -13,7 +13,7 @@ from pymoo_prune.errors import PruneError
 
 
 def numbered(labels: list[int]) -> Split:
-    """Images whose one pixel is their own index."""
+    """Images of one pixel, which is their index."""
     pixels = torch.arange(len(labels), dtype=torch.float32)
     return Split(pixels.reshape(-1, 1, 1, 1), torch.tensor(labels))
 
@@ -112,7 +112,7 @@ def test_classes_are_as_even_as_they_can_be(labels: list[int], share: float, see
     count = max(int(share * len(labels)), 1)
     chosen = balanced(torch.tensor(labels), count, seed)
     assert len(chosen) == min(count, len(labels))
-    assert torch.equal(chosen, chosen.unique())  # sorted, none twice
+    assert torch.equal(chosen, chosen.unique())  # sorted and distinct
     there = np.bincount(labels, minlength=5)
     got = np.bincount(np.array(labels)[chosen.numpy()], minlength=5)
     short = got < there  # classes with images left over

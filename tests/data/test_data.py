@@ -27,7 +27,7 @@ from pymoo_prune.errors import DataError, PruneError
 
 
 def numbered(sizes: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Float images (n, 1, 2, 2) whose pixels are their own index, with so many per class."""
+    """Float images (n, 1, 2, 2) whose pixels are their index, with these numbers per class."""
     labels = np.repeat(np.arange(len(sizes)), sizes)
     pixels = np.arange(len(labels), dtype=np.float32)[:, None, None, None]
     return np.tile(pixels, (1, 1, 2, 2)), labels
@@ -244,7 +244,7 @@ def test_subset_takes_positions_or_booleans() -> None:
 
 
 def resized_plainly(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Means over the pixels that a new pixel's area touches, one by one."""
+    """The plain loop: a new pixel is the mean over the old pixels that its area touches."""
     found = torch.empty(*images.shape[:2], size, size)
     for row in range(size):
         for column in range(size):
@@ -418,7 +418,7 @@ def test_debians_fashion_mnist(tmp_path: Path) -> None:
 
 
 def write_cifar(root: Path, kind: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Batches of red images, 20 each, whose MD5 sums torchvision is made to expect."""
+    """Writes batches of 20 red images, and makes torchvision expect their MD5 sums."""
     folder = root / kind.base_folder
     folder.mkdir()
 

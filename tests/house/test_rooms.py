@@ -37,11 +37,6 @@ LONG_FILES: set[str] = set()
 """Files that may stay longer than the others."""
 
 STILL_LONG = {
-    "problems/pymoo_prune_problems/dense_connectivity/problem.py",
-    "problems/pymoo_prune_problems/dense_connectivity/tables.py",
-    "problems/pymoo_prune_problems/distilled_filters/problem.py",
-    "problems/pymoo_prune_problems/ecomp/problem.py",
-    "problems/pymoo_prune_problems/layer_vector/problem.py",
     "pymoo_prune/pruning/channel_flow.py",
     "pymoo_prune/pruning/filters.py",
     "pymoo_prune/results/front.py",
@@ -69,9 +64,6 @@ STILL_UNNAMED = {
     "pymoo_prune/engines",
     "pymoo_prune/executors",
     "pymoo_prune/inference",
-    "pymoo_prune/networks",
-    "pymoo_prune/objectives",
-    "pymoo_prune/operators",
     "pymoo_prune/page",
     "pymoo_prune/plots",
     "pymoo_prune/problem",

@@ -172,7 +172,7 @@ def said(module: nn.Module, images: Tensor) -> Tensor:
 
 
 def assert_near(found: Tensor, expected: Tensor) -> None:
-    # What rounding leaves is relative to the largest output: processors differ in the order of sums.
+    # Processors differ in the order of sums: rounding is relative to the largest output.
     largest = max(1.0, float(expected.abs().max()))
     torch.testing.assert_close(found, expected, atol=1e-4 * largest, rtol=1e-4)
 

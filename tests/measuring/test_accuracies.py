@@ -10,7 +10,7 @@ from pymoo_prune.networks import FeedForward
 
 
 class Predicts(nn.Module):
-    """Says the class that stands in the pixel."""
+    """Predicts the class that the pixel says."""
 
     def forward(self, images: Tensor) -> Tensor:
         return nn.functional.one_hot(images.flatten().long(), 10).float()
@@ -54,7 +54,7 @@ def test_networks_are_measured_in_evaluation_mode_and_left_in_theirs(
 
 
 def test_layers_in_a_mode_of_their_own_stay_in_it(digits: Data) -> None:
-    # A frozen batch norm is a layer in evaluation mode inside of a network in training.
+    # A frozen batch norm is in evaluation mode in a network in training mode.
     network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10)).train()
     network[1].eval()
     accuracy(network, digits.validation)

@@ -22,7 +22,7 @@ SHAPE = (3, 8, 8)
 
 
 class Mixed(nn.Module):
-    """One layer of each kind, one of them used twice, one never."""
+    """A network with a layer of each kind; one is used twice, one never."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ def test_layers_have_the_names_that_they_have_in_the_parent(
         network = searched.network(x)
         found = anatomy(network, digits.shape)
         assert {layer.name for layer in found} <= {layer.name for layer in whole}
-        # Where single weights are pruned, those that are zero are not counted.
+        # Weights that are zero, because single weights were pruned, are not counted.
         single = problem == "layer-vector"
         macs = sum(layer.macs for layer in found) if single else count_macs(network, digits.shape)
         assert macs == searched.measure(X)["macs"][row]
@@ -168,7 +168,7 @@ def test_names_stay_where_a_slimmed_network_is_pruned_again(digits: Data, tmp_pa
         assert {layer.name for layer in anatomy(network, digits.shape)} == names
 
 
-# In a front, and in a run's folder.
+# In fronts and in run folders.
 
 
 def test_a_front_knows_its_layers_once_it_is_finished(digits: Data) -> None:
@@ -213,7 +213,7 @@ def test_layers_that_are_missing_or_damaged(
     path = run.folder / LAYERS
     whole = path.read_bytes()
     path.unlink()
-    assert run.layers() is None  # as in older folders
+    assert run.layers() is None  # older folders have no such file
     assert run.complete
     few = json.dumps({**json.loads(whole), "networks": []}).encode()
     for damaged, message in ((b"{", "cannot be read"), (b"[1]", "format"), (few, "0 networks")):

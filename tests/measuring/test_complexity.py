@@ -50,7 +50,7 @@ def test_a_population_is_counted_row_by_row() -> None:
     for row, width in enumerate(widths):
         alone = dense_complexity(784, width[None], 10)
         assert (parameters[row], macs[row]) == (alone[0][0], alone[1][0])
-    # LeNet-300-100, whose size everybody quotes.
+    # LeNet-300-100, whose size is often quoted.
     assert (parameters[0], macs[0]) == (266_610, 266_200)
 
 
@@ -83,13 +83,13 @@ def test_thop_leaves_no_trace(training: bool) -> None:
         assert not hasattr(module, "total_ops")
 
 
-# Layers of any network.
+# The layers of any network.
 
 Shape = tuple[int, ...]
 
 
 def cifar_resnet18() -> nn.Module:
-    """torchvision's, with the first layers that everybody gives it for images of 32 by 32."""
+    """torchvision's network, with the usual first layers for images of 32 by 32 pixels."""
     network = models.resnet18(num_classes=10)
     network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
     network.maxpool = nn.Identity()
@@ -126,7 +126,7 @@ def meta(build: Callable[[], nn.Module]) -> nn.Module:
         (cifar_resnet18, (3, 32, 32), 555_422_720),
         (googlenet, (3, 32, 32), 30_568_448),
         (VideoResNet, (12, 16, 16), None),
-        # 40.519 thousand millions, says torchvision.
+        # torchvision documents 40.519 thousand millions.
         (lambda: VideoResNet(48, 400, 16), (48, 112, 112), 40_519_080_960),
         (lambda: VideoResNet(frames=2), (1, 17, 9), None),
         (lambda: FeedForward(784, [300, 100], 10), (1, 28, 28), 266_200),

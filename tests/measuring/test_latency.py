@@ -15,7 +15,7 @@ from pymoo_prune.networks import FeedForward
 
 
 class Clock:
-    """Time that passes only where somebody says so."""
+    """A clock that tests set by hand."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -32,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def takes(*seconds: float, clock: Clock, log: list[str], name: str = "network") -> nn.Module:
-    """A network whose calls take so long, one after the other; the last one from then on."""
+    """A network whose calls take these times, one after the other, and then always the last."""
 
     class Takes(nn.Module):
         def __init__(self) -> None:
@@ -49,7 +49,7 @@ def takes(*seconds: float, clock: Clock, log: list[str], name: str = "network") 
 
 
 def probe(look: Any) -> nn.Module:
-    """A network that shows itself and the images to somebody."""
+    """A network that calls a function with itself and its images."""
 
     class Probe(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def test_networks_take_turns_and_each_is_first_once(clock: Clock) -> None:
     networks = {name: takes(0.01, clock=clock, log=log, name=name) for name in "abc"}
     latencies(networks, (1, 2, 2), warm_up=2, repeats=4)
     assert "".join(log[-12:]) == "abcbcacababc"
-    # Before: one call to see whether it runs, two to warm up, three to see how long it takes.
+    # Before these, one call shows whether it runs, two warm up and three calibrate.
     assert "".join(log[:-12]) == "aaabbbcccaaabbbccc"
 
 
@@ -184,7 +184,7 @@ def test_threads_are_set_and_set_back() -> None:
 
 
 @pytest.mark.usefixtures("three_threads")
-@pytest.mark.parametrize("calls", [0, 1, 5, 7])  # the first, warming up, calibrating, repeating
+@pytest.mark.parametrize("calls", [0, 1, 5, 7])  # first, warm-up, calibration, repeat
 def test_nothing_is_left_over_where_a_network_fails(calls: int) -> None:
     left = [calls]
 
@@ -228,14 +228,14 @@ def test_a_network_that_cannot_be_copied_is_named() -> None:
         ({"shape": (1, 0, 8)}, r"but it is \(1, 0, 8\)"),
     ],
 )
-def test_what_cannot_be_measured_is_said(wrong: dict[str, Any], message: str) -> None:
+def test_measurements_that_are_impossible_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(PruneError, match=message):
         latencies(**{"networks": {"it": nn.Identity()}, "shape": (1, 8, 8)} | wrong)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_a_gpu_is_waited_for() -> None:
-    # A thousand times the work takes longer, though launching it takes as long.
+    # A thousand times the work takes longer, although its launch takes equally long.
     networks = {"small": nn.Linear(8, 8), "large": nn.Linear(8, 8 * 4096)}
     result = latencies(networks, (64, 64, 8), batch_size=8, repeats=5, device="cuda")
     assert result["large"].lower > 5 * result["small"].upper

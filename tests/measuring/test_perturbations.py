@@ -73,14 +73,14 @@ def test_the_scale_of_the_images_does_not_matter(kind: str, strength: int) -> No
 
 @pytest.mark.parametrize("strength", ALL)
 def test_noise_is_a_share_of_the_spread_of_all_pixels(strength: int) -> None:
-    # Two halves far apart: each has little spread of its own.
+    # Two halves far apart; each has little spread in itself.
     images = torch.cat([some_images(n=200), some_images(n=200, shift=10)])
     noise = perturbed(images, "noise", strength) - images
     expected = NOISE[strength - 1] * float(images.std())
     assert float(noise.mean()) == pytest.approx(0, abs=0.02 * expected)
     for half in noise.split(200):
         assert float(half.std()) == pytest.approx(expected, rel=0.02)
-    # Every value has noise of its own.
+    # The noise of each value is different.
     flat = noise.flatten(2).transpose(0, 1).flatten(1)
     correlations = torch.corrcoef(flat)
     assert float((correlations - torch.eye(3)).abs().max()) < 0.02
@@ -118,17 +118,17 @@ def test_a_blurred_point_is_a_gaussian(size: int, strength: int) -> None:
     sigma = BLUR[strength - 1] * size / 28
     places = torch.arange(size) - size // 2
     variance = float((point.sum(dim=0) * places**2).sum())
-    # A Gaussian, and a pixel's own width: that of a uniform distribution over 1. It is not exact
-    # where the Gaussian is hardly wider than a pixel.
+    # The variance of the Gaussian plus that of a pixel's width, a uniform distribution over 1. It
+    # is not exact for Gaussians that are hardly wider than a pixel.
     assert variance == pytest.approx(sigma**2 + 1 / 12, rel=0.03 if sigma == 0.5 else 2e-3)
-    # What a pixel holds is the density's integral over it.
+    # A pixel's value is the integral of the density over it.
     normal = torch.distributions.Normal(0.0, sigma)
     share = float(normal.cdf(torch.tensor(1.5)) - normal.cdf(torch.tensor(0.5)))
     assert float(point.sum(dim=0)[size // 2 + 1]) == pytest.approx(share, rel=1e-3)
 
 
 def test_blur_repeats_the_border() -> None:
-    # A vertical edge stays the same in all rows, and far from it nothing happens.
+    # A vertical edge stays the same in all rows, and pixels far from it do not change.
     images = torch.zeros(1, 1, 28, 28)
     images[..., 14:] = 1
     blurred = perturbed(images, "blur", 5)[0, 0]
@@ -174,7 +174,7 @@ def test_contrast_is_exact() -> None:
 )
 def test_occlusion_is_one_black_square_an_image(size: tuple[int, int], sides: list[int]) -> None:
     images = 1 + some_images((3, *size), n=40)
-    images[0, :, 0, 0] = torch.tensor([0.0, -1.0, -2.0])  # the least of each channel
+    images[0, :, 0, 0] = torch.tensor([0.0, -1.0, -2.0])  # the least values of the channels
     for strength, side in zip(ALL, sides, strict=True):
         worse = perturbed(images, "occlusion", strength)
         places = set()
@@ -183,12 +183,12 @@ def test_occlusion_is_one_black_square_an_image(size: tuple[int, int], sides: li
             assert torch.equal(changed, (image != result).any(dim=0))
             rows, columns = changed.any(dim=1).nonzero(), changed.any(dim=0).nonzero()
             assert len(rows) == len(columns) == side
-            assert int(changed.sum()) == side**2  # all of it, so it is a square
+            assert int(changed.sum()) == side**2  # the whole square changed
             assert int(rows.max() - rows.min()) == int(columns.max() - columns.min()) == side - 1
             for channel, black in enumerate((0.0, -1.0, -2.0)):
                 assert bool((result[channel][changed] == black).all())
             places.add((int(rows.min()), int(columns.min())))
-        # Everywhere that it fits: 39 images reach most of few places.
+        # The square may be wherever it fits; 39 images reach most of these few places.
         assert len(places) >= min(10, (size[0] - side + 1) * (size[1] - side + 1))
 
 
@@ -212,13 +212,13 @@ def test_occlusion_reaches_every_place() -> None:
         ({"images": torch.zeros(0, 1, 8, 8)}, r"at least one, but .* \(0, 1, 8, 8\)"),
     ],
 )
-def test_what_cannot_be_perturbed_is_said(wrong: dict[str, Any], message: str) -> None:
+def test_images_that_cannot_be_perturbed_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(PruneError, match=message):
         perturbed(**{"images": some_images(), "kind": "blur", "strength": 1} | wrong)
 
 
 class Threshold(nn.Module):
-    """Class 1 where an image's brightest pixel is above 0.6."""
+    """Predicts class 1 if an image's brightest pixel is above 0.6."""
 
     def forward(self, images: Tensor) -> Tensor:
         bright = (images.flatten(1).amax(dim=1) > 0.6).float()
@@ -226,8 +226,8 @@ class Threshold(nn.Module):
 
 
 def test_known_accuracies() -> None:
-    # Half black and half white: with the contrast c the white is at (1 + c) / 2, above 0.6 while c
-    # is above 0.2. Black images stay so whatever happens, except for noise.
+    # Images are half black and half white: at contrast c, white is at (1 + c) / 2, which is above
+    # 0.6 if c is above 0.2. Black images stay black, except with noise.
     images = torch.zeros(4, 1, 10, 10)
     images[:3, :, 5:] = 1
     split = Split(images, torch.tensor([1, 1, 1, 0]))
@@ -237,7 +237,7 @@ def test_known_accuracies() -> None:
     assert result["contrast"] == [1.0 if still else 0.25 for still in above]
     assert result["contrast"][0] == 1.0
     assert result["contrast"][4] == 0.25
-    assert result["occlusion"] == [1.0] * STRENGTHS  # something white is left beside the square
+    assert result["occlusion"] == [1.0] * STRENGTHS  # white pixels are left beside the square
 
 
 @pytest.mark.parametrize("always", [0, 1])

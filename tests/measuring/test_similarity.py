@@ -45,7 +45,7 @@ def joint_probabilities(distances: torch.Tensor) -> torch.Tensor:
 
 
 def embedding(kind: str, seed: int = 0, n: int = IMAGES) -> Tensor:
-    """Embeddings as they come, and as they come in trouble, (n, neurons)."""
+    """Usual and difficult embeddings, (n, neurons)."""
     g = torch.Generator().manual_seed(seed)
     points = torch.randn(n, 20, generator=g)
     if kind == "one neuron":
@@ -57,7 +57,7 @@ def embedding(kind: str, seed: int = 0, n: int = IMAGES) -> Tensor:
     if kind == "few dead":
         points = points.relu()
         points[: n // 5] = 0
-    elif kind == "dead":  # more images are all zeros than the perplexity asks for
+    elif kind == "dead":  # more images than the perplexity are all zeros
         points = points.relu()
         points[: n // 2] = 0
     elif kind == "duplicates":
@@ -114,13 +114,13 @@ def test_the_loss_is_scikit_learns(kind: str, seed: int) -> None:
     assert loss(other, one) == pytest.approx(reference_loss(other, one), abs=5e-6)
 
 
-# Where an image has more than 30 nearest neighbours at one and the same distance, or lies far away
-# from all others, scikit-learn's kernels vanish and its loss is off by tenths.
+# If an image has more than 30 nearest neighbours at the same distance, or is far from all others,
+# scikit-learn's kernels vanish and its loss is off by tenths.
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(2))
 def test_the_loss_is_that_of_the_definition(kind: str, seed: int) -> None:
     one, other = embedding("relu", seed + 10), embedding(kind, seed)
-    # Far from the origin, float32 inner products say less about distances.
+    # Far from the origin, distances from float32 inner products are less exact.
     tolerance = 3e-5 if kind == "far away" else 5e-6
     assert loss(one, other) == pytest.approx(exact_loss(one, other), abs=tolerance)
     assert loss(other, one) == pytest.approx(exact_loss(other, one), abs=tolerance)
@@ -154,7 +154,7 @@ def test_every_image_sees_as_many_neighbours_as_the_perplexity_says(
     kind: str, perplexity: float
 ) -> None:
     if kind == "few dead" and perplexity == 2:
-        pytest.skip("20 images are at one place: nothing sees fewer than 19 of them")
+        pytest.skip("20 images are at one place: each has at least 19 equal neighbours")
     points = embedding(kind)
     conditional = conditional_of(points, perplexity)
     entropy = torch.special.entr(conditional.double()).sum(dim=-1)
@@ -168,7 +168,7 @@ def test_images_with_too_many_equals_see_all_of_them_alike() -> None:
     expected = torch.zeros(50, IMAGES)
     expected[:, :50] = (1 - torch.eye(50)) / 49
     torch.testing.assert_close(dead, expected, atol=1e-7, rtol=1e-5)
-    # Images nearer to all of the dead than to anybody alive see the 50 alike, too.
+    # Live images whose nearest neighbours are the 50 dead ones see all 50 as equal, too.
     entropy = torch.special.entr(conditional[50:].double()).sum(dim=-1)
     near = np.isclose(entropy.numpy(), math.log(50), atol=1e-5)
     assert 0 < near.sum() < 25
@@ -238,7 +238,7 @@ def test_an_embedding_is_like_itself(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_scale_of_an_embedding_does_not_matter(kind: str) -> None:
     points = embedding(kind)
-    # Powers of two are exact, anything else is as exact as float32.
+    # Powers of two are exact; other factors have the precision of float32.
     assert torch.equal(joints(8 * points), joints(points))
     assert loss(points, 7 * points) == pytest.approx(0, abs=1e-5)
     assert loss(points, 1e-4 * points) == pytest.approx(0, abs=1e-5)

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 class Gigabytes(Memory):
-    """The memory of a GPU that is not there: what one candidate takes, and what is free."""
+    """The memory of an imaginary GPU: the bytes of one candidate, and the free bytes."""
 
     def __init__(self, each: int, free: int) -> None:
         super().__init__(CPU)
@@ -46,7 +46,7 @@ def recorded(seen: list[list[int]]) -> Callable[[Sequence[int]], list[int]]:
 def test_every_candidate_gets_its_result(filled: bool) -> None:
     seen: list[list[int]] = []
     assert Stacks(3, None, filled=filled).run(5, recorded(seen)) == [0, 1, 4, 9, 16]
-    # Filled up with the last one, whose further results do not count.
+    # Stacks are filled with the last candidate, whose extra results do not count.
     assert seen == [[0, 1, 2], [3, 4, 4] if filled else [3, 4]]
     assert Stacks(3, None, filled=filled).run(0, recorded(seen)) == []
     assert len(seen) == 2
@@ -59,7 +59,7 @@ def test_every_candidate_gets_its_result(filled: bool) -> None:
         (10, 300, 16),  # room for 24 in four fifths of it: a power of two
         (10, 100, 8),
         (10, 20, 1),
-        (10, 5, 1),  # the program itself will say that this is too little
+        (10, 5, 1),  # the program itself will fail for lack of memory
         (0, 0, 1),
     ],
 )
@@ -67,15 +67,15 @@ def test_memory_is_asked_for_before_it_is_used(each: int, free: int, size: int) 
     seen: list[list[int]] = []
     stacks = Stacks(32, Gigabytes(each, free), filled=True)
     stacks.run(40, recorded(seen))
-    assert seen[0] == [0]  # what one takes
+    assert seen[0] == [0]  # measures the memory of one
     assert {len(places) for places in seen[1:]} == {size}
     assert stacks.size == size
     seen.clear()
     stacks.run(40, recorded(seen))
-    assert {len(places) for places in seen} == {size}  # asked once
+    assert {len(places) for places in seen} == {size}  # measured once
 
 
-def test_something_cheaper_may_show_what_a_candidate_takes() -> None:
+def test_a_cheaper_probe_may_measure_the_memory_of_a_candidate() -> None:
     seen: list[list[int]] = []
     asked: list[bool] = []
     stacks = Stacks(4, Gigabytes(1, 100), filled=False)
@@ -112,7 +112,7 @@ def test_stacks_shrink_where_memory_is_too_little_after_all() -> None:
     assert memory.cleared == 2
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        stacks.run(5, program)  # it is remembered
+        stacks.run(5, program)  # the smaller size is kept
 
 
 def test_memory_that_is_too_little_for_one() -> None:
@@ -139,12 +139,12 @@ def test_other_errors_are_passed_on() -> None:
         (MemoryError(), True),
         (torch.OutOfMemoryError("CUDA out of memory"), True),
         (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling"), True),
-        (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), True),  # a map, or a fork
+        (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), True),  # from mmap or fork
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), False),
         (RuntimeError("shapes differ"), False),
     ],
 )
-def test_what_is_about_memory(error: Exception, about: bool) -> None:
+def test_errors_about_memory_are_recognised(error: Exception, about: bool) -> None:
     assert is_about_memory(error) == about
 
 

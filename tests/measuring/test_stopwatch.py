@@ -177,7 +177,7 @@ def test_another_machine_or_torch_is_another_measurement(
 
 
 class Branches(nn.Module):
-    """Of no spec."""
+    """A network without a spec."""
 
     def __init__(self, width: int = 4) -> None:
         super().__init__()
@@ -220,7 +220,7 @@ def test_weights_are_no_part_of_an_architecture(make: Callable[[], nn.Module]) -
     assert architecture_text(seeded(make, 0)) == architecture_text(seeded(make, 1).train())
 
 
-# What is known, in a file.
+# Latencies kept in a file.
 
 
 def test_a_file_is_made_when_there_is_something_to_keep(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_the_second_stopwatch_on_a_file_measures_nothing(meter: Meter, tmp_path:
     assert (known.fresh, known.hits) == (0, 4)
 
 
-def test_whoever_writes_first_is_right(tmp_path: Path) -> None:
+def test_the_first_latency_written_counts(tmp_path: Path) -> None:
     slow, quick = (KnownLatencies(tmp_path / "known") for _ in range(2))
     assert slow.get(b"one") is None
     assert quick.keep(b"one", 1.0) == 1.0
@@ -265,9 +265,9 @@ def test_whoever_writes_first_is_right(tmp_path: Path) -> None:
 
 
 def test_many_at_once_agree_on_every_number(tmp_path: Path) -> None:
-    def measure(who: int) -> list[float]:
+    def measure(process: int) -> list[float]:
         known = KnownLatencies(tmp_path / "known")
-        return [known.keep(bytes([key]), 100.0 * who + key) for key in range(12)]
+        return [known.keep(bytes([key]), 100.0 * process + key) for key in range(12)]
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(measure, range(8)))

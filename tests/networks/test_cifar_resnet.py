@@ -20,7 +20,7 @@ def seeded(depth: int = 8, channels: int = 3, classes: int = 10) -> CifarResNet:
         return CifarResNet(depth, channels, classes)
 
 
-# Counts that the literature gives for networks with shortcuts of option A.
+# The literature's counts for networks with shortcuts of option A.
 @pytest.mark.parametrize(
     ("depth", "classes", "parameters"),
     [
@@ -57,7 +57,7 @@ def test_stages_halve_the_image_and_double_the_channels() -> None:
 
 
 def only_shortcut(block: Block) -> Block:
-    """Its convolutions give zeros, so what is left is the shortcut, after the activation."""
+    """A block whose convolutions give zeros: its output is the shortcut, after the activation."""
     with torch.no_grad():
         for weight in (block.conv1.weight, block.conv2.weight):
             weight.zero_()

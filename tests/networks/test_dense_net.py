@@ -28,7 +28,7 @@ CIFAR = (3, 32, 32)
 
 @st.composite
 def connections(draw: st.DrawFn, most: int = 4) -> Booleans:
-    """Of blocks and layers in any number, with any share of them live."""
+    """Connections in any number of blocks and layers, with any share of them live."""
     codec = Connections(draw(st.integers(1, most)), draw(st.integers(1, 4)))
     genes = draw(st.lists(st.booleans(), min_size=codec.n_var, max_size=codec.n_var))
     return codec.matrices(np.array(genes, dtype=bool))
@@ -46,7 +46,7 @@ def seeded(matrices: Any, growth: int = 4, channels: int = 1, **more: Any) -> De
 
 
 def lively(network: DenseNet, seed: int = 0) -> DenseNet:
-    """Batch norms that do something: statistics, scales and shifts of all kinds."""
+    """Gives batch norms random statistics, scales and shifts, so that they have an effect."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for norm in network.modules():
@@ -72,7 +72,7 @@ def some_images(*shape: int) -> Tensor:
 def by_the_formula(
     matrices: Booleans, growth: int, stem: int, channels: int, classes: int, size: tuple[int, int]
 ) -> tuple[int, int, list[int]]:
-    """Parameters, MACs, and the channels that leave each block, term by term."""
+    """Parameters, MACs, and the output channels of each block, term by term."""
     k, entering, leaving = growth, stem, []
     height, width = size
     parameters = 9 * channels * stem
@@ -118,7 +118,7 @@ def test_a_built_network_has_what_the_formula_says(
     parameters, macs, leaving = by_the_formula(matrices, growth, stem, channels, classes, size)
     with torch.device("meta"):
         if min([2, *leaving[:-1]]) < 2:
-            with pytest.raises(PruneError, match="nothing would leave transition"):
+            with pytest.raises(PruneError, match=r"transition \d would have no outputs"):
                 DenseNet(matrices, growth, channels, classes, stem)
             return
         network = DenseNet(matrices, growth, channels, classes, stem)
@@ -206,11 +206,11 @@ def test_a_network_of_a_depth_has_all_connections() -> None:
         assert DenseNet.of_depth(22, 6, stem=5).stem.out_channels == 5
 
 
-# What it computes.
+# The forward pass.
 
 
 def plainly(network: DenseNet, images: Tensor, *, training: bool) -> Tensor:
-    """The network's outputs from its numbers, one operation after the other."""
+    """The network's outputs, computed from its weights one operation after the other."""
     state = network.state_dict()
 
     def activated(path: str, hidden: Tensor) -> Tensor:
@@ -290,7 +290,7 @@ def test_a_few_steps_lower_the_loss_on_digits(digits: Data) -> None:
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
-# Carried around.
+# Specs, files and copies.
 
 
 def random_network() -> DenseNet:
@@ -419,9 +419,9 @@ def dead_chain() -> Booleans:
         (fully_connected(2), {"channels": 0}, "12, 0, 10 and 24"),
         (fully_connected(2), {"classes": -1}, "12, 3, -1 and 24"),
         (fully_connected(2), {"stem": 0}, "12, 3, 10 and 0"),
-        (chain(1), {"growth": 1}, "nothing would leave transition 0: 1 channels come in.*larger"),
+        (chain(1), {"growth": 1}, "transition 0 would have no outputs: .* there is 1; .*larger"),
         (np.concatenate([fully_connected(1, 1), chain(1, 2)]), {"growth": 1},
-         "nothing would leave transition 1"),
+         "transition 1 would have no outputs"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_built_is_refused(

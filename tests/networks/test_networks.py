@@ -25,7 +25,7 @@ class Residual(nn.Sequential):
 
 
 class OwnForward(nn.Module):
-    """The layers are right, but nobody knows what it computes with them."""
+    """The layers are right, but what it computes with them is unknown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,8 +142,7 @@ def test_a_lone_linear_layer_has_nothing_to_prune() -> None:
         as_feed_forward(nn.Linear(16, 3))
 
 
-# BUG (left failing, the next four): as_feed_forward returns another function without a word.
-# Either the same function or an error would do.
+# as_feed_forward must return the same function, or raise an error.
 
 
 def _same_or_refused(original: nn.Module) -> None:
@@ -185,9 +184,8 @@ def test_a_partial_flatten_is_not_taken_for_a_whole_one() -> None:
     )
 
 
-# BUG (left failing): named_modules() leaves a module out that it has seen before.
 def test_one_activation_module_may_be_used_between_all_layers() -> None:
-    # Widely written so; only the layers' order matters.
+    # A common style. named_modules() lists a module only once, but here each use counts.
     act = nn.ReLU()
     original = nn.Sequential(
         nn.Flatten(), nn.Linear(16, 6), act, nn.Linear(6, 5), act, nn.Linear(5, 3)

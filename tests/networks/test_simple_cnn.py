@@ -120,7 +120,7 @@ def test_images_that_are_too_small_are_refused(
 
 
 def test_a_spec_builds_the_same_network() -> None:
-    # numpy's integers are no JSON.
+    # JSON has no integers of numpy's.
     widths: Any = np.array([3, 4])
     network = seeded(channels=2, classes=5, size=np.array([9, 6]), widths=widths, hidden=7).eval()
     spec = json.loads(json.dumps(network.spec))
@@ -145,7 +145,7 @@ def test_a_spec_with_wrong_arguments_is_refused(argument: str, value: object) ->
 
 def test_an_exported_network_comes_back(tmp_path: Path) -> None:
     network = seeded(channels=3, size=(8, 9), widths=(3, 4, 5), hidden=6)
-    network(images(3, 8, 9))  # batch norms have seen something
+    network(images(3, 8, 9))  # gives batch norms statistics
     network.eval()
     loaded = load_network(save_network(network, tmp_path / "network", about={"made_by": "us"}))
     assert isinstance(loaded, SimpleCNN)

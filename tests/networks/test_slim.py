@@ -1,4 +1,4 @@
-"""Networks from which channels and branches were taken."""
+"""Networks without some of their channels and branches."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_calls_in_place_are_known() -> None:
         x = functional.relu(x, inplace=True)
         x = functional.relu(functional.dropout(x, training=False))
         x = torch.relu_(torch.relu(x)).add_(1).add(2)
-        x += x  # for torch.fx a plain sum
+        x += x  # torch.fx records a plain sum
         return x * 2 + x
 
     network = Net(run, inplace=nn.ReLU(inplace=True), not_inplace=nn.ReLU(), conv=conv(3, 3))
@@ -195,7 +195,7 @@ def test_calls_in_place_are_known() -> None:
     ]  # fmt: skip
 
 
-def test_what_nobody_uses_is_not_in_the_graph() -> None:
+def test_nodes_without_a_use_are_not_in_the_graph() -> None:
     def run(net: Any, x: Tensor) -> Tensor:
         torch.relu(net.unused(x))
         x.relu_()
@@ -215,7 +215,7 @@ def test_branches_are_taken_out_of_a_copy() -> None:
     assert [name for name in names if name.startswith(("one", "right", "cat", "clone"))] == [
         "cat", "clone"
     ]  # fmt: skip
-    # What is left alone needs no concatenation.
+    # A single operand needs no concatenation.
     assert not any(name.startswith("cat_1") for name in names)
 
 
@@ -233,7 +233,7 @@ def test_branches_that_cannot_go_are_refused(branches: list[tuple[str, int]]) ->
 # Small networks.
 
 
-def test_with_everything_it_is_the_parent(images: Tensor) -> None:
+def test_with_all_channels_it_is_the_parent(images: Tensor) -> None:
     for name in ALL:
         network = small(name)
         filters = PrunableFilters(network, SHAPE)
@@ -281,7 +281,7 @@ def test_masks_and_small_networks_leave_each_other_alone(images: Tensor) -> None
 
 @pytest.mark.parametrize("name", ["residual", "projection", "nested", "onto_the_image"])
 def test_networks_without_branches_can_be_trained(name: str, images: Tensor) -> None:
-    # ReLUs in place must not overwrite what a gradient needs: a sum that is gone was new memory.
+    # ReLUs in place must not overwrite values that a gradient needs: a removed sum was new memory.
     filters = PrunableFilters(small(name), SHAPE)
     found = filters.network(filters.repaired(dropped_bits(filters, *range(filters.genes.n_pieces))))
     trained = training(found, images)
@@ -353,7 +353,7 @@ def test_a_copy_is_the_same(images: Tensor) -> None:
 
 
 class Nested(nn.Module):
-    """The nested network as a network that can be rebuilt."""
+    """The nested network, with a spec from which it can be built."""
 
     def __init__(self, width: int = 4) -> None:
         super().__init__()
@@ -387,7 +387,7 @@ def carried(network: nn.Module, folder: Path) -> nn.Module:
 
 
 @pytest.mark.parametrize("pieces", [(), (0,), (1,), (2,), (3,), (0, 2), (0, 1, 3)])
-def test_networks_are_carried_away_and_brought_back(
+def test_networks_are_saved_and_loaded(
     nested: nn.Module, tmp_path: Path, pieces: tuple[int, ...]
 ) -> None:
     filters = PrunableFilters(nested, (1, 8, 8))
@@ -401,7 +401,7 @@ def test_networks_are_carried_away_and_brought_back(
     assert torch.equal(outputs(again, images), expected)
     assert again.spec == json.loads(json.dumps(found.spec))
     assert list(again.state_dict()) == list(found.state_dict())
-    # And pruned once more, carried away once more.
+    # Pruned and saved a second time.
     further = PrunableFilters(again, (1, 8, 8))
     assert further.genes.n_filters < filters.genes.n_filters
     smaller = further.network(random_bits(further, seed=1, share=0.4)[0])
@@ -412,7 +412,7 @@ def test_networks_are_carried_away_and_brought_back(
 
 
 @pytest.mark.parametrize("name", ["resnet-18", "googlenet", "simple-cnn", "densenet-bc-40"])
-def test_networks_of_the_zoo_are_carried_away(name: str, tmp_path: Path) -> None:
+def test_networks_of_the_zoo_are_saved_and_loaded(name: str, tmp_path: Path) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = mixed(named_network(name, channels=1, classes=10, size=(8, 8)))
@@ -466,7 +466,7 @@ def broken(spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
         ({"dropped": [["cat"]]}, "dropped pairs of a name and a place, but"),
         ({"dropped": [["cat", "one"]]}, "dropped pairs of a name and a place, but"),
         ({"dropped": 3}, "dropped pairs of a name and a place, but"),
-        ({"parent": {"network": "nobody"}}, "unknown network 'nobody'"),
+        ({"parent": {"network": "nowhere"}}, "unknown network 'nowhere'"),
         ({"parent": {"network": "nested"}}, "the spec of network 'nested' does not fit"),
         ({"more": 1}, "the spec of network 'slim' does not fit"),
     ],

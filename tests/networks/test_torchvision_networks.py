@@ -43,7 +43,7 @@ def image(channels: int = 3, size: int = 8) -> torch.Tensor:
     [
         (ResNet18, (3, 32, 32), 10, "small", 11_173_962, 555_422_720),
         (ResNet18, (1, 28, 28), 10, "small", 11_172_810, 455_800_832),
-        # As torchvision documents them, for ImageNet.
+        # torchvision's documented numbers, for ImageNet.
         (ResNet18, (3, 224, 224), 1000, "large", 11_689_512, 1_814_073_344),
         (GoogLeNet, (3, 224, 224), 1000, "large", 6_624_904, 1_498_376_192),
         (GoogLeNet, (3, 32, 32), 10, "small", 5_602_474, 1_451_042_816),
@@ -163,7 +163,7 @@ def test_unknown_stems_are_refused(kind: type[TorchvisionNetwork], stem: str, hi
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("channels", "classes"), [(0, 10), (3, 0), (-1, 10)])
-def test_nothing_to_see_or_to_say_is_refused(
+def test_images_without_channels_and_no_classes_are_refused(
     kind: type[TorchvisionNetwork], channels: int, classes: int
 ) -> None:
     with pytest.raises(PruneError, match=f"at least 1, but they are {channels} and {classes}$"):
@@ -186,7 +186,7 @@ def test_weights_come_from_the_callers_seed_alone_and_without_warnings(name: str
         torch.manual_seed(3)
         network = named_network(name, channels=1, classes=10, size=(8, 8))
         torch.manual_seed(3)
-        # The trial before it must draw nothing.
+        # The trial without memory must draw no random numbers.
         again = ZOO[name].build(1, 10, (8, 8))
     assert network.training
     assert network.spec == {

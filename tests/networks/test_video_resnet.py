@@ -29,7 +29,7 @@ def images(channels: int) -> torch.Tensor:
 
 def test_parameters_are_those_of_the_paper() -> None:
     assert count_parameters(meta()) == 31_305_255  # Tang et al., Table II
-    assert count_parameters(meta(classes=400)) == 31_505_325  # as torchvision gives it
+    assert count_parameters(meta(classes=400)) == 31_505_325  # torchvision's number
     assert count_parameters(meta(48, frames=16)) == 31_305_255
 
 
@@ -76,7 +76,7 @@ def test_other_channels_are_refused(network: VideoResNet, channels: int) -> None
 
 
 @pytest.mark.parametrize(("classes", "frames"), [(0, 4), (10, 0), (10, -1)])
-def test_nothing_to_see_or_to_say_is_refused(classes: int, frames: int) -> None:
+def test_clips_without_frames_and_no_classes_are_refused(classes: int, frames: int) -> None:
     with pytest.raises(PruneError, match=f"at least 1, but they are {classes} and {frames}"):
         VideoResNet(3, classes, frames)
 

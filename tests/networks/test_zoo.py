@@ -52,7 +52,7 @@ def test_networks_are_real_and_take_their_weights_from_the_callers_seed(name: st
         torch.manual_seed(3)
         network = named_network(name, channels=1, classes=10, size=(8, 8))
         torch.manual_seed(3)
-        # The trial before it must draw nothing.
+        # The trial without memory must draw no random numbers.
         again = ZOO[name].build(1, 10, (8, 8))
     assert network.training
     for mine, other in zip(network.parameters(), again.parameters(), strict=True):

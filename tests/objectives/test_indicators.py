@@ -11,13 +11,13 @@ CASES = st.tuples(st.integers(1, 3), st.integers(0, 25), st.integers(0, 10_000))
 
 
 def costs_of(case: tuple[int, int, int]) -> Values:
-    """On a coarse grid, so that there are ties; some beyond 1."""
+    """Costs on a coarse grid, so that there are ties; some are above 1."""
     objectives, n, seed = case
     return np.random.default_rng(seed).integers(0, 12, (n, objectives)) / 10.0
 
 
 def dominated_share(costs: Values, cells: int = 40) -> float:
-    """The definition, on a grid whose cells have every cost on an edge."""
+    """The definition, on a grid that has every cost on an edge of cells."""
     axis = (np.arange(cells) + 0.5) / cells
     grid = np.stack(np.meshgrid(*[axis] * costs.shape[1], indexing="ij"), axis=-1)
     below = [(point <= grid).all(axis=-1) for point in costs]
@@ -25,7 +25,7 @@ def dominated_share(costs: Values, cells: int = 40) -> float:
 
 
 def beaten(costs: Values, row: int) -> bool:
-    """Whether another row is at least as good in everything; of equal rows, one before."""
+    """Whether another row is at least as good in everything; an equal row must be earlier."""
     return any(
         (other <= costs[row]).all() and ((other < costs[row]).any() or place < row)
         for place, other in enumerate(costs)
@@ -43,13 +43,13 @@ def test_hypervolumes_by_hand() -> None:
     assert hypervolume(np.empty((0, 2))) == 0.0
     assert hypervolume(np.array([[0.5, 0.25]])) == pytest.approx(0.375)
     assert hypervolume(np.array([[0.5, 0.25], [0.25, 0.5]])) == pytest.approx(0.5)
-    # On the edge of the cube, beyond it, or not known: it dominates nothing.
+    # Rows on the edge of the cube, beyond it, or unknown dominate nothing.
     assert hypervolume(np.array([[1.0, 0.0], [0.2, 1.5], [np.nan, 0.1]])) == 0.0
     assert hypervolume(np.array([[0.3]])) == pytest.approx(0.7)
 
 
 @given(CASES)
-def test_who_is_not_beaten(case: tuple[int, int, int]) -> None:
+def test_nondominated_rows(case: tuple[int, int, int]) -> None:
     costs = costs_of(case)
     expected = [not beaten(costs, row) for row in range(len(costs))]
     assert nondominated(costs).tolist() == expected
@@ -74,7 +74,7 @@ def test_the_curve_is_that_of_the_plain_loop(
 ) -> None:
     objectives, n, seed = case
     costs = costs_of((objectives, n + 1, seed))
-    # Who failed, or breaks a bound.
+    # Candidates that failed, or break a bound.
     costs[np.random.default_rng(seed).random(n + 1) < 0.2] = np.nan
     before = costs.copy()
     after = np.array(sorted(data.draw(st.sets(st.integers(1, n + 1), min_size=1))))
@@ -85,6 +85,6 @@ def test_the_curve_is_that_of_the_plain_loop(
     np.testing.assert_array_equal(costs, before)
 
 
-def test_a_curve_of_nobody_is_flat() -> None:
-    nobody = np.full((4, 2), np.nan)
-    assert hypervolumes(nobody, np.array([1, 4])).tolist() == [0, 0]
+def test_without_candidates_the_curve_is_flat() -> None:
+    unknown = np.full((4, 2), np.nan)
+    assert hypervolumes(unknown, np.array([1, 4])).tolist() == [0, 0]

@@ -57,14 +57,14 @@ def copied(measurements: Mapping[str, Any]) -> dict[str, Any]:
     return {name: np.array(values) for name, values in measurements.items()}
 
 
-def test_what_is_better_when_higher_is_negated_and_nothing_else() -> None:
+def test_quantities_are_negated_if_higher_is_better() -> None:
     m = measured()
     F = Goals(QUANTITIES, ["accuracy", "macs", "sparsity", "accuracy_drop"]).F(m)
     expected = [-m["accuracy"], m["macs"], -m["sparsity"], m["accuracy_drop"]]
     np.testing.assert_array_equal(F, np.column_stack(expected))
 
 
-def test_objectives_stand_in_the_order_they_were_asked_for() -> None:
+def test_objectives_keep_the_order_of_the_request() -> None:
     m = measured()
     forward = Goals(QUANTITIES, ["accuracy", "macs"]).F(m)
     np.testing.assert_array_equal(Goals(QUANTITIES, ["macs", "accuracy"]).F(m), forward[:, ::-1])
@@ -90,7 +90,7 @@ def test_a_candidates_f_does_not_depend_on_the_others(
     names = ["accuracy_drop", "pruned", *(f"q{i}" for i in range(k))]
     quantities = {name: Quantity("lower", name) for name in names}
     generator = np.random.default_rng(seed)
-    # Of very different magnitude, so that another order of summation shows.
+    # Of very different magnitudes, so that another order of summation gives other bits.
     m = {name: generator.standard_normal(n) * 10.0 ** generator.integers(-6, 6) for name in names}
     weights = WeightedSum({name: float(generator.random()) + 0.1 for name in names}, 0.3)
     goals = Goals(quantities, [weights, names, PrunedWeightsPerAccuracyDrop()][kind])
@@ -105,7 +105,7 @@ def test_costs_of_a_weighted_sum_are_its_quantities_apart() -> None:
     np.testing.assert_array_equal(costs, np.column_stack([-m["accuracy"], m["width"]]))
 
 
-# Fronts over other quantities than the objectives.
+# Fronts over quantities other than the objectives.
 
 SUM = WeightedSum({"accuracy": 2, "width": 1})
 
@@ -116,7 +116,7 @@ def test_a_front_may_be_over_other_quantities_than_the_objectives(objectives: An
     plain, wider = (
         Goals(QUANTITIES, objectives, front=front) for front in ((), ["accuracy", "macs"])
     )
-    # What is minimised stays; what networks are compared in does not.
+    # The minimised values stay; the costs that networks are compared by change.
     assert wider.n_obj == plain.n_obj
     assert wider.searched == plain.searched == plain.names
     np.testing.assert_array_equal(wider.F(m), plain.F(m))
@@ -149,8 +149,8 @@ def test_unit_costs_by_hand() -> None:
     names = ["accuracy", "accuracy_drop", "macs", "width", "sparsity", "similarity_loss", "paths"]
     m = {name: np.array([0.25]) for name in names}
     parent = {**PARENT, "width": 1.0, "similarity_loss": 0.0, "paths": 0.5}
-    # Shares as they are, counts relative to the parent's, and what it has none of as it is; where
-    # more is better, the parent has 1 and twice as much would have 0.
+    # Shares stay, counts are divided by the parent's, quantities that are 0 for the parent stay.
+    # If more is better, the parent has cost 1, and twice as much would have cost 0.
     expected = [[0.75, 0.25, 0.0025, 0.25, 0.75, 0.25, 1.5]]
     found = Goals(quantities, names).unit_costs(m, parent)
     np.testing.assert_allclose(found, expected, rtol=1e-15)
@@ -197,13 +197,13 @@ def pwad(drops: list[float], sparsities: list[float]) -> Values:
 
 
 @given(st.lists(st.tuples(DROPS, SPARSITIES), min_size=2, max_size=2))
-def test_candidates_stand_in_the_order_of_the_papers_metric(
+def test_candidates_are_ordered_by_the_papers_metric(
     pair: list[tuple[float, float]],
 ) -> None:
     (one_drop, one), (other_drop, other) = pair
     first, second = pwad([one_drop, other_drop], [one, other])
     if one_drop > 0 and other_drop > 0:
-        # Eq. 8: the larger the better; divisions may round two values that differ to one.
+        # Eq. 8: larger is better; divisions may round two different values to the same.
         better = one / one_drop, other / other_drop
         assert first <= second if better[0] >= better[1] * (1 + 1e-12) else True
         assert first >= second if better[1] >= better[0] * (1 + 1e-12) else True
@@ -261,7 +261,7 @@ def test_objectives_are_read_by_name() -> None:
         ({}, "not all 0"),
     ],
 )
-def test_weights_that_mean_nothing_are_refused(weights: dict[str, float], fragment: str) -> None:
+def test_meaningless_weights_are_refused(weights: dict[str, float], fragment: str) -> None:
     with pytest.raises(PruneError, match=fragment):
         WeightedSum(weights)
 
@@ -288,8 +288,6 @@ def test_a_bound_on_an_unknown_quantity_is_refused() -> None:
         Goals(QUANTITIES, ["accuracy"], [Constraint.parse("acuracy_drop<=0.02")])
 
 
-# BUG (left failing): Constraint.__str__ writes six digits, so that "macs<=1234567" is read back as
-# 1234570 and 10000.25 as 10000.2.
 @given(NAMES, RELATIONS, BOUNDS)
 def test_an_absolute_bound_survives_being_written_and_read(
     name: str, relation: Any, bound: float
@@ -298,7 +296,6 @@ def test_an_absolute_bound_survives_being_written_and_read(
     assert Constraint.parse(str(constraint)) == constraint
 
 
-# BUG (left failing): as above.
 @given(NAMES, RELATIONS, st.floats(1e-6, 1e6))
 def test_a_relative_bound_survives_being_written_and_read(
     name: str, relation: Any, bound: float
@@ -383,11 +380,11 @@ def with_failures(failures: dict[int, str], **changed: Any) -> Measured:
     return Measured({**values, **changed}, failures)
 
 
-def test_who_failed_may_have_nan_and_nobody_else() -> None:
+def test_failed_candidates_alone_may_have_nan() -> None:
     accuracy = np.array([0.5, np.nan, 0.7])
     checked = check_measurements(with_failures({1: "diverged"}, accuracy=accuracy), STANDARD, 3)
     assert checked.failures == {1: "diverged"}
-    assert checked["macs"].tolist() == [0, 1, 2]  # what is known all the same
+    assert checked["macs"].tolist() == [0, 1, 2]  # known although the candidate failed
     assert np.array_equal(checked["accuracy"], accuracy, equal_nan=True)
     assert failed_rows(checked).tolist() == [False, True, False]
     assert failures_of(checked) == {1: "diverged"}

@@ -46,7 +46,7 @@ def crossed(operator: Any, X: Array, seed: int = 0) -> Array:
 
 
 def mutated(operator: Any, X: Array, seed: int = 0) -> Array:
-    """Mutants of X, which is what pymoo passes on and is checked to stay as it was."""
+    """Mutants of X; checks that X itself does not change."""
     before, generator = X.copy(), np.random.default_rng(seed)
     result = operator._do(None, X, random_state=generator)
     np.testing.assert_array_equal(X, before)
@@ -67,7 +67,7 @@ def couples(draw: st.DrawFn) -> tuple[Connections, Array]:
 
 
 def quadrant(row: int, column: int, row_cut: int, column_cut: int) -> int:
-    """Of an entry, numbered as in mathematics."""
+    """The quadrant of an entry, numbered as in mathematics."""
     if row < row_cut:
         return 2 if column < column_cut else 1
     return 3 if column < column_cut else 4
@@ -81,7 +81,7 @@ def test_quadrant_crossover_is_the_papers_entry_by_entry(
     children = crossed(QuadrantMatrixCrossover(codec), X, seed)
     matings, nodes = len(X) // 2, codec.nodes
     generator = np.random.default_rng(seed)
-    generator.random(matings)  # pymoo's own draw: which matings take place
+    generator.random(matings)  # pymoo draws which matings take place
     cuts = generator.integers(1, nodes, (2, matings, codec.blocks))
     for mating in range(matings):
         first, second = codec.matrices(X[2 * mating : 2 * mating + 2])
@@ -99,7 +99,7 @@ def test_quadrant_crossover_is_the_papers_entry_by_entry(
 
 
 @given(couples(), st.integers(0, 1000))
-def test_what_one_child_has_not_of_a_parent_the_other_has(
+def test_each_gene_of_a_parent_is_in_one_of_the_children(
     given_: tuple[Connections, Array], seed: int
 ) -> None:
     codec, X = given_
@@ -113,7 +113,7 @@ def test_what_one_child_has_not_of_a_parent_the_other_has(
 
 def test_both_cuts_of_every_matrix_take_all_places_alike() -> None:
     codec, matings = Connections(3, 2), 8_000
-    # One parent has everything and the other nothing: the child's matrix shows its quadrants.
+    # One parent has all genes and the other none, so the child's matrix shows its quadrants.
     X = np.zeros((2 * matings, codec.n_var), dtype=bool)
     X[0::2] = True
     children = crossed(QuadrantMatrixCrossover(codec), X)
@@ -127,10 +127,10 @@ def test_both_cuts_of_every_matrix_take_all_places_alike() -> None:
     found = (codec.matrices(children[0]) & codec.free).mean(axis=0)
     for block in found:
         np.testing.assert_allclose(block, expected, atol=5 * np.sqrt(0.25 / matings))
-    # Blocks and matings are cut apart from each other.
+    # Each block of each mating has its own cuts.
     blocks = children[0].reshape(matings, 2, -1)
     assert 0.5 < (blocks[:, 0] != blocks[:, 1]).any(axis=1).mean() < 1
-    # 4 row cuts by 4 column cuts; from the free entries alone not all can be told apart.
+    # 4 row cuts by 4 column cuts; some look the same in the free entries.
     seen = {tuple(row) for row in blocks[:, 0].tolist()}
     possible = {
         tuple(
@@ -167,7 +167,7 @@ def test_cuts_are_drawn_from_one_to_the_last_but_one_node(codec: Connections) ->
         )
 
 
-def test_without_a_mating_parents_pass_on_themselves() -> None:
+def test_without_a_mating_children_equal_their_parents() -> None:
     X = PAPERS.random(20, np.random.default_rng(0), 0.5)
     children = crossed(QuadrantMatrixCrossover(PAPERS, prob=0.0), X)
     np.testing.assert_array_equal(children, np.stack([X[0::2], X[1::2]]))
@@ -204,9 +204,9 @@ def test_mutation_hits_its_rate_and_all_connections_alike() -> None:
     flipped = mutated(MatrixBitFlip(codec, points=2), X) != X
     hit = flipped.reshape(20_000, 2, 6).any(axis=-1)
     np.testing.assert_allclose(hit.mean(axis=0), 0.1, atol=0.01)
-    assert hit.all(axis=1).mean() == pytest.approx(0.01, abs=0.004)  # each for itself
+    assert hit.all(axis=1).mean() == pytest.approx(0.01, abs=0.004)  # independently
     np.testing.assert_allclose(flipped.mean(axis=0), 0.1 * 2 / 6, atol=0.007)
-    # Live or dead, a connection flips as often.
+    # Live and dead connections flip equally often.
     assert flipped[X].mean() == pytest.approx(flipped[~X].mean(), abs=0.006)
 
 
@@ -214,7 +214,7 @@ def test_mutation_hits_its_rate_and_all_connections_alike() -> None:
 
 
 def individuals(F: Any, G: Any = None) -> Population:
-    """X is where an individual stands."""
+    """Individuals whose X is their place."""
     columns = np.shape(F)[1] if np.ndim(F) == 2 else 1
     pop = Population.new("X", np.arange(len(F))[:, None], "F", np.reshape(F, (len(F), columns)))
     if G is not None:
@@ -225,16 +225,16 @@ def individuals(F: Any, G: Any = None) -> Population:
 def lives_on(
     parents: Population, children: Population | None, n: int | None = None, share: float = 0.2
 ) -> list[tuple[str, int]]:
-    """Who lives on, as a letter (parent or child) and where it stood."""
+    """The survivors, each as a letter (parent or child) and its old place."""
     known = {
         id(one): (letter, int(one.X[0]))
         for letter, group in (("p", parents), ("c", [] if children is None else children))
         for one in group
     }
-    everybody = parents if children is None else Population.merge(parents, children)
+    both = parents if children is None else Population.merge(parents, children)
     survivors = Elitism(share).do(
         Problem(n_var=1, n_obj=1),
-        everybody,
+        both,
         n_survive=len(parents) if n is None else n,
         algorithm=SimpleNamespace(pop=parents, off=children),
     )
@@ -265,23 +265,23 @@ def test_violation_comes_before_fitness() -> None:
     parents = individuals([-9, -8, 5, 6, 7], [2, 1, 0, -1, 0])
     children = individuals([-5, 1, 2, -7, 3], [0.5, 0, -3, 4, 0])
     assert lives_on(parents, children) == [("c", 1), ("c", 2), ("c", 4), ("p", 2), ("c", 0)]
-    nobody = individuals([0] * 5, [5, 3, 4, 1, 2])
-    assert lives_on(nobody, individuals([])) == [
+    infeasible = individuals([0] * 5, [5, 3, 4, 1, 2])
+    assert lives_on(infeasible, individuals([])) == [
         ("p", 3), ("p", 4), ("p", 1), ("p", 2), ("p", 0)
     ]  # fmt: skip
 
 
-def test_who_has_no_fitness_is_never_among_the_better() -> None:
+def test_individuals_without_fitness_are_never_among_the_better() -> None:
     nan = np.nan
     parents, children = individuals([nan, nan, 3, nan, nan]), individuals([nan, 9, 8, 7, nan])
     assert lives_on(parents, children) == [("p", 2), ("c", 3), ("c", 2), ("c", 1), ("c", 0)]
-    # With a violation, as who could not be measured has, also behind worse fitness.
+    # With a violation, as failed candidates have, they rank behind worse fitness too.
     parents = individuals([nan, 2, 9, 2, 2], [3, 0, 0, 0, 0])
     children = individuals([nan, 5, 6, nan, 8], [1, 0, 0, 1, 0])
     assert lives_on(parents, children) == [("p", 1), ("c", 1), ("c", 2), ("c", 4), ("c", 0)]
 
 
-def test_equals_stay_as_they_stood() -> None:
+def test_equals_keep_their_order() -> None:
     parents, children = individuals([1, 0, 1, 0, 0]), individuals([0, 1, 0, 1, 1])
     assert lives_on(parents, children, share=0.4) == [
         ("p", 1), ("p", 3), ("c", 0), ("c", 2), ("c", 1)
@@ -303,7 +303,7 @@ def test_without_children_all_parents_live_on_sorted() -> None:
 
 
 def test_a_short_population_grows_back() -> None:
-    # Its duplicates were eliminated: two of five, and one parent at most is elite.
+    # Duplicates were eliminated, two of five are left, and at most one parent is elite.
     assert lives_on(individuals([1, 0]), individuals([2, 3, 4, 5, 6]), 5) == [
         ("p", 1), ("c", 0), ("c", 1), ("c", 2), ("c", 3)
     ]  # fmt: skip
@@ -358,7 +358,7 @@ def test_elitism_refuses_two_objectives_and_says_what_to_do() -> None:
         (lambda: mutated(MatrixBitFlip(PAPERS), np.zeros((4, 408), int)), "they are int64"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(make: Callable[[], Any], fragment: str) -> None:
+def test_wrong_arguments_are_refused(make: Callable[[], Any], fragment: str) -> None:
     with pytest.raises(PruneError, match=fragment):
         make()
 
@@ -367,7 +367,7 @@ def test_what_cannot_be_is_refused(make: Callable[[], Any], fragment: str) -> No
 
 
 class Pattern(Problem):
-    """Come close to a pattern of connections, with as few long ones as the constraint wants."""
+    """To minimise: the distance to a pattern of connections; the constraint limits their number."""
 
     def __init__(self, codec: Connections, *, n_obj: int = 1, most: int | None = None) -> None:
         super().__init__(
@@ -387,7 +387,7 @@ class Pattern(Problem):
 
 
 class History(Callback):
-    """The best, and the populations, of every generation."""
+    """The best individual and the populations of every generation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -420,7 +420,7 @@ def test_in_pymoos_ga_the_best_never_gets_worse_and_comes_first(most: int | None
         assert len(pop) == 20
         ranks = [(CV[0], F[0]) for CV, F in zip(*pop.get("CV", "F"), strict=True)]
         assert ranks == sorted(ranks)
-        # Four of the parents, and no more: there were children enough.
+        # Exactly four parents, since there were enough children.
         names = [{id(one) for one in group} for group in (pop, before, off)]
         assert len(names[0] & names[1]) == 4
         assert len(names[0] & names[2]) == 16
@@ -458,7 +458,7 @@ def test_remeasuring_takes_elitism_too() -> None:
     problem, history = Pattern(PAPERS), History()
     algorithm = papers_ga(PAPERS, survival=Remeasured(Elitism()), eliminate_duplicates=False)
     minimize(problem, algorithm, ("n_gen", 4), seed=1, callback=history)
-    assert [len(X) for X in problem.seen] == [20] * 7  # parents again, then no one else
+    assert [len(X) for X in problem.seen] == [20] * 7  # parents again, then children
     assert history.best == sorted(history.best, reverse=True)
 
 

@@ -34,7 +34,7 @@ from pymoo_prune.operators import (
 from pymoo_prune.operators.counts import gene_mask, whole_numbers
 
 Array = NDArray[Any]
-COUNTS = np.array([432, 2304, 9, 36864, 1, 640])  # a ResNet's, and two layers of a few weights
+COUNTS = np.array([432, 2304, 9, 36864, 1, 640])  # of a ResNet, and two small layers
 
 
 def crossed(operator: Any, X: Array, seed: int = 0) -> Array:
@@ -46,7 +46,7 @@ def crossed(operator: Any, X: Array, seed: int = 0) -> Array:
 
 
 def mutated(operator: Any, X: Array, seed: int = 0) -> Array:
-    """Mutants of X, which is what pymoo passes on and is checked to stay as it was."""
+    """Mutants of X; checks that X itself does not change."""
     before, generator = X.copy(), np.random.default_rng(seed)
     result = operator._do(None, X, random_state=generator)
     np.testing.assert_array_equal(X, before)
@@ -75,7 +75,7 @@ def test_uniform_crossover_is_the_papers_gene_by_gene(n_offsprings: int) -> None
     children = crossed(UniformVectorCrossover(n_offsprings=n_offsprings), X, 5)
     np.testing.assert_array_equal(X, before)
     generator = np.random.default_rng(5)
-    generator.random(10)  # pymoo's own draw: which matings take place
+    generator.random(10)  # pymoo draws which matings take place
     for mating in range(10):
         first, second = X[2 * mating], X[2 * mating + 1]
         for k in range(len(COUNTS)):
@@ -151,11 +151,11 @@ def test_frozen_genes_can_change_between_runs() -> None:
             operator.frozen = [3]
 
 
-# The mutation of what is kept.
+# The mutation of kept shares.
 
 
 @given(vectors(), st.floats(0.01, 5), st.none() | st.floats(0, 1), st.integers(0, 1000))
-def test_everybody_mutates_within_bounds_where_somebody_may(
+def test_all_candidates_mutate_within_bounds_if_a_layer_may(
     given_: tuple[Array, Array, Array], scale: float, rate: float | None, seed: int
 ) -> None:
     counts, X, frozen = given_
@@ -204,7 +204,7 @@ def test_steps_are_as_large_in_the_logarithm_whatever_is_kept() -> None:
     scaled = KeepShareMutation(counts, scale=0.1)._scaled(counts - X, np.random.default_rng(0))
     steps = np.log(scaled / (counts - X))
     hit = steps != 0
-    # Two genes of three on average, and in one of 27 cases the only one that none was drawn for.
+    # Two genes of three on average; in one case of 27 none is drawn, and a single one mutates.
     np.testing.assert_allclose(hit.mean(axis=0), 2 / 3 + 1 / 81, atol=0.015)
     assert hit.any(axis=1).all()
     for layer in range(3):
@@ -212,10 +212,10 @@ def test_steps_are_as_large_in_the_logarithm_whatever_is_kept() -> None:
         assert steps[hit[:, layer], layer].std() == pytest.approx(0.1, rel=0.05)
 
 
-def test_a_trade_that_is_not_possible_is_none() -> None:
+def test_impossible_trades_are_not_made() -> None:
     operator = KeepShareMutation([100, 50])
     generator = np.random.default_rng(0)
-    for kept in ([0, 0], [100, 50]):  # nobody has weights, nobody has room
+    for kept in ([0, 0], [100, 50]):  # no layer has weights, no layer has room
         np.testing.assert_array_equal(operator._traded(np.array([kept]), generator), [kept])
     # The taker has room for two.
     for _ in range(20):
@@ -258,7 +258,7 @@ def test_uniform_counts_are_whole_numbers_inside(
         (100, 0.0, 0.29, (0, 29)),  # 0.29 * 100 is 28.999999999999996
         (100, 0.55, 1.0, (55, 100)),  # 0.55 * 100 is 55.00000000000001
         (9, 0.5, 0.8, (5, 7)),
-        (1, 0.5, 0.8, (0, 0)),  # none in between: the layer keeps its weight
+        (1, 0.5, 0.8, (0, 0)),  # no whole number in between: the layer keeps its weight
         (0, 0.5, 0.8, (0, 0)),
     ],
 )
@@ -320,7 +320,7 @@ def test_genes_are_named_by_index_or_by_mask() -> None:
         (lambda: TruncationSelection(1.01), "share must be"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(make: Callable[[], Any], fragment: str) -> None:
+def test_wrong_arguments_are_refused(make: Callable[[], Any], fragment: str) -> None:
     with pytest.raises(PruneError, match=fragment):
         make()
 
@@ -348,7 +348,7 @@ def selected(pop: Population, n: int = 5_000, n_parents: int = 2, share: float =
     st.integers(1, 4),
     st.data(),
 )
-def test_parents_are_different_ones_of_the_best(
+def test_parents_of_a_mating_are_different_and_among_the_best(
     F: list[float], share: float, n_parents: int, data: st.DataObject
 ) -> None:
     n = len(F)
@@ -393,7 +393,7 @@ def test_truncation_refuses_two_objectives_and_says_what_to_do() -> None:
 
 
 class Layers(Problem):
-    """Prune as many weights as possible, each layer for a price of its own."""
+    """To maximise: pruned weights, minus a different price for each layer."""
 
     def __init__(self, n_obj: int = 1) -> None:
         super().__init__(n_var=len(COUNTS), n_obj=n_obj, xl=0, xu=COUNTS, vtype=int)
@@ -407,7 +407,7 @@ class Layers(Problem):
 
 
 class Parents(Callback):
-    """Checks that every child's genes are of the top half, or mutated."""
+    """Checks that every gene of a child comes from the top half, or mutated."""
 
     def notify(self, algorithm: Any) -> None:
         X, F = self.data.get("before", (None, None))
@@ -434,7 +434,7 @@ def papers_ga() -> GA:
 
 def test_the_papers_algorithm_runs_in_pymoo() -> None:
     problem, algorithm = Layers(), papers_ga()
-    # pymoo works on a deep copy of the algorithm, and leaves the original as it is.
+    # pymoo works on a deep copy of the algorithm, and does not change the original.
     result = minimize(
         problem, algorithm, ("n_gen", 12), seed=1, callback=Parents(), copy_algorithm=True
     )
@@ -447,7 +447,7 @@ def test_the_papers_algorithm_runs_in_pymoo() -> None:
     out: dict[str, Any] = {}
     problem._evaluate(problem.seen[0], out)
     assert result.pop.get("F").mean() < out["F"].mean()
-    # pymoo worked on a deep copy of the algorithm, and left the original as it was.
+    # pymoo worked on a deep copy of the algorithm, and did not change the original.
     again = minimize(Layers(), algorithm, ("n_gen", 12), seed=1)
     np.testing.assert_array_equal(again.pop.get("X"), result.pop.get("X"))
 

@@ -22,7 +22,7 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.operators import BlockCrossover, Candidates, DigestDuplicates, FilterMutation
 
 Array = NDArray[Any]
-# Five groups in three blocks, and pieces; of the last three at least one lives.
+# Five groups in three blocks, and pieces; at least one of the last three lives.
 NETWORK = FilterGenes((6, 20, 1, 9, 4), (0, 4, 4, 9, 0), (0, 4, 9, 9, 9), ((2, 3, 4),))
 
 
@@ -36,7 +36,7 @@ def crossed(operator: Any, X: Array, seed: int = 0) -> Array:
 
 
 def mutated(operator: Any, X: Array, seed: int = 0) -> Array:
-    """Mutants of X, which is what pymoo passes on and is checked to stay as it was."""
+    """Mutants of X; checks that X itself does not change."""
     before, generator = X.copy(), np.random.default_rng(seed)
     result = operator._do(None, X, random_state=generator)
     np.testing.assert_array_equal(X, before)
@@ -48,7 +48,7 @@ def mutated(operator: Any, X: Array, seed: int = 0) -> Array:
 
 
 def sound(codec: FilterGenes, n: int, generator: np.random.Generator) -> Array:
-    """Chromosomes with any share of live genes, no group empty, nor any set of alternatives."""
+    """Chromosomes with any share of live genes, without empty groups or sets of alternatives."""
     X = generator.random((n, codec.n_var)) < generator.random((n, 1))
     return np.stack([codec.repaired(row, generator.random(codec.n_var)) for row in X])
 
@@ -91,10 +91,10 @@ def anything(draw: st.DrawFn) -> tuple[FilterGenes, Array]:
 
 
 def looped(codec: FilterGenes, mixing: float, X: Array, seed: int) -> Array:
-    """The crossover mating by mating and group by group, from the same draws."""
+    """The plain loop: mating by mating and group by group, with the same draws."""
     pairs = np.stack([X[0::2], X[1::2]])
     n, generator = pairs.shape[1], np.random.default_rng(seed)
-    generator.random(n)  # pymoo's own draw: which matings take place
+    generator.random(n)  # pymoo draws which matings take place
     counts = codec.counts(pairs)
     drawn = generator.integers(counts.min(axis=0), counts.max(axis=0) + 1)
     lots = generator.random((n, codec.n_filters))
@@ -200,27 +200,27 @@ def test_a_mixed_count_takes_all_numbers_between_the_parents_alike() -> None:
     assert (counts.sum(axis=0) == 11).all()
     seen = np.bincount(counts[0], minlength=11) / matings
     np.testing.assert_allclose(seen[3:9], 1 / 6, atol=0.015)
-    # Those that one parent has come alike, whoever has them: 3.5 of 7 on average.
+    # Filters that one parent has are equally likely, from either: 3.5 of 7 on average.
     np.testing.assert_allclose(children[0][:, [0, *range(3, 9)]].mean(axis=0), 0.5, atol=0.02)
 
 
-def test_mixing_hits_its_chance_in_every_group_for_itself() -> None:
+def test_mixing_hits_its_chance_in_every_group_independently() -> None:
     codec, matings = FilterGenes((40, 40), (0, 0)), 10_000
     X = np.zeros((2 * matings, 80), dtype=bool)
     X[0::2, :20] = X[0::2, 40:60] = X[1::2, 20:40] = X[1::2, 60:] = True
     child = crossed(BlockCrossover(codec, mixing=0.3), X)[0]
-    # Of twenty filters each, a mixed group is as one parent's once in 10**11.
+    # With twenty filters each, a mixed group equals a parent's once in 10**11 times.
     halves = child.reshape(matings, 2, 2, 20)
     mixed = (halves.any(axis=-1) & ~halves.all(axis=-1)).any(axis=-1)
     np.testing.assert_allclose(mixed.mean(axis=0), 0.3, atol=0.02)
     assert mixed.all(axis=1).mean() == pytest.approx(0.09, abs=0.015)
-    # Where neither group is mixed they come from the same parent: they are one block.
+    # If neither group is mixed, both come from the same parent, as they are in one block.
     whole = halves[~mixed.any(axis=1)]
     np.testing.assert_array_equal(whole[:, 0], whole[:, 1])
 
 
-def test_dead_alternatives_are_those_of_the_parent_of_the_same_number() -> None:
-    # One piece a block: each parent has another one, so half of the children would have none.
+def test_dead_alternatives_are_copied_from_the_parent_of_the_same_number() -> None:
+    # One piece in each block: each parent has a different one, so half would have none.
     codec, matings = FilterGenes((1,), (0,), (1, 2), ((0, 1),)), 2_000
     X = np.ones((2 * matings, 3), dtype=bool)
     X[0::2, 1] = X[1::2, 2] = False
@@ -233,7 +233,7 @@ def test_dead_alternatives_are_those_of_the_parent_of_the_same_number() -> None:
         np.testing.assert_array_equal(child[rescued], np.tile(own, (rescued.sum(), 1)))
 
 
-def test_without_a_mating_parents_pass_on_themselves() -> None:
+def test_without_a_mating_children_equal_their_parents() -> None:
     X = sound(NETWORK, 20, np.random.default_rng(0))
     children = crossed(BlockCrossover(NETWORK, prob=0.0), X)
     np.testing.assert_array_equal(children, np.stack([X[0::2], X[1::2]]))
@@ -255,7 +255,7 @@ def test_mutants_are_sound_and_the_same_from_the_same_generator(
         assert codec.pieces(result)[..., list(pieces)].any(axis=-1).all()
     for old, new in zip(groups(codec, X), groups(codec, result), strict=True):
         came, went = (new & ~old).sum(axis=-1), (old & ~new).sum(axis=-1)
-        # Filters come, or go, or one is exchanged: the only one.
+        # Filters are gained or lost, or the only one is exchanged.
         exchanged = (came == 1) & (went == 1) & (old.sum(axis=-1) == 1)
         assert ((came == 0) | (went == 0) | exchanged).all()
 
@@ -325,7 +325,7 @@ def test_mutation_hits_its_rates_and_all_filters_alike() -> None:
     flipped = mutated(FilterMutation(codec, rate=0.2, depth_rate=0.05), X) != X
     hit = np.stack([part.any(axis=-1) for part in groups(codec, flipped)], axis=1)
     np.testing.assert_allclose(hit.mean(axis=0), 0.2, atol=0.015)
-    assert hit.all(axis=1).mean() == pytest.approx(0.2**4, abs=0.002)  # each for itself
+    assert hit.all(axis=1).mean() == pytest.approx(0.2**4, abs=0.002)  # independently
     for half in (slice(0, 40, 2), slice(1, 40, 2)):
         shares = flipped[:, half].mean(axis=0)
         np.testing.assert_allclose(shares, shares.mean(), atol=0.01)
@@ -344,7 +344,7 @@ def test_one_and_a_half_groups_mutate_on_average_by_default(n_groups: int, rate:
 
 
 @pytest.mark.parametrize("length", [40, 43])
-def test_half_of_the_mutated_groups_go_by_strength(length: int) -> None:
+def test_half_of_the_mutated_groups_use_strengths(length: int) -> None:
     codec, n = FilterGenes((20, 20), (0, 1), (0, 0, 1)), 4_000
     generator = np.random.default_rng(3)
     strengths = generator.permutation(length).astype(float)
@@ -359,14 +359,14 @@ def test_half_of_the_mutated_groups_go_by_strength(length: int) -> None:
         coming = sorted((i for i in places if not live[i]), key=lambda i: -strengths[i])
         for row, new in enumerate(result):
             went, came = (sum(new[i] != X[0, i] for i in order) for order in (going, coming))
-            # Of ten, four to six are the first of a ranking by chance once in 210 times.
+            # Four to six of ten are the first of a ranking by chance once in 210 times.
             told[group, row] = 4 <= went + came <= 6
             first = [*going[:went], *coming[:came]]
             ranked[group, row] = (new[first] != X[0, first]).all()
     assert (told.sum(axis=1) > 500).all()
     for group in range(2):
         assert ranked[group, told[group]].mean() == pytest.approx(0.5, abs=0.05)
-    # Each group for itself.
+    # Groups are independent.
     assert ranked[:, told.all(axis=0)].all(axis=0).mean() == pytest.approx(0.25, abs=0.08)
 
 
@@ -374,7 +374,7 @@ def test_equal_strengths_leave_it_to_the_lower_index() -> None:
     codec, X = FilterGenes((6,), (0,)), np.tile([True, True, True, False, False, False], (500, 1))
     result = mutated(FilterMutation(codec, strengths=np.zeros(6), rate=1, spread=0.01), X)
     flips = np.bincount((result != X).argmax(axis=1), minlength=6) / 500
-    third = 0.25 / 3  # half of the time by chance, one of three that come or go
+    third = 0.25 / 3  # in half of the groups at random: one of the three gained or lost
     np.testing.assert_allclose(flips[[1, 2, 4, 5]], third, atol=0.05)
     np.testing.assert_allclose(flips[[0, 3]], third + 0.25, atol=0.07)
 
@@ -392,12 +392,12 @@ def test_alternatives_that_would_all_die_stay() -> None:
     X[:, -2:] = False
     result = NETWORK.pieces(mutated(FilterMutation(NETWORK, rate=0, depth_rate=0.5), X))
     np.testing.assert_allclose(result[:, :2].mean(axis=0), 0.5, atol=0.05)
-    # An eighth would have none and so is as the parent, beside the eighth that is so anyway.
+    # An eighth would have none and stays as the parent, besides the eighth that does not change.
     seen = np.bincount(result[:, 2:] @ [4, 2, 1], minlength=8) / 4_000
     np.testing.assert_allclose(seen, np.array([0, 1, 1, 1, 2, 1, 1, 1]) / 8, atol=0.03)
 
 
-# What is refused.
+# Wrong arguments.
 
 
 @pytest.mark.parametrize(
@@ -418,7 +418,7 @@ def test_alternatives_that_would_all_die_stay() -> None:
         (lambda: mutated(FilterMutation(NETWORK), np.zeros((4, 45), int)), "they are int64"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(make: Callable[[], Any], fragment: str) -> None:
+def test_wrong_arguments_are_refused(make: Callable[[], Any], fragment: str) -> None:
     with pytest.raises(PruneError, match=fragment):
         make()
 
@@ -427,7 +427,7 @@ def test_what_cannot_be_is_refused(make: Callable[[], Any], fragment: str) -> No
 
 
 class Wanted(Problem):
-    """Live genes are wanted in some places, and cost in all."""
+    """Live genes are wanted in some places, and have a cost everywhere."""
 
     def __init__(self, *, n_obj: int) -> None:
         super().__init__(n_var=NETWORK.n_var, n_obj=n_obj, vtype=bool)

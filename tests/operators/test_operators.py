@@ -63,7 +63,7 @@ def assert_same_contents(one: list[list[Array]], other: list[list[Array]]) -> No
 
 
 def crossed(operator: Any, X: Array, seed: int = 0) -> Array:
-    """Children of rows (0, 1), (2, 3), ... through pymoo: first all first, then all second ones."""
+    """pymoo's children of rows (0, 1), (2, 3), ...: all first children, then all second ones."""
     pairs = np.arange(len(X)).reshape(-1, 2)
     off = operator.do(
         Problem(n_var=X.shape[1], n_obj=1),
@@ -104,7 +104,7 @@ def test_cut_point_crossover_is_the_papers_one_by_one(seed: int) -> None:
     X = genomes(20)
     children = crossed(CutPointWeightCrossover(), X, seed)
     generator = np.random.default_rng(seed)
-    generator.random(10)  # pymoo's own draw: which matings take place
+    generator.random(10)  # pymoo draws which matings take place
     for mating in range(10):
         modules = [ecomp_reference.build(g.weights, g.biases) for g in X[2 * mating :][:2, 0]]
         expected = ecomp_reference.recombine(modules[0], modules[1], generator)
@@ -172,7 +172,7 @@ def test_a_grafts_digest_is_its_recipe() -> None:
     assert cut.digest not in names
 
 
-def test_without_a_mating_parents_pass_on_themselves() -> None:
+def test_without_a_mating_children_equal_their_parents() -> None:
     X = genomes(4)
     children = crossed(CutPointWeightCrossover(prob=0.0), X)
     assert [g.digest for g in children[:, :, 0].T.ravel()] == [g.digest for g in X[:, 0]]
@@ -181,7 +181,7 @@ def test_without_a_mating_parents_pass_on_themselves() -> None:
 # Mutation of weights.
 
 
-def test_scaling_at_rate_zero_touches_nobody_and_at_rate_one_everybody() -> None:
+def test_scaling_changes_nothing_at_rate_zero_and_all_networks_at_rate_one() -> None:
     X = genomes()
     for before, after in zip(X[:, 0], mutated(WeightScaling(rate=0), X)[:, 0], strict=True):
         assert after is before
@@ -249,7 +249,7 @@ def test_children_of_masks_share_out_their_parents_genes(X: Array, seed: int) ->
 
 def test_genes_come_from_both_parents_alike() -> None:
     X = np.zeros((2_000, sum(SIZES)), dtype=bool)
-    X[0::2] = True  # first parents have everything, second ones the first gene of each layer
+    X[0::2] = True  # first parents have all genes, second ones only the first of each layer
     X[1::2, [0, 5, 6]] = True
     children = crossed(UniformMaskCrossover(SIZES), X)
     free = [1, 2, 3, 4, 7, 8, 9]
@@ -258,7 +258,7 @@ def test_genes_come_from_both_parents_alike() -> None:
     assert children[:, :, [0, 5, 6]].all()
 
 
-def test_a_layer_left_empty_is_the_parents_of_the_same_number() -> None:
+def test_an_empty_layer_is_copied_from_the_parent_of_the_same_number() -> None:
     X = np.zeros((2_000, 4), dtype=bool)
     X[0::2, 0] = X[1::2, 1] = True  # half of the first children would have neither gene
     X[:, 2:] = True
@@ -266,7 +266,7 @@ def test_a_layer_left_empty_is_the_parents_of_the_same_number() -> None:
     assert children[..., :2].any(axis=-1).all()
     none = (~children[..., :2]).all(axis=-1)
     assert not none.any()
-    # Where both genes went to the second child, the first is its parent again.
+    # If the second child got both genes, the first one equals its parent.
     both = children[1][:, :2].all(axis=-1)
     assert 0.15 < both.mean() < 0.35
     np.testing.assert_array_equal(children[0][both], X[0::2][both])
@@ -329,7 +329,7 @@ def test_roulette_chances_are_softmax_of_fitness() -> None:
         counts = np.bincount(column, minlength=5)
         chi_square = ((counts - 20_000 * chances) ** 2 / (20_000 * chances)).sum()
         assert chi_square < 18.5  # 1 in 1000 with 4 degrees of freedom
-    # Both parents are drawn apart from each other.
+    # Both parents are drawn independently.
     pairs = np.bincount(picks @ [5, 1], minlength=25).reshape(5, 5) / 20_000
     np.testing.assert_allclose(pairs, np.outer(chances, chances), atol=0.015)
 
@@ -349,7 +349,7 @@ def test_roulette_refuses_two_objectives_and_says_what_to_do() -> None:
 
 
 class Drifting(Problem):
-    """Objectives, and a constraint where asked for, that another generation sees otherwise."""
+    """Objectives, and perhaps a constraint, whose values change with the generation."""
 
     def __init__(self, *, n_obj: int = 2, constrained: bool = False) -> None:
         super().__init__(
@@ -391,9 +391,9 @@ def searched(algorithm: Any, problem: Problem, check: Callable[[Any], None]) -> 
     return result
 
 
-def test_generational_survival_lets_the_children_live_and_nobody_else() -> None:
+def test_under_generational_survival_only_children_live_on() -> None:
     dead: set[int] = set()
-    kept: list[Any] = []  # so that no id is given twice
+    kept: list[Any] = []  # so that no id is used twice
 
     def check(algorithm: Any) -> None:
         now = {id(individual) for individual in algorithm.pop}
@@ -408,7 +408,7 @@ def test_generational_survival_lets_the_children_live_and_nobody_else() -> None:
 
 
 @pytest.mark.parametrize("constrained", [False, True])
-def test_everybody_competes_by_values_of_the_current_generation(constrained: bool) -> None:
+def test_all_individuals_compete_with_values_of_the_current_generation(constrained: bool) -> None:
     problem = Drifting(constrained=constrained)
     survivors: list[int] = []
 
@@ -423,12 +423,12 @@ def test_everybody_competes_by_values_of_the_current_generation(constrained: boo
 
     algorithm = NSGA2(pop_size=20, survival=Remeasured(RankAndCrowdingSurvival()))
     searched(algorithm, problem, check)
-    assert sum(survivors) > 0  # or there was nothing to measure again
+    assert sum(survivors) > 0  # otherwise nothing was measured again
 
 
-def test_violations_are_of_the_current_generation_too() -> None:
-    # pymoo computes an individual's CV once and keeps it when G is set anew: unless that is undone,
-    # parents compete as (in)feasible as they were in the generation of their birth.
+def test_violations_are_values_of_the_current_generation_too() -> None:
+    # pymoo computes an individual's CV once and keeps it when G changes. If that were not undone,
+    # parents would stay as (in)feasible as they were in the generation of their birth.
     problem = Drifting(constrained=True)
 
     def check(algorithm: Any) -> None:

@@ -13,9 +13,9 @@ from pymoo_prune.chromosomes import Connections
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.pruning import DenseNetStack
 from pymoo_prune_problems import EComp, LayerVector
-from pymoo_prune_problems.ecomp import train_parent
-from pymoo_prune_problems.layer_vector import train_parent as train_resnet
+from pymoo_prune_problems.ecomp import train_feed_forward
 from tests.support.fake_gpu import GPU, on_fake_gpu
+from tests.support.layer_vector import train_resnet
 
 
 def test_what_is_left_behind_is_found() -> None:
@@ -31,10 +31,10 @@ def test_what_is_left_behind_is_found() -> None:
     ids=["refit", "plain", "weights"],
 )
 def test_ecomp(digits: Data, options: dict[str, Any]) -> None:
-    parent = train_parent(digits, (16, 16), 1_000)
+    parent = train_feed_forward(digits, (16, 16), 1_000)
     problem = EComp(digits, parent=parent, search_images=200, together=4, **options)
     X = problem.random(4, np.random.default_rng(0))
-    with on_fake_gpu(problem, problem.view(0)) as (there, view):
+    with on_fake_gpu(problem, problem.views[0]) as (there, view):
         assert there.parent.linear_layers[0].weight.device == GPU
         for passed in (there._together, there._one_by_one):
             logits, products = passed(X, view)
@@ -53,7 +53,7 @@ def test_the_layer_vector(digits: Data, recovery: str) -> None:
     problem.measure(X)  # what is prepared once
     counts = problem.encoding.decode(X)
     with on_fake_gpu(problem) as (there,):
-        assembly, view = there.assembly, there.whole
+        assembly, view = there.assembly, there.search_images
         right = assembly.correct_together(counts, view.exact, view.split.labels)
         assert (right.device, right.shape) == (GPU, (3, 50))
         if "batch-norm" not in recovery:  # whose sums have no shapes without numbers
@@ -74,8 +74,8 @@ def test_dense_networks_in_a_stack(digits: Data) -> None:
 @pytest.mark.parametrize("together", [1, 4])
 def test_a_gpu_measures_what_a_processor_does(digits: Data, together: int) -> None:
     there = digits.to("cuda")
-    mlp = train_parent(digits, (16, 16), 20_000)
-    resnet = train_resnet(digits, "resnet-8", 3)
+    mlp = train_feed_forward(digits, (16, 16), 20_000)
+    resnet = train_resnet(digits)
     few: dict[str, Any] = {"search_images": 200, "together": together}
     pairs: list[tuple[PruningProblem, PruningProblem]] = [
         (EComp(digits, parent=mlp, **few), EComp(there, parent=mlp, **few)),

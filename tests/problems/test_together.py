@@ -18,8 +18,8 @@ from pymoo_prune.problem import CHUNK
 from pymoo_prune.search import search
 from pymoo_prune.testing import check_problem
 from pymoo_prune_problems import DenseConnectivity, EComp, LayerVector
-from pymoo_prune_problems.ecomp import train_parent as train_feed_forward
-from pymoo_prune_problems.layer_vector import train_parent as train_resnet
+from pymoo_prune_problems.ecomp import train_feed_forward
+from tests.support.layer_vector import train_resnet
 
 Make = Callable[..., PruningProblem]
 
@@ -28,7 +28,7 @@ Make = Callable[..., PruningProblem]
 def parents(digits: Data) -> dict[type[PruningProblem], nn.Module]:
     return {
         EComp: train_feed_forward(digits, (16, 16), 20_000),
-        LayerVector: train_resnet(digits, "resnet-8", 3),
+        LayerVector: train_resnet(digits),
     }
 
 

@@ -12,7 +12,7 @@ from pymoo_prune import Data
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.training import trained
 from pymoo_prune_problems import DenseConnectivity
-from pymoo_prune_problems.dense_connectivity import problem as module
+from pymoo_prune_problems.dense_connectivity import training as module
 
 SIZE: dict[str, Any] = {"depth": 16, "growth": 4}  # 2 layers a block, 9 free connections
 RECOVERIES = ("none", "refit", "batch-norm", "refit+batch-norm", "refit+batch-norm+steps:1")

@@ -76,7 +76,7 @@ def kept(problem: DistilledFilters, x: Array) -> list[Array]:
 
 def assert_networks_are_what_was_measured(problem: DistilledFilters, X: Array) -> None:
     values, data = problem.measure(X), problem.data_set
-    whole, its_accuracy = problem.parent, accuracy(problem.parent, problem.search)
+    whole, its_accuracy = problem.parent, accuracy(problem.parent, problem.search_images)
     for row, x in enumerate(X):
         network = problem.network(x)
         assert isinstance(network, SlimNetwork)
@@ -86,7 +86,7 @@ def assert_networks_are_what_was_measured(problem: DistilledFilters, X: Array) -
         macs = count_macs(network, data.shape)
         assert values["macs"][row] == macs
         assert values["macs_removed"][row] == 1 - macs / count_macs(whole, data.shape)
-        assert values["accuracy"][row] == accuracy(network, problem.search)
+        assert values["accuracy"][row] == accuracy(network, problem.search_images)
         assert values["accuracy_drop"][row] == its_accuracy - values["accuracy"][row]
         assert not any(leaf.training for leaf in network.modules() if not [*leaf.children()])
     for name, column in problem.sizes(X).items():

@@ -14,11 +14,17 @@ from pymoo_prune import Data, PrunedWeightsPerAccuracyDrop
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.inference import supports_int8
 from pymoo_prune.measuring import accuracy, count_parameters
+from pymoo_prune.training import train_parent
 from pymoo_prune_problems import LayerVector
 
 PWAD = PrunedWeightsPerAccuracyDrop()
 POSITIONS = [64, 64, 64, 16, 16, 4, 4, 1]
 """Pixels that come out of each layer of a resnet-8, of 8×8 images."""
+
+
+def train_resnet(data: Data, epochs: float = 3, **options: Any) -> nn.Module:
+    """A resnet-8 after the short training that the problem gives its parents."""
+    return train_parent(data, "resnet-8", epochs, recipe=LayerVector.PARENT, **options)
 
 
 def small(data: Data, parent: nn.Module, **options: Any) -> LayerVector:
@@ -58,7 +64,7 @@ def nonzero(network: nn.Module, layers: Sequence[str]) -> list[int]:
 def assert_networks_are_what_was_measured(problem: LayerVector, X: Array) -> None:
     values = problem.measure(X)
     counts = problem.encoding.decode(X)
-    full, split = count_parameters(problem.parent), problem.whole.split
+    full, split = count_parameters(problem.parent), problem.search_images.split
     layers = problem.order.names
     for row, x in enumerate(X):
         network = problem.network(x)

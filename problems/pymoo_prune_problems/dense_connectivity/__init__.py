@@ -1,23 +1,29 @@
 """Which dense connections of a DenseNet live (Kim, Kim and Yoon).
 
 - `problem`: the paper's encoding, operators and algorithm, and inherited weights
-- `tables`: Table II
+- `training`: DenseNets are made, and trained alone or several at once
+- `inheritance`: weights that candidates inherit from the parent
+- `images`: what candidates are trained on and measured on
+- `populations`: the strongest connections, and first populations with some of them
+- `sizes`: parameters and MACs in closed form
+- `rivals`: what a front is compared with
+- `checks`: options and parents that cannot work are refused
+- `experiments`: what the paper compares, its figures, and the scale of a reproduction
+- `tables`, `figure`: Table II and Figure 5
 - `reproduction`: the paper's experiments
 """
 
-from pymoo_prune_problems.dense_connectivity.problem import DenseConnectivity
-from pymoo_prune_problems.dense_connectivity.reproduction import Experiment
-from pymoo_prune_problems.dense_connectivity.tables import (
+from pymoo_prune_problems.dense_connectivity.experiments import (
     GENETIC,
-    HEAD,
     METHODS,
     RANDOM_SEARCH,
     RATES,
     SMALL,
     Scale,
-    gains,
-    table_rows,
 )
+from pymoo_prune_problems.dense_connectivity.problem import DenseConnectivity
+from pymoo_prune_problems.dense_connectivity.reproduction import Experiment
+from pymoo_prune_problems.dense_connectivity.tables import HEAD, gains, table_rows
 
 __all__ = [
     "GENETIC", "HEAD", "METHODS", "RANDOM_SEARCH", "RATES", "SMALL", "DenseConnectivity",

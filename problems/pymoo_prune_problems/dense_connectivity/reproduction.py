@@ -26,8 +26,7 @@ from pymoo_prune.networks import DenseNet, layers_of_depth
 from pymoo_prune.runs import kept, kept_parent, prepare, publish
 from pymoo_prune.search import Budget, Display, Store, search
 from pymoo_prune.training import Recipe, seeded, trained
-from pymoo_prune_problems.dense_connectivity.problem import DenseConnectivity
-from pymoo_prune_problems.dense_connectivity.tables import (
+from pymoo_prune_problems.dense_connectivity.experiments import (
     FULL,
     GENETIC,
     METHODS,
@@ -39,9 +38,10 @@ from pymoo_prune_problems.dense_connectivity.tables import (
     SMALL,
     Row,
     Scale,
-    draw_accuracies,
-    table,
 )
+from pymoo_prune_problems.dense_connectivity.figure import draw_accuracies
+from pymoo_prune_problems.dense_connectivity.problem import DenseConnectivity
+from pymoo_prune_problems.dense_connectivity.tables import table
 
 ENGINES = {GENETIC: "own", RANDOM_SEARCH: "random"}
 Progress = Callable[[float, str], None]

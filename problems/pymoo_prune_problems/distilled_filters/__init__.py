@@ -1,6 +1,8 @@
 """Filters and depth, with distillation inside the search (Ghorab, Meziani and Stuart).
 
 - `problem`: the paper's encoding and fitness, for any network
+- `populations`: first populations, and random networks
+- `checks`: options that cannot work are refused
 - `reproduction`: the paper's tables
 """
 

@@ -1,12 +1,12 @@
 """Distilled filters: which filters and branches of a network live, taught by the whole network?
 
-Sara Ghorab, Lila Meziani and Rubin Harvey Stuart: "Knowledge Distillation with Genetic Architecture
+Sara Ghorab, Lila Meziani and Rubin Harvey Stuart. "Knowledge Distillation with Genetic Architecture
 Search for Tiny IoT Devices". Sections and tables below are the paper's.
 
 A candidate says for each filter whether it stays, and for each residual branch or inception branch
-whether it is there at all. What is left is a small network with the teacher's weights. It learns
-from the teacher for a few steps, and then its accuracy and its size are its fitness. The winning
-ticket is distilled at length.
+whether it is there at all. The rest is a small network with the teacher's weights. It learns from
+the teacher for a few steps. Then its accuracy and its size are its fitness. The winning ticket is
+distilled at length.
 
 Beyond the paper: the weights that stay are refitted first, so that fewer steps say more; several
 objectives; any network whose channels can be followed.
@@ -26,7 +26,7 @@ from torch import nn
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Data, balanced
-from pymoo_prune.errors import PruneError, TrainingDiverged
+from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.networks import SlimNetwork
 from pymoo_prune.objectives import (
@@ -53,10 +53,12 @@ from pymoo_prune.training import (
     to_channels_last,
     train_parent,
 )
+from pymoo_prune_problems.distilled_filters.checks import check_numbers
+from pymoo_prune_problems.distilled_filters.populations import Populations
 
 FITNESS = WeightedSum({"accuracy": 1.0, "sparsity": 0.1, "macs_removed": 0.1})
-"""Section III.E weighs accuracy, parameters and FLOPs and does not say how: a tenth of the network
-for a point of accuracy is what we take."""
+"""Section III.E weighs accuracy, parameters and FLOPs and does not say how. Here a point of
+accuracy is worth a tenth of the network."""
 
 
 class DistilledFilters(PruningProblem):
@@ -65,21 +67,22 @@ class DistilledFilters(PruningProblem):
     Args:
         data: The images.
         parent: A trained network, the teacher; None trains one.
-        network: What is trained then: simple-cnn, resnet-18, googlenet or another of the zoo.
+        network: The network that is trained then: simple-cnn, resnet-18, googlenet or another of
+            the zoo.
         parent_epochs: Epochs that it is trained for.
         recovery: What a candidate gets before it is measured: "none", or "refit", "batch-norm" and
             "steps:K" (of distillation) joined by a plus.
         alpha: The labels' share of the loss; the teacher has the rest (section III.C).
         temperature: T of the same formula.
-        patience: Distillation ends early, after so many looks at held-out images without a gain;
-            0 for never.
+        patience: Distillation ends after this many looks at held-out images without a gain; 0
+            never ends it early.
         smallest: Share of the parameters that the smallest of the first population keep.
         search_images: Validation images that candidates are measured on.
         train_images: Training images that candidates learn from in the search; None is all.
         recovery_images: Training images for refits; some of them are for batch norms.
         objectives: See `PruningProblem`.
         constraints: See `PruningProblem`.
-        seed: Of weights, the choice of images and their order.
+        seed: The seed of weights, of the choice of images and of their order.
         progress: Called with the share of the teacher's training that is done.
     """
 
@@ -88,7 +91,7 @@ class DistilledFilters(PruningProblem):
         "adam", 2e-3, "one-cycle", 128, weight_decay=1e-4, bfloat16=True, channels_last=True
     )
     LEARNING = Recipe("adam", 1e-3, "linear", 64, bfloat16=True, channels_last=True)
-    """Of candidates, a few steps, and of the winning ticket, at length."""
+    """For candidates, a few steps, and for the winning ticket, at length."""
     CALIBRATION = 256  # images for batch norms: refits need more
     WATCHED = 256  # training images held out for early stopping, or a quarter of fewer
 
@@ -152,22 +155,14 @@ class DistilledFilters(PruningProblem):
         seed: int = 0,
         progress: Callable[[float], None] | None = None,
     ) -> None:
-        counts = search_images, recovery_images, train_images or 1
-        if min(counts) < 1 or train_images == 0 or patience < 0 or not 0 < smallest <= 1:
-            msg = (
-                "search_images, recovery_images and train_images must be at least 1, patience at "
-                "least 0, and smallest above 0 and at most 1, but they are "
-                f"{search_images}, {recovery_images}, {train_images}, {patience} and {smallest}"
-            )
-            raise PruneError(msg)
+        check_numbers(search_images, recovery_images, train_images, patience, smallest)
         self.recovery = Recovery.parse(recovery)
-        self.smallest, self.recovery_images = smallest, recovery_images
         train = data.train
         if train_images is not None:
             train = train.subset(balanced(train.labels, train_images, seed))
         watched = max(1, min(self.WATCHED, len(train) // 4))
         self.stopping = Stopping(patience=patience, images=watched) if patience else None
-        # Refuses what cannot be before anything is trained; the teacher comes when there is one.
+        # Refuses impossible options before anything is trained; the teacher is set below.
         self.distillation = Distillation(nn.Identity(), train, alpha=alpha, temperature=temperature)
         if parent is None:
             parent = train_parent(
@@ -179,16 +174,11 @@ class DistilledFilters(PruningProblem):
         self.filters = PrunableFilters(self.parent, data.shape)
         self.distillation.teacher = self.parent
         super().__init__(
-            data,
-            n_var=self.filters.genes.n_var,
-            objectives=objectives,
-            constraints=constraints,
-            seed=seed,
-            xl=0,
-            xu=1,
-            vtype=bool,
-        )
-        self.search = data.validation.subset(balanced(data.validation.labels, search_images, seed))
+            data, n_var=self.filters.genes.n_var, objectives=objectives, constraints=constraints,
+            seed=seed, xl=0, xu=1, vtype=bool,
+        )  # fmt: skip
+        found = balanced(data.validation.labels, search_images, seed)
+        self.search_images = data.validation.subset(found)
         self.recovery_split = data.train.subset(balanced(data.train.labels, recovery_images, seed))
         # Balanced again: images may come class by class.
         few = balanced(self.recovery_split.labels, self.CALIBRATION, seed)
@@ -202,6 +192,7 @@ class DistilledFilters(PruningProblem):
         )
         self.refit = statistics if self.recovery.refit else None
         self.orders = RemovalOrders(self.filters, statistics)
+        self.populations = Populations(self.filters, self.orders, smallest)
 
     # Section III.D and E: the population, its operators, the algorithm.
 
@@ -209,71 +200,27 @@ class DistilledFilters(PruningProblem):
         """Sampling, crossover of blocks, mutation of filters and depth."""
         genes = self.filters.genes
         return {
-            "sampling": Candidates(self._first_population),
+            "sampling": Candidates(self.populations.first),
             "crossover": BlockCrossover(genes),
             "mutation": FilterMutation(genes, strengths=self.orders.ranks.astype(float)),
             "eliminate_duplicates": DigestDuplicates(),
         }
 
     def algorithm(self) -> Algorithm:
-        """An elitist GA: the best of parents and children live on."""
+        """An elitist GA: the best of parents and children survive (section III.E)."""
         self.check_own_algorithm(self.goals)
         return GA(pop_size=self.POPULATION, **self.operators())
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
         """Random filters, at sizes spread evenly in the logarithm; random branches."""
-        genes = self.filters.genes
-        shares = np.exp(generator.uniform(np.log(self.smallest) / 2, 0, n))[:, None]
-        tilt = np.exp(generator.uniform(-0.5, 0.5, (n, len(genes.sizes))))
-        counts = self.filters.counts(np.minimum(shares * tilt, 1))
-        filters = (
-            genes.ranks(generator.random((n, genes.n_filters))) < counts[:, genes.filter_groups]
-        )
-        pieces = generator.random((n, genes.n_pieces)) < generator.uniform(0.3, 1, (n, 1))
-        return self.filters.repaired(np.hstack([filters, pieces]))
-
-    def _first_population(self, n: int, generator: np.random.Generator) -> Array:
-        """A diverse set of pruned networks at many sparsities (section III.B and D).
-
-        Spread evenly in the logarithm of their size. Three of four lose in each layer what is
-        missed least, as much of each layer as is worth its parameters or its MACs, or something in
-        between. The others go by the size of their weights, in all layers alike or over the whole
-        network. In every other network branches are gone.
-        """
-        genes, filters = self.filters.genes, self.filters
-        sizes = np.exp(np.linspace(np.log(self.smallest), 0, n + 1))[:-1]
-        chosen = np.empty((n, self.n_var), dtype=bool)
-        by_weight = np.arange(n) % 4 == 3
-        shares = np.linspace(0, 1, 200)
-        weighty = np.vstack([filters.uniform(shares), filters.overall(shares)])
-        chosen[by_weight] = weighty[filters.nearest(weighty, sizes[by_weight])]
-        for row, share in zip(
-            np.flatnonzero(~by_weight), generator.random(np.sum(~by_weight)), strict=True
-        ):
-            family = self.priced(np.logspace(-5, 2, 200), share)
-            chosen[row] = family[filters.nearest(family, sizes[[row]])[0]]
-        dropping = generator.random((n, genes.n_pieces)) < generator.uniform(0, 0.5, (n, 1))
-        dropping &= (np.arange(n) % 2 == 1)[:, None]
-        genes.pieces(chosen)[dropping] = False
-        return filters.repaired(chosen)
-
-    def priced(self, prices: Values, share: float) -> Array:
-        """Networks without the filters that are not worth what they cost, (n, n_var).
-
-        Args:
-            prices: Of a network's size, (n,).
-            share: What of the price is for parameters; the rest is for MACs.
-        """
-        parameters, macs = self.filters.filter_costs()
-        costs = np.broadcast_to(share * parameters + (1 - share) * macs, (len(prices), len(macs)))
-        return self.filters.with_branches(self.orders.latest(self.orders.worth(prices, costs)))
+        return self.populations.random(n, generator)
 
     # Measuring: section III.C and E.
 
     def measure(self, X: Array) -> Measurements:
-        """Accuracy on the search images after what `recovery` says, and sizes in closed form."""
+        """Accuracy on the search images after recovery, and sizes in closed form."""
         X = self.filters.repaired(X)
-        right, failures = one_by_one(lambda x: accuracy(self._candidate(x), self.search), X)
+        right, failures = one_by_one(lambda x: accuracy(self._candidate(x), self.search_images), X)
         values = {
             "accuracy": right,
             "accuracy_drop": self.parent_accuracy - right,
@@ -314,8 +261,7 @@ class DistilledFilters(PruningProblem):
     def _candidate(self, x: Array) -> SlimNetwork:
         """A child: the teacher's weights, refitted, and a few steps of distillation.
 
-        All candidates see the same images in the same order: what differs between them are their
-        filters.
+        All candidates see the same images in the same order, so that only their filters differ.
         """
         network = to_channels_last(self.filters.network(x, self.refit))
         if self.recovery.batch_norm:
@@ -331,12 +277,12 @@ class DistilledFilters(PruningProblem):
         )
 
     def finished(self, network: nn.Module, *, images: int, seed: int) -> nn.Module:
-        """A network after distillation at length, the winning ticket's (section III.F)."""
+        """A network after distillation at length, as for the winning ticket (section III.F)."""
         return self.teaching.distilled(network, images=images, recipe=self.retraining, seed=seed)
 
     @cached_property
     def teaching(self) -> Distillation:
-        """With all training images, for the end."""
+        """Distillation with all training images, for finished networks."""
         search, train = self.distillation, self.data_set.train
         if len(search.split) == len(train):
             return search
@@ -348,8 +294,8 @@ class DistilledFilters(PruningProblem):
 
     @cached_property
     def parent_accuracy(self) -> float:
-        """Of the teacher on the search images."""
-        return accuracy(self.parent, self.search)
+        """The teacher's accuracy on the search images."""
+        return accuracy(self.parent, self.search_images)
 
     def parent_measurements(self) -> Mapping[str, float]:
         """The teacher on the search images."""
@@ -392,7 +338,7 @@ class DistilledFilters(PruningProblem):
             "parent": digest_of(self.parent),
             "recovery": str(self.recovery),
             "recovery_images": len(self.recovery_split),
-            "search_images": len(self.search),
+            "search_images": len(self.search_images),
             "train_images": len(self.distillation.split),
             "distillation": [self.distillation.alpha, self.distillation.temperature],
             "stopping": repr(self.stopping),

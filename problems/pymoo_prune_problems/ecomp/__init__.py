@@ -1,10 +1,14 @@
 """EComp (van den Beemt, Schröder and de Valk).
 
-- `problem`: the paper's fitness, encoding and algorithm, and keep-masks
+- `problem`: the paper's fitness and algorithm, for its encoding and for keep-masks
+- `recombined_weights`: the paper's encoding
+- `views`: search batches as the parent sees them, and candidates' forward passes
+- `parents`: the network that is compressed
 - `reproduction`: the paper's figures
 """
 
-from pymoo_prune_problems.ecomp.problem import EComp, train_parent
+from pymoo_prune_problems.ecomp.parents import train_feed_forward
+from pymoo_prune_problems.ecomp.problem import EComp
 from pymoo_prune_problems.ecomp.reproduction import AUTHORS, COLUMNS, run_weighting
 
-__all__ = ["AUTHORS", "COLUMNS", "EComp", "run_weighting", "train_parent"]
+__all__ = ["AUTHORS", "COLUMNS", "EComp", "run_weighting", "train_feed_forward"]

@@ -1,44 +1,34 @@
 """EComp: evolutionary compression with a similarity objective.
 
-Stijn van den Beemt, Pascal Schröder and Thijme de Valk: "EComp: Evolutionary Compression of Neural
-Networks Using a Novel Similarity Objective". Sections, equations and tables below are the paper's.
+Stijn van den Beemt, Pascal Schröder and Thijme de Valk. "EComp: Evolutionary Compression of Neural
+Networks Using a Novel Similarity Objective". Student report. Sections, equations and tables below
+are the report's.
 
 A trained feed-forward network with equal hidden layers is compressed by a genetic algorithm over
 whole networks. A candidate is measured by its accuracy a on a batch, by its width c relative to the
 parent, and by a similarity loss s: how differently its hidden layers arrange the batch's images.
 
-Two encodings: "weights" recombines weight matrices as the paper does; "masks", which the paper does
-not have, is one bit a hidden neuron, with the remaining weights refitted to the parent in closed
-form. Masks allow layers of different widths (section 6 calls that an unsolved challenge).
+There are two encodings. "weights" recombines weight matrices as in the paper. "masks" is not in the
+paper: it has one bit a hidden neuron, and the remaining weights are refitted to the parent in
+closed form. Masks allow layers of different widths (section 6 calls that an unsolved challenge).
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.algorithm import Algorithm
 from torch import Tensor, nn
 
-from pymoo_prune.chromosomes import Array, WeightGenome, as_column, candidate_seed, digests
-from pymoo_prune.data import Data, SearchBatches, Split, balanced
+from pymoo_prune.chromosomes import Array, WeightGenome, candidate_seed, digests
+from pymoo_prune.data import Data, SearchBatches, balanced
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.measuring import (
-    Affinities,
-    Stacks,
-    affinities,
-    dense_complexity,
-    divergence,
-    squared_distances,
-    stack_size,
-)
-from pymoo_prune.networks import FeedForward, FeedForwardStack, as_feed_forward
+from pymoo_prune.measuring import Stacks, dense_complexity, stack_size
+from pymoo_prune.networks import FeedForward, FeedForwardStack
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
@@ -48,18 +38,14 @@ from pymoo_prune.objectives import (
     Values,
     WeightedSum,
 )
-from pymoo_prune.operators import (
-    Candidates,
-    CutPointWeightCrossover,
-    DigestDuplicates,
-    Generational,
-    SoftmaxRoulette,
-    WeightScaling,
-)
+from pymoo_prune.operators import DigestDuplicates, Generational, SoftmaxRoulette
 from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
-from pymoo_prune.pruning import KeepMasks, Layers, kept, l1_order, prefix_masks, split_mask
+from pymoo_prune.pruning import KeepMasks, Layers
 from pymoo_prune.recovery import Recovery, plain_layers
-from pymoo_prune.training import Recipe, seeded, trained
+from pymoo_prune.training import Recipe, trained
+from pymoo_prune_problems.ecomp.parents import check_feed_forward, l1_networks, train_feed_forward
+from pymoo_prune_problems.ecomp.recombined_weights import RecombinedWeights
+from pymoo_prune_problems.ecomp.views import View, Views, one_by_one, together
 
 
 class EComp(PruningProblem):
@@ -73,14 +59,14 @@ class EComp(PruningProblem):
             "refit+steps:K". Default: "refit" for masks, "none" for weights.
         search_split: Where search images come from: "validation", or "train" as in the paper.
         search_images: How many of them, balanced over the classes.
-        together: Candidates measured as one program; None is 1 on a processor, and 128 on a GPU.
-        batch_size: Images of a generation; every generation has a new batch then. None measures
-            every generation on all search images.
+        together: Candidates measured as one program; None is 1 on a processor, 128 on a GPU.
+        batch_size: Images of a generation; every generation has a new batch. None measures every
+            generation on all search images.
         parent_widths: Hidden layers of the parent that is trained if none is given.
-        parent_images: Images that it is trained with, counted with repetition.
+        parent_images: Images that this parent is trained with, counted with repetition.
         objectives: See `PruningProblem`; the paper's fitness is `EComp.fitness(...)`.
         constraints: See `PruningProblem`.
-        seed: Of the parent's training, the choice of search images and the batches.
+        seed: The seed of the parent's training, the choice of search images and the batches.
         progress: Called with the share of the parent's training that is done.
     """
 
@@ -179,8 +165,8 @@ class EComp(PruningProblem):
         self.chunk = max(self.chunk, self.together)
         self.batches = SearchBatches(data, search_split, search_images, batch_size, seed)
         if parent is None:
-            parent = train_parent(data, parent_widths, parent_images, seed, progress)
-        self.parent = check_parent(parent, data)
+            parent = train_feed_forward(data, parent_widths, parent_images, seed, progress)
+        self.parent = check_feed_forward(parent, data)
         self.encoding: KeepMasks | RecombinedWeights
         if encoding == "masks":
             rows = balanced(data.train.labels, self.REFIT_IMAGES, seed)
@@ -188,9 +174,15 @@ class EComp(PruningProblem):
                 self.parent, data.train.subset(rows), refit=self.recovery.refit
             )
         else:
-            self.encoding = RecombinedWeights(self.parent)
-        self._views: dict[int, View] = {}
-        self._lock = threading.Lock()
+            self.encoding = RecombinedWeights(
+                self.parent,
+                compression_rates=self.COMPRESSION_RATES,
+                mutation_rate=self.MUTATION_RATE,
+                mutation_range=self.MUTATION_RANGE,
+            )
+        self.views = Views(
+            self.parent, self.batches, similarity=self.SIMILARITY_IMAGES, perplexity=self.PERPLEXITY
+        )
         super().__init__(
             data,
             n_var=self.encoding.n_var,
@@ -216,7 +208,7 @@ class EComp(PruningProblem):
         )
 
     def batch(self, generation: int) -> int:
-        """Algorithm 1: P_0 is measured on b_0, and so is the first offspring; then b_1, b_2, ..."""
+        """Algorithm 1: P_0 and the first offspring are measured on b_0; b_1, b_2, ... follow."""
         return max(generation - 2, 0) if self.batches.changing else 0
 
     def measure(self, X: Array) -> Measurements:
@@ -225,19 +217,17 @@ class EComp(PruningProblem):
 
     def measure_on(self, X: Array, batch: int) -> Measurements:
         """Section 3.1.2: accuracy, compression and similarity; and the counts."""
-        view = self.view(batch)
+        view = self.views[batch]
 
         def program(places: Sequence[int]) -> list[tuple[float, float]]:
             passed = self._together if self.together > 1 else self._one_by_one
             logits, products = passed(X[places], view)
-            child = affinities(squared_distances(products), self.PERPLEXITY, near=view.affinities)
-            # Summed over the hidden layers.
-            losses = divergence(view.affinities.joint, child.joint).sum(dim=0)
+            losses = view.similarity_losses(products, self.PERPLEXITY)
             correct = (logits.argmax(dim=2) == view.labels).sum(dim=1)
             return list(zip(correct.tolist(), losses.tolist(), strict=True))
 
         n = len(X)
-        # Passes one by one, but similarities of all at once, which suits processors too.
+        # One by one, passes are separate, but similarities are computed for all at once.
         found = self.stacks.run(n, program) if self.together > 1 else program(list(range(n)))
         correct, losses = np.array(found).T
         widths = self.encoding.widths(X)
@@ -261,51 +251,26 @@ class EComp(PruningProblem):
             "parameters": parameters,
             "sparsity": 1 - parameters / full_parameters,
             "macs": macs,
-            # The paper takes the first layer's weights, all layers being alike; this is the same
-            # for its balanced networks and means something for others.
+            # The paper takes the first layer's weights, because its layers are alike. This is the
+            # same for its networks, and it also describes networks with different layers.
             "width": widths.sum(axis=1) / sum(full),
         }
 
     def _one_by_one(self, X: Array, view: View) -> tuple[Tensor, Tensor]:
         """Outputs, (n, images, classes), and embeddings' inner products, (layers, n, few, few)."""
-        images = view.affinities.joint.shape[-1]
-        logits = view.images.new_empty(len(X), len(view.labels), self.parent.classes)
-        products = view.images.new_empty(len(self.parent.widths), len(X), images, images)
-        for row, x in enumerate(X):
-            embeddings, logits[row] = self._forward(x, view)
-            for layer, embedding in enumerate(embeddings):
-                torch.mm(embedding[:images], embedding[:images].T, out=products[layer, row])
-        return logits, products
+        keep = self.encoding.keep if isinstance(self.encoding, KeepMasks) else None
+        shared = keep if self.recovery.steps == 0 else None
+        candidates = ((self.layers(x), shared(x)[0] if shared else None) for x in X)
+        return one_by_one(self.parent, candidates, len(X), view)
 
     @torch.no_grad()
     def _together(self, X: Array, view: View) -> tuple[Tensor, Tensor]:
         """The same, with one computation a layer for all candidates."""
-        images = view.affinities.joint.shape[-1]
         if isinstance(self.encoding, KeepMasks) and self.recovery.steps == 0:
-            stack = self.encoding.together(X)
-            first = view.hidden  # kept neurons of the first layer are the parent's own
-        else:
-            stack = FeedForwardStack.of(self.parent, [self.layers(x) for x in X])
-            first = stack.first(view.images)
-        embeddings, logits = stack.after(first)
-        few = [embedding[..., :images] for embedding in embeddings]
-        return logits, torch.stack([some.mT @ some for some in few])
-
-    @torch.no_grad()
-    def _forward(self, x: Array, view: View) -> tuple[list[Tensor], Tensor]:
-        """Embeddings of each hidden layer, (images, width), and outputs, (images, classes)."""
-        weights, biases = self.layers(x)
-        if isinstance(self.encoding, KeepMasks) and self.recovery.steps == 0:
-            # Kept neurons of the first layer are the parent's own: shared by all candidates.
-            first = torch.from_numpy(self.encoding.keep(x)[0]).to(view.hidden.device)
-            hidden = view.hidden.index_select(0, first).T
-        else:
-            hidden = self.parent.activate(torch.addmm(biases[0], view.images, weights[0].T))
-        embeddings = [hidden]
-        for weight, bias in zip(weights[1:-1], biases[1:-1], strict=True):
-            hidden = self.parent.activate(torch.addmm(bias, hidden, weight.T))
-            embeddings.append(hidden)
-        return embeddings, torch.addmm(biases[-1], hidden, weights[-1].T)
+            # Kept neurons of the first layer are the parent's own.
+            return together(self.encoding.together(X), view.hidden, view)
+        stack = FeedForwardStack.of(self.parent, [self.layers(x) for x in X])
+        return together(stack, stack.first(view.images), view)
 
     def layers(self, x: Array) -> Layers:
         """A candidate's weights and biases, recovered."""
@@ -329,7 +294,7 @@ class EComp(PruningProblem):
         return FeedForward.from_layers(*self.layers(x), self.parent.activation)
 
     def architecture(self, x: Array) -> FeedForward:
-        """The small network with plain weights: no recovery changes its shape."""
+        """The small network before any recovery, which does not change its shape."""
         if isinstance(self.encoding, KeepMasks):
             weights, biases = plain_layers(self.parent, self.encoding.keep(x))
             return FeedForward.from_layers(weights, biases, self.parent.activation)
@@ -341,7 +306,7 @@ class EComp(PruningProblem):
 
     def parent_measurements(self) -> Mapping[str, float]:
         """The parent on the first search batch."""
-        view, widths = self.view(0), np.array([self.parent.widths])
+        view, widths = self.views[0], np.array([self.parent.widths])
         values = self._measurements(np.array([view.parent_accuracy]), np.zeros(1), widths, view)
         return {name: float(value[0]) for name, value in values.items()}
 
@@ -356,50 +321,16 @@ class EComp(PruningProblem):
         return [self.l1_pruning(np.unique(np.concatenate([same, wider])))]
 
     def l1_pruning(self, shares: Values) -> Baseline:
-        """What a user would do instead: every layer cut to a share of its width, by L1 norm."""
+        """The simple alternative: every layer cut to a share of its width, by L1 norm."""
         full = np.array(self.parent.widths)
         widths = np.maximum(np.rint(shares[:, None] * full), 1).astype(np.int64)
-        orders = [l1_order(weight) for weight in self.parent.arrays()[0][:-1]]
-        networks = [
-            FeedForward.from_layers(*plain_layers(self.parent, keep), self.parent.activation)
-            for mask in prefix_masks(orders, widths)
-            for keep in [split_mask(mask, self.parent.widths)]
-        ]
-        return Baseline("L1 pruning", networks, self._sizes(widths))
+        return Baseline("L1 pruning", l1_networks(self.parent, widths), self._sizes(widths))
 
     def measure_finally(self, X: Array) -> Measurements:
-        """The mean over all batches, by which the paper's winner is chosen among the last."""
+        """The mean over all batches; the paper chooses its winner by it (section 4.2)."""
         batches = range(self.batches.count if self.batches.changing else 1)
         each = [self.measure_on(X, batch) for batch in batches]
         return {name: np.mean([m[name] for m in each], axis=0) for name in each[0]}
-
-    def view(self, batch: int) -> View:
-        """A search batch as the parent sees it, computed once for all candidates."""
-        with self._lock:
-            if batch not in self._views:
-                # Two, for a generation and its survivors; more would keep every batch of a run.
-                while len(self._views) > 1:
-                    del self._views[next(iter(self._views))]
-                self._views[batch] = self._make_view(self.batches[batch])
-            return self._views[batch]
-
-    @torch.no_grad()
-    def _make_view(self, split: Split) -> View:
-        images = split.images.flatten(1)
-        hidden, embeddings = images, []
-        for layer in self.parent.linear_layers[:-1]:
-            hidden = self.parent.activate(layer(hidden))
-            embeddings.append(hidden)
-        outputs = self.parent.linear_layers[-1](hidden)
-        few = [embedding[: self.SIMILARITY_IMAGES] for embedding in embeddings]
-        distances = squared_distances(torch.stack([some @ some.T for some in few]))
-        return View(
-            images,
-            split.labels,
-            embeddings[0].T.contiguous(),
-            affinities(distances[:, None], self.PERPLEXITY),
-            int((outputs.argmax(dim=1) == split.labels).sum()) / len(split),
-        )
 
     def configuration(self) -> dict[str, Any]:
         """What measurements depend on."""
@@ -413,118 +344,3 @@ class EComp(PruningProblem):
             **({"together": self.together} if self.together > 1 else {}),
             "parent": WeightGenome.from_content(*self.parent.arrays()).digest.hex(),
         }
-
-
-@dataclass(frozen=True)
-class View:
-    """A search batch as the parent sees it.
-
-    Attributes:
-        images: (images, inputs).
-        labels: (images,).
-        hidden: The parent's first hidden layer, (neurons, images), so that a neuron is a row.
-        affinities: The parent's, with joint probabilities P of (layers, 1, images, images).
-        parent_accuracy: Of the parent on this batch.
-    """
-
-    images: Tensor
-    labels: Tensor
-    hidden: Tensor
-    affinities: Affinities
-    parent_accuracy: float
-
-
-class RecombinedWeights:
-    """The paper's encoding: a chromosome is a network's weights (sections 3.1.1, 3.1.4, 3.1.5).
-
-    Args:
-        parent: The network that is compressed; its hidden layers must have one width.
-    """
-
-    n_var, vtype, xl, xu = 1, object, None, None
-
-    def __init__(self, parent: FeedForward) -> None:
-        if len(set(parent.widths)) > 1:
-            msg = (
-                "encoding 'weights' needs a balanced parent, with hidden layers of one width, but "
-                f"they are {list(parent.widths)}; encoding 'masks' takes any"
-            )
-            raise PruneError(msg)
-        self.parent = parent
-
-    def operators(self) -> dict[str, Any]:
-        """Sampling, crossover and mutation for pymoo."""
-        low, high = EComp.MUTATION_RANGE
-        return {
-            "sampling": Candidates(self.initial),
-            "crossover": CutPointWeightCrossover(),
-            "mutation": WeightScaling(rate=EComp.MUTATION_RATE, low=low, high=high),
-        }
-
-    def initial(self, n: int, generator: np.random.Generator) -> Array:  # noqa: ARG002
-        """Section 3.1.1: neurons removed by L1 norm, compression rates evenly spaced."""
-        low, high = EComp.COMPRESSION_RATES
-        rates = low + (high - low) / n * np.arange(n)
-        orders = [l1_order(weight) for weight in self.parent.arrays()[0][:-1]]
-        return as_column(
-            [
-                self._cut([np.sort(order[: kept(len(order), rate)]) for order in orders])
-                for rate in rates
-            ]
-        )
-
-    def random(self, n: int, generator: np.random.Generator) -> Array:
-        """Random neurons, at random compression rates: the baseline's candidates."""
-        width = self.parent.widths[0]
-        genomes = []
-        for rate in generator.uniform(*EComp.COMPRESSION_RATES, n):
-            count = kept(width, rate)
-            orders = [generator.permutation(width) for _ in self.parent.widths]
-            genomes.append(self._cut([np.sort(order[:count]) for order in orders]))
-        return as_column(genomes)
-
-    def _cut(self, keep: Sequence[Array]) -> WeightGenome:
-        weights, biases = plain_layers(self.parent, keep)
-        return WeightGenome.from_content(
-            [weight.cpu().numpy() for weight in weights], [bias.cpu().numpy() for bias in biases]
-        )
-
-    def widths(self, X: Array) -> NDArray[np.int64]:
-        """Hidden neurons by layer, (n, layers)."""
-        return np.array([[len(bias) for bias in genome.biases[:-1]] for genome in X[:, 0]])
-
-    def layers(self, x: Array) -> Layers:
-        """The genome's arrays as tensors, without a copy on the CPU."""
-        genome: WeightGenome = x[0]
-        device = self.parent.linear_layers[0].weight.device
-        return (
-            [torch.from_numpy(weight).to(device) for weight in genome.weights],
-            [torch.from_numpy(bias).to(device) for bias in genome.biases],
-        )
-
-
-def train_parent(
-    data: Data,
-    widths: Sequence[int] = EComp.PARENT_WIDTHS,
-    images: int = EComp.PARENT_IMAGES,
-    seed: int = 0,
-    progress: Callable[[float], None] | None = None,
-) -> FeedForward:
-    """Section 3.2.1: a feed-forward network with ReLU, Adam at 1e-3, batches of 100."""
-    with seeded(seed, torch.device("cpu")):
-        network = FeedForward(int(np.prod(data.shape)), widths, data.classes)
-    network.to(data.train.images.device)
-    return trained(network, data.train, images=images, seed=seed, progress=progress)
-
-
-def check_parent(parent: nn.Module, data: Data) -> FeedForward:
-    """The parent as a feed-forward network that fits the data, or an error that says why not."""
-    network = as_feed_forward(parent)
-    inputs = int(np.prod(data.shape))
-    if network.inputs != inputs or network.classes != data.classes:
-        msg = (
-            f"the parent takes {network.inputs} values and gives {network.classes} classes, but "
-            f"the images of {data.name} have {inputs} values and {data.classes} classes"
-        )
-        raise PruneError(msg)
-    return network.to(data.train.images.device)

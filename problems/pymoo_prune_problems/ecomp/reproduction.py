@@ -27,7 +27,8 @@ from pymoo_prune.results import final_accuracies
 from pymoo_prune.runs import kept_parent, kept_runs, prepare, publish
 from pymoo_prune.search import Budget, Display, Step, Store, search
 from pymoo_prune.tables import markdown_table
-from pymoo_prune_problems.ecomp.problem import EComp, train_parent
+from pymoo_prune_problems.ecomp.parents import train_feed_forward
+from pymoo_prune_problems.ecomp.problem import EComp
 
 COLUMNS = ("accuracy", "similarity_loss", "width", "best_test_accuracy")
 AUTHORS: Mapping[str, tuple[tuple[float, float], ...]] = {
@@ -168,7 +169,12 @@ def reproduce(
 def _parent(folder: Path, data: Data, display: Display) -> FeedForward:
     def made() -> FeedForward:
         with display.phase("parent") as update:
-            return train_parent(data, progress=lambda done: update(done, "training the parent"))
+            return train_feed_forward(
+                data,
+                EComp.PARENT_WIDTHS,
+                EComp.PARENT_IMAGES,
+                progress=lambda done: update(done, "training the parent"),
+            )
 
     return as_feed_forward(kept_parent(folder, made))
 

@@ -2,10 +2,13 @@
 
 - `problem`: the paper's encoding and fitness, thresholds and counts
 - `rules`: the hybrid algorithm
+- `images`: search images, ready for every precision
+- `rivals`: what a front is compared with
+- `checks`: options that cannot work are refused
 - `reproduction`: the paper's tables
 """
 
-from pymoo_prune_problems.layer_vector.problem import LayerVector, train_parent
+from pymoo_prune_problems.layer_vector.problem import LayerVector
 from pymoo_prune_problems.layer_vector.reproduction import (
     HEAD,
     SMALL,
@@ -17,5 +20,5 @@ from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA, Rules
 
 __all__ = [
     "HEAD", "SMALL", "TABLE_1", "LayerVector", "RuleGuidedGA", "Rules", "one_network",
-    "table_rows", "train_parent",
+    "table_rows",
 ]  # fmt: skip

@@ -1,14 +1,14 @@
 """Layer vector: how many of its smallest weights does each layer lose?
 
-Wuqian Tang, Chuan-Shun Huang, Yung-Chih Chen, Yi-Ting Li, Shih-Chieh Chang and Chun-Yao Wang:
+Wuqian Tang, Chuan-Shun Huang, Yung-Chih Chen, Yi-Ting Li, Shih-Chieh Chang and Chun-Yao Wang.
 "Model Reduction Using a Hybrid Approach of Genetic Algorithm and Rule-based Method". Sections,
 equations and tables below are the paper's.
 
-A candidate is a vector of counts, one for each convolution and linear layer; its smallest weights
-go. A genetic algorithm looks for vectors that prune much for little loss of accuracy, twice: what
-the best of the first run have in common (rules) guides the second. The rules of the second are the
-strategy by which the network is pruned, and then retrained for a few epochs; all of it two or three
-times over (`layer_vector_reproduction.reduced`).
+A candidate is a vector of counts, one for each convolution and linear layer: how many of its
+smallest weights the layer loses. A genetic algorithm looks for vectors that prune much for little
+loss of accuracy. It runs twice: what the best of the first run have in common (rules) guides the
+second. The rules of the second run say how the network is pruned. Then it is retrained for a few
+epochs. All of this is done two or three times (`layer_vector.reproduction.reduced`).
 
 Beyond the paper: candidates are repaired before they are measured (refitted weights, batch-norm
 statistics), several objectives, and an encoding by thresholds.
@@ -17,19 +17,18 @@ statistics), several objectives, and an encoding by thresholds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any, ClassVar, Literal, get_args
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pymoo.core.algorithm import Algorithm
 from torch import nn
 
-from pymoo_prune.chromosomes import Array, candidate_seed, digests
-from pymoo_prune.data import Data, Split, balanced
-from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.inference import Precision, PreparedImages
+from pymoo_prune.chromosomes import Array, Counts, candidate_seed, digests
+from pymoo_prune.data import Data
+from pymoo_prune.errors import PruneError
+from pymoo_prune.inference import Precision
 from pymoo_prune.measuring import Stacks, accuracy, stack_size
 from pymoo_prune.objectives import (
     STANDARD,
@@ -47,19 +46,16 @@ from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published, Rac
 from pymoo_prune.pruning import (
     Assembly,
     CountAllocations,
-    Counts,
     Levels,
     MagnitudeOrder,
     ThresholdAllocations,
 )
 from pymoo_prune.recovery import Recovery
-from pymoo_prune.training import Recipe, parents, trained
+from pymoo_prune.training import Recipe, check_parent, digest_of, train_parent, trained
+from pymoo_prune_problems.layer_vector.checks import check_options
+from pymoo_prune_problems.layer_vector.images import SearchImages, balanced_images
+from pymoo_prune_problems.layer_vector.rivals import magnitude_counts
 from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA
-
-PARENT_RECIPE = Recipe(
-    "sgd", 0.1, "one-cycle", 128, weight_decay=5e-4, crop=2, flip=True, bfloat16=True
-)
-"""For parents that are trained here: fewer epochs than the paper's, with the same optimizer."""
 
 
 class LayerVector(PruningProblem):
@@ -69,7 +65,7 @@ class LayerVector(PruningProblem):
         data: The images.
         parent: The trained network, any `nn.Module`; None trains `network`.
         network: Name of a network, as `pymoo-prune networks` lists them.
-        parent_epochs: Epochs that it is trained for.
+        parent_epochs: Epochs that this network is trained for.
         encoding: "counts" (the paper's), or "thresholds" around global magnitude pruning.
         recovery: What a candidate gets before it is measured: "none" (the paper), or "refit",
             "batch-norm" and "steps:K" joined by a plus.
@@ -77,19 +73,25 @@ class LayerVector(PruningProblem):
             every level is solved for once, and all without.
         search_images: Validation images that candidates are measured on.
         recovery_images: Training images for batch-norm statistics.
-        precision: Of the search: "float32", or "bfloat16" and "int8", which are faster; whoever
-            gets into the front is measured again in float32.
+        precision: The search's precision: "float32", or "bfloat16" and "int8", which are faster;
+            the front is measured again in float32.
         together: Candidates measured as one program, unless they take gradient steps; None is 1 on
             a processor, and 32 on a GPU.
-        racing: Whether single-objective searches measure the clearly good and the clearly bad on
-            fewer images.
+        racing: Whether single-objective searches measure clearly good and bad candidates on fewer
+            images.
         objectives: See `PruningProblem`; the paper's is `PrunedWeightsPerAccuracyDrop()`.
         constraints: See `PruningProblem`.
-        seed: Of the parent's training, the choice of images and gradient steps.
+        seed: The seed of the parent's training, the choice of images and gradient steps.
         progress: Called with the share of the parent's training that is done.
     """
 
     STEP_IMAGES = 100  # a gradient step of "steps:K"
+
+    PARENT = Recipe(
+        "sgd", 0.1, "one-cycle", 128, weight_decay=5e-4, crop=2, flip=True, bfloat16=True
+    )
+    """For parents that are trained here: fewer epochs than the paper's, the same optimizer."""
+    retraining = Recipe("sgd", 0.01, "linear", 128, bfloat16=True)
 
     quantities: Mapping[str, Quantity] = {
         **STANDARD,
@@ -128,7 +130,6 @@ class LayerVector(PruningProblem):
             finish_images=50_000,  # one epoch; section III.D has 1 to 4
         ),
     }
-    retraining = Recipe("sgd", 0.01, "linear", 128, bfloat16=True)
 
     def __init__(
         self,
@@ -151,29 +152,17 @@ class LayerVector(PruningProblem):
         progress: Callable[[float], None] | None = None,
     ) -> None:
         self.recovery = Recovery.parse(recovery)
-        if encoding not in ("counts", "thresholds"):
-            raise unknown_name("encoding", encoding, ["counts", "thresholds"])
-        if precision not in get_args(Precision):
-            raise unknown_name("precision", precision, get_args(Precision))
-        if search_images < 1 or recovery_images < 2 or (levels is not None and levels < 2):
-            msg = (
-                "search_images must be at least 1, recovery_images and levels at least 2, but they "
-                f"are {search_images}, {recovery_images} and {levels}"
-            )
-            raise PruneError(msg)
+        check_options(encoding, precision, search_images, recovery_images, levels)
         if parent is None:
-            parent = train_parent(data, network, parent_epochs, seed, progress)
-        self.parent = parents.check_parent(parent, data)
+            parent = train_parent(
+                data, network, parent_epochs, recipe=self.PARENT, seed=seed, progress=progress
+            )
+        self.parent = check_parent(parent, data)
         self.order = MagnitudeOrder(self.parent, data.shape)
         self.assembly = Assembly(
-            self.parent,
-            self.order,
-            data.train,
-            self.recovery,
-            images=recovery_images,
-            precision=precision,
-            seed=seed,
-        )
+            self.parent, self.order, data.train, self.recovery,
+            images=recovery_images, precision=precision, seed=seed,
+        )  # fmt: skip
         number = 32 if levels is None and self.recovery.refit else levels
         self.levels = None if number is None else Levels(self.order.counts, number)
         self.encoding: CountAllocations | ThresholdAllocations
@@ -185,33 +174,22 @@ class LayerVector(PruningProblem):
         self.together = 1 if self.recovery.steps else size
         self.stacks = Stacks.on(data.train.images.device, self.together)
         self.chunk = max(self.chunk, self.together)
-        self.can_fail = self.recovery.steps > 0  # whose training may diverge
+        self.can_fail = self.recovery.steps > 0  # training may diverge
         self.precision, self.level_number, self.recovery_images = precision, number, recovery_images
         super().__init__(
-            data,
-            n_var=self.encoding.n_var,
-            objectives=objectives,
-            constraints=constraints,
-            seed=seed,
-            xl=self.encoding.xl,
-            xu=self.encoding.xu,
-            vtype=self.encoding.vtype,
-        )
+            data, n_var=self.encoding.n_var, objectives=objectives, constraints=constraints,
+            seed=seed, xl=self.encoding.xl, xu=self.encoding.xu, vtype=self.encoding.vtype,
+        )  # fmt: skip
         self._take_search_images(search_images, racing=racing)
 
     def _take_search_images(self, number: int, *, racing: bool) -> None:
         """The images that candidates are measured on: all at once, or in the slices of a race."""
-        rows = balanced(self.data_set.validation.labels, number, self.seed)
-        # In random order, so that each slice of a race has some of every class.
-        rows = rows[torch.from_numpy(np.random.default_rng(self.seed).permutation(len(rows)))]
-        search = self.data_set.validation.subset(rows)
+        split = balanced_images(self.data_set, number, self.seed)
         if racing:
-            self.racing = Racing.doubling(len(search), share=RuleGuidedGA.SURVIVORS)
-        ends = np.cumsum([0, *(self.racing.slices if self.racing else ())])
-        self.slices = [
-            self._view(search.subset(np.arange(start, end))) for start, end in pairwise(ends)
-        ]
-        self.whole = self._view(search)
+            self.racing = Racing.doubling(len(split), share=RuleGuidedGA.SURVIVORS)
+        slices = self.racing.slices if self.racing else ()
+        self.search_slices = SearchImages.slices(split, slices, self.assembly)
+        self.search_images = SearchImages.prepared(split, self.assembly)
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover and mutation of the encoding, and duplicates by digest."""
@@ -229,68 +207,58 @@ class LayerVector(PruningProblem):
 
     def measure(self, X: Array) -> Measurements:
         """Measures on all search images."""
-        return self._measured(X, self.whole)
+        return self._measured(X, self.search_images)
 
     def batch(self, generation: int) -> int:  # noqa: ARG002
-        """All search images: the number after those of the slices, which only races ask for."""
-        return len(self.slices)
+        """All search images: their number follows those of the slices, which only races ask for."""
+        return len(self.search_slices)
 
     def measure_on(self, X: Array, batch: int) -> Measurements:
         """Measures on one slice of a race, or on all search images."""
-        return self._measured(X, [*self.slices, self.whole][batch])
+        return self._measured(X, [*self.search_slices, self.search_images][batch])
 
     def measure_finally(self, X: Array) -> Measurements:
-        """On all search images, in float32."""
-        return self._measured(X, self.whole, exact=True)
+        """Measures on all search images, in float32."""
+        return self._measured(X, self.search_images, exact=True)
 
     @property
     def is_approximate(self) -> bool:
-        """Races, and reduced precision."""
+        """Whether measurements are approximate: in races, and with reduced precision."""
         return super().is_approximate or self.precision != "float32"
 
-    def _measured(self, X: Array, view: View, *, exact: bool = False) -> Measurements:
+    def _measured(self, X: Array, images: SearchImages, *, exact: bool = False) -> Measurements:
         counts = self.encoding.decode(X)
         failures: dict[int, str] = {}
         if self.together > 1:
-            found = self.stacks.run(
-                len(X), lambda places: self._accuracies(counts[places], view, exact=exact)
+            right = np.array(
+                self.stacks.run(
+                    len(X), lambda some: images.accuracies(self.assembly, counts[some], exact=exact)
+                )
             )
-            right = np.array(found)
         else:
             right, failures = one_by_one(
-                lambda x, row: self._accuracy(x, row, view, exact=exact), X, counts
+                lambda x, row: self._accuracy(x, row, images, exact=exact), X, counts
             )
         values = {
             "accuracy": right,
-            "accuracy_drop": view.parent_accuracy - right,  # eq. 1
+            "accuracy_drop": images.parent_accuracy - right,  # eq. 1
             **self._sizes(counts),
         }
         return Measured(values, failures)
 
     def sizes(self, X: Array) -> dict[str, Values]:
-        """What is known without measuring."""
+        """Sizes, which are known without measuring."""
         return self._sizes(self.encoding.decode(X))
 
     def features(self, X: Array) -> Array:
-        """The logarithm of what each layer keeps: ten weights of twenty are much, of a million not.
-
-        So it is for counts and thresholds: what they decode to is looked at.
-        """
+        """The logarithm of the share of weights that each layer keeps, for both encodings."""
         kept = self.order.counts - self.encoding.decode(X)
         return np.log((kept + 1) / (self.order.counts + 1))
 
-    def _accuracy(self, x: Array, counts: Array, view: View, *, exact: bool) -> float:
+    def _accuracy(self, x: Array, counts: Array, images: SearchImages, *, exact: bool) -> float:
         if self.recovery.steps:
-            return accuracy(self.network(x), view.split)
-        images = view.exact if exact else view.fast
-        right = self.assembly.correct(counts, images, view.split.labels, exact=exact)
-        return int(right.sum()) / len(view.split)
-
-    def _accuracies(self, counts: Counts, view: View, *, exact: bool) -> list[float]:
-        """Of several candidates, measured together."""
-        images = view.exact if exact else view.fast
-        right = self.assembly.correct_together(counts, images, view.split.labels, exact=exact)
-        return [int(each) / len(view.split) for each in right.sum(dim=1)]
+            return accuracy(self.network(x), images.split)
+        return images.accuracy(self.assembly, counts, exact=exact)
 
     def _sizes(self, counts: Counts) -> dict[str, Values]:
         parameters, macs = self.order.complexity(counts)
@@ -302,18 +270,11 @@ class LayerVector(PruningProblem):
             "empty_layers": (counts == self.order.counts).sum(axis=1),
         }
 
-    def _view(self, split: Split) -> View:
-        exact = self.assembly.exact.prepare(split.images)
-        fast = exact
-        if self.assembly.fast is not self.assembly.exact:
-            fast = self.assembly.fast.prepare(split.images)
-        return View(split, exact, fast, accuracy(self.parent, split))
-
     def parent_measurements(self) -> Mapping[str, float]:
         """The parent on the search images."""
         nothing = np.zeros((1, len(self.order)), dtype=np.int64)
         sizes = {name: float(value[0]) for name, value in self._sizes(nothing).items()}
-        return {"accuracy": self.whole.parent_accuracy, "accuracy_drop": 0.0, **sizes}
+        return {"accuracy": self.search_images.parent_accuracy, "accuracy_drop": 0.0, **sizes}
 
     def network(self, x: Array) -> nn.Module:
         """The network with zeros where it was pruned, repaired."""
@@ -349,17 +310,13 @@ class LayerVector(PruningProblem):
         return [self.magnitude_pruning(name, sparsities) for name in ("global", "uniform")]
 
     def magnitude_pruning(self, kind: Literal["global", "uniform"], sparsities: Values) -> Baseline:
-        """What a user would do instead.
+        """The simple alternative to a search.
 
         Args:
             kind: The smallest weights of the whole network, or the same share of each layer.
             sparsities: Parameters removed, as shares of all, (n,).
         """
-        gone = sparsities * self.order.all_parameters - (
-            self.order.all_parameters - self.order.parameters
-        )
-        shares = (gone / self.order.counts.sum()).clip(0, 1)
-        counts = self.order.smallest(shares) if kind == "global" else self.order.uniform(shares)
+        counts = magnitude_counts(self.order, kind, sparsities)
         networks = [self._repaired(row) for row in counts]
         return Baseline(f"{kind} magnitude pruning", networks, self._sizes(counts))
 
@@ -381,39 +338,9 @@ class LayerVector(PruningProblem):
             "recovery": str(self.recovery),
             "recovery_images": self.recovery_images,
             "precision": self.precision,
-            "images": len(self.whole.split),
-            "slices": [len(view.split) for view in self.slices],
-            "parent": parents.digest_of(self.parent),
+            "images": len(self.search_images.split),
+            "slices": [len(images.split) for images in self.search_slices],
+            "parent": digest_of(self.parent),
             # Rounding depends on it.
             **({"together": self.together} if self.together > 1 else {}),
         }
-
-
-@dataclass(frozen=True)
-class View:
-    """Search images, ready for every precision.
-
-    Attributes:
-        split: Images and labels.
-        exact: The images for float32.
-        fast: The images for the search's precision.
-        parent_accuracy: Of the parent on them.
-    """
-
-    split: Split
-    exact: PreparedImages
-    fast: PreparedImages
-    parent_accuracy: float
-
-
-def train_parent(
-    data: Data,
-    network: str,
-    epochs: float,
-    seed: int = 0,
-    progress: Callable[[float], None] | None = None,
-) -> nn.Module:
-    """A network by name, trained on the training images."""
-    return parents.train_parent(
-        data, network, epochs, recipe=PARENT_RECIPE, seed=seed, progress=progress
-    )

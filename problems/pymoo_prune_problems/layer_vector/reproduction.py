@@ -20,8 +20,8 @@ from pymoo_prune.objectives import PrunedWeightsPerAccuracyDrop
 from pymoo_prune.runs import kept_runs, prepare, publish
 from pymoo_prune.search import Budget, Display, Step, search
 from pymoo_prune.tables import markdown_table
-from pymoo_prune.training import Recipe, trained
-from pymoo_prune_problems.layer_vector.problem import LayerVector, train_parent
+from pymoo_prune.training import Recipe, train_parent, trained
+from pymoo_prune_problems.layer_vector.problem import LayerVector
 from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA
 
 FIXED_RATE = Recipe("sgd", 0.01, "constant", 128, bfloat16=True)
@@ -214,7 +214,12 @@ def one_network(
 ) -> list[dict[str, Any]]:
     """Tables I to III for one network: a row for the parent, and one for each iteration."""
     parent = train_parent(
-        data, name, scale.parent_epochs[name], seed, lambda done: progress(done, f"parent {name}")
+        data,
+        name,
+        scale.parent_epochs[name],
+        recipe=LayerVector.PARENT,
+        seed=seed,
+        progress=lambda done: progress(done, f"parent {name}"),
     )
     whole = {"number": 0, "sparsity": 0.0, "epochs": 0.0, "accuracy": accuracy(parent, data.test)}
     rows: list[dict[str, Any]] = [whole]

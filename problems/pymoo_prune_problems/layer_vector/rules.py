@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.population import Population
 
+from pymoo_prune.chromosomes import Counts
 from pymoo_prune.objectives import Values
 from pymoo_prune.operators import (
     Candidates,
@@ -19,7 +20,7 @@ from pymoo_prune.operators import (
     around,
     uniform_counts,
 )
-from pymoo_prune.pruning import Counts, Levels, MagnitudeOrder, OnLevels
+from pymoo_prune.pruning import Levels, MagnitudeOrder, OnLevels
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pymoo_prune.measuring import accuracy, count_macs
 from pymoo_prune.networks import DenseNet, FeedForward
 from pymoo_prune.recovery import calibrate
 from pymoo_prune_problems import DenseConnectivity
-from pymoo_prune_problems.dense_connectivity import problem as module
+from pymoo_prune_problems.dense_connectivity import training as module
 from tests.support.dense_connectivity import SCRATCH, SIZE, Spy, candidates, small
 
 # The images.
@@ -38,9 +38,9 @@ def test_fewer_and_smaller_images_are_what_is_trained_on(
         assert call["split"].images.shape == (70, 1, 5, 5)
         assert torch.bincount(call["split"].labels).tolist() == [7] * 10
         assert call["images"] == 140
-    assert problem.search.images.shape == (30, 1, 5, 5)
+    assert problem.search_images.images.shape == (30, 1, 5, 5)
     network = problem.network(X[2])
-    assert values["accuracy"][2] == accuracy(network, problem.search)
+    assert values["accuracy"][2] == accuracy(network, problem.search_images)
     assert values["macs"][2] == count_macs(network, (1, 8, 8))
     chosen = balanced(digits.train.labels, 70, 0)
     expected = digits.train.subset(chosen).resized(5)
@@ -84,7 +84,7 @@ def test_a_search_on_test_images_says_so(digits: Data, parent: DenseNet) -> None
     (note,) = problem.notes(X)
     assert note.startswith("Beware: the search sees the test images")
     split = digits.test.subset(balanced(digits.test.labels, 100, 0))
-    assert torch.equal(problem.search.images, split.images)
+    assert torch.equal(problem.search_images.images, split.images)
     expected = [accuracy(problem.network(x), split) for x in X]
     assert problem.measure(X)["accuracy"].tolist() == expected
 
@@ -92,8 +92,8 @@ def test_a_search_on_test_images_says_so(digits: Data, parent: DenseNet) -> None
 def test_otherwise_no_test_image_is_seen(plain: DenseConnectivity, digits: Data) -> None:
     assert plain.notes(candidates(plain)) == []
     split = digits.validation.subset(balanced(digits.validation.labels, 100, 0))
-    assert torch.equal(plain.search.images, split.images)
-    assert torch.bincount(plain.search.labels).tolist() == [10] * 10
+    assert torch.equal(plain.search_images.images, split.images)
+    assert torch.bincount(plain.search_images.labels).tolist() == [10] * 10
 
 
 # Configurations.

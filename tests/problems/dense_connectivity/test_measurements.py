@@ -58,8 +58,10 @@ def assert_networks_are_what_was_measured(problem: DenseConnectivity, X: Array) 
         assert values["sparsity"][row] == 1 - own / whole
         assert values["macs"][row] == count_macs(network, data.shape)
         assert values["connections"][row] == pytest.approx(x.mean(), abs=1e-12)
-        assert values["accuracy"][row] == accuracy(network, problem.search)
-        drop = accuracy(problem.parent, problem.search) - accuracy(network, problem.search)
+        assert values["accuracy"][row] == accuracy(network, problem.search_images)
+        drop = accuracy(problem.parent, problem.search_images) - accuracy(
+            network, problem.search_images
+        )
         assert values["accuracy_drop"][row] == drop
     for name, column in problem.sizes(X).items():
         assert np.array_equal(column, values[name]), name
@@ -90,7 +92,7 @@ def test_the_parent_is_measured_like_a_candidate(plain: DenseConnectivity) -> No
 
 def test_each_rung_does_what_it_says(digits: Data, parent: DenseNet) -> None:
     problems = {text: small(digits, parent, recovery=text) for text in RECOVERIES}
-    images = problems["none"].recovery_split
+    images = problems["none"].inheritance.split
     assert len(images) == 64
     shared = SharedWeights(parent)
     names = [reader.layer for reader in shared.readers(parent.connections)]

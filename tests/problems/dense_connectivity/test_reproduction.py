@@ -31,7 +31,7 @@ from pymoo_prune_problems.dense_connectivity import (
     reproduction,
     table_rows,
 )
-from pymoo_prune_problems.dense_connectivity.tables import (
+from pymoo_prune_problems.dense_connectivity.experiments import (
     FORMULA,
     FULL,
     NARROWER,
@@ -39,9 +39,9 @@ from pymoo_prune_problems.dense_connectivity.tables import (
     RANDOM,
     TABLE_2,
     Row,
-    draw_accuracies,
-    table,
 )
+from pymoo_prune_problems.dense_connectivity.figure import draw_accuracies
+from pymoo_prune_problems.dense_connectivity.tables import table
 
 TINY = Scale(
     depth=16,

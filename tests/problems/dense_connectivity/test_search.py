@@ -22,7 +22,7 @@ from pymoo_prune.pruning import strengths
 from pymoo_prune.search import search
 from pymoo_prune.training import trained
 from pymoo_prune_problems import DenseConnectivity
-from pymoo_prune_problems.dense_connectivity import problem as module
+from pymoo_prune_problems.dense_connectivity import training as module
 from tests.support.dense_connectivity import SCRATCH, Spy, candidates, small
 from tests.support.trainings import same
 
@@ -267,4 +267,4 @@ def test_a_search_with_the_same_seed_finds_the_same_front(digits: Data, parent: 
         assert np.array_equal(column, other.columns[name]), name
     assert len(one) >= 2
     assert (np.diff(one.columns["parameters"]) > 0).all()
-    assert accuracy(one[0].network(), problem.search) == one.columns["accuracy"][0]
+    assert accuracy(one[0].network(), problem.search_images) == one.columns["accuracy"][0]

@@ -160,7 +160,7 @@ def test_another_seed_differs_where_it_should(digits: Data, teacher: SimpleCNN) 
     for recovery, equal in (("none", True), ("refit", False), ("steps:1", False)):
         one, other = (small(digits, teacher, recovery=recovery, seed=seed) for seed in (0, 1))
         assert same(one.network(x), other.network(x)) is equal, recovery
-        assert not torch.equal(one.search.images, other.search.images)
+        assert not torch.equal(one.search_images.images, other.search_images.images)
         assert one.fingerprint != other.fingerprint
         assert np.array_equal(one.sizes(x[None])["macs"], other.sizes(x[None])["macs"])
 

@@ -107,19 +107,19 @@ def test_the_first_population_has_networks_of_all_sizes(
     digits: Data, teacher: SimpleCNN, n: int, smallest: float
 ) -> None:
     problem = small(digits, teacher, recovery="none", smallest=smallest)
-    X = problem._first_population(n, np.random.default_rng(0))
+    X = problem.populations.first(n, np.random.default_rng(0))
     assert X.shape == (n, problem.n_var)
     assert X.dtype == bool
     assert (problem.filters.genes.counts(X) >= 1).all()
     wanted = np.geomspace(smallest, 1, n + 1)[:-1]
     assert np.abs(np.log(shares(problem, X) / wanted)).max() < 0.2
     assert len(set(digests(X))) >= 0.75 * n  # at few sizes there is but one
-    again = problem._first_population(n, np.random.default_rng(0))
+    again = problem.populations.first(n, np.random.default_rng(0))
     assert np.array_equal(X, again)
 
 
 def test_the_smallest_filters_go_first_in_one_of_four(plain: DistilledFilters) -> None:
-    X = plain._first_population(24, np.random.default_rng(0))[3::4]
+    X = plain.populations.first(24, np.random.default_rng(0))[3::4]
     norms = plain.parent.get_parameter("features.0.conv.weight").detach().abs().sum(dim=(1, 2, 3))
     smaller = 0
     for first, *_ in (kept(plain, x) for x in X):
@@ -133,7 +133,7 @@ def test_the_smallest_filters_go_first_in_one_of_four(plain: DistilledFilters) -
 def test_every_other_network_may_lack_branches(digits: Data, residual: nn.Module) -> None:
     problem = small(digits, residual, recovery="none")
     genes = problem.filters.genes
-    X = problem._first_population(40, np.random.default_rng(0))
+    X = problem.populations.first(40, np.random.default_rng(0))
     pieces = genes.pieces(X)
     assert pieces[::2].all()
     assert not pieces[1::2].all()
@@ -186,7 +186,7 @@ def test_a_search_with_the_same_seed_finds_the_same_front(digits: Data, teacher:
     assert (np.diff(one.columns["parameters"]) >= 0).all()
     assert one.columns["accuracy"].max() > 0.8
     assert one.columns["sparsity"].max() > 0.7
-    assert accuracy(other[0].network(), problem.search) == other.columns["accuracy"][0]
+    assert accuracy(other[0].network(), problem.search_images) == other.columns["accuracy"][0]
     assert not same(other[0].network(finish_images=64), other[0].network())
 
 
@@ -214,7 +214,7 @@ def test_baselines_are_the_largest_weights_at_like_sizes(
 ) -> None:
     parent = teacher if which == "teacher" else residual
     problem = small(digits, parent, recovery="none")
-    front = problem.sizes(problem._first_population(20, np.random.default_rng(0)))
+    front = problem.sizes(problem.populations.first(20, np.random.default_rng(0)))
     wanted = np.quantile(front["parameters"], np.linspace(0, 1, 8))
     for baseline, name in zip(
         problem.baselines(front), ("all layers alike", "whole network"), strict=True

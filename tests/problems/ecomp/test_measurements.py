@@ -18,7 +18,7 @@ from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune_problems import EComp
-from pymoo_prune_problems.ecomp import train_parent
+from pymoo_prune_problems.ecomp import train_feed_forward
 from tests.support.ecomp import (
     IN_BATCHES,
     WEIGHTS,
@@ -47,7 +47,7 @@ def test_the_contract_with_one_objective(digits: Data, balanced_parent: FeedForw
 def test_measurements_equal_those_of_one_network_at_a_time(
     digits: Data, widths: tuple[int, ...]
 ) -> None:
-    parent = train_parent(digits, widths, 20_000)
+    parent = train_feed_forward(digits, widths, 20_000)
     problem = EComp(digits, parent=parent, encoding="weights", batch_size=100, search_images=200)
     X = recombined(problem)
     modules = [ecomp_reference.build(g.weights, g.biases) for (g,) in X]
@@ -195,7 +195,7 @@ def test_a_view_that_was_dropped_is_made_again_alike(
 def test_arguments_are_left_as_they_were(
     digits: Data, options: dict[str, Any], untouched_global_generators: None
 ) -> None:
-    parent = train_parent(digits, (12, 12), 500)
+    parent = train_feed_forward(digits, (12, 12), 500)
     parent.train()
     weights = copy.deepcopy(parent.state_dict())
     images = digits.validation.images.clone(), digits.train.images.clone()

@@ -15,13 +15,13 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.search import search
 from pymoo_prune_problems import EComp
-from pymoo_prune_problems.ecomp import AUTHORS, reproduction, run_weighting, train_parent
+from pymoo_prune_problems.ecomp import AUTHORS, reproduction, run_weighting, train_feed_forward
 from pymoo_prune_problems.ecomp.reproduction import Trajectory, draw_trajectories, draw_winners
 
 
 @pytest.fixture(scope="module")
 def balanced_parent(digits: Data) -> FeedForward:
-    return train_parent(digits, (16, 16), 20_000)
+    return train_feed_forward(digits, (16, 16), 20_000)
 
 
 def made_up(weighting: str, seed: int, generations: int = 7) -> Trajectory:
@@ -213,7 +213,7 @@ def test_a_reproduction_goes_on_where_it_stopped(
     trained: list[str] = []
     asked: list[tuple[str, int, str]] = []
 
-    def parent(data: Data, **_: object) -> FeedForward:
+    def parent(data: Data, *_: object, **__: object) -> FeedForward:
         trained.append(data.name)
         return balanced_parent
 
@@ -224,7 +224,7 @@ def test_a_reproduction_goes_on_where_it_stopped(
         asked.append((weighting, seed, database.name))
         return made_up(weighting, seed)
 
-    monkeypatch.setattr(reproduction, "train_parent", parent)
+    monkeypatch.setattr(reproduction, "train_feed_forward", parent)
     monkeypatch.setattr(reproduction, "run_weighting", run)
     monkeypatch.setattr(EComp, "SEARCH_IMAGES", 100)
     given: dict[str, Any] = {"data": "digits", "data_root": None}

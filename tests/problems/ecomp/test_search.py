@@ -14,7 +14,7 @@ from pymoo_prune.networks import FeedForward
 from pymoo_prune.search import search
 from pymoo_prune.testing import sample
 from pymoo_prune_problems import EComp
-from pymoo_prune_problems.ecomp import train_parent
+from pymoo_prune_problems.ecomp import train_feed_forward
 from tests.support.ecomp import IN_BATCHES, WEIGHTS, random_parent
 
 # The paper's settings.
@@ -115,16 +115,16 @@ def test_the_parent_is_trained_as_in_the_paper_and_by_seed_alone(
     digits: Data, untouched_global_generators: None
 ) -> None:
     shares: list[float] = []
-    one = train_parent(digits, (16, 16), 3_000, seed=1, progress=shares.append)
-    two = train_parent(digits, (16, 16), 3_000, seed=1)
-    other = train_parent(digits, (16, 16), 3_000, seed=2)
+    one = train_feed_forward(digits, (16, 16), 3_000, seed=1, progress=shares.append)
+    two = train_feed_forward(digits, (16, 16), 3_000, seed=1)
+    other = train_feed_forward(digits, (16, 16), 3_000, seed=2)
     assert one.widths == (16, 16)
     assert one.activation == "relu"
     assert shares == sorted(shares)
     states = [network.state_dict() for network in (one, two, other)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not torch.equal(states[0]["1.weight"], states[2]["1.weight"])
-    trained = train_parent(digits, (32,), 40_000)
+    trained = train_feed_forward(digits, (32,), 40_000)
     assert accuracy(trained, digits.validation) > 0.85
 
 

@@ -5,13 +5,12 @@ from torch import nn
 
 from pymoo_prune import Data
 from pymoo_prune_problems import LayerVector
-from pymoo_prune_problems.layer_vector import train_parent
-from tests.support.layer_vector import small
+from tests.support.layer_vector import small, train_resnet
 
 
 @pytest.fixture(scope="session")
 def resnet(digits: Data) -> nn.Module:
-    return train_parent(digits, "resnet-8", 3)
+    return train_resnet(digits)
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def test_a_users_own_module_can_be_the_parent(digits: Data, make: Any, recovery:
     check_problem(problem)
     assert problem.order.counts.tolist() == [72, 720]
     X = sample(problem)
-    split = problem.whole.split
+    split = problem.search_images.split
     expected = [accuracy(problem.network(x), split) for x in X]
     assert problem.measure(X)["accuracy"].tolist() == expected
     assert max(expected) > 0.5
@@ -107,7 +107,7 @@ def test_parents_that_do_not_fit(digits: Data, make: Any, message: str) -> None:
 def test_options_that_cannot_be_are_refused_before_anything_is_trained(
     digits: Data, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
 ) -> None:
-    monkeypatch.delattr("pymoo_prune_problems.layer_vector.problem.trained")
+    monkeypatch.delattr("pymoo_prune.training.parents.trained")
     with pytest.raises(PruneError, match=message):
         LayerVector(digits, **options)
 

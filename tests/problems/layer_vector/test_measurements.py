@@ -85,7 +85,7 @@ def test_accuracies_are_those_of_the_plain_way(plain: LayerVector, seed: int) ->
     shares = generator.uniform(0, 0.9, (2, 8)) * generator.integers(2, size=(2, 8))
     counts = plain.order.uniform(shares)
     measured = plain.measure(counts)["accuracy"]
-    split = plain.whole.split
+    split = plain.search_images.split
     for row, pruned in enumerate(counts):
         network = copy.deepcopy(plain.parent)
         for name, amount in zip(plain.order.names, pruned, strict=True):
@@ -110,7 +110,7 @@ def test_sizes_by_hand(plain: LayerVector, resnet: nn.Module) -> None:
     assert values["empty_layers"].tolist() == [0, 8, 1]
     for name, value in plain.parent_measurements().items():
         assert values[name][0] == value, name
-    assert values["accuracy"][0] == accuracy(resnet, plain.whole.split)
+    assert values["accuracy"][0] == accuracy(resnet, plain.search_images.split)
 
 
 @every_configuration

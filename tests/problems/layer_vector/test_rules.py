@@ -28,7 +28,7 @@ from pymoo_prune.surrogates import prescreen
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector import RuleGuidedGA, Rules
-from pymoo_prune_problems.layer_vector.problem import View
+from pymoo_prune_problems.layer_vector.images import SearchImages
 
 PWAD = PrunedWeightsPerAccuracyDrop()
 
@@ -38,7 +38,7 @@ class Known(LayerVector):
 
     PRICES = np.array([4096, 1, 2, 8])
 
-    def _measured(self, X: Array, view: View, *, exact: bool = False) -> Measurements:
+    def _measured(self, X: Array, images: SearchImages, *, exact: bool = False) -> Measurements:
         counts = self.encoding.decode(X)
         thousandths = counts * 1000 // self.order.counts
         drop = (self.PRICES * thousandths**2).sum(axis=1) / (self.PRICES.sum() * 1_000_000)

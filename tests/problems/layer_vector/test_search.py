@@ -18,8 +18,15 @@ from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.networks import CifarResNet
 from pymoo_prune.search import StoredEvaluator, search
 from pymoo_prune_problems import LayerVector
-from pymoo_prune_problems.layer_vector import train_parent
-from tests.support.layer_vector import POSITIONS, PWAD, RACING, nonzero, small, zeros
+from tests.support.layer_vector import (
+    POSITIONS,
+    PWAD,
+    RACING,
+    nonzero,
+    small,
+    train_resnet,
+    zeros,
+)
 
 # The paper's settings.
 
@@ -36,15 +43,16 @@ def test_the_parent_is_trained_by_seed_alone(
     digits: Data, untouched_global_generators: None
 ) -> None:
     shares: list[float] = []
-    one = train_parent(digits, "resnet-8", 0.1, seed=1, progress=shares.append)
-    two = train_parent(digits, "resnet-8", 0.1, seed=1)
-    other = train_parent(digits, "resnet-8", 0.1, seed=2)
+    one = train_resnet(digits, 0.1, seed=1, progress=shares.append)
+    two = train_resnet(digits, 0.1, seed=1)
+    other = train_resnet(digits, 0.1, seed=2)
     assert shares == sorted(shares)
     assert isinstance(one, CifarResNet)
     weights = [network.get_parameter("conv.weight") for network in (one, two, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
-    assert count_parameters(train_parent(digits, "feed-forward", 0.01)) == 108_132 - 90 * 257
+    named = LayerVector(digits, network="feed-forward", parent_epochs=0.01, recovery="none")
+    assert count_parameters(named.parent) == 108_132 - 90 * 257
 
 
 # The paper's metric, and races.
@@ -59,7 +67,10 @@ def test_candidates_stand_in_the_order_of_eq_8(digits: Data, resnet: nn.Module) 
         ]
     )
     values, F = problem.measure(X), problem.score(problem.measure(X))["F"][:, 0]
-    images, before = problem.whole.split, round(problem.parent_measurements()["accuracy"] * 200)
+    images, before = (
+        problem.search_images.split,
+        round(problem.parent_measurements()["accuracy"] * 200),
+    )
     assert len(images) == 200
     lost = before - np.rint(values["accuracy"] * 200).astype(int)
     assert (lost > 0).any()
@@ -205,7 +216,7 @@ def test_nsga2_finds_a_front_that_keeps_a_bound(digits: Data, resnet: nn.Module)
     assert (front.columns["accuracy_drop"] <= 0.2).all()
     assert front.columns["sparsity"].max() > 0.2
     assert (np.diff(front.columns["parameters"]) >= 0).all()
-    assert accuracy(front[0].network(), problem.whole.split) == front.columns["accuracy"][0]
+    assert accuracy(front[0].network(), problem.search_images.split) == front.columns["accuracy"][0]
 
 
 def test_the_papers_algorithm_needs_counts_and_one_objective(

@@ -1,0 +1,76 @@
+"""Options and parents that cannot work are refused before anything is trained."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import nn
+
+from pymoo_prune.chromosomes import Connections
+from pymoo_prune.data import Data
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.networks import DenseNet
+
+
+def check_options(
+    weights: str,
+    fitness_split: str,
+    search_images: int,
+    recovery_images: int,
+    train_images: int | None,
+    epochs: float,
+    parent_epochs: float,
+) -> None:
+    """Refuses unknown names, to use no images, and to train for no time.
+
+    The arguments are options of `DenseConnectivity`.
+    """
+    if weights not in ("inherited", "scratch"):
+        raise unknown_name("origin of weights", weights, ["inherited", "scratch"])
+    if fitness_split not in ("validation", "test"):
+        raise unknown_name("fitness split", fitness_split, ["validation", "test"])
+    counts = (search_images, recovery_images, 1 if train_images is None else train_images)
+    if min(counts) < 1 or min(epochs, parent_epochs) <= 0:
+        msg = (
+            "search_images, recovery_images and train_images must be at least 1, and epochs "
+            f"and parent_epochs above 0, but they are {search_images}, {recovery_images}, "
+            f"{train_images}, {epochs} and {parent_epochs}"
+        )
+        raise PruneError(msg)
+
+
+def check_sizes(data: Data, blocks: int, growth: int, image_size: int | None) -> None:
+    """Refuses images and growths so small that a transition gives nothing.
+
+    Args:
+        data: The images.
+        blocks: Dense blocks; a transition after each but the last halves the image.
+        growth: Channels that each layer adds.
+        image_size: Pixels each way, while searching; None is what the data has.
+    """
+    least = 2 ** (blocks - 1)
+    if growth < 2 or min(*data.size, least if image_size is None else image_size) < least:
+        msg = (
+            "growth must be at least 2, and images must have at least "
+            f"{least}×{least} pixels, or nothing leaves a transition; but growth is {growth}, "
+            f"images have {data.size[0]}×{data.size[1]} pixels, and image_size is {image_size}"
+        )
+        raise PruneError(msg)
+
+
+def check_dense_net(parent: nn.Module, codec: Connections, growth: int, data: Data) -> DenseNet:
+    """A copy of the parent, in evaluation mode; or an error that says why it does not fit."""
+    wanted = (codec.blocks, codec.layers, growth, data.channels, data.classes)
+    if not isinstance(parent, DenseNet):
+        msg = f"the parent must be a DenseNet, but it is a {type(parent).__name__}"
+        raise PruneError(msg)
+    blocks, nodes, _ = parent.connections.shape
+    given = (blocks, nodes - 2, parent.growth, parent.channels, parent.classes)
+    if given != wanted or parent.stem.out_channels != 2 * growth:
+        msg = (
+            "the parent must have (blocks, layers, growth, channels, classes) = "
+            f"{wanted} and a stem of twice the growth, but it has {given} and "
+            f"{parent.stem.out_channels}; depth and growth must be the parent's"
+        )
+        raise PruneError(msg)
+    return copy.deepcopy(parent).to(data.train.images.device).eval()

@@ -1,0 +1,34 @@
+"""The images that a search trains candidates on, and those that it measures them on."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+from pymoo_prune.data import Data, Split, balanced
+
+TEST_WARNING = (
+    "the search sees the test images (fitness_split='test', as Kim et al. have it): accuracies on "
+    "them are no estimate of what the networks are worth on new images"
+)
+
+
+def train_and_search_images(
+    data: Data,
+    train_images: int | None,
+    search_images: int,
+    fitness_split: Literal["validation", "test"],
+    image_size: int | None,
+    seed: int,
+) -> tuple[Split, Split]:
+    """Training images and search images; see `DenseConnectivity` for the arguments."""
+    train = data.train
+    if train_images is not None:
+        train = train.subset(balanced(train.labels, train_images, seed))
+    if fitness_split == "test":
+        warnings.warn(TEST_WARNING, stacklevel=3)  # the line that makes the problem
+    search = data.test if fitness_split == "test" else data.validation
+    search = search.subset(balanced(search.labels, search_images, seed))
+    if image_size is not None:
+        return train.resized(image_size), search.resized(image_size)
+    return train, search

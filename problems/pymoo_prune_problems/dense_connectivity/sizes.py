@@ -1,0 +1,58 @@
+"""Sizes of DenseNets in closed form, which no training changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pymoo_prune.chromosomes import Booleans, Connections, fully_connected
+from pymoo_prune.data import Data
+from pymoo_prune.measuring import dense_net_complexity
+from pymoo_prune.objectives import Values
+
+
+@dataclass(frozen=True)
+class DenseNetSizes:
+    """Parameters, MACs and connections of a search's networks.
+
+    Attributes:
+        codec: How chromosomes are read.
+        data: The images that networks are for.
+        growth: Channels that each layer adds.
+        all_parameters: The parent's parameters, to which sparsity refers.
+    """
+
+    codec: Connections
+    data: Data
+    growth: int
+    all_parameters: int
+
+    def of(self, matrices: Booleans, growth: int | None = None) -> dict[str, Values]:
+        """Sizes by quantity, (n,) each.
+
+        Args:
+            matrices: Connections, (n, blocks, nodes, nodes).
+            growth: Channels that each layer adds, where they are others.
+        """
+        growth = growth or self.growth
+        parameters, macs = dense_net_complexity(
+            matrices,
+            growth=growth,
+            stem=2 * growth,
+            channels=self.data.channels,
+            classes=self.data.classes,
+            size=self.data.size,
+        )
+        return {
+            "parameters": parameters.astype(np.float64),
+            "sparsity": 1 - parameters / self.all_parameters,
+            "macs": macs.astype(np.float64),
+            "connections": matrices[..., self.codec.free].mean(axis=(-1, -2)),
+        }
+
+    def narrower(self) -> dict[str, Values]:
+        """Sizes of the networks with all connections and growth 1, 2, ... below the parent's."""
+        everything = fully_connected(self.codec.layers)[None]
+        columns = [self.of(everything, growth) for growth in range(1, self.growth)]
+        return {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}

@@ -1,0 +1,59 @@
+"""The feed-forward network that is compressed, and L1 pruning of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pymoo_prune.data import Data
+from pymoo_prune.errors import PruneError
+from pymoo_prune.networks import FeedForward, as_feed_forward
+from pymoo_prune.pruning import l1_order, prefix_masks, split_mask
+from pymoo_prune.recovery import plain_layers
+from pymoo_prune.training import seeded, trained
+
+
+def train_feed_forward(
+    data: Data,
+    widths: Sequence[int],
+    images: int,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> FeedForward:
+    """Section 3.2.1: a feed-forward network with ReLU, Adam at 1e-3, batches of 100."""
+    with seeded(seed, torch.device("cpu")):
+        network = FeedForward(int(np.prod(data.shape)), widths, data.classes)
+    network.to(data.train.images.device)
+    return trained(network, data.train, images=images, seed=seed, progress=progress)
+
+
+def check_feed_forward(parent: nn.Module, data: Data) -> FeedForward:
+    """The parent as a feed-forward network that fits the data, or an error that says why not."""
+    network = as_feed_forward(parent)
+    inputs = int(np.prod(data.shape))
+    if network.inputs != inputs or network.classes != data.classes:
+        msg = (
+            f"the parent takes {network.inputs} values and gives {network.classes} classes, but "
+            f"the images of {data.name} have {inputs} values and {data.classes} classes"
+        )
+        raise PruneError(msg)
+    return network.to(data.train.images.device)
+
+
+def l1_networks(parent: FeedForward, widths: NDArray[np.int64]) -> list[FeedForward]:
+    """The parent with the neurons of largest L1 norm alone.
+
+    Args:
+        parent: The network that is compressed.
+        widths: Neurons that each hidden layer keeps, (n, layers).
+    """
+    orders = [l1_order(weight) for weight in parent.arrays()[0][:-1]]
+    return [
+        FeedForward.from_layers(*plain_layers(parent, keep), parent.activation)
+        for mask in prefix_masks(orders, widths)
+        for keep in [split_mask(mask, parent.widths)]
+    ]
