@@ -1,4 +1,4 @@
-"""A runnable form of the network, which one candidate after the other is loaded into."""
+"""A runnable form of the network, which candidates are loaded into one after the other."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Form:
     """A runnable form of the network: its weights are loaded in place before each pass.
 
     Args:
-        model: The network, or what tracing made of it.
-        folds: Paths of convolutions, and of the batch norms that were folded into them.
-        dtype: Of the images and all layers but the batch norms, which stay float32.
+        model: The network, or its graph.
+        folds: Paths of batch norms, by the paths of the convolutions that they are folded into.
+        dtype: The type of the images and of all layers except batch norms, which stay float32.
     """
 
     def __init__(self, model: nn.Module, folds: Mapping[str, str], dtype: torch.dtype) -> None:
@@ -30,11 +30,11 @@ class Form:
                 module.float()
 
     def laid_out(self, images: Tensor) -> Tensor:
-        """Channels last, but for a network that nobody looked into: it may rely on the order."""
+        """Channels last; unchanged for a network without a graph, which may rely on the order."""
         return laid_out(images) if isinstance(self.model, fx.GraphModule) else images
 
     def load(self, parent: Parent, weights: Weights, statistics: Statistics) -> None:
-        """Makes the model the candidate's, whatever it was before."""
+        """Loads a candidate into the model, in place of any other one."""
         for path, (mean, variance) in self.moments(parent, statistics).items():
             if path in self.modules:
                 self.modules[path].running_mean.copy_(mean)
@@ -49,7 +49,7 @@ class Form:
                 layer.bias.copy_(bias)
 
     def moments(self, parent: Parent, statistics: Statistics) -> Statistics:
-        """Mean and variance of every batch norm, also of those that were folded."""
+        """The mean and variance of every batch norm, including folded ones."""
         return {
             path: statistics.get(path, (norm.running_mean, norm.running_var))
             for path, norm in parent.norms.items()
@@ -58,9 +58,9 @@ class Form:
     def layers(
         self, parent: Parent, weights: Weights, statistics: Statistics
     ) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-        """Path, weight and bias of every layer, with the batch norm that was folded into it.
+        """The path, weight and bias of every layer, including the batch norm folded into it.
 
-        Weights and statistics may be those of several candidates, along an axis in front.
+        Weights and statistics may be those of several candidates, with an axis in front.
         """
         moments = self.moments(parent, statistics)
         for path in weights.keys() & self.modules.keys():
@@ -72,7 +72,7 @@ class Form:
             yield path, weight, bias
 
     def observe(self, batches: Sequence[Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-        """The statistics of what each batch norm sees of all batches together."""
+        """The statistics of each batch norm's inputs over all batches together."""
         norms = batch_norms(self.model)
         if isinstance(self.model, fx.GraphModule):
             return self._observe_in_step(self.model, norms, batches)
@@ -86,10 +86,10 @@ class Form:
     def _observe_in_step(
         self, model: fx.GraphModule, norms: Mapping[str, Any], batches: Sequence[Tensor]
     ) -> dict[str, tuple[Tensor, Tensor]]:
-        """All batches take a step of the graph before any takes the next.
+        """Takes all batches through one step of the graph before the next step.
 
-        So a batch norm has seen them all before the first is normalised, and yet each batch is
-        small enough for the cache.
+        So a batch norm sees all batches before it normalises the first one, and each batch is
+        still small enough for the cache.
         """
         found: dict[str, tuple[Tensor, Tensor]] = {}
         interpreter = fx.Interpreter(model)
@@ -108,9 +108,9 @@ class Form:
 
 
 def _observe(norm: Any, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and unbiased variance of all batches, from those of each batch.
+    """The mean and unbiased variance of all batches, from those of each batch.
 
-    The batch norm is left as in training mode: it divides by the biased deviation.
+    The batch norm then normalises as in training mode: with the biased variance.
     """
     running = norm.running_mean, norm.running_var
     found = [torch.batch_norm_update_stats(batch, *running, 1.0) for batch in batches]
@@ -127,7 +127,7 @@ def _observe(norm: Any, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 def _folded(
     weight: Tensor, bias: Tensor | None, axes: int, norm: Any, mean: Tensor, variance: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Weight, of that many axes, and bias of a convolution that does its batch norm's work too."""
+    """The weight (with `axes` axes) and bias of a convolution that includes its batch norm."""
     scale = torch.rsqrt(variance + norm.eps)
     if norm.weight is not None:
         scale = scale * norm.weight

@@ -1,4 +1,4 @@
-"""The pass: what is prepared once, and what each candidate costs."""
+"""The forward pass of candidates."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.inference.form import Form
 from pymoo_prune.inference.graph import fold, traced_network
 from pymoo_prune.inference.int8 import Int8, no_int8, require_int8
-from pymoo_prune.inference.parent import PARENTS, Parent, Statistics, Weights
+from pymoo_prune.inference.parent import NO_STATISTICS, Parent, Statistics, Weights
 from pymoo_prune.machine import has_fast_bfloat16
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 
-IN_CACHE, MANY = 64, 1_024
-"""Images at once: so few that activations stay in a processor's caches; so many for a GPU."""
+CPU_BATCH, GPU_BATCH = 64, 1_024
+"""Images at once: few enough that activations stay in a processor's caches, and many for a GPU."""
 
 
 @dataclass(frozen=True, eq=False)  # tensors have no single truth value for ==
 class PreparedImages:
-    """Images as the passes of one `Inference` want them.
+    """Images, prepared for the passes of one `Inference`.
 
     Attributes:
         batches: (n, channels, height, width) each.
@@ -37,22 +37,22 @@ class PreparedImages:
 
 
 class Inference:
-    """What a trained network answers with other weights.
+    """Runs a trained network with other weights.
 
-    A network that cannot be traced, because its forward pass looks at values, runs as it is: right,
-    but slower. Not to be used by several threads at once.
+    A network that cannot be traced, because its forward pass looks at values, runs as it is. This
+    is correct, but slower. An instance must not be used by several threads at once.
 
     Args:
-        network: Any classifier; it is copied, never changed.
-        calibration: A few images, (n, channels, height, width), float32. They prove that the
-            prepared pass is the network's, and show int8 the range of each activation.
-        precision: Of the pass. "int8" needs `supports_int8`.
-        batch_size: Images at once; as many as suit the device unless given.
+        network: Any classifier; it is copied, and not changed.
+        calibration: A few images, (n, channels, height, width), float32. They show that the
+            prepared pass gives what the network gives, and give int8 the range of each activation.
+        precision: The precision of the pass. "int8" needs `supports_int8`.
+        batch_size: Images at once. Default: as many as suit the device.
 
     Attributes:
         parent: The network as it was given.
-        fast: What candidates are loaded into, batch norms folded where they can be.
-        plain: The same with its batch norms: what statistics are taken from.
+        fast: The form that candidates are loaded into, with batch norms folded where possible.
+        plain: The form with all batch norms, which statistics are taken from.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class Inference:
         _check_images(calibration)
         self.parent = Parent(network)
         on_cpu = self.parent.device.type == "cpu"
-        self.precision, self.batch_size = precision, batch_size or (IN_CACHE if on_cpu else MANY)
+        self.precision = precision
+        self.batch_size = batch_size or (CPU_BATCH if on_cpu else GPU_BATCH)
         if precision == "int8":
             require_int8(self.parent.device)
         calibration = calibration.to(self.parent.device)
@@ -94,17 +95,18 @@ class Inference:
         return Form(model, {}, torch.bfloat16 if half else torch.float32)
 
     def _folded(self, traced: fx.GraphModule, calibration: Tensor) -> Form:
-        """The graph without the batch norms that convolutions can stand in for; it is changed."""
+        """A form of the graph with batch norms folded into convolutions; the graph is changed."""
         folds = fold(traced, self.parent)
         if self.precision == "int8":
-            Form(traced, folds, torch.float32).load(self.parent, self.parent.weights({}), PARENTS)
+            whole = Form(traced, folds, torch.float32)
+            whole.load(self.parent, self.parent.weights({}), NO_STATISTICS)
             Int8(traced, calibration, self.parent.private(traced)).lower()
         half = self.precision == "bfloat16"
         return Form(traced, folds, torch.bfloat16 if half else torch.float32)
 
     @torch.no_grad()
     def prepare(self, images: Tensor) -> PreparedImages:
-        """Images in the layout, the type and the batches of the pass, once for all candidates.
+        """Brings images into the layout, type and batches of the pass, once for all candidates.
 
         Args:
             images: (n, channels, height, width), float32.
@@ -115,14 +117,17 @@ class Inference:
 
     @torch.no_grad()
     def outputs(
-        self, weights: Weights, images: Tensor | PreparedImages, statistics: Statistics = PARENTS
+        self,
+        weights: Weights,
+        images: Tensor | PreparedImages,
+        statistics: Statistics = NO_STATISTICS,
     ) -> Tensor:
-        """What the network answers with these weights.
+        """The outputs of the network with these weights.
 
         Args:
-            weights: Weights by path, each of the shape that the parent's has.
-            images: (n, channels, height, width), or what `prepare` made of them.
-            statistics: Means and variances for the batch norms, for example from `statistics`.
+            weights: Weights by path, each with the shape of the parent's.
+            images: (n, channels, height, width), or prepared images.
+            statistics: Means and variances of the batch norms, for example from `statistics`.
 
         Returns:
             (n, classes), float32.
@@ -138,15 +143,15 @@ class Inference:
         weights: Weights,
         images: Tensor | PreparedImages,
         labels: Tensor,
-        statistics: Statistics = PARENTS,
+        statistics: Statistics = NO_STATISTICS,
     ) -> Tensor:
-        """Which images get the right class.
+        """Tells which images get the right class.
 
         Args:
-            weights: As in `outputs`.
-            images: As in `outputs`.
+            weights: See `outputs`.
+            images: See `outputs`.
             labels: (n,), the right classes.
-            statistics: As in `outputs`.
+            statistics: See `outputs`.
 
         Returns:
             (n,), bool.
@@ -161,15 +166,15 @@ class Inference:
     def statistics(
         self, weights: Weights, images: Tensor | PreparedImages
     ) -> dict[str, tuple[Tensor, Tensor]]:
-        """What each batch norm sees with these weights.
+        """The statistics of each batch norm's inputs with these weights.
 
-        It is what one pass of all images in training mode leaves as running statistics with
-        momentum 1. The images go through layer by layer, so activations of all of them are in
+        They equal the running statistics after one pass of all images in training mode with
+        momentum 1. The images go through layer by layer, so the activations of all images are in
         memory at once.
 
         Args:
-            weights: As in `outputs`.
-            images: As in `outputs`, at least two.
+            weights: See `outputs`.
+            images: See `outputs`; at least two.
 
         Returns:
             (mean, unbiased variance), (channels,) each, float32, by the path of the batch norm.
@@ -180,7 +185,7 @@ class Inference:
             images = self.prepare(images)
         if not self.parent.norms:
             return {}
-        self.plain.load(self.parent, self.parent.weights(weights), PARENTS)
+        self.plain.load(self.parent, self.parent.weights(weights), NO_STATISTICS)
         return self.plain.observe([batch.to(self.plain.dtype) for batch in images.batches])
 
 

@@ -1,4 +1,4 @@
-"""A network as a graph: traced, without what does nothing, batch norms folded."""
+"""A network as a graph, without operations that have no effect, and with batch norms folded."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from pymoo_prune.inference.parent import CONVOLUTIONS, LAYERS, NORMS, Parent
+from pymoo_prune.inference.parent import CONVOLUTIONS, NORMS, WEIGHTED_LAYERS, Parent
 
 NO_OPS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 RELUS = (functional.relu, torch.relu, torch.relu_)
 
 
 class _Tracer(fx.Tracer):
-    """Looks into everything but the layers whose weights or statistics are to be replaced."""
+    """Traces into all modules except the layers whose weights or statistics are replaced."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        layer = isinstance(m, (*LAYERS, *NORMS))
+        layer = isinstance(m, (*WEIGHTED_LAYERS, *NORMS))
         return layer or super().is_leaf_module(m, module_qualified_name)
 
 
 def traced_network(parent: Parent, images: Tensor) -> fx.GraphModule | None:
-    """The network as a graph, if there is one that gives the same on these images."""
+    """The network as a graph; None unless the graph gives the same on these images."""
     network = copy.deepcopy(parent.network)
     with torch.no_grad():
         expected = parent.network(images)
@@ -34,7 +34,7 @@ def traced_network(parent: Parent, images: Tensor) -> fx.GraphModule | None:
             for parameter in traced.parameters():
                 parameter.data = laid_out(parameter.data)
             found = traced(laid_out(images))
-        except Exception:  # noqa: BLE001 - a forward pass may stumble over a proxy in any way
+        except Exception:  # noqa: BLE001 - a forward pass may fail on a proxy in any way
             return None
     near = 1e-4 * float(expected.abs().max())
     same = found.shape == expected.shape
@@ -43,7 +43,7 @@ def traced_network(parent: Parent, images: Tensor) -> fx.GraphModule | None:
 
 
 def _simplify(traced: fx.GraphModule) -> None:
-    """Drops what does nothing; sums and activations overwrite what nobody else reads."""
+    """Drops operations without effect; lets sums and activations overwrite inputs of their own."""
     modules: dict[str, nn.Module] = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
         module = modules.get(str(node.target)) if node.op == "call_module" else None
@@ -51,14 +51,14 @@ def _simplify(traced: fx.GraphModule) -> None:
         if source is None:
             continue
         made = source.op == "call_module" and isinstance(
-            modules[str(source.target)], (*LAYERS, *NORMS)
+            modules[str(source.target)], (*WEIGHTED_LAYERS, *NORMS)
         )
         free = len(source.users) == 1 and (made or source.target in (operator.add, torch.add))
         if isinstance(module, NO_OPS) or _copies(node):
             node.replace_all_uses_with(source)
             traced.graph.erase_node(node)
         elif node.op == "call_method" and node.target == "view":
-            node.target = "reshape"  # channels last have no view with another shape
+            node.target = "reshape"  # with channels last, a view may be impossible
         elif node.target is operator.iadd and free:
             node.target = operator.add
         elif free and (isinstance(module, nn.ReLU) or node.target in (*RELUS, "relu", "relu_")):
@@ -68,7 +68,7 @@ def _simplify(traced: fx.GraphModule) -> None:
 
 
 def _copies(node: fx.Node) -> bool:
-    """Whether it is padding by nothing or a slice of everything."""
+    """Whether a node is a padding of width 0, or a slice of everything."""
     if node.target is functional.pad:
         amounts = node.args[1] if len(node.args) > 1 else None
         return isinstance(amounts, (list, tuple)) and all(amount == 0 for amount in amounts)
@@ -78,7 +78,7 @@ def _copies(node: fx.Node) -> bool:
 
 
 def fold(traced: fx.GraphModule, parent: Parent) -> dict[str, str]:
-    """Takes batch norms out of the graph where the convolution before them can do their work."""
+    """Folds batch norms into the convolutions in front; returns their paths by convolution."""
     private, folds = parent.private(traced), {}
     for node in list(traced.graph.nodes):
         source, norm = source_of(node), parent.norms.get(str(node.target))
@@ -97,34 +97,34 @@ def fold(traced: fx.GraphModule, parent: Parent) -> dict[str, str]:
 
 
 def laid_out(tensor: Tensor) -> Tensor:
-    """Channels last, where there are four axes: what the kernels for convolutions want."""
+    """Channels last for tensors with four axes, as the kernels of convolutions want them."""
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def source_of(node: fx.Node) -> fx.Node | None:
-    """What goes into a node first, if that is a node."""
+    """The first argument of a node, if that is a node."""
     source = node.args[0] if node.args else None
     return source if isinstance(source, fx.Node) else None
 
 
 def only_user(node: fx.Node) -> fx.Node | None:
-    """Who reads a node, if that is one node."""
+    """The node that reads a node, if there is exactly one."""
     return next(iter(node.users)) if len(node.users) == 1 else None
 
 
 def pads_zeros(node: fx.Node) -> bool:
-    """Whether it puts zeros around images."""
+    """Whether a node pads images with zeros."""
     value, usual = node.kwargs.get("value"), node.kwargs.get("mode") == "constant"
     zeros = usual and (value is None or value == 0)
     return bool(node.target is functional.pad and len(node.args) == 2 and zeros)
 
 
 def adds(node: fx.Node) -> bool:
-    """Whether it is a plain sum of two."""
+    """Whether a node is a plain sum of two operands."""
     sums = node.op == "call_function" and node.target in (operator.add, torch.add)
     return bool(sums and len(node.args) == 2 and not node.kwargs)
 
 
 def activates(node: fx.Node | None) -> bool:
-    """Whether it is an activation in place."""
+    """Whether a node is a ReLU in place."""
     return node is not None and node.target is torch.relu_

@@ -15,7 +15,7 @@ from pymoo_prune.inference.graph import activates, adds, only_user, pads_zeros, 
 
 
 class _Scale(NamedTuple):
-    """What uint8 stands for: (value - zero) * step."""
+    """The meaning of a uint8 value: (value - zero) * step."""
 
     step: float
     zero: int
@@ -34,10 +34,10 @@ class Int8Convolution(nn.Module):
     """A convolution of uint8 images, with the sum and the activation behind it.
 
     Args:
-        convolution: With the shape, the stride and so on.
-        target: Scale of what goes out; None for float32.
-        source: Scale of what comes in.
-        other: Scale of what is added, if anything is.
+        convolution: A convolution with the same shape, stride and so on.
+        target: The scale of the outputs; None for float32.
+        source: The scale of the inputs.
+        other: The scale of the other operand of a sum; None without a sum.
         relu: Whether an activation follows.
     """
 
@@ -58,11 +58,11 @@ class Int8Convolution(nn.Module):
         self.target = (step, zero, torch.float32 if target is None else torch.uint8)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without packed weights, which cannot be copied: every pass loads its own."""
+        """The state without packed weights, which cannot be copied: every pass loads its own."""
         return {name: value for name, value in self.__dict__.items() if name != "weights"}
 
     def load(self, weight: Tensor, bias: Tensor | None) -> None:
-        """Makes the weights int8, with one scale for each output channel."""
+        """Converts the weights to int8, with one scale for each output channel."""
         steps = weight.flatten(1).abs().amax(dim=1).div_(127)
         steps.masked_fill_(steps == 0, 1)  # a channel without weights
         whole = weight.div(steps.view(-1, 1, 1, 1)).round_().to(torch.int8)
@@ -71,7 +71,7 @@ class Int8Convolution(nn.Module):
         self.bias = bias
 
     def forward(self, images: Tensor, other: Tensor | None = None) -> Tensor:
-        """(n, channels, height, width), uint8, to the same of the output's size."""
+        """(n, channels, height, width), uint8 -> (n, outputs, height, width), uint8 or float32."""
         after = "relu" if self.relu else "none"
         arguments = (images, *self.source, *self.weights)
         rest = (self.bias, *self.geometry, *self.target)
@@ -84,7 +84,7 @@ class Int8Convolution(nn.Module):
 
 
 class _Ranges(fx.Interpreter):
-    """Notes the shape and the scale of everything that is computed."""
+    """Notes the shape and the scale of each node's result."""
 
     def __init__(self, traced: fx.GraphModule) -> None:
         super().__init__(traced)
@@ -116,8 +116,8 @@ class Int8:
         with torch.no_grad():
             ranges.run(calibration.contiguous(memory_format=torch.channels_last))
         self.scales, self.shapes = ranges.scales, ranges.shapes
-        self.whole: set[fx.Node] = set()  # those that are uint8
-        self.done: set[fx.Node] = set()  # those that stay, with their final inputs
+        self.whole: set[fx.Node] = set()  # nodes that give uint8
+        self.done: set[fx.Node] = set()  # nodes that stay, with their final inputs
         self.twins: dict[fx.Node, fx.Node] = {}
 
     def lower(self) -> None:
@@ -144,7 +144,7 @@ class Int8:
         return usual and not isinstance(module.padding, str)
 
     def _is_whole(self, node: fx.Node) -> bool:
-        """Whether it is uint8: it was made so, or only moves pixels that are."""
+        """Whether a node gives uint8: as a kernel, or because it only moves uint8 pixels."""
         source = source_of(node)
         moves = node.target is operator.getitem or pads_zeros(node)
         if node not in self.whole and source and moves and self._is_whole(source):
@@ -155,7 +155,7 @@ class Int8:
         return node in self.whole
 
     def _merge(self, node: fx.Node) -> list[fx.Node]:
-        """Puts one kernel in the place of a convolution and what follows; returns what it took."""
+        """Replaces a convolution and its followers with one kernel; returns the replaced nodes."""
         taken, other = [node], None
         follower = only_user(node)
         if follower and adds(follower) and activates(only_user(follower)):
@@ -190,7 +190,7 @@ class Int8:
         return kernel
 
     def _twin(self, source: fx.Node, function: Callable[..., Tensor]) -> fx.Node:
-        """The same values in 8 bits, or from 8 bits."""
+        """A node with the same values in 8 bits, or converted from 8 bits."""
         if source not in self.twins:
             with self.graph.inserting_after(source):
                 arguments = (source, *self.scales[source])
@@ -200,9 +200,9 @@ class Int8:
 
 @lru_cache
 def supports_int8() -> bool:
-    """Whether the kernels of `precision="int8"` are there, and right.
+    """Whether the kernels of `precision="int8"` exist and are correct.
 
-    CPUs without VNNI instructions add up products of 8 bits in 16 bits, where large ones saturate.
+    CPUs without VNNI instructions sum products of 8 bits in 16 bits, where large sums saturate.
     """
     images = torch.full((1, 64, 4, 4), 255, dtype=torch.uint8)
     try:
@@ -222,5 +222,5 @@ def require_int8(device: torch.device) -> None:
 
 
 def no_int8(reason: str) -> PruneError:
-    """An error that says why not, and what to do."""
+    """An error with the reason, and with what to use instead."""
     return PruneError(f"precision 'int8' is not possible: {reason}; use 'bfloat16' or 'float32'")

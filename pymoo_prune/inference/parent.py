@@ -1,4 +1,4 @@
-"""The network as it was given, and how weights and statistics are named in it."""
+"""The network as it was given, and the paths of its weights and statistics."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from torch import Tensor, fx, nn
 from pymoo_prune.errors import PruneError, unknown_name
 
 Weights: TypeAlias = Mapping[str, Tensor]
-"""Weights by the path of their convolution or linear layer; missing ones are the parent's."""
+"""Weights by the path of their convolution or linear layer; the parent's where missing."""
 Statistics: TypeAlias = Mapping[str, tuple[Tensor, Tensor]]
-"""(mean, variance), (channels,) each, by the path of a batch norm; missing: the parent's."""
+"""(mean, variance), (channels,) each, by the path of a batch norm; the parent's where missing."""
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-LAYERS = (*CONVOLUTIONS, *TRANSPOSED, nn.Linear)
-"""Those with weights that a candidate replaces."""
+WEIGHTED_LAYERS = (*CONVOLUTIONS, *TRANSPOSED, nn.Linear)
+"""Layers with weights that a candidate replaces."""
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-PARENTS: Statistics = MappingProxyType({})
+NO_STATISTICS: Statistics = MappingProxyType({})
+"""Every batch norm keeps the parent's."""
 
 
 class Parent:
-    """The network as it was given: what a candidate does not replace is taken from here.
+    """The network as it was given: candidates take from it all that they do not replace.
 
     Attributes:
         owners: For the path of each layer with weights, the first path that has the same weights.
@@ -43,7 +44,7 @@ class Parent:
         first: dict[Tensor, str] = {}
         for path, module in self.modules.items():
             weight = dict(module.named_parameters(recurse=False)).get("weight")
-            if isinstance(module, LAYERS) and weight is not None:
+            if isinstance(module, WEIGHTED_LAYERS) and weight is not None:
                 self.owners[path] = first.setdefault(weight, path)
         self.norms = batch_norms(self.network)
 
@@ -71,7 +72,7 @@ class Parent:
         return result
 
     def private(self, traced: fx.GraphModule) -> set[str]:
-        """Paths of the layers that are used once, with weights that no other layer has."""
+        """Paths of layers that are used once and share no weights with other layers."""
         nodes = traced.graph.nodes
         uses = Counter(str(node.target) for node in nodes if node.op == "call_module")
         uses.update(str(n.target).rpartition(".")[0] for n in nodes if n.op == "get_attr")

@@ -1,4 +1,4 @@
-"""Several candidates in one pass: their weights lie side by side, and each layer runs once."""
+"""Several candidates in one pass: their weights are stacked, and each layer runs once."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch.func import functional_call
 
 from pymoo_prune.inference.form import Form
 from pymoo_prune.inference.forward import Inference, PreparedImages
-from pymoo_prune.inference.parent import PARENTS, Parent, Statistics, Weights, batch_norms
+from pymoo_prune.inference.parent import NO_STATISTICS, Parent, Statistics, Weights, batch_norms
 
 
 class Together:
-    """What several candidates of one network answer, computed as one program.
+    """Computes the outputs of several candidates of one network as one program.
 
-    The numbers are those of the candidates one by one, but for rounding. All that is computed for
-    one candidate is in memory for each of them, so this is meant for a GPU, which idles while small
-    computations are started one after the other.
+    The numbers equal those of the candidates one by one, apart from rounding. Activations of all
+    candidates are in memory at once. This is meant for a GPU, which idles while small computations
+    are started one after the other.
 
     Args:
-        inference: The passes of one network; see `possible`.
+        inference: The passes of one network; `possible` tells whether it can be used.
     """
 
     def __init__(self, inference: Inference) -> None:
@@ -32,9 +32,9 @@ class Together:
     @classmethod
     @torch.no_grad()
     def possible(cls, inference: Inference, images: Tensor) -> bool:
-        """Whether it gives what candidates one by one give: it is tried with two.
+        """Tries with two candidates whether one pass gives what passes one by one give.
 
-        Eight bits and networks that cannot be traced go one by one.
+        It is not possible in 8 bits, nor for networks that cannot be traced.
 
         Args:
             inference: The passes of one network.
@@ -49,7 +49,7 @@ class Together:
         try:
             statistics = together.statistics(both, prepared)
             found = together.outputs(both, prepared, statistics)
-        except Exception:  # noqa: BLE001 - a layer may resist in any way
+        except Exception:  # noqa: BLE001 - a layer may fail in any way
             return False
         tolerance = 1e-3 if inference.precision == "float32" else 5e-2
         for place, weights in enumerate(both):
@@ -69,15 +69,15 @@ class Together:
         self,
         weights: Sequence[Weights],
         images: PreparedImages,
-        statistics: Statistics = PARENTS,
+        statistics: Statistics = NO_STATISTICS,
     ) -> Tensor:
-        """What the networks answer.
+        """The outputs of the candidates.
 
         Args:
-            weights: Of each candidate, as `Inference.outputs` takes them; all of the same layers.
-            images: As `Inference.prepare` makes them.
-            statistics: For batch norms: the parent's where missing, (channels,), or those of each
-                candidate, (candidates, channels).
+            weights: Each candidate's weights, see `Inference.outputs`; all of the same layers.
+            images: Images from `Inference.prepare`.
+            statistics: The statistics of batch norms: (channels,) for all candidates or
+                (candidates, channels), and the parent's where missing.
 
         Returns:
             (candidates, n, classes), float32.
@@ -88,7 +88,7 @@ class Together:
             return _with(self._fast, tensors, batch)
 
         run = torch.vmap(one, in_dims=(places, None))
-        # Without channels last: side by side, candidates' channels lie in blocks.
+        # Without channels last, because candidates' channels lie in blocks.
         found = [run(tensors, batch.contiguous()) for batch in images.batches]
         return torch.cat(found, dim=1).float()
 
@@ -96,11 +96,11 @@ class Together:
     def statistics(
         self, weights: Sequence[Weights], images: PreparedImages
     ) -> dict[str, tuple[Tensor, Tensor]]:
-        """What each batch norm sees, as `Inference.statistics` has it.
+        """The statistics of each batch norm's inputs, see `Inference.statistics`.
 
         Args:
-            weights: As in `outputs`.
-            images: As in `outputs`; they go through all at once.
+            weights: See `outputs`.
+            images: See `outputs`; all go through at once.
 
         Returns:
             (mean, unbiased variance), (candidates, channels) each, by the path of the batch norm.
@@ -108,14 +108,14 @@ class Together:
         norms = batch_norms(self._plain.model)
         if not norms:
             return {}
-        # What they see goes into zeros, with momentum 1.
+        # With momentum 1, the statistics of the inputs replace these zeros.
         sums = {
             path: (zeros, zeros.clone())
             for path, norm in norms.items()
             for zeros in [norm.running_mean.new_zeros(len(weights), len(norm.running_mean))]
         }
         tensors, places = self._state(self._plain, self._side_by_side(weights), sums)
-        # In float32 whatever the precision: half the bits are not enough for a sum over images.
+        # Always in float32: fewer bits are not enough for a sum over images.
         tensors = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
 
         def seen(tensors: Mapping[str, Tensor], batch: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
@@ -136,14 +136,14 @@ class Together:
                 norm.eval().momentum = momenta[path]
 
     def _side_by_side(self, weights: Sequence[Weights]) -> dict[str, Tensor]:
-        """Weights of all candidates by path, (candidates, ...)."""
+        """The weights of all candidates by path, (candidates, ...)."""
         resolved = [self._parent.weights(one) for one in weights]
         return {path: torch.stack([one[path] for one in resolved]) for path in resolved[0]}
 
     def _state(
         self, form: Form, weights: Weights, statistics: Statistics
     ) -> tuple[dict[str, Tensor], dict[str, int | None]]:
-        """All parameters and buffers of a form with these in them, and where candidates differ."""
+        """A form's parameters and buffers with these in place, and the candidates' axis of each."""
         own = {
             **dict(form.model.named_parameters(remove_duplicate=False)),
             **dict(form.model.named_buffers(remove_duplicate=False)),
@@ -162,8 +162,8 @@ class Together:
 
 
 def _with(form: Form, tensors: Mapping[str, Tensor], images: Tensor) -> Tensor:
-    """What a form answers with these parameters and buffers in place of its own."""
-    # Layers that share weights were given the same ones, each under its own name.
+    """The outputs of a form with these parameters and buffers in place of its own."""
+    # Layers that share weights get the same tensors, each under its own name.
     found: Tensor = functional_call(form.model, dict(tensors), (images,), tie_weights=False)
     return found
 

@@ -1,6 +1,14 @@
-"""Pages that open in a browser: interactive, in one file, offline.
+"""Interactive pages in one file, which open in a browser without a network.
 
-Bokeh draws them, and takes a moment to import: import this where a page is written, not before.
+Bokeh draws them, and takes a moment to import. So import this room inside the function that writes
+a page.
+
+- `document`: a whole page
+- `html`: parts of a page that are plain HTML
+- `linked`: networks that all pictures and tables of a page share
+- `figures`: interactive pictures of fronts
+- `parallel`: interactive parallel coordinates
+- `networks`: cards of single networks
 """
 
 from pymoo_prune.page.document import Part, Section, document

@@ -1,4 +1,4 @@
-"""A whole page in one file: it opens offline, and cannot fetch anything."""
+"""A whole page in one file, which opens offline and cannot fetch anything."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from markupsafe import Markup, escape
 from pymoo_prune.page.html import style
 
 Part: TypeAlias = Markup | UIElement | Sequence[UIElement]
-"""HTML, something interactive, or several of these side by side where there is room."""
+"""HTML, an interactive model, or several models, side by side where there is room."""
 
-LIBRARY = ["bokeh", "bokeh-widgets", "bokeh-tables"]
+BOKEH_PARTS = ["bokeh", "bokeh-widgets", "bokeh-tables"]
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline' 'unsafe-eval'"
 )
-"""What a browser lets the page do: use what is in it, and nothing else; tables are templates."""
+"""The page may use only what is in it; Bokeh's tables evaluate templates."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Section:
 
     Attributes:
         title: The heading.
-        parts: What is below it.
-        anchor: What links to it are called.
+        parts: The parts below it.
+        anchor: The name that links use.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Section:
     anchor: str
 
 
-PAGE = """<!DOCTYPE html>
+PAGE_TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -70,9 +70,9 @@ def document(title: str, sections: Sequence[Section], *, lead: Sequence[Part] = 
     """A page.
 
     Args:
-        title: On top.
-        sections: What it says.
-        lead: Between the title and the first section.
+        title: The title.
+        sections: The sections.
+        lead: The parts between the title and the first section.
 
     Returns:
         HTML with everything in it.
@@ -84,11 +84,11 @@ def document(title: str, sections: Sequence[Section], *, lead: Sequence[Part] = 
     def html(parts: Sequence[Part]) -> str:
         return "\n".join(_html(part, places) for part in parts)
 
-    return PAGE.format(
+    return PAGE_TEMPLATE.format(
         policy=POLICY,
         title=escape(title),
         style=style("style.css"),
-        library=Resources(mode="inline", components=LIBRARY).render() if models else "",
+        library=Resources(mode="inline", components=BOKEH_PARTS).render() if models else "",
         lead=html(lead),
         contents="\n".join(f'<a href="#{one.anchor}">{escape(one.title)}</a>' for one in sections),
         main="\n".join(

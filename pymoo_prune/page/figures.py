@@ -21,13 +21,13 @@ from pymoo_prune.page.linked import QUIET, Linked, following, pointing
 from pymoo_prune.plots import compact, is_logarithmic
 
 INK, RULE = "#1c1c1e", "#e3e3e8"
-SHARE, NUMBER = "0.[0000] %", "0,0.[000000]"
-"""How ticks are written: with as many digits as they have, also after zooming in."""
-HEIGHT = 330
-STRIP, LINE = 28, 38
-"""Pixels of a legend with one line, and of each line more."""
-NARROW = 740
-"""Pixels that a page surely has."""
+SHARE_TICKS, NUMBER_TICKS = "0.[0000] %", "0,0.[000000]"
+"""Formats of ticks, with as many digits as they need, even after zooming in."""
+PANEL_HEIGHT = 330
+LEGEND_HEIGHT, LEGEND_LINE = 28, 38
+"""Pixels of a legend with one line, and of each further line."""
+PAGE_WIDTH = 740
+"""Pixels that a page has at least."""
 
 
 def figure_of_fronts(
@@ -37,19 +37,19 @@ def figure_of_fronts(
     *,
     suggested: int | None = None,
 ) -> list[UIElement]:
-    """Accuracy over sizes, for several methods.
+    """Draws accuracy over sizes, for several methods.
 
-    Pointing at a network shows all that is known of it, a click follows its link, and a click on a
-    method in the legend hides it.
+    Pointing at a network shows all its measurements. A click follows its link. A click on a method
+    in the legend hides the method.
 
     Args:
         methods: The methods.
-        axes: Quantities, a panel each.
+        axes: Quantities, one for each panel.
         quantities: Labels and units.
         suggested: A network of the first method that gets a ring.
 
     Returns:
-        The legend, and the panels.
+        The legend and the panels.
     """
     drawn: dict[int, list[GlyphRenderer]] = {one.place: [] for one in methods}
     panels = []
@@ -81,7 +81,7 @@ def _panel(quantity: Quantity, values: Iterable[float]) -> figure:
     values = np.array([value for value in values if np.isfinite(value)])
     wide = is_logarithmic(quantity, values)
     panel = figure(
-        height=HEIGHT,
+        height=PANEL_HEIGHT,
         sizing_mode="stretch_width",
         x_axis_type="log" if wide else "linear",
         toolbar_location="above",
@@ -89,8 +89,9 @@ def _panel(quantity: Quantity, values: Iterable[float]) -> figure:
     )
     suffix = " (share of the parent's)" if quantity.share else ""
     panel.xaxis.axis_label = quantity.label + suffix
-    panel.xaxis.formatter = NumeralTickFormatter(format=SHARE if quantity.share else NUMBER)
-    panel.yaxis.formatter = NumeralTickFormatter(format=SHARE)
+    ticks_format = SHARE_TICKS if quantity.share else NUMBER_TICKS
+    panel.xaxis.formatter = NumeralTickFormatter(format=ticks_format)
+    panel.yaxis.formatter = NumeralTickFormatter(format=SHARE_TICKS)
     if wide:
         ticks = _log_ticks(values.min(), values.max())
         panel.xaxis.ticker = FixedTicker(ticks=ticks)
@@ -101,7 +102,7 @@ def _panel(quantity: Quantity, values: Iterable[float]) -> figure:
 
 
 def _log_ticks(least: float, most: float) -> list[float]:
-    """Round numbers for a logarithmic axis; beyond it too, for who moves it."""
+    """Round numbers for a logarithmic axis, and beyond its ends for a user who moves it."""
     decades = np.arange(np.floor(np.log10(least)) - 1, np.ceil(np.log10(most)) + 2)
     steps = (1, 2, 5) if np.log10(most / least) < 2.5 else (1,)
     return [float(step * 10**decade) for decade in decades for step in steps]
@@ -164,9 +165,9 @@ def _ring(panel: figure, one: Linked, name: str, place: int) -> GlyphRenderer:
 def _legend(methods: Sequence[Linked], drawn: Mapping[int, Sequence[GlyphRenderer]]) -> UIElement:
     """The methods, once for all panels."""
     widths = [45 + 6.6 * len(one.series.name) for one in methods]
-    columns = len(methods) if sum(widths) < NARROW else max(1, int(NARROW / max(widths)))
+    columns = len(methods) if sum(widths) < PAGE_WIDTH else max(1, int(PAGE_WIDTH / max(widths)))
     strip = figure(
-        height=STRIP + LINE * ((len(methods) - 1) // columns),
+        height=LEGEND_HEIGHT + LEGEND_LINE * ((len(methods) - 1) // columns),
         sizing_mode="stretch_width",
         x_range=(0, 1),
         y_range=(0, 1),
@@ -178,7 +179,7 @@ def _legend(methods: Sequence[Linked], drawn: Mapping[int, Sequence[GlyphRendere
     strip.axis.visible = strip.grid.visible = False
     items = []
     for one in methods:
-        # Out of sight, and on the method's own source: what is chosen paints the legend again.
+        # Out of sight, and on the method's own source: a choice then redraws the legend.
         sample = strip.scatter(
             x=-1, y=-1, source=one.source, marker=one.marker, size=9, color=one.colour
         )

@@ -1,4 +1,4 @@
-"""Parts of a page that are plain HTML: every text is escaped, every picture is inside."""
+"""Parts of a page that are plain HTML: texts are escaped, and pictures are embedded."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from markupsafe import Markup
 
 from pymoo_prune.errors import PruneError
 
-KINDS: Mapping[str, str] = {".png": "image/png", ".svg": "image/svg+xml"}
-"""Pictures that a page can hold, by the ending of their files."""
+PICTURE_TYPES: Mapping[str, str] = {".png": "image/png", ".svg": "image/svg+xml"}
+"""Pictures that a page can contain, by the suffix of their files."""
 
 
 TABLE = Markup('<div class="scroll"><table><thead>{}</thead><tbody>{}</tbody></table></div>')
-LINE, MARKED = Markup("<tr>{}</tr>"), Markup('<tr class="marked">{}</tr>')
+ROW, MARKED_ROW = Markup("<tr>{}</tr>"), Markup('<tr class="marked">{}</tr>')
 HEAD, TEXT_HEAD = Markup("<th>{}</th>"), Markup('<th class="text">{}</th>')
-CELL, TEXT = Markup("<td>{}</td>"), Markup('<td class="text">{}</td>')
+CELL, TEXT_CELL = Markup("<td>{}</td>"), Markup('<td class="text">{}</td>')
 
 
 def style(name: str) -> str:
@@ -37,7 +37,7 @@ def paragraph(text: str) -> Markup:
 
 
 def code(text: str) -> Markup:
-    """Something to be copied, on a line of its own."""
+    """Text to copy, on its own line."""
     return Markup('<pre class="code"><code>{}</code></pre>').format(text)
 
 
@@ -53,17 +53,17 @@ def html_table(
     Args:
         head: Names of the columns.
         rows: The cells.
-        texts: Columns that are written from the left; the others hold numbers.
-        marked: Rows that stand out.
+        texts: Columns of texts, which are aligned to the left; the others contain numbers.
+        marked: Rows that are highlighted.
     """
     top = ((TEXT_HEAD if place in texts else HEAD).format(name) for place, name in enumerate(head))
     body = (
-        (MARKED if place in marked else LINE).format(
-            joined((TEXT if k in texts else CELL).format(cell) for k, cell in enumerate(row))
+        (MARKED_ROW if place in marked else ROW).format(
+            joined((TEXT_CELL if k in texts else CELL).format(cell) for k, cell in enumerate(row))
         )
         for place, row in enumerate(rows)
     )
-    return TABLE.format(LINE.format(joined(top)), joined(body))
+    return TABLE.format(ROW.format(joined(top)), joined(body))
 
 
 def picture(path: Path, *, text: str) -> Markup:
@@ -71,21 +71,21 @@ def picture(path: Path, *, text: str) -> Markup:
 
     Args:
         path: The file.
-        text: What it shows, for those who cannot see it.
+        text: A description for users who cannot see it.
     """
-    kind = KINDS.get(path.suffix)
+    kind = PICTURE_TYPES.get(path.suffix)
     if kind is None:
-        msg = f"{path} cannot be put into a page: pictures must be {' or '.join(KINDS)}"
+        msg = f"{path} cannot be put into a page: pictures must be {' or '.join(PICTURE_TYPES)}"
         raise PruneError(msg)
     content = base64.b64encode(path.read_bytes()).decode("ascii")
     return Markup('<img src="data:{};base64,{}" alt="{}">').format(kind, content, text)
 
 
 def bars(shares: Mapping[str, float]) -> Markup:
-    """Upright bars between 0 and 1, such as the share of each layer that is left.
+    """Vertical bars between 0 and 1, for example the share of each layer that is left.
 
     Args:
-        shares: By the name that a bar shows when it is pointed at.
+        shares: Shares, by the name that a bar shows when the user points at it.
     """
     columns = (
         Markup('<span title="{}: {:.1f} %"><i style="height:{:.2f}%"></i></span>').format(
@@ -97,7 +97,7 @@ def bars(shares: Mapping[str, float]) -> Markup:
 
 
 def sparkline(shares: Iterable[float]) -> Markup:
-    """The same as small as a word."""
+    """Bars between 0 and 1, as small as a word."""
     shares = list(shares)
     width = min(14.0, 84 / max(len(shares), 1))
     bar = f"h{0.85 * width:.1f}V16"

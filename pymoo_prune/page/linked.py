@@ -1,4 +1,4 @@
-"""Networks that are linked: what is chosen in one picture or table shows in all."""
+"""Linked networks: a choice in one picture or table shows in all of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pymoo_prune import plots
 from pymoo_prune.objectives import Quantity, Series
 from pymoo_prune.page.html import style
 
-MARKERS = {
+BOKEH_MARKERS = {
     "o": "circle",
     "s": "square",
     "^": "triangle",
@@ -35,25 +35,25 @@ MARKERS = {
     "X": "star",
     "p": "hex",
 }
-"""What the pictures that are files have, as near as there is."""
-ACCURACIES = ("finished_test_accuracy", "test_accuracy", "accuracy")
-"""What is over the sizes: the first that a method knows; those before retraining are hollow."""
+"""Bokeh's nearest markers to those of picture files."""
+DRAWN_ACCURACIES = ("finished_test_accuracy", "test_accuracy", "accuracy")
+"""Accuracies that are drawn over sizes, the best first; those before retraining are hollow."""
 QUIET = "#63636a"
-CARD = {"display": "grid", "grid-template-columns": "auto auto", "gap": "2px 14px"}
-"""What is shown of a network that is pointed at."""
-ROW, HEADS, ROWS = 28, 86, 14
-"""Of a table: pixels of a row and of the heads, and how many rows it shows at once."""
+CARD_STYLE = {"display": "grid", "grid-template-columns": "auto auto", "gap": "2px 14px"}
+"""The layout of the measurements of a network that the user points at."""
+ROW_HEIGHT, HEADS_HEIGHT, MOST_ROWS = 28, 86, 14
+"""Pixels of a table's row and of its heads, and the most rows that it shows at once."""
 
 
 @dataclass(frozen=True)
 class Linked:
-    """The networks of a method, as all pictures and tables of a page share them.
+    """The networks of a method, which all pictures and tables of a page share.
 
     Attributes:
         series: The method.
-        place: Its place among the methods, which gives colour and marker.
-        source: Its columns: each quantity's value and text, the networks' numbers and links.
-        fields: The column of each quantity's value, by its name.
+        place: Its place among the methods, which decides its colour and marker.
+        source: Its columns: each quantity's value and text, and the networks' numbers and links.
+        fields: The column of each quantity's value, by the quantity's name.
     """
 
     series: Series
@@ -63,8 +63,8 @@ class Linked:
 
     @property
     def accuracies(self) -> list[str]:
-        """What is drawn over the sizes: after retraining, and before."""
-        known = [name for name in ACCURACIES if name in self.series.columns]
+        """The accuracies that are drawn over sizes: after retraining, and before."""
+        known = [name for name in DRAWN_ACCURACIES if name in self.series.columns]
         return known[:2] if known[:1] == ["finished_test_accuracy"] else known[:1]
 
     def text(self, name: str) -> str:
@@ -73,13 +73,13 @@ class Linked:
 
     @property
     def colour(self) -> str:
-        """The same in every picture."""
+        """The method's colour in every picture."""
         return plots.COLOURS[self.place % len(plots.COLOURS)]
 
     @property
     def marker(self) -> str:
-        """The same in every picture."""
-        return MARKERS[plots.MARKERS[self.place % len(plots.MARKERS)]]
+        """The method's marker in every picture."""
+        return BOKEH_MARKERS[plots.MARKERS[self.place % len(plots.MARKERS)]]
 
 
 def linked(
@@ -88,12 +88,12 @@ def linked(
     *,
     links: Sequence[Sequence[str]] | None = None,
 ) -> list[Linked]:
-    """Methods, ready for pictures and tables that are linked.
+    """Prepares methods for linked pictures and tables.
 
     Args:
         series: The methods.
-        quantities: How their columns are written.
-        links: Where a click on each network of each method leads, such as "#network-3".
+        quantities: Labels and units of their columns.
+        links: The link of each network of each method, for example "#network-3".
     """
     found = []
     for place, one in enumerate(series):
@@ -101,7 +101,7 @@ def linked(
         data: dict[str, Any] = {"number": list(range(len(one)))}
         if links is not None:
             data["link"] = list(links[place])
-        # Not the quantities' own names: templates need identifiers.
+        # Templates need identifiers, which quantities' names need not be.
         for column, name in enumerate(names):
             data[f"value_{column}"] = one.columns[name]
             data[f"text_{column}"] = [quantities[name].format(v) for v in one.columns[name]]
@@ -113,7 +113,7 @@ def linked(
 def pointing(
     one: Linked, drawn: Sequence[GlyphRenderer], quantities: Mapping[str, Quantity]
 ) -> HoverTool:
-    """Shows all that is known of a network that is pointed at.
+    """A tool that shows all measurements of a network that the user points at.
 
     Args:
         one: The method.
@@ -129,15 +129,15 @@ def pointing(
         cells.append(Span(children=[quantities[name].label], style={"color": QUIET}))
         value = ValueRef(field=one.text(name))
         cells.append(Span(children=[value], style={"text-align": "right"}))
-    card = Div(children=cells, style=CARD)
+    card = Div(children=cells, style=CARD_STYLE)
     return HoverTool(renderers=list(drawn), tooltips=card, limit=1, visible=False)
 
 
 def following(drawn: Sequence[GlyphRenderer]) -> TapTool:
-    """Chooses a network that is clicked, and follows its link.
+    """A tool that chooses a network on a click, and follows its link.
 
     Args:
-        drawn: Points or lines of linked methods; not what has other sources.
+        drawn: Points or lines of linked methods only.
     """
     links = all("link" in renderer.data_source.data for renderer in drawn)
     callback = OpenURL(url="@link", same_tab=True) if links else None
@@ -151,11 +151,11 @@ def network_table(
     *,
     profiles: Sequence[Markup] = (),
 ) -> DataTable:
-    """A method's networks, linked with its points; a click on a column's head sorts.
+    """A table of a method's networks, linked with its points; a click on a head sorts it.
 
     Args:
         one: The method.
-        names: Quantities, a column each.
+        names: Quantities, one for each column.
         quantities: Labels and units.
         profiles: A small picture of each network.
     """
@@ -173,8 +173,8 @@ def network_table(
         source=source,
         columns=columns,
         sizing_mode="stretch_width",
-        height=min(len(one.series), ROWS) * ROW + HEADS,
-        row_height=ROW,
+        height=min(len(one.series), MOST_ROWS) * ROW_HEIGHT + HEADS_HEIGHT,
+        row_height=ROW_HEIGHT,
         index_position=None,
         autosize_mode="force_fit",
         reorderable=False,
@@ -183,7 +183,7 @@ def network_table(
 
 
 def _column(field: str, title: str, template: str, width: int) -> TableColumn:
-    # Heads of tables are HTML.
+    # Bokeh takes the heads of tables as HTML.
     return TableColumn(
         field=field,
         title=escape(title),

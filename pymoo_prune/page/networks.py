@@ -1,4 +1,4 @@
-"""What one network is: a card that opens when it is chosen."""
+"""Cards of single networks; a card opens when its network is chosen."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from markupsafe import Markup
 from pymoo_prune.measuring import Layer
 from pymoo_prune.page.html import bars, html_table, joined
 
-GONE = "gone"
+GONE_TEXT = "gone"
 
 
 def anchor(number: int) -> str:
-    """What links to a network are called."""
+    """The name that links to a network use."""
     return f"network-{number}"
 
 
 def card(number: int, last: int, parts: Sequence[Markup], *, suggested: bool) -> Markup:
-    """All of one network, with links to its neighbours.
+    """The card of one network, with links to its neighbours.
 
     Args:
-        number: Its number.
-        last: That of the last network.
-        parts: What is known of it.
-        suggested: Whether it is shown before another is chosen.
+        number: The network's number.
+        last: The number of the last network.
+        parts: The parts of the card.
+        suggested: Whether the card is shown until another one is chosen.
     """
     neighbours = [(number - 1, "← previous"), (number + 1, "next →")]
     links = [
@@ -47,12 +47,12 @@ def card(number: int, last: int, parts: Sequence[Markup], *, suggested: bool) ->
 
 
 def cards(networks: Sequence[Markup]) -> Markup:
-    """Cards of which one is seen at a time: the one that was chosen, or the suggestion."""
+    """Cards, of which one is visible: the chosen network's, or the suggested one's."""
     return Markup('<div class="networks">\n{}\n</div>').format(joined(networks))
 
 
 def beside(left: Sequence[Markup], right: Sequence[Markup]) -> Markup:
-    """Two sides, one below the other where there is little room."""
+    """Two sides, or one below the other where there is little room."""
     return Markup('<div class="sides"><div>{}</div><div>{}</div></div>').format(
         joined(left), joined(right)
     )
@@ -62,7 +62,7 @@ def where_pruned(shares: Mapping[str, float]) -> Markup:
     """The share of each layer's weights that is left, as bars.
 
     Args:
-        shares: By the name of the parent's layer.
+        shares: Shares, by the name of the parent's layer.
     """
     return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(
         bars(shares),
@@ -72,12 +72,12 @@ def where_pruned(shares: Mapping[str, float]) -> Markup:
 
 
 def layer_table(layers: Sequence[Layer], parent: Sequence[Layer] | None = None) -> Markup:
-    """A network layer by layer.
+    """A table of a network's layers.
 
     Args:
-        layers: Its layers.
-        parent: Those of the network that was pruned, where they can be compared: what is gone is
-            listed too.
+        layers: The network's layers.
+        parent: The parent's layers, if they can be compared; the table then lists removed layers
+            too.
     """
     before = {layer.name: layer for layer in parent or ()}
     after = {layer.name: layer for layer in layers}
@@ -86,7 +86,7 @@ def layer_table(layers: Sequence[Layer], parent: Sequence[Layer] | None = None) 
     for name in {**before, **after}:
         layer, whole = after.get(name), before.get(name) or after[name]
         if layer is None:
-            cells = [GONE, GONE, _of(0, whole.weights), _of(0, whole.macs)]
+            cells = [GONE_TEXT, GONE_TEXT, _of(0, whole.weights), _of(0, whole.macs)]
         else:
             cells = [
                 _of(layer.inputs, whole.inputs),

@@ -1,4 +1,4 @@
-"""Parallel coordinates whose lines are linked with the points and rows of the same networks."""
+"""Parallel coordinates, whose lines are linked with the points and rows of the networks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def figure_of_networks(
     *,
     suggested: int | None = None,
 ) -> figure:
-    """A vertical axis for each quantity, better upwards, and a line for each network.
+    """Draws a vertical axis for each quantity, better upwards, and a line for each network.
 
     Args:
         one: The networks.
@@ -68,7 +68,7 @@ def figure_of_networks(
 
 
 def _heights(quantity: Quantity, values: Values) -> Values:
-    """Where values are on an axis: 1 is the best of them, and 0 the worst."""
+    """The places of values on an axis: 1 for the best of them, 0 for the worst."""
     costs = quantity.sign * values
     known = values[np.isfinite(values)]
     if is_logarithmic(quantity, values):
@@ -78,7 +78,7 @@ def _heights(quantity: Quantity, values: Values) -> Values:
 
 
 def _write_ends(panel: figure, place: int, quantity: Quantity, values: Values) -> None:
-    """The best and the worst value, above and below an axis."""
+    """Writes the best and the worst value above and below an axis."""
     known = values[np.isfinite(values)]
     if not len(known):
         return

@@ -1,4 +1,13 @@
-"""Pictures: fronts, how searches went, and what is left of networks."""
+"""Pictures of fronts, of searches and of pruned networks.
+
+- `fronts`: fronts of several methods
+- `parallel`: networks in many quantities
+- `attainment`: the costs that shares of the runs attain
+- `curves`: searches, generation by generation
+- `layers`: the parts of networks that are kept
+- `style`: colours, lines, axes and files of all pictures
+- `checks`: errors for inputs that cannot be drawn
+"""
 
 from pymoo_prune.plots.attainment import attainment_surfaces, draw_attainment
 from pymoo_prune.plots.curves import Curve, draw_generations, draw_hypervolumes

@@ -1,4 +1,4 @@
-"""What most runs of a method attain, and what its best and worst do."""
+"""The costs that most runs of a method attain, and those of its best and worst runs."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ THIN = 0.6
 def attainment_surfaces(
     sets: Sequence[Values], *, percentiles: Sequence[float] = (0, 50, 100)
 ) -> list[Values]:
-    """Which pairs of costs a share of the runs attains.
+    """The pairs of costs that shares of the runs attain.
 
-    A run attains a pair where one of its points is at least as good in both. Fonseca et al.,
-    "Computing and updating the attainment function", EMO 2011, by moocore.
+    A run attains a pair if one of its points is at least as good in both costs. Fonseca et al.,
+    "Computing and updating the attainment function", EMO 2011, computed by moocore.
 
     Args:
         sets: The points of each run, (n, 2), lower is better.
-        percentiles: Of the runs: 0 for what at least one attains, 50 for what at least half do, 100
-            for what all do.
+        percentiles: Percentiles of the runs: 0 for pairs that at least one run attains, 50 for at
+            least half of the runs, 100 for all.
 
     Returns:
         For each percentile the corners of its surface, (m, 2), by rising first cost: a pair is
-        attained where one of them is at least as good in both.
+        attained if a corner is at least as good in both costs.
 
     Raises:
-        PruneError: There is no run, or one without points, or what is given are no such numbers.
+        PruneError: There is no run, a run has no points, or the numbers are not as above.
     """
     check_some("sets", sets)
     for place, points in enumerate(sets):
@@ -66,19 +66,19 @@ def draw_attainment(
     *,
     title: str = "",
 ) -> None:
-    """What runs of several methods attain in two quantities.
+    """Draws the pairs of two quantities that runs of several methods attain.
 
-    The bold line bounds what at least half of a method's runs attain, the thin ones what any and
-    what all of them do. Networks without a number are left out.
+    The bold line bounds the pairs that at least half of a method's runs attain, the thin lines
+    those that any and that all of them attain. Networks without a number are left out.
 
     Args:
         path: PNG or SVG file.
-        sets: By method, the networks of each run: columns by name, (n,) each. A method without runs
-            is left out, and the others look as they do beside it.
-        x: Which quantity is drawn to the right.
-        y: Which upwards.
+        sets: The networks of each run of each method: columns by name, (n,) each. A method without
+            runs is left out; the others keep their colours.
+        x: The quantity that is drawn to the right.
+        y: The quantity that is drawn upwards.
         quantities: Labels, units, and which way is better.
-        title: Above the picture.
+        title: The title above the picture.
     """
     check_known((x, y), quantities)
     check_some("sets", [one for runs in sets.values() for one in runs])
@@ -94,7 +94,7 @@ def draw_attainment(
     with picture(path, (7.4, 4.4), title=title) as figure:
         axes = figure.add_subplot()
         _set_axes(axes, (x, y), quantities, everything)
-        # Surfaces reach to the edges of the picture, towards what is worse.
+        # Surfaces reach to the edges of the picture on the worse sides.
         worst = (signs * np.array([axes.get_xlim(), axes.get_ylim()]).T).max(axis=0)
         for place, known in enumerate(points.values()):
             if not known:
@@ -105,7 +105,7 @@ def draw_attainment(
 
 
 def _known(owner: str, columns: Mapping[str, Values], x: str, y: str) -> Values:
-    """Points without those that are not numbers, (n, 2)."""
+    """The points whose coordinates are finite, (n, 2)."""
     points = np.column_stack([columns[x], columns[y]]).astype(np.float64)
     points = points[np.isfinite(points).all(axis=1)]
     check_some(f"numbers of {owner}", points)
@@ -122,9 +122,9 @@ def _set_axes(
 
 
 def _outline(corners: Values, worst: Values) -> Values:
-    """The line around all that is attained, up to the worst there is: (2 m + 1, 2).
+    """The line around all attained pairs, up to the worst of the picture: (2 m + 1, 2).
 
-    Steps are drawn point by point, so that they are right whichever way is better.
+    Steps are drawn point by point, which is correct whichever way is better.
     """
     x = np.append(np.repeat(corners[:, 0], 2), worst[0])
     y = np.append(worst[1], np.repeat(corners[:, 1], 2))
@@ -137,7 +137,7 @@ def _draw_surfaces(axes: Axes, outlines: Sequence[Values], line: dict[str, Any])
     axes.fill(*np.concatenate([best, least[::-1]]).T, color=colour, alpha=0.13, linewidth=0)
     for outline in (best, least):
         axes.plot(*outline.T, color=colour, linewidth=THIN, alpha=0.8)
-    # Every other point of the outline is a corner that is attained.
+    # Every other point of the outline is an attained corner.
     axes.plot(*median.T, **{**line, **BOLD, "markevery": (1, 2)})
 
 

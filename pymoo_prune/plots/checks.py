@@ -1,4 +1,4 @@
-"""What pictures refuse to draw."""
+"""Errors for inputs that cannot be drawn."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pymoo_prune.objectives import Quantity, Values
 
 
 def check_some(what: str, given: Sized) -> None:
-    """An error where there is nothing to draw."""
+    """Raises an error where there is nothing to draw."""
     if not len(given):
         msg = f"{what} must not be empty, or there is nothing to draw"
         raise PruneError(msg)
 
 
 def check_known(names: Iterable[str], quantities: Mapping[str, Quantity]) -> None:
-    """An error where a name is no quantity's."""
+    """Raises an error where a name is not that of a quantity."""
     for name in names:
         if name not in quantities:
             raise unknown_name("quantity", name, quantities)
 
 
 def check_columns(owner: str, columns: Mapping[str, Values], required: Iterable[str] = ()) -> None:
-    """An error where columns are missing, or not equally long.
+    """Raises an error where columns are missing, or differ in length.
 
     Args:
-        owner: Whose columns they are.
+        owner: The owner of the columns, as messages name it.
         columns: Numbers by name, (n,) each.
-        required: Names that must be there.
+        required: Names of columns that must exist.
     """
     for name in required:
         if name not in columns:

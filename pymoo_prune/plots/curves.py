@@ -1,4 +1,4 @@
-"""What happened generation by generation, of one search and of many."""
+"""The course of one search and of many, generation by generation."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pymoo_prune.objectives import Quantity, Values
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
 from pymoo_prune.plots.style import COLOURS, GREY, compact, formatter, limits, look, picture
 
-EARLY = 0.1
-"""The share of the evaluations that may begin below the picture."""
+EARLY_SHARE = 0.1
+"""Curves may start below the picture for this share of the evaluations."""
 
 
 def draw_generations(
@@ -28,14 +28,14 @@ def draw_generations(
     *,
     title: str = "",
 ) -> None:
-    """The mean of each quantity over what each generation measured.
+    """Draws the mean of each quantity over the candidates of each generation.
 
     Args:
         path: PNG or SVG file.
         means: `generation`, and the quantities' means, (generations,) each; NaN leaves a gap.
-        names: Which quantities to draw.
+        names: The quantities to draw.
         quantities: Labels and units.
-        title: Above the picture.
+        title: The title above the picture.
     """
     check_some("names", names)
     check_known(names, quantities)
@@ -43,7 +43,7 @@ def draw_generations(
     with picture(path, (4.2 * len(names), 3.4), title=title) as figure:
         for place, name in enumerate(names):
             axes = figure.add_subplot(1, len(names), place + 1)
-            # Small markers, so that a generation between two gaps is seen too.
+            # Small markers show generations between two gaps too.
             line = {**look(place), "linestyle": "-", "marker": "o", "markersize": 2}
             axes.plot(means["generation"], means[name], **line)
             axes.set_title(quantities[name].label)
@@ -56,11 +56,11 @@ def draw_generations(
 
 @dataclass(frozen=True)
 class Curve:
-    """How one search went: each hypervolume holds from its evaluation to the next.
+    """The hypervolume of one search: each value holds from its evaluation to the next.
 
     Attributes:
-        evaluations: How many there had been, (n,), never falling.
-        hypervolumes: Of what was known then, (n,).
+        evaluations: Numbers of evaluations, (n,), which never fall.
+        hypervolumes: The hypervolume after each of them, (n,).
     """
 
     evaluations: Values
@@ -71,30 +71,30 @@ class Curve:
         check_columns("a curve", columns)
         check_some("a curve", self.evaluations)
         if not all(np.isfinite(column).all() for column in columns.values()):
-            msg = "a curve must be of finite numbers, but there are others among them"
+            msg = "a curve must consist of finite numbers, but some of its numbers are not finite"
             raise PruneError(msg)
         if (np.diff(self.evaluations) < 0).any():
             msg = "evaluations of a curve must never fall, but they do"
             raise PruneError(msg)
 
     def at(self, evaluations: Values) -> Values:
-        """The hypervolume after so many evaluations, not before the first; the last one stays."""
+        """The hypervolume after these numbers of evaluations, none of them before the first one."""
         return self.hypervolumes[np.searchsorted(self.evaluations, evaluations, side="right") - 1]
 
 
 def draw_hypervolumes(
     path: Path | str, curves: Mapping[str, Sequence[Curve]], *, title: str = ""
 ) -> None:
-    """Hypervolume over evaluations, for several methods with several seeds each.
+    """Draws the hypervolume over evaluations, for several methods with several seeds each.
 
-    The line is the median of a method's seeds, the band goes from the lowest to the highest. A seed
-    that ends earlier keeps its last hypervolume.
+    The line is the median of a method's seeds, and the band goes from the lowest to the highest. A
+    seed that ends earlier keeps its last hypervolume.
 
     Args:
         path: PNG or SVG file.
-        curves: By method, one for each seed; a method without any is left out, and the others look
-            as they do beside it.
-        title: Above the picture.
+        curves: The curves of each method, one for each seed. A method without curves is left out;
+            the others keep their colours.
+        title: The title above the picture.
     """
     every = [one for seeds in curves.values() for one in seeds]
     check_some("curves", every)
@@ -108,7 +108,7 @@ def draw_hypervolumes(
             low, high = rows.min(axis=0), rows.max(axis=0)
             colour = COLOURS[place % len(COLOURS)]
             axes.fill_between(x, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
-            # Few markers, each method's somewhere else, so that none covers another's.
+            # Few markers, at different places for each method, so that none covers another.
             few = (0.03 + 0.02 * (place % 7), 0.16) if len(x) > 1 else None
             (handles[name],) = axes.plot(
                 x, medians[name], drawstyle="steps-post", label=name, markevery=few, **look(place)
@@ -119,16 +119,16 @@ def draw_hypervolumes(
         axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda v, _: compact(v)))
-        # From top to bottom as the lines end.
+        # The legend is in the order of the lines' ends, from top to bottom.
         best_first = sorted(medians, key=lambda name: -medians[name][-1])
         legend = [handles[name] for name in best_first]
         figure.legend(handles=[*legend, *_key(curves)], loc="outside right center")
 
 
 def _steps(seeds: Sequence[Curve]) -> tuple[Values, Values]:
-    """Evaluations at which any seed changes, (n,), and each one's hypervolumes, (seeds, n).
+    """Evaluations at which any seed changes, (n,), and each seed's hypervolumes, (seeds, n).
 
-    They begin where all seeds have.
+    They begin where all seeds have begun.
     """
     start = max(one.evaluations[0] for one in seeds)
     x = np.unique(np.concatenate([one.evaluations for one in seeds]))
@@ -139,18 +139,18 @@ def _steps(seeds: Sequence[Curve]) -> tuple[Values, Values]:
 def _limits(curves: Sequence[Curve]) -> tuple[float, float]:
     """From the lowest hypervolume after a tenth of the evaluations to the highest.
 
-    Random first generations are far below what follows, which would be squeezed together at the
-    top; those lines come into the picture from below.
+    First generations are far below later ones, and would squeeze these together at the top. So
+    lines may enter the picture from below.
     """
     first = min(one.evaluations[0] for one in curves)
     last = max(one.evaluations[-1] for one in curves)
-    early = first + EARLY * (last - first)
+    early = first + EARLY_SHARE * (last - first)
     late = [_from(one, early) for one in curves]
     return limits(np.concatenate(late))
 
 
 def _from(one: Curve, evaluations: float) -> Values:
-    """The hypervolumes that a search still has to show after so many evaluations."""
+    """The hypervolumes of a search from this number of evaluations on."""
     place = np.searchsorted(one.evaluations, evaluations, side="right") - 1
     return one.hypervolumes[max(int(place), 0) :]
 

@@ -1,4 +1,4 @@
-"""Fronts of several methods side by side, and beside what papers report."""
+"""Fronts of several methods, beside networks that papers report."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pymoo_prune.objectives import STANDARD, Goals, Quantity, Series, Values
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
 from pymoo_prune.plots.style import GREY, formatter, look, picture, set_axis
 
-RAW = ("test_accuracy", "accuracy")
-FINISHED = "finished_test_accuracy"
+BEFORE, AFTER = ("test_accuracy", "accuracy"), "finished_test_accuracy"
+"""Columns with accuracies before and after retraining."""
 HOLLOW = {"linestyle": "none", "markerfacecolor": "white"}
 PUBLISHED_MARKERS = ("*", "<", ">", "d", "h")
-"""None of them a method's own."""
+"""Markers that no method has."""
 
 
 def draw_front(
@@ -30,19 +30,18 @@ def draw_front(
     title: str = "",
     published: Sequence[Series] = (),
 ) -> None:
-    """Accuracy over every other objective, for several methods.
+    """Draws accuracy over every other objective, for several methods.
 
-    Filled markers are networks after retraining, hollow ones the same networks as the method left
-    them; the accuracy is that on the test images where it is known, else on the search images. A
-    point that is not a number is left out, and so is a method from a panel over what it has not
-    measured.
+    Filled markers are networks after retraining, hollow ones the same networks before. The accuracy
+    is that on the test images where it is known, else that on the search images. Points that are
+    not numbers are left out. A panel leaves out methods that have not measured its objective.
 
     Args:
         path: PNG or SVG file.
         series: The methods, the search first.
-        goals: What the search was after.
+        goals: The goals of the search.
         quantities: Labels and units.
-        title: Above the picture.
+        title: The title above the picture.
         published: Networks that papers report: sizes, and `test_accuracy` or `accuracy`.
     """
     names = [n for n in goals.names if "accuracy" not in n] or ["parameters"]
@@ -56,7 +55,7 @@ def draw_front(
             for place, one in enumerate(series):
                 _draw_method(axes, name, one, look(place))
             for place, one in enumerate(published):
-                axes.plot(*_points(one, name, RAW), **_published_look(place))
+                axes.plot(*_points(one, name, BEFORE), **_published_look(place))
             sizes = [v for one in (*series, *published) for v in one.columns.get(name, ())]
             set_axis(axes, "x", quantities[name], sizes)
             share = " (share of the parent's)" if quantities[name].share else ""
@@ -68,12 +67,12 @@ def draw_front(
 
 
 def _points(one: Series, name: str, *accuracies: Sequence[str]) -> Values:
-    """Sizes and accuracies, (1 + accuracies, n), sorted by size, without what is not known.
+    """Sizes and accuracies, (1 + accuracies, n), sorted by size, without unknown ones.
 
     Args:
         one: The networks.
         name: The size.
-        accuracies: For each accuracy the columns that may have it, the best first.
+        accuracies: The columns that may have each accuracy, the best first.
     """
     found = [
         next(one.columns[n] for n in names if n in one.columns)
@@ -88,14 +87,14 @@ def _points(one: Series, name: str, *accuracies: Sequence[str]) -> Values:
 
 
 def _draw_method(axes: Axes, name: str, one: Series, line: dict[str, Any]) -> None:
-    before, after = _points(one, name, RAW), _points(one, name, [FINISHED])
-    if FINISHED not in one.columns:
+    before, after = _points(one, name, BEFORE), _points(one, name, [AFTER])
+    if AFTER not in one.columns:
         axes.plot(*before, **line)
         return
     axes.plot(*before, **{**line, **HOLLOW})
     axes.plot(*after, **line)
-    # What retraining has gained: from each hollow marker to its filled one.
-    sizes, low, high = _points(one, name, RAW, [FINISHED])
+    # The gain of retraining: from each hollow marker to its filled one.
+    sizes, low, high = _points(one, name, BEFORE, [AFTER])
     axes.vlines(sizes, low, high, color=line["color"], linewidth=0.8, alpha=0.6)
 
 
@@ -117,13 +116,13 @@ def _legend(
     def shown(one: Series, *accuracies: str) -> bool:
         return any(_points(one, name, accuracies).size for name in names)
 
-    drawn = [(place, one) for place, one in enumerate(series) if shown(one, *RAW, FINISHED)]
+    drawn = [(place, one) for place, one in enumerate(series) if shown(one, *BEFORE, AFTER)]
     handles = [Line2D([], [], label=one.name, **look(place)) for place, one in drawn]
-    if any(FINISHED in one.columns for _, one in drawn):
+    if any(AFTER in one.columns for _, one in drawn):
         grey = {**look(0), "color": GREY}
         handles.append(Line2D([], [], label="after retraining", **grey))
         handles.append(Line2D([], [], label="before retraining", **{**grey, **HOLLOW}))
     for place, one in enumerate(published):
-        if shown(one, *RAW):
+        if shown(one, *BEFORE):
             handles.append(Line2D([], [], label=one.name, **_published_look(place)))
     return handles

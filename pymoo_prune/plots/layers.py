@@ -1,4 +1,4 @@
-"""What is left of networks, layer by layer and connection by connection."""
+"""The parts of networks that are kept, by layer and by connection."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from pymoo_prune.plots.checks import check_some
 from pymoo_prune.plots.style import COLOURS, GREY, formatter, picture, wrapped
 
 MOST_LABELS = 64
-"""More layers than this are not all named."""
-GONE: dict[str, Any] = {"marker": "x", "color": GREY, "markersize": 4, "linestyle": "none"}
-LETTER = 0.065
+"""Up to this number of layers, each is named."""
+GONE_MARKER: dict[str, Any] = {"marker": "x", "color": GREY, "markersize": 4, "linestyle": "none"}
+LETTER_WIDTH = 0.065
 """The width of a small letter in inches."""
-CELLS = {"live": COLOURS[0], "removed": "#ecbf98", "impossible": "#f4f4f4"}
-"""Dark, middle and light, also without colours."""
+CELL_COLOURS = {"live": COLOURS[0], "removed": "#ecbf98", "impossible": "#f4f4f4"}
+"""Dark, middle and light, so that they differ without colours too."""
 
 
 def draw_layers(
@@ -36,16 +36,16 @@ def draw_layers(
     title: str = "",
     label: str = "weights kept",
 ) -> None:
-    """Which share of each layer networks keep, a panel for each network, one below the other.
+    """Draws the share of each layer that networks keep, in a panel for each network.
 
-    The outline of the first network is drawn into the others' panels.
+    The panels are one below the other, with the outline of the first network in the others.
 
     Args:
         path: PNG or SVG file.
-        kept: By network, the shares by layer, in the layers' order. A layer that a network lacks
-            counts as 0.
-        title: Above the picture.
-        label: What is kept.
+        kept: The shares of each network by layer, in the layers' order. A layer that a network
+            lacks counts as 0.
+        title: The title above the picture.
+        label: The label of the shares.
     """
     layers = _checked_layers(kept)
     table = {
@@ -53,7 +53,7 @@ def draw_layers(
         for name, shares in kept.items()
     }
     named = range(0, len(layers), -(-len(layers) // MOST_LABELS))
-    longest = LETTER * max(len(layers[place]) for place in named)
+    longest = LETTER_WIDTH * max(len(layers[place]) for place in named)
     width = float(np.clip(1.6 + 0.16 * len(layers), 6.0, 12.0))
     upright = longest > 0.8 * width / len(named)
     bars, names = 1.25 * len(kept), longest if upright else 0.15
@@ -69,13 +69,13 @@ def draw_layers(
         panels[0].yaxis.set_major_formatter(formatter(Quantity("higher", label, share=True)))
         panels[-1].set_xticks(named, labels=[layers[place] for place in named])
         panels[-1].tick_params("x", rotation=90 * upright, labelsize=7.5)
-        # Beside the middle of the panels, not of the picture.
+        # Beside the middle of the panels, which is not that of the picture.
         figure.supylabel(label, y=(0.4 + names + bars / 2) / (bars + names + 0.7), fontsize=10)
         figure.legend(handles=_legend(table), loc="outside lower right", ncols=2)
 
 
 def _checked_layers(kept: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """All layers in order; those that earlier networks lack follow whom they follow in theirs."""
+    """All layers in order; a layer that earlier networks lack follows its own predecessor."""
     check_some("kept", kept)
     order: list[str] = []
     for name, shares in kept.items():
@@ -94,7 +94,7 @@ def _checked_layers(kept: Mapping[str, Mapping[str, float]]) -> list[str]:
 def _draw_bars(axes: Axes, shares: Values, colour: str) -> None:
     axes.bar(np.arange(len(shares)), shares, width=0.8, color=colour)
     gone = np.flatnonzero(shares == 0)
-    axes.plot(gone, np.full(len(gone), 0.05), **GONE)
+    axes.plot(gone, np.full(len(gone), 0.05), **GONE_MARKER)
     axes.grid(visible=False, axis="x")
 
 
@@ -104,7 +104,7 @@ def _legend(table: Mapping[str, Values]) -> list[Line2D]:
         first = next(iter(table))
         handles.append(Line2D([], [], color=GREY, linewidth=1, label=f"outline of {first}"))
     if any((shares == 0).any() for shares in table.values()):
-        handles.append(Line2D([], [], label="nothing kept", **GONE))
+        handles.append(Line2D([], [], label="nothing kept", **GONE_MARKER))
     return handles
 
 
@@ -117,15 +117,16 @@ def draw_matrices(
     rows: str = "reads from",
     columns: str = "layer",
 ) -> None:
-    """Which connections live, one matrix beside the other.
+    """Draws the live connections, as matrices beside each other.
 
     Args:
         path: PNG or SVG file.
-        matrices: By name, True where a connection lives, (rows, columns).
-        possible: By the same names, where there can be a connection; without it, everywhere.
-        title: Above the picture.
-        rows: What the rows are.
-        columns: What the columns are.
+        matrices: Matrices by name, True where a connection lives, (rows, columns).
+        possible: Matrices by the same names, True where a connection is possible. Default:
+            everywhere.
+        title: The title above the picture.
+        rows: The label of the rows.
+        columns: The label of the columns.
     """
     if possible is None:
         possible = {name: np.ones_like(live) for name, live in matrices.items()}
@@ -137,7 +138,7 @@ def draw_matrices(
     cell = float(np.clip(2.8 / max(max(live.shape) for live in matrices.values()), 0.08, 0.3))
     tall = cell * max(len(live) for live in matrices.values())
     slots = {
-        name: 0.45 + max(cell * live.shape[1], 1.4 * LETTER * len(titles[name]))
+        name: 0.45 + max(cell * live.shape[1], 1.4 * LETTER_WIDTH * len(titles[name]))
         for name, live in matrices.items()
     }
     width = 0.4 + sum(slots.values())
@@ -156,7 +157,7 @@ def draw_matrices(
             left += slots[name]
         figure.axes[0].set_ylabel(rows)
         everywhere = all(one.all() for one in possible.values())
-        kinds = list(CELLS.items())[:2] if everywhere else CELLS.items()
+        kinds = list(CELL_COLOURS.items())[:2] if everywhere else CELL_COLOURS.items()
         handles = [Patch(facecolor=c, edgecolor=GREY, linewidth=0.5, label=n) for n, c in kinds]
         figure.legend(handles=handles, loc="lower center", ncols=3)
 
@@ -164,7 +165,7 @@ def draw_matrices(
 def _check_matrices(matrices: Mapping[str, Booleans], possible: Mapping[str, Booleans]) -> None:
     check_some("matrices", matrices)
     if matrices.keys() != possible.keys():
-        msg = f"possible must be of {list(matrices)}, as the matrices, but is of {list(possible)}"
+        msg = f"possible must have the names {list(matrices)}, but it has {list(possible)}"
         raise PruneError(msg)
     for name, live in matrices.items():
         for matrix in (live, possible[name]):
@@ -173,19 +174,19 @@ def _check_matrices(matrices: Mapping[str, Booleans], possible: Mapping[str, Boo
                 msg = f"matrix {name!r} must be booleans, (rows, columns), but it is {what}"
                 raise PruneError(msg)
         if live.shape != possible[name].shape:
-            shapes = f"{live.shape}, but what is possible has {possible[name].shape}"
+            shapes = f"{live.shape}, but that of possible has {possible[name].shape}"
             msg = f"matrix {name!r} has shape {shapes}"
             raise PruneError(msg)
         wrong = np.argwhere(live & ~possible[name]).tolist()
         if wrong:
-            msg = f"({wrong[0][0]}, {wrong[0][1]}) of matrix {name!r} lives, but is not possible"
+            msg = f"connection {tuple(wrong[0])} of matrix {name!r} lives, but is not possible"
             raise PruneError(msg)
 
 
 def _draw_cells(axes: Axes, kinds: NDArray[np.int_]) -> None:
     """Cells of a matrix: 0 where impossible, 1 where removed, 2 where live; row 0 on top."""
     down, right = (np.arange(size + 1) - 0.5 for size in kinds.shape)
-    colours = ListedColormap(list(CELLS.values())[::-1])
+    colours = ListedColormap(list(CELL_COLOURS.values())[::-1])
     axes.pcolormesh(
         right, down, kinds, cmap=colours, vmin=0, vmax=2, edgecolors="white", linewidth=0.6
     )

@@ -1,4 +1,4 @@
-"""Networks in many quantities at once."""
+"""Parallel coordinates: networks in many quantities."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pymoo_prune.objectives import Quantity, Series, Values
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
 from pymoo_prune.plots.style import GREY, picture, set_axis
 
-PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
-"""Under text that stands on lines."""
-CHOSEN: dict[str, Any] = {"color": "black", "linewidth": 2.2, "marker": "o", "clip_on": False}
+TEXT_BOX: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
+"""The box behind text on lines."""
+CHOSEN_LINE: dict[str, Any] = {"color": "black", "linewidth": 2.2, "marker": "o", "clip_on": False}
 
 
 def draw_parallel(
@@ -33,18 +33,18 @@ def draw_parallel(
     chosen: int | None = None,
     title: str = "",
 ) -> None:
-    """Parallel coordinates: a vertical axis for each quantity, a line for each network.
+    """Draws a vertical axis for each quantity, and a line for each network.
 
-    Better is up on every axis. Lines have the colour that the first axis has where they begin, grey
-    where they have no number there; a number that is missing leaves a gap.
+    Better is up on every axis. The colour of a line is that of the first axis where the line
+    begins, or grey without a number there. A missing number leaves a gap.
 
     Args:
         path: PNG or SVG file.
         series: The networks.
-        names: Which quantities, two or more, from left to right.
+        names: The quantities, two or more, from left to right.
         quantities: Labels, units, and which way is better.
-        chosen: The network that is drawn bold, with its numbers; its row.
-        title: Above the picture.
+        chosen: The row of the network that is drawn bold, with its numbers.
+        title: The title above the picture.
     """
     if len(names) < 2 or len(set(names)) < len(names):
         msg = f"names must be two or more different quantities, but they are {list(names)}"
@@ -65,7 +65,7 @@ def draw_parallel(
         heights = np.array([_heights(*pair) for pair in zip(scales, columns, strict=True)])
         _draw_lines(host, heights)
         if chosen is not None:
-            host.plot(heights[:, chosen], label=f"network {chosen}", **CHOSEN)
+            host.plot(heights[:, chosen], label=f"network {chosen}", **CHOSEN_LINE)
             for place, name in enumerate(names):
                 value = float(series.columns[name][chosen])
                 if np.isfinite(value):
@@ -75,7 +75,7 @@ def draw_parallel(
 
 
 def _host(figure: Figure, labels: Sequence[str]) -> Axes:
-    """The axes on which all lines are drawn, from 0 to 1, and under which quantities are named."""
+    """The axes for all lines, from 0 to 1, with the names of the quantities below."""
     host = figure.add_subplot()
     host.set(xlim=(0, len(labels) - 1), ylim=(0, 1), ylabel="better on every axis →")
     host.set_xticks(range(len(labels)), labels=[fill(label, 15) for label in labels])
@@ -88,7 +88,7 @@ def _host(figure: Figure, labels: Sequence[str]) -> Axes:
 
 
 def _vertical_axis(host: Axes, where: float, quantity: Quantity, values: Values) -> Axes:
-    """An axis with ticks of its own, better upwards."""
+    """An axis with its own ticks, better upwards."""
     axes = host.twinx()
     set_axis(axes, "y", quantity, values)
     axes.yaxis.set_inverted(quantity.better == "lower")
@@ -99,20 +99,20 @@ def _vertical_axis(host: Axes, where: float, quantity: Quantity, values: Values)
     axes.spines[:].set_visible(False)
     axes.spines["left"].set_visible(True)
     axes.spines["left"].set_position(("axes", where))
-    # A spine that is moved forgets its ticks, so this comes last.
+    # This comes last, because a spine that is moved forgets its ticks.
     for label in axes.get_yticklabels():
-        label.set_bbox(PAPER)
+        label.set_bbox(TEXT_BOX)
     return axes
 
 
 def _heights(axes: Axes, values: Values) -> Values:
-    """Where values are on an axis, 0 at the bottom and 1 at the top."""
+    """The places of values on an axis, 0 at the bottom and 1 at the top."""
     points = np.column_stack([np.zeros(len(values)), values])
     return np.asarray((axes.transScale + axes.transLimits).transform(points)[:, 1])
 
 
 def _draw_lines(host: Axes, heights: Values) -> None:
-    """A line a network, and beside the first axis the colours of its values."""
+    """Draws a line for each network, and the colours of values beside the first axis."""
     # Without cividis's lightest yellow, which is hard to see on white.
     dark = ListedColormap(colormaps["cividis"](np.linspace(0, 0.9, 256)))
     colours = dark.with_extremes(bad=GREY)
@@ -130,5 +130,5 @@ def _write(axes: Axes, place: int, value: float, text: str) -> None:
         textcoords="offset points",
         fontsize=8.5,
         fontweight="bold",
-        bbox=PAPER,
+        bbox=TEXT_BOX,
     )

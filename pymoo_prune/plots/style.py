@@ -1,4 +1,4 @@
-"""What all pictures share: colours and lines, axes, and how a figure becomes a file."""
+"""Colours, lines, axes and files of all pictures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pymoo_prune.objectives import Quantity, Values
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
-"""Eight to seven colours: the eighth method has the first one's colour, but another marker."""
+"""Eight markers for seven colours: the eighth method differs from the first by its marker."""
 LINE_STYLES: tuple[Any, ...] = (
     "-",
     (0, (5, 1.5)),
@@ -31,7 +31,7 @@ LINE_STYLES: tuple[Any, ...] = (
     (0, (8, 1.5, 1, 1.5, 1, 1.5)),
 )
 GREY = "#555555"
-"""What a legend says of all methods alike."""
+"""The colour of legend entries that hold for all methods."""
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -47,49 +47,49 @@ STYLE: dict[Any, Any] = {
 }
 LOG_SPREAD = 20
 """Axes whose values spread over more than this factor are logarithmic."""
-ROOM = 0.04
-"""Between the outermost values and the ends of an axis, as a share of its length."""
+MARGIN = 0.04
+"""The distance from the outermost values to the ends of an axis, as a share of their range."""
 
-UNDATED: Mapping[str, dict[str, Any]] = {
+WITHOUT_DATE: Mapping[str, dict[str, Any]] = {
     ".png": {},
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None},
 }
-"""Formats by suffix, and how each is told not to write the time into the file."""
-_DRAWING = RLock()  # matplotlib's settings belong to the process, not to a thread
+"""Formats by suffix, each with the metadata that keeps the date out of the file."""
+_DRAWING_LOCK = RLock()  # matplotlib's settings are the same for all threads
 
 
 @contextmanager
 def picture(path: Path | str, size: tuple[float, float], *, title: str = "") -> Iterator[Figure]:
-    """Gives an empty figure in the style of the house, and writes it when the block has ended.
+    """Gives an empty figure in the common style, and writes it at the end of the block.
 
-    Needs no display, and may be used in threads, which then draw one after the other.
+    It needs no display. Several threads may use it; they draw one after the other.
 
     Args:
         path: PNG or SVG file, or PDF.
         size: Width and height in inches.
-        title: Above all panels.
+        title: The title above all panels.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in UNDATED:
-        msg = f"pictures are {', '.join(UNDATED)} files, but the path is {str(path)!r}"
+    if suffix not in WITHOUT_DATE:
+        msg = f"pictures are {', '.join(WITHOUT_DATE)} files, but the path is {str(path)!r}"
         raise PruneError(msg)
-    # Names are shown as they are, dollars too.
-    with _DRAWING, mpl.rc_context({**STYLE, "text.parse_math": False}):
+    # Names are shown unchanged, even with dollars.
+    with _DRAWING_LOCK, mpl.rc_context({**STYLE, "text.parse_math": False}):
         figure = Figure(figsize=size, layout="constrained")
         if title:
             figure.suptitle(wrapped(title, size[0]), x=0.01, ha="left")
         yield figure
-        figure.savefig(path, dpi=160, metadata=UNDATED[suffix])
+        figure.savefig(path, dpi=160, metadata=WITHOUT_DATE[suffix])
 
 
 def wrapped(title: str, width: float) -> str:
-    """A title in as many lines as it needs in a picture so many inches wide."""
+    """A title in as many lines as it needs in a picture of this width in inches."""
     return fill(title, max(int(9.5 * width), 1))
 
 
 def look(place: int) -> dict[str, Any]:
-    """How the method in this place is drawn, the same in every picture."""
+    """The look of the method at this place, the same in every picture."""
     return {
         "color": COLOURS[place % len(COLOURS)],
         "marker": MARKERS[place % len(MARKERS)],
@@ -100,24 +100,24 @@ def look(place: int) -> dict[str, Any]:
 
 
 def compact(value: float) -> str:
-    """A number as short as ticks need it: 12k, 3.5M."""
+    """A number, short enough for ticks: 12k, 3.5M."""
     units = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
     size, letter = next((unit for unit in units if abs(value) >= unit[0]), (1, ""))
     return f"{value / size:g}{letter}".replace("-", "−")
 
 
 def formatter(quantity: Quantity) -> Formatter:
-    """Ticks in percent for shares, else compact."""
+    """Writes ticks: shares in percent, other numbers compactly."""
     if quantity.share:
         return FuncFormatter(lambda v, _: f"{100 * v:g} %".replace("-", "−"))
     return FuncFormatter(lambda v, _: compact(v))
 
 
 def limits(values: ArrayLike, *, log: bool = False) -> tuple[float, float]:
-    """Where an axis over these values begins and ends, with a little room on both sides.
+    """The ends of an axis over these values, with a margin on both sides.
 
     Args:
-        values: All that is drawn there; what is no number is passed over.
+        values: All values on the axis; those that are not finite are ignored.
         log: Whether the axis is logarithmic.
     """
     known = _finite(values)
@@ -126,17 +126,17 @@ def limits(values: ArrayLike, *, log: bool = False) -> tuple[float, float]:
     ends = np.array([known.min(), known.max()])
     if log:
         ends = np.log(ends)
-    room = ROOM * (ends[1] - ends[0]) or ROOM * abs(ends[0]) or 0.5
+    room = MARGIN * (ends[1] - ends[0]) or MARGIN * abs(ends[0]) or 0.5
     ends += np.array([-room, room])
     low, high = np.exp(ends) if log else ends
     return float(low), float(high)
 
 
 def is_logarithmic(quantity: Quantity, values: ArrayLike) -> bool:
-    """Whether an axis over these values is logarithmic: where lower is better and they spread.
+    """Whether an axis over these values is logarithmic: if lower is better and they spread.
 
-    Where higher is better, as with an accuracy or the share that is removed, the upper end is what
-    matters, and would be squeezed.
+    Where higher is better, as for an accuracy or a removed share, the upper end matters most, and a
+    logarithm would squeeze it.
     """
     known = _finite(values)
     return bool(
@@ -148,20 +148,20 @@ def is_logarithmic(quantity: Quantity, values: ArrayLike) -> bool:
 
 
 def set_axis(axes: Axes, which: Literal["x", "y"], quantity: Quantity, values: ArrayLike) -> None:
-    """Scale, limits and ticks of an axis over a quantity.
+    """Sets scale, limits and ticks of an axis over a quantity.
 
     Args:
-        axes: Where.
-        which: Which of its two axes.
-        quantity: How values are written.
-        values: All that is drawn there.
+        axes: The axes that are changed.
+        which: The axis.
+        quantity: The quantity.
+        values: All values on the axis.
     """
     axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
     known = _finite(values)
     log = is_logarithmic(quantity, known)
     if log:
         axes.set(**{f"{which}scale": "log"})
-        wide = known.max() / known.min() > 400  # more labels would touch each other
+        wide = known.max() / known.min() > 400  # more labels would touch
         axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
         axis.set_minor_formatter(NullFormatter())
     axes.set(**{f"{which}lim": limits(known, log=log)})

@@ -1,19 +1,51 @@
-"""What can be cut out of a network, and in which order."""
+"""Pruning: the order in which parts of a network go, chromosomes for it, and pruned networks.
+
+Neurons
+- `neurons`: orders of neurons, and keep-masks made from them
+- `keep_masks`: keep-masks as chromosomes
+
+Single weights
+- `magnitude`: the weights of a network by magnitude
+- `allocations`: how many weights each layer loses, as chromosomes
+- `assembly`: pruned networks, put together from layers that are prepared once
+
+Filters and branches
+- `channel_labels`: labels for channels that live and die together
+- `channel_calls`: the modules and calls whose effect on channels is known
+- `channel_flow`: labels the channels of a network
+- `branches`: branches that can be dropped whole
+- `filter_groups`: groups and blocks of filters, and the strength of each filter
+- `liveness`: the layers and channels that live in a candidate, and the size of the candidate
+- `verification`: small networks compared with masked ones
+- `filters`: filters and branches as chromosomes, and the small networks
+- `removal`: orders in which removed filters are missed least
+
+Connections
+- `connectivity`: connections of a DenseNet, and networks with inherited weights
+- `stacked`: many DenseNets trained at once as one network
+"""
 
 from pymoo_prune.pruning.allocations import CountAllocations, Levels, OnLevels, ThresholdAllocations
 from pymoo_prune.pruning.assembly import Assembly
-from pymoo_prune.pruning.channel_flow import ChannelFlow, ChannelLayer
+from pymoo_prune.pruning.channel_flow import ChannelFlow
+from pymoo_prune.pruning.channel_labels import ChannelLayer
 from pymoo_prune.pruning.connectivity import RandomPaths, SharedWeights, strengths
 from pymoo_prune.pruning.filters import PrunableFilters
-from pymoo_prune.pruning.keep_masks import KeepMasks, Layers
+from pymoo_prune.pruning.keep_masks import KeepMasks, WeightsAndBiases
 from pymoo_prune.pruning.magnitude import MagnitudeOrder
-from pymoo_prune.pruning.neurons import explaining_order, kept, l1_order, prefix_masks, split_mask
+from pymoo_prune.pruning.neurons import (
+    explaining_order,
+    kept_width,
+    l1_order,
+    prefix_masks,
+    split_mask,
+)
 from pymoo_prune.pruning.removal import RemovalOrders
 from pymoo_prune.pruning.stacked import DenseNetStack, train_together
 
 __all__ = [
     "Assembly", "ChannelFlow", "ChannelLayer", "CountAllocations", "DenseNetStack", "KeepMasks",
-    "Layers", "Levels", "MagnitudeOrder", "OnLevels", "PrunableFilters", "RandomPaths",
-    "RemovalOrders", "SharedWeights", "ThresholdAllocations", "explaining_order", "kept",
+    "Levels", "MagnitudeOrder", "OnLevels", "PrunableFilters", "RandomPaths", "RemovalOrders",
+    "SharedWeights", "ThresholdAllocations", "WeightsAndBiases", "explaining_order", "kept_width",
     "l1_order", "prefix_masks", "split_mask", "strengths", "train_together",
 ]  # fmt: skip

@@ -6,31 +6,29 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pymoo.core.repair import Repair
 from pymoo.operators.crossover.sbx import SBX
 from pymoo.operators.mutation.pm import PM
 
-from pymoo_prune.chromosomes import Array, Counts
+from pymoo_prune.chromosomes import Array, Counts, Floats
 from pymoo_prune.errors import PruneError
 from pymoo_prune.operators import Candidates, KeepShareMutation, UniformVectorCrossover
 from pymoo_prune.pruning.magnitude import MagnitudeOrder
-
-Values = NDArray[np.float64]
 
 LEAST_KEPT = 0.01
 """The smallest share of the weights that first populations keep."""
 
 
 class Levels:
-    """A few pruned counts for each layer, evenly spaced in the logarithm of what is kept.
+    """A few pruned counts for each layer, evenly spaced in the logarithm of the kept share.
 
-    Layers that are refitted are solved for once a level. At 95 % sparsity a point of the pruned
-    share is a fifth of what is left, at 50 % a fiftieth: hence the logarithm.
+    A refit is solved once for each level of each layer. Levels are spaced in the logarithm because
+    a point of the pruned share is a fifth of what is left at 95 % sparsity, and a fiftieth at 50 %.
 
     Args:
         counts: Weights of each layer, (layers,).
-        number: Levels; the first keeps everything, the last `LEAST_KEPT`, but at least one weight.
+        number: The number of levels; the first keeps everything, the last the share `LEAST_KEPT`,
+            but at least one weight.
     """
 
     def __init__(self, counts: Counts, number: int) -> None:
@@ -52,21 +50,21 @@ class Levels:
             snapped[:, layer] = np.where(genes - low <= high - genes, low, high)
         return snapped
 
-    def cheapest(self, losses: Values, prices: Values, kept: Values) -> Counts:
+    def cheapest(self, losses: Floats, prices: Floats, kept: Floats) -> Counts:
         """Counts with the least sum of losses for a given sum of prices, (n, layers).
 
-        With a rate between the two, every layer chooses for itself: Lagrange's way. The lowest
-        rate that keeps within the budget is found by bisection.
+        Lagrange's method: given a rate of exchange between loss and price, every layer chooses for
+        itself. Bisection finds the lowest rate that keeps within the budget.
 
         Args:
-            losses: Of every level, (levels, layers).
-            prices: Of a weight that is kept, (layers,).
+            losses: The loss of every level, (levels, layers).
+            prices: The price of each weight that is kept, (layers,).
             kept: The share of the price of all weights that may be spent, (n,).
         """
         left = (self.counts - self.pruned) * prices
         budgets = kept * (self.counts * prices).sum()
 
-        def chosen(rates: Values) -> Counts:
+        def chosen(rates: Floats) -> Counts:
             found: Counts = (losses + rates[:, None, None] * left).argmin(axis=1)
             return found
 
@@ -99,8 +97,8 @@ class CountAllocations:
 
     Args:
         order: The network's weights.
-        levels: What counts are rounded to; None for any count.
-        losses: Gives what each layer loses at each level, (levels, layers), where that is known.
+        levels: The levels that counts are rounded to; None for any count.
+        losses: Gives the loss of each layer at each level, (levels, layers), or None.
     """
 
     vtype: type = int
@@ -109,7 +107,7 @@ class CountAllocations:
         self,
         order: MagnitudeOrder,
         levels: Levels | None,
-        losses: Callable[[Counts], Values | None] = lambda _: None,
+        losses: Callable[[Counts], Floats | None] = lambda _: None,
     ) -> None:
         self.order, self.levels, self.losses = order, levels, losses
         self.n_var = len(order)
@@ -129,17 +127,17 @@ class CountAllocations:
     def initial(self, n: int, generator: np.random.Generator) -> Counts:
         """The first population, spread over all sparsities.
 
-        It has what a user would do instead (global and uniform magnitude pruning), some of it
-        disturbed; and, where the layers' losses are known, what loses least for its weights, or for
-        its MACs.
+        It contains global and uniform magnitude pruning, which users would otherwise do, and
+        disturbed copies. Where the layers' losses are known, it also contains the allocations that
+        lose least for their weights, or for their MACs.
         """
-        shares = spread(n)
+        shares = spread_shares(n)
         globally, uniformly = self.order.smallest(1 - shares), self.order.uniform(1 - shares)
         kinds = [globally, uniformly, self._disturbed(globally, generator)]
         losses = None if self.levels is None else self.losses(self.levels.pruned)
         if self.levels is not None and losses is not None:
             weights, macs = np.ones(self.n_var), self.order.positions.astype(float)
-            # One layer that loses much is worse than two that lose half of it: powers above 1.
+            # A power above 1: one layer with a large loss is worse than two with half of it.
             thrifty = self.levels.cheapest(losses**1.5, weights, shares)
             kinds += [
                 thrifty,
@@ -147,7 +145,7 @@ class CountAllocations:
                 self.levels.cheapest(losses, weights, shares),
                 self.levels.cheapest(losses**1.5, macs, shares),
             ]
-        # Every kind takes turns, from dense to sparse.
+        # The kinds take turns, from dense to sparse.
         return self._rounded(np.stack(kinds)[np.arange(n) % len(kinds), np.arange(n)])
 
     def _disturbed(self, counts: Counts, generator: np.random.Generator) -> Counts:
@@ -156,7 +154,7 @@ class CountAllocations:
         return disturbed
 
     def random(self, n: int, generator: np.random.Generator) -> Counts:
-        """Random shares for every layer, around random totals: for random search."""
+        """Random shares of every layer, around random totals, for random search."""
         total = generator.uniform(np.log(LEAST_KEPT), 0, (n, 1))
         shares = np.exp(total + generator.uniform(-0.7, 0.7, (n, self.n_var)))
         return self._rounded(self.order.uniform(1 - shares.clip(max=1)))
@@ -188,14 +186,14 @@ class CountAllocations:
 class ThresholdAllocations:
     """Chromosomes are thresholds: one for all layers, and a factor for each.
 
-    Gene 0 is what the common threshold keeps of the whole network, as -log2 of the share; genes 1
-    to N are log2 of each layer's own factor. With all factors equal it is global magnitude pruning,
-    which therefore lies in the middle of the search space.
+    Gene 0 is -log2 of the share of the whole network that the common threshold keeps; genes 1 to N
+    are log2 of each layer's factor. With equal factors this is global magnitude pruning, which
+    therefore lies in the middle of the search space.
 
     Args:
         order: The network's weights.
-        levels: What the resulting counts are rounded to; None for any count.
-        widest: Largest and smallest log2 of a factor.
+        levels: The levels that the resulting counts are rounded to; None for any count.
+        widest: The largest log2 of a factor; the smallest is its negative.
     """
 
     vtype: type = float
@@ -216,17 +214,17 @@ class ThresholdAllocations:
             "mutation": PM(prob=0.9, eta=20),
         }
 
-    def initial(self, n: int, generator: np.random.Generator) -> Values:
-        """Half of it global magnitude pruning over the whole range, the others around it."""
+    def initial(self, n: int, generator: np.random.Generator) -> Floats:
+        """Half of it is global magnitude pruning over the whole range, the rest is around it."""
         X = np.zeros((n, self.n_var))
-        X[:, 0] = -np.log2(spread(n))
+        X[:, 0] = -np.log2(spread_shares(n))
         others = np.arange(n) % 2 == 1
         X[others, 1:] = generator.normal(0, 0.3, (others.sum(), len(self.order)))
         return X.clip(self.xl, self.xu)
 
-    def random(self, n: int, generator: np.random.Generator) -> Values:
-        """Anything between the bounds: for random search."""
-        X: Values = generator.uniform(self.xl, self.xu, (n, self.n_var))
+    def random(self, n: int, generator: np.random.Generator) -> Floats:
+        """Random thresholds between the bounds, for random search."""
+        X: Floats = generator.uniform(self.xl, self.xu, (n, self.n_var))
         return X
 
     def decode(self, X: Array) -> Counts:
@@ -246,6 +244,6 @@ class ThresholdAllocations:
         return counts if self.levels is None else self.levels.nearest(counts)
 
 
-def spread(n: int) -> Values:
-    """Shares of weights to keep, evenly in the logarithm, from much to little."""
+def spread_shares(n: int) -> Floats:
+    """Shares of weights to keep, evenly spaced in the logarithm, from large to small."""
     return np.geomspace(0.9, LEAST_KEPT, n)

@@ -1,4 +1,4 @@
-"""Pruned candidates of one network, put together from layers that are prepared once."""
+"""Pruned networks, put together from layers that are prepared once."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from pymoo_prune.recovery import Recovery, WeightRefit
 REFIT_IMAGES = 1_000
 """Training images for the statistics of a refit."""
 TRIED = 16
-"""Images that prove whether candidates can go together."""
+"""Images that show whether several candidates can be computed in one pass."""
 CACHE_BYTES = 2**30
-"""Memory for prepared layers; the ones that were not used for longest go first."""
+"""Memory for prepared layers; those that were unused for longest are forgotten first."""
 
 
 class Assembly:
-    """Networks that lost their smallest weights, repaired, and how they classify.
+    """Prunes the smallest weights of a network, repairs what is left, and classifies images.
 
-    What a layer becomes depends on how many weights it loses and on nothing else, so that a layer
-    at one level is solved for once and shared by all candidates that have it.
+    A pruned layer depends only on the number of weights that it loses. So each is solved for once,
+    and shared by all candidates that contain it.
 
     Args:
         network: The network that is pruned; it is not changed.
         order: Its weights, smallest first.
         train: Training images, for the repairs.
-        recovery: The repairs; gradient steps are the caller's.
+        recovery: The repairs; the caller does the gradient steps.
         images: Training images for batch-norm statistics.
-        precision: Of the search; `network` and whatever is `exact` is float32.
-        seed: Of the choice of images.
+        precision: The precision of the search; `network` and everything `exact` use float32.
+        seed: The seed of the choice of images.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Assembly:
         self._bytes = 0
 
     def losses(self, counts: Counts) -> NDArray[np.float64] | None:
-        """What each layer's outputs lose at each of several counts, refitted; None without refit.
+        """The loss of each refitted layer at each of several counts; None without a refit.
 
         Args:
             counts: Pruned weights, (levels, layers).
@@ -90,7 +90,7 @@ class Assembly:
         )
 
     def weights(self, counts: Array) -> dict[str, Tensor]:
-        """A candidate's weights by layer, refitted where that is wanted.
+        """A candidate's weights by layer, refitted if the recovery says so.
 
         Args:
             counts: Pruned weights of each layer, (layers,).
@@ -106,7 +106,7 @@ class Assembly:
             self._layers.move_to_end(key)
             return self._layers[key]
         if self.refit is None:
-            # A comparison and a product: quicker than remembering.
+            # A comparison and a product, which is quicker than a cache.
             return self.order.weight(layer, pruned)
         weight = self.refit.weight(self.order.names[layer], self.order.mask(layer, pruned))
         self._layers[key] = weight
@@ -117,7 +117,7 @@ class Assembly:
         return weight
 
     def statistics(self, weights: dict[str, Tensor], inference: Inference) -> Statistics:
-        """Batch-norm statistics of a candidate; the parent's own unless they are taken again."""
+        """A candidate's batch-norm statistics; empty where the parent's stay."""
         if not self.recovery.batch_norm:
             return {}
         return inference.statistics(weights, self._calibration[inference])
@@ -125,11 +125,11 @@ class Assembly:
     def correct(
         self, counts: Array, images: PreparedImages, labels: Tensor, *, exact: bool = False
     ) -> Tensor:
-        """Which images a candidate classifies rightly, (n,).
+        """Tells which images a candidate classifies correctly, (n,).
 
         Args:
             counts: Pruned weights of each layer, (layers,).
-            images: Prepared by `fast`, or by `exact`.
+            images: Images that `fast` has prepared, or `exact`.
             labels: (n,).
             exact: Whether in float32.
         """
@@ -140,15 +140,15 @@ class Assembly:
     def correct_together(
         self, counts: Array, images: PreparedImages, labels: Tensor, *, exact: bool = False
     ) -> Tensor:
-        """Which images several candidates classify rightly, (candidates, n), in one pass.
+        """Tells which images several candidates classify correctly, (candidates, n), in one pass.
 
-        Where the network does not allow that, one by one.
+        Where the network does not allow one pass, candidates are computed one by one.
 
         Args:
             counts: Pruned weights of each layer, (candidates, layers).
-            images: As in `correct`.
-            labels: As in `correct`.
-            exact: As in `correct`.
+            images: See `correct`.
+            labels: See `correct`.
+            exact: See `correct`.
         """
         inference = self.exact if exact else self.fast
         if inference not in self._together:

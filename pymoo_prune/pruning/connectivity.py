@@ -1,4 +1,4 @@
-"""Connections of a DenseNet: networks with some of another's, and the weights they inherit."""
+"""Networks with some of a DenseNet's connections, and the weights that they inherit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pymoo_prune.recovery import ChannelRefit
 
 @dataclass(frozen=True)
 class Reader:
-    """A batch norm and the layer behind it that read some nodes of a block.
+    """A batch norm and the layer behind it, which read some nodes of a block.
 
     Attributes:
         norm: The batch norm's path.
@@ -37,7 +37,7 @@ class Reader:
 
 
 class SharedWeights:
-    """A DenseNet with all connections, whose weights networks with fewer inherit.
+    """A DenseNet with all connections; networks with fewer connections inherit its weights.
 
     Where fewer channels enter a transition, fewer leave it: the first of the parent's stay.
 
@@ -62,12 +62,12 @@ class SharedWeights:
         """A network with these connections and any weights."""
         parent = self.parent
         stem = parent.stem.out_channels
-        # Whoever calls this has seeded torch for something else.
+        # The caller may have seeded torch for something else.
         with torch.random.fork_rng(devices=[]):
             return DenseNet(matrices, parent.growth, parent.channels, parent.classes, stem)
 
     def readers(self, matrices: Booleans) -> Iterator[Reader]:
-        """All that reads by connections, in the order of the network.
+        """The layers that read through connections, in the order of the network.
 
         Args:
             matrices: Live connections, (blocks, nodes, nodes).
@@ -75,7 +75,7 @@ class SharedWeights:
         growth, blocks, layers = self.parent.growth, len(matrices), self.codec.layers
         entering = whole = self.parent.stem.out_channels
         for block, matrix in enumerate(matrices):
-            # Channels of node i among those of the full block; fewer of node 0 where fewer enter.
+            # The channels of node i in the full block; fewer for node 0 where fewer enter.
             own = [np.arange(entering)]
             own += [whole + growth * i + np.arange(growth) for i in range(layers)]
             read = [
@@ -102,12 +102,11 @@ class SharedWeights:
 
         Args:
             matrices: Live connections, (blocks, nodes, nodes).
-            refit: Solves for the weights behind connections that are left; None cuts, and nothing
-                else.
+            refit: Solves for the weights behind the live connections; None only cuts.
 
         Returns:
-            Parameters and buffers by name. Slices of the parent's parameters take its gradients;
-            buffers are copies.
+            Parameters and buffers by name. Gradients of slices of the parent's parameters reach the
+            parent; buffers are copies.
         """
         state: dict[str, Tensor] = dict(self.parent.named_parameters())
         state |= {name: buffer.clone() for name, buffer in self.parent.named_buffers()}
@@ -128,7 +127,7 @@ class SharedWeights:
 
         Args:
             matrices: Live connections, (blocks, nodes, nodes).
-            refit: As `inherited` takes it.
+            refit: See `inherited`.
         """
         network = self.like(matrices)
         state = {
@@ -140,9 +139,9 @@ class SharedWeights:
         return network.eval()
 
     def masked(self, matrices: Booleans) -> DenseNet:
-        """The full network with zeros where it would read what is dead, for comparison.
+        """The full network with zeros in place of dead connections, for comparison.
 
-        Scale and shift of the batch norms in front are masked: ReLU makes zeros of both.
+        Scale and shift of the batch norms in front are 0, so that ReLU gives zeros.
         """
         network = copy.deepcopy(self.parent)
         with torch.no_grad():
@@ -161,10 +160,10 @@ class SharedWeights:
 
 
 def strengths(parent: DenseNet) -> NDArray[np.float64]:
-    """How strong each connection of a network is: the mean of its weights' absolute values.
+    """The strength of each connection of a network: the mean absolute value of its weights.
 
     Returns:
-        (blocks, nodes, nodes), 0 where no connection can be.
+        (blocks, nodes, nodes), 0 where there can be no connection.
     """
     found = np.zeros(parent.connections.shape)
     blocks, nodes = parent.connections.shape[:2]
@@ -175,7 +174,7 @@ def strengths(parent: DenseNet) -> NDArray[np.float64]:
         for node in range(1, nodes):
             reader = next(readers)
             weight: Any = parent.get_submodule(reader.layer).weight
-            # A convolution with 1×1 kernels or the classifier: (outputs, channels) but for ones.
+            # Of a 1×1 convolution or the classifier: (outputs, channels) and axes of length 1.
             channels = weight.detach().abs().mean(dim=0).flatten().double().cpu().numpy()
             own = owners[reader.inputs.numpy()]
             sums = np.bincount(own, channels, minlength=nodes)
@@ -187,16 +186,16 @@ def strengths(parent: DenseNet) -> NDArray[np.float64]:
 class RandomPaths(nn.Module):
     """Shared weights in training: every batch goes through a network with other connections.
 
-    So each weight learns to be of use whichever others are there. Whoever inherits them afterwards
-    needs batch-norm statistics of its own; the parent needs new ones too.
+    So each weight learns to be useful with any set of other weights. A network that inherits the
+    weights afterwards needs batch-norm statistics of its own; the parent needs new ones too.
 
     Args:
         parent: The network with all connections; it is trained in place.
-        seed: Of the connections.
+        seed: The seed of the connections.
     """
 
     FULL = 0.25
-    """The share of batches that all connections see: the parent is a candidate as well."""
+    """The share of batches that go through all connections: the parent is a candidate too."""
 
     def __init__(self, parent: DenseNet, seed: int) -> None:
         super().__init__()

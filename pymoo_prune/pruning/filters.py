@@ -1,52 +1,43 @@
-"""Filters and branches of any network: which can go, what is left, and how large that is."""
+"""Filters and branches of any network: chromosomes that choose them, and the small networks."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from itertools import groupby
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from pymoo_prune.chromosomes import Array, Booleans, FilterGenes, Floats
+from pymoo_prune.chromosomes import Array, Booleans, Floats
 from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import count_parameters
-from pymoo_prune.networks import (
-    JOINS,
-    Branch,
-    SlimNetwork,
-    evaluating,
-    narrowed,
-    operands,
-    sliced,
-    without_branches,
-)
-from pymoo_prune.pruning.channel_flow import ALWAYS, ChannelFlow, ChannelLayer, Labels, repeats
+from pymoo_prune.networks import SlimNetwork, narrowed, sliced, without_branches
+from pymoo_prune.pruning.channel_flow import ChannelFlow
+from pymoo_prune.pruning.channel_labels import ALWAYS, ChannelLayer
+from pymoo_prune.pruning.filter_groups import filter_groups, genes_of, mean_weights
+from pymoo_prune.pruning.liveness import CandidateSizes, Liveness
+from pymoo_prune.pruning.verification import MaskedNetwork, check_graph, check_small
 from pymoo_prune.recovery import ChannelRefit, understood
-
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-TOLERANCE = 1e-9
-"""How far small and masked networks may differ in double precision, relative to their outputs."""
 
 
 class PrunableFilters:
-    """The filters of a network that may go, and its branches.
+    """The filters and branches of a network that can be pruned.
 
-    A gene is a channel that lives or dies as one, in all the layers that give it; then there is a
-    gene for each branch that can be dropped whole. That a small network gives what the whole one
-    does with its channels masked is verified here, on the network at hand.
+    There is a gene for each channel, which lives or dies in all the layers that give it, and then a
+    gene for each branch that can be dropped whole. For the network at hand it is verified that a
+    small network gives what the whole one gives with its channels masked.
 
     Args:
         network: Any network whose channels can be followed; it is left as it was.
         shape: One image, (channels, height, width).
 
     Attributes:
-        genes: What the genes of a chromosome mean.
-        flow: Layers and the labels of their channels.
+        genes: The meaning of the genes of a chromosome.
+        flow: The layers and the labels of their channels.
+        group_layers: The first layer that gives each group of filters, by path.
+        strengths: The mean absolute weight behind each gene, (n_var,).
+        all_macs: Multiply-accumulates of the whole network.
     """
 
     def __init__(self, network: nn.Module, shape: Sequence[int]) -> None:
@@ -56,106 +47,47 @@ class PrunableFilters:
         if flow.count == 0:
             msg = f"a {type(network).__name__} has no filters that could be pruned"
             raise PruneError(msg)
-        groups = [list(labels) for _, labels in groupby(range(flow.count), flow.givers.__getitem__)]
+        groups = filter_groups(flow)
         self.group_layers = [flow.layers[flow.givers[labels[0]][0]].name for labels in groups]
-        blocks = _Blocks(network, [layer.name for layer in flow.layers])
-        by_node = {layer.node: layer.name for layer in flow.layers}
-        self.genes = FilterGenes(
-            sizes=tuple(len(labels) for labels in groups),
-            blocks=tuple(blocks[name] for name in self.group_layers),
-            piece_blocks=tuple(
-                blocks[next(name for node, name in by_node.items() if node in piece.nodes)]
-                for piece in flow.pieces
-            ),
-            alternatives=tuple(flow.alternatives),
-        )
-        self._tabulate()
-        self.strengths = self._l1_norms()
-        self.verify()
-
-    def _tabulate(self) -> None:
-        """How often each layer reads and gives each label, for whole populations at once."""
-        flow, layers = self.flow, self.flow.layers
-        self._reads = np.stack(
-            [repeats(_given(layer.inputs, layer.outputs), flow.count) for layer in layers], axis=1
-        )
-        self._gives = np.stack([repeats(layer.outputs, flow.count) for layer in layers], axis=1)
-        taps = np.array([layer.taps for layer in layers], dtype=np.float64)
-        self._positions = np.array([layer.positions for layer in layers], dtype=np.float64)
-        self._vectors = np.array([layer.vectors for layer in layers], dtype=np.float64)
-        self._own = np.array([layer.inputs is None for layer in layers])  # each reads its own
-        self._taps = taps
-        # Layers that give a label, others than those that pass it on.
-        self._givers = ((self._gives[:-1] > 0) & ~self._own).T.astype(np.float32)
-        self._nodes = {node: place for place, node in enumerate(flow.graph.nodes)}
-        names = {node.name: place for node, place in self._nodes.items()}
-        self._layer_nodes = [names[layer.node] for layer in layers]
-        self._piece_nodes = [names[piece.branch[0]] for piece in flow.pieces]
+        self.genes = genes_of(flow, self.group_layers, [len(labels) for labels in groups])
+        self._liveness = Liveness(flow, self.genes)
+        self._sizes = CandidateSizes(self._liveness)
         everything = np.ones((1, self.genes.n_var), dtype=bool)
         self.all_macs = float(self.complexity(everything)[1][0])
+        self.strengths = mean_weights(flow)
+        self.verify()
 
     # What is left of the network.
 
     def alive(self, X: Array) -> Booleans:
-        """Whether each label lives: its filter does, and so does what it is in.
-
-        Args:
-            X: Chromosomes, (..., n_var).
-
-        Returns:
-            (..., labels + 1); the last is for channels that nobody can take away.
-        """
-        with np.errstate(invalid="ignore"):  # some BLAS cry wolf, over ones and zeros too
-            given = self.present(X).astype(np.float32) @ self._givers > 0
-        always = np.ones((*given.shape[:-1], 1), dtype=bool)
-        return np.concatenate([self.genes.filters(X) & given, always], axis=-1)
+        """Whether each label lives, (..., labels + 1), as `Liveness.alive` tells it."""
+        return self._liveness.alive(X)
 
     def present(self, X: Array) -> Booleans:
         """Whether each layer is there, (..., layers)."""
-        return self._needed(X)[..., self._layer_nodes]
-
-    def _needed(self, X: Array) -> Booleans:
-        """Whether the output depends on each node of the graph, (..., nodes)."""
-        pieces = np.moveaxis(self.genes.pieces(X), -1, 0)
-        there = {piece.branch: gene for piece, gene in zip(self.flow.pieces, pieces, strict=True)}
-        needed = np.zeros((len(self._nodes), *pieces.shape[1:]), dtype=bool)
-        needed[-1] = True  # the output
-        for node, place in reversed(self._nodes.items()):
-            for operand, source in enumerate(operands(node) or node.all_input_nodes):
-                live = there.get((node.name, operand), True)
-                needed[self._nodes[source]] |= needed[place] & live
-        return np.moveaxis(needed, 0, -1)
+        return self._liveness.present(X)
 
     def complexity(self, X: Array) -> tuple[Floats, Floats]:
-        """Parameters and multiply-accumulates, for a whole population at once.
+        """Parameters and multiply-accumulates of the small networks, exactly, (n,) each.
 
         Args:
             X: Chromosomes, (n, n_var), none of them with an empty group.
-
-        Returns:
-            Two arrays (n,): those of the small networks, exactly.
         """
-        alive = self.alive(X).astype(np.float64)
-        present = self.present(X)
-        with np.errstate(invalid="ignore"):  # as in `alive`
-            read, given = alive @ self._reads, alive @ self._gives
-        weights = np.where(self._own, given, read * given) * self._taps * present
-        vectors = given * self._vectors * present
-        return weights.sum(axis=1) + vectors.sum(axis=1), (weights * self._positions).sum(axis=1)
+        return self._sizes.complexity(X)
 
     def filter_costs(self) -> tuple[Floats, Floats]:
-        """Shares of all parameters and of all MACs that go with one filter of each group."""
+        """The shares of all parameters and of all MACs that go with one filter of each group."""
         X = np.ones((1 + len(self.genes.sizes), self.genes.n_var), dtype=bool)
         X[np.arange(1, len(X)), self.genes.starts] = False
         parameters, macs = (1 - found[1:] / found[0] for found in self.complexity(X))
         return parameters, macs
 
     def repaired(self, X: Array) -> Booleans:
-        """Chromosomes in which no layer is empty: its strongest filter comes back."""
+        """Chromosomes without empty layers: where one is empty, its strongest filter comes back."""
         return self.genes.repaired(X, self.strengths)
 
     def widths(self, x: Array) -> dict[str, int]:
-        """Channels that each convolution and linear layer gives; those that are gone are left out.
+        """The channels that each convolution and linear layer gives, without layers that are gone.
 
         Args:
             x: One chromosome, (n_var,).
@@ -172,7 +104,7 @@ class PrunableFilters:
 
         Args:
             x: One chromosome, (n_var,), in which no group is empty.
-            refit: Changes the weights of layers that lost inputs; None leaves them.
+            refit: Solves for the weights of layers that lost inputs; None leaves the parent's.
         """
         alive, present = self.alive(x), self.present(x)
         modules = dict(self.whole.named_modules())
@@ -181,7 +113,7 @@ class PrunableFilters:
             for layer, there in zip(self.flow.layers, present.tolist(), strict=True)
             if there
         }
-        dropped = self._dropped(x)
+        dropped = self._liveness.dropped(x)
         graph = without_branches(self.flow.graph, dropped)
         return SlimNetwork.of(self.whole, graph, layers, dropped)
 
@@ -198,11 +130,6 @@ class PrunableFilters:
         where = [torch.from_numpy(index).to(device) for index in (inputs, outputs)]
         return narrowed(module, refit.layer(layer.name, *where))
 
-    def _dropped(self, x: Array) -> list[Branch]:
-        """Branches that are gone, but for those within others that are gone."""
-        dead = ~self.genes.pieces(x) & self._needed(x)[self._piece_nodes]
-        return [self.flow.pieces[place].branch for place in np.flatnonzero(dead)]
-
     def refittable(self) -> list[str]:
         """Layers whose weights can be refitted when they read fewer channels."""
         return [
@@ -213,19 +140,19 @@ class PrunableFilters:
             and understood(self.whole.get_submodule(layer.name))
         ]
 
-    # Simple choices.
+    # Choices without a search.
 
     def counts(self, shares: Floats) -> NDArray[np.int64]:
-        """Filters of each group at these shares of it, (..., groups); at least one."""
+        """The filters of each group that these shares of it keep, (..., groups); at least one."""
         sizes = np.array(self.genes.sizes)
         counts: NDArray[np.int64] = np.maximum(np.rint(shares * sizes), 1).astype(np.int64)
         return counts
 
     def uniform(self, shares: Floats) -> Booleans:
-        """The same share of every group, the filters with the largest weights.
+        """Chromosomes with one share of every group: the filters with the largest weights.
 
         Args:
-            shares: (n,).
+            shares: The share of each chromosome, (n,).
 
         Returns:
             Chromosomes, (n, n_var), with all branches.
@@ -236,10 +163,10 @@ class PrunableFilters:
         return self.with_branches(kept)
 
     def overall(self, shares: Floats) -> Booleans:
-        """The filters with the largest weights of the whole network, each relative to its group.
+        """Chromosomes of the network's filters with the largest weights relative to their group.
 
         Args:
-            shares: Of all filters, (n,).
+            shares: Shares of all filters, (n,).
 
         Returns:
             Chromosomes, (n, n_var), with all branches; a group keeps at least one filter.
@@ -257,7 +184,7 @@ class PrunableFilters:
         return np.hstack([filters, branches])
 
     def nearest(self, family: Booleans, sizes: Floats) -> NDArray[np.int64]:
-        """Which of a family have sizes nearest to those wanted, as ratios.
+        """The members of a family with the nearest sizes, measured as ratios.
 
         Args:
             family: Chromosomes, (m, n_var).
@@ -271,166 +198,32 @@ class PrunableFilters:
         places: NDArray[np.int64] = distance.argmin(axis=1)
         return places
 
-    # That it is right.
+    # Verification.
 
     def verify(self, seed: int = 0) -> None:
-        """Small networks give what the whole one gives with masks, or an error names the layer.
+        """Checks that small networks give what the whole one gives with masks.
 
         Args:
-            seed: Of the channels that go, and of two images.
+            seed: The seed of the channels that go, and of two images.
+
+        Raises:
+            PruneError: They do not; the error names the layer.
         """
         genes, generator = self.genes, np.random.default_rng(seed)
         X = generator.random((2, genes.n_var)) < [[0.5], [0.8]]
         device = next(self.whole.parameters()).device
         images = torch.from_numpy(generator.standard_normal((2, *self.shape))).to(device)
-        self._verify_graph(images)
-        # The first has all layers, and each group that can loses a filter: all is put to the test.
+        check_graph(self.whole, self.flow.graph, images)
+        # The first candidate has all layers, and each group that can loses a filter: every layer
+        # is tested.
         genes.pieces(X)[0] = True
         genes.filters(X)[0] &= genes.ranks(self.strengths[: genes.n_filters]) > 0
         for x in self.repaired(X):
             self._verify(x, images)
 
-    def _verify_graph(self, images: Tensor) -> None:
-        network = copy.deepcopy(self.whole).double().eval()
-        with torch.no_grad():
-            found = fx.GraphModule(network, self.flow.graph)(images.clone())
-            if not _alike(network(images.clone()), found):
-                msg = (
-                    "filters of this network cannot be pruned: torch.fx makes something else of "
-                    "it, perhaps because it works in place (x += y) on what is read again"
-                )
-                raise PruneError(msg)
-
     def _verify(self, x: Array, images: Tensor) -> None:
-        noted: dict[str, Tensor] = {}
-        small, masked = self.network(x).double(), self.masked(x)
-        for name in small.widths:
-            small.network.get_submodule(name).register_forward_hook(
-                lambda _module, _inputs, output, name=name: noted.update({name: output.clone()})
-            )
-        with evaluating(small), torch.no_grad():
-            wanted = masked.outputs(images)
-            try:
-                outputs = small(images.clone())
-            except (RuntimeError, ValueError, IndexError, TypeError) as error:
-                msg = f"the network with fewer filters cannot be run: {error}"
-                raise PruneError(msg) from error
-        alive = self.alive(x)
-        for layer in self.flow.layers:
-            if layer.name in noted:
-                there = np.flatnonzero(alive[layer.outputs])
-                _compare(f"layer {layer.name!r}", wanted[layer.node][:, there], noted[layer.name])
-        _compare("the network", wanted["output"], outputs)
+        check_small(self.network(x), self.masked(x), images)
 
     def masked(self, x: Array) -> MaskedNetwork:
-        """The whole network with masks, as slow as the parent: what small ones are checked with."""
-        return MaskedNetwork(self, x)
-
-    # How important filters are.
-
-    def _l1_norms(self) -> Floats:
-        """Of each gene, the mean size of the weights that make it; pieces have that of theirs."""
-        flow, modules = self.flow, dict(self.whole.named_modules())
-        sums, counts = np.zeros(flow.count + 1), np.zeros(flow.count + 1)
-        sizes = np.full(len(flow.layers), np.nan)
-        for place, layer in enumerate(flow.layers):
-            if layer.inputs is None:
-                continue
-            weight: Any = modules[layer.name].weight
-            norms = weight.detach().abs().flatten(1).mean(dim=1).double().cpu().numpy()
-            np.add.at(sums, layer.outputs, norms)
-            np.add.at(counts, layer.outputs, 1)
-            sizes[place] = norms.mean()
-        pieces = [
-            np.nanmean([size for size, layer in zip(sizes, flow.layers, strict=True)
-                        if layer.node in piece.nodes])
-            for piece in flow.pieces
-        ]  # fmt: skip
-        return np.append(sums[:-1] / counts[:-1], pieces)
-
-
-class MaskedNetwork(fx.Interpreter):
-    """The whole network, in double precision, with zeros wherever a channel is gone.
-
-    It is in evaluation mode.
-
-    Args:
-        filters: Of the network.
-        x: One chromosome.
-    """
-
-    def __init__(self, filters: PrunableFilters, x: Array) -> None:
-        flow = filters.flow
-        network = copy.deepcopy(filters.whole).double().eval()
-        super().__init__(fx.GraphModule(network, flow.graph))
-        self.extra_traceback = False
-        self.channels, self.alive = flow.channels, filters.alive(x)
-        dead = ~filters.genes.pieces(x)
-        self.dropped = [p.branch for p, gone in zip(flow.pieces, dead, strict=True) if gone]
-        self.noted: dict[str, Tensor] = {}
-
-    def outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """What each node gives, by its name."""
-        self.noted["output"] = self.run(images)
-        return self.noted
-
-    def run_node(self, n: fx.Node) -> Any:
-        """What a node gives, with zeros where channels are gone."""
-        gone = [place for name, place in self.dropped if name == n.name]
-        result = self._without(n, gone) if gone else super().run_node(n)
-        if isinstance(result, Tensor) and n.name in self.channels:
-            mask = torch.from_numpy(self.alive[self.channels[n.name]]).to(result.device)
-            # Not by a product: 0 / 0 of dead channels is dead, too.
-            result = result.where(mask.reshape(1, -1, *[1] * (result.ndim - 2)), 0)
-            self.noted[n.name] = result.clone()  # what follows may overwrite it
-        return result
-
-    def _without(self, node: fx.Node, gone: Sequence[int]) -> Tensor:
-        """A sum or a concatenation of operands of which some are zeros."""
-        parts = [
-            torch.zeros_like(self.env[part]) if place in gone else self.env[part]
-            for place, part in enumerate(operands(node))
-        ]
-        return torch.cat(parts, dim=1) if node.target in JOINS else parts[0] + parts[1]
-
-
-class _Blocks:
-    """Numbers the blocks of a network: its largest modules that are no mere containers."""
-
-    def __init__(self, network: nn.Module, layers: Sequence[str]) -> None:
-        self.modules = dict(network.named_modules())
-        self.layers = layers
-        self.numbers: dict[str, int] = {}
-
-    def __getitem__(self, layer: str) -> int:
-        return self.numbers.setdefault(self._path(layer), len(self.numbers))
-
-    def _path(self, layer: str) -> str:
-        parts = layer.split(".")
-        for length in range(1, len(parts)):
-            path = ".".join(parts[:length])
-            everything = all(name.startswith(f"{path}.") for name in self.layers)
-            if not everything and not isinstance(self.modules[path], CONTAINERS):
-                return path
-        return layer
-
-
-def _alike(expected: Tensor, found: Tensor) -> bool:
-    if expected.shape != found.shape:
-        return False
-    scale = max(1.0, float(expected.abs().max()))
-    return torch.allclose(expected, found, rtol=0, atol=TOLERANCE * scale)
-
-
-def _compare(what: str, expected: Tensor, found: Tensor) -> None:
-    """Refuses a small network of which a part does not give what it should."""
-    if not _alike(expected, found):
-        msg = (
-            f"filters of this network cannot be pruned: without them, {what} does not give what "
-            "it gives when they are masked"
-        )
-        raise PruneError(msg)
-
-
-def _given(inputs: Labels | None, outputs: Labels) -> NDArray[np.int64]:
-    return outputs if inputs is None else inputs
+        """The whole network with masks, as slow as the parent: small networks must equal it."""
+        return MaskedNetwork(self.whole, self._liveness, x)

@@ -15,8 +15,8 @@ from pymoo_prune.data import Split
 from pymoo_prune.networks import FeedForward, FeedForwardStack
 from pymoo_prune.operators import BalancedMaskMutation, Candidates, UniformMaskCrossover
 from pymoo_prune.pruning.neurons import (
-    Mask,
-    Order,
+    NeuronMask,
+    NeuronOrder,
     explaining_order,
     l1_order,
     prefix_masks,
@@ -24,18 +24,18 @@ from pymoo_prune.pruning.neurons import (
 )
 from pymoo_prune.recovery import DenseRefit, plain_layers
 
-Layers = tuple[Sequence[Tensor], Sequence[Tensor]]
+WeightsAndBiases = tuple[Sequence[Tensor], Sequence[Tensor]]
 """Weights, (outputs, inputs) each, and biases of a feed-forward network, layer by layer."""
 
 
 class KeepMasks:
-    """Chromosomes are boolean rows over all hidden neurons; layers may get different widths.
+    """Chromosomes are one bit for each hidden neuron; layers may get different widths.
 
     Args:
         parent: The network that is pruned.
         images: Training images, for the statistics of the parent's activations.
-        refit: Whether the remaining weights are fitted to the parent's activations.
-        shares: Smallest and largest share of a layer in the first population.
+        refit: Whether the remaining weights are refitted to the parent's activations.
+        shares: The smallest and largest share of a layer in the first population.
     """
 
     vtype, xl, xu = bool, 0, 1
@@ -68,11 +68,12 @@ class KeepMasks:
             "mutation": BalancedMaskMutation(self.sizes),
         }
 
-    def initial(self, n: int, generator: np.random.Generator) -> Mask:
-        """The first population: of widths spread evenly in the logarithm, from end to end.
+    def initial(self, n: int, generator: np.random.Generator) -> NeuronMask:
+        """The first population; its widths are evenly spaced in the logarithm over all shares.
 
-        Every third mask keeps the neurons with the largest weights; the others keep those that
-        explain most of the parent's activations, every other one with layers of different widths.
+        Of every three masks one keeps the neurons with the largest weights. The other two keep the
+        neurons that explain most of the parent's activations, one of them with layers of different
+        shares.
         """
         low, high = np.log(self.shares)
         shares = np.exp(np.linspace(low, high, n))[:, None].repeat(len(self.sizes), axis=1)
@@ -85,8 +86,8 @@ class KeepMasks:
         masks[by_weight] = prefix_masks(self.l1_orders, counts)[by_weight]
         return masks
 
-    def random(self, n: int, generator: np.random.Generator) -> Mask:
-        """Random neurons, at widths spread as in the first population: for random search."""
+    def random(self, n: int, generator: np.random.Generator) -> NeuronMask:
+        """Random neurons, at widths spread as in the first population, for random search."""
         low, high = np.log(self.shares)
         shares = np.exp(generator.uniform(low, high, (n, len(self.sizes))))
         orders = [generator.random((n, size)).argsort(axis=1) for size in self.sizes]
@@ -102,17 +103,17 @@ class KeepMasks:
         )
         return counts
 
-    def keep(self, x: Mask) -> list[Order]:
+    def keep(self, x: NeuronMask) -> list[NeuronOrder]:
         """The indices of the kept neurons, layer by layer."""
         return split_mask(x, self.sizes)
 
-    def widths(self, X: Mask) -> NDArray[np.int64]:
-        """How many neurons each layer keeps, (n, layers)."""
+    def widths(self, X: NeuronMask) -> NDArray[np.int64]:
+        """The number of neurons that each layer keeps, (n, layers)."""
         parts = np.split(X, np.cumsum(self.sizes)[:-1], axis=1)
         return np.stack([part.sum(axis=1) for part in parts], axis=1)
 
-    def together(self, X: Mask) -> FeedForwardStack:
-        """Several networks of the parent's widths, with zeros where they were pruned."""
+    def together(self, X: NeuronMask) -> FeedForwardStack:
+        """Several networks of the parent's widths, with zeros in place of pruned neurons."""
         layers = self.parent.linear_layers
         masks = [
             torch.from_numpy(part).to(layers[0].weight.device)
@@ -121,7 +122,7 @@ class KeepMasks:
         if self.refit:
             weights, biases = self.refit.together(masks)
         else:
-            targets = [*masks, torch.ones_like(masks[0][:, :1])]  # every class is there
+            targets = [*masks, torch.ones_like(masks[0][:, :1])]  # all classes stay
             weights = [
                 layer.weight.detach() * target[..., None]
                 for layer, target in zip(layers, targets, strict=True)
@@ -131,7 +132,7 @@ class KeepMasks:
             ]
         return FeedForwardStack(self.parent, weights, biases, masks)
 
-    def layers(self, x: Mask) -> Layers:
+    def layers(self, x: NeuronMask) -> WeightsAndBiases:
         """Weights and biases of the small network."""
         keep = self.keep(x)
         return self.refit.layers(keep) if self.refit else plain_layers(self.parent, keep)

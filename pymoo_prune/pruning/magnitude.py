@@ -1,4 +1,4 @@
-"""Pruning single weights by magnitude: how many each layer loses says which ones."""
+"""Pruning single weights by magnitude: a count for each layer tells which weights go."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class MagnitudeOrder:
         return self.parameters - int(self.counts.sum())
 
     def mask(self, layer: int, pruned: int) -> Tensor:
-        """Which weights of a layer remain when so many are pruned, of the weight's shape."""
+        """True where a layer keeps its weights when this many are pruned, of the weight's shape."""
         return self._ranks[layer] >= pruned
 
     def weight(self, layer: int, pruned: int) -> Tensor:
@@ -100,14 +100,14 @@ class MagnitudeOrder:
         return np.sort(np.concatenate(self.magnitudes))
 
     def below(self, thresholds: NDArray[np.float64]) -> Counts:
-        """How many weights of each layer are smaller than its threshold, (n, layers)."""
+        """The number of weights of each layer that are smaller than its threshold, (n, layers)."""
         columns = [
             np.searchsorted(sizes, thresholds[:, layer])
             for layer, sizes in enumerate(self.magnitudes)
         ]
         return np.column_stack(columns).astype(np.int64)
 
-    # What a user would do instead.
+    # Magnitude pruning without a search.
 
     def uniform(self, shares: NDArray[np.float64]) -> Counts:
         """Counts for shares of each layer: (n,) for the same in all, or (n, layers)."""
@@ -115,10 +115,10 @@ class MagnitudeOrder:
         return np.rint(by_layer * self.counts).astype(np.int64)
 
     def smallest(self, shares: NDArray[np.float64]) -> Counts:
-        """The smallest weights of the whole network go: global magnitude pruning, (n, layers).
+        """Counts of global magnitude pruning, (n, layers): the network's smallest weights go.
 
         Args:
-            shares: Of all prunable weights, (n,).
+            shares: Shares of all prunable weights, (n,).
         """
         total = len(self.all_magnitudes)
         order = np.argsort(np.concatenate(self.magnitudes), kind="stable")
@@ -130,7 +130,7 @@ class MagnitudeOrder:
 def _ranks(weight: Tensor) -> Tensor:
     """The place of each weight in ascending order of |w|, of its shape; -1 for weights that are 0.
 
-    Sorted once, so that a candidate's mask is one comparison, and exact where weights are equal.
+    With ranks a candidate's mask is one comparison, and exact where weights are equal.
     """
     sizes = weight.abs().flatten()
     order = torch.argsort(sizes, stable=True)

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from pymoo_prune.chromosomes import FloatArray
 
-Order = NDArray[np.intp]
-Mask = NDArray[np.bool_]
-Matrix = NDArray[np.float64]
+NeuronOrder = NDArray[np.intp]
+"""Indices of neurons, (neurons,)."""
+NeuronMask = NDArray[np.bool_]
+"""True where a neuron is kept, (..., neurons of all layers)."""
 
 
-def l1_order(weight: FloatArray) -> Order:
+def l1_order(weight: FloatArray) -> NeuronOrder:
     """Neurons by the L1 norm of their incoming weights, the strongest first; ties by index.
 
     Args:
@@ -23,20 +24,23 @@ def l1_order(weight: FloatArray) -> Order:
     return np.argsort(-np.abs(weight).sum(axis=1, dtype=np.float64), kind="stable")
 
 
-def explaining_order(covariance: Matrix, readout: FloatArray, *, ridge: float = 1e-6) -> Order:
-    """Neurons chosen one by one, each the one that explains most of what the others no longer do.
+def explaining_order(
+    covariance: NDArray[np.float64], readout: FloatArray, *, ridge: float = 1e-6
+) -> NeuronOrder:
+    """Chooses neurons one by one, each time the one that explains most of what is unexplained.
 
     After every choice the covariance is reduced to what the chosen neurons do not predict (a
     Cholesky step). The gain of a neuron is the variance of the next layer's inputs that it adds to
-    the prediction, so a neuron that nobody listens to comes late, and so does a copy of another.
+    the prediction. So a neuron that the next layer does not read comes late, and so does a copy of
+    another neuron.
 
     Args:
-        covariance: Of the layer's activations over images, (neurons, neurons).
+        covariance: The covariance of the layer's activations over images, (neurons, neurons).
         readout: The next layer's weights, (outputs, neurons).
         ridge: Residual variance, relative to the largest, below which a neuron explains nothing.
 
     Returns:
-        All neurons, the most telling first.
+        All neurons; those that explain most come first.
     """
     residual = np.array(covariance, dtype=np.float64)
     floor = ridge * max(float(residual.diagonal().max()), np.finfo(np.float64).tiny)
@@ -54,16 +58,16 @@ def explaining_order(covariance: Matrix, readout: FloatArray, *, ridge: float = 
     return order
 
 
-def kept(size: int, rate: float) -> int:
+def kept_width(size: int, rate: float) -> int:
     """Neurons that remain of a layer when a share is removed; at least one."""
     return max(size - int(rate * size), 1)
 
 
-def prefix_masks(orders: Sequence[Order], widths: NDArray[np.int64]) -> Mask:
+def prefix_masks(orders: Sequence[NeuronOrder], widths: NDArray[np.int64]) -> NeuronMask:
     """Keep-masks that keep the first neurons of each layer's order.
 
     Args:
-        orders: One order a hidden layer.
+        orders: One order for each hidden layer.
         widths: Neurons to keep, (n, layers).
 
     Returns:
@@ -73,6 +77,6 @@ def prefix_masks(orders: Sequence[Order], widths: NDArray[np.int64]) -> Mask:
     return np.hstack([rank < widths[:, [layer]] for layer, rank in enumerate(ranks)])
 
 
-def split_mask(mask: Mask, sizes: Sequence[int]) -> list[Order]:
+def split_mask(mask: NeuronMask, sizes: Sequence[int]) -> list[NeuronOrder]:
     """The indices of the neurons that one mask keeps, for each layer."""
     return [np.flatnonzero(part) for part in np.split(mask, np.cumsum(sizes)[:-1])]

@@ -1,4 +1,4 @@
-"""In which order the filters of a layer are missed least, when what is left is refitted."""
+"""The order in which removed filters are missed least, when the rest of the network is refitted."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from pymoo_prune.chromosomes import Booleans, Floats, Integers
-from pymoo_prune.pruning.channel_flow import ChannelLayer
+from pymoo_prune.pruning.channel_labels import ChannelLayer
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.recovery import ChannelRefit
 
 STEPS = 32
-"""Steps in which a group is taken apart: in large groups several filters go at once."""
+"""A group of n filters loses n // STEPS filters at a time, but at least one."""
 
 
 class RemovalOrders:
-    """For each group of filters, who goes first, and what is lost on the way.
+    """For each group of filters, the order in which filters go, and the loss on the way.
 
-    Filters go one after the other, each time the one whose absence changes least what the layers
-    behind it give, once these have the least-squares weights for what they still read (block by
-    block as in optimal brain surgery: Hassibi and Stork, 1993). Groups are taken apart each on its
-    own. Where a layer has no statistics, because it is too large, the size of its weights decides.
+    Filters go one after the other. Each time the filter goes that changes the outputs of the layers
+    behind it least, after these layers got the least-squares weights for what they still read
+    (block by block as in optimal brain surgery: Hassibi and Stork, 1993). Each group is taken apart
+    on its own. A layer that is too large for statistics decides by the size of its weights.
 
     Args:
-        filters: Of the network.
-        refit: With statistics of the network's layers.
+        filters: The network's filters.
+        refit: The statistics of the network's layers.
 
     Attributes:
-        ranks: For each filter how late it goes, (n_filters,); 0 goes first in its group.
-        losses: For each group, the loss when the first k are gone, (size,): the share of what the
-            layers behind it give that they cannot give any more, of all of them the mean.
+        ranks: The place of each filter in its group's order, (n_filters,); 0 goes first.
+        losses: For each group, the loss when the first k filters are gone, (size,): the mean, over
+            the layers behind the group, of the share of their outputs that is lost.
     """
 
     def __init__(self, filters: PrunableFilters, refit: ChannelRefit) -> None:
@@ -51,14 +51,15 @@ class RemovalOrders:
             self.losses.append(losses)
 
     def worth(self, prices: Floats, costs: Floats) -> Integers:
-        """Filters of each group that are worth what they cost; at least one.
+        """The number of filters of each group that are worth their cost; at least one.
 
-        Lagrange's way to share a budget: the least sum over the groups of loss^1.5 + price x cost.
-        The power is there because losses of layers one after the other add up to more than a sum.
+        Lagrange's method to share a budget: it minimises the sum over the groups of
+        loss^1.5 + price x cost. The power is above 1 because losses of successive layers together
+        are worse than their sum.
 
         Args:
-            prices: (n,).
-            costs: Of one filter of each group, (n, groups).
+            prices: The price of a unit of cost, (n,).
+            costs: The cost of one filter of each group, (n, groups).
 
         Returns:
             (n, groups).
@@ -71,10 +72,10 @@ class RemovalOrders:
         return np.column_stack(columns)
 
     def latest(self, counts: NDArray[np.int64]) -> Booleans:
-        """Filters that go last, so many of each group.
+        """The filters that go last.
 
         Args:
-            counts: (n, groups).
+            counts: The number of filters of each group that stay, (n, groups).
 
         Returns:
             (n, n_filters).
@@ -87,15 +88,16 @@ class RemovalOrders:
 
 @dataclass
 class _Reader:
-    """A layer that reads a group's channels: what it loses with each.
+    """A layer that reads a group's channels, and its loss when they go.
 
     Attributes:
-        inverse: Of the mean products of its inputs, (inputs, inputs); None where nothing is known
-            of them: then the size of the weights counts, and nothing is refitted.
+        inverse: The inverse of the mean products of its inputs, (inputs, inputs); None without
+            statistics: then the size of the weights counts, and nothing is refitted.
         weight: (inputs, outputs).
-        columns: Which inputs are a filter's, (filters, inputs of each); those of a filter that it
-            reads less often than others end with -1.
-        power: What its outputs amount to.
+        columns: The inputs that come from each filter, (filters, inputs of each); rows of filters
+            with fewer inputs end with -1.
+        power: The mean square of its outputs, summed over them; without statistics the sum of the
+            squares of its weights.
     """
 
     inverse: Tensor | None
@@ -104,7 +106,7 @@ class _Reader:
     power: float
 
     def losses(self, left: Tensor) -> Tensor:
-        """What each filter's absence costs, (left,)."""
+        """The loss when each of these filters goes, (left,)."""
         found = self.weight.new_zeros(len(left))
         each = self.columns[left]
         counts = (each >= 0).sum(dim=1)
@@ -119,7 +121,7 @@ class _Reader:
         return found / self.power
 
     def take(self, gone: Tensor) -> float:
-        """Takes filters away, refits the others, and says what that costs."""
+        """Removes filters, refits the others, and returns the loss."""
         columns = self.columns[gone].flatten()
         columns = columns[columns >= 0]
         if self.inverse is None:
@@ -147,7 +149,7 @@ def _readers(
             power = float((weight * (gram.products @ weight)).sum())
             inverse: Tensor | None = gram.inverse.clone()
         else:
-            # Only this group's inputs: without statistics the others tell nothing.
+            # Without statistics only this group's inputs matter.
             power = float(weight.square().sum())
             mine = columns >= 0
             weight = weight[columns[mine]]
@@ -158,7 +160,7 @@ def _readers(
 
 
 def _columns(layer: ChannelLayer, labels: NDArray[np.int64]) -> Tensor:
-    """The inputs of a layer that are each label's, (labels, inputs of each); -1 fills the rows."""
+    """The inputs of a layer with each label, (labels, inputs of each); -1 fills the rows."""
     places = [torch.from_numpy(np.flatnonzero(layer.inputs == label)) for label in labels]
     columns = [
         (place[:, None] * layer.taps + torch.arange(layer.taps)).flatten() for place in places
@@ -177,7 +179,7 @@ def _taken_apart(readers: Sequence[_Reader], size: int) -> tuple[Integers, Float
         before = len(order)
         order += gone.tolist()
         cost = sum(reader.take(gone) for reader in readers) / len(readers)
-        # Within a step, losses grow evenly.
+        # Within a step, the loss grows evenly.
         losses[before + 1 : len(order) + 1] = total + cost * np.arange(1, len(gone) + 1) / len(gone)
         total += cost
         left = left[~torch.isin(left, gone)]

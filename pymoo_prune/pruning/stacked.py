@@ -1,10 +1,10 @@
 """Many DenseNets that differ in their connections only, trained at once as one network.
 
-Each candidate has all channels of the full network there, and zeros where a connection is dead.
-The candidates' channels lie one after the other, so that a batch norm is a wider batch norm and a
-convolution one with groups: each candidate's numbers are those that it has when trained on its own,
-but for rounding. Each costs what the full network costs: this is meant for a GPU, where starting a
-small computation takes longer than the computation.
+Each candidate has all channels of the full network, with zeros where a connection is dead. The
+candidates' channels lie one after the other: batch norms become wider, and convolutions get groups.
+Each candidate has the numbers that it has when trained on its own, apart from rounding. Each costs
+as much as the full network. This is meant for a GPU, where starting a small computation takes
+longer than the computation.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from pymoo_prune.training import Recipe, fit, trained
 def train_together(
     networks: Sequence[DenseNet], split: Split, *, images: int, recipe: Recipe, seed: int
 ) -> list[DenseNet | TrainingDiverged]:
-    """Copies of networks, each as `trained` would train it: all see the same images.
+    """Copies of networks, each trained as `trained` would train it; all see the same images.
 
-    The same but for rounding, that is: after many steps in single precision two trainings that
-    round differently differ visibly, here as between two machines.
+    Results equal those of `trained` apart from rounding. After many steps in single precision, two
+    trainings that round differently differ visibly, as they do between two machines.
 
-    Where memory is too little for all at once, they are trained in smaller stacks. One that is left
-    alone is trained as it is, without zeros.
+    Where memory is too small for all networks at once, they are trained in smaller stacks. A
+    network that is alone in its stack is trained as it is, without zeros.
 
     Args:
-        networks: Where training starts; they may differ in connections and weights, and are not
-            changed. They must be where the images are.
+        networks: The networks that training starts from; they may differ in connections and
+            weights, and are not changed. They must be on the device of the images.
         split: Training images.
-        images: How many images to show, as `trained` counts them.
-        recipe: How.
-        seed: Of the order of the images, and of their augmentation.
+        images: The number of images to show, as `trained` counts them.
+        recipe: The settings of the training.
+        seed: The seed of the images' order and augmentation.
 
     Returns:
-        The trained copies in the order given, in evaluation mode; for those whose training diverged
+        The trained copies in the given order, in evaluation mode; in place of those that diverged,
         the error that `trained` raises.
     """
     check_alike(networks)
@@ -55,9 +55,9 @@ def train_together(
     def program(places: Sequence[int]) -> list[DenseNet | TrainingDiverged]:
         some = [networks[place] for place in places]
         found = [None] if len(some) == 1 else _stacked(some, split, images, recipe, seed)
-        # Who diverged is trained once more, alone: it may be innocent. Candidates' channels never
-        # mix, but a GPU may compute several groups of a convolution as one with zeros in between,
-        # and zero times one candidate's NaN is NaN in the others.
+        # A network that diverged is trained once more, alone: another one may be the cause.
+        # Candidates' channels never mix, but a GPU may compute several groups of a convolution as
+        # one with zeros in between, and zero times one candidate's NaN is NaN in the others.
         return [
             _alone(network, split, images, recipe, seed) if result is None else result
             for network, result in zip(some, found, strict=True)
@@ -86,14 +86,14 @@ def check_alike(networks: Sequence[DenseNet]) -> None:
 class DenseNetStack(nn.Module):
     """DenseNets side by side, each with all channels of the full network.
 
-    What is dead stays dead without a mask: scale and shift of a batch norm are 0 where a channel
-    must not be read, ReLU makes zeros of that, and its gradient at 0 is 0. So the gradients of
-    scale, shift, and the weights behind are exactly 0, and so are steps, momentum and weight decay
-    of numbers that start as 0. Where fewer channels leave a transition, the rest are zeros that
-    nobody reads.
+    Dead connections stay dead without a mask. Scale and shift of a batch norm are 0 where a channel
+    must not be read; ReLU gives 0 there, and its gradient at 0 is 0. So the gradients of scale,
+    shift and the weights behind are exactly 0, and so are steps, momentum and weight decay of
+    numbers that start as 0. Where fewer channels leave a transition, the others are zeros that no
+    layer reads.
 
     Args:
-        networks: They must be alike but for connections and weights, see `check_alike`.
+        networks: They may differ in connections and weights only; see `check_alike`.
     """
 
     def __init__(self, networks: Sequence[DenseNet]) -> None:
@@ -101,7 +101,7 @@ class DenseNetStack(nn.Module):
         self.size = len(networks)
         first = networks[0]
         blocks, nodes, _ = first.connections.shape
-        # Without memory: weights that are replaced at once need not be drawn.
+        # On the meta device, because these weights are replaced before they are used.
         with torch.device("meta"):
             self.full = DenseNet(
                 fully_connected(nodes - 2, blocks),
@@ -147,7 +147,7 @@ class DenseNetStack(nn.Module):
 
         Args:
             candidate: Its place.
-            start: The network that stood there; it is not changed.
+            start: The network that was given at this place; it is not changed.
         """
         network = copy.deepcopy(start)
         state = self.full.state_dict()
@@ -155,18 +155,18 @@ class DenseNetStack(nn.Module):
             if name in self.places[candidate]:
                 value.copy_(self._own(state[name], candidate)[self.places[candidate][name]])
             else:
-                value.add_(state[name])  # batches that a batch norm has seen
+                value.add_(state[name])  # the number of batches that a batch norm has seen
         return network.eval()
 
     def _widen(self) -> None:
-        """Puts layers for all candidates in place of those for one."""
+        """Replaces the layers for one candidate with layers for all."""
         size = self.size
         for path, part in list(self.full.named_modules()):
             wide: nn.Module
             if isinstance(part, nn.BatchNorm2d):
                 wide = nn.BatchNorm2d(size * part.num_features)
             elif isinstance(part, nn.Conv2d):
-                # All read the same images, and each its own channels after that.
+                # All candidates read the same images, but then each its own channels.
                 groups = 1 if path == "stem" else size
                 wide = nn.Conv2d(
                     groups * part.in_channels,
@@ -177,7 +177,7 @@ class DenseNetStack(nn.Module):
                     bias=False,
                 )
             elif isinstance(part, nn.Linear):
-                # It holds the numbers; `forward` multiplies each candidate's with its own.
+                # This layer only holds the numbers; `forward` uses each candidate's own.
                 wide = nn.Linear(part.in_features, size * part.out_features)
             else:
                 continue
@@ -188,7 +188,7 @@ class DenseNetStack(nn.Module):
         return wide.unflatten(0, (self.size, -1))[candidate]  # type: ignore[no-any-return]
 
     def _together(self, nodes: list[Tensor]) -> Tensor:
-        """The outputs of nodes, one after the other for each candidate."""
+        """The outputs of nodes, concatenated for each candidate."""
         n, _, height, width = nodes[0].shape
         if nodes[0].is_contiguous(memory_format=torch.channels_last):
             pixels = [
@@ -201,9 +201,9 @@ class DenseNetStack(nn.Module):
 
 
 def places(shared: SharedWeights, network: DenseNet) -> dict[str, Any]:
-    """Where in the full network's parameters and buffers a smaller network's belong.
+    """The places of a smaller network's parameters and buffers in those of the full network.
 
-    Counts of batches have no place there: they are numbers, not one for each channel.
+    Counts of batches have no place: they are single numbers, not one for each channel.
     """
     found: dict[str, Any] = {
         name: ... for name, value in network.state_dict().items() if value.ndim
@@ -216,7 +216,7 @@ def places(shared: SharedWeights, network: DenseNet) -> dict[str, Any]:
 
 
 def _sizes(network: DenseNet) -> list[tuple[str, int]]:
-    """All that networks which train together share."""
+    """The properties that networks must share to train together."""
     blocks, nodes, _ = network.connections.shape
     return [
         ("the growth rate", network.growth),
@@ -231,7 +231,7 @@ def _sizes(network: DenseNet) -> list[tuple[str, int]]:
 def _stacked(
     networks: Sequence[DenseNet], split: Split, images: int, recipe: Recipe, seed: int
 ) -> list[DenseNet | None]:
-    """Trained copies, None for those who diverged."""
+    """Trained copies; None for those that diverged."""
     stack = DenseNetStack(networks).train()
     losses = torch.zeros(len(networks))
 
@@ -241,7 +241,7 @@ def _stacked(
         every = functional.cross_entropy(outputs.flatten(0, 1), labels, reduction="none")
         means = every.unflatten(0, (len(networks), -1)).mean(dim=1)
         losses = means.detach()
-        # Each candidate's gradients are those of its own loss.
+        # Each candidate's gradients come from its own loss only.
         return means.sum()  # type: ignore[no-any-return]
 
     fit(stack, split, images=images, recipe=recipe, seed=seed, loss=loss)
@@ -259,11 +259,11 @@ def _stacked(
 def _alone(
     network: DenseNet, split: Split, images: int, recipe: Recipe, seed: int
 ) -> DenseNet | TrainingDiverged:
-    """A trained copy, or why there is none."""
+    """A trained copy, or the error that says why there is none."""
     try:
         return trained(network, split, images=images, recipe=recipe, seed=seed)
     except TrainingDiverged as error:
-        # Without its frames, which hold a network each.
+        # Without its frames: each of them holds a network.
         return error.with_traceback(None)
     except (RuntimeError, MemoryError) as error:
         if not is_about_memory(error):

@@ -1,4 +1,4 @@
-"""Batch-norm statistics, taken again after a network has changed."""
+"""Batch-norm statistics, taken again after a network was changed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def calibrate(network: Network, images: Tensor, *, batch_size: int = 256) -> Net
 
     Args:
         network: Its weights stay as they are; it is left in the mode it was in.
-        images: Training images; statistics are means over batches of them.
-        batch_size: Images at once.
+        images: Training images; the statistics are means over batches of them.
+        batch_size: Images in a batch.
 
     Returns:
         The network.

@@ -1,49 +1,29 @@
-"""The refit of layers that lost whole channels of what they read."""
+"""The refit of layers that lost whole input channels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError
-from pymoo_prune.recovery.moments import Gram, Moments, understood, watch
+from pymoo_prune.recovery.layer_refit import LayerRefit
+from pymoo_prune.recovery.moments import Gram, Moments, understood
 
 
-class ChannelRefit:
+class ChannelRefit(LayerRefit):
     """Least-squares weights for the input channels that a layer still reads.
 
-    The weights that remain are changed so that the layer gives what the parent's gives on training
-    images: with the Gram matrix G of the layer's inputs, k what remains and p what goes, the change
-    solves (G_kk + r I) d = G_kp w_p. All filters read the same channels, so that one factorisation
-    serves them all. Statistics are the parent's, and taken once.
-
-    Args:
-        network: The network that is pruned.
-        names: Paths of its convolutions and linear layers; none may have groups.
-        split: Training images.
-        centred: Whether a batch norm that is calibrated again follows: then the inputs' mean plays
-            no part. Where a layer has a bias, the bias takes it up.
-        positions: Places of an image that a convolution's statistics are taken from, at most.
-        ridge: r, relative to the mean of G's diagonal.
-        seed: Of the choice of places.
+    The remaining weights are changed so that the layer gives what the parent's layer gives on
+    training images. G is the Gram matrix of the layer's inputs, k are the inputs that remain and p
+    those that go; the change d solves (G_kk + r I) d = G_kp w_p. All filters read the same
+    channels, so one factorisation serves them all. The statistics are the parent's, and are taken
+    once. Where a layer has a bias, the bias takes up the inputs' mean. Layers must have one group.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        names: Sequence[str],
-        split: Split,
-        *,
-        centred: bool,
-        positions: int = 100,
-        ridge: float = 0.05,
-        seed: int = 0,
-    ) -> None:
-        modules = dict(network.named_modules())
-        self.layers = {name: modules[name] for name in names}
+    def _check(self) -> None:
         wrong = [
             name
             for name, layer in self.layers.items()
@@ -51,15 +31,15 @@ class ChannelRefit:
         ]
         if wrong:
             msg = (
-                f"layers {wrong} cannot be refitted: they are no convolutions with zero padding, "
-                "one group and no dilation, and no linear layers, or have too many inputs"
+                f"layers {wrong} cannot be refitted: they must be linear layers, or convolutions "
+                "with zero padding, one group and no dilation, and not have too many inputs"
             )
             raise PruneError(msg)
-        moments = {
-            name: Moments(layer, positions, seed, centred=centred or layer.bias is not None)
-            for name, layer in self.layers.items()
-        }
-        watch(network, moments, split.images)
+
+    def _is_centred(self, layer: Any, *, centred: bool) -> bool:
+        return centred or layer.bias is not None
+
+    def _note(self, moments: Mapping[str, Moments], ridge: float) -> None:
         self.grams = {name: Gram(found.gram()[0], ridge) for name, found in moments.items()}
         self.means = {
             name: moments[name].mean()[0]
@@ -68,7 +48,7 @@ class ChannelRefit:
         }
 
     def layer(self, name: str, inputs: Tensor, outputs: Tensor) -> dict[str, Tensor]:
-        """What the smaller layer's parameters are.
+        """The parameters of the smaller layer.
 
         Args:
             name: The layer's path.

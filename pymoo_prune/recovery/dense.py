@@ -13,17 +13,17 @@ from torch import Tensor
 from pymoo_prune.data import Split
 from pymoo_prune.networks import FeedForward
 
-Kept = Sequence[NDArray[np.intp]]
+KeptNeurons = Sequence[NDArray[np.intp]]
 """Indices of the neurons that each hidden layer keeps."""
 
 
 class DenseRefit:
     """Least-squares weights for the neurons that are left of a feed-forward network.
 
-    Layer by layer, the weights from the kept neurons solve: predict the kept neurons of the next
-    layer (before their activation) as the parent computes them from all of its neurons, over
-    training images. The statistics are taken once; a candidate costs one small Cholesky
-    factorisation a layer.
+    Layer by layer, the weights of the kept neurons are those that best predict the kept neurons of
+    the next layer (before their activation) as the parent computes them from all of its neurons,
+    over training images. The statistics are taken once; a candidate costs one small Cholesky
+    factorisation for each layer.
 
     Args:
         parent: The network that is pruned.
@@ -46,18 +46,18 @@ class DenseRefit:
                 centred = hidden - mean.float()
                 self.means.append(mean)
                 self.covariances.append((centred.T @ centred).double() / len(hidden))
-        # Covariance of a layer's activations with what the next layer computes from all of them.
+        # Covariance of a layer's activations with the next layer's values before activation.
         self.crossed = [
             covariance @ weight.T
             for covariance, weight in zip(self.covariances, self.weights[1:], strict=True)
         ]
         self.ridges = [ridge * float(c.diagonal().mean()) + 1e-12 for c in self.covariances]
 
-    def layers(self, keep: Kept) -> tuple[list[Tensor], list[Tensor]]:
+    def layers(self, keep: KeptNeurons) -> tuple[list[Tensor], list[Tensor]]:
         """Weights and biases of the small network.
 
         Args:
-            keep: Indices of the kept neurons, one array a hidden layer.
+            keep: Indices of the kept neurons, one array for each hidden layer.
 
         Returns:
             Weights and biases, float32; the first layer's are the parent's rows.
@@ -81,10 +81,10 @@ class DenseRefit:
     def together(self, alive: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Weights and biases of several candidates at once, of the parent's shapes.
 
-        A candidate's numbers are those of `layers`, but for rounding, with zeros between them.
+        A candidate's numbers equal those of `layers` apart from rounding, with zeros between them.
 
         Args:
-            alive: Which neurons each candidate keeps, (candidates, neurons), bool, one a layer.
+            alive: True where a candidate keeps a neuron, (candidates, neurons), for each layer.
 
         Returns:
             Weights, (candidates, outputs, inputs), and biases, (candidates, outputs), float32.
@@ -95,7 +95,7 @@ class DenseRefit:
         biases = [(self.biases[0] * masks[0]).float()]
         for layer, (source, target) in enumerate(pairwise(masks)):
             within = self.covariances[layer] * source[:, :, None] * source[:, None, :]
-            # Rows of neurons that are gone become those of the identity, which solves to zeros.
+            # Rows of removed neurons become rows of the identity, whose solutions are zeros.
             ridge = torch.where(source > 0, source.new_tensor(self.ridges[layer]), 1.0)
             within.diagonal(dim1=1, dim2=2).add_(ridge)
             wanted = self.crossed[layer] * source[:, :, None] * target[:, None, :]
@@ -106,8 +106,8 @@ class DenseRefit:
         return weights, biases
 
 
-def plain_layers(parent: FeedForward, keep: Kept) -> tuple[list[Tensor], list[Tensor]]:
-    """The parent's own weights and biases between the kept neurons: the cut, and nothing else."""
+def plain_layers(parent: FeedForward, keep: KeptNeurons) -> tuple[list[Tensor], list[Tensor]]:
+    """The parent's own weights and biases between the kept neurons: a cut without a refit."""
     indices = [torch.from_numpy(index) for index in keep]
     layers = parent.linear_layers
     sources = [torch.arange(parent.inputs), *indices]

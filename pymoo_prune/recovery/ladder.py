@@ -1,4 +1,4 @@
-"""Which repairs there are."""
+"""The choice of repairs, from the cheapest to the most expensive."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ RUNGS = ("refit", "batch-norm", "steps")
 
 @dataclass(frozen=True)
 class Recovery:
-    """Which repairs a candidate gets, the cheapest first.
+    """The repairs that a candidate gets, the cheapest first.
 
     Attributes:
-        refit: The remaining weights are solved for, in closed form, to give what the parent gives.
-        batch_norm: Statistics of batch norms are taken again, with the remaining weights.
-        steps: Gradient steps after that.
+        refit: Whether the remaining weights are solved for, in closed form, to give what the parent
+            gives.
+        batch_norm: Whether batch-norm statistics are taken again, with the remaining weights.
+        steps: The number of gradient steps after that.
     """
 
     refit: bool = False
@@ -30,8 +31,8 @@ class Recovery:
         """Reads "none", or rungs joined by a plus: "refit", "refit+batch-norm", "refit+steps:20".
 
         Args:
-            text: What to read.
-            rungs: Those that make sense for a problem.
+            text: The text to read.
+            rungs: The rungs that a problem offers.
         """
         match = re.fullmatch(r"(refit)?\+?(batch-norm)?\+?(?:steps:(\d+))?", text)
         found = cls()

@@ -1,4 +1,4 @@
-"""Second moments of what goes into a layer: all that a least-squares refit needs to know."""
+"""Second moments of a layer's inputs: the statistics that a least-squares refit needs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch.nn import functional
 
 from pymoo_prune.networks import evaluating
 
-LARGEST = 1200
-"""Inputs of a filter up to which a refit is worth its time; larger layers keep their weights."""
+MOST_INPUTS = 1200
+"""The most inputs of a filter for which a refit is worth its time; larger layers are only cut."""
 
 
 class Gram:
-    """Mean products of the inputs of the filters that share them.
+    """Mean products of the inputs that filters share.
 
     Args:
-        products: (inputs, inputs).
+        products: The mean products, (inputs, inputs).
         ridge: Added to the diagonal, relative to its mean.
     """
 
@@ -32,7 +32,7 @@ class Gram:
 
     @cached_property
     def inverse(self) -> Tensor:
-        """Of the products with the ridge."""
+        """The inverse of the products with the ridge."""
         return torch.cholesky_inverse(torch.linalg.cholesky(self.ridged))
 
 
@@ -48,10 +48,10 @@ class Moments:
         self.products: Tensor | None = None
 
     def add(self, inputs: Tensor) -> None:
-        """Takes in the inputs of one batch."""
+        """Adds the inputs of one batch."""
         rows = self._rows(inputs)  # (groups, samples, inputs of a filter)
         if self.centred:
-            # Moments about a point near the mean: rounding must not make a variance negative.
+            # Moments about a point near the mean, so that rounding makes no variance negative.
             self.origin = rows.mean(dim=1, keepdim=True) if self.origin is None else self.origin
             rows = rows - self.origin
         products, sums = (rows.mT @ rows).double(), rows.sum(dim=1, dtype=torch.float64)
@@ -60,7 +60,7 @@ class Moments:
         self.count += rows.shape[1]
 
     def mean(self) -> Tensor:
-        """Of the inputs, (groups, inputs); of those that are centred alone."""
+        """The mean of the inputs, (groups, inputs); only for centred moments."""
         assert self.sums is not None  # noqa: S101 - every layer takes part in a forward pass
         assert self.origin is not None  # noqa: S101
         found: Tensor = self.origin[:, 0].double() + self.sums / self.count
@@ -83,7 +83,7 @@ class Moments:
         patches = inputs
         for axis, (size, step) in enumerate(zip(kernel, layer.stride, strict=True)):
             patches = patches.unfold(axis + 2, size, step)
-        # (n, channels, *places, *kernel) with a choice of places, the same in every image.
+        # (n, channels, *places, *kernel) with some of the places, the same in every image.
         places = patches.shape[2 : 2 + len(kernel)]
         total = int(np.prod(places))
         chosen = self.generator.choice(total, min(self.positions, total), replace=False)
@@ -99,12 +99,12 @@ class Moments:
 
 
 def understood(layer: nn.Module) -> bool:
-    """Whether a layer's inputs can be laid out as rows, and are few enough."""
+    """Whether a layer's inputs can be written as rows, and are few enough."""
     if isinstance(layer, nn.Linear):
-        return layer.in_features <= LARGEST
+        return layer.in_features <= MOST_INPUTS
     return (
         isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
-        and layer.weight[0].numel() <= LARGEST
+        and layer.weight[0].numel() <= MOST_INPUTS
         and not isinstance(layer.padding, str)
         and layer.padding_mode == "zeros"
         and set(layer.dilation) == {1}

@@ -2,58 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pymoo_prune.data import Split
-from pymoo_prune.recovery.moments import Gram, Moments, understood, watch
+from pymoo_prune.recovery.layer_refit import LayerRefit
+from pymoo_prune.recovery.moments import Gram, Moments
 
 LARGEST_SYSTEMS = 2**25
 """Numbers in the systems that are solved at once: a quarter of a gigabyte."""
 
 
-class WeightRefit:
+class WeightRefit(LayerRefit):
     """Least-squares weights for what is left of a layer.
 
-    Filter by filter, the weights that remain are changed so that the filter gives what the parent's
-    gives on training images. The change solves (G_kk + r I) d = G_kp w_p, with the Gram matrix G of
-    the layer's inputs, k the weights that remain and p those that go. Statistics are the parent's:
-    a layer's solution depends on its own mask alone, so that it is found once and used by every
-    candidate that has this mask.
-
-    Args:
-        network: The network that is pruned.
-        names: Its layers' paths.
-        split: Training images.
-        centred: Whether a batch norm that is calibrated again follows: then the inputs' mean plays
-            no part. Layers with a bias are never centred.
-        positions: Places of an image that a convolution's statistics are taken from, at most.
-        ridge: r, relative to the mean of G's diagonal. More than numerics need: a candidate's
-            inputs are not quite the parent's, and a cautious solution bears that better.
-        seed: Of the choice of places.
+    Filter by filter, the remaining weights are changed so that the filter gives what the parent's
+    gives on training images. G is the Gram matrix of the layer's inputs, k are the weights that
+    remain and p those that go; the change d solves (G_kk + r I) d = G_kp w_p. The statistics are
+    the parent's. So a layer's solution depends on its own mask only: it is found once, and used by
+    every candidate with this mask. Layers with a bias are never centred.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        names: Sequence[str],
-        split: Split,
-        *,
-        centred: bool,
-        positions: int = 100,
-        ridge: float = 0.05,
-        seed: int = 0,
-    ) -> None:
-        modules = dict(network.named_modules())
-        self.layers = {name: modules[name] for name in names}
-        moments = {
-            name: Moments(layer, positions, seed, centred=centred and layer.bias is None)
-            for name, layer in self.layers.items()
-            if understood(layer)
-        }
-        watch(network, moments, split.images)
+    def _check(self) -> None:
+        """Accepts all layers: those that cannot be refitted are only masked."""
+
+    def _is_centred(self, layer: Any, *, centred: bool) -> bool:
+        return centred and layer.bias is None
+
+    def _note(self, moments: Mapping[str, Moments], ridge: float) -> None:
         self.grams = {
             name: [Gram(products, ridge) for products in found.gram()]
             for name, found in moments.items()
@@ -64,7 +42,7 @@ class WeightRefit:
 
         Args:
             name: The layer's path.
-            mask: Which weights remain, of the weight's shape.
+            mask: True where a weight remains, of the weight's shape.
         """
         weight = self.layers[name].weight.detach()
         if name not in self.grams:
@@ -79,15 +57,15 @@ class WeightRefit:
         return torch.cat(parts).reshape(weight.shape).to(weight.dtype)
 
     def loss(self, name: str, weight: Tensor) -> float:
-        """The share of what a layer's outputs tell that is lost with these weights.
+        """The share of a layer's outputs that is lost with these weights.
 
         Args:
             name: The layer's path.
-            weight: Instead of the parent's, of its shape.
+            weight: The weights in place of the parent's, of their shape.
 
         Returns:
-            The mean squared change of the outputs, relative to their mean square; for layers that
-            are too large for statistics, the same of the weights.
+            The mean squared change of the outputs, relative to their mean square. For layers that
+            are too large for statistics, the squared change of the weights, relative to theirs.
         """
         parents = self.layers[name].weight.detach()
         if name not in self.grams:
@@ -109,16 +87,16 @@ class WeightRefit:
         if int(kept.max()) == 0 or bool(mask.all()):
             return weight * mask
         if 2 * int(kept.sum()) < mask.numel():
-            # Few remain: solve for their change.
+            # Few weights remain: solve for their change.
             lost = (weight * ~mask) @ gram.ridged
             return weight * mask + _solved(gram.ridged, mask, lost)
-        # Few go: the same change by way of the inverse, from a system as large as they are many.
+        # Few weights go: the same change from the inverse, with a system as large as their number.
         pulled = _solved(gram.inverse, ~mask, weight)
         return (weight - pulled @ gram.inverse) * mask
 
 
 def _solved(matrix: Tensor, mask: Tensor, right: Tensor) -> Tensor:
-    """For each row, x with matrix[m, m] x[m] = right[m] for the places m of its mask, 0 elsewhere.
+    """Solves matrix[m, m] x[m] = right[m] for each row, with m the places of its mask; 0 elsewhere.
 
     Args:
         matrix: Symmetric and positive definite, (inputs, inputs).
@@ -131,7 +109,7 @@ def _solved(matrix: Tensor, mask: Tensor, right: Tensor) -> Tensor:
         half = len(mask) // 2
         parts = [(mask[:half], right[:half]), (mask[half:], right[half:])]
         return torch.cat([_solved(matrix, m, r) for m, r in parts])
-    # The places of each row, in order; rows with fewer are filled up with others.
+    # The places of each row, in order; rows with fewer places are filled up with other ones.
     index = torch.argsort(mask.int(), dim=1, descending=True, stable=True)[:, :most]
     filled = torch.arange(most, device=mask.device) < sizes[:, None]
     left = matrix[index[:, :, None], index[:, None, :]]

@@ -8,7 +8,15 @@
 """
 
 from pymoo_prune.runs.report import Report
-from pymoo_prune.runs.reproduction import kept, kept_parent, kept_runs, prepare, publish
+from pymoo_prune.runs.reproduction import (
+    ReproductionOptions,
+    kept,
+    kept_parent,
+    kept_runs,
+    prepare,
+    publish,
+    reproduced,
+)
 from pymoo_prune.runs.run import (
     AT_LENGTH,
     CHROMOSOMES,
@@ -25,6 +33,6 @@ from pymoo_prune.runs.settings import Settings
 
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES", "FRONT", "LATENCIES", "PARENT", "SETTINGS", "STORE",
-    "TICKET_PAGE", "TICKET_PICTURE", "Report", "Run", "Settings", "kept", "kept_parent",
-    "kept_runs", "prepare", "publish",
+    "TICKET_PAGE", "TICKET_PICTURE", "Report", "ReproductionOptions", "Run", "Settings", "kept",
+    "kept_parent", "kept_runs", "prepare", "publish", "reproduced",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What all papers' reproductions do: a folder in which nothing is made twice, and a page."""
+"""Reproductions of papers: a folder in which nothing is made twice, and a page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import torch
 from rich.console import Console
@@ -122,3 +122,50 @@ def publish(page: str, output: Path, console: Console) -> None:
     write_text(path, page)
     for text in (page, f"report: {path}"):
         console.print(text, emoji=False, highlight=False, markup=False, soft_wrap=True)
+
+
+class ReproductionOptions(TypedDict):
+    """The options of `pymoo-prune reproduce`, besides the folder.
+
+    Attributes:
+        runs: Runs of each setting, with the seeds 0, 1, ...
+        data: Name of the data set.
+        data_root: Where data sets lie.
+        console: Where progress and the page go.
+    """
+
+    runs: int
+    data: str
+    data_root: str | None
+    console: Console
+
+
+def reproduced(
+    make: Callable[[Data], str],
+    output: Path,
+    settings: Mapping[str, Any],
+    *,
+    validation: int | None = None,
+    gpu: bool = True,
+    **options: Unpack[ReproductionOptions],
+) -> None:
+    """One reproduction: loads the images, makes all results, and publishes the page.
+
+    Args:
+        make: Makes the results from the images, and gives the page, in Markdown.
+        output: The folder.
+        settings: See `prepare`.
+        validation: See `prepare`.
+        gpu: See `prepare`.
+        options: What was asked for on the command line.
+    """
+    images = prepare(
+        output,
+        settings,
+        runs=options["runs"],
+        data=options["data"],
+        data_root=options["data_root"],
+        validation=validation,
+        gpu=gpu,
+    )
+    publish(make(images), output, options["console"])

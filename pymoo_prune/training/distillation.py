@@ -16,23 +16,24 @@ from pymoo_prune.data import Split, balanced
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import evaluating
 from pymoo_prune.training.early_stopping import EarlyStopping, Stopping
-from pymoo_prune.training.loop import ADAM, Loss, Network, Recipe, check_converged, fit
+from pymoo_prune.training.loop import Loss, Network, check_converged, fit
+from pymoo_prune.training.recipes import ADAM, Recipe
 
 
 class Distillation:
-    """What a student learns from: labels, and what the teacher gives for each image.
+    """A loss from labels and from a teacher's outputs, and trainings on it.
 
     L = alpha CE(y, student) + (1 - alpha) T² KL(softmax(teacher / T) || softmax(student / T))
-    (Ghorab et al., section III.C). The teacher is run once for each image, when its outputs are
-    first needed, however many students there are; with alpha = 1 it is not run at all.
+    (Ghorab et al., section III.C). The teacher sees each image once, when its outputs are first
+    needed, for any number of students; with alpha = 1 it is not run at all.
 
     Args:
-        teacher: A trained classifier; it is not changed, every layer stays in its mode.
+        teacher: A trained classifier; it is not changed, and each layer stays in its mode.
         split: The images that students are trained on.
         alpha: The labels' share of the loss, from 0 (the teacher alone) to 1 (the labels alone).
-        temperature: T. What both networks' outputs are divided by: at a high one, the classes
-            that the teacher finds unlikely count as well.
-        batch_size: Images that the teacher sees at once.
+        temperature: T, the divisor of both networks' outputs. At a high temperature, classes that
+            the teacher finds unlikely count too.
+        batch_size: Images in a batch of the teacher's.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Distillation:
         temperature: float = 4.0,
         batch_size: int = 128,
     ) -> None:
-        # Written so that NaN, which is neither less nor more, is refused.
+        # Written so that NaN is refused too: each comparison with it is false.
         if not 0 <= alpha <= 1:
             msg = f"alpha must be between 0 and 1, but it is {alpha}"
             raise PruneError(msg)
@@ -91,10 +92,10 @@ class Distillation:
         return functional.log_softmax(self.logits / self.temperature, dim=1)
 
     def loss(self, outputs: Tensor, rows: Tensor) -> Tensor:
-        """L of a batch.
+        """The loss L of a batch.
 
         Args:
-            outputs: Of a student, (batch, classes).
+            outputs: A student's outputs, (batch, classes).
             rows: The images' places in the split, (batch,).
         """
         if self.alpha == 1:
@@ -107,7 +108,7 @@ class Distillation:
             )
             raise PruneError(msg)
         softened = functional.log_softmax(outputs / self.temperature, dim=1)
-        # From the teacher's probabilities to the student's: kl_div takes them the other way round.
+        # KL(teacher || student); kl_div takes its arguments in the opposite order.
         divergence = functional.kl_div(softened, targets, log_target=True, reduction="batchmean")
         soft = self.temperature**2 * divergence
         if self.alpha == 0:
@@ -131,23 +132,24 @@ class Distillation:
         """A copy of a network, the student, after gradient steps on `loss`.
 
         Args:
-            network: Where training starts; it is not changed.
-            images: How many images to show at most, as `trained` counts them.
-            recipe: How. It must neither crop nor flip: the teacher saw the plain images; with
-                alpha = 1 it may.
-            seed: Of the order of the images.
-            keep_zeros: Weights that are exactly 0 stay so: what was pruned stays pruned.
-            stopping: When to end early. Held out are as many images of each class, the same for
-                every student; the student has the weights that did best on them. None: all
-                images are trained on, to the end.
-            progress: Called now and then with the share that is done.
+            network: The network that training starts from; it is not changed.
+            images: The most images to show, as `trained` counts them.
+            recipe: The settings of the training. It may crop or flip only if alpha is 1, because
+                the teacher saw the plain images.
+            seed: The seed of the images' order.
+            keep_zeros: Whether weights that are exactly 0 stay 0, so that pruned weights stay
+                pruned.
+            stopping: The settings of early stopping. The held-out images have equally many of each
+                class, and are the same for every student; the student gets the weights that did
+                best on them. With None, the student is trained on all images, to the end.
+            progress: Called now and then with the share of the training that is done.
 
         Returns:
             The trained copy, in evaluation mode.
 
         Raises:
-            TrainingDiverged: The training ended with numbers that are not finite, even if it was
-                better before.
+            TrainingDiverged: The training ended with numbers that are not finite, even if earlier
+                weights were good.
         """
         if self.alpha != 1 and (recipe.crop or recipe.flip):
             msg = (
@@ -179,18 +181,18 @@ class Distillation:
             progress=progress,
             after_step=watch,
         )
-        # Before the best weights are back: a start that is given back was not trained.
+        # Checked before the best weights are restored: those may be the untrained start.
         check_converged(result, last)
         if watch is not None:
             watch.restore()
         return result.eval()
 
     def _loss_of(self, places: Tensor) -> Loss:
-        """L of a part of the images, from where in the split they are."""
+        """The loss L of some of the images, given their places in the split."""
         return lambda outputs, rows: self.loss(outputs, places[rows])
 
     def _division(self, images: int) -> _Division:
-        """Images to train on and images to watch; the same at every call."""
+        """The images to train on and the images to watch; the same at every call."""
         if images not in self._divisions:
             self._divisions[images] = _divided(self.split, images)
         return self._divisions[images]
@@ -198,7 +200,7 @@ class Distillation:
 
 @dataclass(frozen=True, eq=False)
 class _Division:
-    """A split in two, and where their images are in the whole: kept (n - k,), held (k,)."""
+    """Two parts of a split, and the places of their images in it: kept (n - k,), held (k,)."""
 
     train: Split
     watched: Split

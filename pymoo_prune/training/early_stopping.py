@@ -18,12 +18,12 @@ from pymoo_prune.training.loop import Loss
 
 @dataclass(frozen=True)
 class Stopping:
-    """When a training ends early.
+    """The settings of early stopping.
 
     Attributes:
         every: Steps from one look at the watched images to the next.
-        patience: The training ends after so many looks in a row without a new least loss.
-        images: How many images are held out of the training, to be watched.
+        patience: The training ends after this many looks in a row without a new least loss.
+        images: The number of images that are held out of the training, and watched.
     """
 
     every: int = 10
@@ -35,17 +35,17 @@ class Stopping:
 
 
 class EarlyStopping:
-    """Ends a training that no longer gets better, and remembers the best network on the way.
+    """Ends a training that no longer gets better, and remembers the best weights.
 
-    It is meant to be the `after_step` of `fit`. A loss that is not finite is never the best.
+    Its instances are meant as the `after_step` of `fit`. A loss that is not finite is never best.
 
     Args:
-        network: The one in training; the loss that it has now is the first to be beaten.
-        split: The images that are watched; better none of those it is trained on.
-        loss: The mean over a batch of these images; outputs come in float32, and the places are
-            those in this split.
-        every: Steps from one look at the images to the next.
-        patience: The training ends after so many looks in a row without a new least loss.
+        network: The network in training; its present loss is the first to be beaten.
+        split: The images that are watched; the network should not be trained on them.
+        loss: The mean loss of a batch of these images; it gets outputs in float32, and places in
+            this split.
+        every: See `Stopping`.
+        patience: See `Stopping`.
 
     Attributes:
         least: The least loss so far.
@@ -62,7 +62,7 @@ class EarlyStopping:
         self._best, self._misses = self._weights(), 0
 
     def __call__(self, steps: int) -> bool:
-        """Looks at the images if it is time to, and says whether the training should end."""
+        """Looks at the images every few steps; returns whether the training should end."""
         if steps % self.every == 0:
             self._look()
         return self._misses >= self.patience
@@ -70,7 +70,7 @@ class EarlyStopping:
     def restore(self) -> None:
         """Puts the weights with the least loss back into the network.
 
-        Those of now may be the best: a training may end between two looks, or before the first.
+        It looks once more: a training may end between two looks, with the best weights so far.
         """
         self._look()
         self.network.load_state_dict(self._best)

@@ -1,112 +1,25 @@
-"""Training by gradient steps: a parent from scratch, or a pruned network after the cut."""
+"""Gradient steps: a parent is trained from scratch, a pruned network after the cut."""
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pymoo_prune.data import Split
-from pymoo_prune.errors import PruneError, TrainingDiverged, unknown_name
+from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.machine import has_fast_bfloat16
+from pymoo_prune.training.recipes import ADAM, SCHEDULES, Recipe
 
 Network = TypeVar("Network", bound=nn.Module)
 
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda _: 1.0,
-    # Falling to 0 keeps more of a network that was good already.
-    "linear": lambda done: 1 - done,
-    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
-    # The residual networks' and DenseNet's: a tenth after half, a hundredth after three quarters.
-    "drops": lambda done: 0.1 ** ((done >= 0.5) + (done >= 0.75)),
-    # Up for a quarter of the time and down again: few epochs suffice from scratch.
-    "one-cycle": lambda done: done / 0.25 if done < 0.25 else (1 - done) / 0.75,
-}
-"""What the learning rate is multiplied with, from the share of the training that is done."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
-
-    Attributes:
-        optimizer: "adam", or "sgd" with Nesterov momentum.
-        learning_rate: At its highest.
-        schedule: One of `SCHEDULES`.
-        batch_size: Images a step.
-        weight_decay: L2 penalty.
-        momentum: Of "sgd".
-        crop: Every image is shifted by up to so many pixels; 0 for none.
-        flip: Every other image is mirrored.
-        bfloat16: Whether convolutions and linear layers compute with half the bits where the
-            hardware does so fast; elsewhere they stay float32.
-        channels_last: Whether a pixel's channels lie side by side in memory.
-    """
-
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: float = 1e-3
-    schedule: str = "constant"
-    batch_size: int = 100
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    crop: int = 0
-    flip: bool = False
-    bfloat16: bool = False
-    channels_last: bool = False
-
-    def __post_init__(self) -> None:
-        if self.optimizer not in ("adam", "sgd"):
-            raise unknown_name("optimizer", self.optimizer, ["adam", "sgd"])
-        if self.schedule not in SCHEDULES:
-            raise unknown_name("schedule", self.schedule, SCHEDULES)
-        numbers = self.learning_rate, self.weight_decay, self.momentum, self.crop
-        if self.batch_size < 1 or not all(math.isfinite(n) and n >= 0 for n in numbers):
-            msg = (
-                "batch_size must be at least 1, and learning_rate, weight_decay, momentum and crop "
-                f"finite and not negative, but the recipe is {self}"
-            )
-            raise PruneError(msg)
-
-    def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
-        """For the network's parameters."""
-        settings: dict[str, Any] = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
-        if self.optimizer == "adam":
-            return torch.optim.Adam(network.parameters(), **settings, fused=True)
-        settings |= {"momentum": self.momentum, "nesterov": self.momentum > 0}
-        return torch.optim.SGD(network.parameters(), **settings, fused=True)
-
-    def augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Images shifted and mirrored by chance, (n, channels, height, width)."""
-        n, _, height, width = images.shape
-        rows = torch.arange(height).expand(n, -1)
-        columns = torch.arange(width).expand(n, -1)
-        if self.flip:
-            mirrored = torch.rand(n, 1, generator=generator) < 0.5
-            columns = torch.where(mirrored, columns.flip(1), columns)
-        if self.crop:
-            images = functional.pad(images, [self.crop] * 4)
-            rows = rows + torch.randint(2 * self.crop + 1, (n, 1), generator=generator)
-            columns = columns + torch.randint(2 * self.crop + 1, (n, 1), generator=generator)
-        if not (self.flip or self.crop):
-            return images
-        places = [torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
-        image, row, column = (place.to(images.device) for place in places)
-        return images.permute(0, 2, 3, 1)[image, row, column].permute(0, 3, 1, 2)
-
-
-ADAM = Recipe()
-"""What is used where nothing is said."""
-
-
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(outputs of a batch, the images' places in the split) -> what is minimised."""
+"""(outputs of a batch, the images' places in the split) -> the loss that is minimised."""
 
 
 def trained(
@@ -122,14 +35,14 @@ def trained(
     """A copy of a network after gradient steps on cross-entropy.
 
     Args:
-        network: Where training starts; it is not changed.
+        network: The network that training starts from; it is not changed.
         split: Training images.
-        images: How many images to show, counted with repetition: two epochs of 10,000 are 20,000.
-            An epoch is a fresh permutation; the last batch of an epoch may be smaller.
-        recipe: How.
-        seed: Of the order of the images, and of their augmentation.
-        keep_zeros: Weights that are exactly 0 stay so: what was pruned stays pruned.
-        progress: Called now and then with the share that is done.
+        images: The number of images to show, counted with repetition: two epochs of 10,000 images
+            are 20,000. Each epoch is a new permutation; its last batch may be smaller.
+        recipe: The settings of the training.
+        seed: The seed of the images' order and augmentation.
+        keep_zeros: Whether weights that are exactly 0 stay 0, so that pruned weights stay pruned.
+        progress: Called now and then with the share of the training that is done.
 
     Returns:
         The trained copy, in evaluation mode.
@@ -153,10 +66,10 @@ def check_converged(network: nn.Module, last: Tensor) -> None:
     """Raises `TrainingDiverged` if a training ended with numbers that are not finite.
 
     Args:
-        network: As the training left it.
-        last: The last batch's loss.
+        network: The network after the training.
+        last: The loss of the last batch.
     """
-    # Statistics of batch norms may overflow while all weights are finite still.
+    # Batch-norm statistics may overflow while all weights are still finite.
     if not (last.isfinite() and all(v.isfinite().all() for v in network.state_dict().values())):
         msg = f"the training diverged: its last loss is {last.item()}; try a lower learning rate"
         raise TrainingDiverged(msg)
@@ -174,22 +87,21 @@ def fit(
     progress: Callable[[float], None] | None = None,
     after_step: Callable[[int], bool] | None = None,
 ) -> Tensor:
-    """Gradient steps on any loss, in the network itself.
+    """Does gradient steps on any loss, in the network itself.
 
     Args:
-        network: In training mode; it is changed.
+        network: The network, in training mode; it is changed.
         split: Training images.
-        images: How many images to show, as `trained` counts them.
-        recipe: How.
-        seed: Of the order of the images, and of their augmentation.
-        loss: Of a batch; outputs come in float32.
-        keep_zeros: Weights that are exactly 0 stay so.
-        progress: Called now and then with the share that is done.
-        after_step: Called after each step with the number of steps done so far; True ends the
-            training.
+        images: The number of images to show, as `trained` counts them.
+        recipe: The settings of the training.
+        seed: The seed of the images' order and augmentation.
+        loss: The loss of a batch; it gets outputs in float32.
+        keep_zeros: Whether weights that are exactly 0 stay 0.
+        progress: Called now and then with the share of the training that is done.
+        after_step: Called after each step with the number of steps so far; True ends the training.
 
     Returns:
-        The last batch's loss; it is for the caller to see whether the training diverged.
+        The loss of the last batch; the caller checks whether the training diverged.
     """
     if images < 0:
         msg = f"images must be at least 0, but they are {images}"
@@ -203,7 +115,7 @@ def fit(
     half = recipe.bfloat16 and can_halve(network, device)
     last, seen = torch.zeros(()), 0
     batches = _batches(len(split), images, recipe.batch_size, generator)
-    with seeded(seed, device):  # for dropout, which asks torch's own generator
+    with seeded(seed, device):  # for dropout, which uses torch's global generator
         for step, rows in enumerate(batches, start=1):
             index = rows.to(device)
             rate = recipe.learning_rate * SCHEDULES[recipe.schedule](seen / images)
@@ -223,21 +135,21 @@ def fit(
                 progress(seen / images)
             if after_step is not None and after_step(step):
                 break
-    optimizer.zero_grad(set_to_none=True)  # the result carries no gradients around
+    optimizer.zero_grad(set_to_none=True)  # frees the memory of the gradients
     return last.detach()
 
 
 def _batches(n: int, images: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Places of the images of each batch, as `trained` counts them."""
+    """The places of each batch's images, as `trained` counts images."""
     while images > 0:
-        # Drawn when its turn comes: augmentation draws from the same generator in between.
+        # Drawn only now, because augmentation draws from the same generator in between.
         epoch = torch.randperm(n, generator=generator)[:images]
         yield from epoch.split(size)
         images -= len(epoch)
 
 
 def to_channels_last(network: Network) -> Network:
-    """Lays the weights of two-dimensional convolutions out so; the network itself is changed."""
+    """Changes the weights of two-dimensional convolutions to channels last, in the network."""
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.to(memory_format=torch.channels_last)
@@ -247,7 +159,7 @@ def to_channels_last(network: Network) -> Network:
 def can_halve(network: nn.Module, device: torch.device) -> bool:
     """Whether a network trains well, and fast, in bfloat16.
 
-    On processors, gradients of three-dimensional convolutions come out as NaN (torch 2.15).
+    On processors, gradients of three-dimensional convolutions become NaN (torch 2.15).
     """
     volumes = any(isinstance(module, nn.Conv3d) for module in network.modules())
     return has_fast_bfloat16(device) and not (volumes and device.type == "cpu")
@@ -255,7 +167,7 @@ def can_halve(network: nn.Module, device: torch.device) -> bool:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Global generators of torch start from a seed for a while; then all is as it was before."""
+    """Seeds torch's global generators for a while, and restores them afterwards."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -263,9 +175,9 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def zero_masks(network: nn.Module) -> list[tuple[nn.Parameter, Tensor]]:
-    """Weights with exact zeros in them, and where they are not 0, as numbers 0 and 1.
+    """Weights that contain exact zeros, each with a mask: 0 where the weight is 0, else 1.
 
-    Biases and batch norms (vectors) are left out: they start at 0 and are never pruned.
+    Biases and batch norms (vectors) are left out: they may start at 0, and are never pruned.
     """
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     return [

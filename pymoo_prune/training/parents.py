@@ -1,4 +1,4 @@
-"""The network that is pruned: trained here, or brought along and looked at."""
+"""Networks to prune: trained here, or given and checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pymoo_prune.chromosomes import hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import named_network
-from pymoo_prune.training.loop import Recipe, seeded, trained
+from pymoo_prune.training.loop import seeded, trained
+from pymoo_prune.training.recipes import Recipe
 
 
 def train_parent(
@@ -25,15 +26,15 @@ def train_parent(
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> nn.Module:
-    """A network by name, trained on the training images.
+    """Builds a network by name, and trains it on the training images.
 
     Args:
         data: The images.
-        network: Of the zoo.
-        epochs: Above 0.
-        recipe: How it is trained.
-        seed: Of its weights, and of the images' order.
-        progress: Called with the share that is done.
+        network: A name of the zoo.
+        epochs: The number of epochs, above 0.
+        recipe: The settings of the training.
+        seed: The seed of the weights, and of the images' order.
+        progress: Called with the share of the training that is done.
     """
     if not (math.isfinite(epochs) and epochs > 0):
         msg = f"parent_epochs must be above 0, but they are {epochs}"
@@ -51,7 +52,11 @@ def train_parent(
 
 
 def check_parent(parent: nn.Module, data: Data) -> nn.Module:
-    """A copy of the parent, in evaluation mode; or an error that says why it does not fit."""
+    """A copy of the parent, in evaluation mode.
+
+    Raises:
+        PruneError: The parent does not fit the data.
+    """
     parent = copy.deepcopy(parent).to(data.train.images.device).eval()
     try:
         with torch.no_grad():
@@ -72,7 +77,7 @@ def check_parent(parent: nn.Module, data: Data) -> nn.Module:
 
 
 def digest_of(parent: nn.Module) -> str:
-    """What stands for a parent in a configuration: a digest of its layers and all its numbers."""
+    """A digest of a parent's layers and all its numbers, which configurations contain."""
     values = parent.state_dict().values()
     numbers = (value.detach().cpu().numpy().tobytes() for value in values)
     return hash_bytes(str(parent).encode(), *numbers).hex()

@@ -15,7 +15,7 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import CifarResNet, FeedForward
 from pymoo_prune.training import Recipe, trained
 
-LAYERS = (nn.Conv2d, nn.Conv3d, nn.Linear)
+WEIGHTED_LAYERS = (nn.Conv2d, nn.Conv3d, nn.Linear)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 needs_int8 = pytest.mark.skipif(not supports_int8(), reason="no exact int8 kernels here")
 
@@ -31,7 +31,7 @@ def plain() -> nn.Module:
 
 
 def normed() -> nn.Module:
-    """Batch norms that can be folded, and others behind activations, in front, and of 1 axis."""
+    """Batch norms that can be folded, and others: behind activations, in front, and of 1 axis."""
     return nn.Sequential(
         nn.BatchNorm2d(1), nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(),
         nn.Conv2d(8, 8, 3, stride=2), nn.Identity(), nn.BatchNorm2d(8, affine=False), nn.Tanh(),
@@ -48,7 +48,7 @@ def solid() -> nn.Module:
 
 
 class Shared(nn.Module):
-    """One convolution called twice, one with another's weights, and one whose weights are read."""
+    """A convolution called twice, one that shares weights, and one whose weights are read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Shared(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """Residual, with sums in place, a projection that comes late, and a sum nobody activates."""
+    """Residual, with sums in place, a late projection, and a sum without an activation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Looks(nn.Module):
 
 
 class Lies(nn.Module):
-    """Can be traced, but what comes out is not the network."""
+    """Can be traced, but the graph differs from the network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ SLOW = ("looks", "lies")
 
 
 def network(name: str) -> nn.Module:
-    """With batch norms that have something to say."""
+    """A network whose batch norms have an effect."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         result: nn.Module = NETWORKS[name]()
@@ -144,7 +144,7 @@ def candidate(parent: nn.Module, seed: int, keep: float = 0.7) -> dict[str, Tens
     return {
         path: layer.weight.detach() * (torch.rand(layer.weight.shape, generator=generator) < keep)
         for path, layer in parent.named_modules()
-        if isinstance(layer, LAYERS) and path != "twin"
+        if isinstance(layer, WEIGHTED_LAYERS) and path != "twin"
     }
 
 
@@ -156,7 +156,7 @@ def masked(parent: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
 
 
 def recalibrated(parent: nn.Module, images: Tensor) -> nn.Module:
-    """In evaluation mode, with what one pass in training mode left behind."""
+    """In evaluation mode, with the statistics of one pass in training mode."""
     result = copy.deepcopy(parent)
     for module in result.modules():
         if isinstance(module, NORMS):
@@ -298,7 +298,7 @@ def test_low_precision_is_as_good(precision: Any, small: nn.Module, digits: Data
         repaired = recalibrated(pruned, digits.train.images[:300])
         found = float(inference.correct(weights, images, labels, statistics).double().mean())
         assert abs(found - accuracy(repaired, digits.validation)) <= 0.01
-    assert accuracy(small, digits.validation) > 0.9  # or it would say nothing
+    assert accuracy(small, digits.validation) > 0.9  # otherwise the test would show nothing
 
 
 @needs_int8
@@ -319,7 +319,7 @@ def test_8_bits_are_near_for_all_networks(name: str, shift: float, images: Tenso
 def test_candidates_together_are_candidates_one_by_one(name: str, images: Tensor) -> None:
     parent = network(name)
     inference = Inference(parent, images, batch_size=64)
-    if name in ("looks", "lies"):  # which cannot be traced, and so go one by one
+    if name in ("looks", "lies"):  # these cannot be traced, and so run one by one
         assert not Together.possible(inference, images)
         return
     assert Together.possible(inference, images)

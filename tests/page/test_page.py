@@ -1,4 +1,4 @@
-"""Pages: what is in them, and what a browser makes of them."""
+"""Pages and their contents."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from pymoo_prune.runs.report_page import FILE, write_page
 from tests.support.tiny_problem import ecomp_run, pixels_run
 
 NASTY = "<b>&\"'</script><script>alert(1)</script>@text_0 ${7*7} <%= number %> `x`"
-"""What a name may hold by accident, or because somebody means harm."""
+"""Text that a name may contain by accident, or as an attack."""
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +64,17 @@ def own(html: str) -> str:
 
 
 def text_of(html: str) -> str:
-    """What a reader reads."""
+    """The visible text of a page."""
     found: list[str] = []
     parser = HTMLParser()
     parser.handle_data = found.append  # type: ignore[method-assign]
     parser.feed(own(html))
-    # Spaces that do not break are spaces.
+    # Spaces without breaks count as spaces.
     return re.sub(r"\s+", " ", " ".join(found))
 
 
 def plain(text: str) -> str:
-    """A text as `text_of` gives it."""
+    """A text in the form that `text_of` gives."""
     return text.replace("\u00a0", " ").replace("`", "")
 
 
@@ -295,7 +295,7 @@ def test_an_older_folder_has_a_page_without_layers(folder: Path, tmp_path: Path)
     assert "--pick 0" in text
 
 
-def test_accuracies_that_nobody_knows_are_dashes(folder: Path, tmp_path: Path) -> None:
+def test_unknown_accuracies_are_dashes(folder: Path, tmp_path: Path) -> None:
     place = copied(folder, tmp_path / "nan")
     series = read_csv(place / "front.csv")
     for one in series:
@@ -307,7 +307,7 @@ def test_accuracies_that_nobody_knows_are_dashes(folder: Path, tmp_path: Path) -
 
 
 def nasty(folder: Path, place: Path) -> Path:
-    """The same run with names that try to get out of where they are written."""
+    """The same run with names that contain HTML and scripts."""
     copied(folder, place)
     series = read_csv(place / "front.csv")
     named = [series[0], *(Series(f"{NASTY} {one.name}", one.columns) for one in series[1:])]

@@ -1,4 +1,4 @@
-"""What a real browser makes of a run's page, and of a comparison's: Chromium, offline."""
+"""The page of a run and that of a comparison in Chromium, offline."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
-        # Without a sandbox, which root has not.
+        # Without a sandbox, which root cannot have.
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -75,7 +75,7 @@ def browser() -> Iterator[Any]:
 
 @contextmanager
 def opened(browser: Any, path: Path, width: int = 1400) -> Iterator[Any]:
-    """A page that is offline; nothing may go wrong, and nothing may be asked for."""
+    """A page that is offline; errors and requests fail the test."""
     said: list[str] = []
     with browser.new_context(viewport={"width": width, "height": 1000}, offline=True) as context:
         page = context.new_page()
@@ -96,7 +96,7 @@ def page(browser: Any, folder: Path) -> Iterator[Any]:
 
 
 def panels(page: Any) -> list[bytes]:
-    """What is seen of each panel of the front."""
+    """The pixels of each panel of the front."""
     return [panel.screenshot() for panel in page.locator(".panels > div").all()]
 
 
@@ -115,7 +115,7 @@ def test_the_page_fits(browser: Any, folder: Path, width: int) -> None:
             box = panel.bounding_box()
             assert 340 <= box["width"] <= width - 40
             assert box["height"] > 300
-        page.locator(".slick-header-column").nth(3).click()  # sorting asks for no picture
+        page.locator(".slick-header-column").nth(3).click()  # sorting requests no picture
         page.locator(".slick-header-column").nth(3).click()
 
 
@@ -209,7 +209,7 @@ def test_names_are_text_in_a_browser_too(browser: Any, folder: Path, tmp_path: P
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two methods and random search, two seeds each, in a folder whose name is text."""
+    """Two methods and random search, two seeds each, in a folder with HTML in its name."""
     folder = tmp_path_factory.mktemp("browser") / "<b>runs & more"
     small = ("--generations", "3", "--seeds", "2", "--jobs", "1", "--threads", "1")
     objectives = ("--objectives", "accuracy", "parameters", "pixels")
@@ -242,7 +242,7 @@ def test_a_comparisons_page_fits_and_shows_everything(
         assert all(one.evaluate("one => one.naturalWidth") > 300 for one in pictures)
         for link in page.locator("nav.contents a").all():
             assert page.locator(link.get_attribute("href")).count() == 1
-        # A folder's name is text here, too.
+        # A folder's name is text here too.
         origins = page.locator("#origins tbody tr").all_inner_texts()
         assert len(origins) == len(comparison.comparison.trials) == 6
         for row, trial in zip(origins, comparison.comparison.trials, strict=True):
@@ -266,7 +266,7 @@ def test_a_comparisons_networks_can_be_pointed_at_and_chosen(
         before = panels(page)
         page.mouse.click(x, y)
         page.mouse.move(0, 0)
-        assert changed(page, before) == [True, True]  # in the panel that was not clicked, too
+        assert changed(page, before) == [True, True]  # in the other panel too
 
 
 def test_a_comparisons_methods_can_be_hidden(browser: Any, compared: Path) -> None:

@@ -16,7 +16,7 @@ from pymoo_prune.objectives import STANDARD, Values
 from pymoo_prune.plots import COLOURS, attainment_surfaces, draw_attainment
 
 WIDE = 6
-"""Points lie on a grid of so many by so many, so that many are equal in one cost or in both."""
+"""The size of a grid of points, so that many are equal in one cost or in both."""
 POINTS = st.lists(
     st.tuples(st.integers(0, WIDE - 1), st.integers(0, WIDE - 1)), min_size=1, max_size=5
 ).map(lambda found: np.array(found, dtype=np.float64))
@@ -33,13 +33,13 @@ def test_surfaces_bound_what_enough_runs_attain(sets: list[Values], percentile: 
     surfaces = attainment_surfaces(sets, percentiles=percentiles)
     assert len(surfaces) == 5
     for share, surface in zip(percentiles, surfaces, strict=True):
-        # A share of the runs that is nothing but a rounding error above a count is that count.
+        # A share of the runs that exceeds a count only by rounding is that count.
         needed = max(1, math.ceil(share * len(sets) / 100 - 1e-7))
         for x in np.arange(-0.5, WIDE):
             for y in np.arange(-0.5, WIDE):
                 runs = sum(attained(points, x, y) for points in sets)
                 assert attained(surface, x, y) == (runs >= needed)
-        # Corners from left to right, none as good as another.
+        # Corners from left to right; none dominates another.
         assert (np.diff(surface[:, 0]) > 0).all()
         assert (np.diff(surface[:, 1]) < 0).all()
     assert all(np.array_equal(old, new) for old, new in zip(before, sets, strict=True))
@@ -60,7 +60,7 @@ def test_what_surfaces_cannot_be_of() -> None:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that would have been written."""
+    """The figures, which are kept and not written to files."""
     figures: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
     return figures
@@ -122,7 +122,7 @@ def test_a_legend_says_how_many_runs_there_were(drawn: list[Figure]) -> None:
     ]
 
 
-def test_who_has_no_run_is_left_out_and_changes_nobodys_look(drawn: list[Figure]) -> None:
+def test_methods_without_runs_are_left_out_and_change_no_looks(drawn: list[Figure]) -> None:
     draw_attainment("unused.png", {"lost": [], "a": RUNS}, "macs", "accuracy", STANDARD)
     assert {line.get_color() for line in drawn[0].axes[0].lines} == {COLOURS[1]}
     labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]

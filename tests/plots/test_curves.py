@@ -13,14 +13,14 @@ from pymoo_prune.plots import COLOURS, Curve, draw_hypervolumes
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that would have been written."""
+    """The figures, which are kept and not written to files."""
     figures: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
     return figures
 
 
 def curve(**hypervolumes: float) -> Curve:
-    """For example after10=0.5, after20=0.7."""
+    """A curve, given for example as after10=0.5, after20=0.7."""
     evaluations = [float(name.removeprefix("after")) for name in hypervolumes]
     return Curve(np.array(evaluations), np.array(list(hypervolumes.values())))
 
@@ -43,7 +43,7 @@ def test_the_line_is_the_median_and_the_band_the_range(drawn: list[Figure]) -> N
     (axes,) = drawn[0].axes
     (line,) = axes.lines
     assert line.get_drawstyle() == "steps-post"
-    # From 12 on, when the last of the three has begun.
+    # From evaluation 12 on, where the last of the three begins.
     assert line.get_xdata().tolist() == [12, 18, 20, 30]
     assert line.get_ydata().tolist() == [0.2, 0.3, 0.4, 0.5]
     band = axes.collections[0].get_paths()[0].vertices
@@ -77,7 +77,7 @@ def test_the_first_tenth_may_begin_below_the_picture(drawn: list[Figure]) -> Non
     late = Curve(np.array([50.0, 60.0]), np.array([0.7, 0.75]))
     draw_hypervolumes("unused.png", {"a": [steep]})
     draw_hypervolumes("unused.png", {"a": [steep], "b": [late]})
-    # After a tenth, 11 evaluations, it has 0.811.
+    # After a tenth, which is 11 evaluations, the hypervolume is 0.811.
     low, high = drawn[0].axes[0].get_ylim()
     assert low == pytest.approx(0.811 - 0.04 * 0.09)
     assert high == pytest.approx(0.901 + 0.04 * 0.09)
@@ -93,7 +93,7 @@ def test_few_and_equal_values_are_a_picture_too(tmp_path: Path) -> None:
         assert blue[:, : blue.shape[1] * 2 // 3].sum() > 20  # more than the legend
 
 
-def test_who_has_no_curve_is_left_out_and_changes_nobodys_look(drawn: list[Figure]) -> None:
+def test_methods_without_curves_are_left_out_and_change_no_looks(drawn: list[Figure]) -> None:
     draw_hypervolumes("unused.png", {"lost": [], "a": SEEDS})
     (axes,) = drawn[0].axes
     assert [line.get_color() for line in axes.lines] == [COLOURS[1]]
@@ -117,7 +117,7 @@ def test_what_hypervolumes_cannot_be_drawn_from() -> None:
         Curve(np.ones(3), np.ones(2))
     with pytest.raises(PruneError, match="a curve must not be empty"):
         Curve(np.ones(0), np.ones(0))
-    with pytest.raises(PruneError, match="a curve must be of finite numbers"):
+    with pytest.raises(PruneError, match="a curve must consist of finite numbers"):
         Curve(np.ones(2), np.array([0.1, np.nan]))
     with pytest.raises(PruneError, match="evaluations of a curve must never fall"):
         Curve(np.array([2.0, 1.0]), np.ones(2))

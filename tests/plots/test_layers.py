@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from pymoo_prune import PruneError
 from pymoo_prune.chromosomes import Connections
 from pymoo_prune.plots import draw_layers, draw_matrices
-from pymoo_prune.plots.layers import CELLS
+from pymoo_prune.plots.layers import CELL_COLOURS
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that would have been written."""
+    """The figures, which are kept and not written to files."""
     figures: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
     return figures
@@ -106,9 +106,9 @@ def test_each_cell_is_live_removed_or_impossible(drawn: list[Figure]) -> None:
     draw_matrices("unused.png", matrices, possible=dict.fromkeys(matrices, POSSIBLE))
     for (name, live), axes in zip(matrices.items(), drawn[0].axes, strict=True):
         found = colours(axes)
-        assert (found[live] == CELLS["live"].lower()).all()
-        assert (found[POSSIBLE & ~live] == CELLS["removed"]).all()
-        assert (found[~POSSIBLE] == CELLS["impossible"]).all()
+        assert (found[live] == CELL_COLOURS["live"].lower()).all()
+        assert (found[POSSIBLE & ~live] == CELL_COLOURS["removed"]).all()
+        assert (found[~POSSIBLE] == CELL_COLOURS["impossible"]).all()
         assert axes.get_title(loc="left") == f"{name}: {live.sum()} of 10 live"
     assert legend(drawn[0]) == ["live", "removed", "impossible"]
     first = drawn[0].axes[0]
@@ -120,7 +120,7 @@ def test_rows_go_down_and_columns_to_the_right(drawn: list[Figure]) -> None:
     axes = drawn[0].axes[0]
     assert axes.get_ylim() == (4.5, -0.5)
     assert axes.get_xlim() == (-0.5, 4.5)
-    # What reads node 0 is in row 0: the quadrilaterals' first row is the upper one.
+    # Connections from node 0 are in row 0, which is drawn on top.
     corners = axes.collections[0].get_coordinates()
     assert corners[0, 0].tolist() == [-0.5, -0.5]
     assert corners[0, -1].tolist() == [4.5, -0.5]
@@ -158,7 +158,7 @@ def test_what_matrices_cannot_be_drawn_from() -> None:
     live, every = LIVE[0], np.ones((5, 5), dtype=bool)
     with pytest.raises(PruneError, match="matrices must not be empty"):
         draw_matrices("unused.png", {})
-    with pytest.raises(PruneError, match=r"possible must be of \['a'\], .*of \['b'\]"):
+    with pytest.raises(PruneError, match=r"possible must have the names \['a'\], .*has \['b'\]"):
         draw_matrices("unused.png", {"a": live}, possible={"b": POSSIBLE})
     for wrong in (live.astype(int), live[0], live[:0]):
         with pytest.raises(PruneError, match=r"'a' must be booleans, \(rows, columns\), but it is"):

@@ -25,7 +25,7 @@ NETWORKS = Series(
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that would have been written."""
+    """The figures, which are kept and not written to files."""
     figures: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
     return figures

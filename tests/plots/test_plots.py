@@ -43,7 +43,7 @@ def series(name: str = "this search", *, tested: bool = True, finished: bool = F
 
 
 def texts(path: Path) -> str:
-    """An SVG file with its texts, which matplotlib writes beside their outlines."""
+    """An SVG file's text: matplotlib writes texts as comments beside their outlines."""
     return path.read_text(encoding="utf-8")
 
 
@@ -86,7 +86,7 @@ def test_accuracy_on_search_images_is_not_called_test_accuracy(tmp_path: Path) -
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that would have been written."""
+    """The figures, which are kept and not written to files."""
     figures: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
     return figures
@@ -238,7 +238,7 @@ def test_names_with_dollars_are_no_formulas(tmp_path: Path) -> None:
 def test_methods_look_different() -> None:
     looks = [look(place) for place in range(56)]
     assert len({(one["color"], one["marker"]) for one in looks}) == 56
-    # Without colours, and where markers lie on each other.
+    # Markers differ without colours too, even where they overlap.
     for one, other in pairwise(looks):
         assert one["linestyle"] != other["linestyle"]
 
@@ -308,7 +308,7 @@ def test_a_method_keeps_its_colour_and_its_name_where_a_panel_lacks_it(tmp_path:
     draw_front(path, shown, goals, QUANTITIES)
     for one in shown:
         assert one.name in texts(path)
-    # Three networks a panel, and one in the legend.
+    # Three networks in each panel, and one in the legend.
     counts = [texts(path).lower().count(f"fill: {colour.lower()}") for colour in COLOURS[:3]]
     assert counts[0] == counts[2] > counts[1] > 0
 

@@ -1,4 +1,4 @@
-"""Nothing is left behind on the processor when candidates are measured on a GPU."""
+"""Candidates are measured on a GPU without tensors that stay on the processor."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_the_layer_vector(digits: Data, recovery: str) -> None:
         together=3, recovery=recovery,
     )  # fmt: skip
     X = problem.random(3, np.random.default_rng(0))
-    problem.measure(X)  # what is prepared once
+    problem.measure(X)  # prepares what is made once
     counts = problem.encoding.decode(X)
     with on_fake_gpu(problem) as (there,):
         assembly, view = there.assembly, there.search_images
         right = assembly.correct_together(counts, view.exact, view.split.labels)
         assert (right.device, right.shape) == (GPU, (3, 50))
-        if "batch-norm" not in recovery:  # whose sums have no shapes without numbers
+        if "batch-norm" not in recovery:  # its sums need numbers to have shapes
             right = assembly.correct(counts[0], view.exact, view.split.labels)
             assert (right.device, right.shape) == (GPU, (50,))
 

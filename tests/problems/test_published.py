@@ -1,4 +1,4 @@
-"""What papers report."""
+"""Published numbers of papers can be drawn beside fronts."""
 
 from __future__ import annotations
 

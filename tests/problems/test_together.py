@@ -1,4 +1,4 @@
-"""Candidates measured as one program, as on a GPU, are those measured one by one."""
+"""Candidates measured as one program, as on a GPU, measure the same as one by one."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_together_is_one_by_one(make: Make, cls: Any, options: dict[str, Any]) -
         (together.measured(X), alone.measured(X)),
         (together.measured_finally(X), alone.measured_finally(X)),
     ):
-        # Where a network has nothing to say, rounding says it.
+        # Where outputs are nearly equal, rounding decides the class.
         clear = expected["accuracy"] > 0.25
         assert clear.sum() >= 2
         for name in alone.quantities:
@@ -82,7 +82,7 @@ def test_together_is_one_by_one(make: Make, cls: Any, options: dict[str, Any]) -
 
 
 @every
-def test_it_does_not_matter_who_comes_with_whom(
+def test_neighbours_in_a_program_change_nothing(
     make: Make, cls: Any, options: dict[str, Any]
 ) -> None:
     problem = make(cls, **options, together=4)

@@ -22,7 +22,7 @@ from pymoo_prune.pruning import (
     OnLevels,
     ThresholdAllocations,
 )
-from pymoo_prune.pruning.allocations import LEAST_KEPT, spread
+from pymoo_prune.pruning.allocations import LEAST_KEPT, spread_shares
 
 Matrix = NDArray[np.float64]
 
@@ -92,7 +92,7 @@ def test_the_repair_moves_genes_to_levels(levels: Levels) -> None:
 
 
 def table(levels: Levels, losses: Matrix, prices: Matrix) -> tuple[Matrix, Matrix]:
-    """Of every choice of a level for each layer: what it costs, and what it loses."""
+    """The cost and the loss of every choice of a level for each layer."""
     number, layers = levels.pruned.shape
     choices = np.array(list(product(range(number), repeat=layers)))
     left = (levels.counts - levels.pruned) * prices
@@ -103,7 +103,7 @@ def table(levels: Levels, losses: Matrix, prices: Matrix) -> tuple[Matrix, Matri
 def spent_and_lost(
     levels: Levels, losses: Matrix, prices: Matrix, counts: Any
 ) -> tuple[Matrix, Matrix]:
-    """The same of the choices that counts are."""
+    """The cost and the loss of these counts."""
     lost = [
         sum(
             losses[list(levels.pruned[:, layer]).index(gene), layer] for layer, gene in enumerate(r)
@@ -128,7 +128,7 @@ def test_nothing_that_costs_no_more_loses_less_than_the_cheapest(seed: int, conv
     costs, sums = table(levels, losses, prices)
     for cost, loss in zip(spent, lost, strict=True):
         assert loss <= sums[costs <= cost].min() + 1e-12
-    # Who may spend more spends as much at least; nobody spends more than that, if it can be.
+    # A larger budget is used at least as much; where possible, no budget is exceeded.
     assert (np.diff(spent) >= 0).all()
     money = budgets * (levels.counts * prices).sum()
     assert (spent <= np.maximum(money, costs.min()) + 1e-6).all()
@@ -165,7 +165,7 @@ def test_the_first_counts_are_magnitude_pruning_from_dense_to_sparse(
         expected = kind(1 - shares)
         expected = levels.nearest(expected) if snapped else expected
         np.testing.assert_array_equal(X[offset::3], expected[offset::3])
-    # The rest is global pruning disturbed, nowhere else.
+    # The others are disturbed global pruning.
     kept = (order.counts - X)[2::3].sum(axis=1) / order.counts.sum()
     assert (np.abs(np.log(kept / shares[2::3])) < 0.8).all()
     if n == 40:
@@ -195,8 +195,8 @@ def test_known_losses_give_counts_that_nothing_in_the_population_beats(
         spent, sums = spent_and_lost(levels, lost, prices, X)
         for row in range(offset, n, 7):
             assert sums[row] <= sums[spent <= spent[row]].min() + 1e-12
-            assert spent[row] <= spread(n)[row] * (order.counts * prices).sum()
-    np.testing.assert_array_equal(X[::7], levels.nearest(order.smallest(1 - spread(n)))[::7])
+            assert spent[row] <= spread_shares(n)[row] * (order.counts * prices).sum()
+    np.testing.assert_array_equal(X[::7], levels.nearest(order.smallest(1 - spread_shares(n)))[::7])
     np.testing.assert_array_equal(X, encoding.initial(n, np.random.default_rng(0)))
     assert (encoding.initial(n, np.random.default_rng(1)) != X).any()
 
@@ -250,7 +250,7 @@ def test_counts_that_are_none_are_refused(order: MagnitudeOrder) -> None:
             rf"{order.counts[2]}; counts must",
         ):
             encoding.decode(wrong)
-    X[1] = order.counts  # whole layers may go
+    X[1] = order.counts  # whole layers may be pruned
     assert encoding.decode(X.astype(np.int32)).dtype == np.int64
 
 
@@ -262,7 +262,7 @@ def test_equal_factors_are_global_magnitude_pruning(order: MagnitudeOrder, gene:
     encoding = ThresholdAllocations(order, None)
     counts = encoding.decode(np.array([[gene, *[0.0] * len(order)]]))
     expected = order.smallest(1 - 2.0 ** -np.array([gene]))
-    # Of equal weights at the threshold none goes: a few among 75,000.
+    # Weights equal to the threshold stay: a few among 75,000.
     assert (expected - counts).min() >= 0
     assert (expected - counts).sum() <= 2
 

@@ -12,22 +12,14 @@ from pymoo_prune.data import Data
 from pymoo_prune.pruning import Assembly, MagnitudeOrder
 from pymoo_prune.pruning import assembly as module
 from pymoo_prune.recovery import Recovery
-from pymoo_prune.training import Recipe, trained
+from tests.support.trained_cnn import trained_cnn
 
 RECOVERIES = ("none", "refit", "batch-norm", "refit+batch-norm")
 
 
 @pytest.fixture(scope="module")
 def small(digits: Data) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        start = nn.Sequential(
-            nn.Conv2d(1, 12, 3, padding=1, bias=False), nn.BatchNorm2d(12), nn.ReLU(),
-            nn.Conv2d(12, 16, 3, stride=2), nn.BatchNorm2d(16), nn.ReLU(),
-            nn.Conv2d(16, 24, 3, padding=1, groups=2, bias=False), nn.BatchNorm2d(24), nn.ReLU(),
-            nn.Flatten(), nn.Linear(216, 10),
-        )  # fmt: skip
-    return trained(start, digits.train, images=6_000, recipe=Recipe(learning_rate=3e-3))
+    return trained_cnn(digits.train)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +37,7 @@ def assemblies(small: nn.Module, order: MagnitudeOrder, digits: Data) -> dict[st
 
 @pytest.fixture(scope="module")
 def candidates(order: MagnitudeOrder) -> Any:
-    """Nothing pruned, much, most, and one layer without a weight."""
+    """Nothing pruned, much, most, and one layer without any weights."""
     counts = order.uniform(np.array([0.0, 0.6, 0.9, 0.5]))
     counts[3, 2] = order.counts[2]
     return counts

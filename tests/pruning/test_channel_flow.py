@@ -1,4 +1,4 @@
-"""Which channels live and die together, in networks that a person can follow."""
+"""Channels that live and die together, in networks small enough to follow by hand."""
 
 from __future__ import annotations
 
@@ -11,34 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pymoo_prune.pruning import ChannelFlow, PrunableFilters
-from pymoo_prune.pruning.channel_flow import ALWAYS, repeats
-from tests.support.small_networks import ALL, CLASSES, SHAPE, Net, conv, small, unit
+from pymoo_prune.pruning.channel_labels import ALWAYS, repeats
+from tests.support.channel_labels import Expected, labels, span
+from tests.support.small_networks import ALL, CLASSES, SHAPE, Net, conv, small
 
 CLASS = [ALWAYS] * CLASSES
 IMAGE = [ALWAYS] * 3
-Expected = dict[str, tuple[list[int] | None, list[int]]]
-
-
-def span(first: int, last: int) -> list[int]:
-    return list(range(first, last + 1))
-
-
-def flow_of(network: nn.Module, shape: tuple[int, ...] = SHAPE) -> ChannelFlow:
-    return ChannelFlow(network, shape)
-
-
-def labels(flow: ChannelFlow) -> Expected:
-    return {
-        layer.name: (
-            None if layer.inputs is None else layer.inputs.tolist(),
-            layer.outputs.tolist(),
-        )
-        for layer in flow.layers
-    }
-
-
-def pieces(flow: ChannelFlow) -> list[tuple[str, tuple[str, int], bool]]:
-    return [(piece.name, piece.branch, piece.residual) for piece in flow.pieces]
 
 
 # Labels of networks that are followed by hand.
@@ -199,8 +177,8 @@ LABELS: dict[str, Expected] = {
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_labels_are_those_that_a_person_finds(name: str) -> None:
-    flow = flow_of(small(name))
+def test_labels_are_those_found_by_hand(name: str) -> None:
+    flow = ChannelFlow(small(name), SHAPE)
     assert labels(flow) == LABELS[name]
     assert flow.count == 1 + max(max(outputs) for _, outputs in LABELS[name].values())
     for label, givers in enumerate(flow.givers):
@@ -209,101 +187,6 @@ def test_labels_are_those_that_a_person_finds(name: str) -> None:
             for place, layer in enumerate(flow.layers)
             if layer.inputs is not None and label in layer.outputs
         )
-
-
-# What the genes of these networks are: groups, blocks, pieces and what they stand in.
-
-GENES: dict[str, tuple[tuple[int, ...], list[tuple[str, tuple[str, int], bool]], list[Any]]] = {
-    "chain": ((4, 6), [], []),
-    "without_norms": ((4, 6), [], []),
-    "neurons": ((7, 4), [], []),
-    "bare_norms": ((4, 6), [], []),
-    "residual": ((4, 6), [("a", ("add", 0), True), ("second", ("add_1", 1), True)], []),
-    "projection": ((4, 6, 5), [("a.0", ("add", 0), True)], []),
-    "inception": (
-        (4, 2, 3, 3, 3, 2),
-        [
-            ("one", ("cat", 0), False),
-            ("two", ("cat", 2), False),
-            ("left", ("cat_1", 0), False),
-            ("right", ("cat_1", 1), False),
-        ],
-        [(2, 3)],
-    ),
-    "depthwise": ((4, 6), [], []),
-    "dense": ((4, 3, 2), [("a", ("cat", 1), False), ("b", ("cat_1", 1), False)], []),
-    "excitation": ((6, 2, 3, 4), [], []),
-    "nested": (
-        (4, 3, 2),
-        [
-            ("inner", ("add", 1), True),
-            ("enter.0", ("cat", 0), False),
-            ("beside", ("cat", 1), False),
-            ("enter.0", ("add_1", 1), True),
-        ],
-        [(1, 2)],
-    ),
-    "shared_stem": (
-        (4, 3, 2, 3),
-        [
-            ("left", ("cat", 0), False),
-            ("right", ("cat", 1), False),
-            ("other", ("cat", 2), False),
-        ],
-        [(0, 1, 2)],
-    ),
-    "interwoven": (
-        (3, 3, 2, 3, 2),
-        [
-            ("a.0", ("add", 0), True),
-            ("c", ("add_1", 0), True),
-            ("a_again.0", ("cat_2", 0), False),
-        ],
-        [],
-    ),
-    "onto_the_image": (
-        (4, 4, 6),
-        [("hidden.0", ("add", 1), True), ("three", ("add_1", 1), True)],
-        [],
-    ),
-    "signal": ((4, 5), [], []),
-}
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_genes_are_those_that_a_person_finds(name: str) -> None:
-    filters = PrunableFilters(small(name), SHAPE)
-    sizes, found, alternatives = GENES[name]
-    assert filters.genes.sizes == sizes
-    assert pieces(filters.flow) == found
-    assert list(filters.genes.alternatives) == alternatives
-    assert filters.genes.n_pieces == len(found)
-
-
-def test_blocks_are_the_largest_modules_that_are_no_containers() -> None:
-    class Block(nn.Module):
-        def __init__(self, inputs: int) -> None:
-            super().__init__()
-            self.one, self.two = unit(inputs, 4), unit(4, 4)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x + self.two(self.one(x))  # type: ignore[no-any-return]
-
-    class Body(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.stem = unit(3, 4)
-            self.blocks = nn.Sequential(Block(4), nn.Sequential(Block(4)))
-            self.head = nn.Linear(4, CLASSES)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.head(self.blocks(self.stem(x)).mean((2, 3)))  # type: ignore[no-any-return]
-
-    # Around it stands a module that holds everything: it is no block.
-    genes = PrunableFilters(Net(lambda net, x: net.body(x), body=Body()), SHAPE).genes
-    assert genes.sizes == (4, 4, 4)
-    assert genes.blocks == (0, 1, 2)
-    assert genes.piece_blocks == (1, 2)
 
 
 NUMBERS = {
@@ -320,12 +203,12 @@ NUMBERS = {
     },
     "signal": {"1": (5, 30, 1), "2": (0, 0, 2), "5": (3, 13, 1), "7": (1, 1, 1)},
 }  # fmt: skip
-"""Taps, positions, and vectors besides the weight."""
+"""Taps, positions and vectors of each layer."""
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_positions_taps_and_vectors_are_noted(name: str) -> None:
-    layers = flow_of(small(name)).layers
+    layers = ChannelFlow(small(name), SHAPE).layers
     assert {one.name: (one.taps, one.positions, one.vectors) for one in layers} == NUMBERS[name]
 
 
@@ -334,122 +217,7 @@ def test_repeats_count_labels() -> None:
     assert found.tolist() == [1, 0, 2, 0, 3]
 
 
-# Branches, and whether they can go.
-
-
-def test_lists_of_branches_are_joined() -> None:
-    def run(net: Any, x: Tensor) -> Tensor:
-        return net.head(torch.concat([branch(x) for branch in net.branches], 1).mean((2, 3)))
-
-    branches = nn.ModuleList(conv(3, width) for width in (2, 3))
-    filters = PrunableFilters(Net(run, branches=branches, head=nn.Linear(5, CLASSES)), SHAPE)
-    assert filters.genes.sizes == (2, 3)
-    assert filters.genes.alternatives == ((0, 1),)
-
-
-def test_a_concatenation_with_itself_has_nothing_to_drop() -> None:
-    network = Net(
-        lambda net, x: net.head(net.next(torch.cat([x := net.one(x), x], 1)).mean((2, 3))),
-        one=conv(3, 4), next=conv(8, 3), head=nn.Linear(3, CLASSES),
-    )  # fmt: skip
-    flow = PrunableFilters(network, SHAPE).flow
-    assert labels(flow)["next"][0] == [*span(0, 3), *span(0, 3)]
-    assert flow.pieces == []
-
-
-def test_what_is_computed_for_nothing_is_not_there() -> None:
-    def run(net: Any, x: Tensor) -> Tensor:
-        net.unused(x).relu()
-        return net.head(net.one(x).mean((2, 3)))
-
-    network = Net(
-        run, unused=conv(3, 7), one=conv(3, 4), never=conv(3, 3), head=nn.Linear(4, CLASSES)
-    )
-    filters = PrunableFilters(network, SHAPE)
-    assert [layer.name for layer in filters.flow.layers] == ["one", "head"]
-    whole = filters.network(np.ones(4, dtype=bool))
-    parameters, macs = filters.complexity(np.ones((1, 4), dtype=bool))
-    assert parameters[0] == sum(p.numel() for p in whole.parameters()) == 4 * 28 + CLASSES * 5
-    assert macs[0] == filters.all_macs == 4 * 27 * 64 + CLASSES * 4
-
-
-def test_everything_but_the_image_can_go() -> None:
-    # As in networks that improve images: what is left gives what it takes.
-    network = Net(lambda net, x: x + net.two(net.one(x)), one=unit(3, 4), two=conv(4, 3))
-    filters = PrunableFilters(network, SHAPE)
-    x = np.array([True] * 4 + [False])
-    images = torch.randn(2, *SHAPE)
-    assert torch.equal(filters.network(x)(images), images)
-    assert filters.complexity(x[None]) == (0, 0)
-    assert filters.alive(x).tolist() == [False] * 4 + [True]
-
-
-def test_of_a_sum_the_longer_operand_can_go() -> None:
-    for swap in (False, True):
-
-        def run(net: Any, x: Tensor, swap: bool = swap) -> Tensor:
-            long, short = net.long(x), net.short(x)
-            return net.head((short + long if swap else long + short).mean((2, 3)))
-
-        network = Net(
-            run, long=nn.Sequential(unit(3, 4), unit(4, 4)), short=conv(3, 4),
-            head=nn.Linear(4, CLASSES),
-        )  # fmt: skip
-        assert pieces(flow_of(network)) == [("long", ("add", int(swap)), True)]
-
-
-def test_branches_that_others_read_stay() -> None:
-    def run(net: Any, x: Tensor) -> Tensor:
-        one, two = net.one(x), net.two(x)
-        return net.head(net.next(torch.cat([one, two], 1)).mean((2, 3)) + one.mean((2, 3)))
-
-    network = Net(run, one=conv(3, 4), two=conv(3, 3), next=conv(7, 4), head=nn.Linear(4, CLASSES))
-    found = pieces(flow_of(network))
-    assert ("two", ("cat", 1), False) in found
-    assert not any(branch == ("cat", 0) for _, branch, _ in found)
-
-
-def test_branches_whose_channels_others_give_too_stay() -> None:
-    # A concatenation's operand takes its channels with it: the shortcut's would go as well.
-    def run(net: Any, x: Tensor) -> Tensor:
-        x = net.stem(x)
-        both = torch.cat([net.one(x), net.two(x)], 1) + x
-        return net.head(both.mean((2, 3)))
-
-    network = Net(run, stem=conv(3, 5), one=conv(5, 2), two=conv(5, 3), head=nn.Linear(5, CLASSES))
-    assert pieces(flow_of(network)) == [("one", ("add", 0), True)]
-
-
-def test_branches_that_give_the_images_channels_stay_in_a_concatenation() -> None:
-    def run(net: Any, x: Tensor) -> Tensor:
-        return net.head(torch.cat([net.back(x) + x, net.other(x)], 1).mean((2, 3)))
-
-    network = Net(run, back=conv(3, 3), other=conv(3, 2), head=nn.Linear(5, CLASSES))
-    assert pieces(flow_of(network)) == [("back", ("add", 0), True), ("other", ("cat", 1), False)]
-
-
-def test_branches_that_give_what_the_network_gives_stay_in_a_concatenation() -> None:
-    network = Net(
-        lambda net, x: torch.cat([net.two(net.one(x)) + x, x], 1), one=conv(3, 4), two=conv(4, 3)
-    )
-    assert pieces(flow_of(network)) == [("one", ("add", 0), True)]
-
-
-@pytest.mark.parametrize("inplace", [False, True])
-def test_branches_that_overwrite_what_others_read_stay(inplace: bool) -> None:
-    # Without the branch, the shortcut would not be what its ReLU made of it.
-    def run(net: Any, x: Tensor) -> Tensor:
-        x = net.stem(x)
-        return net.head((net.branch(x) + x).mean((2, 3)))
-
-    network = Net(
-        run, stem=conv(3, 4), branch=nn.Sequential(nn.ReLU(inplace), conv(4, 4)),
-        head=nn.Linear(4, CLASSES),
-    )  # fmt: skip
-    assert PrunableFilters(network, SHAPE).genes.n_pieces == int(not inplace)
-
-
-# The network is left alone, and training mode makes no difference.
+# The network is not changed, and training mode makes no difference.
 
 
 @pytest.mark.usefixtures("untouched_global_generators")
@@ -485,7 +253,7 @@ def test_a_network_in_training_mode_has_the_same_graph() -> None:
         return net.head(x.mean((2, 3)))  # type: ignore[no-any-return]
 
     network = Net(run, conv=conv(3, 4), head=nn.Linear(4, CLASSES))
-    flows = [flow_of(network.train()), flow_of(network.eval())]
+    flows = [ChannelFlow(network.train(), SHAPE), ChannelFlow(network.eval(), SHAPE)]
     graphs = [[node.name for node in flow.graph.nodes] for flow in flows]
     assert graphs[0] == graphs[1] == ["x", "conv", "dropout", "mean", "head", "output"]
     PrunableFilters(network.train(), SHAPE)
@@ -493,7 +261,7 @@ def test_a_network_in_training_mode_has_the_same_graph() -> None:
 
 def test_double_precision_is_no_trouble() -> None:
     filters = PrunableFilters(small("residual").double(), SHAPE)
-    assert filters.genes.sizes == GENES["residual"][0]
+    assert filters.genes.sizes == (4, 6)
     X = np.ones(filters.genes.n_var, dtype=bool)
     X[[0, 5]] = False
     images = torch.linspace(-1, 1, 384, dtype=torch.float64).view(2, *SHAPE)

@@ -36,7 +36,7 @@ def vgg() -> nn.Module:
 
 @cache
 def large(name: str) -> PrunableFilters:
-    """Nobody may change them."""
+    """Tests share these, and must not change them."""
     others = {"mobilenet": mobilenet, "mobilenet-v3": mobilenet_v3, "vgg": vgg}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -29,7 +29,7 @@ GROWTH, STEM, CHANNELS, CLASSES = 4, 7, 1, 10
 
 
 def fresh(seed: int = 0, matrices: Booleans | None = None) -> DenseNet:
-    """With batch norms that do something: statistics, scales and shifts of all kinds."""
+    """A network whose batch norms have statistics, scales and shifts of all kinds."""
     matrices = fully_connected(CODEC.layers) if matrices is None else matrices
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -47,7 +47,7 @@ def fresh(seed: int = 0, matrices: Booleans | None = None) -> DenseNet:
 
 @pytest.fixture(scope="module")
 def parent() -> Iterator[DenseNet]:
-    """Nothing here may change it."""
+    """Tests share it, and must not change it."""
     network = fresh()
     before = copy.deepcopy(network.state_dict())
     yield network
@@ -84,14 +84,14 @@ def some_matrices(seed: int = 1) -> Booleans:
 
 
 def with_dead_connections(parent: DenseNet, matrices: Booleans, images: Tensor) -> Tensor:
-    """The parent's own arithmetic, of which every reader leaves out what it does not read.
+    """The parent's own arithmetic, in which each layer leaves out what it does not read.
 
     Each node is a list of as many channels as the parent has, None where there is no such channel.
     """
     state = parent.state_dict()
 
     def read(norm: str, weight: Tensor, nodes: list[list[Any]], column: NDArray[Any]) -> Tensor:
-        """What a layer makes of the live channels in front of it, one by one."""
+        """A layer's output from the live channels in front of it, one by one."""
         channel, total = 0, torch.zeros(())
         for node, live in zip(nodes, column, strict=False):
             for values in node:
@@ -134,7 +134,7 @@ def with_dead_connections(parent: DenseNet, matrices: Booleans, images: Tensor) 
         )
         came = sum(v is not None for node, live in zip(nodes, out, strict=False) if live
                    for v in node)  # fmt: skip
-        # Half of what came in leaves: the first of the parent's channels.
+        # Half as many channels leave as enter: the first of the parent's.
         entering = [
             values if place < came // 2 else None for place, values in enumerate(hidden.unbind(1))
         ]
@@ -363,7 +363,7 @@ def test_a_connection_is_as_strong_as_its_weights_are_large(
     assert (found[:, ~possible] == 0).all()
 
 
-# Training for all of them.
+# Training of shared weights.
 
 
 def whole_training(network: nn.Module, digits: Data, seed: int, images: int = 300) -> RandomPaths:

@@ -1,388 +1,26 @@
-"""Filters and branches of networks: what is left without them, and how large that is."""
+"""Filters and branches as chromosomes: refits of what is left, and choices without a search."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 
 from pymoo_prune.data import Split
-from pymoo_prune.errors import PruneError
-from pymoo_prune.measuring import count_macs, count_parameters
-from pymoo_prune.networks import SlimNetwork, named_network
-from pymoo_prune.pruning import ChannelFlow, PrunableFilters
-from pymoo_prune.pruning.channel_flow import ALWAYS
+from pymoo_prune.measuring import count_parameters
+from pymoo_prune.networks import SlimNetwork
+from pymoo_prune.pruning import PrunableFilters
 from pymoo_prune.recovery import ChannelRefit
-from tests.support.small_networks import ALL, CLASSES, SHAPE, Net, conv, mixed, small, unit
-
-Bits = NDArray[np.bool_]
-
-
-@cache
-def filters_of(name: str) -> PrunableFilters:
-    """Of one of the small networks, or of the zoo; nobody may change them."""
-    if name in ALL:
-        return PrunableFilters(small(name), SHAPE)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = mixed(named_network(name, channels=1, classes=10, size=(8, 8)))
-    return PrunableFilters(network, (1, 8, 8))
-
-
-def random_bits(filters: PrunableFilters, n: int, seed: int = 0) -> Bits:
-    """Many and few filters, many and few branches, and everything and nothing."""
-    generator, genes = np.random.default_rng(seed), filters.genes
-    X = generator.random((n, genes.n_var)) < generator.uniform(0, 1, (n, 1))
-    pieces = generator.random((n, genes.n_pieces)) < generator.uniform(0, 1, (n, 1))
-    X[:, genes.n_filters :] = pieces
-    X[0], X[1] = True, False
-    return filters.repaired(X)
-
-
-def some_images(filters: PrunableFilters, n: int = 3) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(n, *filters.shape, generator=generator, dtype=torch.float64)
-
-
-def double(network: nn.Module) -> nn.Module:
-    return copy.deepcopy(network).double().eval()
-
-
-def outputs(network: nn.Module, images: Tensor) -> Tensor:
-    with torch.no_grad():
-        return network(images)  # type: ignore[no-any-return]
-
-
-# Small networks are the parent without channels.
-
-
-def blind(filters: PrunableFilters, x: Bits) -> nn.Module:
-    """The parent, in which no layer reads channels that are gone: no graph, no masks, no slices."""
-    network, alive = double(filters.whole), filters.alive(x)
-    with torch.no_grad():
-        for layer in filters.flow.layers:
-            if layer.inputs is not None:
-                module: Any = network.get_submodule(layer.name)
-                module.weight[:, torch.from_numpy(~alive[layer.inputs])] = 0
-    return network
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_small_networks_are_the_parent_that_does_not_read_what_is_gone(name: str) -> None:
-    filters = filters_of(name)
-    images = some_images(filters)
-    everything = np.ones(filters.genes.n_pieces, dtype=bool)
-    whole, others = outputs(double(filters.whole), images), 0
-    for row in random_bits(filters, 12):
-        x = np.append(filters.genes.filters(row), everything)
-        expected = outputs(blind(filters, x), images)
-        others += bool((expected != whole).any())
-        for found in (
-            outputs(double(filters.network(x)), images),
-            filters.masked(x).outputs(images)["output"],
-        ):
-            torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
-    assert others >= 6
-
-
-def of_residual(net: Any, x: Tensor, first: bool, second: bool) -> Tensor:
-    x = functional.relu(net.norm(net.stem(x)))
-    if first:
-        x = x + net.norm_b(net.b(functional.relu(net.norm_a(net.a(x)))))
-    x = functional.relu(x)
-    return net.head((x + net.second(x) if second else x).mean((2, 3)))  # type: ignore[no-any-return]
-
-
-def of_projection(net: Any, x: Tensor, main: bool) -> Tensor:
-    x = net.stem(x)
-    x = (net.b(net.a(x)) if main else 0) + net.shortcut(x)
-    return net.head(x.relu().mean((2, 3)))  # type: ignore[no-any-return]
-
-
-def of_inception(net: Any, x: Tensor, one: bool, two: bool, left: bool, right: bool) -> Tensor:
-    x = net.stem(x)
-    x = torch.cat(
-        [one * net.one(x), functional.max_pool2d(x, 3, 1, 1), two * net.two(x)], 1
-    )  # fmt: skip
-    x = torch.cat([left * net.left(x), right * net.right(x)], 1)
-    return net.head(x.mean((2, 3)))  # type: ignore[no-any-return]
-
-
-def of_nested(net: Any, x: Tensor, inner: bool, enter: bool, beside: bool, all_: bool) -> Tensor:
-    x = net.stem(x)
-    entered = net.enter(x)
-    entered = entered + inner * net.inner(entered)
-    both = torch.cat([enter * entered, beside * net.beside(x)], 1)
-    return net.head((x + net.leave(both) if all_ else x).mean((2, 3)))  # type: ignore[no-any-return]
-
-
-def of_shared_stem(net: Any, x: Tensor, left: bool, right: bool, other: bool) -> Tensor:
-    both = net.before(x)
-    x = torch.cat([left * net.left(both), right * net.right(both), other * net.other(x)], 1)
-    return net.head(x.mean((2, 3)))  # type: ignore[no-any-return]
-
-
-def of_dense(net: Any, x: Tensor, a: bool, b: bool) -> Tensor:
-    x = net.stem(x)
-    x = torch.cat([x, a * net.a(x)], 1)
-    x = torch.cat([x, b * net.b(x)], 1)
-    # The norm would make something of zeros: what is gone is gone behind it, too.
-    live = torch.tensor([True] * 4 + [a] * 3 + [b] * 2).reshape(1, -1, 1, 1)
-    return net.head((net.norm(x).relu() * live).mean((2, 3)))  # type: ignore[no-any-return]
-
-
-def of_the_image(net: Any, x: Tensor, back: bool, two: bool) -> Tensor:
-    x = net.last(x + net.back(net.hidden(x)) if back else x).mean((2, 3))
-    return net.one(x) + (net.two(net.three(x).relu()) if two else 0)  # type: ignore[no-any-return]
-
-
-BY_HAND: dict[str, Callable[..., Tensor]] = {
-    "residual": of_residual,
-    "projection": of_projection,
-    "inception": of_inception,
-    "nested": of_nested,
-    "shared_stem": of_shared_stem,
-    "dense": of_dense,
-    "onto_the_image": of_the_image,
-}
-
-
-@pytest.mark.parametrize("name", BY_HAND)
-def test_networks_without_branches_are_those_that_a_person_writes(name: str) -> None:
-    filters = filters_of(name)
-    genes, images = filters.genes, some_images(filters)
-    whole = outputs(double(filters.whole), images)
-    for bits in np.ndindex(*[2] * genes.n_pieces):
-        x = np.append(np.ones(genes.n_filters, dtype=bool), np.array(bits, dtype=bool))
-        if not np.array_equal(x, filters.repaired(x)):
-            continue  # one of the alternatives must stay
-        with torch.no_grad():
-            expected = BY_HAND[name](double(filters.whole), images, *genes.pieces(x).tolist())
-        for found in (
-            outputs(double(filters.network(x)), images),
-            filters.masked(x).outputs(images)["output"],
-        ):
-            torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
-        assert sum(bits) != genes.n_pieces - 1 or float((expected - whole).abs().max()) > 1e-6
-
-
-@pytest.mark.parametrize("name", [*ALL, "densenet-bc-40", "simple-cnn"])
-def test_everything_that_is_left_is_what_it_is_with_masks(name: str) -> None:
-    filters = filters_of(name)
-    images = some_images(filters, 2)
-    for x in random_bits(filters, 25 if name in ALL else 4):
-        filters._verify(x, images)  # raises if it is not
-
-
-@given(st.data())
-@settings(max_examples=30)
-def test_any_chromosome_can_be_built(data: st.DataObject) -> None:
-    filters = filters_of(data.draw(st.sampled_from(["nested", "interwoven", "inception"])))
-    bits = data.draw(st.lists(st.booleans(), min_size=filters.genes.n_var,
-                              max_size=filters.genes.n_var))  # fmt: skip
-    x = filters.repaired(np.array(bits))
-    filters._verify(x, some_images(filters, 2))
-    assert_sizes(filters, x[None])
-
-
-# Sizes.
-
-
-def assert_sizes(filters: PrunableFilters, X: Bits) -> None:
-    parameters, macs = filters.complexity(X)
-    assert parameters.shape == macs.shape == (len(X),)
-    for x, p, m in zip(X, parameters, macs, strict=True):
-        network = filters.network(x)
-        assert count_parameters(network) == p
-        assert count_macs(network, filters.shape) == m
-        widths = filters.widths(x)
-        assert widths == {
-            name: both[1] for name, both in network.widths.items() if len(both) == 2
-        }  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [*ALL, "densenet-bc-40", "simple-cnn"])
-def test_sizes_are_those_of_the_small_networks(name: str) -> None:
-    filters = filters_of(name)
-    assert_sizes(filters, random_bits(filters, 25 if name in ALL else 4))
-    parameters, macs = filters.complexity(np.ones((1, filters.genes.n_var), dtype=bool))
-    assert parameters[0] == count_parameters(filters.whole)
-    assert macs[0] == filters.all_macs == count_macs(filters.whole, filters.shape)
-
-
-def test_a_layer_that_two_branches_share_goes_with_both() -> None:
-    filters = filters_of("shared_stem")
-    names = [layer.name for layer in filters.flow.layers]
-    for pieces, there in (((0, 1, 1), True), ((1, 0, 1), True), ((0, 0, 1), False)):
-        x = np.append(np.ones(filters.genes.n_filters, dtype=bool), np.array(pieces, dtype=bool))
-        present = dict(zip(names, filters.present(x).tolist(), strict=True))
-        assert present["before.0"] is present["before.1"] is there
-        assert ("before.0" in filters.network(x).widths) is there
-        assert filters.alive(x)[:4].all() == there
-
-
-def test_a_population_is_what_its_members_are() -> None:
-    filters = filters_of("nested")
-    X = random_bits(filters, 7)
-    for method in (filters.alive, filters.present):
-        found = method(X)
-        assert found.dtype == bool
-        for x, row in zip(X, found, strict=True):
-            assert np.array_equal(method(x), row)
-        assert np.array_equal(method(X[:, None])[:, 0], found)
-    assert filters.alive(X).shape == (7, filters.flow.count + 1)
-    assert filters.alive(X)[:, ALWAYS].all()
-    assert filters.present(X).shape == (7, len(filters.flow.layers))
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["resnet-18", "googlenet"])
-def test_large_networks(name: str) -> None:
-    from thop import profile
-    from thop.vision.basic_hooks import zero_ops
-
-    filters = filters_of(name)
-    X = random_bits(filters, 5)
-    everything_off = np.ones((1, filters.genes.n_var), dtype=bool)
-    everything_off[:, filters.genes.n_filters :] = False
-    X = np.vstack([X[2:], filters.repaired(everything_off)])
-    assert_sizes(filters, X)
-    x = X[0]
-    network, image = filters.network(x), torch.zeros(1, *filters.shape)
-    (parameters,), (macs,) = filters.complexity(x[None])
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(image)
-    assert counter.get_total_flops() == 2 * macs
-    others = dict.fromkeys(
-        (nn.BatchNorm2d, nn.AdaptiveAvgPool2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d), zero_ops
-    )
-    found = profile(copy.deepcopy(network), inputs=(image,), custom_ops=others, verbose=False)
-    assert found == (macs, parameters)
-    for row in X[[0, -1]]:
-        filters._verify(row, some_images(filters, 2))
-
-
-def test_the_whole_is_the_whole_and_unused_layers_are_not_of_it() -> None:
-    network = Net(
-        lambda net, x: net.head(net.one(x).mean((2, 3))), one=conv(3, 4), unused=conv(3, 100),
-        head=nn.Linear(4, CLASSES),
-    )  # fmt: skip
-    filters = PrunableFilters(network, SHAPE)
-    X = np.ones((1, 4), dtype=bool)
-    assert filters.complexity(X)[0][0] == count_parameters(filters.network(X[0])) == 137
-
-
-def test_costs_of_filters() -> None:
-    filters = filters_of("chain")
-    parameters, macs = filters.filter_costs()
-    # A filter of the first layer: 27 weights, its batch norm, and 6 times 9 weights behind it.
-    whole = count_parameters(filters.whole)
-    np.testing.assert_allclose(parameters, [(27 + 2 + 54) / whole, (36 + 1 + 2 + 20) / whole])
-    np.testing.assert_allclose(
-        macs, np.array([27 * 64 + 54 * 16, 36 * 16 + 20]) / filters.all_macs
-    )  # fmt: skip
-
-
-# Verification.
-
-
-def test_a_wrong_order_of_channels_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = ChannelFlow._joined
-    monkeypatch.setattr(ChannelFlow, "_joined", lambda *args: right(*args)[::-1].copy())
-    network = Net(
-        lambda net, x: net.head(
-            net.next(torch.cat([net.one(x), net.two(x)], 1)).mean((2, 3))
-        ),
-        one=conv(3, 4), two=conv(3, 4), next=conv(8, 3), head=nn.Linear(3, CLASSES),
-    )  # fmt: skip
-    with pytest.raises(PruneError, match="without them, layer 'next' does not give what it gives"):
-        PrunableFilters(network, SHAPE)
-
-
-def test_sums_that_unite_nothing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ChannelFlow, "_unite", lambda *args: None)
-    with pytest.raises(PruneError, match=r"with fewer filters cannot be run|does not give"):
-        PrunableFilters(small("residual"), SHAPE)
-
-
-def test_labels_that_are_changed_are_found() -> None:
-    filters = PrunableFilters(small("dense"), SHAPE)
-    (norm,) = [layer for layer in filters.flow.layers if layer.name == "norm"]
-    norm.outputs[[0, 5]] = norm.outputs[[5, 0]]
-    with pytest.raises(PruneError, match="without them, layer 'norm' does not give what"):
-        filters.verify()
-
-
-@pytest.mark.parametrize(("name", "layer"), [("chain", "4"), ("inception", "one.0")])
-def test_channels_that_only_seem_dead_are_found(name: str, layer: str) -> None:
-    # What the batch norm behind a dead channel makes of zeros must not be read.
-    filters = PrunableFilters(small(name), SHAPE)
-    first = filters.flow.layers[0].outputs.tolist()
-    for node, labels in filters.flow.channels.items():
-        if labels.tolist() == first:
-            filters.flow.channels[node] = np.full(len(labels), ALWAYS)
-    with pytest.raises(PruneError, match=f"without them, layer '{layer}' does not give what"):
-        filters.verify()
-
-
-def test_each_layer_is_put_to_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Also where a group has two filters, of which chance would leave both.
-    network = Net(
-        lambda net, x: net.head(net.next(net.one(x)).mean((2, 3))), one=conv(3, 2),
-        next=conv(2, 2), head=nn.Linear(2, CLASSES),
-    )  # fmt: skip
-    filters = PrunableFilters(network, SHAPE)
-    tested: list[Bits] = []
-    monkeypatch.setattr(filters, "_verify", lambda x, _: tested.append(x))
-    for seed in range(20):
-        filters.verify(seed)
-        assert filters.genes.counts(tested[-2]).tolist() == [1, 1]
-    deep = filters_of("nested")
-    seen: list[Bits] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(deep, "_verify", lambda x, _: seen.append(x))
-        deep.verify()
-    assert deep.present(seen[0]).all()
-    assert len(seen) == 2
-
-
-def test_layers_that_are_not_what_they_seem_are_found() -> None:
-    class Standardised(nn.Conv2d):
-        """Its weights depend on how many inputs there are."""
-
-        def forward(self, x: Tensor) -> Tensor:
-            weight = self.weight / self.weight.flatten(1).std(dim=1).reshape(-1, 1, 1, 1)
-            return functional.conv2d(x, weight, self.bias, padding=1)
-
-    network = nn.Sequential(conv(3, 6), Standardised(6, 4, 3), nn.Flatten(), nn.Linear(256, 5))
-    with pytest.raises(PruneError, match="without them, layer '1' does not give what it gives"):
-        PrunableFilters(network, SHAPE)
-
-
-def test_quotients_of_dead_channels_are_dead() -> None:
-    network = Net(
-        lambda net, x: net.head(net.next((y := net.one(x).relu() + 0) / (y + y)).mean((2, 3))),
-        one=conv(3, 4), next=conv(4, 3), head=nn.Linear(3, CLASSES),
-    )  # fmt: skip
-    with torch.no_grad():
-        network.one.bias.fill_(10)  # type: ignore[union-attr, operator]
-    filters = PrunableFilters(network, SHAPE)
-    assert not any(
-        values.isnan().any()
-        for values in filters.masked(np.arange(7) > 2).outputs(some_images(filters)).values()
-    )
-
+from tests.support.prunable_filters import (
+    filters_of,
+    random_bits,
+)
+from tests.support.small_networks import CLASSES, SHAPE, conv, mixed, small, unit
 
 # The refit.
 
@@ -423,10 +61,10 @@ def test_refitted_layers_have_the_least_squares_weights() -> None:
     expected = np.linalg.lstsq(rows[:, kept], rows @ weight.T, rcond=None)[0].T[x[6:11]]
     found = small.network.get_parameter("1.weight").detach().flatten(1).numpy()
     np.testing.assert_allclose(found, expected, atol=2e-5)
-    # The cut gives something else, further from what was given.
+    # The plain cut differs, and is further from the parent's outputs.
     gap = rows[:, kept] @ (found - weight[x[6:11]][:, kept]).T
     assert np.abs(gap).max() > 0.05
-    # The linear layer: a bias, and each channel four times.
+    # The linear layer has a bias, and reads each channel four times.
     with torch.no_grad():
         inputs = network[:-1](split.images).double().numpy()
     kept = np.repeat(x[11:], 4)
@@ -476,7 +114,7 @@ def test_layers_that_can_be_refitted() -> None:
     assert PrunableFilters(network, (3, 16, 16)).refittable() == ["2", "4", "7"]
 
 
-# Simple choices.
+# Choices without a search.
 
 
 def by_weight() -> PrunableFilters:
@@ -596,7 +234,7 @@ def test_empty_groups_get_their_strongest_filter_back() -> None:
     assert not x.any()
     x[0] = True
     assert np.flatnonzero(filters.repaired(x)).tolist() == [0, 5]
-    # Of alternatives the strongest comes back, others stay away.
+    # Of the alternatives only the strongest comes back.
     deep = filters_of("shared_stem")
     found = deep.repaired(np.zeros((2, deep.genes.n_var), dtype=bool))
     pieces = deep.strengths[deep.genes.n_filters :]
@@ -613,7 +251,7 @@ def test_with_branches_all_of_them_are_there() -> None:
     assert not filters.genes.filters(found).any()
 
 
-# Around it.
+# Side effects.
 
 
 @pytest.mark.usefixtures("untouched_global_generators")

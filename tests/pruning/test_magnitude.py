@@ -18,7 +18,7 @@ from pymoo_prune.pruning import MagnitudeOrder
 
 SHAPE = (1, 8, 8)
 POSITIONS = (64, 9, 1)
-LAYERS = ("0", "3", "6")
+LAYER_NAMES = ("0", "3", "6")
 
 
 def tiny(seed: int, *, ties: bool = True) -> nn.Module:
@@ -32,7 +32,7 @@ def tiny(seed: int, *, ties: bool = True) -> nn.Module:
         )  # fmt: skip
         if ties:
             values = torch.tensor([-2.0, -1.0, -0.5, 0.0, 0.0, 0.5, 1.0])
-            for name in LAYERS:
+            for name in LAYER_NAMES:
                 weight = at(network, name).weight
                 weight.data = values[torch.randint(len(values), weight.shape)]
     return network
@@ -43,7 +43,7 @@ def at(network: nn.Module, name: str) -> Any:
 
 
 def left(weight: Tensor, pruned: int) -> Tensor:
-    """What remains, one weight after the other."""
+    """The remaining weights, found one by one."""
     flat = weight.flatten().tolist()
     order = sorted((abs(w), place) for place, w in enumerate(flat) if w != 0)
     gone = {place for _, place in order[:pruned]}
@@ -91,7 +91,7 @@ def test_complexity_is_that_of_the_masked_network(seed: int, ties: bool) -> None
     parameters, macs = order.complexity(counts)
     for row, mine, cost in zip(counts, parameters, macs, strict=True):
         pruned = masked(network, order, row)
-        weights = [int(at(pruned, name).weight.count_nonzero()) for name in LAYERS]
+        weights = [int(at(pruned, name).weight.count_nonzero()) for name in LAYER_NAMES]
         others = sum(p.numel() for p in network.parameters() if p.ndim == 1)
         assert mine == sum(weights) + others
         assert cost == sum(n * places for n, places in zip(weights, POSITIONS, strict=True))

@@ -16,7 +16,7 @@ from pymoo_prune.networks import FeedForward
 from pymoo_prune.pruning import (
     KeepMasks,
     explaining_order,
-    kept,
+    kept_width,
     l1_order,
     prefix_masks,
     split_mask,
@@ -72,7 +72,7 @@ def test_explaining_order_is_greedy_least_squares(seed: int, neurons: int, outpu
     readout = generator.standard_normal((outputs, neurons)).astype(np.float32)
     got = explaining_order(covariance(samples), readout, ridge=1e-12)
     expected = slow_order(samples, readout.astype(np.float64))
-    # Once as many are chosen as the goal has dimensions, nothing is left to be explained.
+    # When as many are chosen as the target has dimensions, everything is explained.
     told = neurons if outputs >= neurons else min(neurons, outputs + 1)
     assert got.tolist()[:told] == expected[:told]
 
@@ -98,14 +98,14 @@ def test_a_copy_comes_last() -> None:
     readout = generator.standard_normal((8, 7)).astype(np.float32)
     order = explaining_order(covariance(samples), readout).tolist()
     assert order[-1] in (2, 6)
-    # Together they are heard as one: the other of the two is not late for it.
+    # The next layer reads both strongly: one comes first, but its copy still comes last.
     readout[:, [2, 6]] *= 10
     order = explaining_order(covariance(samples), readout).tolist()
     assert order[0] in (2, 6)
     assert {order[0], order[-1]} == {2, 6}
 
 
-def test_a_neuron_that_nobody_hears_and_that_tells_of_no_other_comes_last() -> None:
+def test_a_neuron_that_no_layer_reads_and_that_predicts_no_other_comes_last() -> None:
     generator = np.random.default_rng(1)
     samples = generator.standard_normal((100, 6))
     samples = np.linalg.qr(samples - samples.mean(axis=0))[0]  # uncorrelated
@@ -137,9 +137,9 @@ def test_arguments_of_explaining_order_are_left_alone() -> None:
 
 @given(st.integers(1, 500), st.floats(0, 1))
 def test_what_remains_of_a_layer_is_at_least_one(size: int, rate: float) -> None:
-    assert 1 <= kept(size, rate) <= size
-    assert kept(size, rate) >= size * (1 - rate)
-    assert kept(size, rate) < size * (1 - rate) + 1.001 or kept(size, rate) == 1
+    assert 1 <= kept_width(size, rate) <= size
+    assert kept_width(size, rate) >= size * (1 - rate)
+    assert kept_width(size, rate) < size * (1 - rate) + 1.001 or kept_width(size, rate) == 1
 
 
 @given(st.permutations(range(6)), st.permutations(range(4)), st.integers(0, 6), st.integers(0, 4))
@@ -220,7 +220,7 @@ def test_random_masks_keep_random_neurons_within_the_shares(encoding: KeepMasks)
     assert counts.min() >= 1
     assert (counts.max(axis=0) <= np.rint(np.multiply(SIZES, 0.9))).all()
     for part, size in ((masks[:, :24], 24), (masks[:, 24:], 16)):
-        # No neuron is preferred: its frequency is that of its layer.
+        # No neuron is preferred: each is as frequent as its layer's share.
         assert np.abs(part.mean(axis=0) - part.mean()).max() < 5 * np.sqrt(0.25 / 600), size
 
 

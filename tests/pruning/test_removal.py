@@ -1,4 +1,4 @@
-"""In which order filters are missed least."""
+"""The order in which removed filters are missed least."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from pymoo_prune.data import Data, Split
 from pymoo_prune.pruning import ChannelLayer, PrunableFilters, RemovalOrders, removal
-from pymoo_prune.pruning.channel_flow import ALWAYS
+from pymoo_prune.pruning.channel_labels import ALWAYS
 from pymoo_prune.recovery import ChannelRefit
-from pymoo_prune.recovery.moments import LARGEST
+from pymoo_prune.recovery.moments import MOST_INPUTS
 from pymoo_prune.training import Recipe, trained
 from tests.support.small_networks import ALL, CLASSES, SHAPE, Net, conv, mixed, small, unit
 
@@ -35,13 +35,14 @@ def random_split(n: int = 70, seed: int = 0) -> Split:
     return Split(images, torch.zeros(n, dtype=torch.int64))
 
 
-# What a loop finds that solves from scratch each time.
+# Comparison with a loop that solves from scratch each time.
 
 
 def least_squares_loss(gram: Floats, weight: Floats, gone: list[int], ridge: float) -> float:
-    """The least of what the remaining weights can do about those that are gone.
+    """The least loss that the remaining weights can reach.
 
-    Of (w - v) G (w - v), where G has the ridge on its diagonal and v is 0 where inputs are gone.
+    The minimum of (w - v) G (w - v), where G has the ridge on its diagonal and v is 0 where inputs
+    are gone.
     """
     full = gram + ridge * np.eye(len(gram))
     left = np.setdiff1d(np.arange(len(gram)), gone)
@@ -57,7 +58,7 @@ def least_squares_loss(gram: Floats, weight: Floats, gone: list[int], ridge: flo
 def brute_force(
     readers: list[tuple[Floats, Floats, list[list[int]], float]], size: int
 ) -> tuple[list[int], list[float]]:
-    """Order and losses, if the one whose absence costs least goes each time."""
+    """Order and losses if each time the filter goes whose absence costs least."""
     order: list[int] = []
     losses = [0.0]
 
@@ -191,7 +192,7 @@ def test_groups_that_are_read_in_part() -> None:
     places = [[place for place in row if place >= 0] for row in columns.tolist()]
     expected = brute_force([(gram, weight, places, 0.0)], 4)
     assert order.tolist() == expected[0]
-    assert order[0] == 3  # nobody reads it
+    assert order[0] == 3  # no layer reads it
     np.testing.assert_allclose(losses, expected[1], rtol=1e-6, atol=1e-9)
 
 
@@ -272,7 +273,7 @@ def test_dead_filters_go_before_all_others() -> None:
     network: Any = correlated(5)
     with torch.no_grad():
         network.one[1].weight[2], network.one[1].bias[2] = 0, -1
-        network.head.weight[:, 4] = 0  # nobody listens
+        network.head.weight[:, 4] = 0  # no layer reads it
     filters = PrunableFilters(network, SHAPE)
     orders = RemovalOrders(filters, statistics(filters, random_split(), ridge=1e-9))
     assert set(np.flatnonzero(orders.ranks < 2).tolist()) == {2, 4}
@@ -343,10 +344,10 @@ def test_several_filters_may_go_at_once(steps: int, monkeypatch: pytest.MonkeyPa
     for k in {*range(0, 7, step), 6}:  # after each step; the last one may be shorter
         expected = least_squares_loss(gram, weight, order[:k].tolist(), ridge) / power
         assert losses[k] == pytest.approx(expected, rel=1e-6)
-    # Those that go first are the same: then, they are chosen alike.
+    # The first filters that go are the same: up to there, both choose alike.
     assert set(order[:1]) == set(np.argsort(one_by_one.ranks)[:1])
     assert best[1] <= losses[1] * (1 + 1e-9)
-    # Within a step, losses grow evenly.
+    # Within a step, the loss grows evenly.
     for k in range(0, 6, step):
         inside = losses[k : min(k + step, 6) + 1]
         np.testing.assert_allclose(np.diff(inside), np.diff(inside)[0], rtol=1e-6)
@@ -356,7 +357,7 @@ def test_several_filters_may_go_at_once(steps: int, monkeypatch: pytest.MonkeyPa
 
 
 class Fixed(RemovalOrders):
-    """Orders and losses that are said."""
+    """Given orders and losses."""
 
     def __init__(self, filters: PrunableFilters) -> None:
         self.filters = filters
@@ -406,7 +407,7 @@ def test_filters_are_worth_what_they_cost(fixed: Fixed) -> None:
             assert total[tuple(row.tolist())] == pytest.approx(min(total.values()))
         assert (np.diff(counts, axis=0) <= 0).all()
         assert counts[-1].tolist() == [1, 1]
-    # What costs nothing, and is missed, stays.
+    # Filters that cost nothing and are missed stay.
     assert fixed.worth(np.zeros(1), np.ones((1, 2)))[0].tolist() == [4, 6]
 
 
@@ -431,7 +432,7 @@ def test_layers_that_are_too_large_go_by_their_weights() -> None:
             nn.Flatten(), nn.Linear(5, CLASSES),
         )
     )  # fmt: skip
-    assert LARGEST < 140 * 9
+    assert MOST_INPUTS < 140 * 9
     filters = PrunableFilters(network, SHAPE)
     refit = statistics(filters, random_split(10))
     assert set(refit.grams) == {"2", "7"}
@@ -447,7 +448,7 @@ def test_layers_that_are_too_large_go_by_their_weights() -> None:
 
 
 def test_groups_of_several_layers_without_statistics() -> None:
-    # Of several groups that one layer reads, each is told by its own weights.
+    # Where one layer reads several groups, each is ordered by its own weights.
     filters = PrunableFilters(small("inception"), SHAPE)
     orders = RemovalOrders(filters, statistics(filters, random_split(), []))
     weight = filters.whole.get_parameter("head.weight").detach().double().square().sum(dim=0)

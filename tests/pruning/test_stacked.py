@@ -1,4 +1,4 @@
-"""Networks that are trained at once are those that are trained one by one."""
+"""Training many networks at once gives what training them one by one gives."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ RECIPES = {
 }
 
 
-# Networks and images are in double precision, but where a test is about less: rounding is so small
-# then that many steps do not blow it up.
+# Networks and images are in double precision, except in tests about lower precision: then rounding
+# is so small that many steps do not amplify it visibly.
 
 
 def some_networks(layers: int = 3, blocks: int = 3, growth: int = 4) -> list[DenseNet]:
-    """One with the chain only, one with everything, two in between."""
+    """One with the chain only, one with all connections, two in between."""
     codec = Connections(layers, blocks)
     free = codec.random(2, np.random.default_rng(1), 0.5)
     chain, full = np.zeros((1, codec.n_var), bool), np.ones((1, codec.n_var), bool)
@@ -92,9 +92,9 @@ def test_in_single_precision_a_few_steps_are_the_same(
     name: str, networks: list[DenseNet], split: Split
 ) -> None:
     networks, split = in_single(networks, split)
-    # Few and small ones, because training blows rounding up: a ReLU near 0 opens in one run and
-    # not in the other, and Adam makes whole steps of gradients that are nothing but rounding. The
-    # same code is exact in double precision, above.
+    # Few and small steps, because training amplifies rounding: a ReLU near 0 opens in one run and
+    # not in the other, and Adam takes whole steps for gradients that are only rounding. The same
+    # code is exact in double precision, above.
     rate = 1e-4 if name == "adam" else 1e-3
     recipe = replace(RECIPES[name], learning_rate=rate)
     settings: Any = {"images": 130, "recipe": recipe, "seed": 5}
@@ -123,7 +123,7 @@ def test_half_the_bits_are_the_same_as_far_as_they_go(
         ).state_dict()
         assert not torch.equal(found.state_dict()["stem.weight"], whole["stem.weight"])
         for name, value in found.state_dict().items():
-            # Eight bits: three digits.
+            # Eight bits are less than three digits.
             torch.testing.assert_close(value, alone[name], atol=0.02, rtol=0.02, msg=name)
 
 
@@ -162,7 +162,7 @@ def test_what_is_dead_stays_exactly_zero(name: str, networks: list[DenseNet], sp
 
 @pytest.mark.parametrize(
     ("precision", "tolerance", "growth"),
-    # Other precisions and sizes are other convolutions.
+    # Other precisions and sizes use other convolutions.
     [("double", 1e-6, 4), ("single", 2e-4, 4), ("single", 2e-4, 12), ("half", 0.02, 4)],
 )
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -182,7 +182,7 @@ def test_who_diverges_does_so_alone(
     with torch.no_grad():
         first: Any = networks[1].blocks[0]
         weight = first.layers[0].conv2.weight
-        # Also what is finite until a batch norm squares it.
+        # Also numbers that are finite until a batch norm squares them.
         weight[0, 0] = torch.finfo(weight.dtype).max / 100 if bad is None else bad
     with pytest.raises(TrainingDiverged) as raised:
         trained(networks[1], split, **settings)
@@ -194,7 +194,7 @@ def test_who_diverges_does_so_alone(
 
     monkeypatch.setattr(module, "trained", spy)
     found = train_together(networks, split, **settings)
-    # Nobody else needed a second try: their numbers never met.
+    # No other network was trained again: the numbers of networks never mix.
     assert again == [networks[1]]
     assert isinstance(found[1], TrainingDiverged)
     assert str(found[1]) == str(raised.value)
@@ -202,7 +202,7 @@ def test_who_diverges_does_so_alone(
         same(found[place], trained(networks[place], split, **settings), tolerance)
 
 
-def test_a_learning_rate_that_is_too_high_is_an_error_for_everybody(
+def test_a_learning_rate_that_is_too_high_is_an_error_for_all_networks(
     networks: list[DenseNet], split: Split
 ) -> None:
     recipe = replace(SGD, learning_rate=1e300)
@@ -214,7 +214,7 @@ def test_a_learning_rate_that_is_too_high_is_an_error_for_everybody(
 def test_who_is_lost_in_the_stack_only_is_trained_alone(
     networks: list[DenseNet], split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As a GPU could do it that computes several groups as one.
+    # As on a GPU that computes several groups as one.
     settings: Any = {"images": 130, "recipe": SGD, "seed": 5}
     extract = DenseNetStack.network
 
@@ -289,7 +289,7 @@ def test_too_little_memory_for_one_is_an_error_that_says_what_to_do(
 def test_memory_that_is_really_too_little(
     networks: list[DenseNet], split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What torch raises for more than any machine has.
+    # The error that torch raises for more memory than any machine has.
     def huge(*args: Any, **kwargs: Any) -> Any:
         return torch.empty(2**60)
 
@@ -334,7 +334,7 @@ def test_networks_that_are_not_alike_are_an_error(
         train_together([first, other], split, images=100, recipe=SGD, seed=0)
 
 
-def test_nobody_is_no_work(split: Split) -> None:
+def test_no_networks_are_no_work(split: Split) -> None:
     assert train_together([], split, images=100, recipe=SGD, seed=0) == []
 
 
@@ -356,7 +356,7 @@ def test_no_images_are_a_copy(networks: list[DenseNet], split: Split) -> None:
 def test_neither_the_networks_nor_their_order_matter(
     networks: list[DenseNet], split: Split
 ) -> None:
-    # They have been trained before, not all for as long, and are in either mode.
+    # They were trained before, for different times, and are in either mode.
     networks[1] = trained(networks[1], split, images=200, recipe=SGD)
     before = [copy.deepcopy(network.state_dict()) for network in networks]
     settings: Any = {"images": 130, "recipe": SGD, "seed": 5}
@@ -374,7 +374,7 @@ def test_neither_the_networks_nor_their_order_matter(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_on_a_gpu_who_diverges_does_not_matter_either(
+def test_on_a_gpu_diverging_networks_do_not_matter_either(
     half: bool, channels_last: bool, split: Split
 ) -> None:
     networks = [network.cuda().float() for network in some_networks(growth=12)]

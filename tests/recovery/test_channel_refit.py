@@ -18,7 +18,7 @@ from torch.nn import functional
 from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError
 from pymoo_prune.recovery import ChannelRefit, calibrate
-from pymoo_prune.recovery.moments import LARGEST, Moments, watch
+from pymoo_prune.recovery.moments import MOST_INPUTS, Moments, watch
 from pymoo_prune.training import Recipe, trained
 
 Matrix = NDArray[np.float64]
@@ -27,13 +27,13 @@ CHANNELS, OUTPUTS = 6, 5
 
 
 class Means(nn.Module):
-    """What a classifier reads: the means of channels."""
+    """The means of channels, which a classifier reads."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images.mean((2, 3))
 
 
-LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
+CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
     "linear": (Means, lambda: nn.Linear(6, 5)),
     "linear without bias": (Means, lambda: nn.Linear(6, 5, bias=False)),
     "pointwise": (nn.Identity, lambda: nn.Conv2d(6, 5, 1, bias=False)),
@@ -46,7 +46,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
 def network(name: str) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        before, layer = LAYERS[name]
+        before, layer = CASES[name]
         return nn.Sequential(before(), layer())
 
 
@@ -61,7 +61,7 @@ def split() -> Split:
 
 
 def rows_of(sequence: nn.Sequential, images: Tensor) -> Matrix:
-    """All that the layer's filters see, (samples, inputs of a filter)."""
+    """The inputs of the layer's filters, (samples, inputs of a filter)."""
     layer: Any = sequence[1]
     images = sequence[0](images).double()
     if isinstance(layer, nn.Conv2d):
@@ -88,7 +88,7 @@ def some(size: int) -> st.SearchStrategy[Tensor]:
 @pytest.fixture(scope="module")
 def refits(split: Split) -> dict[tuple[str, bool, float], tuple[nn.Sequential, ChannelRefit]]:
     found = {}
-    for name in LAYERS:
+    for name in CASES:
         for centred in (False, True):
             for ridge in (0.0, 0.05):
                 sequence = network(name)
@@ -98,7 +98,7 @@ def refits(split: Split) -> dict[tuple[str, bool, float], tuple[nn.Sequential, C
     return found
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("ridge", [0.0, 0.05])
 @given(some(CHANNELS), some(OUTPUTS))
@@ -130,7 +130,7 @@ def test_the_refit_is_the_least_squares_solution(
         np.testing.assert_allclose(found["bias"].numpy(), shifted, atol=2e-4)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("centred", [False, True])
 def test_with_all_inputs_the_weights_are_the_parents(refits: Any, name: str, centred: bool) -> None:
     sequence, refit = refits[name, centred, 0.05]
@@ -142,7 +142,7 @@ def test_with_all_inputs_the_weights_are_the_parents(refits: Any, name: str, cen
 
 
 def test_what_depends_on_the_rest_is_lost_without_a_trace(split: Split) -> None:
-    # One channel is the sum of two others, and a constant more.
+    # One channel is the sum of two others and a constant.
     images = split.images.clone()
     images[:, 4] = images[:, 0] + images[:, 1] + 2
     sequence = network("pointwise with bias")
@@ -159,7 +159,7 @@ def test_what_depends_on_the_rest_is_lost_without_a_trace(split: Split) -> None:
 def test_inputs_that_never_change_are_no_trouble(split: Split, centred: bool) -> None:
     for value in (0.0, 0.7, 1_000.0):
         constant = Split(torch.full_like(split.images, value), split.labels)
-        for name in LAYERS:
+        for name in CASES:
             sequence = network(name)
             layer: Any = sequence[1]
             refit = ChannelRefit(sequence, ["1"], constant, centred=centred)
@@ -205,7 +205,7 @@ def test_some_places_depend_on_the_seed(split: Split) -> None:
     ids=["groups", "depthwise", "dilated", "same", "large", "transposed", "norm"],
 )
 def test_layers_that_cannot_be_refitted_are_named(layer: nn.Module, split: Split) -> None:
-    assert nn.Conv2d(6, 4, 15).weight[0].numel() > LARGEST
+    assert nn.Conv2d(6, 4, 15).weight[0].numel() > MOST_INPUTS
     sequence = nn.Sequential(nn.Conv2d(6, 6, 1), layer)
     with pytest.raises(PruneError, match=r"layers \['1'\] cannot be refitted"):
         ChannelRefit(sequence, ["0", "1"], split, centred=False)

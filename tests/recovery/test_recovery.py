@@ -29,7 +29,7 @@ def kept(size: int) -> st.SearchStrategy[NDArray[np.intp]]:
 
 
 def activations(parent: FeedForward, images: Tensor) -> list[Matrix]:
-    """Of each hidden layer, (images, neurons), computed the plain way."""
+    """The activations of each hidden layer, (images, neurons), computed plainly."""
     weights, biases = parent.arrays()
     hidden, result = images.flatten(1).double().numpy(), []
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
@@ -100,7 +100,7 @@ def test_with_all_neurons_kept_the_refit_is_the_parent(digits: Data, parent: Fee
         gap = refitted(digits.train.images) - parent(digits.train.images)
         spread = parent(digits.train.images).std()
     assert float(gap.abs().max() / spread) < 1e-2
-    # Where the weights say nothing about the outputs, the ridge may change them: compare outputs.
+    # The ridge may change weights that do not matter for the outputs: compare outputs.
     with torch.no_grad():
         usual = FeedForward.from_layers(*DenseRefit(parent, digits.train).layers(ALL))
         gap = usual(digits.train.images) - parent(digits.train.images)
@@ -146,7 +146,7 @@ def test_the_refit_reconstructs_better_than_the_cut(
             ((hidden[layer][:, source] @ w[layer + 1].numpy().T + b[layer + 1].numpy() - goal) ** 2)
             for w, b in (refitted, cut)
         ]
-        # Not worse even where there is nothing to win, but for the ridge.
+        # Not worse even where nothing can be gained, apart from the ridge.
         assert errors[0].mean() <= errors[1].mean() + 1e-3 * goal.var()
         if len(source) <= 12:
             assert errors[0].mean() < errors[1].mean()
@@ -174,7 +174,7 @@ def test_dead_neurons_and_constant_layers_are_refitted_too(digits: Data) -> None
         network.linear_layers[0].bias[:3] = torch.tensor([-1.0, 0.0, 2.0])
     weights, biases = DenseRefit(network, digits.train).layers([np.arange(3), np.arange(5)])
     assert all(torch.isfinite(a).all() for a in (*weights, *biases))
-    # Neurons that say the same of every image can only shift the next layer to its mean.
+    # Neurons that are the same for every image can only shift the next layer to its mean.
     np.testing.assert_allclose(weights[1], 0, atol=1e-6)
     means = network.linear_layers[1](
         network.activate(network.linear_layers[0](digits.train.images.flatten(1)))
@@ -196,7 +196,7 @@ def test_arguments_are_left_alone_and_calls_agree_bit_for_bit(
     keep, kept_before = copy.deepcopy(SOME), copy.deepcopy(SOME)
     first = refit.layers(keep)
     refit.layers(ALL)
-    for group in refit.layers(keep):  # writing to a result changes nothing that is kept
+    for group in refit.layers(keep):  # a result shares no memory with the statistics
         for array in group:
             array.zero_()
     assert_equal(refit.layers(keep), first)

@@ -15,13 +15,13 @@ from torch.nn import functional
 from pymoo_prune.data import Data, Split
 from pymoo_prune.pruning import MagnitudeOrder
 from pymoo_prune.recovery import WeightRefit
-from pymoo_prune.recovery.moments import LARGEST
-from pymoo_prune.training import Recipe, trained
+from pymoo_prune.recovery.moments import MOST_INPUTS
+from tests.support.trained_cnn import trained_cnn
 
 Matrix = Tensor
 EVERYWHERE = 10_000
 
-LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
+CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
     "linear": (nn.Flatten, lambda: nn.Linear(150, 5, bias=False)),
     "tokens": (lambda: nn.Flatten(2), lambda: nn.Linear(25, 5, bias=False)),
     "conv": (nn.Identity, lambda: nn.Conv2d(6, 4, 3, bias=False)),
@@ -42,7 +42,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
 def network(name: str, seed: int = 0) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        before, layer = LAYERS[name]
+        before, layer = CASES[name]
         return nn.Sequential(before(), layer())
 
 
@@ -57,7 +57,7 @@ def split() -> Split:
 
 
 def inputs(sequence: nn.Sequential, images: Tensor) -> Matrix:
-    """What each filter of a group sees, place by place: (groups, samples, inputs), float64."""
+    """The inputs of each filter of a group by place: (groups, samples, inputs), float64."""
     layer: Any = sequence[1]
     images = sequence[0](images).double()
     if isinstance(layer, nn.Linear):
@@ -93,7 +93,7 @@ def some_mask(weight: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(generator.random(weight.shape) < shares)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("centred", [False, True])
 def test_the_refit_solves_the_normal_equations(name: str, centred: bool, split: Split) -> None:
     sequence = network(name)
@@ -145,7 +145,7 @@ def test_layers_with_a_bias_are_never_centred(split: Split) -> None:
     assert not torch.equal(products(one, "2"), products(other, "2"))
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", CASES)
 def test_with_everything_kept_the_weights_are_the_parents(name: str, split: Split) -> None:
     sequence = network(name)
     weight = sequence[1].weight.detach()
@@ -191,7 +191,7 @@ def test_inputs_that_never_change_are_no_trouble(value: float, split: Split) -> 
         nn.Conv2d(6, 4, 3, padding=1, padding_mode="reflect"),
         nn.ConvTranspose2d(6, 4, 3),
         nn.Sequential(
-            nn.Flatten(), nn.Linear(150, LARGEST + 1), nn.ReLU(), nn.Linear(LARGEST + 1, 4)
+            nn.Flatten(), nn.Linear(150, MOST_INPUTS + 1), nn.ReLU(), nn.Linear(MOST_INPUTS + 1, 4)
         ),
     ],
     ids=["dilated", "same", "reflect", "transposed", "large"],
@@ -215,15 +215,7 @@ def test_layers_that_are_too_large_or_too_odd_are_masked(layer: nn.Module, split
 
 @pytest.fixture(scope="module")
 def small(digits: Data) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        start = nn.Sequential(
-            nn.Conv2d(1, 12, 3, padding=1, bias=False), nn.BatchNorm2d(12), nn.ReLU(),
-            nn.Conv2d(12, 16, 3, stride=2), nn.BatchNorm2d(16), nn.ReLU(),
-            nn.Conv2d(16, 24, 3, padding=1, groups=2, bias=False), nn.BatchNorm2d(24), nn.ReLU(),
-            nn.Flatten(), nn.Linear(216, 10),
-        )  # fmt: skip
-    return trained(start, digits.train, images=6_000, recipe=Recipe(learning_rate=3e-3))
+    return trained_cnn(digits.train)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Shared by tests of dense connectivity: small problems, and their candidates."""
+"""Helpers of the dense-connectivity tests: small problems, candidates, compared networks."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def small(data: Data, parent: nn.Module | None, **options: Any) -> DenseConnecti
 
 
 def candidates(problem: DenseConnectivity, n: int = 4) -> Array:
-    """The chain alone, everything, and some in between."""
+    """The chain alone, all connections, and some in between."""
     X = problem.codec.random(n, np.random.default_rng(0), 0.5)
     X[0], X[1] = False, True
     return X
 
 
 class Spy:
-    """Notes what networks are trained with, and trains them."""
+    """Trains networks, and notes the arguments of each training."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[dict[str, Any]] = []

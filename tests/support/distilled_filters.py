@@ -1,4 +1,4 @@
-"""Shared by tests of distilled filters: small problems, their candidates and networks."""
+"""Helpers of the distilled-filters tests: small problems, candidates, compared networks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def seeded(make: Callable[[], nn.Module]) -> nn.Module:
 
 
 class Block(nn.Module):
-    """A residual block; its shortcut is the input itself."""
+    """A residual block whose shortcut is its input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Block(nn.Module):
 
 
 class Residual(nn.Module):
-    """A user's own network, of no spec."""
+    """A user's own network, which the zoo does not have."""
 
     def __init__(self, width: int = 6, blocks: int = 3) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Residual(nn.Module):
 
 
 def candidates(problem: DistilledFilters, n: int = 4) -> Array:
-    """Everything, nothing as it is repaired, and some in between."""
+    """The whole network, the smallest after repair, and some in between."""
     X = problem.random(n, np.random.default_rng(0))
     X[0], X[1] = True, False
     return problem.filters.repaired(X)
@@ -95,7 +95,7 @@ def assert_networks_are_what_was_measured(problem: DistilledFilters, X: Array) -
 
 
 class Spy:
-    """Notes how networks are distilled, and distils them."""
+    """Distils networks, and notes the arguments of each distillation."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[dict[str, Any]] = []

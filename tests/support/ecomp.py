@@ -1,4 +1,4 @@
-"""Shared by tests of EComp: every configuration, parents, candidates and searches."""
+"""Helpers of the EComp tests: configurations, parents, candidates and searches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pymoo_prune_problems import EComp
 
 
 def random_parent(widths: Sequence[int], inputs: int = 64, classes: int = 10) -> FeedForward:
-    """A parent with random weights: they do not depend on a training's last bits."""
+    """A parent with random weights: they do not depend on how a training rounds."""
     generator = np.random.default_rng(1)
     sizes = [inputs, *widths, classes]
     weights, biases = [], []

@@ -1,4 +1,4 @@
-"""Shared by tests of the layer vector: small problems in every configuration, and counts."""
+"""Helpers of the layer-vector tests: small problems in every configuration, counted weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pymoo_prune_problems import LayerVector
 
 PWAD = PrunedWeightsPerAccuracyDrop()
 POSITIONS = [64, 64, 64, 16, 16, 4, 4, 1]
-"""Pixels that come out of each layer of a resnet-8, of 8×8 images."""
+"""Pixels of each layer's output in a resnet-8, for 8×8 images."""
 
 
 def train_resnet(data: Data, epochs: float = 3, **options: Any) -> nn.Module:

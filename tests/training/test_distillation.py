@@ -16,14 +16,14 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.training import Distillation, Recipe, Stopping, trained
 from pymoo_prune.training.early_stopping import EarlyStopping
-from pymoo_prune.training.loop import ADAM
+from pymoo_prune.training.recipes import ADAM
 
 Values = NDArray[np.float64]
 FAST = Recipe(learning_rate=0.01)
 
 
 class Table(nn.Module):
-    """Gives the row that stands in the image's one pixel."""
+    """Gives the row whose number is the image's only pixel."""
 
     def __init__(self, rows: Tensor) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ def softmax(logits: Values) -> Values:
 
 @pytest.fixture
 def calls(parent: FeedForward) -> Any:
-    """How many images the parent is shown at each call."""
+    """The number of images of each call."""
     found: list[int] = []
     hook = parent.register_forward_hook(lambda _, inputs, __: found.append(len(inputs[0])))
     yield found
@@ -90,7 +90,7 @@ def test_the_loss_is_the_papers(alpha: float, temperature: float) -> None:
 
 
 def test_the_divergence_is_from_the_teacher_to_the_student() -> None:
-    # The teacher is sure; a student that is not loses log 2, and infinitely much the other way.
+    # The teacher is certain: an uncertain student loses log 2; the other direction is infinite.
     distillation = Distillation(
         Table(torch.tensor([[200.0, 0.0]])), numbered(1), alpha=0, temperature=1
     )
@@ -118,7 +118,7 @@ def test_gradients_are_those_of_the_loss(alpha: float) -> None:
 
 
 def test_gradients_are_as_large_at_any_high_temperature() -> None:
-    # For high T, the gradient of T² KL tends to (z - q) / classes, of which no T is left.
+    # For high T, the gradient of T² KL tends to (z - q) / classes, which is free of T.
     teacher, outputs = random(50, 10, seed=0, scale=1), random(50, 10, seed=1, scale=1)
     split, rows = numbered(50, 10), torch.arange(50)
     limit = ((outputs - outputs.mean(1, True)) - (teacher - teacher.mean(1, True))) / 10 / 50
@@ -208,7 +208,7 @@ def test_logits_of_half_the_bits_come_with_all(digits: Data) -> None:
 
 
 def test_a_student_becomes_like_its_teacher(digits: Data, parent: FeedForward) -> None:
-    # Labels that are wrong on purpose: what is learnt can only be the teacher's.
+    # The labels are wrong on purpose: the student can only learn from the teacher.
     wrong = Split(digits.train.images, (digits.train.labels + 1) % 10)
     distillation = Distillation(parent, wrong, alpha=0, temperature=2)
     rows, start = torch.arange(len(wrong)), student((24, 16))
@@ -280,7 +280,7 @@ def test_students_are_trained_in_training_mode(
 ) -> None:
     start = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), student()).eval()
     result = Distillation(parent, digits.train).distilled(start, images=500, stopping=stopping)
-    # Batch norms take their statistics from the five batches, and none from what is watched.
+    # Batch norms take their statistics from the five batches, and none from watched images.
     assert result.get_buffer("1.num_batches_tracked") == 5
     assert not start.training
 
@@ -348,16 +348,16 @@ def test_images_held_out_are_watched_and_not_trained_on() -> None:
     looks = [rows for _, rows in told if set(rows) & watched]
     assert all(rows == sorted(watched) for rows in looks)
     steps = [rows for _, rows in told if not set(rows) & watched]
-    # Nothing that is watched gets better here: two looks during training, and the two ends.
+    # The watched loss never improves here: two looks during training, and one at each end.
     assert (len(steps), len(looks)) == (10, 4)
     assert {row for rows in steps for row in rows} == set(range(90)) - watched
-    # What the loss is told belongs to the outputs.
+    # The places that the loss gets belong to the outputs.
     assert result.shown == [row for _, rows in told for row in rows]
     assert torch.equal(result.rows, network.rows)
 
 
 def test_labels_are_those_of_the_images(digits: Data) -> None:
-    # A teacher that says nothing: all comes from the labels, which have to be at their places.
+    # The teacher is uninformative: all depends on the labels being at their places.
     class Silent(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
             return torch.zeros(len(images), 10)
@@ -420,7 +420,7 @@ def test_patience_without_end_is_a_training_on_the_rest(digits: Data, parent: Fe
     assert same(found, trained(student(), digits.train.subset(kept), **settings))
 
 
-# What is refused.
+# Refusals.
 
 
 NAN, INF = float("nan"), float("inf")

@@ -51,11 +51,11 @@ NAN, INF = float("nan"), float("inf")
     ("losses", "every", "patience", "looks", "best"),
     [
         ([9, 8, 7, 6, 5, 4], 1, 1, [0, 1, 2, 3, 4, 5], 5),
-        ([9, 8, 7, 7, 6, 5], 1, 1, [0, 1, 2, 3], 2),  # as good is not better
+        ([9, 8, 7, 7, 6, 5], 1, 1, [0, 1, 2, 3], 2),  # equal is not better
         ([9, 8, 7, 7, 6, 8], 1, 2, [0, 1, 2, 3, 4, 5], 4),
         ([9, 8, 9, 7, 9, 8, 7, 0], 1, 3, [0, 1, 2, 3, 4, 5, 6], 3),  # looks in a row
         ([1, 2, 2, 2, 0, 0], 1, 3, [0, 1, 2, 3], 0),  # the untrained network is the best
-        ([9, 0, 8, 0, 8, 0, 0], 2, 1, [0, 2, 4], 2),  # what is not looked at does not count
+        ([9, 0, 8, 0, 8, 0, 0], 2, 1, [0, 2, 4], 2),  # losses between looks do not count
         ([9, 9, 9, 8, 9, 9, 9, 9], 3, 1, [0, 3, 6], 3),
         ([9, 8, 7, 6], 10, 1, [0], 3),  # it ends before the first look
         ([9, 8, 7, 9, 6, 5], 2, 3, [0, 2, 4], 5),  # and between two
@@ -110,12 +110,12 @@ def test_what_was_best_is_restored_whole(digits: Data) -> None:
         network, watched,
         lambda outputs, rows: nn.functional.cross_entropy(outputs, watched.labels[rows]), every=5,
     )  # fmt: skip
-    assert same(network, pruned())  # looking leaves the statistics of batch norms alone
+    assert same(network, pruned())  # a look does not change batch-norm statistics
     fitted(network, digits.train, images=1_000, after_step=stopping)
     best = copy.deepcopy(network)
     stopping.restore()
     assert same(network, best)
-    for _ in range(2):  # what is remembered is a copy: it outlasts another training
+    for _ in range(2):  # the remembered weights are a copy: another training leaves them
         fitted(network, digits.train, recipe=Recipe("sgd", 3.0), after_step=stopping)
         assert not same(network, best)
         stopping.restore()

@@ -21,7 +21,7 @@ from tests.support.trainings import Recorder, fitted, fresh, loss, numbered, pru
 def test_a_seed_gives_the_same_weights_bit_for_bit(digits: Data) -> None:
     network = fresh()
     one = trained(network, digits.train, images=2_500, seed=3)
-    torch.rand(5, generator=torch.Generator())  # what happens in between does not matter
+    torch.rand(5, generator=torch.Generator())  # other random draws do not matter
     assert same(one, trained(network, digits.train, images=2_500, seed=3))
     assert not same(one, trained(network, digits.train, images=2_500, seed=4))
 
@@ -126,7 +126,7 @@ def test_what_was_pruned_stays_pruned_if_that_is_wanted(
         assert not torch.equal(after[before != 0], before[before != 0])
         assert bool((after[before == 0] == 0).all()) is keep
         assert not torch.equal(result[place].bias, start[place].bias)  # type: ignore[arg-type]
-    # Biases and batch norms that start at 0 are none of it.
+    # Biases and batch norms that start at 0 are not kept at 0.
     assert bool((result[1].bias != 0).all())  # type: ignore[operator]
 
 
@@ -233,7 +233,7 @@ def test_every_step_is_told_of(digits: Data) -> None:
     told: list[int] = []
     one, other = fresh(), fresh()
     last = fitted(one, digits.train, images=2_000, after_step=lambda n: bool(told.append(n)))
-    # Two epochs, of which the first ends with a smaller batch.
+    # Two epochs; the first ends with a smaller batch.
     assert len(digits.train) % 100 != 0
     assert len(digits.train) < 2_000
     assert told == list(range(1, len(told) + 1))
@@ -330,7 +330,7 @@ def test_a_training_that_diverges_says_so(digits: Data) -> None:
 
 
 class Apart(nn.Module):
-    """A parameter that is no part of the outputs."""
+    """A network with a parameter that the outputs do not depend on."""
 
     def __init__(self, value: float) -> None:
         super().__init__()
@@ -355,7 +355,7 @@ def test_weights_that_are_not_finite_are_a_training_that_diverged(
 def test_statistics_that_overflow_are_a_training_that_diverged(
     digits: Data, norm: nn.Module
 ) -> None:
-    # The variance is more than a float32 can be; what the norm gives is 0, and so is fine.
+    # The variance exceeds float32, but the batch norm then gives 0, which is finite.
     large = Split(digits.train.images * 1e25, digits.train.labels)
     network = nn.Sequential(norm, nn.Flatten(), nn.Linear(64, 10))
     result = copy.deepcopy(network).train()
@@ -380,7 +380,7 @@ def test_a_loss_that_is_not_finite_is_a_training_that_diverged(digits: Data) -> 
 def test_convolutions_over_volumes_are_trained_in_float32_on_a_processor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Their gradients in bfloat16 are NaN on processors that are otherwise fast at it.
+    # Their bfloat16 gradients are NaN on processors that are fast at bfloat16 otherwise.
     monkeypatch.setattr("pymoo_prune.training.loop.has_fast_bfloat16", lambda device: True)
     processor = torch.device("cpu")
     assert can_halve(nn.Sequential(nn.Conv2d(1, 1, 3)), processor)

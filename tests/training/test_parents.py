@@ -1,4 +1,4 @@
-"""Where a search starts: networks that are trained here, or brought along."""
+"""The networks that searches start from: trained here, or given."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_unknown_networks_and_those_that_do_not_fit(digits: Data) -> None:
         train_parent(digits, "simple-cnn", 0.5, recipe=Recipe(learning_rate=1e30, optimizer="sgd"))
 
 
-# Brought along.
+# Given networks.
 
 
 def linear() -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""How a network is trained: schedules, optimizers, augmentation."""
+"""Recipes: schedules, optimizers, augmentation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.training import Recipe, trained
-from pymoo_prune.training.loop import SCHEDULES
+from pymoo_prune.training.recipes import SCHEDULES
 from tests.support.trainings import Recorder, Straight, fresh, loss, numbered
 
 # Recipes.
@@ -51,7 +51,7 @@ class Steps(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         self.seen.append(self.weight.item())
-        # A gradient of 1 whatever the loss: the surrogate adds nothing but that.
+        # The gradient is 1 for any loss; the autograd function does nothing else.
         outputs = torch.zeros(len(images), 2)
         return Straight.apply(self.weight, outputs)  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""What the paper compares, its figures, and how much work a reproduction is."""
+"""The networks that the paper compares, its published numbers, and the scale of a reproduction."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ METHODS = {
     NARROWER: "narrower DenseNet",
     FULL: "DenseNet-BC, all connections",
 }
-"""What is compared: the first four at each p, the last once."""
+"""The networks that are compared: the first four at each p, the last once."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much work a reproduction is.
+    """The scale of a reproduction.
 
     Attributes:
-        depth: Of the DenseNet; see `DenseConnectivity` for this and what follows.
+        depth: The DenseNet's depth; see `DenseConnectivity` for this and the following options.
         growth: k, channels that each layer adds.
-        weights: Where candidates have their weights from.
-        recovery: What inherited weights get.
-        parent_epochs: Of a parent with weights to inherit.
-        epochs: Of candidates that are trained from scratch.
+        weights: Where a candidate's weights come from.
+        recovery: Repairs of inherited weights.
+        parent_epochs: Epochs of a parent with weights to inherit.
+        epochs: Epochs of candidates that are trained from scratch.
         train_images: Training images that the search uses; None is all.
         search_images: Validation images that the search uses.
-        recovery_images: Training images for the batch-norm statistics of heirs.
-        population: Of the genetic algorithm, and of random search.
-        generations: Of both.
+        recovery_images: Training images for batch-norm statistics.
+        population: Candidates of a generation, in the genetic algorithm and in random search.
+        generations: Generations of both.
         finish_images: Training images that each chosen network is trained with from random
             weights, counted with repetition.
     """
@@ -80,7 +80,7 @@ class Scale:
 
 
 PAPER = Scale()
-"""The paper's, but for the images that fitness is measured on: for a GPU, and days."""
+"""The paper's, except for the images that fitness is measured on. It takes days on a GPU."""
 SMALL = Scale(
     depth=28,
     growth=8,
@@ -92,7 +92,7 @@ SMALL = Scale(
     recovery_images=128,
     finish_images=10_000,
 )
-"""About a quarter of an hour on two cores."""
+"""It takes about a quarter of an hour on two cores."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +100,17 @@ class Row:
     """One network, trained to the end.
 
     Attributes:
-        method: How its architecture was chosen, one of `METHODS`.
+        method: The method that chose its architecture, one of `METHODS`.
         rate: p in percent; None for the DenseNet with all connections.
-        seed: Of everything random.
+        seed: The seed of everything random.
         growth: Channels that each layer adds.
-        parameters: How many it has.
+        parameters: Its number of parameters.
         macs: Multiply-accumulates for one image.
         connections: The share of free connections that live.
-        fitness: What a search, if any, saw of it: accuracy on its validation images.
+        fitness: The accuracy that a search saw, on its validation images; None without a search.
         accuracy: On the test images, after full training; NaN if that diverged.
-        search_seconds: Of the search, without the parent's training.
-        training_seconds: Of the full training, with the test.
+        search_seconds: Duration of the search, without the parent's training.
+        training_seconds: Duration of the full training, with the test.
     """
 
     method: str

@@ -47,8 +47,8 @@ def draw_accuracies(path: Path, rows: Sequence[Row], scale: Scale, data: str) ->
 
     Args:
         path: PNG or SVG file.
-        rows: Of all seeds.
-        scale: Of the reproduction.
+        rows: The rows of all seeds.
+        scale: The scale of the reproduction.
         data: The data set's name.
     """
     theirs = {rate: (size, right, 0.0) for rate, (size, right) in TABLE_2.items()}
@@ -71,7 +71,7 @@ def draw_accuracies(path: Path, rows: Sequence[Row], scale: Scale, data: str) ->
 
 
 def _points(rows: Sequence[Row], method: str) -> Points:
-    """Means over seeds; narrower networks by growth, however many p share one."""
+    """Means over seeds; narrower networks by growth, because several p may share one."""
     places: dict[int | None, dict[int, Row]] = {}
     for row in rows:
         if row.method == method:
@@ -106,7 +106,7 @@ def _draw_panel(axes: Axes, title: str, series: Mapping[str, Points]) -> None:
 
 
 def _label_rates(axes: Axes, points: Points) -> None:
-    """Says above the panel which p the winners belong to, no label over another."""
+    """Writes the p of each winner above the panel; labels do not overlap."""
     axes.set_xlim(axes.get_xlim())
     sizes, labels = zip(
         *sorted(

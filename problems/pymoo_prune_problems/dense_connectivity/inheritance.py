@@ -15,7 +15,7 @@ class Inheritance:
     Args:
         shared: The weights of the network with all connections.
         train: Training images.
-        recovery: Which repairs there are.
+        recovery: The repairs that inherited weights get.
         images: Training images for refits and batch-norm statistics.
         seed: The seed of their choice.
     """

@@ -20,7 +20,7 @@ def strongest(parent: DenseNet, codec: Connections, kind: Kind = "global") -> Bo
 
     Args:
         parent: The network with all connections, whose weights say how strong they are.
-        codec: How chromosomes are read.
+        codec: Reads chromosomes.
         kind: One of `KINDS`.
     """
     found = strengths(parent)[:, codec.free]

@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import nn
 
 from pymoo_prune.chromosomes import Booleans, Connections, fully_connected
@@ -23,7 +22,7 @@ from pymoo_prune.files import writing
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import accuracy, count_macs, count_parameters, dense_net_complexity
 from pymoo_prune.networks import DenseNet, layers_of_depth
-from pymoo_prune.runs import kept, kept_parent, prepare, publish
+from pymoo_prune.runs import ReproductionOptions, kept, kept_parent, reproduced
 from pymoo_prune.search import Budget, Display, Store, search
 from pymoo_prune.training import Recipe, seeded, trained
 from pymoo_prune_problems.dense_connectivity.experiments import (
@@ -52,10 +51,10 @@ class Choice:
     """An architecture.
 
     Attributes:
-        connections: Of all blocks, (blocks, nodes, nodes).
+        connections: Connections of all blocks, (blocks, nodes, nodes).
         growth: Channels that each layer adds.
-        fitness: As in `Row`.
-        seconds: That a search took.
+        fitness: The accuracy that a search saw, as in `Row`.
+        seconds: Duration of the search.
     """
 
     connections: Booleans
@@ -70,13 +69,13 @@ def _silent(done: float, text: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """The paper's experiments with one seed; what was finished in the folder is taken from there.
+    """The paper's experiments with one seed; finished rows are taken from the folder.
 
     Attributes:
         data: The images.
-        scale: How much work it is.
-        folder: For finished rows, evaluations and the parent.
-        seed: Of everything random.
+        scale: The scale of the reproduction.
+        folder: Keeps finished rows, evaluations and the parent.
+        seed: The seed of everything random.
         progress: Called with the share of a piece of work that is done and a text.
     """
 
@@ -93,7 +92,7 @@ class Experiment:
             yield from self.one_rate(rate)
 
     def one_rate(self, rate: int) -> Iterator[Row]:
-        """The winner of the paper's search at one p, and what it is compared with."""
+        """The winner of the paper's search at one p, and the networks that it is compared with."""
         yield self.searched(GENETIC, rate)
         yield self.searched(RANDOM_SEARCH, rate)
         yield self.random_network(rate)
@@ -104,7 +103,7 @@ class Experiment:
         return self._kept(FULL, None, lambda _: Choice(self._everything, self.scale.growth))
 
     def searched(self, method: str, rate: int) -> Row:
-        """Section III: the fittest of all that a search evaluated.
+        """Section III: the fittest candidate that a search evaluated.
 
         Args:
             method: `GENETIC`, the paper's, or `RANDOM_SEARCH` with as many evaluations.
@@ -113,7 +112,7 @@ class Experiment:
         return self._kept(method, rate, lambda text: self._winner(method, rate, text))
 
     def random_network(self, rate: int) -> Row:
-        """One candidate at this p: no search at all."""
+        """One random candidate at this p, without a search."""
 
         def drawn(_: str) -> Choice:
             problem = self.problem(rate)
@@ -126,14 +125,14 @@ class Experiment:
     def narrower(self, rate: int) -> Row:
         """All connections and a smaller growth, as near as possible to the winner's parameters.
 
-        Where several p have the same, it is trained once.
+        Where several p have the same growth, it is trained once.
         """
         growth = self.nearest_growth(self.searched(GENETIC, rate).parameters)
         row = self._kept(NARROWER, growth, lambda _: Choice(self._everything, growth))
         return replace(row, rate=rate)
 
     def nearest_growth(self, parameters: int) -> int:
-        """The growth below the scale's that gives about so many parameters."""
+        """The growth below the scale's that comes nearest to a number of parameters."""
         sizes = {
             growth: dense_net_complexity(
                 self._everything[None],
@@ -148,12 +147,12 @@ class Experiment:
         return min(sizes, key=lambda growth: abs(sizes[growth] - parameters))
 
     def _kept(self, method: str, place: int | None, choose: Callable[[str], Choice]) -> Row:
-        """A row from the folder; or an architecture is chosen, trained to the end, and kept.
+        """A row from the folder; otherwise a network is chosen, trained to the end, and kept.
 
         Args:
             method: One of `METHODS`.
-            place: p in percent, or the growth of a narrower DenseNet; None if there is one alone.
-            choose: Gives the architecture; called with a text for the progress.
+            place: p in percent, or the growth of a narrower DenseNet; None where neither applies.
+            choose: Chooses the architecture; called with a text for the progress.
         """
         about = f"k = {place}" if method == NARROWER else f"p = {place} %"
         text = METHODS[method] if place is None else f"{METHODS[method]}, {about}"
@@ -176,7 +175,7 @@ class Experiment:
                 problem,
                 make_algorithm(ENGINES[method], problem, self.scale.population),
                 Budget(generations=self.scale.generations),
-                seed=100 * self.seed + rate,  # or all p would start with the same random numbers
+                seed=100 * self.seed + rate,  # each p starts with other random numbers
                 store=store,
                 on_generation=lambda step: self.progress(step.done, text),
             )
@@ -219,7 +218,7 @@ class Experiment:
         )
 
     def problem(self, rate: int) -> DenseConnectivity:
-        """What the paper searches at one p."""
+        """The problem that the paper searches at one p."""
         problem = DenseConnectivity(
             self.data,
             parent=self.parent,
@@ -233,7 +232,7 @@ class Experiment:
 
     @cached_property
     def parent(self) -> DenseNet:
-        """One for all p: trained once, and kept in the folder."""
+        """The parent for all p, trained once and kept in the folder."""
 
         def made() -> nn.Module:
             return DenseConnectivity(
@@ -262,37 +261,26 @@ class Experiment:
         return replace(DenseConnectivity.SCHEDULE, crop=same.crop, flip=same.flip)
 
 
-def reproduce(
-    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
-) -> None:
-    """Table II and Figure 5 at a budget for two cores; goes on where it stopped.
-
-    Args:
-        output: Folder for networks, figure and report.
-        runs: Seeds; the paper has one.
-        data: Name of the data set; the paper has cifar10.
-        data_root: Where data sets lie.
-        console: Where progress and the table go.
-    """
-    _reproduce(SMALL, output, runs, data, data_root, console)
+def reproduce(output: Path, **options: Unpack[ReproductionOptions]) -> None:
+    """Table II and Figure 5 at a budget for two cores; goes on where it stopped."""
+    _reproduce(SMALL, output, options)
 
 
-def reproduce_fully(
-    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
-) -> None:
+def reproduce_fully(output: Path, **options: Unpack[ReproductionOptions]) -> None:
     """The same at the paper's budget: each candidate is trained, each winner for 300 epochs."""
-    _reproduce(PAPER, output, runs, data, data_root, console)
+    _reproduce(PAPER, output, options)
 
 
-def _reproduce(
-    scale: Scale, output: Path, runs: int, data: str, data_root: str | None, console: Console
-) -> None:
-    images = prepare(output, asdict(scale), runs=runs, data=data, data_root=data_root)
-    display = Display(console)
-    rows = []
-    for seed in range(runs):
-        with display.phase("networks") as update:
-            rows += list(Experiment(images, scale, output, seed, update).rows())
-    with writing(output / "figure-5.png") as path:
-        draw_accuracies(path, rows, scale, data)
-    publish(table(rows, scale, data), output, console)
+def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None:
+    display = Display(options["console"])
+
+    def page(images: Data) -> str:
+        rows = []
+        for seed in range(options["runs"]):
+            with display.phase("networks") as update:
+                rows += list(Experiment(images, scale, output, seed, update).rows())
+        with writing(output / "figure-5.png") as path:
+            draw_accuracies(path, rows, scale, options["data"])
+        return table(rows, scale, options["data"])
+
+    reproduced(page, output, asdict(scale), **options)

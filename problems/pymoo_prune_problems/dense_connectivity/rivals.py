@@ -1,4 +1,4 @@
-"""What a front is compared with: the strongest connections alone, and narrower DenseNets."""
+"""Networks that a front is compared with: the strongest connections alone, narrower DenseNets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pruned_by_strength(
 
     Args:
         parent: The network with all connections.
-        codec: How chromosomes are read.
+        codec: Reads chromosomes.
         sizes_of: Sizes of chromosomes, by quantity.
         sizes: The numbers of parameters that are wanted.
 
@@ -54,7 +54,7 @@ def narrower_dense_nets(
         sizes: Parameters that a front's networks have, from few to many.
         table: Sizes of the DenseNets with growth 1, 2, ..., by quantity.
         train: Gives the trained DenseNet of a growth; where training diverges, it is left out.
-        most: How many, at most.
+        most: The most DenseNets that are trained.
     """
     wanted = sizes[np.linspace(0, len(sizes) - 1, min(most, len(sizes))).astype(int)]
     networks: list[nn.Module] = []

@@ -17,7 +17,7 @@ class DenseNetSizes:
     """Parameters, MACs and connections of a search's networks.
 
     Attributes:
-        codec: How chromosomes are read.
+        codec: Reads chromosomes.
         data: The images that networks are for.
         growth: Channels that each layer adds.
         all_parameters: The parent's parameters, to which sparsity refers.
@@ -33,7 +33,7 @@ class DenseNetSizes:
 
         Args:
             matrices: Connections, (n, blocks, nodes, nodes).
-            growth: Channels that each layer adds, where they are others.
+            growth: Channels that each layer adds; None is the parent's growth.
         """
         growth = growth or self.growth
         parameters, macs = dense_net_complexity(

@@ -37,8 +37,8 @@ def table(rows: Sequence[Row], scale: Scale, data: str) -> str:
     """Table II in Markdown, the paper's figures in brackets.
 
     Args:
-        rows: Of all seeds.
-        scale: Of the reproduction.
+        rows: The rows of all seeds.
+        scale: The scale of the reproduction.
         data: The data set's name.
     """
     trained_for = f"{scale.epochs:g} epoch{'' if scale.epochs == 1 else 's'} from scratch"
@@ -92,7 +92,7 @@ def table(rows: Sequence[Row], scale: Scale, data: str) -> str:
 
 
 def table_rows(rows: Sequence[Row]) -> list[list[str]]:
-    """What `HEAD` is the head of: means over seeds, with deviations where there are several."""
+    """The table below `HEAD`: means over seeds, with deviations where there are several."""
     places = sorted(
         {(row.rate, row.method) for row in rows},
         key=lambda place: (place[0] or 0, list(METHODS).index(place[1])),

@@ -16,7 +16,7 @@ from pymoo_prune.recovery import calibrate
 from pymoo_prune.training import Recipe, seeded, trained
 
 SIGNS = ("digits", "mnist")
-"""Data sets whose images mean something else in a mirror."""
+"""Data sets whose images change their meaning when mirrored."""
 CALIBRATION_IMAGES = 1_024
 """Training images for the batch norms of a network whose connections were missing at random."""
 
@@ -33,9 +33,9 @@ class DenseNetTrainer:
     Attributes:
         data: The images that networks are for.
         split: The training images.
-        codec: How chromosomes are read.
+        codec: Reads chromosomes.
         seed: The seed of weights, of the images' order, and of random paths.
-        recipe: How networks with random weights are trained.
+        recipe: The training of networks with random weights.
     """
 
     data: Data
@@ -92,7 +92,7 @@ class DenseNetTrainer:
         Args:
             starts: The candidates before it; all see the same images in the same order.
             images: Images that each sees, counted with repetition; 0 for no training.
-            recipe: How they are trained.
+            recipe: Their training.
             together: Candidates trained at once as one network.
         """
         if images == 0:

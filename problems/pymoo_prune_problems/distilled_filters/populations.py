@@ -14,7 +14,7 @@ class Populations:
 
     Args:
         filters: The network's filters and branches.
-        orders: In which order filters are removed.
+        orders: The orders in which filters are removed.
         smallest: The share of the parameters that the smallest networks keep.
     """
 
@@ -36,10 +36,10 @@ class Populations:
     def first(self, n: int, generator: np.random.Generator) -> Array:
         """A diverse set of pruned networks at many sparsities (section III.B and D).
 
-        Spread evenly in the logarithm of their size. Three of four lose in each layer what is
-        missed least, as much of each layer as is worth its parameters or its MACs, or something in
-        between. The others go by the size of their weights, in all layers alike or over the whole
-        network. In every other network branches are gone.
+        They are spread evenly in the logarithm of their size. Three of four lose in each layer the
+        filters that are missed least: those that are not worth their parameters, their MACs, or a
+        mixture of both. The others lose the filters with the smallest weights, in all layers alike
+        or over the whole network. Every other network may lack branches.
         """
         genes, filters = self.filters.genes, self.filters
         sizes = np.exp(np.linspace(np.log(self.smallest), 0, n + 1))[:-1]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from rich.console import Console
@@ -16,7 +16,7 @@ from pymoo_prune.data import Data
 from pymoo_prune.files import write_text
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.results import Front, WinningTicket, save_network, winning_ticket
-from pymoo_prune.runs import kept_runs, prepare, publish
+from pymoo_prune.runs import ReproductionOptions, kept_runs, reproduced
 from pymoo_prune.search import Budget, Display, SearchReporter, search
 from pymoo_prune.tables import markdown_table
 from pymoo_prune_problems.distilled_filters.problem import FITNESS, DistilledFilters
@@ -36,19 +36,19 @@ TABLE_2 = {
     "resnet-18": (91.13, 92.45, 0.25, 82.23),
     "googlenet": (84.13, 85.24, 0.60, 61.13),
 }
-"""On CIFAR-10. The text says 79.45 % for ResNet-18 where the table has 92.45; and that GoogLeNet
-has the highest accuracy, so that the text's figure seems to be the right one."""
+"""On CIFAR-10. For ResNet-18 the text says 79.45 %, the table 92.45 %. The text also says that
+GoogLeNet has the highest accuracy, so that its figure seems to be the right one."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much work a reproduction is.
+    """The scale of a reproduction.
 
     Attributes:
         teacher_images: Images that each teacher is trained with, counted with repetition.
-        evaluations: Of the search, by network.
+        evaluations: Evaluations of the search, by network.
         finish_images: Images that a ticket is distilled with, at length.
-        options: Of `DistilledFilters`, by network.
+        options: Options of `DistilledFilters`, by network.
     """
 
     teacher_images: Mapping[str, int]
@@ -67,7 +67,7 @@ SMALL = Scale(
         **{name: {"recovery": "refit+batch-norm+steps:10", **LARGE} for name in NETWORKS[1:]},
     },
 )
-"""On the digits about ten minutes on two cores; on FashionMNIST an hour or two."""
+"""It takes about ten minutes on two cores for the digits, an hour or two for FashionMNIST."""
 PAPER = Scale(
     dict.fromkeys(NETWORKS, 100 * 50_000),
     dict.fromkeys(NETWORKS, DistilledFilters.POPULATION * 20),
@@ -91,8 +91,8 @@ def one_network(
     Args:
         data: The images.
         name: The network, of the zoo.
-        scale: How much work it is.
-        seed: Of everything random.
+        scale: The scale of the reproduction.
+        seed: The seed of everything random.
         display: Shows progress; None for silence.
     """
     display = display or Display(Console(quiet=True))
@@ -155,48 +155,35 @@ def one_network(
 
 
 def _rival(problem: DistilledFilters, compression: float) -> tuple[nn.Module, dict[str, float]]:
-    """What L1 pruning gives at the ticket's size: what somebody would do without a search."""
+    """The network of L1 pruning at the ticket's size, and its sizes: no search is needed for it."""
     family = problem.filters.uniform(np.linspace(0, 1, 400))
     x = family[problem.filters.nearest(family, np.array([1 - compression]))[0]]
     sizes = {name: float(value[0]) for name, value in problem.sizes(x[None]).items()}
     return problem.network(x), sizes
 
 
-def reproduce(
-    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
-) -> None:
-    """Tables I and II at a budget for two cores; goes on where it stopped.
-
-    Args:
-        output: Folder for results, tickets and report.
-        runs: Seeds.
-        data: Name of the data set; the paper has mnist and cifar10.
-        data_root: Where data sets lie.
-        console: Where progress and the tables go.
-    """
-    _reproduce(SMALL, output, runs, data, data_root, console)
+def reproduce(output: Path, **options: Unpack[ReproductionOptions]) -> None:
+    """Tables I and II at a budget for two cores; goes on where it stopped."""
+    _reproduce(SMALL, output, options)
 
 
-def reproduce_fully(
-    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
-) -> None:
+def reproduce_fully(output: Path, **options: Unpack[ReproductionOptions]) -> None:
     """The same at length, for a GPU."""
-    _reproduce(PAPER, output, runs, data, data_root, console)
+    _reproduce(PAPER, output, options)
 
 
-def _reproduce(
-    scale: Scale, output: Path, runs: int, data: str, data_root: str | None, console: Console
-) -> None:
-    images = prepare(output, asdict(scale), runs=runs, data=data, data_root=data_root)
-    display = Display(console)
+def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None:
+    data, display = options["data"], Display(options["console"])
 
-    def row(name: str, seed: int) -> dict[str, Any]:
-        found, ticket = one_network(images, name, scale, seed=seed, display=display)
-        _keep_ticket(output / f"{name}-{seed}", ticket, found, f"{NAMES[name]} on {data}")
-        return found
+    def page(images: Data) -> str:
+        def row(name: str, seed: int) -> dict[str, Any]:
+            found, ticket = one_network(images, name, scale, seed=seed, display=display)
+            _keep_ticket(output / f"{name}-{seed}", ticket, found, f"{NAMES[name]} on {data}")
+            return found
 
-    done = kept_runs(output, scale.evaluations, runs, row)
-    publish(report(done, data), output, console)
+        return report(kept_runs(output, scale.evaluations, options["runs"], row), data)
+
+    reproduced(page, output, asdict(scale), **options)
 
 
 def _keep_ticket(folder: Path, ticket: WinningTicket, row: Mapping[str, Any], title: str) -> None:
@@ -219,10 +206,10 @@ HEAD = (
 
 
 def table_rows(done: Mapping[str, Sequence[Mapping[str, Any]]], data: str) -> list[tuple[str, ...]]:
-    """What `HEAD` is the head of, averaged over seeds; in brackets the paper's figures.
+    """The table below `HEAD`, averaged over seeds; in brackets the paper's figures.
 
     Args:
-        done: For each network its rows, one a seed.
+        done: The rows of each network, one a seed.
         data: The data set's name.
     """
     published = TABLE_2 if data == "cifar10" else TABLE_1
@@ -276,7 +263,7 @@ def report(done: Mapping[str, Sequence[Mapping[str, Any]]], data: str) -> str:
     """Tables I and II in Markdown, and what the tickets lose under perturbations.
 
     Args:
-        done: For each network its rows, one a seed.
+        done: The rows of each network, one a seed.
         data: The data set's name.
     """
     kinds = list(next(iter(done.values()))[0]["extra_losses"])

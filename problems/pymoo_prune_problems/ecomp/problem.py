@@ -40,7 +40,7 @@ from pymoo_prune.objectives import (
 )
 from pymoo_prune.operators import DigestDuplicates, Generational, SoftmaxRoulette
 from pymoo_prune.problem import Baseline, Preset, PruningProblem, Published
-from pymoo_prune.pruning import KeepMasks, Layers
+from pymoo_prune.pruning import KeepMasks, WeightsAndBiases
 from pymoo_prune.recovery import Recovery, plain_layers
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems.ecomp.parents import check_feed_forward, l1_networks, train_feed_forward
@@ -272,7 +272,7 @@ class EComp(PruningProblem):
         stack = FeedForwardStack.of(self.parent, [self.layers(x) for x in X])
         return together(stack, stack.first(view.images), view)
 
-    def layers(self, x: Array) -> Layers:
+    def layers(self, x: Array) -> WeightsAndBiases:
         """A candidate's weights and biases, recovered."""
         weights, biases = self.encoding.layers(x)
         if self.recovery.steps == 0:

@@ -13,7 +13,7 @@ from pymoo_prune.chromosomes import Array, WeightGenome, as_column
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.operators import Candidates, CutPointWeightCrossover, WeightScaling
-from pymoo_prune.pruning import Layers, kept, l1_order
+from pymoo_prune.pruning import WeightsAndBiases, kept_width, l1_order
 from pymoo_prune.recovery import plain_layers
 
 
@@ -62,17 +62,17 @@ class RecombinedWeights:
         orders = [l1_order(weight) for weight in self.parent.arrays()[0][:-1]]
         return as_column(
             [
-                self._cut([np.sort(order[: kept(len(order), rate)]) for order in orders])
+                self._cut([np.sort(order[: kept_width(len(order), rate)]) for order in orders])
                 for rate in rates
             ]
         )
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
-        """Random neurons, at random compression rates: the baseline's candidates."""
+        """Random neurons, at random compression rates: the candidates of random search."""
         width = self.parent.widths[0]
         genomes = []
         for rate in generator.uniform(*self.compression_rates, n):
-            count = kept(width, rate)
+            count = kept_width(width, rate)
             orders = [generator.permutation(width) for _ in self.parent.widths]
             genomes.append(self._cut([np.sort(order[:count]) for order in orders]))
         return as_column(genomes)
@@ -87,7 +87,7 @@ class RecombinedWeights:
         """Hidden neurons by layer, (n, layers)."""
         return np.array([[len(bias) for bias in genome.biases[:-1]] for genome in X[:, 0]])
 
-    def layers(self, x: Array) -> Layers:
+    def layers(self, x: Array) -> WeightsAndBiases:
         """The genome's arrays as tensors, without a copy on the CPU."""
         genome: WeightGenome = x[0]
         device = self.parent.linear_layers[0].weight.device

@@ -1,4 +1,4 @@
-"""The experiments of the EComp paper: Table 1's weightings, Figures 2 to 5, and what beats them."""
+"""The experiments of the EComp paper: Table 1's weightings, Figures 2 to 5, and L1 pruning."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from rich.console import Console
 
 from pymoo_prune.data import Data
 from pymoo_prune.engines import make_algorithm
@@ -24,7 +23,7 @@ from pymoo_prune.networks import FeedForward, as_feed_forward
 from pymoo_prune.objectives import Values
 from pymoo_prune.plots import COLOURS, STYLE
 from pymoo_prune.results import final_accuracies
-from pymoo_prune.runs import kept_parent, kept_runs, prepare, publish
+from pymoo_prune.runs import ReproductionOptions, kept_parent, kept_runs, reproduced
 from pymoo_prune.search import Budget, Display, Step, Store, search
 from pymoo_prune.tables import markdown_table
 from pymoo_prune_problems.ecomp.parents import train_feed_forward
@@ -39,7 +38,9 @@ AUTHORS: Mapping[str, tuple[tuple[float, float], ...]] = {
     "101": ((0.734, 0.128), (0.184, 0.094), (0.586, 0.151), (0.761, 0.127)),
     "121": ((0.851, 0.027), (0.083, 0.029), (0.749, 0.071), (0.843, 0.012)),
 }
-VALIDATION_IMAGES = 100  # the paper trains its parent on all training images; we must hold out some
+VALIDATION_IMAGES = (
+    100  # the paper trains its parent on all training images; here some are held out
+)
 EVERY = 3  # Figures 2 to 4 report every third generation
 
 
@@ -49,10 +50,10 @@ class Trajectory:
 
     Attributes:
         weighting: Its name in Table 1.
-        seed: Of the search and its batches.
+        seed: The seed of the search and its batches.
         means: Averages of each generation, by quantity.
-        best_width: Of the best network by average fitness over all batches.
-        best_test_accuracy: The same network's, on the test images.
+        best_width: Width of the best network by average fitness over all batches.
+        best_test_accuracy: That network's accuracy on the test images.
     """
 
     weighting: str
@@ -63,7 +64,7 @@ class Trajectory:
 
     @property
     def row(self) -> tuple[float, ...]:
-        """What `AUTHORS` has of it."""
+        """The numbers that `AUTHORS` has for a weighting."""
         return (*(self.means[name][-1] for name in COLUMNS[:3]), self.best_test_accuracy)
 
 
@@ -83,9 +84,9 @@ def run_weighting(
         data: The images.
         parent: The network that is compressed.
         weighting: Name of a row of Table 1.
-        seed: Of the search and its batches.
+        seed: The seed of the search and its batches.
         generations: The first population counts as one.
-        database: Where evaluations are kept, so that a stopped run goes on; None keeps nothing.
+        database: Keeps evaluations, so that a stopped run goes on; None keeps nothing.
         progress: Called with the share that is done and a text.
     """
     problem = EComp(
@@ -123,28 +124,22 @@ def run_weighting(
     return Trajectory(weighting, seed, means, float(found.measurements["width"][best]), tested)
 
 
-def reproduce(
-    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
-) -> None:
-    """Runs all weightings, each `runs` times, and redraws the figures; goes on where it stopped.
+def reproduce(output: Path, **options: Unpack[ReproductionOptions]) -> None:
+    """Runs all weightings and redraws the figures; goes on where it stopped.
 
-    Args:
-        output: Folder for runs, figures and report.
-        runs: Runs of each weighting; the paper has ten.
-        data: Name of the data set; the paper has fashion-mnist.
-        data_root: Where data sets lie.
-        console: Where progress and the table go.
+    The paper has ten runs of each weighting, on fashion-mnist.
     """
-    images = prepare(
-        output,
-        {},
-        runs=runs,
-        data=data,
-        data_root=data_root,
-        validation=VALIDATION_IMAGES,
-        gpu=False,  # networks and batches are small
-    )
-    display = Display(console)
+
+    def page(images: Data) -> str:
+        return _results(images, output, options)
+
+    # Networks and batches are small: a GPU would not help.
+    reproduced(page, output, {}, validation=VALIDATION_IMAGES, gpu=False, **options)
+
+
+def _results(images: Data, output: Path, options: ReproductionOptions) -> str:
+    """All runs, the figures, and the page."""
+    display = Display(options["console"])
     parent = _parent(output / "parent", images, display)
 
     def trajectory(weighting: str, seed: int) -> dict[str, Any]:
@@ -154,16 +149,14 @@ def reproduce(
                 run_weighting(images, parent, weighting, seed, database=database, progress=update)
             )
 
-    done = {
-        weighting: [Trajectory(**one) for one in results]
-        for weighting, results in kept_runs(output, EComp.WEIGHTINGS, runs, trajectory).items()
-    }
+    found = kept_runs(output, EComp.WEIGHTINGS, options["runs"], trajectory)
+    done = {name: [Trajectory(**one) for one in results] for name, results in found.items()}
     widths = [one.best_width for trajectories in done.values() for one in trajectories]
     instead = _instead(images, parent, widths, display)
     for name, draw in (("figure-2-3-4.png", draw_trajectories), ("figure-5.png", draw_winners)):
         with writing(output / name) as path:
             draw(path, done)
-    publish(_page(done, instead, accuracy(parent, images.test), data), output, console)
+    return _page(done, instead, accuracy(parent, images.test), options["data"])
 
 
 def _parent(folder: Path, data: Data, display: Display) -> FeedForward:
@@ -264,7 +257,7 @@ def _page(
             [_cells(weighting, trajectories) for weighting, trajectories in done.items()],
         ),
         "",
-        "What a user would do instead, at the winners' widths:",
+        "The simple alternative, L1 pruning at the winners' widths:",
         "",
         markdown_table(
             ("width", "L1 pruning, test", f"after {EComp.SEARCH_IMAGES:,} images of training"),

@@ -13,7 +13,7 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import SearchBatches, Split
 from pymoo_prune.measuring import Affinities, affinities, divergence, squared_distances
 from pymoo_prune.networks import FeedForward, FeedForwardStack
-from pymoo_prune.pruning import Layers
+from pymoo_prune.pruning import WeightsAndBiases
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,9 @@ class View:
         images: (images, inputs).
         labels: (images,).
         hidden: The parent's first hidden layer, (neurons, images), so that a neuron is a row.
-        affinities: The parent's, with joint probabilities P of (layers, 1, images, images).
-        parent_accuracy: Of the parent on this batch.
+        affinities: The parent's affinities; their joint probabilities P are (layers, 1, images,
+            images).
+        parent_accuracy: The parent's accuracy on this batch.
     """
 
     images: Tensor
@@ -95,17 +96,17 @@ class Views:
 @torch.no_grad()
 def one_by_one(
     parent: FeedForward,
-    candidates: Iterable[tuple[Layers, Array | None]],
+    candidates: Iterable[tuple[WeightsAndBiases, Array | None]],
     number: int,
     view: View,
 ) -> tuple[Tensor, Tensor]:
-    """What candidates give for a batch, one after the other.
+    """Outputs and embeddings of candidates for a batch, one candidate after the other.
 
     Args:
         parent: The network that is compressed.
         candidates: The weights of each, and the neurons of the parent's first hidden layer that it
             kept; None where that layer is its own.
-        number: How many candidates there are.
+        number: The number of candidates.
         view: The batch.
 
     Returns:
@@ -127,7 +128,8 @@ def together(stack: FeedForwardStack, first: Tensor, view: View) -> tuple[Tensor
 
     Args:
         stack: The candidates.
-        first: What their first hidden layers are taken from; see `FeedForwardStack.after`.
+        first: Their first hidden layers, before dead neurons are masked; see
+            `FeedForwardStack.after`.
         view: The batch.
     """
     images = view.affinities.joint.shape[-1]
@@ -137,7 +139,7 @@ def together(stack: FeedForwardStack, first: Tensor, view: View) -> tuple[Tensor
 
 
 def _forward(
-    parent: FeedForward, layers: Layers, kept: Array | None, view: View
+    parent: FeedForward, layers: WeightsAndBiases, kept: Array | None, view: View
 ) -> tuple[list[Tensor], Tensor]:
     """Embeddings of each hidden layer, (images, width), and outputs, (images, classes)."""
     weights, biases = layers

@@ -72,7 +72,7 @@ class SearchImages:
 def balanced_images(data: Data, number: int, seed: int) -> Split:
     """Validation images, as many of each class, in random order.
 
-    So each slice of a race has some of every class.
+    In random order, each slice of a race has some of every class.
     """
     rows = balanced(data.validation.labels, number, seed)
     rows = rows[torch.from_numpy(np.random.default_rng(seed).permutation(len(rows)))]

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
-from rich.console import Console
 from torch import nn
 
 from pymoo_prune.data import Data
@@ -17,7 +16,7 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.inference import supports_int8
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.objectives import PrunedWeightsPerAccuracyDrop
-from pymoo_prune.runs import kept_runs, prepare, publish
+from pymoo_prune.runs import ReproductionOptions, kept_runs, reproduced
 from pymoo_prune.search import Budget, Display, Step, search
 from pymoo_prune.tables import markdown_table
 from pymoo_prune.training import Recipe, train_parent, trained
@@ -33,16 +32,17 @@ class Iteration:
     """One pruning and retraining: a row of Tables I and III.
 
     Attributes:
-        number: From 1.
-        sparsity: Of the network, eq. 2.
-        epochs: Of retraining so far: the search cost, eq. 3.
-        pruned_accuracy: On the test images, after pruning.
-        accuracy: On the test images, after retraining.
-        global_accuracy: Of global magnitude pruning to the same sparsities, retrained alike.
-        search_seconds: Both runs of the GA, in this iteration.
-        retrain_seconds: Retraining so far: the paper's runtime.
-        generations: Of both runs.
-        compact_key: Layers that were left alone.
+        number: Its number, from 1.
+        sparsity: The network's sparsity, eq. 2.
+        epochs: Epochs of retraining so far: the search cost, eq. 3.
+        pruned_accuracy: Accuracy on the test images after pruning.
+        accuracy: Accuracy on the test images after retraining.
+        global_accuracy: The same after global magnitude pruning to the same sparsities and the same
+            retraining.
+        search_seconds: Duration of both runs of the GA, in this iteration.
+        retrain_seconds: Duration of all retraining so far: the paper's runtime.
+        generations: Generations of both runs.
+        compact_key: Layers that were not pruned.
         network: The network after it.
     """
 
@@ -87,15 +87,15 @@ def reduced(
     Args:
         data: The images.
         network: The trained network; it is not changed.
-        budget: Of both runs of the GA together, in each iteration.
-        epochs: Of retraining, one number an iteration; section III.C.2 has 1 to 4.
-        recipe: Of retraining.
-        seed: Of everything random.
+        budget: The budget of both runs of the GA together, in each iteration.
+        epochs: Epochs of retraining, one number an iteration; section III.C.2 has 1 to 4.
+        recipe: The training recipe of retraining.
+        seed: The seed of everything random.
         on_generation: Called after each generation.
-        options: Of `LayerVector`; without any they are the paper's.
+        options: Options of `LayerVector`; by default the paper's.
 
     Yields:
-        What each iteration left, while the next is still to come.
+        Each iteration as soon as it is done.
     """
     if not epochs or min(epochs) <= 0:
         msg = f"every iteration needs a number of epochs above 0, but they are {list(epochs)}"
@@ -142,13 +142,13 @@ def reduced(
 
 @dataclass(frozen=True)
 class Scale:
-    """How much work a reproduction is.
+    """The scale of a reproduction.
 
     Attributes:
-        parent_epochs: By network.
-        budget: Of both runs of the GA, in each iteration.
-        epochs: Of retraining, by network, one number an iteration.
-        search_images: By network.
+        parent_epochs: Epochs of the parent's training, by network.
+        budget: The budget of both runs of the GA, in each iteration.
+        epochs: Epochs of retraining, by network, one number an iteration.
+        search_images: Validation images of the search, by network.
     """
 
     parent_epochs: Mapping[str, float]
@@ -165,14 +165,14 @@ SMALL = Scale(
     {**dict.fromkeys(RESNETS, (0.1, 0.1, 0.1)), VIDEO: (0.01, 0.01, 0.01)},
     {**dict.fromkeys(RESNETS, 1_000), VIDEO: 128},
 )
-"""Tens of minutes on two cores."""
+"""It takes tens of minutes on two cores."""
 PAPER = Scale(
     dict.fromkeys((*RESNETS, VIDEO), 182),
     Budget(seconds=RuleGuidedGA.RUNS * RuleGuidedGA.RUN_SECONDS),
     {**dict.fromkeys(RESNETS, (2, 3, 4)), VIDEO: (1, 2, 3)},
     dict.fromkeys((*RESNETS, VIDEO), 5_000),
 )
-"""The paper's: for a GPU, and a week."""
+"""The paper's. It takes a week on a GPU."""
 
 TABLE_1 = {  # CIFAR-10: sparsity %, search cost, accuracy %, runtime s, PEPE; iterations 0 to 3
     "resnet-20": ((0, 0, 92.23, 0), (55.01, 2, 90.93, 80), (74.06, 5, 90.36, 144),
@@ -189,7 +189,7 @@ TABLE_2 = {  # CIFAR-100, after the last iteration
     "resnet-56": ((0, 0, 69.66, 0), None, None, (74.06, 8, 67.72, 366)),
     "resnet-110": ((0, 0, 71.48, 0), None, None, (74.18, 8, 69.60, 571)),
 }
-"""What Table II has beyond the others."""
+"""Rows of Table II that no other table has."""
 HEAD = (
     "iteration",
     "sparsity %",
@@ -240,47 +240,35 @@ def one_network(
     return rows
 
 
-def reproduce(
-    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
-) -> None:
-    """Tables I to III at a budget for two cores; goes on where it stopped.
-
-    Args:
-        output: Folder for results and report.
-        runs: Seeds; the paper averages over three.
-        data: Name of the data set; the paper has cifar10.
-        data_root: Where data sets lie.
-        console: Where progress and the tables go.
-    """
-    _reproduce(SMALL, output, runs, data, data_root, console)
+def reproduce(output: Path, **options: Unpack[ReproductionOptions]) -> None:
+    """Tables I to III at a budget for two cores; goes on where it stopped."""
+    _reproduce(SMALL, output, options)
 
 
-def reproduce_fully(
-    output: Path, *, runs: int, data: str, data_root: str | None, console: Console
-) -> None:
+def reproduce_fully(output: Path, **options: Unpack[ReproductionOptions]) -> None:
     """The same at the paper's budget: two hours of search for each iteration of each network."""
-    _reproduce(PAPER, output, runs, data, data_root, console)
+    _reproduce(PAPER, output, options)
 
 
-def _reproduce(
-    scale: Scale, output: Path, runs: int, data: str, data_root: str | None, console: Console
-) -> None:
-    images = prepare(output, asdict(scale), runs=runs, data=data, data_root=data_root)
-    display = Display(console)
+def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None:
+    display = Display(options["console"])
 
-    def rows(name: str, seed: int) -> list[dict[str, Any]]:
-        with display.phase("search") as update:
-            return one_network(images, name, scale, seed=seed, progress=update)
+    def page(images: Data) -> str:
+        def rows(name: str, seed: int) -> list[dict[str, Any]]:
+            with display.phase("search") as update:
+                return one_network(images, name, scale, seed=seed, progress=update)
 
-    done = kept_runs(output, scale.parent_epochs, runs, rows)
-    publish(tables(done, data), output, console)
+        done = kept_runs(output, scale.parent_epochs, options["runs"], rows)
+        return tables(done, options["data"])
+
+    reproduced(page, output, asdict(scale), **options)
 
 
 def tables(done: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], data: str) -> str:
     """Tables I and III in Markdown, the paper's figures in brackets.
 
     Args:
-        done: For each network, for each seed, its rows.
+        done: The rows of each seed, by network.
         data: The data set's name.
     """
     lines = [
@@ -298,7 +286,7 @@ def tables(done: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], data: str)
 def table_rows(
     name: str, seeds: Sequence[Sequence[Mapping[str, Any]]], data: str
 ) -> list[list[str]]:
-    """What `HEAD` is the head of, averaged over seeds."""
+    """The table below `HEAD`, averaged over seeds."""
     parents = [rows[0]["accuracy"] for rows in seeds]
     published = TABLE_2.get(name, (None,) * 4) if data == "cifar100" else TABLE_1[name]
     return [

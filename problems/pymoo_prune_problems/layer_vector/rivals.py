@@ -1,4 +1,4 @@
-"""What a front is compared with: magnitude pruning at its sparsities."""
+"""Networks that a front is compared with: magnitude pruning at its sparsities."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from pymoo_prune.pruning import Levels, MagnitudeOrder, OnLevels
 
 @dataclass(frozen=True)
 class Rules:
-    """What the best of a run have in common (section III.B).
+    """Properties that the best of a run have in common (section III.B).
 
     Attributes:
         mean: Average pruned counts, (layers,): the ILPV rule, eq. 10 without its jitter.
@@ -44,7 +44,7 @@ class Rules:
         Args:
             best: Pruned counts of the best individuals, (best, layers).
             counts: Weights of each layer, (layers,).
-            parameters: Of the original network.
+            parameters: The original network's number of parameters.
         """
         compact = counts < RuleGuidedGA.COMPACT_SHARE * parameters
         key = (best < RuleGuidedGA.KEY_PRUNED * counts).all(axis=0)
@@ -57,17 +57,17 @@ class Rules:
 
     @property
     def strategy(self) -> Counts:
-        """Section III.C.1: compact-key layers are not pruned, the others as the best on average."""
+        """Section III.C.1: compact-key layers stay whole, others lose the average of the best."""
         return np.where(self.compact_key, 0, np.rint(self.mean)).astype(np.int64)
 
 
 class RuleGuidedGA(GA):
-    """Section III.A and B: a generational GA, started again with the rules of what it found.
+    """Section III.A and B: a generational GA that starts again with the rules of the run before.
 
     Args:
         order: The network's weights.
-        levels: What counts are rounded to; None for any count.
-        runs: Runs of the GA, each of the same share of the budget; one run knows no rules.
+        levels: The levels that counts are rounded to; None for any count.
+        runs: Runs of the GA, each with the same share of the budget; the first has no rules.
     """
 
     POPULATION = 40  # section III.A.1
@@ -114,7 +114,7 @@ class RuleGuidedGA(GA):
         return self.repair.do(self.problem, Population.new(X=X))
 
     def _post_advance(self) -> None:
-        # More than are needed where fitness is approximate: the best of them are told apart later.
+        # Where fitness is approximate, more are kept: they are measured exactly in the end.
         size = self.BEST * (4 if self.problem.is_approximate else 1)
         self.best = _best_of(Population.merge(self.best, self.off), size)
         super()._post_advance()

@@ -15,7 +15,7 @@ from tests.support.dense_connectivity import SCRATCH, SIZE, small
 
 @pytest.fixture(scope="session")
 def parent(digits: Data) -> DenseNet:
-    """Trained for all of its candidates; nothing here may change it."""
+    """A parent whose weights candidates inherit; tests must not change it."""
     return DenseConnectivity(digits, **SIZE, recovery="none", parent_epochs=8).parent
 
 
@@ -29,7 +29,7 @@ def unchanged_parent(parent: DenseNet) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def plain(digits: Data, parent: DenseNet) -> DenseConnectivity:
-    """Weights are cut, and nothing is done about it."""
+    """A problem that cuts connections and repairs nothing."""
     return small(digits, parent, recovery="none")
 
 
@@ -40,5 +40,5 @@ def scratch(digits: Data) -> DenseConnectivity:
 
 @pytest.fixture
 def whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is computed with half the bits, whatever the processor."""
+    """Switches bfloat16 off on every processor."""
     monkeypatch.setattr(training, "has_fast_bfloat16", lambda _: False)

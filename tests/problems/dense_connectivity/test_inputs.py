@@ -1,4 +1,4 @@
-"""Images, options and parents: what measurements depend on, and what is refused."""
+"""Images, options and parents: measurements depend on them, and some are refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_parent_with_heirs_is_trained_for_its_own_epochs(
     assert shares == sorted(shares)
     problem.measure(candidates(problem))
     assert len(spy.calls) == 1
-    # Its statistics are those of training images without any connection missing.
+    # Its statistics are those of training images with all connections.
     norm: Any = problem.parent.norm
     again = copy.deepcopy(problem.parent)
     calibrate(again, problem.train.images)
@@ -78,7 +78,7 @@ def test_digits_are_not_mirrored(digits: Data, plain: DenseConnectivity) -> None
 def test_a_search_on_test_images_says_so(digits: Data, parent: DenseNet) -> None:
     with pytest.warns(UserWarning, match="the search sees the test images") as warned:
         problem = small(digits, parent, recovery="none", fitness_split="test")
-    # It points at who makes the problem.
+    # It points at the line that makes the problem.
     assert [warning.filename for warning in warned] == [small.__code__.co_filename]
     X = candidates(problem)
     (note,) = problem.notes(X)

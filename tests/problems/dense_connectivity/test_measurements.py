@@ -1,4 +1,4 @@
-"""What candidates measure, and who cannot be measured."""
+"""Measurements, and candidates that cannot be measured."""
 
 from __future__ import annotations
 
@@ -166,11 +166,11 @@ def test_candidates_trained_together_measure_what_they_measure_alone(
     if weights == "scratch":
         options = {"weights": "scratch", "epochs": 0.2}
     one, three = (small(digits, parent, **options, search_images=300, together=n) for n in (1, 3))
-    X = candidates(one)  # a stack of three, and one that is left
+    X = candidates(one)  # a stack of three, and one more
     alone, together = one.measure(X), three.measure(X)
     gaps = np.abs(alone["accuracy"] - together["accuracy"]) * 300
     assert gaps.max() <= 6
-    for row, x in enumerate(X):  # whoever stands beside it
+    for row, x in enumerate(X):  # its neighbours change nothing
         assert three.measure(x[None])["accuracy"] == together["accuracy"][row]
     for name in one.sizes(X):
         assert np.array_equal(alone[name], together[name]), name
@@ -200,12 +200,12 @@ def test_arguments_are_left_as_they_were(digits: Data, options: dict[str, Any]) 
     assert torch.equal(images[1], digits.train.images)
 
 
-# Who diverges.
+# Candidates that diverge.
 
 
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has the first free connection starts with a number that is none."""
+    """Candidates with the first free connection start with a weight that is NaN."""
     start = DenseConnectivity._start
 
     def poisoned(self: DenseConnectivity, matrices: Any, seed: int) -> DenseNet:
@@ -219,7 +219,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("poison", "whole_numbers")
 @pytest.mark.parametrize("together", [1, 3])
-def test_who_diverges_has_a_reason_and_no_accuracy(
+def test_a_candidate_that_diverges_has_a_reason_and_no_accuracy(
     digits: Data, parent: DenseNet, together: int
 ) -> None:
     problem = small(digits, parent, **SCRATCH, together=together)
@@ -239,7 +239,7 @@ def test_who_diverges_has_a_reason_and_no_accuracy(
 
 @pytest.mark.usefixtures("poison")
 @pytest.mark.parametrize("objectives", [["accuracy"], ["accuracy", "parameters"]], ids=len)
-def test_a_search_goes_on_without_those_who_diverge(
+def test_a_search_goes_on_without_candidates_that_diverge(
     digits: Data, parent: DenseNet, objectives: list[str]
 ) -> None:
     problem = small(
@@ -254,13 +254,13 @@ def test_a_search_goes_on_without_those_who_diverge(
     assert all(np.isfinite(column).all() for column in found.measurements.values())
     front = Front.from_candidates(problem, found.X, found.measurements)
     assert not front.X[:, 0].any()
-    # The wholly connected network is one of them, so that baselines go without it.
+    # The network with all connections diverges too, so that baselines lack it.
     for baseline in problem.baselines(front.columns):
         assert len(baseline.networks) == len(baseline.sizes["parameters"]) > 0
 
 
 @pytest.mark.usefixtures("poison")
-def test_a_search_in_which_everybody_diverges_says_why(digits: Data, parent: DenseNet) -> None:
+def test_a_search_in_which_all_candidates_diverge_says_why(digits: Data, parent: DenseNet) -> None:
     problem = small(digits, parent, recovery="steps:1", search_images=50, kept=1)
     with pytest.raises(NothingFoundError, match=r"all 1 candidates failed.*the training diverged"):
         search(problem, make_algorithm("nsga2", problem, 4), Budget(generations=1), seed=0)

@@ -76,7 +76,7 @@ def alone(**given: Any) -> dict[str, Any]:
 
 
 def made_up(seeds: Sequence[int] = (0,)) -> list[Row]:
-    """A reproduction that nobody ran."""
+    """Made-up rows of a reproduction."""
     found = []
     for seed in seeds:
         found.append(row(FULL, None, seed, accuracy=0.88 + 0.01 * seed, **alone(parameters=90_000)))
@@ -98,7 +98,7 @@ def made_up(seeds: Sequence[int] = (0,)) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def finished(digits: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
-    """A tiny reproduction, for everybody to look at."""
+    """A tiny reproduction, which several tests share."""
     folder = tmp_path_factory.mktemp("finished")
     return folder, list(Experiment(digits, TINY, folder).rows())
 
@@ -176,7 +176,7 @@ def test_what_is_finished_is_not_done_again(
         patched.setattr(reproduction, "search", never)
         patched.setattr(reproduction, "DenseConnectivity", never)
         assert list(Experiment(digits, TINY, folder).rows()) == rows
-    # One network is lost after its search: the evaluations are there still.
+    # One network is lost after its search, but its evaluations are kept.
     (folder / f"{GENETIC}-70-0.json").unlink()
     before = next(one for one in rows if (one.method, one.rate) == (GENETIC, 70))
     with monkeypatch.context() as patched:
@@ -283,8 +283,8 @@ def test_gains_pair_winners_with_what_had_the_same_seed() -> None:
 
 
 def test_published_figures_agree_with_each_other() -> None:
-    # Section IV says how many parameters and how much accuracy went; at p = 80 it has 0.43, which
-    # the table's own 95.49 and 95.03 contradict.
+    # Section IV says how many parameters and how much accuracy are lost. At p = 80 it says 0.43,
+    # which contradicts the table's own 95.49 and 95.03.
     losses = {
         50: (36.25, 0.93),
         60: (31.25, 0.53),
@@ -340,7 +340,7 @@ def test_the_figure_has_a_panel_for_us_and_one_for_them(
         assert labels == ["50", "60", "70", "80", "90", "all"]
     winners = theirs.lines[0]
     assert list(zip(*winners.get_data(), strict=True)) == [TABLE_2[rate] for rate in RATES]
-    # Narrower networks that are one network are one point.
+    # Two narrower networks with the same growth are one point.
     narrower = [line for line in ours.lines if line.get_marker() == "D"]
     assert len(narrower[0].get_xdata()) == 2  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The paper's search, where it starts, what it finds, and what that is compared with."""
+"""The paper's search, its first population, its front and the baselines."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_papers_algorithm_runs(digits: Data) -> None:
     first, second = (pop.get("X") for pop in populations)
     assert len(first) == len(second) == 20
     assert 0.35 < first.mean() < 0.65
-    # One in five parents, those with the best fitness, live on.
+    # The best fifth of the parents survives.
     survivors = set(digests(second)) & set(digests(first))
     ranked = first[np.argsort(populations[0].get("F")[:, 0], kind="stable")]
     assert survivors == set(digests(ranked[:4]))
@@ -132,7 +132,7 @@ def test_random_candidates_have_any_share_of_connections(plain: DenseConnectivit
     assert counts.min() > 40
 
 
-# What it is compared with.
+# Baselines.
 
 
 def live(network: Any, problem: DenseConnectivity) -> Array:
@@ -157,7 +157,7 @@ def test_baselines_are_networks_of_like_sizes(
         assert 2 <= len(baseline.networks) <= 6
         sizes = baseline.sizes["parameters"]
         for size in wanted:
-            # One connection is a channel group's worth at most.
+            # One connection changes the size by one group of channels at most.
             assert np.abs(sizes - size).min() <= 0.15 * wanted.max()
         for network in baseline.networks:
             kept = live(network, problem)
@@ -233,10 +233,10 @@ def test_a_seed_gives_the_same_parent_and_measurements(
     assert not same(one.network(X[2]), other.network(X[2]))
 
 
-# Parameters in the last population of the paper's algorithm, where parameters are all that counts:
-# nothing in it depends on the machine. A front over accuracies does, by the way a processor rounds,
-# and NSGA-II does, because numpy's sort breaks ties as the instruction set wants: such a front is
-# only compared with itself, below.
+# Parameters in the last population of the paper's algorithm, with parameters as the only objective:
+# they are the same on every machine. A front over accuracies depends on how a processor rounds, and
+# NSGA-II depends on how numpy's sort breaks ties, which differs between instruction sets. So such a
+# front is only compared with itself, below.
 GOLDEN = [
     4274, 4302, 4314, 4358, 4364, 4370, 4382, 4412, 4442, 4458,
     4502, 4538, 4546, 4570, 4574, 4578, 4586, 4598, 4618, 4642,

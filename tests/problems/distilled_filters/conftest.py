@@ -16,7 +16,7 @@ from tests.support.distilled_filters import STEPS, Residual, seeded, small
 
 @pytest.fixture(scope="module")
 def teacher(digits: Data) -> nn.Module:
-    """Trained for all of its candidates; nothing here may change it."""
+    """A teacher that tests share and must not change."""
     fresh = seeded(lambda: SimpleCNN(1, 10, (8, 8), widths=(6, 8), hidden=12))
     return trained(fresh, digits.train, images=8_000, recipe=Recipe(learning_rate=5e-3))
 
@@ -37,7 +37,7 @@ def residual(digits: Data) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def plain(digits: Data, teacher: nn.Module) -> DistilledFilters:
-    """Filters go, and nothing is done about it."""
+    """A problem that removes filters and repairs nothing."""
     return small(digits, teacher, recovery="none")
 
 

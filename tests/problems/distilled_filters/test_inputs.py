@@ -60,7 +60,7 @@ def test_what_was_pruned_can_be_pruned_again(
 
 
 def colours(classes: int = 3) -> Data:
-    """Small images that are told apart by their colour."""
+    """Small images whose classes differ in colour."""
     generator = np.random.default_rng(0)
     labels = np.arange(72) % classes
     images = generator.random((72, 3, 16, 16)).astype(np.float32)
@@ -72,7 +72,7 @@ def colours(classes: int = 3) -> Data:
 def test_the_papers_networks_can_be_had_by_name(
     network: str, pieces: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Removal orders take most of a minute, and nobody asks for them here.
+    # Removal orders take most of a minute, and this test needs none.
     monkeypatch.setattr(module, "RemovalOrders", lambda filters, statistics: None)
     data = colours()
     problem = DistilledFilters(

@@ -1,4 +1,4 @@
-"""What is measured is what the network of a chromosome is worth, whatever stands beside it."""
+"""Measurements are those of a chromosome's network, and do not depend on other candidates."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_what_must_be_repaired_is_measured_like_what_it_becomes(
 def test_branches_go_whole(digits: Data, residual: nn.Module, recovery: str) -> None:
     problem = small(digits, residual, recovery=recovery)
     genes = problem.filters.genes
-    assert genes.sizes == (6, 6, 6, 6)  # what the sums share, and what is inside each block
+    assert genes.sizes == (6, 6, 6, 6)  # the sums' shared channels, and each block's own
     X = np.ones((4, problem.n_var), dtype=bool)
     X[1, genes.n_filters + 1] = False
     X[2, genes.n_filters :] = False

@@ -1,4 +1,4 @@
-"""What a candidate gets before it is measured: a refit, batch norms, lessons of its teacher."""
+"""The recovery of candidates: refits, batch norms and distillation."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_each_rung_does_what_it_says(digits: Data, teacher: SimpleCNN) -> None:
         )  # fmt: skip
         for text, expected in networks.items():
             assert same(problems[text].network(x), expected), text
-    # Of what lost inputs, a refit changes the weights; of the rest, as they were, it does not.
+    # A refit changes the weights of layers that lost inputs, and no others.
     names = [f"network.{name}.weight" for name in LAYERS]
     for text, changed in {
         "refit": [False, True, True, True],
@@ -123,7 +123,7 @@ def test_recovery_is_worth_its_name(digits: Data, teacher: SimpleCNN) -> None:
 def test_batch_norms_see_images_of_all_classes(
     digits: Data, teacher: SimpleCNN, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However the images come: in a folder, they come class by class."""
+    """Also where images come class by class, as from a folder."""
     order = torch.argsort(digits.train.labels, stable=True)
     data = replace(digits, train=digits.train.subset(order))
     seen: list[Tensor] = []
@@ -176,7 +176,7 @@ def test_the_teacher_is_asked_once_and_for_all(
     assert calls.images == 100 + times * len(digits.train)
 
 
-def test_without_steps_the_teacher_teaches_nobody(plain: DistilledFilters) -> None:
+def test_without_steps_the_teacher_is_not_asked(plain: DistilledFilters) -> None:
     assert plain.parent_accuracy > 0.8  # it is measured once
     calls = Calls(plain.parent)
     plain.measure(candidates(plain))
@@ -201,7 +201,7 @@ def test_the_teacher_has_nothing_to_teach_itself(digits: Data, teacher: SimpleCN
 
 
 def test_labels_and_teacher_count_as_they_are_weighed(digits: Data, teacher: SimpleCNN) -> None:
-    """A teacher that knows better than its labels: they are those of the next class."""
+    """A teacher that is right, and labels that are wrong: they name the next class."""
     wrong = replace(digits.train, labels=(digits.train.labels + 1) % 10)
     data = replace(digits, train=wrong)
     found = []
@@ -258,7 +258,7 @@ def test_a_frozen_teacher_has_children_that_learn(digits: Data, teacher: SimpleC
 
 
 class Forgetful(SimpleCNN):
-    """Half of what is hidden is dropped in training."""
+    """A network that drops half of its hidden neurons in training."""
 
     def __init__(self) -> None:
         super().__init__(1, 10, (8, 8), widths=(4, 6), hidden=8)
@@ -276,12 +276,12 @@ def test_dropout_is_a_matter_of_the_seed(digits: Data) -> None:
     assert not same(problem.network(x), other.network(x)), "while it learns, something is dropped"
 
 
-# Who diverges.
+# Candidates that diverge.
 
 
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has a hidden layer of more than six neurons diverges."""
+    """Candidates with more than six neurons in the hidden layer diverge."""
     distilled = Distillation.distilled
 
     def diverging(teaching: Distillation, network: Any, **settings: Any) -> Any:
@@ -294,7 +294,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("poison")
-def test_who_diverges_has_a_reason_and_no_accuracy_and_is_ranked_last(
+def test_a_candidate_that_diverges_has_a_reason_and_no_accuracy_and_ranks_last(
     stepped: DistilledFilters,
 ) -> None:
     X = stepped.random(20, np.random.default_rng(0))
@@ -316,7 +316,7 @@ def test_who_diverges_has_a_reason_and_no_accuracy_and_is_ranked_last(
 
 @pytest.mark.usefixtures("poison")
 @pytest.mark.parametrize("objectives", [FITNESS, ["accuracy", "parameters"]], ids=["one", "two"])
-def test_a_search_goes_on_without_those_who_diverge(
+def test_a_search_goes_on_without_candidates_that_diverge(
     digits: Data, teacher: SimpleCNN, objectives: Any
 ) -> None:
     problem = small(
@@ -335,7 +335,7 @@ def test_a_search_goes_on_without_those_who_diverge(
         assert baseline.sizes["sparsity"].min() > 0
 
 
-def test_everybody_may_diverge(
+def test_all_candidates_may_diverge(
     digits: Data, teacher: SimpleCNN, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def diverging(*args: Any, **settings: Any) -> Any:

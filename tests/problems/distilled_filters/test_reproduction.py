@@ -81,7 +81,7 @@ def test_what_it_is_compared_with_has_its_size_and_its_distillation(
 
 
 def known(network: str = "simple-cnn", **changes: Any) -> dict[str, Any]:
-    """A row of a network that nobody trained."""
+    """A made-up row of a network."""
     return {
         "network": network,
         "teacher_accuracy": 0.99,
@@ -161,7 +161,7 @@ def test_the_scales_are_of_the_papers_networks() -> None:
     assert PAPER.evaluations["googlenet"] == DistilledFilters.POPULATION * 20
 
 
-# All of it.
+# The whole reproduction.
 
 
 def test_a_reproduction_goes_on_where_it_stopped(

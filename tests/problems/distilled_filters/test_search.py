@@ -1,4 +1,4 @@
-"""The paper's search, where it starts, what it finds, and what that is compared with."""
+"""The paper's search, its first population, its front and the baselines."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ def test_the_papers_algorithm_is_elitist(digits: Data, teacher: SimpleCNN) -> No
     assert middle[-1] < middle[0] - 0.1
     for before, after in pairwise(populations):
         assert len(after) == 20
-        # Of parents and children the best live on: nobody is worse than the same place before.
+        # The best of parents and children survive: no place gets worse from one generation to the
+        # next.
         ranked = [np.sort(pop.get("F")[:, 0])[: len(before)] for pop in (after, before)]
         assert (ranked[0] <= ranked[1]).all()
     front = Front.from_candidates(problem, found.X, found.measurements)
@@ -113,7 +114,7 @@ def test_the_first_population_has_networks_of_all_sizes(
     assert (problem.filters.genes.counts(X) >= 1).all()
     wanted = np.geomspace(smallest, 1, n + 1)[:-1]
     assert np.abs(np.log(shares(problem, X) / wanted)).max() < 0.2
-    assert len(set(digests(X))) >= 0.75 * n  # at few sizes there is but one
+    assert len(set(digests(X))) >= 0.75 * n  # some sizes have a single network
     again = problem.populations.first(n, np.random.default_rng(0))
     assert np.array_equal(X, again)
 
@@ -205,7 +206,7 @@ def test_a_surrogate_may_choose_the_children(digits: Data, teacher: SimpleCNN) -
         assert np.array_equal(column, found.measurements[name]), name
 
 
-# What it is compared with.
+# Baselines.
 
 
 @pytest.mark.parametrize("which", ["teacher", "residual"])
@@ -264,7 +265,7 @@ def test_baselines_get_what_candidates_get(
     for call, network in zip(spy.calls, calibrated, strict=True):
         assert call["network"] is network
         assert (call["images"], call["stopping"]) == (64, problem.stopping)
-    # The same chromosome gives the same network, whoever asks for it.
+    # The same chromosome gives the same network in baselines and candidates.
     families = problem.filters.uniform(np.linspace(0, 1, 400))
     sizes = problem.sizes(families)["parameters"]
     for network, size in zip(found[0].networks, found[0].sizes["parameters"], strict=True):
@@ -356,7 +357,9 @@ def test_the_papers_algorithm_can_be_had_on_the_command_line(
     assert main(command(tmp_path / "two", exported, *paper)) == 0
     summary = json.loads((tmp_path / "two" / "summary.json").read_text())
     assert summary["goals"] == ["accuracy", "sparsity", "macs_removed"]
-    assert summary["evaluations"] > 20  # and not of --pop-size: the paper's algorithm has its own
+    assert (
+        summary["evaluations"] > 20
+    )  # the paper's algorithm has a population of its own, whatever --pop-size is
     assert summary["fittest"] is not None
 
 

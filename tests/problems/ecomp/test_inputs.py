@@ -1,4 +1,4 @@
-"""Parents, options and images: which are taken, and which are refused."""
+"""Parents, options and images that are accepted or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What candidates measure is what a plain computation gives, whoever is measured beside them."""
+"""Measurements equal those of a plain computation, and do not depend on other candidates."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_contract_with_one_objective(digits: Data, balanced_parent: FeedForw
     check_problem(EComp(digits, parent=balanced_parent, objectives=fitness, **IN_BATCHES))
 
 
-# Measurements are what a plain computation gives.
+# Measurements equal those of a plain computation.
 
 
 @pytest.mark.parametrize("widths", [(16, 16), (24,), (32, 32, 32)])

@@ -25,7 +25,7 @@ def balanced_parent(digits: Data) -> FeedForward:
 
 
 def made_up(weighting: str, seed: int, generations: int = 7) -> Trajectory:
-    """A run that nobody made: its numbers say which one it is."""
+    """A made-up run, whose numbers tell it from others."""
     first, many = list(EComp.WEIGHTINGS).index(weighting), np.arange(generations)
     return Trajectory(
         weighting,
@@ -64,7 +64,7 @@ def test_a_run_is_the_papers_search(
         on_generation=lambda step: populations.append(step.algorithm.pop.get("X")),
     )  # fmt: skip
     assert (found.weighting, found.seed) == (weighting, 5)
-    # Averages are of the batch that the generation was measured on.
+    # Averages are over the batch that the generation was measured on.
     each = [
         problem.measure_on(X, problem.batch(number))
         for number, X in enumerate(populations, start=1)
@@ -72,7 +72,7 @@ def test_a_run_is_the_papers_search(
     assert len(each) == 4
     for name in ("accuracy", "similarity_loss", "width"):
         assert found.means[name] == pytest.approx([float(m[name].mean()) for m in each])
-    # The best network is so on all batches.
+    # The best network is the best on average over all batches.
     values = problem.measure_finally(last.X)
     fitness = w_a * values["accuracy"] - w_s * values["similarity_loss"] - w_c * values["width"]
     best = int(np.argmax(fitness))
@@ -157,7 +157,7 @@ def test_figure_5_has_a_box_for_each_weighting(
     for axes, name in zip(drawn[0].axes, ("best_test_accuracy", "best_width"), strict=True):
         assert [text.get_text() for text in axes.get_xticklabels()] == list(EComp.WEIGHTINGS)
         values = [np.mean([getattr(run, name) for run in runs]) for runs in done.values()]
-        # Of two runs, the median is the mean; it is the line of its box with a colour of its own.
+        # The median of two runs is their mean; its line has a colour of its own.
         medians = [line for line in axes.lines if line.get_linewidth() == 1.6]
         np.testing.assert_allclose([line.get_ydata()[0] for line in medians], values)  # type: ignore[index]
 
@@ -175,7 +175,7 @@ In brackets the authors' ten runs, where they are published.
 | 121 | 1 | 0.806 (0.851 ± 0.027) | 0.166 (0.083 ± 0.029) | 0.594 (0.749 ± 0.071) | \
 0.900 (0.843 ± 0.012) |
 
-What a user would do instead, at the winners' widths:
+The simple alternative, L1 pruning at the winners' widths:
 
 | width | L1 pruning, test | after 10,000 images of training |
 | --- | ---: | ---: |
@@ -204,7 +204,7 @@ def test_published_figures_are_those_of_the_problem() -> None:
         assert AUTHORS[weighting][3][0] == right
 
 
-# All of it.
+# The whole reproduction.
 
 
 def test_a_reproduction_goes_on_where_it_stopped(

@@ -1,4 +1,4 @@
-"""The paper's search on its batches, what it finds, and what that is compared with."""
+"""The paper's search on its batches, its front and the baseline."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_papers_algorithm(digits: Data, balanced_parent: FeedForward) -> Non
     algorithm.next()
     children = digests(algorithm.off.get("X"))
     assert len(children) == 100
-    # Generational replacement: only children live on, however bad they are.
+    # Generational replacement: only children survive, however bad they are.
     assert digests(algorithm.pop.get("X")) == children
     assert not set(children) & set(first)
     mutation = problem.operators()["mutation"]
@@ -199,7 +199,7 @@ def test_the_baseline_is_l1_pruning_at_the_fronts_widths(
         assert torch.allclose(baseline.networks[-1](images), balanced_parent(images), atol=1e-5)
 
 
-# Golden: what a search found once, it finds again.
+# Golden: a search finds the same front as ever.
 
 
 GOLDEN_NEURONS = [1, 2, 3, 4, 5, 7, 9, 11, 12, 13, 18, 19, 21, 22]
@@ -210,7 +210,7 @@ GOLDEN_ACCURACIES = np.array(
 
 @pytest.fixture(scope="module")
 def solved_parent(digits: Data) -> FeedForward:
-    """Random features and a readout solved in double precision: the same on every machine."""
+    """Random features with an output layer solved in double precision: the same everywhere."""
     parent = random_parent((40,))
     with torch.no_grad():
         layer, readout = parent.linear_layers

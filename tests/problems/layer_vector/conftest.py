@@ -15,7 +15,7 @@ def resnet(digits: Data) -> nn.Module:
 
 @pytest.fixture(scope="session")
 def plain(digits: Data, resnet: nn.Module) -> LayerVector:
-    """Without recovery, as the paper measures."""
+    """A problem without recovery, as in the paper."""
     return small(digits, resnet, recovery="none")
 
 

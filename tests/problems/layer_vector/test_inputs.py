@@ -1,4 +1,4 @@
-"""Parents, options and chromosomes: which are taken, and which are refused."""
+"""Parents, options and chromosomes that are accepted or refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.layer_vector import small
 
 
 class Choosy(nn.Module):
-    """Looks at values in its forward pass: it cannot be traced."""
+    """A network whose forward pass depends on values, so that it cannot be traced."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,19 +91,19 @@ def test_parents_that_do_not_fit(digits: Data, make: Any, message: str) -> None:
         small(digits, make(), recovery="none")
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"network": "resnet-9"}, "unknown network 'resnet-9'.*Did you mean 'resnet-"),
-        ({"parent_epochs": 0}, "parent_epochs must be above 0, but they are 0"),
-        ({"parent_epochs": -1}, "parent_epochs must be above 0"),
-        ({"encoding": "count"}, "unknown encoding 'count'.*Did you mean 'counts'"),
-        ({"recovery": "refitt"}, "recovery 'refitt' is not known.*'batch-norm'.*'steps:K'"),
-        ({"recovery": "batch-norm+refit"}, "joined by a plus in this order"),
-        ({"search_images": 0}, "search_images must be at least 1.*are 0, 256 and None"),
-        ({"recovery_images": -1}, "are 1000, -1 and None"),
-    ],
-)
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"network": "resnet-9"}, "unknown network 'resnet-9'.*Did you mean 'resnet-"),
+    ({"parent_epochs": 0}, "parent_epochs must be above 0, but they are 0"),
+    ({"parent_epochs": -1}, "parent_epochs must be above 0"),
+    ({"encoding": "count"}, "unknown encoding 'count'.*Did you mean 'counts'"),
+    ({"recovery": "refitt"}, "recovery 'refitt' is not known.*'batch-norm'.*'steps:K'"),
+    ({"recovery": "batch-norm+refit"}, "joined by a plus in this order"),
+    ({"search_images": 0}, "search_images must be at least 1.*are 0, 256 and None"),
+    ({"recovery_images": -1}, "are 1000, -1 and None"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED)
 def test_options_that_cannot_be_are_refused_before_anything_is_trained(
     digits: Data, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Pruning what is pruned already."""
+"""Networks that are pruned more than once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.layer_vector import assert_networks_are_what_was_measured, sm
 
 @pytest.fixture(scope="module")
 def pruned(plain: LayerVector) -> nn.Module:
-    """Half of its weights are gone, the smallest of each layer; nothing is retrained."""
+    """A network without the smaller half of each layer's weights; nothing is retrained."""
     return plain.network(plain.order.uniform(np.array([0.5]))[0])
 
 
@@ -85,7 +85,7 @@ def test_pruning_and_retraining_again_and_again(digits: Data, resnet: nn.Module)
         assert min(one.search_seconds, one.retrain_seconds) > 0
         assert one.compact_key == ()  # no layer of a resnet-8 is that small
     first, second = iterations
-    # Each takes around 50 to 80 % of what it finds.
+    # Each iteration removes around 50 to 80 % of the weights that are left.
     assert 0.4 < first.sparsity < 0.9
     assert 0.4 < (second.sparsity - first.sparsity) / (1 - first.sparsity) < 0.9
     for (name, one), other in zip(

@@ -1,4 +1,4 @@
-"""What candidates measure is what a plain computation gives."""
+"""Measurements equal those of a plain computation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_contract_with_refits(refitted: LayerVector) -> None:
     check_problem(refitted)
 
 
-# Measurements are what a plain computation gives.
+# Measurements equal those of a plain computation.
 
 
 @every_configuration
@@ -70,7 +70,7 @@ def test_the_front_is_measured_in_float32(digits: Data, resnet: nn.Module, preci
     assert np.array_equal(fast.measured_finally(X)["accuracy"], truth)
     found = search(fast, make_algorithm("nsga2", fast, 6), Budget(generations=2), seed=0)
     assert np.array_equal(found.measurements["accuracy"], exact.measure(found.X)["accuracy"])
-    # And where pymoo's own function is called, without our search.
+    # The same holds for pymoo's own function, without our search.
     engine = NSGA2(pop_size=6, **fast.operators())
     result = minimize(fast, engine, ("n_gen", 2), seed=0)
     front = Front.from_result(fast, result)
@@ -80,7 +80,7 @@ def test_the_front_is_measured_in_float32(digits: Data, resnet: nn.Module, preci
 @settings(max_examples=5)
 @given(st.integers(0, 2**32))
 def test_accuracies_are_those_of_the_plain_way(plain: LayerVector, seed: int) -> None:
-    """torch's own pruning of a copy, and a forward pass."""
+    """Prunes a copy with torch's own functions, and makes a forward pass."""
     generator = np.random.default_rng(seed)
     shares = generator.uniform(0, 0.9, (2, 8)) * generator.integers(2, size=(2, 8))
     counts = plain.order.uniform(shares)

@@ -34,7 +34,7 @@ PWAD = PrunedWeightsPerAccuracyDrop()
 
 
 class Known(LayerVector):
-    """What each layer loses costs accuracy by its square; the first layer's weights cost most."""
+    """Accuracy falls by the square of the share that a layer loses, most in the first layer."""
 
     PRICES = np.array([4096, 1, 2, 8])
 
@@ -78,7 +78,7 @@ class Generation:
 def recorded(
     problem: LayerVector, budget: Budget, *, seed: int = 0, **options: Any
 ) -> tuple[RuleGuidedGA, list[Generation]]:
-    """A search, and what every generation of it was."""
+    """A search, and all of its generations."""
     algorithm = RuleGuidedGA(problem.order, problem.levels, **options)
     found: list[Generation] = []
 
@@ -135,7 +135,7 @@ def test_the_papers_examples_of_crossover_and_mutation() -> None:
 
 @st.composite
 def best_of_a_run(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Layers around the bounds of the rules, and what the best prune of them."""
+    """Layers around the bounds of the rules, and the counts that the best prune of them."""
     parameters = draw(st.integers(1_000, 3_000_000))
     edge = parameters // 1000
     sizes = st.sampled_from([1, 4, 5, 35, edge, edge + 1]) | st.integers(1, 2_000_000)
@@ -219,7 +219,7 @@ def test_two_runs_the_second_guided_by_the_first(
     assert (first <= 0.8).all()
     assert np.ptp(first[:, 1:], axis=0).min() > 0.25
 
-    # Parents are from the better half of the generation before; nobody mates with itself.
+    # Parents are from the better half of the generation before; none mates with itself.
     assert len(chosen) == 58
     old, young = [*generations[:29], *generations[30:59]], [*generations[1:30], *generations[31:]]
     strange = 0
@@ -230,17 +230,17 @@ def test_two_runs_the_second_guided_by_the_first(
         assert (parents[:, 0] != parents[:, 1]).all()
         one, other = X[parents[:, 0]], X[parents[:, 1]]
         strange += int(((one != after.X) & (other != after.X)).sum())
-    share = strange / (58 * 40 * 4)  # mutations; some are to a count that a parent has
+    share = strange / (58 * 40 * 4)  # mutations; some give a count that a parent has
     assert 0.018 < share < 0.028
 
     rules = by_hand(problem, generations[:30])
-    assert rules.compact_key.tolist() == [True, False, False, False]  # or nothing is tested here
+    assert rules.compact_key.tolist() == [True, False, False, False]  # otherwise this tests nothing
     assert_guided(generations[30].X, rules)
     assert np.ptp(generations[30].X[:, 1:] / counts[1:], axis=0).min() > 0.05
     assert all((g.X[:, 0] == 0).all() for g in generations[30:])
     assert any((g.X[:, 0] > 0).any() for g in generations[25:30])  # there it was not forbidden
 
-    # What is learnt in the end is from the second run alone.
+    # In the end rules are from the second run alone.
     assert_same_rules(algorithm.rules(), by_hand(problem, generations[30:]))
     assert algorithm.rules().strategy[0] == 0
 
@@ -271,7 +271,7 @@ def test_evaluations_and_time_are_halved_too(
     _, generations = recorded(problem, Budget(evaluations=240))
     assert [g.run for g in generations] == [0, 0, 0, 1, 1, 1]
     ticks = count()
-    clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))  # a second a look
+    clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))  # each look takes a second
     monkeypatch.setattr("pymoo_prune.search.searching.time", clock)
     algorithm, generations = recorded(problem, Budget(seconds=10))
     assert [g.done for g in generations] == pytest.approx(np.arange(1, 11) / 10)
@@ -300,7 +300,7 @@ def test_levels_are_kept_to(digits: Data) -> None:
 
 
 class KilledError(Exception):
-    """Somebody pulled the plug."""
+    """The power failed."""
 
 
 def killed_at(generation: int) -> Callable[[Step], None]:
@@ -370,7 +370,7 @@ def test_rules_of_a_race_are_of_the_best_on_all_images(raced: LayerVector) -> No
     assert len(X) == 40
     fitness = raced.goals.F(raced.measure(X))[:, 0]
     worst = np.sort(fitness)[9]
-    best = X[fitness < worst]  # those that are among the ten whatever ties are broken
+    best = X[fitness < worst]  # those that are among the ten however ties are broken
     rules = algorithm.rules()
     spare = X[fitness == worst][: 10 - len(best)]
     if (fitness == worst).sum() == len(spare):

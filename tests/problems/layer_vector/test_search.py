@@ -1,4 +1,4 @@
-"""The paper's metric, races, fronts, and what they are compared with."""
+"""The paper's metric, races, fronts, and the baselines of fronts."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_race_sees_all_images_in_slices(digits: Data, resnet: nn.Module) -> No
     parts = [problem.measure_on(X, number)["accuracy"] for number in (0, 1)]
     whole = problem.measure(X)["accuracy"]
     assert np.allclose((256 * parts[0] + 44 * parts[1]) / 300, whole)
-    # Whoever does not race sees all of them: pymoo's own functions, for example.
+    # Without a race all images are seen, for example by pymoo's own functions.
     assert np.array_equal(problem.measured(X, problem.batch(1))["accuracy"], whole)
     result = minimize(problem, GA(pop_size=6, **problem.operators()), ("n_gen", 2), seed=0)
     accuracies = result.pop.get("accuracy").astype(float)
@@ -132,7 +132,7 @@ def test_a_raced_population_is_sorted_nearly_as_if_all_had_seen_everything(
     assert len(survivors & set(np.argsort(F)[:20])) >= 16
 
 
-# What it is compared with.
+# Baselines.
 
 
 @pytest.mark.parametrize("recovery", ["none", "batch-norm", "batch-norm+steps:1"])
@@ -163,7 +163,7 @@ def test_baselines_are_magnitude_pruning_at_the_fronts_sparsities(
         ]
         assert baseline.sizes["macs"].tolist() == macs
         for network in baseline.networks:
-            # Repaired as the search's candidates are.
+            # The baselines get the same repair as the search's candidates.
             counts = problem.order.counts - nonzero(network, problem.order.names)
             own = problem.network(counts)
             assert all(
@@ -196,7 +196,7 @@ def test_layers_without_a_weight_are_named(plain: LayerVector) -> None:
     ]
 
 
-# Other engines, and what the paper's own needs.
+# Other engines, and the needs of the paper's algorithm.
 
 
 def test_nsga2_finds_a_front_that_keeps_a_bound(digits: Data, resnet: nn.Module) -> None:

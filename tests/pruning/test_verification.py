@@ -1,0 +1,106 @@
+"""Errors in channels and graphs that the comparison with masked networks finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.pruning import ChannelFlow, PrunableFilters
+from pymoo_prune.pruning.channel_labels import ALWAYS, LabelSets
+from tests.support.prunable_filters import (
+    Bits,
+    filters_of,
+    some_images,
+)
+from tests.support.small_networks import CLASSES, SHAPE, Net, conv, small
+
+
+def test_a_wrong_order_of_channels_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = ChannelFlow._joined
+    monkeypatch.setattr(ChannelFlow, "_joined", lambda *args: right(*args)[::-1].copy())
+    network = Net(
+        lambda net, x: net.head(
+            net.next(torch.cat([net.one(x), net.two(x)], 1)).mean((2, 3))
+        ),
+        one=conv(3, 4), two=conv(3, 4), next=conv(8, 3), head=nn.Linear(3, CLASSES),
+    )  # fmt: skip
+    with pytest.raises(PruneError, match="without them, layer 'next' does not give what it gives"):
+        PrunableFilters(network, SHAPE)
+
+
+def test_sums_that_unite_nothing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LabelSets, "unite", lambda *args: None)
+    with pytest.raises(PruneError, match=r"with fewer filters cannot be run|does not give"):
+        PrunableFilters(small("residual"), SHAPE)
+
+
+def test_labels_that_are_changed_are_found() -> None:
+    filters = PrunableFilters(small("dense"), SHAPE)
+    (norm,) = [layer for layer in filters.flow.layers if layer.name == "norm"]
+    norm.outputs[[0, 5]] = norm.outputs[[5, 0]]
+    with pytest.raises(PruneError, match="without them, layer 'norm' does not give what"):
+        filters.verify()
+
+
+@pytest.mark.parametrize(("name", "layer"), [("chain", "4"), ("inception", "one.0")])
+def test_channels_that_only_seem_dead_are_found(name: str, layer: str) -> None:
+    # The batch norm behind a dead channel shifts zeros; its output must not be read.
+    filters = PrunableFilters(small(name), SHAPE)
+    first = filters.flow.layers[0].outputs.tolist()
+    for node, labels in filters.flow.channels.items():
+        if labels.tolist() == first:
+            filters.flow.channels[node] = np.full(len(labels), ALWAYS)
+    with pytest.raises(PruneError, match=f"without them, layer '{layer}' does not give what"):
+        filters.verify()
+
+
+def test_each_layer_is_put_to_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Even where a group has only two filters, and chance would often leave both.
+    network = Net(
+        lambda net, x: net.head(net.next(net.one(x)).mean((2, 3))), one=conv(3, 2),
+        next=conv(2, 2), head=nn.Linear(2, CLASSES),
+    )  # fmt: skip
+    filters = PrunableFilters(network, SHAPE)
+    tested: list[Bits] = []
+    monkeypatch.setattr(filters, "_verify", lambda x, _: tested.append(x))
+    for seed in range(20):
+        filters.verify(seed)
+        assert filters.genes.counts(tested[-2]).tolist() == [1, 1]
+    deep = filters_of("nested")
+    seen: list[Bits] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(deep, "_verify", lambda x, _: seen.append(x))
+        deep.verify()
+    assert deep.present(seen[0]).all()
+    assert len(seen) == 2
+
+
+def test_layers_that_are_not_what_they_seem_are_found() -> None:
+    class Standardised(nn.Conv2d):
+        """Its weights depend on how many inputs there are."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            weight = self.weight / self.weight.flatten(1).std(dim=1).reshape(-1, 1, 1, 1)
+            return functional.conv2d(x, weight, self.bias, padding=1)
+
+    network = nn.Sequential(conv(3, 6), Standardised(6, 4, 3), nn.Flatten(), nn.Linear(256, 5))
+    with pytest.raises(PruneError, match="without them, layer '1' does not give what it gives"):
+        PrunableFilters(network, SHAPE)
+
+
+def test_quotients_of_dead_channels_are_dead() -> None:
+    network = Net(
+        lambda net, x: net.head(net.next((y := net.one(x).relu() + 0) / (y + y)).mean((2, 3))),
+        one=conv(3, 4), next=conv(4, 3), head=nn.Linear(3, CLASSES),
+    )  # fmt: skip
+    with torch.no_grad():
+        network.one.bias.fill_(10)  # type: ignore[union-attr, operator]
+    filters = PrunableFilters(network, SHAPE)
+    assert not any(
+        values.isnan().any()
+        for values in filters.masked(np.arange(7) > 2).outputs(some_images(filters)).values()
+    )
