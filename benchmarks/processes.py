@@ -25,7 +25,7 @@ def start(arguments: list[str]) -> subprocess.Popen[bytes]:
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
-    """Waits for the end, which must be a good one."""
+    """Waits for the end; an exit code other than 0 is an error."""
     _, errors = process.communicate()
     if process.returncode != 0:
         msg = f"the run ended with {process.returncode}: {errors.decode()[-500:]}"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,10 @@ from pymoo_prune import Budget, Data, PruneError, Run, Settings, StoreError, Wei
 from pymoo_prune.cli import main
 from pymoo_prune.comparing import Campaign, compare, report_of_campaign
 from pymoo_prune.comparing.comparison import DISTANCE, SEARCHED, TESTED
-from tests.support.campaigns import METHODS, assert_same_runs, created, done, numbers, query, times
+from tests.support.campaigns import METHODS, assert_same_runs, created, done, numbers, times
+from tests.support.running import query
 from tests.support.timed_problem import Meter
-from tests.support.tiny_problem import Pixels, threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
-
+from tests.support.tiny_problem import Pixels
 
 # What it leaves.
 

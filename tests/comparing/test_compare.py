@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,15 +32,9 @@ from pymoo_prune.objectives import Values, hypervolume
 from pymoo_prune.search import Display, search
 from tests.support.compared_problems import NoRandom, Tiny, WithBaselines
 from tests.support.timed_problem import Meter, SmallPixels
-from tests.support.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches, threads
+from tests.support.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches
 
 SHORT = Budget(generations=3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,7 @@ from pymoo_prune.cli import main
 from pymoo_prune.comparing import Campaign, report_of_campaign
 from pymoo_prune.files import LOCK, locked
 from tests.support.campaigns import assert_same_runs, created, done, numbers, times
-from tests.support.tiny_problem import full_disk, threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
+from tests.support.tiny_problem import full_disk
 
 
 @pytest.fixture

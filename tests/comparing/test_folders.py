@@ -5,7 +5,6 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,6 @@ from pymoo_prune.comparing import report_of_runs, tables
 from pymoo_prune.comparing.comparison import SEARCHED
 from pymoo_prune.search import Display
 from tests.support.made_up_runs import cells
-from tests.support.tiny_problem import threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
-
 
 # Runs that were made one by one.
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -40,16 +39,10 @@ from pymoo_prune.page import (
 from pymoo_prune.results import csv_text, read_csv
 from pymoo_prune.runs import INTERACTIVE_PAGE, Report, words
 from pymoo_prune.runs.report_page import write_page
-from tests.support.tiny_problem import ecomp_run, pixels_run, threads
+from tests.support.tiny_problem import ecomp_run, pixels_run
 
 NASTY = "<b>&\"'</script><script>alert(1)</script>@text_0 ${7*7} <%= number %> `x`"
 """Text that a name may contain by accident, or as an attack."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,7 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.problem import contract
 from pymoo_prune.results import csv_text, read_csv
 from pymoo_prune.search import Budget, search
-from tests.support.tiny_problem import FailingPixels, Pixels, threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
+from tests.support.tiny_problem import FailingPixels, Pixels
 
 
 @pytest.fixture(scope="module")

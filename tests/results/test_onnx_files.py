@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,19 +28,13 @@ from pymoo_prune.results import Member, OnnxNetwork, OnnxReport, carry, export_o
 from pymoo_prune.results.quantization import quantized
 from pymoo_prune.training import to_channels_last
 from tests.support.small_networks import CLASSES, SHAPE, mixed
-from tests.support.tiny_problem import ecomp_run, threads
+from tests.support.tiny_problem import ecomp_run
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 def noise(shape: tuple[int, ...], classes: int, n: int = 20) -> Data:

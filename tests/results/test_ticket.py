@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,10 @@ from pymoo_prune.measuring import (
     robustness,
 )
 from pymoo_prune.results import Appraisal, WinningTicket, appraise, winning_ticket
-from tests.support.tiny_problem import Pixels, threads
+from tests.support.tiny_problem import Pixels
 
 FAST: dict[str, Any] = {"batch_sizes": (1,), "repeats": 2}
 """Latencies that take no time."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 class PixelsOfParent(Pixels):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,15 +25,7 @@ from tests.support.tiny_problem import (
     Pixels,
     ecomp_run,
     pixels_run,
-    threads,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
-
 
 PICTURES = [f"{n}.{e}" for n in ("front", "generations", "layers") for e in ("png", "svg")]
 
