@@ -5,23 +5,37 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.harness import BENCHMARKS, run_benchmark
-from pymoo_prune.errors import PruneError, unknown_name
+from benchmarks.catalogue import MODULES, described
+from benchmarks.readme import write_readme
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("name", nargs="?", help="which one; none lists them")
     parser.add_argument("--quick", action="store_true", help="a reduced size, under a minute")
+    parser.add_argument(
+        "--readme", action="store_true", help="write the figures into benchmarks/README.md"
+    )
     options = parser.parse_args()
-    if options.name is None:
-        for name, benchmark in BENCHMARKS.items():
-            print(f"{name:<20} {benchmark.description}")
+    if options.readme:
+        write_readme()
         return 0
+    if options.name is None:
+        for name in MODULES:
+            print(f"{name:<30} {described(name).summary}")
+        return 0
+    return _run(options.name, quick=options.quick)
+
+
+def _run(name: str, *, quick: bool) -> int:
+    # The list above needs no torch, and these imports bring it.
+    from benchmarks.harness import run_benchmark  # noqa: PLC0415
+    from pymoo_prune.errors import PruneError, unknown_name  # noqa: PLC0415
+
     try:
-        if options.name not in BENCHMARKS:
-            raise unknown_name("benchmark", options.name, BENCHMARKS)
-        run_benchmark(options.name, quick=options.quick)
+        if name not in MODULES:
+            raise unknown_name("benchmark", name, MODULES)
+        run_benchmark(name, quick=quick)
     except PruneError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -24,7 +24,7 @@ def kept_parent(name: str, train: Callable[[], nn.Module]) -> nn.Module:
     folder = FOLDER / name
     if not folder.is_dir():
         print(f"training a parent; it is kept in {folder}", flush=True)
-        # Moved when it is whole: several processes may want it.
+        # Moved when it is complete: several processes may train it at once.
         part = FOLDER / f".{name}-{os.getpid()}"
         save_network(train(), part, about={"role": "parent", "trained": name})
         if not folder.is_dir():

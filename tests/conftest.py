@@ -19,9 +19,17 @@ settings.load_profile("same")
 # On networks as small as these, threads only wait for each other: on a busy machine, for seconds.
 torch.set_num_threads(1)
 
-# What a shell starts in the background is deaf to Ctrl-C, and so is all that is started from there.
+# A shell's background job ignores Ctrl-C, and so do the processes that it starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A run sets its own number of threads; the next test has one again."""
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

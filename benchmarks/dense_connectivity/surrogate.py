@@ -2,8 +2,13 @@
 
 The connections of a mid-size DenseNet on FashionMNIST at 14×14 pixels, weights inherited: accuracy,
 parameters and MACs. NSGA-II without a surrogate sets the hypervolume to be reached; then the same
-engine with each model. As a surrogate likes small generations better, NSGA-II with the same small
-generations and no model is there as well.
+engine searches with each model, three seeds each. A surrogate prefers small generations, so NSGA-II
+with small generations and no model stands beside it, and random search too. A second table says how
+well models order candidates that they have not seen.
+
+Target: at most .33
+
+Found at 5188db9: short of the target, and random search is nearly as good here.
 """
 
 from __future__ import annotations
@@ -43,7 +48,7 @@ POINTS = (50, 200)
 
 @cache
 def parent() -> str:
-    """Trained once, and kept for this benchmark's processes."""
+    """The parent, trained once and kept for this benchmark's processes."""
     folder = mkdtemp()
     problem = DenseConnectivity(load_data("fashion-mnist"), parent_epochs=PARENT_EPOCHS, **SETTING)
     save_network(problem.parent, folder, about={"role": "parent"})
@@ -95,7 +100,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         best,
         "of the evaluations for the hypervolume of the plain search, with the best model",
-        "<= 0.33",
         [("accuracy, parameters, MACs; reference point 1 for each", head, rows)],
         {
             "runs": {f"{arm}, seed {seed}": run for (arm, seed), run in runs.items()},
@@ -158,13 +162,13 @@ def at(found: Mapping[str, Any], evaluations: int) -> float:
 
 
 def reached(found: Mapping[str, Any], goal: float, evaluations: int) -> int:
-    """Evaluations until a hypervolume is there; all of the plain search's where it never is."""
+    """Evaluations until a hypervolume is reached; all of the plain search's if it never is."""
     places = np.flatnonzero(np.array(found["hypervolumes"]) >= goal)
     return int(found["evaluations"][places[0]]) if len(places) else evaluations
 
 
 def rankings(runs: Sequence[dict[str, Any]]) -> dict[str, dict[int, float]]:
-    """Kendall's τ of each model on what it has not seen, mean over seeds, by points learnt from."""
+    """Kendall's τ of each model on unseen candidates, mean over seeds, by points learnt from."""
     found: dict[str, dict[int, float]] = {}
     for name, make in MODELS.items():
         found[name] = {}
@@ -181,5 +185,5 @@ def rankings(runs: Sequence[dict[str, Any]]) -> dict[str, dict[int, float]]:
             if taus:
                 found[name][points] = mean(taus)
     for found_run in runs:
-        del found_run["measured"]  # thousands of lines that nobody reads
+        del found_run["measured"]  # thousands of lines
     return found

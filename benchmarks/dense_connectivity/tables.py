@@ -1,7 +1,12 @@
-"""Table II at a budget for two cores: what the paper's search finds, and what it is worth.
+"""Table II in small: what the paper's search finds, and what it is worth.
 
 At each p: the winner of the genetic algorithm, that of random search, one random network and the
 narrower DenseNet of the nearest size, all trained alike from random weights in the end.
+
+Target: above 0
+
+Found at 5188db9: one seed, 10,000 training images in the end. The GA's winners are .9 points ahead
+of a network drawn at random, which is within noise.
 """
 
 from __future__ import annotations
@@ -53,7 +58,7 @@ def data(name: str) -> Data:
 
 
 def run(quick: bool) -> Outcome:
-    """The figure is what the paper's search gains over random search, on average over p."""
+    """The figure is the paper's gain over random search in points, the mean over p."""
     name, scale, rates = ("digits", QUICK, RATES[::4]) if quick else ("fashion-mnist", SMALL, RATES)
     with (
         TemporaryDirectory() as folder,
@@ -79,7 +84,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         float(np.mean(points[METHODS[RANDOM_SEARCH]])),
         "points of test accuracy by which the paper's GA is ahead of random search, mean over p",
-        "> 0",
         [
             (f"Table II on {name}", HEAD, table_rows(rows)),
             (
@@ -105,6 +109,6 @@ def experiment(name: str, scale: Scale, folder: Path) -> Experiment:
 
 
 def work(setting: tuple[str, Scale, Path], job: str, *arguments: Any) -> None:
-    """One of an experiment's methods; what it gives is kept in the folder."""
+    """Runs one of an experiment's methods; its rows are kept in the folder."""
     torch.set_num_threads(1)
     getattr(experiment(*setting), job)(*arguments)

@@ -1,7 +1,12 @@
-"""What a candidate costs: ours, and the plain way with torch-pruning and the teacher in every step.
+"""What does a candidate cost, against torch-pruning and the teacher in every step?
 
-One thread. Both give the same network before the steps, and nearly the same after them; that is
-checked first, in float32. Refits are left out of the comparison, as the plain way has none.
+A SimpleCNN with 20 steps of distillation at three sizes, one thread. Both ways give the same
+network before the steps, and nearly the same after them; that is checked first, in float32. Refits
+are left out of the comparison, because the plain way has none; their times stand beside it.
+
+Target: at least 3
+
+Found at a941636: 2.4 to 3.1 times by size; short of the target.
 """
 
 from __future__ import annotations
@@ -26,14 +31,14 @@ from pymoo_prune_problems import DistilledFilters
 
 STEPS, REPEATS = 20, 7
 SHARES = (0.5, 0.15, 0.05)
-"""Of the parameters that candidates have."""
+"""Shares of the teacher's parameters that candidates keep."""
 
 
 def run(quick: bool) -> Outcome:
     """The figure is how many times faster ours is, the mean over sizes."""
     torch.set_num_threads(1)
     here = problem(recovery=f"refit+batch-norm+steps:{STEPS}")
-    assert here.distillation.logits is not None  # once for all candidates: not one's own cost
+    assert here.distillation.logits is not None  # once for all candidates: no candidate's own cost
     family = here.populations.priced(np.logspace(-5, 2, 200), 0.5)
     chosen = family[here.filters.nearest(family, np.array(SHARES))]
     rows: list[tuple[str, ...]] = []
@@ -55,7 +60,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         float(np.mean(ratios)),
         "times faster than the plain way, mean over three sizes, one thread",
-        "at least 3",
         [
             (
                 f"milliseconds of a candidate with {STEPS} steps, by the parameters it has",

@@ -1,7 +1,14 @@
 """One phase or two? Distillation inside the search, against pruning first and distilling then.
 
-Every arm ends with one network with at least 85 % fewer parameters than the teacher, and has had as
-many gradient steps in all. What a search does not use, the network has in the end.
+A SimpleCNN on FashionMNIST, three seeds. Every arm ends with one network with at least 85 % fewer
+parameters than the teacher, and has had as many gradient steps in all. The steps that a search does
+not use, the network has in the end. The arms: with and without refit and batch norms, without
+distillation, and without a search.
+
+Target: above 0; the network within 1 point of its teacher
+
+Found at 7d748bb: the difference is within noise. Distillation itself brings .30 points. A network
+with 86.5 % fewer parameters loses .69 points.
 """
 
 from __future__ import annotations
@@ -33,10 +40,10 @@ COMPRESSION = 0.85
 
 @dataclass(frozen=True)
 class Arm:
-    """How a network comes about.
+    """How a network is made.
 
     Attributes:
-        recovery: What candidates get in the search; None where there is no search.
+        recovery: The candidates' recovery in the search; None without a search.
         alpha: The labels' share in all distillation; 1 is no distillation.
     """
 
@@ -56,9 +63,9 @@ ARMS = {
 
 
 def run(quick: bool) -> Outcome:
-    """The figure is what one phase gains over two, in points of test accuracy."""
+    """The figure is one phase's gain over two, in points of test accuracy."""
     seeds = SEEDS[:1] if quick else SEEDS
-    assert teacher()  # trained before the processes want it
+    assert teacher()  # trained before the processes start
     jobs = [(name, seed, quick) for seed, name in product(seeds, ARMS)]
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ARMS}
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
@@ -82,7 +89,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         ahead,
         "points of test accuracy by which one phase is ahead of two",
-        "above 0; the network within 1 point of its teacher",
         [
             (
                 f"accuracy, {len(seeds)} seeds; one phase ends {lost:.2f} points below its teacher",
@@ -122,7 +128,7 @@ def one(name: str, seed: int, quick: bool) -> dict[str, Any]:
     measured = {key: float(value[0]) for key, value in here.measure(x[None]).items()}
     seconds = perf_counter() - began
     network = here.network(x)
-    # Every arm has as many steps as the one that takes most of them in its search.
+    # Every arm has as many steps as the arm whose search takes most.
     used = Recovery.parse(arm.recovery or "none").steps * evaluations
     most = max(Recovery.parse(other.recovery or "none").steps for other in ARMS.values())
     images = FINISH // (20 if quick else 1)

@@ -1,9 +1,13 @@
-"""What is each repair worth? Candidates of one size, after each rung, and after an epoch.
+"""What is each repair worth, and what does it cost? Candidates of one size, after each rung.
 
-All of them have lost about 85 % of the teacher's parameters: between networks of one size, what is
-left to tell apart is which filters went. Their accuracies after each repair, on the search images,
-are compared with those after an epoch of distillation, on all validation images; two seeds of that
-epoch say how well anything can agree with it.
+All 36 of them have lost about 85 % of the teacher's parameters: between networks of one size, what
+is left to tell apart is which filters went. Their accuracies after each of eight rungs, on the
+search images, are compared with those after an epoch of distillation (50,000 images), on all
+validation images. Two seeds of that epoch say how well anything can agree with it.
+
+Target: none; the two seeds' τ stands beside it
+
+Found at 27f9147: refit alone has a τ of .68, 20 steps alone .39, the two seeds .81.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ SIZES = (0.13, 0.17)
 
 def run(quick: bool) -> Outcome:
     """The figure is how well the default rung orders candidates."""
-    assert teacher()  # trained before the processes want it
+    assert teacher()  # trained before the processes start
     X = candidates(6 if quick else CANDIDATES)
     images = 5_000 if quick else FINISH
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
@@ -75,7 +79,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         details[DEFAULT]["tau"],
         "Kendall's tau of the default rung with accuracy after an epoch, at one size",
-        "none; the ceiling is the table's last line",
         [
             (
                 f"{len(X)} candidates of {100 * SIZES[0]:.0f} to {100 * SIZES[1]:.0f} %",
@@ -94,7 +97,7 @@ def run(quick: bool) -> Outcome:
 
 
 def candidates(count: int) -> Array:
-    """Of many kinds and one size: as first populations have them, and what comes of these."""
+    """Candidates of one size and of many kinds: of first populations, and of what follows them."""
     where = here(DEFAULT)
     genes, filters = where.filters.genes, where.filters
     generator = np.random.default_rng(0)
@@ -110,7 +113,7 @@ def candidates(count: int) -> Array:
     left = 1 - where.preview.sizes(pool)["sparsity"]
     kinds = np.repeat(np.arange(len(pools)) > 0, [len(pool) for pool in pools])
     fits = np.flatnonzero((left >= SIZES[0]) & (left <= SIZES[1]))
-    # One random network to five that somebody would try.
+    # One random network to five that a user would try.
     random, tried = fits[~kinds[fits]], fits[kinds[fits]]
     few = count // 6
     chosen = [*generator.permutation(random)[:few], *generator.permutation(tried)[: count - few]]
@@ -127,7 +130,7 @@ def here(rung: str) -> DistilledFilters:
         where.recovery, where.refit = recovery, whole.refit if recovery.refit else None
         return where
     where = problem(recovery=rung)
-    assert where.distillation.logits is not None  # no candidate's own cost
+    assert where.distillation.logits is not None  # not a candidate's own cost
     return where
 
 

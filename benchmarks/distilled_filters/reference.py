@@ -1,4 +1,4 @@
-"""A candidate measured the plain way: what one writes first, and what ours is compared with."""
+"""A candidate measured the plain way; ours is compared with it."""
 
 from __future__ import annotations
 

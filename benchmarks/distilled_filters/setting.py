@@ -28,7 +28,7 @@ def data() -> Data:
 
 @cache
 def teacher() -> nn.Module:
-    """The SimpleCNN, from the last time or now."""
+    """The SimpleCNN: kept from the last time, or trained now."""
     return kept_parent(
         f"{NETWORK}-{data().name}-{EPOCHS}-0",
         lambda: train_parent(data(), NETWORK, EPOCHS, recipe=DistilledFilters.TEACHER),
@@ -37,12 +37,12 @@ def teacher() -> nn.Module:
 
 @cache
 def teacher_accuracy() -> float:
-    """On the test images."""
+    """The teacher's accuracy on the test images."""
     return accuracy(teacher(), data().test)
 
 
 def problem(**options: Any) -> DistilledFilters:
-    """With this teacher."""
+    """The paper's problem with this teacher."""
     return DistilledFilters(data(), parent=teacher(), **options)
 
 
@@ -51,7 +51,7 @@ def torch_pruned(here: DistilledFilters, ratios: Values) -> list[nn.Module]:
 
     Args:
         here: Has the teacher, and the images for the calibration.
-        ratios: Of channels that go, (n,).
+        ratios: Shares of channels that are removed, (n,).
     """
     import torch_pruning as tp  # noqa: PLC0415 - of the development extra, and slow to import
 

@@ -1,4 +1,12 @@
-"""Tables I and II at a budget for two cores: the paper's three networks, and their tickets."""
+"""Tables I and II in small: the paper's three networks, and their tickets.
+
+SimpleCNN, ResNet-18 and GoogLeNet on the digits, SimpleCNN on FashionMNIST. Beside each stand L1
+pruning, latencies, and accuracies on perturbed images.
+
+Target: at most 1 at 85 %
+
+Found at 7d748bb: L1 pruning of that size loses .76 points.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +37,7 @@ JOBS = (
 
 
 def run(quick: bool) -> Outcome:
-    """The figure is what the SimpleCNN's ticket loses on FashionMNIST."""
+    """The figure is the points that the SimpleCNN's ticket loses on FashionMNIST."""
     jobs = [("digits", "simple-cnn")] if quick else JOBS
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         found: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -51,7 +59,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         100 * (last["teacher_accuracy"] - last["accuracy"]),
         f"points that the SimpleCNN's ticket loses, {100 * last['compression']:.1f} % smaller",
-        "at most 1 at 85 %",
         tables,
         {"rows": found, "scale": asdict(SMALL), "threads": "two processes of one"},
     )

@@ -1,7 +1,12 @@
 """One generation of EComp: the whole population at once, against one network at a time.
 
 Both select, recombine, mutate and measure 100 networks on 100 images. The reference starts every
-generation from modules, ours from genomes; equality is checked first, on the same networks.
+generation from modules, ours from genomes. A check comes first: on the same networks both give the
+same accuracies and widths, and similarity within 5e-6.
+
+Target: at least 7, aim 10
+
+Found at 15dc300: 23.9 times faster on two threads. On one thread short of the target.
 """
 
 from __future__ import annotations
@@ -32,6 +37,8 @@ WARM_UP = 2
 def run(quick: bool) -> Outcome:
     """The figure is the ratio of median times on one thread."""
     repeats = 3 if quick else REPEATS
+    # For the parent too: on a busy machine, threads wait for each other.
+    torch.set_num_threads(1)
     problem = ecomp_setting.problem()
     populations = {
         "mixed widths": problem.encoding.initial(EComp.POPULATION, np.random.default_rng(0)),
@@ -40,7 +47,7 @@ def run(quick: bool) -> Outcome:
     rows, details = [], {}
     for name, X in populations.items():
         difference = check_equal(problem, X)
-        for threads in (1, 2):
+        for threads in (1,) if quick else (1, 2):
             torch.set_num_threads(threads)
             ours, theirs = time_both(problem, X, repeats)
             ratio = theirs / ours
@@ -65,7 +72,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         figure,
         "times faster on one thread",
-        ">= 7, aim 10",
         [(title, head, rows)],
         {"cases": details, "repeats": repeats, "warm_up": WARM_UP},
     )

@@ -1,7 +1,13 @@
 """Is the search worth it? Keep-masks with refit, against L1 pruning and random search.
 
-FashionMNIST, the paper's parent trained on 50,000 images, search images from the validation split,
-test images touched in the end only. Hypervolume of (hidden width, test error) up to (1, 1).
+NSGA-II on FashionMNIST, the paper's parent trained on 50,000 images, three seeds. Search images
+come from the validation split; test images are touched in the end only. Hypervolume of (hidden
+width, test error) up to (1, 1).
+
+Target: at least .84; at least .85 after 10,000 images for each network
+
+Found at 15dc300: .845 ± .005 after 10 s of search; .860 ± .001 after retraining. L1 pruning has
+.831 after retraining, random search .850.
 """
 
 from __future__ import annotations
@@ -30,7 +36,7 @@ SEEDS = (0, 1, 2)
 POPULATION, GENERATIONS = 100, 60
 FINISH = 10_000
 SHARES = np.array([0.03, 0.05, 0.08, 0.12, 0.17, 0.23, 0.3, 0.4])
-"""Widths at which L1 pruning with the same retraining must be beaten."""
+"""Widths at which the search is compared with L1 pruning after the same retraining."""
 
 
 def run(quick: bool) -> Outcome:
@@ -60,7 +66,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         mean(one["hypervolumes"]["this search"][0] for one in runs),
         "hypervolume without gradient steps",
-        ">= .84, and >= .85 after 10,000 images",
         [
             (title, head, rows),
             (f"test accuracy after {FINISH:,} images each", wide_head, wide_rows),

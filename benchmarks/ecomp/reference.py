@@ -1,9 +1,8 @@
 """One generation of EComp the plain way: one network at a time, with the libraries' own functions.
 
-This is how the method is written down by whoever reads the paper: modules that are built for every
-child, separate forward passes for every embedding and for the outputs, scikit-learn's joint
-probabilities. It is the reference that the population-at-once code is compared with, in numbers and
-in time.
+It follows the paper's text: modules are built for every child, every embedding and the outputs have
+forward passes of their own, and scikit-learn gives the joint probabilities. The code that measures
+a population at once is compared with it, in numbers and in time.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def parent(seed: int = 0) -> FeedForward:
 
 
 def parent_accuracy() -> float:
-    """Of the parent on the test images; the paper has 86.6 %."""
+    """The parent's accuracy on the test images; the paper has 86.6 %."""
     return accuracy(parent(), data().test)
 
 

@@ -1,8 +1,13 @@
 """Do workers and drivers that are killed at random change anything?
 
-The same run is made without workers and undisturbed, and with two workers. Of the second, workers
-and the driver are killed (SIGKILL) again and again, whenever a random number of measurements is
-there and a random moment has passed; killed drivers are resumed. Then everything is compared.
+The same run is made without workers and undisturbed, and with two workers. Workers of the second
+are killed 50 times and its driver 10 times (SIGKILL), whenever a random number of measurements is
+there and a random moment has passed; killed drivers are resumed. Then evaluations, order, front and
+chromosomes are compared.
+
+Target: 0
+
+Found at 2849bb3: no evaluation is lost, and none is doubled.
 """
 
 from __future__ import annotations
@@ -43,7 +48,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         sum(found.values()),
         f"differences after {text}",
-        "0",
         [(f"{text}, against undisturbed and without workers", ("", "differences"), rows)],
         {"kills": dict(done), "moments": moments, "differences": found},
     )
@@ -52,11 +56,11 @@ def run(quick: bool) -> Outcome:
 def disturb(
     folder: Path, settings: list[str], kills: dict[str, int], total: int
 ) -> list[tuple[str, int]]:
-    """Starts, kills and resumes; returns who was killed, and how many measurements there were."""
+    """Starts, kills and resumes; returns which process was killed, at how many measurements."""
     chance = random.Random(0)  # noqa: S311 - moments, not secrets
     victims = [who for who, times in kills.items() for _ in range(times)]
     chance.shuffle(victims)
-    # Up to nine tenths: whoever is killed must have something left to do.
+    # Up to nine tenths: a process that is killed must have work left.
     wanted = sorted(chance.randrange(total * 9 // 10) for _ in victims)
     process = start(["run", *settings, *WORKERS, "--output", str(folder)])
     moments: list[tuple[str, int]] = []
@@ -74,7 +78,7 @@ def disturb(
             process.communicate()
             process = start(["resume", str(folder), *WORKERS])
         else:
-            with suppress(ProcessLookupError, IndexError):  # it has just been replaced
+            with suppress(ProcessLookupError, IndexError):  # the worker has just been replaced
                 os.kill(chance.choice(workers_of(process)), signal.SIGKILL)
     finish(process)
     return moments
@@ -90,7 +94,7 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def command_of(process: int) -> bytes:
-    """What it was started with; nothing if it is gone."""
+    """The command that started a process; empty if the process is gone."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""What stands in for others where executors are measured: a problem, and workers."""
+"""Stand-ins for measuring executors: a problem without cost, and workers without a process."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Free(PruningProblem):
         }
 
     def network(self, x: Array) -> nn.Module:
-        """None: nobody asks."""
+        """Not used."""
         raise NotImplementedError
 
     def operators(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Watch(Executor):
         executor: The other one.
 
     Attributes:
-        seconds: What it took, waiting included.
+        seconds: Its time, waiting included.
         worked: What its workers measured, added up.
     """
 
@@ -96,7 +96,7 @@ class Watch(Executor):
 
 
 class Pretended(Worker):
-    """A worker that is nowhere."""
+    """A worker without a process."""
 
     X: Array | None = None
 
@@ -112,7 +112,7 @@ class Pretended(Worker):
 
 
 class Crowd(Dispatcher):
-    """Many workers that are nowhere: ten have an answer whenever one looks.
+    """Many workers without processes: ten have an answer at every look.
 
     Args:
         problem: Measures, at no cost.
@@ -127,10 +127,10 @@ class Crowd(Dispatcher):
         self.working: deque[Pretended] = deque()
 
     def _publish(self, problem: PruningProblem) -> None:
-        """Nobody needs it."""
+        """Not used."""
 
     def _withdraw(self) -> None:
-        """Nothing is anywhere."""
+        """Nothing to close."""
 
     def _needs(self) -> str:
         return "nothing"

@@ -1,7 +1,14 @@
-"""What one evaluation costs: the plain loop, the prepared pass, fewer bits, and racing.
+"""What does one evaluation cost: the plain loop, the prepared pass, fewer bits, and racing?
 
-ResNet-20 on FashionMNIST, one thread, no recovery (as the paper measures). Individuals are those of
-the paper's GA.
+ResNet-20 on FashionMNIST, 1,000 and 5,000 images, one thread, no recovery (as the paper measures):
+the hand-written loop, float32, bfloat16 and int8. Individuals are those of the paper's GA. Races
+are those of its first four generations, compared with the individuals that should have survived.
+
+Target: at least 15; float32 at least 1.2 with equal accuracies, reduced precision at least 4 within
+.4 points; 18.5 of 20 survivors right
+
+Found at 33047b6: races in int8 keep 19 to 20 of the 20 right survivors. Without races float32 is
+1.2 times faster than the loop with equal accuracies, and int8 3.4 times within 1 point.
 """
 
 from __future__ import annotations
@@ -63,7 +70,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         plain / raced,
         f"times faster than the plain loop on {sizes[-1]:,} images, with racing",
-        ">= 15; float32 >= 1.2 and equal, reduced >= 4 within .4 points, >= 18.5 of 20 right",
         [
             ("one evaluation, one thread", head, rows),
             (f"racing in int8 over {sizes[-1]:,} images", race_head, race_rows),
@@ -130,7 +136,7 @@ class Counting(LayerVector):
 
 
 def race(images: int, generations: int) -> list[dict[str, Any]]:
-    """The first generations of the paper's GA, raced; and who should have survived."""
+    """The first generations of the paper's GA, raced; and which should have survived."""
     problem = Counting(
         data(),
         parent=parent(),
@@ -158,7 +164,7 @@ def race(images: int, generations: int) -> list[dict[str, Any]]:
         )
         populations.append((population.get("X"), population.get("place").astype(int)))
         algorithm.tell(infills=population)
-    print("timed; now everybody on all images in float32", flush=True)
+    print("timed; now all individuals on all images in float32", flush=True)
     torch.set_num_threads(2)
     for one, (X, places) in zip(races, populations, strict=True):
         F = problem.score(problem.measured(X))["F"][:, 0]

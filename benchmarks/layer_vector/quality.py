@@ -1,7 +1,13 @@
 """Is the search worth it? NSGA-II over refitted layers, against magnitude and random pruning.
 
-ResNet-20 on FashionMNIST. Everybody gets the same recovery (refit and batch-norm statistics) and
-the same retraining; validation images choose, test images report. Two processes of one thread each.
+ResNet-20 on FashionMNIST, three seeds. All methods get the same recovery (refit and batch-norm
+statistics) and the same retraining; validation images choose, test images report. Two processes of
+one thread each.
+
+Target: at least 12; at least 1 at 88 %, 25 at 95 %
+
+Found at 487b91d: +22.9 points at 95 % sparsity and −.2 at 88 %. After an epoch of retraining +.64
+at 93 %, +1.47 at 95 % and −.17 at 88 %.
 """
 
 from __future__ import annotations
@@ -34,12 +40,12 @@ RETRAINED = (0.88, 0.93, 0.95)
 IMAGES = {"100 steps": 12_800, "an epoch": 50_000}
 POPULATION, GENERATIONS, GENERATIONS_3 = 40, 24, 12
 LEAST_SPARSITY = "sparsity>=0.8"
-"""Below it nobody needs a search: uniform pruning loses next to nothing."""
+"""At lower sparsities uniform pruning loses next to nothing, and no search is needed."""
 Curve = dict[str, Any]
 
 
 def run(quick: bool) -> Outcome:
-    """The figure is what the search gains over global magnitude pruning at 93 %, in points."""
+    """The figure is the search's gain over global magnitude pruning at 93 %, in points."""
     seeds = SEEDS[:1] if quick else SEEDS
     parent()  # trained before the processes start
     tasks: list[tuple[str, int, bool]] = [("search", seed, quick) for seed in seeds]
@@ -59,7 +65,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         100 * mean(gains[0.93]),
         "points of test accuracy above global magnitude pruning at 93 %, without gradient steps",
-        ">= 12; >= 1 at 88 % and >= 25 at 95 %",
         [
             _without_steps(searches, magnitude, by_chance, gains),
             _with_steps(searches, magnitude),
@@ -225,7 +230,7 @@ def _volumes(
             kept = [[row for row in one["at"].values() if column in row] for one in runs]
             if not all(kept):
                 continue
-            # The same sparsities for both, or the longer list would win by its length.
+            # Both get the same sparsities: a longer list has a larger hypervolume.
             wanted = {key for key, row in runs[0]["at"].items() if column in row}
             same = [magnitude["global"]["at"][key] for key in wanted]
             ours = [volume(rows_, column, axes, dense) for rows_ in kept]

@@ -16,13 +16,13 @@ BATCH = 100
 
 @torch.no_grad()
 def plain_accuracy(network: nn.Module, names: list[str], counts: Array, split: Split) -> float:
-    """What everybody writes by hand: copy, prune each layer with torch's own, count right answers.
+    """The loop written by hand: copy, prune each layer with torch's own, count right answers.
 
     Args:
         network: The parent.
         names: Its layers.
         counts: How many weights each loses, (layers,).
-        split: Images.
+        split: The images.
     """
     candidate = copy.deepcopy(network).eval()
     modules = dict(candidate.named_modules())

@@ -1,7 +1,11 @@
 """Do the rules help? The GA with its two runs and rules, against the same GA in one run without.
 
 ResNet-20 on FashionMNIST, fitness PWAD on 1,000 validation images in int8, without recovery as in
-the paper. Both get the same time, at the same time, on a core each.
+the paper; three seeds. Both get the same time (200 s), at the same time, on a core each.
+
+Target: above 1
+
+Found at cb5c23a: rules do not help at this length.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ def run(quick: bool) -> Outcome:
     parent()
     seeds = SEEDS[:1] if quick else SEEDS
     runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    # Both arms at the same time, a core each: what disturbs the machine disturbs both.
+    # Both arms run at the same time, a core each: other load disturbs both.
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         for recovery in RECOVERIES:
             found = {arm: [] for arm in ARMS}  # type: dict[str, list[dict[str, Any]]]
@@ -60,7 +64,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         float(np.exp(mean(np.log(ratios["none"])))),
         "times the PWAD of the same GA without rules, at equal time",
-        "> 1",
         [(f"{seconds:.0f} s each, {len(seeds)} seeds; PWAD in parameters per point", head, rows)],
         {
             "runs": runs,
@@ -72,7 +75,7 @@ def run(quick: bool) -> Outcome:
 
 
 def one_run(recovery: str, runs: int, seed: int, seconds: float) -> dict[str, Any]:
-    """One GA, and what its best individuals and their average are worth on all search images."""
+    """One GA; its best individuals and their average, measured on all search images."""
     torch.set_num_threads(1)
     problem = LayerVector(
         data(),
@@ -88,7 +91,7 @@ def one_run(recovery: str, runs: int, seed: int, seconds: float) -> dict[str, An
     strategy = algorithm.rules().strategy
     values = problem.measure(strategy[None])
     sparsity, drop = (float(best.get(name)[0]) for name in ("sparsity", "accuracy_drop"))
-    # No loss is worth as much as the smallest loss that the images can show.
+    # A loss of 0 counts as the smallest loss that the images can show.
     least = 1 / len(problem.search_images.split)
     return {
         "seed": seed,

@@ -23,7 +23,7 @@ def data() -> Data:
 
 @cache
 def parent(network: str = NETWORK, epochs: float = EPOCHS, seed: int = 0) -> nn.Module:
-    """A trained network, from the last time or now."""
+    """A trained network: kept from the last time, or trained now."""
     return kept_parent(
         f"{network}-{data().name}-{epochs}-{seed}",
         lambda: train_parent(data(), network, epochs, recipe=LayerVector.PARENT, seed=seed),
@@ -32,5 +32,5 @@ def parent(network: str = NETWORK, epochs: float = EPOCHS, seed: int = 0) -> nn.
 
 @cache
 def parent_accuracy() -> float:
-    """Of the ResNet-20 on the test images."""
+    """The ResNet-20's accuracy on the test images."""
     return accuracy(parent(), data().test)

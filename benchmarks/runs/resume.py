@@ -1,8 +1,11 @@
 """Does a run survive? Killed with SIGKILL at random moments and resumed, against one left alone.
 
-The same run is made twice in processes of its own: once undisturbed, once killed again and again at
-random moments (while it trains, searches, retrains, compares) and resumed each time. Then
-everything is compared: every evaluation, their order, the front's numbers and its chromosomes.
+The same run is made twice in processes of its own: once undisturbed, once killed twenty times at
+random moments (while it trains, searches, retrains, compares) and resumed each time. Then every
+evaluation, their order, the front's numbers and its chromosomes are compared. Keep-masks and the
+paper's GA.
+
+Target: 0
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.harness import Outcome
 from benchmarks.processes import EVALUATIONS, count, finish, rows_of, same_results, start
-from pymoo_prune.runs import SETTINGS, STORE
+from pymoo_prune.runs import SETTINGS_FILE, STORE_FILE
 
 KILLS = 20
 RUNS = {
@@ -46,7 +49,6 @@ def run(quick: bool) -> Outcome:
     return Outcome(
         differences,
         f"differences after {kills} kills each",
-        "0",
         [("killed and resumed against left alone", head, rows)],
         {"runs": details},
     )
@@ -63,7 +65,7 @@ def disturb(folder: Path, arguments: list[str], kills: int, evaluations: int) ->
     within = sorted(chance.randrange(evaluations) for _ in range(kills - before - after))
     moments = []
     for wanted in [None] * before + within + [evaluations] * after:
-        known = (folder / SETTINGS).is_file()
+        known = (folder / SETTINGS_FILE).is_file()
         again = ["resume", str(folder)]
         process = start(again if known else ["run", "ecomp", *arguments, "--output", str(folder)])
         if wanted is None:
@@ -87,14 +89,14 @@ def wait(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 def moment(folder: Path) -> str:
-    """How far a run had come."""
-    if not (folder / STORE).is_file():
+    """How far a run is."""
+    if not (folder / STORE_FILE).is_file():
         return "before the search"
     evaluations, generations = (count(folder, table) for table in ("history", "generations"))
     return f"{evaluations} evaluations, {generations} generations done"
 
 
 def compare(alone: Path, killed: Path) -> dict[str, bool]:
-    """What is the same in two run folders."""
+    """Which parts of two run folders are the same."""
     same = rows_of(alone, EVALUATIONS) == rows_of(killed, EVALUATIONS)
     return {"evaluations": same, **same_results(alone, killed)}

@@ -1,26 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pymoo_prune.cli import main
-from tests.support.tiny_problem import ecomp_run, threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
+from tests.support.tiny_problem import ecomp_run
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small run."""
     folder = tmp_path_factory.mktemp("cli") / "run"
-    with threads(1):
-        assert main(ecomp_run(folder)) == 0
+    assert main(ecomp_run(folder)) == 0
     return folder
 
 

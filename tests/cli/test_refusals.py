@@ -22,7 +22,7 @@ def untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def loaded(*args: object, **given: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("pymoo_prune.runs.run.load_data", loaded)
+    monkeypatch.setattr("pymoo_prune.runs.preparing.load_data", loaded)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -276,7 +276,7 @@ def test_bad_options_of_ecomp_are_refused(
         assert message in error, message
 
 
-def test_a_data_set_that_nobody_knows(tmp_path: Path, failed: Callable[..., str]) -> None:
+def test_an_unknown_data_set(tmp_path: Path, failed: Callable[..., str]) -> None:
     error = failed(*pixels_run(tmp_path / "run", "--data", "digts"))
     assert "unknown data set 'digts'" in error
     assert "Did you mean 'digits'?" in error

@@ -3,10 +3,9 @@ from __future__ import annotations
 import io
 import os
 import signal
-import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,9 @@ from rich.console import Console
 from pymoo_prune import PruneError, StoreError
 from pymoo_prune.comparing import Campaign
 from pymoo_prune.search import Board, Relay
-from tests.support.campaigns import assert_same_runs, created, done, query, times
+from tests.support.campaigns import assert_same_runs, created, done, times
 from tests.support.compared_problems import Dying
-from tests.support.running import ROOT, started
-from tests.support.tiny_problem import threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
+from tests.support.running import ROOT, asked, measurements, started
 
 
 def test_results_do_not_depend_on_jobs(finished: Campaign, tmp_path: Path) -> None:
@@ -48,7 +40,7 @@ def eventually(reached: Callable[[], bool], what: str) -> None:
 
 
 def alive(session: int) -> list[str]:
-    """Processes that belong to who was started, and have not ended."""
+    """Living processes of a session."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -64,16 +56,13 @@ def finished_runs(folder: Path) -> int:
     return len(list((folder / "runs").glob("*/summary.json")))
 
 
-def asked(folder: Path) -> int:
+def asked_in_all(folder: Path) -> int:
     """How many evaluations unfinished runs asked for."""
-    total = 0
-    for path in (folder / "runs").glob("*/evaluations.sqlite"):
-        if not (path.parent / "summary.json").is_file():
-            try:
-                total += int(query(path.parent, "SELECT COUNT(*) FROM history")[0][0])
-            except sqlite3.Error:
-                continue
-    return total
+    return sum(
+        asked(path.parent)
+        for path in (folder / "runs").glob("*/evaluations.sqlite")
+        if not (path.parent / "summary.json").is_file()
+    )
 
 
 SLOWLY = ("--threads", "1", "--seeds", "2", "--jobs", "2", "--set", "pause=0.1")
@@ -96,7 +85,7 @@ def test_a_comparison_that_is_stopped_takes_its_processes_along_and_goes_on(
         if process.poll() is not None:
             return True
         begun = len(list((folder / "runs").glob("*/run.json"))) == 6  # and its processes import
-        return begun and finished_runs(folder) >= runs and asked(folder) >= evaluations
+        return begun and finished_runs(folder) >= runs and asked_in_all(folder) >= evaluations
 
     eventually(reached, "the comparison does not get there")
     with pytest.raises(StoreError, match=f"is being worked on by process {process.pid} on "):
@@ -124,17 +113,19 @@ def test_a_comparison_that_is_stopped_takes_its_processes_along_and_goes_on(
     assert all(after[name] == then for name, then in before.items() if Path(name).parts[1] in whole)
 
 
-def test_a_process_that_dies_is_said_and_loses_nothing(
+def test_a_process_that_dies_is_reported_and_loses_nothing(
     finished: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     campaign = created(tmp_path / "c", problem="compared_problems:Dying")
-    with pytest.raises(PruneError, match=r"ended without a word \(was there enough memory\?\)"):
+    with pytest.raises(
+        PruneError, match=r"ended without an error message \(was there enough memory\?\)"
+    ):
         campaign.execute(Console(quiet=True), jobs=2)
     assert (tmp_path / Dying.MARK).exists()
     kept = sum(
-        query(path.parent, "SELECT COUNT(*) FROM measurements")[0][0]
+        measurements(path.parent)
         for path in (campaign.folder / "runs").glob("*/evaluations.sqlite")
     )
     assert kept > 0
@@ -157,7 +148,7 @@ def test_a_relay_hands_on_now_and_then() -> None:
     assert len(said) < 100
 
 
-def test_a_board_counts_runs_and_knows_who_is_done() -> None:
+def test_a_board_counts_runs_and_knows_which_are_done() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     with Board(console, 2) as board:
         board.update("ga, seed 0", "search", 0.5, "generation 3")

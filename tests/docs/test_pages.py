@@ -1,4 +1,4 @@
-"""What the documentation shows is run, parsed and looked up."""
+"""The documentation's code is run, its commands are parsed, its links are followed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API reference names what there is, and all that users are told to import."""
+"""The API reference names existing things, and everything that users are told to import."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,9 @@ import pytest
 
 from pymoo_prune import Data, PruningProblem
 from pymoo_prune_problems import EComp
-from tests.support.engines import BOUNDS, SUM, THREE, TWO, Rows, small_parent
-from tests.support.tiny_problem import Pixels, PixelsInBatches, threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
+from tests.support.engines import BOUNDS, THREE, TWO, Rows, small_parent
+from tests.support.searches import SUM
+from tests.support.tiny_problem import Pixels, PixelsInBatches
 
 
 @pytest.fixture(scope="module")

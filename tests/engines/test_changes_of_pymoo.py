@@ -1,4 +1,4 @@
-"""What was changed in pymoo's engines, and what was not."""
+"""Our changes to pymoo's engines, and pymoo's behaviour that stays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from pymoo_prune.engines.making import even_directions
 from pymoo_prune.operators import Candidates, OpenRanges, PacedAPD, SeededTournament, ShortArchives
 from pymoo_prune.search import budget as search_module
 from pymoo_prune.search import search
-from tests.support.engines import THREE, TWO, opened, run, same
+from tests.support.engines import THREE, TWO, run, same
+from tests.support.searches import opened
 from tests.support.tiny_problem import FailingPixels, Pixels
 
 # What several have in common.
@@ -84,7 +85,7 @@ def test_a_seeded_tournament_tosses_no_coin_of_its_own(comparison: Any) -> None:
 
     assert np.array_equal(winners(1), winners(1))
     assert not np.array_equal(winners(1), winners(2))
-    # Chances are even where two are alike; elsewhere who breaks less wins.
+    # Chances are even between two that are alike; otherwise the one that breaks less wins.
     assert 60 < (winners(1)[:190] % 2).sum() < 130
     assert all(winner in pair for winner, pair in zip(winners(1), pairs, strict=True))
     assert winners(1)[190:].tolist() == [7, 39, 39]

@@ -48,7 +48,8 @@ from pymoo_prune.engines import (
 from pymoo_prune.engines.making import even_directions
 from pymoo_prune.operators import Candidates, Elitism, Remeasured, SeededTournament, SoftmaxRoulette
 from tests.support.engine_factories import used
-from tests.support.engines import COMPILED, SUM, THREE, Rows, run, same
+from tests.support.engines import COMPILED, THREE, Rows, run, same
+from tests.support.searches import SUM
 from tests.support.tiny_problem import FailingPixels, Pixels, PixelsInBatches
 
 # Names.
@@ -318,7 +319,7 @@ def test_factories_and_classes_are_engines(digits: Data, pixels: Pixels, name: s
     assert type(algorithm) is SPEA2
     assert population_of(algorithm) == 6
     _, first = run(pixels, algorithm, Budget(generations=3))
-    # What one search has seen is not what the next one starts with.
+    # The next search does not start with what the last one has seen.
     three = Pixels(digits, objectives=THREE)
     run(three, make_algorithm(name, three, 6), Budget(generations=3))
     _, again = run(pixels, make_algorithm(name, pixels, 6), Budget(generations=3))

@@ -1,4 +1,4 @@
-"""What every engine does on every problem: repeat itself, end, resume, measure again."""
+"""Every engine on every problem repeats itself, ends, resumes and measures again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from pymoo_prune.engines import check_engine, make_algorithm, population_of
 from pymoo_prune.operators import CountMutation, Generational, Remeasured
 from pymoo_prune.search import Found, search
 from pymoo_prune_problems import EComp
-from tests.support.engines import FOR_SEVERAL, Rows, cases, opened, run, same
+from tests.support.engines import FOR_SEVERAL, Rows, cases, run, same
+from tests.support.searches import opened
 from tests.support.tiny_problem import Pixels, PixelsInBatches
 
 FOR_ONE = ["ga", "nsga2", "nsga3", "unsga3", "spea2", "age-moea", "age-moea2", "random"]

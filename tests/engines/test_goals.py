@@ -1,4 +1,4 @@
-"""What is said of an engine before a problem is built is what would be said afterwards."""
+"""An engine is checked before a problem is built, with the same words as afterwards."""
 
 from __future__ import annotations
 

@@ -38,14 +38,8 @@ from pymoo_prune.objectives import Measurements
 from pymoo_prune.problem import CHUNK, PruningProblem
 from pymoo_prune.search import Found, search
 from tests.support.timed_problem import SmallPixels
-from tests.support.tiny_problem import Pixels, PixelsInBatches, threads
+from tests.support.tiny_problem import Pixels, PixelsInBatches
 from tests.support.unruly_problem import measured_by
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +163,7 @@ class Crew(Dispatcher):
 
 @settings(max_examples=40)
 @given(st.integers(1, 4), st.lists(st.booleans(), max_size=12), st.integers(1, 40))
-def test_every_candidate_comes_once_whoever_is_lost(
+def test_every_candidate_comes_once_whichever_worker_is_lost(
     problem: Pixels, X: Array, workers: int, fates: list[bool], n: int
 ) -> None:
     crew = Crew(workers, fates)
@@ -184,7 +178,9 @@ def test_every_candidate_comes_once_whoever_is_lost(
     crew.close()
 
 
-def test_the_guilty_is_found_and_everybody_else_is_measured(problem: Pixels, X: Array) -> None:
+def test_the_candidate_that_kills_workers_is_found_and_others_measured(
+    problem: Pixels, X: Array
+) -> None:
     crew = Crew(2)
     crew.deadly = {X[7].tobytes(), X[30].tobytes()}
     order, values, failures = measured_by(crew, problem.for_workers(), X)
@@ -197,7 +193,7 @@ def test_the_guilty_is_found_and_everybody_else_is_measured(problem: Pixels, X: 
     assert crew.restarted == 6
 
 
-def test_where_nobody_may_fail_the_candidate_is_named(problem: Pixels, X: Array) -> None:
+def test_where_no_candidate_may_fail_the_candidate_is_named(problem: Pixels, X: Array) -> None:
     crew = Crew(2)
     crew.deadly = {X[3].tobytes()}
     name = digests(X[3:4])[0].hex()
@@ -231,7 +227,7 @@ def test_chunks_are_about_a_second_and_never_more_than_a_share(
     ("together", "workers", "sizes"),
     [
         (8, 2, [8, 8, 8, 8, 8, 8, 8, 4]),
-        (128, 3, [20, 20, 20]),  # everybody has some
+        (128, 3, [20, 20, 20]),  # every worker has some
         (1, 2, [1] * 60),
     ],
 )
@@ -276,9 +272,7 @@ def test_a_measurement_does_not_go_on_with_workers_that_were_given_others(
         assert np.array_equal(values["accuracy"], problem.measured(X[30:50])["accuracy"])
 
 
-def test_nobody_is_forgotten_when_workers_are_interrupted_while_they_start(
-    problem: Pixels, X: Array
-) -> None:
+def test_no_worker_is_forgotten_when_starting_is_interrupted(problem: Pixels, X: Array) -> None:
     crew = Crew(3)
 
     def interrupt(number: int) -> None:
@@ -312,7 +306,7 @@ def test_the_status_says_who_is_there_and_works_and_how_fast(
     times = len(said)
     monkeypatch.setattr(Job, "pace", 0.034)
     measured_by(crew, problem, X[:1])
-    assert len(said) == times  # nobody watches any more
+    assert len(said) == times  # the watch is over
     assert crew.status().endswith(", 0.03 evaluations/s")
     monkeypatch.setattr(Job, "pace", 12_345.6)
     assert crew.status().endswith(", 12,346 evaluations/s")
@@ -436,7 +430,7 @@ def test_executors_that_cannot_be_are_refused(
         kind(**options)
 
 
-# A place for who was lost changes nothing where nobody was.
+# A place for a lost worker changes nothing where no worker was lost.
 
 
 @pytest.mark.parametrize("engine", sorted({*ENGINES} - {"own", "age-moea", "age-moea2"}))
@@ -553,7 +547,7 @@ class Elsewhere:
         ("cpu", 2, 2, {"num_cpus": 2, "num_gpus": 0}),  # seven processors, but three and three
         ("cuda", 1, 3, {"num_cpus": 1, "num_gpus": 1}),
         ("cuda:0", 2, 2, {"num_cpus": 2, "num_gpus": 1}),
-        ("cpu", 8, 1, {"num_cpus": 8, "num_gpus": 0}),  # no room, but who knows who joins
+        ("cpu", 8, 1, {"num_cpus": 8, "num_gpus": 0}),  # no room yet, but nodes may join
     ],
 )
 def test_workers_ask_for_threads_and_for_a_gpu_where_the_data_is_on_one(

@@ -23,20 +23,14 @@ from pymoo_prune.engines import make_algorithm
 from pymoo_prune.executors import Ray, dispatch, joining
 from pymoo_prune.search import Found, search
 from tests.support.running import contents, finished, measurements, python, started, waited_for
-from tests.support.tiny_problem import Pixels, ecomp_run, pixels_run, threads
+from tests.support.tiny_problem import Pixels, ecomp_run, pixels_run
 from tests.support.unruly_problem import Unruly, measured_by, until_all_work
 
 ray = pytest.importorskip("ray")
-# Ray's own code warns of what it does itself.
+# Ray's own code causes these warnings.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +272,7 @@ def web() -> Iterator[int]:
 
 
 @contextmanager
-def nobody() -> Iterator[int]:
+def no_server() -> Iterator[int]:
     yield free_port()
 
 
@@ -286,7 +280,7 @@ def nobody() -> Iterator[int]:
 @pytest.mark.parametrize(
     ("server", "reason"),
     [
-        (nobody, r"'{}': .*refused; HOST:PORT takes the port of"),
+        (no_server, r"'{}': .*refused; HOST:PORT takes the port of"),
         (silent, r"'{}': .*timed out; HOST:PORT takes the port of"),
         (web, r"'{}', but something else; HOST:PORT takes the port of"),
     ],

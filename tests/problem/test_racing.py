@@ -17,6 +17,7 @@ from pymoo_prune.engines import make_algorithm
 from pymoo_prune.operators import Generational, TruncationSelection
 from pymoo_prune.problem import Approximation, Racing
 from pymoo_prune.search import Found, search
+from tests.support.searches import same
 from tests.support.tiny_problem import Pixels
 
 Array = NDArray[Any]
@@ -105,7 +106,7 @@ def test_every_race(n: int, share: float, slices: list[int], seed: int, luck: fl
     for before, after in zip(track.seen[:-1], track.seen[1:], strict=True):
         assert set(after.tolist()) < set(before.tolist())
         assert len(set(after.tolist())) == len(after) > 0
-    # What is known of somebody is the mean over the images that it saw.
+    # A candidate's value is the mean over the images that it saw.
     for who in range(n):
         numbers = track.images(who)
         mean = np.average(track.values[numbers, who], weights=np.array(slices)[numbers])
@@ -167,7 +168,7 @@ def parents(pop: Population) -> set[int]:
     return set(picks.ravel().tolist())
 
 
-def test_places_decide_where_everybody_was_raced() -> None:
+def test_places_decide_where_all_candidates_were_raced() -> None:
     pop = Population.new("X", np.zeros((4, 1)), "F", np.array([[0.0], [1.0], [2.0], [3.0]]))
     assert parents(pop) == {0, 1}
     pop.set("place", np.array([3, 0, 2, 1]))
@@ -225,12 +226,6 @@ def found_by(problem: Pixels, generations: int, store: Store | None = None) -> F
     algorithm.survival = Generational()
     algorithm.mating.selection = TruncationSelection(0.5)
     return search(problem, algorithm, Budget(generations=generations), seed=1, store=store)
-
-
-def same(one: Found, other: Found) -> bool:
-    return digests(one.X) == digests(other.X) and all(
-        np.array_equal(one.measurements[n], other.measurements[n]) for n in one.measurements
-    )
 
 
 def test_a_raced_search_records_every_slice(raced: Raced, path: Path) -> None:
@@ -318,7 +313,7 @@ def test_the_front_of_a_race_is_measured_on_all_images(raced: Raced, path: Path)
     expected = raced.measure(found.X)
     for name in raced.quantities:
         np.testing.assert_array_equal(found.measurements[name], expected[name])
-    # The number is that of the first slice, on which everybody is measured.
+    # The number is that of the first slice, on which all candidates are measured.
     for x, number in zip(digests(found.X), found.numbers, strict=True):
         _, _, images, digest = history[number]
         assert (images, digest) == ("batch 0", x)

@@ -64,7 +64,7 @@ def test_without_latency_all_is_as_it_was(digits: Data, meter: Meter) -> None:
         {"objectives": WeightedSum({"accuracy": 1.0, "latency": 0.0})},
     ],
 )
-def test_whoever_mentions_latency_gets_it(
+def test_a_problem_that_mentions_latency_measures_it(
     digits: Data, meter: Meter, options: dict[str, Any]
 ) -> None:
     problem = SmallPixels(digits, **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,6 @@ from pymoo_prune_problems import EComp, LayerVector
 from pymoo_prune_problems.ecomp import train_feed_forward
 from tests.support.fake_gpu import GPU, on_fake_gpu
 from tests.support.layer_vector import train_resnet
-from tests.support.tiny_problem import threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 def test_what_is_left_behind_is_found() -> None:

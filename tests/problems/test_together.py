@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,8 @@ from pymoo_prune.testing import check_problem
 from pymoo_prune_problems import DenseConnectivity, EComp, LayerVector
 from pymoo_prune_problems.ecomp import train_feed_forward
 from tests.support.layer_vector import train_resnet
-from tests.support.tiny_problem import threads
 
 Make = Callable[..., PruningProblem]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")

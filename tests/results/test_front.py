@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,7 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.problem import contract
 from pymoo_prune.results import csv_text, read_csv
 from pymoo_prune.search import Budget, search
-from tests.support.tiny_problem import FailingPixels, Pixels, threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
+from tests.support.tiny_problem import FailingPixels, Pixels
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +213,7 @@ def test_networks_are_numbered(front: Front) -> None:
 # What failed.
 
 
-def test_who_failed_is_on_no_front(digits: Data) -> None:
+def test_failed_candidates_are_on_no_front(digits: Data) -> None:
     problem = FailingPixels(digits)
     nan = float("nan")
     front = front_of(problem, [0.9, nan, 0.8, nan], [900, 50, 300, 5000])
@@ -239,7 +232,7 @@ def test_the_nearest_miss_is_one_that_was_measured(digits: Data) -> None:
     )
 
 
-def test_a_network_whose_retraining_diverges_has_no_accuracy_after_it(
+def test_a_network_with_diverging_retraining_has_no_accuracy_after_it(
     found: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = found.finish(images=100)

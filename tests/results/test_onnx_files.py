@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from pymoo_prune.results import Member, OnnxNetwork, OnnxReport, carry, export_o
 from pymoo_prune.results.quantization import quantized
 from pymoo_prune.training import to_channels_last
 from tests.support.small_networks import CLASSES, SHAPE, mixed
-from tests.support.tiny_problem import ecomp_run, threads
+from tests.support.tiny_problem import ecomp_run
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -37,14 +37,8 @@ pytest.importorskip("onnxscript")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
-
-
 def noise(shape: tuple[int, ...], classes: int, n: int = 20) -> Data:
-    """Images that nobody can tell apart."""
+    """Random images, without a pattern."""
     generator = torch.Generator().manual_seed(0)
     splits = [
         Split(torch.randn(n, *shape, generator=generator), torch.arange(n) % classes)
@@ -54,7 +48,7 @@ def noise(shape: tuple[int, ...], classes: int, n: int = 20) -> Data:
 
 
 def in_onnxruntime(path: Path, images: Tensor) -> np.ndarray:
-    """As a user does it who has nothing of ours."""
+    """Outputs of a file as any user of onnxruntime computes them."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run(["outputs"], {"images": images.numpy()})[0]
 
@@ -154,7 +148,7 @@ class Exported:
 def exported(
     parent: FeedForward, digits: Data, tmp_path_factory: pytest.TempPathFactory
 ) -> Exported:
-    """Nobody may change its files."""
+    """An export that tests must not change."""
     folder, printed = tmp_path_factory.mktemp("int8"), (io.StringIO(), io.StringIO())
     with redirect_stdout(printed[0]), redirect_stderr(printed[1]):
         report = export_onnx(parent, digits, folder, int8=True)
@@ -449,7 +443,7 @@ def test_latencies_in_a_table_and_without_a_parent(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pymoo_prune.measuring import Latency
-    from pymoo_prune.results import carried as module
+    from pymoo_prune.results import exporting as module
 
     member = winner(finished)
     seconds = iter([2e-3, 1e-3, 8e-3, 2e-3])
@@ -492,7 +486,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().err
 
 
-def test_what_cannot_be_is_refused_before_anything_is_retrained(
+def test_impossible_arguments_are_refused_before_anything_is_retrained(
     finished: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,20 +26,14 @@ from pymoo_prune.measuring import (
     robustness,
 )
 from pymoo_prune.results import Appraisal, WinningTicket, appraise, winning_ticket
-from tests.support.tiny_problem import Pixels, threads
+from tests.support.tiny_problem import Pixels
 
 FAST: dict[str, Any] = {"batch_sizes": (1,), "repeats": 2}
 """Latencies that take no time."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
-
-
 class PixelsOfParent(Pixels):
-    """The same with the whole classifier to compare with."""
+    """Pixels with the whole classifier as its parent."""
 
     def __init__(self, data: Data, **options: Any) -> None:
         super().__init__(data, **options)
@@ -75,7 +69,7 @@ def linear(answer: int | None = None) -> nn.Module:
 
 
 def convolutional() -> nn.Module:
-    """A classifier of digits whose weights another layout changes."""
+    """A classifier of digits with weights that have more than one layout."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         layers = [nn.Conv2d(1, 4, 3), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(96, 10)]
@@ -83,7 +77,7 @@ def convolutional() -> nn.Module:
 
 
 def timed(milliseconds: float, batch_size: int = 1, *, device: str = "cpu") -> Latency:
-    """A latency whose quartiles are a tenth of a millisecond away."""
+    """A latency with quartiles a tenth of a millisecond away."""
     quartiles = milliseconds - 0.1, milliseconds + 0.1
     lower, upper = (1e-3 * quartile for quartile in quartiles)
     return Latency(1e-3 * milliseconds, lower, upper, lower, batch_size, 1, device, 50)
@@ -161,7 +155,7 @@ def test_appraising_leaves_networks_as_they_were(digits: Data) -> None:
 def test_latencies_do_not_depend_on_the_layout_that_training_left(
     digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pymoo_prune.results import ticket
+    from pymoo_prune.results import appraisal
 
     seen = []
 
@@ -170,7 +164,7 @@ def test_latencies_do_not_depend_on_the_layout_that_training_left(
             seen.extend(weight.is_contiguous() for weight in network.parameters())
         return {name: timed(1.0) for name in networks}
 
-    monkeypatch.setattr(ticket, "latencies", spying)
+    monkeypatch.setattr(appraisal, "latencies", spying)
     network = convolutional()
     assert not all(weight.is_contiguous() for weight in network.parameters())
     appraise({"network": network}, digits, batch_sizes=(1,))
@@ -261,7 +255,7 @@ def test_all_but_the_latencies_is_the_same_again(front: Front, found: WinningTic
         ({"pick": "finished_test_accuracy"}, "is for reporting"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_retrained(
+def test_impossible_arguments_are_refused_before_anything_is_retrained(
     front: Front, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], message: str
 ) -> None:
     def too_late(*args: Any, **given: Any) -> Any:
@@ -293,7 +287,7 @@ def test_a_retraining_that_diverges_says_what_to_do(
         winning_ticket(front, pick="0", images=100)
 
 
-# What a person reads.
+# For a reader.
 
 
 def test_the_page_has_all_numbers(front: Front) -> None:

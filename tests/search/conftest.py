@@ -1,18 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pymoo_prune import Data
-from tests.support.tiny_problem import Pixels, PixelsInBatches, threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
+from tests.support.tiny_problem import Pixels, PixelsInBatches
 
 
 @pytest.fixture(scope="module")

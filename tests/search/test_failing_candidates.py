@@ -51,7 +51,7 @@ def test_who_fails_is_reported_with_the_reason_and_measured_as_nan(digits: Data)
 
 
 @pytest.mark.parametrize("constraints", [(), ("accuracy>=0.5", "pixels<=0.9")])
-def test_who_fails_is_behind_everybody_in_every_column(
+def test_failed_candidates_are_last_in_every_column(
     digits: Data, constraints: tuple[str, ...]
 ) -> None:
     problem = FailingPixels(digits, constraints=constraints)
@@ -140,7 +140,7 @@ def test_who_fails_ranks_last_in_every_survival(
     digits: Data, engine: type[GA], survival: Callable[[Survival], Survival]
 ) -> None:
     objectives: Any = SUM if engine is GA else ("accuracy", "pixels")
-    # Most candidates break these bounds, and even so stand before who failed.
+    # Most candidates break these bounds, and still rank before those that failed.
     problem = FailingPixels(digits, objectives=objectives, constraints=["accuracy>=0.95"])
     algorithm = engine(pop_size=40, **problem.operators())
     algorithm.survival = survival(algorithm.survival)
@@ -164,7 +164,9 @@ def test_who_fails_is_no_parent(digits: Data) -> None:
     for selection in (SoftmaxRoulette(), TruncationSelection((~fails).mean())):
         chosen = selection.do(problem, pop, 500, 2, to_pop=False, random_state=generator)
         assert set(chosen.ravel()) <= set(np.flatnonzero(~fails)), type(selection)
-    pop.set("place", np.argsort(~fails, kind="stable").argsort())  # those who failed won a race
+    pop.set(
+        "place", np.argsort(~fails, kind="stable").argsort()
+    )  # the failed candidates won a race
     chosen = TruncationSelection((~fails).mean()).do(
         problem, pop, 500, 2, to_pop=False, random_state=generator
     )

@@ -35,7 +35,7 @@ class FailingInBatches(FailingPixels, PixelsInBatches):
 
 
 class RacedAndFailing(FailingPixels):
-    """Three slices; who keeps an even number of pixels may fail on the second one only."""
+    """Three slices; a candidate with an even number of pixels may fail on the second one only."""
 
     racing = Racing((60, 60, 120), 0.5)
 
@@ -72,7 +72,7 @@ def test_a_search_goes_on_without_who_failed(digits: Data, path: Path, engine: s
     assert found.failures == reasons
     assert 0 < len(failed) < 64
     assert not failed & set(digests(found.X))
-    # The archive is what it would be if those who failed had never been asked for.
+    # The archive is the same as without the candidates that failed.
     numbers, *columns = np.array([(row[0], *row[2:5]) for row in rows if row[5] is None]).T
     values = dict(zip(("accuracy", "parameters", "pixels"), columns, strict=True))
     best = nondominated(problem.goals.costs(values))
@@ -92,7 +92,7 @@ def test_the_archive_never_holds_who_failed(digits: Data, constraints: tuple[str
     archive.add(X[fails], problem.measured(X[fails]), 90)
     assert len(archive.X) > 0
     assert not any(problem.fails(x) for x in archive.X)
-    if constraints:  # nobody keeps them: the nearest miss of those that were measured
+    if constraints:  # no candidate keeps them: the nearest miss of those that were measured
         plain = Archive(Pixels(digits, constraints=constraints))
         plain.add(X[~fails], plain.problem.measured(X[~fails]), 0)
         assert digests(archive.X) == digests(plain.X)
@@ -201,7 +201,7 @@ def test_who_fails_in_a_race_loses_it_and_keeps_the_reason(digits: Data) -> None
     assert (pop.get("G")[:, 0] > 0).tolist() == failed.tolist()
     first = np.array([x.sum() < problem.LEAST and x.sum() % 2 == 1 for x in pop.get("X")])
     assert 0 < first.sum() < failed.sum()  # some failed on the second slice
-    # Who failed on the first slice has the last places.
+    # Candidates that failed on the first slice have the last places.
     assert sorted(pop.get("place")[first]) == list(range(30 - first.sum(), 30))
     assert not set(digests(pop.get("X")[failed])) & set(digests(found.X))
     chosen = TruncationSelection(0.5).do(

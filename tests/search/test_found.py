@@ -1,4 +1,4 @@
-"""What a search ends with, and what a store adds to it."""
+"""The result of a search, with and without a store."""
 
 from __future__ import annotations
 

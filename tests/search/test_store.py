@@ -169,7 +169,7 @@ def test_a_wrong_measurement_is_refused_before_it_is_kept(store: Store, path: Pa
 
 
 class Failing(Counting):
-    """Every third candidate fails, the accuracy of it or all there is to measure."""
+    """Every third candidate fails: its accuracy, or all of its measurements."""
 
     def __call__(self, X: Array) -> Measurements:
         values = dict(super().__call__(X))
@@ -338,7 +338,7 @@ def anybodys() -> Iterator[Path]:
 
 @contextmanager
 def not_to_be_written(folder: Path) -> Iterator[None]:
-    """A folder of somebody else's: root, whom nothing hinders, is nobody for a while."""
+    """A folder of another user: root could write to it, so the test runs as `nobody`."""
     root = os.geteuid() == 0
     for path in (*folder.iterdir(), folder):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -376,7 +376,7 @@ def test_reading_writes_nothing_and_leaves_nothing(path: Path) -> None:
     assert now == before
 
 
-def test_a_store_is_read_while_somebody_writes(path: Path, store: Store) -> None:
+def test_a_store_is_read_while_another_process_writes(path: Path, store: Store) -> None:
     X = rows(*range(40))
     store.follow(0, 1, "batch 0", digests(X[:20]))
     measured(store, X, digests(X), "batch 0", Counting())
@@ -394,7 +394,7 @@ def test_a_store_is_read_while_somebody_writes(path: Path, store: Store) -> None
 
 
 def killed(path: Path) -> None:
-    """A store as a process leaves it that is killed while it works: with a log."""
+    """A store as a killed process leaves it: with a log."""
     original = path.with_name("original")
     store = Store(original, NAMES, "f1", VERSIONS)
     X = rows(*range(40))
@@ -616,7 +616,7 @@ def test_evaluations_are_all_that_was_asked_for_in_order(store: Store) -> None:
         measured(store, X, digests(X), images, Counting())
         number += len(values)
     X = rows(40)
-    measured(store, X, digests(X), "batch 0", Counting())  # by somebody who is not recorded
+    measured(store, X, digests(X), "batch 0", Counting())  # by a search that is not recorded
     found = store.evaluations()
     assert list(found) == ["generation", *NAMES]
     assert found["generation"].tolist() == [1, 1, 1, 2, 2, 2]

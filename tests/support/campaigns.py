@@ -1,10 +1,9 @@
-"""Small comparisons in folders, and what is to be the same in two of them."""
+"""Small comparisons in folders, and checks that two of them are the same."""
 
 from __future__ import annotations
 
 import csv
 import io
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from pymoo_prune import Budget, Settings
-from pymoo_prune.comparing import Campaign, Comparison, report_of_campaign
+from pymoo_prune.comparing import Campaign, Comparison, tables
+from tests.support.running import HISTORY, query
 
 METHODS = ("ga", "nsga2", "random")
 
@@ -41,16 +41,8 @@ def done(campaign: Campaign, jobs: int = 1) -> tuple[Comparison, str]:
 
 def numbers(campaign: Campaign) -> list[dict[str, str]]:
     """runs.csv without what may differ: working time and paths."""
-    rows = list(csv.DictReader(io.StringIO(report_of_campaign(campaign).csv())))
+    rows = list(csv.DictReader(io.StringIO(tables.indicators_csv(campaign.comparison()))))
     return [{n: v for n, v in row.items() if n not in ("seconds", "from")} for row in rows]
-
-
-def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    database = sqlite3.connect(folder / "evaluations.sqlite")
-    try:
-        return database.execute(sql).fetchall()
-    finally:
-        database.close()
 
 
 def assert_same_runs(one: Campaign, other: Campaign) -> None:
@@ -60,7 +52,7 @@ def assert_same_runs(one: Campaign, other: Campaign) -> None:
     for name in names:
         mine, theirs = one.folder / "runs" / name, other.folder / "runs" / name
         assert (mine / "front.csv").read_bytes() == (theirs / "front.csv").read_bytes(), name
-        for sql in ("SELECT * FROM history ORDER BY number", "SELECT * FROM measurements"):
+        for sql in (HISTORY, "SELECT * FROM measurements"):
             assert query(mine, sql) == query(theirs, sql) != []
     assert numbers(one) == numbers(other)
 

@@ -30,7 +30,7 @@ def halves(n: int, generator: np.random.Generator) -> Array:
 
 
 class Tiny(FailingPixels):
-    """Whose random candidates are too small to be measured; those of engines are not."""
+    """A problem whose random candidates are too small to be measured; an engine's are not."""
 
     def operators(self) -> dict[str, Any]:
         return {**super().operators(), "sampling": Candidates(halves)}
@@ -70,7 +70,7 @@ class NoRandom(Pixels):
 
 
 class Dying(Pixels):
-    """Whose process ends at the 20th candidate, as if memory had run out; but only once."""
+    """A problem whose process ends at the 20th candidate, as if memory had run out; only once."""
 
     MARK = "died"
     measured_by_process = 0

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from pymoo_prune import Data
@@ -31,13 +30,6 @@ def candidates(problem: DenseConnectivity, n: int = 4) -> Array:
     X = problem.codec.random(n, np.random.default_rng(0), 0.5)
     X[0], X[1] = False, True
     return X
-
-
-def same(one: nn.Module, other: nn.Module) -> bool:
-    mine, theirs = one.state_dict(), other.state_dict()
-    return mine.keys() == theirs.keys() and all(
-        mine[k].shape == theirs[k].shape and torch.equal(mine[k], theirs[k]) for k in mine
-    )
 
 
 class Spy:

@@ -74,13 +74,6 @@ def kept(problem: DistilledFilters, x: Array) -> list[Array]:
     return [np.flatnonzero(part) for part in np.split(x, [6, 14])]
 
 
-def same(one: nn.Module, other: nn.Module) -> bool:
-    mine, theirs = one.state_dict(), other.state_dict()
-    return mine.keys() == theirs.keys() and all(
-        mine[k].shape == theirs[k].shape and torch.equal(mine[k], theirs[k]) for k in mine
-    )
-
-
 def assert_networks_are_what_was_measured(problem: DistilledFilters, X: Array) -> None:
     values, data = problem.measure(X), problem.data_set
     whole, its_accuracy = problem.parent, accuracy(problem.parent, problem.search_images)

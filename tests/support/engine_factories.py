@@ -1,4 +1,4 @@
-"""Engines of one's own, as a command line names them, and what is none."""
+"""A user's own engines, as a command line names them, and things that are not engines."""
 
 from __future__ import annotations
 

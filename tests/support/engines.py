@@ -1,10 +1,9 @@
-"""What tests of engines share: names, problems, and how searches are run and compared."""
+"""Shared by tests of engines: names, problems, and functions that run and compare searches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 import torch
 from pymoo.core.algorithm import Algorithm
 
-from pymoo_prune import Budget, Data, Measurements, PruningProblem, Store, WeightedSum
+from pymoo_prune import Budget, Data, Measurements, PruningProblem
 from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import ENGINES, make_algorithm
 from pymoo_prune.networks import FeedForward
@@ -27,7 +26,6 @@ from pymoo_prune.operators import (
 from pymoo_prune.search import Found, search
 from tests.support.tiny_problem import Pixels
 
-SUM = WeightedSum({"accuracy": 1.0, "pixels": 0.5})
 TWO, THREE = ("accuracy", "parameters"), ("accuracy", "parameters", "pixels")
 BOUNDS = ("pixels<=0.5", "accuracy>=0.3")
 FOR_SEVERAL = [name for name in ENGINES if name not in ("own", "ga")]
@@ -36,7 +34,7 @@ needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is no
 
 
 def cases(*rows: Any) -> list[Any]:
-    """Parameters, of which those with an engine that numba compiles are skipped without it."""
+    """A test's parameters; rows with an engine that numba compiles are skipped without numba."""
     tuples = [row if isinstance(row, tuple) else (row,) for row in rows]
     return [
         pytest.param(*row, marks=[needs_numba] if set(COMPILED) & set(row) else [])
@@ -82,10 +80,6 @@ def small_parent() -> FeedForward:
     weights = [generator.normal(size=shape).astype(np.float32) / 8 for shape in shapes]
     biases = [torch.zeros(rows) for rows, _ in shapes]
     return FeedForward.from_layers([torch.from_numpy(weight) for weight in weights], biases)
-
-
-def opened(path: Path, problem: Any) -> Store:
-    return Store(path, tuple(problem.quantities), problem.fingerprint, {})
 
 
 def run(

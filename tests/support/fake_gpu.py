@@ -1,7 +1,7 @@
 """A GPU that is not there: tensors that know their shape and their device, and nothing else.
 
-torch refuses to compute with tensors of two devices, also with these. So what forgets to bring an
-index or a mask to the GPU is found on any machine.
+torch refuses to compute with tensors of two devices, also with these. So code that forgets to bring
+an index or a mask to the GPU fails on any machine.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _copy(thing: Any, mode: FakeTensorMode, seen: dict[int, Any]) -> Any:
     elif isinstance(thing, nn.Module) or type(thing).__module__.startswith("pymoo_prune"):
         copied = copy.copy(thing)
         seen[id(thing)] = copied  # it may hold itself
-        # A graph is what runs, not what it runs on.
+        # A graph has code and no tensors.
         parts = {k: v if k == "_graph" else _moved(v, mode, seen) for k, v in vars(thing).items()}
         object.__setattr__(copied, "__dict__", parts)
     return copied

@@ -1,4 +1,4 @@
-"""Comparisons whose numbers are made up, so that one knows what is to be said of them."""
+"""Comparisons with made-up numbers, for which the right statements are known."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def front(accuracy: Sequence[float], sizes: Sequence[float]) -> dict[str, Values
 
 
 def runs(method: str, *volumes: float) -> list[Trial]:
-    """With such hypervolumes on the test images; None found nothing."""
+    """Runs with these hypervolumes on the test images; a run with None or 0 found nothing."""
     return [
         Trial(
             *(method, seed, front([1.0], [1 - volume]) if volume else {}),

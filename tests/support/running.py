@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ from rich.console import Console
 from pymoo_prune.search import Display
 
 ROOT = Path(__file__).resolve().parents[2]
+
+HISTORY = "SELECT * FROM history ORDER BY number"
+"""Everything that a search asked for, in its order."""
+
+MEASUREMENTS = "SELECT * FROM measurements ORDER BY images, digest"
+"""Everything that was measured."""
 
 
 def python(*arguments: str, apart: bool = False, **environment: str) -> subprocess.Popen[str]:
@@ -58,7 +65,7 @@ def finished(process: subprocess.Popen[str]) -> str:
 def waited_for(
     condition: Callable[[], object], process: subprocess.Popen[str] | None = None
 ) -> None:
-    """Waits until something is so, while a process lives."""
+    """Waits until a condition holds, while a process lives."""
     deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
@@ -79,12 +86,10 @@ def stopped_when(
 
 
 def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    """What a run's store answers; what is changed in it is kept."""
-    database = sqlite3.connect(folder / "evaluations.sqlite", isolation_level=None)
-    try:
+    """Rows of a run's store; a change to the store is kept."""
+    path = folder / "evaluations.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
         return database.execute(sql).fetchall()
-    finally:
-        database.close()
 
 
 def asked(folder: Path) -> int:
@@ -104,32 +109,20 @@ def measurements(folder: Path) -> int:
 
 
 def tables(path: Path) -> list[list[tuple[Any, ...]]]:
-    """What a store has: measurements, and the order in which they were asked for."""
-    with sqlite3.connect(path) as db:
-        found = [
-            db.execute(sql).fetchall()
-            for sql in (
-                "SELECT * FROM measurements ORDER BY images, digest",
-                "SELECT * FROM history ORDER BY number",
-            )
-        ]
-    db.close()
-    return found
+    """A store's measurements, and the order in which they were asked for."""
+    with closing(sqlite3.connect(path)) as database:
+        return [database.execute(sql).fetchall() for sql in (MEASUREMENTS, HISTORY)]
 
 
 def contents(folder: Path) -> tuple[bytes, bytes, list[list[tuple[Any, ...]]]]:
-    """What must be the same in two folders of one run: front, chromosomes and store."""
+    """The parts that must be the same in two folders of one run: front, chromosomes and store."""
     front, chromosomes = ((folder / name).read_bytes() for name in ("front.csv", "front.npz"))
     return front, chromosomes, tables(folder / "evaluations.sqlite")
 
 
 def assert_same_run(one: Path, other: Path) -> None:
     """Same history, same measurements to the last bit, same front."""
-    for sql in (
-        "SELECT * FROM history ORDER BY number",
-        "SELECT * FROM measurements ORDER BY images, digest",
-        "SELECT generation FROM generations ORDER BY generation",
-    ):
+    for sql in (HISTORY, MEASUREMENTS, "SELECT generation FROM generations ORDER BY generation"):
         rows = query(one, sql)
         assert len(rows) > 0
         assert rows == query(other, sql), sql
@@ -159,7 +152,7 @@ def children(pid: int) -> list[int]:
 
 
 def command_of(pid: int) -> bytes:
-    """What a process was started with; nothing if it is gone."""
+    """The command that started a process; empty if the process is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -167,6 +160,6 @@ def command_of(pid: int) -> bytes:
 
 
 def half_an_answer(pipe: Connection) -> None:
-    """What a process does that is killed while it answers."""
+    """Kills its own process in the middle of an answer."""
     os.write(pipe.fileno(), (1_000_000).to_bytes(4, "big") + b"what comes")
     os.kill(os.getpid(), signal.SIGKILL)

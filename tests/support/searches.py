@@ -1,4 +1,4 @@
-"""What tests of searches share: how they are run, kept and compared."""
+"""Shared by tests of searches: functions that run, keep and compare them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from pymoo_prune import Budget, Store, WeightedSum
 from pymoo_prune.chromosomes import digests
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.search import Found, search
-from pymoo_prune_problems import EComp
-from tests.support.tiny_problem import Pixels
 
 SUM = WeightedSum({"accuracy": 1.0, "pixels": 0.5})
 
 
-def opened(path: Path, problem: Pixels | EComp) -> Store:
+def opened(path: Path, problem: Any) -> Store:
     return Store(path, tuple(problem.quantities), problem.fingerprint, {})
 
 

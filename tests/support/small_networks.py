@@ -15,7 +15,7 @@ CLASSES = 5
 
 
 class Net(nn.Module):
-    """Layers, and what is done with them."""
+    """Layers, and the function that runs them."""
 
     def __init__(self, run: Callable[[Any, Tensor], Any], **layers: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What tests of surrogates share: a problem whose accuracy is known, and models that watch."""
+"""Shared by tests of surrogates: a problem whose accuracy is known, and models that watch."""
 
 from __future__ import annotations
 

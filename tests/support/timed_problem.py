@@ -19,7 +19,7 @@ from tests.support.tiny_problem import FailingPixels, Pixels
 class Meter:
     """Stands in for `latencies`: a nanosecond a parameter, and each call is slower than the last.
 
-    So whoever measures anything a second time gets another number.
+    So a second measurement of the same network gives another number.
 
     Attributes:
         calls: The networks' names and the options, of each call.
@@ -68,7 +68,7 @@ class Choice(nn.Module):
 
 
 class SmallPixels(Pixels):
-    """The tiny problem, whose pixels that go are gone."""
+    """The tiny problem with small networks: pixels that are pruned are not read."""
 
     timing = Timing()
 

@@ -157,7 +157,7 @@ class FailingPixels(Pixels):
 
 
 class AllFailing(FailingPixels):
-    """The same without anybody who can be measured."""
+    """The same; no candidate can be measured."""
 
     LEAST = 65
 

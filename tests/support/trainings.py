@@ -1,4 +1,4 @@
-"""What tests of trainings share: networks that write down what happens to them."""
+"""Shared by tests of trainings: networks that record how they are trained."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def fresh(seed: int = 0) -> FeedForward:
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two networks have the same weights, to the last bit."""
     mine, theirs = one.state_dict(), other.state_dict()
     return mine.keys() == theirs.keys() and all(torch.equal(mine[k], theirs[k]) for k in mine)
 

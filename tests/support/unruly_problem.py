@@ -43,7 +43,7 @@ class Unruly(Pixels):
         (self.folder / "slow").write_text(str(seconds))
 
     def forget(self) -> None:
-        """Lets everybody be measured."""
+        """Forgets all plans: every candidate can be measured."""
         for path in self.folder.iterdir():
             path.unlink()
 

@@ -68,7 +68,7 @@ def test_with_a_perfect_model_the_best_of_the_pool_are_handed_on(digits: Data, n
     )
 
 
-def test_with_two_objectives_nobody_better_is_left_behind(bits: Bits) -> None:
+def test_with_two_objectives_no_better_child_is_left_behind(bits: Bits) -> None:
     pop = measured(bits, 60)
     mating = Recorded(mating_of(bits))
     choosing = Prescreened(mating, model=lambda _: Perfect(bits), explore=0)
@@ -154,11 +154,11 @@ def test_a_mating_that_finds_too_few_hands_on_what_there_is(bits: Bits) -> None:
     choosing = Prescreened(RandomMating(lambda n, _: new[np.arange(n) % 3]))
     off = choosing.do(bits, pop, 10, random_state=np.random.default_rng(1))
     assert digests(off.get("X")) == digests(new)
-    nobody = Prescreened(RandomMating(lambda n, _: pop.get("X")[np.arange(n) % 60]))
-    assert len(nobody.do(bits, pop, 10, random_state=np.random.default_rng(1))) == 0
+    empty = Prescreened(RandomMating(lambda n, _: pop.get("X")[np.arange(n) % 60]))
+    assert len(empty.do(bits, pop, 10, random_state=np.random.default_rng(1))) == 0
 
 
-def test_a_search_ends_when_everybody_was_measured(digits: Data) -> None:
+def test_a_search_ends_when_all_candidates_were_measured(digits: Data) -> None:
     problem = Bits(digits, n_var=4)
     algorithm = prescreen(make_algorithm("nsga2", problem, 6), warm_up=6)
     mating = Recorded(algorithm.mating.mating)
@@ -173,13 +173,13 @@ def test_a_search_ends_when_everybody_was_measured(digits: Data) -> None:
 # What is learnt.
 
 
-def test_nobody_of_the_pool_is_measured(bits: Bits) -> None:
+def test_the_pool_is_not_measured(bits: Bits) -> None:
     found = found_by(bits, 8)
     assert found.last.evaluated == len(bits.asked) == 8 * 16
     assert len(set(bits.asked)) == 8 * 16
 
 
-def test_models_learn_from_everybody_but_what_is_known(bits: Bits) -> None:
+def test_models_learn_from_all_candidates_but_known_columns(bits: Bits) -> None:
     shown: list[tuple[Values, Values]] = []
     found_by(bits, 6, model=lambda _: Perfect(bits, shown=shown), warm_up=16)
     # One model a generation, of accuracy alone, from all candidates measured before.
@@ -246,7 +246,7 @@ def test_who_failed_is_not_learnt_from_and_not_asked_for_again(digits: Data) -> 
         assert (Z.sum(axis=1) >= FailingPixels.LEAST).all()
 
 
-def test_while_nobody_can_be_measured_children_are_the_matings_own(bits: Bits) -> None:
+def test_while_no_candidate_can_be_measured_children_are_the_matings_own(bits: Bits) -> None:
     pop = measured(bits, 60)
     pop.set("accuracy", np.full(60, np.nan))
     generators = np.random.default_rng(1), np.random.default_rng(1)

@@ -11,13 +11,6 @@ from pymoo_prune.networks import DenseNet
 from pymoo_prune.training import loop as training
 from pymoo_prune_problems import DenseConnectivity
 from tests.support.dense_connectivity import SCRATCH, SIZE, small
-from tests.support.tiny_problem import threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="session")

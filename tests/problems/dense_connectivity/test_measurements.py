@@ -22,7 +22,8 @@ from pymoo_prune.search import search
 from pymoo_prune.testing import check_problem, sample
 from pymoo_prune.training import trained
 from pymoo_prune_problems import DenseConnectivity
-from tests.support.dense_connectivity import RECOVERIES, SCRATCH, candidates, same, small
+from tests.support.dense_connectivity import RECOVERIES, SCRATCH, candidates, small
+from tests.support.trainings import same
 
 # The contract.
 

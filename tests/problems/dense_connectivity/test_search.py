@@ -23,7 +23,8 @@ from pymoo_prune.search import search
 from pymoo_prune.training import trained
 from pymoo_prune_problems import DenseConnectivity
 from pymoo_prune_problems.dense_connectivity import training as module
-from tests.support.dense_connectivity import SCRATCH, Spy, candidates, same, small
+from tests.support.dense_connectivity import SCRATCH, Spy, candidates, small
+from tests.support.trainings import same
 
 # The paper.
 

@@ -12,13 +12,6 @@ from pymoo_prune.networks import SimpleCNN
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems import DistilledFilters
 from tests.support.distilled_filters import STEPS, Residual, seeded, small
-from tests.support.tiny_problem import threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")

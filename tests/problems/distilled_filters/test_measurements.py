@@ -25,9 +25,9 @@ from tests.support.distilled_filters import (
     Block,
     assert_networks_are_what_was_measured,
     candidates,
-    same,
     small,
 )
+from tests.support.trainings import same
 
 # The contract.
 

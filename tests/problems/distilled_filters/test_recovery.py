@@ -29,10 +29,10 @@ from tests.support.distilled_filters import (
     Spy,
     candidates,
     kept,
-    same,
     seeded,
     small,
 )
+from tests.support.trainings import same
 
 # Without gradient steps.
 

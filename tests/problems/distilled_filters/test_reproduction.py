@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,18 +26,11 @@ from pymoo_prune_problems.distilled_filters import (
     table_rows,
 )
 from pymoo_prune_problems.distilled_filters.reproduction import PAPER, TABLE_1, TABLE_2, report
-from tests.support.tiny_problem import threads
 
 OPTIONS = {"recovery": "refit+batch-norm", "search_images": 100, "recovery_images": 64}
 TINY = Scale(
     {"simple-cnn": 3_000}, {"simple-cnn": 40}, {"simple-cnn": 640}, {"simple-cnn": OPTIONS}
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")

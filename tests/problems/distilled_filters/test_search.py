@@ -27,8 +27,9 @@ from pymoo_prune.search import search
 from pymoo_prune_problems import DistilledFilters
 from pymoo_prune_problems.distilled_filters import problem as module
 from pymoo_prune_problems.distilled_filters.problem import FITNESS
-from tests.support.distilled_filters import Spy, candidates, kept, same, small
+from tests.support.distilled_filters import Spy, candidates, kept, small
 from tests.support.running import asked, assert_same_run, quiet, started, stopped_when
+from tests.support.trainings import same
 
 # The paper.
 

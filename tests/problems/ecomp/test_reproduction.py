@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,6 @@ from pymoo_prune.search import search
 from pymoo_prune_problems import EComp
 from pymoo_prune_problems.ecomp import AUTHORS, reproduction, run_weighting, train_feed_forward
 from pymoo_prune_problems.ecomp.reproduction import Trajectory, draw_trajectories, draw_winners
-from tests.support.tiny_problem import threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from torch import nn
 
 from pymoo_prune import Data
 from pymoo_prune_problems import LayerVector
 from tests.support.layer_vector import small, train_resnet
-from tests.support.tiny_problem import threads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -29,15 +29,8 @@ from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector import RuleGuidedGA, Rules
 from pymoo_prune_problems.layer_vector.images import SearchImages
-from tests.support.tiny_problem import threads
 
 PWAD = PrunedWeightsPerAccuracyDrop()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 class Known(LayerVector):

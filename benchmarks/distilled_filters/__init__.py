@@ -1,0 +1,10 @@
+"""Distilled filters: what a candidate and its repair cost, and what searches find.
+
+- `evaluation`: the time of one candidate
+- `phases`: distillation in the search, and after it
+- `quality`: searched filters, beside L1 pruning and torch-pruning
+- `recovery`: the worth of each repair
+- `tables`: the paper's tables in small
+- `reference`: a candidate the plain way, with torch-pruning
+- `setting`: data, teacher, and the filters that torch-pruning chooses
+"""

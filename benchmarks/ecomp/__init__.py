@@ -1,0 +1,8 @@
+"""EComp: is it fast, is it the authors', is it worth it?
+
+- `generation`: the time of one generation
+- `faithful`: figures beside those of the authors
+- `quality`: keep-masks with refit, beside L1 pruning and random search
+- `reference`: one generation the plain way, which tests of EComp compare with too
+- `setting`: data and parent
+"""

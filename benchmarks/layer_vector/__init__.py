@@ -1,0 +1,9 @@
+"""The layer vector: what an evaluation costs, and what searches over it find.
+
+- `evaluation`: the time of one evaluation
+- `quality`: searched allocations, beside magnitude pruning and random search
+- `rules`: the paper's GA with its rules, beside the same GA without
+- `tables`: the paper's tables in small
+- `reference`: an evaluation the plain way
+- `setting`: data and parents
+"""

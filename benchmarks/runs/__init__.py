@@ -1,0 +1,6 @@
+"""Runs: what keeping, resuming and reporting cost.
+
+- `overhead`: store, digests, extras and display, beside the paper's arithmetic
+- `resume`: runs that are killed and resumed
+- `report_scale`: reports of runs with 10,000 evaluations
+"""
