@@ -22,7 +22,7 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward, as_feed_forward
 from pymoo_prune.objectives import Values
 from pymoo_prune.plots import COLOURS, STYLE
-from pymoo_prune.results import final_accuracies
+from pymoo_prune.results import final_accuracies, finisher
 from pymoo_prune.runs import ReproductionOptions, kept_parent, kept_runs, reproduced
 from pymoo_prune.search import Budget, Display, Step, Store, search
 from pymoo_prune.tables import markdown_table
@@ -184,7 +184,7 @@ def _instead(
             plain.networks,
             data,
             seeds=[0] * len(plain.networks),
-            finished=problem.finisher(EComp.SEARCH_IMAGES),
+            finished=finisher(problem, EComp.SEARCH_IMAGES),
         )
     return {**plain.sizes, **accuracies}
 

@@ -123,7 +123,7 @@ class RuleGuidedGA(GA):
         """Rules of the best that the current run has seen."""
         problem, X = self.problem, self.best.get("X")
         if problem.is_approximate:
-            F = problem.score(problem.measured_finally(X))["F"][:, 0]
+            F = problem.score(problem.measured(X))["F"][:, 0]
             X = X[np.argsort(F, kind="stable")[: self.BEST]]
         return Rules.derive(X, self.order.counts, self.order.all_parameters)
 
