@@ -14,7 +14,7 @@ from pymoo_prune.objectives import (
 )
 from pymoo_prune.problem import Baseline, Preset, PruningProblem, find_problem
 from pymoo_prune.results import Front, Member, load_network, save_network
-from pymoo_prune.runs import Run, Settings
+from pymoo_prune.runs import Run, Settings, prune
 from pymoo_prune.search import Budget, Store, StoredEvaluator
 from pymoo_prune.training import Recipe
 
@@ -49,5 +49,6 @@ __all__ = [
     "load_data",
     "load_network",
     "named_network",
+    "prune",
     "save_network",
 ]

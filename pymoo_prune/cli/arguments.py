@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 import torch
 
 from pymoo_prune.data import DATA_SETS
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Objectives, WeightedSum, parse_objectives
-from pymoo_prune.problem import Preset, find_problem
+from pymoo_prune.problem import Preset, find_problem, preset_of
 from pymoo_prune.runs import Settings
 from pymoo_prune.search import Budget
 
@@ -40,6 +40,9 @@ def add_search_options(command: argparse.ArgumentParser) -> None:
         "--set", action="append", metavar="NAME=VALUE", help="an option of the problem"
     )
     problem.add_argument("--parent", metavar="FOLDER", help="an exported network to prune")
+    problem.add_argument(
+        "--network", metavar="MODULE:NAME", help="a network of your own to prune, or what makes it"
+    )
     _add_goals(command)
     _add_images(command)
     _add_budget(command)
@@ -113,7 +116,7 @@ def settings_of(
         surrogate: A model's name.
         threads: Of torch; None leaves them as they are.
     """
-    preset = _preset(problem, options.preset)
+    preset = preset_of(find_problem(problem), options.preset)
     return Settings(
         problem=problem,
         algorithm=algorithm or preset.algorithm,
@@ -130,17 +133,9 @@ def settings_of(
         threads=torch.get_num_threads() if threads is None else threads,
         finish_images=preset.finish_images if options.finish is None else options.finish,
         parent=options.parent,
+        network=options.network,
         surrogate=surrogate,
     )
-
-
-def _preset(problem: str, name: str | None) -> Preset:
-    presets = find_problem(problem).presets
-    if name is None:
-        return next(iter(presets.values()))
-    if name not in presets:
-        raise unknown_name("preset", name, presets)
-    return presets[name]
 
 
 def _objectives(options: argparse.Namespace) -> Objectives | None:

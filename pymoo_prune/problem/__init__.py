@@ -35,6 +35,8 @@ from pymoo_prune.problem.registry import (
     find_problem,
     find_reproduction,
     load_named,
+    own_network,
+    preset_of,
     registered,
 )
 
@@ -42,5 +44,6 @@ __all__ = [
     "CHUNK", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline", "Contract",
     "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "Racing",
     "Rivals", "Timing", "build_problem", "check_options", "default_objectives", "find_problem",
-    "find_reproduction", "load_named", "registered",
+    "find_reproduction", "load_named", "own_network", "preset_of",
+    "registered",
 ]  # fmt: skip

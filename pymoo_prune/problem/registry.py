@@ -9,9 +9,14 @@ from importlib.metadata import EntryPoint, entry_points
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+import torch
+from torch import nn
+
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Objectives
+from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
+from pymoo_prune.training import seeded
 
 PROBLEMS = "pymoo_prune.problems"
 REPRODUCTIONS = "pymoo_prune.reproductions"
@@ -67,6 +72,39 @@ def load_named(name: str) -> Any:
     if "" not in sys.path:
         sys.path.insert(0, "")
     return _loaded(EntryPoint(name, name, PROBLEMS))
+
+
+def own_network(name: str) -> nn.Module:
+    """A network of the user's own, "package.module:name": a module, or what makes one.
+
+    Args:
+        name: Names a `torch.nn.Module`, or a function or class that takes no arguments.
+    """
+    found = load_named(name)
+    if not isinstance(found, nn.Module) and callable(found):
+        with seeded(0, torch.device("cpu")):  # random weights are the same each time
+            found = found()
+    if not isinstance(found, nn.Module):
+        msg = (
+            f"network {name!r} is a {type(found).__name__}; it must be a torch.nn.Module, or a "
+            "function without arguments that returns one"
+        )
+        raise PruneError(msg)
+    return found
+
+
+def preset_of(cls: type[PruningProblem], name: str | None) -> Preset:
+    """A problem's settings by name.
+
+    Args:
+        cls: The problem's class.
+        name: The preset's name; None is the first.
+    """
+    if name is None:
+        return next(iter(cls.presets.values()))
+    if name not in cls.presets:
+        raise unknown_name("preset", name, cls.presets)
+    return cls.presets[name]
 
 
 def _loaded(point: EntryPoint) -> Any:

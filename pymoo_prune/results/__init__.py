@@ -24,7 +24,7 @@ from pymoo_prune.results.exporting import carry, check_formats
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front import Front, Member
 from pymoo_prune.results.front_tables import csv_text, read_csv
-from pymoo_prune.results.network_files import is_exported, load_network, save_network
+from pymoo_prune.results.network_files import can_be_saved, is_exported, load_network, save_network
 from pymoo_prune.results.onnx_files import (
     OnnxFile,
     OnnxNetwork,
@@ -36,9 +36,32 @@ from pymoo_prune.results.quantities import ACCURACIES, EVALUATION
 from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 
 __all__ = [
-    "ACCURACIES", "EVALUATION", "RANDOM", "Appraisal", "Carried", "Front", "Member", "OnnxFile",
-    "OnnxNetwork", "OnnxReport", "WinningTicket", "appraise", "baseline_series", "carry",
-    "check_formats", "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported",
-    "load_network", "onnx_network", "published_series", "read_csv", "save_network",
-    "simple_series", "winning_ticket",
+    "ACCURACIES",
+    "EVALUATION",
+    "RANDOM",
+    "Appraisal",
+    "Carried",
+    "Front",
+    "Member",
+    "OnnxFile",
+    "OnnxNetwork",
+    "OnnxReport",
+    "WinningTicket",
+    "appraise",
+    "baseline_series",
+    "can_be_saved",
+    "carry",
+    "check_formats",
+    "csv_text",
+    "export_onnx",
+    "final_accuracies",
+    "finisher",
+    "is_exported",
+    "load_network",
+    "onnx_network",
+    "published_series",
+    "read_csv",
+    "save_network",
+    "simple_series",
+    "winning_ticket",
 ]  # fmt: skip

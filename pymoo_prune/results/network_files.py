@@ -57,6 +57,11 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
     return folder
 
 
+def can_be_saved(network: nn.Module) -> bool:
+    """Whether a network has a `spec`, from which it can be rebuilt."""
+    return isinstance(getattr(network, "spec", None), dict)
+
+
 def _memory_format(network: nn.Module) -> str:
     weights = [weight for weight in network.parameters() if weight.ndim == 4]
     # Some weights, such as those of 1×1 convolutions, have both layouts, and tell nothing.

@@ -6,6 +6,7 @@
 - `preparing`: from settings to a problem with its parent
 - `execution`, `summary`: search, finish, compare, write; and how that went
 - `carrying`: networks of a run's front, exported or as a ticket
+- `prune`: one call for a network of one's own
 - `run`: the run itself
 - `findings`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
 - `report`, `report_page`: the report in Markdown, and as an interactive page. Import
@@ -28,7 +29,8 @@ from pymoo_prune.runs.files import (
     TICKET_PAGE,
     TICKET_PICTURE,
 )
-from pymoo_prune.runs.preparing import prepare_problem
+from pymoo_prune.runs.preparing import Given, prepare_problem
+from pymoo_prune.runs.prune import prune
 from pymoo_prune.runs.reading import reading
 from pymoo_prune.runs.report import Report
 from pymoo_prune.runs.reproduction import (
@@ -46,7 +48,7 @@ from pymoo_prune.runs.settings import Settings
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
     "LATENCIES_FILE", "PARENT_FOLDER", "PICTURE_ENDINGS", "REPORT_PAGE", "SETTINGS_FILE",
-    "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Report", "ReproductionOptions", "Run",
-    "Settings", "kept", "kept_parent", "kept_runs", "prepare", "prepare_problem", "publish",
-    "reading", "reproduced",
+    "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given", "Report", "ReproductionOptions", "Run",
+    "Settings", "kept", "kept_parent", "kept_runs", "prepare", "prepare_problem", "prune",
+    "publish", "reading", "reproduced",
 ]  # fmt: skip

@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from pymoo_prune.data import load_data
+from pymoo_prune.data import Data, load_data
 from pymoo_prune.measuring import KnownLatencies
-from pymoo_prune.problem import PruningProblem, build_problem, find_problem
-from pymoo_prune.results import load_network, save_network
+from pymoo_prune.problem import PruningProblem, build_problem, find_problem, own_network
+from pymoo_prune.results import can_be_saved, load_network, save_network
 from pymoo_prune.runs.files import LATENCIES_FILE, PARENT_FOLDER
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Display
 
 
+class Given(NamedTuple):
+    """What a caller brings along, in place of what settings name.
+
+    Attributes:
+        data: The images.
+        network: The network to prune.
+    """
+
+    data: Data | None = None
+    network: nn.Module | None = None
+
+
+NOTHING_GIVEN = Given()
+
+
 def prepare_problem(
-    settings: Settings, folder: Path, display: Display, *, download: bool = False
+    settings: Settings,
+    folder: Path,
+    display: Display,
+    *,
+    download: bool = False,
+    given: Given = NOTHING_GIVEN,
 ) -> PruningProblem:
     """The problem of a run or comparison, with its parent: trained the first time, and kept.
 
@@ -27,34 +47,47 @@ def prepare_problem(
         folder: Where the parent and known latencies are kept.
         display: Shows progress.
         download: Whether to fetch the data set.
+        given: Data and a network that take the place of what settings name.
     """
     torch.set_num_threads(settings.threads)
     settings.check()  # before anything is trained
-    data = load_data(
+    data = given.data or load_data(
         settings.data,
         root=settings.data_root,
         download=download,
         validation=settings.validation,
-    ).to(torch.device(settings.device))
+    )
+    data = data.to(torch.device(settings.device))
     kept = folder / PARENT_FOLDER
-    start = kept if kept.is_dir() else settings.parent
+    parent = given.network or _named_parent(settings, kept)
     with display.phase("parent") as update:
-        given: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "constraints": settings.constraints,
             "seed": settings.seed if settings.problem_seed is None else settings.problem_seed,
-            "parent": None if start is None else load_network(start),
+            "parent": parent,
             "progress": lambda done: update(done, "training the parent"),
         }
         if settings.objectives is not None:
-            given["objectives"] = settings.objectives
-        problem = build_problem(find_problem(settings.problem), data, settings.options, given)
-    parent = problem.parent
-    if parent is not None and not kept.is_dir():
-        keep_parent(parent, kept)
+            arguments["objectives"] = settings.objectives
+        problem = build_problem(find_problem(settings.problem), data, settings.options, arguments)
+    own = given.network is not None or settings.network is not None
+    # A network of the user's own that no description can rebuild is brought along each time.
+    keeps = problem.parent is not None and (can_be_saved(problem.parent) or not own)
+    if problem.parent is not None and keeps and not kept.is_dir():
+        keep_parent(problem.parent, kept)
     problem.known_latencies = KnownLatencies(folder / (settings.latencies or LATENCIES_FILE))
     if settings.front:
         problem = problem.with_goals(problem.goals.objectives, front=settings.front)
     return problem
+
+
+def _named_parent(settings: Settings, kept: Path) -> nn.Module | None:
+    """The parent that is kept, or that settings name; None where the problem trains one."""
+    if kept.is_dir():
+        return load_network(kept)
+    if settings.network is not None:
+        return own_network(settings.network)
+    return None if settings.parent is None else load_network(settings.parent)
 
 
 def keep_parent(parent: nn.Module, folder: Path) -> None:

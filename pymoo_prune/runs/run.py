@@ -18,7 +18,7 @@ from pymoo_prune.runs.carrying import Carrier, check_ticket_folder
 from pymoo_prune.runs.execution import Execution, store_of
 from pymoo_prune.runs.files import TICKET_FOLDER
 from pymoo_prune.runs.folder import RunFolder
-from pymoo_prune.runs.preparing import prepare_problem
+from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Display, Store
 
@@ -29,21 +29,24 @@ class Run:
     Args:
         folder: The run's folder.
         settings: What the run depends on.
+        given: Data and a network that a caller brings along; nothing loads what settings name.
     """
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
-        self.folder, self.settings = folder, settings
+    def __init__(self, folder: Path, settings: Settings, *, given: Given = NOTHING_GIVEN) -> None:
+        self.folder, self.settings, self.given = folder, settings, given
 
     @classmethod
-    def create(cls, folder: Path | str, settings: Settings) -> Self:
+    def create(
+        cls, folder: Path | str, settings: Settings, *, given: Given = NOTHING_GIVEN
+    ) -> Self:
         """A new run; a folder with something in it is refused."""
         RunFolder(folder).create(settings)
-        return cls(Path(folder), settings)
+        return cls(Path(folder), settings, given=given)
 
     @classmethod
-    def open(cls, folder: Path | str) -> Self:
+    def open(cls, folder: Path | str, *, given: Given = NOTHING_GIVEN) -> Self:
         """A run that is there."""
-        return cls(Path(folder), RunFolder(folder).settings())
+        return cls(Path(folder), RunFolder(folder).settings(), given=given)
 
     @property
     def _files(self) -> RunFolder:
@@ -94,7 +97,9 @@ class Run:
 
     def prepare(self, display: Display, *, download: bool = False) -> PruningProblem:
         """The problem, with its parent: trained the first time, and kept."""
-        return prepare_problem(self.settings, self.folder, display, download=download)
+        return prepare_problem(
+            self.settings, self.folder, display, download=download, given=self.given
+        )
 
     def store(self, problem: PruningProblem) -> Store:
         """The run's evaluations."""

@@ -14,7 +14,13 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.machine import check_device
 from pymoo_prune.measuring import LATENCY
 from pymoo_prune.objectives import SCALARISATIONS, Goals, Objectives, Scalarisation, WeightedSum
-from pymoo_prune.problem import USERS_CHOICE, check_options, default_objectives, find_problem
+from pymoo_prune.problem import (
+    USERS_CHOICE,
+    check_options,
+    default_objectives,
+    find_problem,
+    own_network,
+)
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
 
@@ -41,6 +47,7 @@ class Settings:
         threads: torch's; another number may change the last bits of a measurement.
         finish_images: Training images that each network of the front is retrained with.
         parent: Folder of an exported network to prune; None lets the problem train one.
+        network: A network of the user's own to prune, "package.module:name"; None is `parent`.
         surrogate: A model's name, one of `surrogates.MODELS`; None measures every child.
         problem_seed: The problem's seed, where it is not the engine's: searches that are compared
             have one parent, but engines with different seeds.
@@ -65,6 +72,7 @@ class Settings:
     finish_images: int = 0
     parent: str | None = None
     surrogate: str | None = None
+    network: str | None = None
     problem_seed: int | None = None
     front: Sequence[str] = ()
     latencies: str | None = None
@@ -93,7 +101,13 @@ class Settings:
             The search's goals; the accuracy where only the problem itself knows them.
         """
         cls = find_problem(self.problem)
-        check_options(cls, self.options, [name for name in USERS_CHOICE if getattr(self, name)])
+        if self.parent is not None and self.network is not None:
+            msg = "give the folder of a parent, or a network of your own, not both"
+            raise PruneError(msg)
+        asked = [name for name in USERS_CHOICE if getattr(self, name)]
+        check_options(cls, self.options, [*asked, *(["parent"] if self.network else [])])
+        if self.network is not None:
+            own_network(self.network)  # imported before anything is made
         objectives = default_objectives(cls) if self.objectives is None else self.objectives
         goals = cls.goals_for(
             ("accuracy",) if objectives is None else objectives, self.constraints, self.front

@@ -1,0 +1,138 @@
+"""One call for a network of one's own: prune it, and look at the front."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from torch import nn
+
+from pymoo_prune.data import Data, load_data
+from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.executors import Executor
+from pymoo_prune.objectives import Objectives
+from pymoo_prune.problem import find_problem, preset_of
+from pymoo_prune.results import Front
+from pymoo_prune.runs.folder import RunFolder
+from pymoo_prune.runs.preparing import Given
+from pymoo_prune.runs.report import Report
+from pymoo_prune.runs.run import Run
+from pymoo_prune.runs.settings import Settings
+from pymoo_prune.search import Budget, Display
+
+KINDS: Mapping[str, str] = {
+    "filters": "distilled-filters",
+    "weights": "layer-vector",
+    "neurons": "ecomp",
+    "connections": "dense-connectivity",
+}
+"""What can be pruned, and the problem that does it."""
+
+
+def prune(
+    network: nn.Module,
+    data: Data | str,
+    what: str = "filters",
+    *,
+    objectives: Objectives | None = None,
+    constraints: Sequence[str] = (),
+    preset: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    algorithm: str | None = None,
+    pop_size: int | None = None,
+    budget: Budget | None = None,
+    finish_images: int | None = None,
+    baselines: bool = True,
+    seed: int = 0,
+    output: Path | str | None = None,
+    executor: Executor | None = None,
+    console: Console | None = None,
+) -> Front:
+    """Prunes a trained network: searches, retrains the front, compares, and writes a report.
+
+    It does what `pymoo-prune run` does. Where it is stopped, the same call with the same `output`
+    goes on; where it is done, the same call reads the front.
+
+    Args:
+        network: Any classifier that the problem can follow; it is not changed.
+        data: The images, or the name or folder of a data set.
+        what: One of `KINDS`, or a problem's name: "filters", "weights", "neurons", "connections".
+        objectives: Names of quantities, or a scalarisation; None takes the preset's.
+        constraints: Bounds, such as "accuracy_drop<=0.02".
+        preset: The problem's settings by name; None is the first.
+        options: Options of the problem; they take the place of the preset's.
+        algorithm: An engine's name; None takes the preset's.
+        pop_size: Candidates of a generation; None takes the preset's.
+        budget: When the search ends; None takes the preset's.
+        finish_images: Images that each network of the front is retrained with; None takes the
+            preset's.
+        baselines: Whether simpler methods, retrained alike, stand beside the front in the report.
+        seed: The engine's and the problem's seed.
+        output: The run's folder; None makes one under `runs`.
+        executor: Measures candidates; None measures here.
+        console: Shows progress; None takes the terminal.
+
+    Returns:
+        The front, retrained and tested. Its report stands in the folder, `report.md`.
+    """
+    if not isinstance(network, nn.Module):
+        msg = f"network must be a torch.nn.Module, but it is a {type(network).__name__}"
+        raise PruneError(msg)
+    problem = KINDS.get(what, what)
+    if problem == what and ":" not in what:
+        _check_name(what)
+    images = load_data(data) if isinstance(data, str) else data
+    device = images.train.images.device
+    chosen = preset_of(find_problem(problem), preset)
+    settings = Settings(
+        problem=problem,
+        algorithm=algorithm or chosen.algorithm,
+        pop_size=chosen.pop_size if pop_size is None else pop_size,
+        budget=budget or Budget(generations=chosen.generations, seconds=chosen.seconds),
+        options={**chosen.options, **(options or {})},
+        data=images.name,
+        objectives=objectives or chosen.objectives,
+        constraints=tuple(constraints),
+        seed=seed,
+        device=str(device),
+        finish_images=chosen.finish_images if finish_images is None else finish_images,
+        baselines=baselines,
+    )
+    console = console or Console()
+    run = _run_in(_folder(output, what), settings, Given(images, network))
+    display = Display(console)
+    front = run.front(display) if run.complete else run.execute(display, executor=executor)
+    page = Report(run).write()
+    console.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+    return front
+
+
+def _check_name(what: str) -> None:
+    try:
+        find_problem(what)
+    except PruneError:
+        raise unknown_name("kind of pruning", what, KINDS) from None
+
+
+def _folder(output: Path | str | None, what: str) -> Path:
+    if output is not None:
+        return Path(output)
+    now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{what.replace(':', '-')}-{now}"
+
+
+def _run_in(folder: Path, settings: Settings, given: Given) -> Run:
+    """A new run, or the run of the same settings that is there."""
+    if not RunFolder(folder).is_run:
+        return Run.create(folder, settings, given=given)
+    run = Run.open(folder, given=given)
+    if run.settings.to_json() != settings.to_json():
+        msg = (
+            f"{folder} holds a run with other settings (see run.json); give the same arguments to "
+            "go on with it, or another output"
+        )
+        raise PruneError(msg)
+    return run

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from pymoo_prune import Budget, Data, Front, PruneError, prune
+from pymoo_prune.cli import main
+from tests.support.own_networks import network
+from tests.support.tiny_problem import threads
+
+SMALL: dict[str, Any] = {
+    "budget": Budget(generations=2),
+    "pop_size": 6,
+    "finish_images": 100,
+    "options": {"recovery": "refit"},
+}
+
+
+@pytest.fixture(scope="module")
+def own() -> nn.Module:
+    return network()
+
+
+def pruned(own: nn.Module, data: Data | str, output: Path, **given: Any) -> tuple[Front, str]:
+    """The front, and what was printed."""
+    text = io.StringIO()
+    with threads(1):
+        front = prune(own, data, output=output, console=Console(file=text), **{**SMALL, **given})
+    return front, text.getvalue()
+
+
+def test_one_call_is_the_run_of_the_command_line(own: nn.Module, tmp_path: Path) -> None:
+    front, text = pruned(own, "digits", tmp_path / "call")
+    assert f"report: {tmp_path / 'call' / 'report.md'}" in text.replace("\n", "")
+    command = ["run", "distilled-filters", "--network", "tests.support.own_networks:network"]
+    command += ["--set", "recovery=refit", "--generations", "2", "--pop-size", "6"]
+    command += ["--finish", "100", "--threads", "1", "--output", str(tmp_path / "command")]
+    assert main(command) == 0
+    for name in ("front.csv", "front.npz", "layers.json"):
+        one, other = (tmp_path / place / name for place in ("call", "command"))
+        assert one.read_bytes() == other.read_bytes(), name
+    assert not (tmp_path / "command" / "parent").exists()  # nothing could rebuild it
+    member = front.pick("macs<=50%")
+    assert member.network(finish_images=100)(torch.zeros(3, 1, 8, 8)).shape == (3, 10)
+
+
+def test_the_same_call_reads_what_is_done(own: nn.Module, digits: Data, tmp_path: Path) -> None:
+    first, _ = pruned(own, digits, tmp_path / "run", baselines=False)
+    kept = (tmp_path / "run" / "front.csv").stat().st_mtime_ns
+    again, _ = pruned(own, digits, tmp_path / "run", baselines=False)
+    assert (tmp_path / "run" / "front.csv").stat().st_mtime_ns == kept
+    assert np.array_equal(first.X, again.X)
+    with pytest.raises(PruneError, match="holds a run with other settings"):
+        pruned(own, digits, tmp_path / "run", baselines=False, seed=1)
+
+
+def test_other_parts_of_a_network_can_go(own: nn.Module, digits: Data, tmp_path: Path) -> None:
+    front, _ = pruned(
+        own,
+        digits,
+        tmp_path / "run",
+        what="weights",
+        options={},
+        baselines=False,
+        objectives=["accuracy", "sparsity"],
+        constraints=["accuracy_drop<=0.2"],
+    )
+    assert (front.columns["accuracy_drop"] <= 0.2).all()
+    assert front.columns["sparsity"].max() > 0
+
+
+def test_what_cannot_be_pruned_is_refused(own: nn.Module, digits: Data, tmp_path: Path) -> None:
+    with pytest.raises(PruneError, match=r"network must be a torch\.nn\.Module, but it is a str"):
+        prune("resnet", digits)  # type: ignore[arg-type]
+    with pytest.raises(PruneError, match=r"unknown kind of pruning 'filter'.*'filters'"):
+        prune(own, digits, "filter", output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--network", "tests.support.own_networks:NOT_A_NETWORK"], "is a int; it must be"),
+        (["--network", "tests.support.own_networks:gives_text"], "is a str; it must be"),
+        (["--network", "tests.support.own_networks:missing"], "cannot be imported"),
+        (["--network", "a:b", "--parent", "there"], "not both"),
+    ],
+)
+def test_a_network_that_is_none_is_refused_before_there_is_a_folder(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert main(["run", "layer-vector", *options, "--output", str(folder)]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not folder.exists()
