@@ -179,6 +179,7 @@ class FailingTogether(FailingPixels):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("broken", "message"),
     [

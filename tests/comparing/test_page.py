@@ -12,6 +12,8 @@ from pymoo_prune.comparing import Campaign, report_of_campaign
 from pymoo_prune.comparing.page import FILE, write_page
 from tests.support.tiny_problem import Pixels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
