@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.runs import CHROMOSOMES, FRONT, STORE
+from pymoo_prune.runs import CHROMOSOMES_FILE, FRONT_TABLE, STORE_FILE
 
 EVALUATIONS = "SELECT * FROM measurements ORDER BY images, digest"
 """Everything that was measured."""
@@ -34,13 +34,13 @@ def finish(process: subprocess.Popen[bytes]) -> None:
 
 def rows_of(folder: Path, query: str) -> list[tuple[Any, ...]]:
     """Rows of a run's store."""
-    with closing(sqlite3.connect(folder / STORE)) as database:
+    with closing(sqlite3.connect(folder / STORE_FILE)) as database:
         return database.execute(query).fetchall()
 
 
 def count(folder: Path, table: str) -> int:
     """How many rows a table of a run's store has; 0 while there is no store, or no table, yet."""
-    if not (folder / STORE).is_file():
+    if not (folder / STORE_FILE).is_file():
         return 0
     try:
         return int(rows_of(folder, f"SELECT COUNT(*) FROM {table}")[0][0])  # noqa: S608 - ours
@@ -52,6 +52,6 @@ def same_results(one: Path, other: Path) -> dict[str, bool]:
     """Whether two runs asked for the same in the same order, and found the same."""
     files = {
         name: (one / name).read_bytes() == (other / name).read_bytes()
-        for name in (FRONT, CHROMOSOMES)
+        for name in (FRONT_TABLE, CHROMOSOMES_FILE)
     }
     return {"order": rows_of(one, ORDER) == rows_of(other, ORDER), **files}

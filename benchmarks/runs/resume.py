@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.harness import Outcome
 from benchmarks.processes import EVALUATIONS, count, finish, rows_of, same_results, start
-from pymoo_prune.runs import SETTINGS, STORE
+from pymoo_prune.runs import SETTINGS_FILE, STORE_FILE
 
 KILLS = 20
 RUNS = {
@@ -65,7 +65,7 @@ def disturb(folder: Path, arguments: list[str], kills: int, evaluations: int) ->
     within = sorted(chance.randrange(evaluations) for _ in range(kills - before - after))
     moments = []
     for wanted in [None] * before + within + [evaluations] * after:
-        known = (folder / SETTINGS).is_file()
+        known = (folder / SETTINGS_FILE).is_file()
         again = ["resume", str(folder)]
         process = start(again if known else ["run", "ecomp", *arguments, "--output", str(folder)])
         if wanted is None:
@@ -90,7 +90,7 @@ def wait(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 def moment(folder: Path) -> str:
     """How far a run is."""
-    if not (folder / STORE).is_file():
+    if not (folder / STORE_FILE).is_file():
         return "before the search"
     evaluations, generations = (count(folder, table) for table in ("history", "generations"))
     return f"{evaluations} evaluations, {generations} generations done"

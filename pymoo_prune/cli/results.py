@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pymoo_prune.cli.arguments import Commands
-from pymoo_prune.comparing import FRONTS, Campaign, ComparisonReport, report_of_campaign
+from pymoo_prune.comparing import FRONTS_PICTURE, Campaign, ComparisonReport, report_of_campaign
 from pymoo_prune.measuring import BATCH_SIZES
-from pymoo_prune.runs import AT_LENGTH, TICKET_PAGE, TICKET_PICTURE, Report, Run
+from pymoo_prune.runs import AT_LENGTH, FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
 from pymoo_prune.search import Display
 
 
@@ -54,9 +54,9 @@ def show_run(run: Run, console: Console, *, html: bool = False) -> None:
         _print_text(report.parent_line(), console)
         for name, origin in report.origins().items():
             _print_line(f"{name}: {origin}.", console)
-        for note in report.summary.get("notes", ()):
+        for note in report.findings.summary.get("notes", ()):
             _print_text(note, console)
-    where = f"report: {page}, picture: {page.parent / 'front.png'}"
+    where = f"report: {page}, picture: {page.parent / FRONT_PICTURE}"
     if html:
         from pymoo_prune.runs.report_page import write_page  # noqa: PLC0415 - Bokeh takes its time
 
@@ -91,7 +91,7 @@ def show_comparison(
     finally:  # as of a run
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
-    where = f"report: {page}, picture: {folder / FRONTS}.png"
+    where = f"report: {page}, picture: {folder / FRONTS_PICTURE}.png"
     if html:
         from pymoo_prune.comparing.page import write_page  # noqa: PLC0415 - Bokeh takes its time
 

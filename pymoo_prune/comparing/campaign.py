@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
 from rich.console import Console
 
-from pymoo_prune.comparing.comparison import Comparison, size_bounds
+from pymoo_prune.comparing.bounds import size_bounds
+from pymoo_prune.comparing.comparison import Comparison
+from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER, SHARED_FILE
 from pymoo_prune.comparing.jobs import make_runs
 from pymoo_prune.comparing.methods import Method, file_name
-from pymoo_prune.comparing.plan import PLAN, Plan, has_plan
+from pymoo_prune.comparing.plan import Plan, has_plan
 from pymoo_prune.comparing.runs import create_run, is_done, trial_of
-from pymoo_prune.comparing.trials import Trial, union_front
+from pymoo_prune.comparing.shared import Shared
+from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.errors import DataError, PruneError, StoreError
-from pymoo_prune.files import locked, write_text
-from pymoo_prune.machine import processor, versions
-from pymoo_prune.objectives import Goals, Series
+from pymoo_prune.files import locked
 from pymoo_prune.problem import PruningProblem, find_problem
-from pymoo_prune.results import ACCURACIES, EVALUATION, simple_series
-from pymoo_prune.runs import LATENCIES, PARENT, Run, Settings
+from pymoo_prune.results import ACCURACIES, EVALUATION
+from pymoo_prune.runs import LATENCIES_FILE, PARENT_FOLDER, Run, Settings, prepare_problem
 from pymoo_prune.search import Display
-
-RUNS, RESULTS = "runs", "results.json"
-SHARED = "goals", "parent", "baselines", "versions", "processor"
-"""What stands in the results: all that runs share."""
 
 
 class Campaign:
-    """A comparison folder.
+    """A comparison in a folder: made, executed, extended and read.
 
     Args:
-        folder: Where it is.
-        plan: What it is of.
+        folder: The comparison's folder.
+        plan: Which runs there are.
     """
 
     def __init__(self, folder: Path, plan: Plan) -> None:
@@ -54,21 +49,21 @@ class Campaign:
     ) -> Self:
         """A new comparison, or one that is there with more methods or seeds.
 
-        Runs that are done stay; a folder whose runs have other settings is refused.
+        Runs that are done stay; a folder with runs of other settings is refused.
 
         Args:
-            folder: Where it is, or will be.
-            settings: What all runs share; the engine and its seed are those of each run.
-            methods: As `Method.parse` takes them.
-            seeds: Of the engines.
-            bounds: As `Comparison` takes them.
+            folder: The comparison's folder; made if it is not there.
+            settings: What all runs share; each run has its own engine and seed.
+            methods: Names, as `Method.parse` takes them.
+            seeds: The engines' seeds.
+            bounds: Bounds on sizes, as `Comparison` takes them.
         """
         folder = Path(folder)
         plan = Plan.of(settings, methods, seeds, bounds)
         if cls.is_one(folder):
             more = plan.added_to(Plan.read(folder), folder)
-            # Before there are runs, what was planned may not even be possible.
-            return cls(folder, more if (folder / RUNS).is_dir() else plan)
+            # A plan without runs may be impossible, and is replaced.
+            return cls(folder, more if (folder / RUNS_FOLDER).is_dir() else plan)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             msg = f"{folder} is there already, and is no comparison; give another --output"
             raise StoreError(msg)
@@ -88,18 +83,18 @@ class Campaign:
 
     @property
     def settings(self) -> Settings:
-        """What all runs share."""
+        """The settings that all runs share."""
         return self.plan.settings
 
-    # Doing it.
+    # Making it.
 
     def execute(self, console: Console, *, jobs: int = 1, download: bool = False) -> Comparison:
         """Makes every run that is not done, and the baselines at what they found.
 
         Args:
             console: Shows progress.
-            jobs: Runs at once, each in a process of its own, but one where latencies are measured;
-                results do not depend on it, unless time is the budget.
+            jobs: How many runs at once, each in a process of its own; where latencies are measured
+                it is one. Results do not depend on it, unless time is the budget.
             download: Whether to fetch the data set.
         """
         if jobs < 1:
@@ -109,7 +104,7 @@ class Campaign:
             with locked(self.folder):
                 return self._execute(Display(console), jobs, download=download)
         except DataError:
-            raise  # once the files are there, resume goes on
+            raise  # resume goes on once the data set is there
         except PruneError:
             self._forget_if_empty()
             raise
@@ -130,7 +125,7 @@ class Campaign:
         runs = self._runs(problem, twins)
         pending = {name: run for name, run in runs.items() if not is_done(run)}
         if pending:
-            (self.folder / RESULTS).unlink(missing_ok=True)
+            (self.folder / SHARED_FILE).unlink(missing_ok=True)
         make_runs(pending, display.console, jobs=jobs)
         if not self.complete:
             self._conclude(problem, display)
@@ -139,9 +134,9 @@ class Campaign:
     def _prepare(
         self, display: Display, *, download: bool
     ) -> tuple[PruningProblem, list[PruningProblem]]:
-        """The problem, and its twin for each method: what cannot be searched is refused here."""
-        # The parent is trained once, and is that of all runs.
-        problem = Run(self.folder, self.settings).prepare(display, download=download)
+        """The problem, and a twin with each method's goal; refuses what cannot be searched."""
+        # The parent is trained once, for all runs.
+        problem = prepare_problem(self.settings, self.folder, display, download=download)
         size_bounds(self.plan.bounds or (), problem.quantities, problem.parent_values)
         twins = []
         for method in self.plan.methods:
@@ -151,13 +146,13 @@ class Campaign:
         return problem, twins
 
     def _forget_if_empty(self) -> None:
-        """Removes a folder in which nothing happened: mended settings may want the same place."""
-        if [path.name for path in self.folder.iterdir()] == [PLAN]:
-            (self.folder / PLAN).unlink()
+        """Removes a folder that holds only a plan: a corrected one may want the same place."""
+        if [path.name for path in self.folder.iterdir()] == [PLAN_FILE]:
+            (self.folder / PLAN_FILE).unlink()
             self.folder.rmdir()
 
     def _runs(self, problem: PruningProblem, twins: Sequence[PruningProblem]) -> dict[str, Run]:
-        """All runs by name; their folders are made, with the parent, where they are not there."""
+        """All runs by name; makes missing folders, each with the parent."""
         runs = {}
         for method, twin in zip(self.plan.methods, twins, strict=True):
             for seed in self.plan.seeds:
@@ -169,81 +164,51 @@ class Campaign:
                     front=problem.goals.names,
                     seed=seed,
                     problem_seed=problem.seed,
-                    latencies=f"../../{LATENCIES}",
+                    latencies=f"../../{LATENCIES_FILE}",
                     baselines=False,
                 )
                 folder = self.run_folder(method, seed)
                 if not folder.exists():
-                    create_run(folder, settings, parent=self.folder / PARENT)
+                    create_run(folder, settings, parent=self.folder / PARENT_FOLDER)
                 with self._remedied(folder):
                     runs[f"{method.name}, seed {seed}"] = Run.open(folder)
         return runs
 
     def run_folder(self, method: Method, seed: int) -> Path:
-        """Where a run is."""
-        return self.folder / RUNS / f"{file_name(method.name)}-{seed}"
+        """A run's folder."""
+        return self.folder / RUNS_FOLDER / f"{file_name(method.name)}-{seed}"
 
     def _conclude(self, problem: PruningProblem, display: Display) -> None:
-        """Writes what all runs share, with the baselines at the sizes that they found."""
-        goals = Goals(problem.quantities, problem.goals.names)
-        others = simple_series(
-            problem,
-            union_front(self.trials(), goals),
-            seed=problem.seed,
-            images=self.settings.finish_images,
-            display=display,
-        )
-        results = {
-            "goals": list(goals.names),
-            "parent": dict(problem.parent_values),
-            "baselines": {
-                one.name: {name: column.tolist() for name, column in one.columns.items()}
-                for one in others
-            },
-            "versions": versions(),
-            "processor": processor(),
-        }
-        write_text(self.folder / RESULTS, json.dumps(results, indent=2) + "\n")
+        """Writes the common results, with baselines at the sizes that the runs found."""
+        images = self.settings.finish_images
+        shared = Shared.of(problem, self.trials(), images=images, display=display)
+        shared.write(self.folder)
 
-    # What it leaves.
+    # Its results.
 
     @property
     def complete(self) -> bool:
-        """Whether it came to its end, and what all runs share can be read."""
+        """Whether the comparison came to its end, and the common results can be read."""
         try:
-            self.results()
+            self.shared()
         except StoreError:
             return False
         return True
 
-    def results(self) -> dict[str, Any]:
-        """What all runs share: goals, the parent's measurements, baselines, versions."""
-        path, resume = self.folder / RESULTS, f"'pymoo-prune resume {self.folder}'"
-        if not path.is_file():
-            msg = f"{self.folder} is not finished; {resume} goes on with it"
-            raise StoreError(msg)
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            return {name: found[name] for name in SHARED}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = f"it has no {error}" if isinstance(error, KeyError) else error
-            msg = f"{path} cannot be read: {reason}; {resume} makes it again"
-            raise StoreError(msg) from error
+    def shared(self) -> Shared:
+        """The common results of all runs."""
+        return Shared.read(self.folder)
 
     def comparison(self) -> Comparison:
-        """What the runs found, side by side."""
-        results, problem = self.results(), find_problem(self.settings.problem)
-        goals = problem.goals_for(results["goals"], self.settings.constraints)
-        others = [
-            Series(name, {n: np.array(values) for n, values in columns.items()})
-            for name, columns in results["baselines"].items()
-        ]
+        """The findings of all runs, side by side."""
+        shared, problem = self.shared(), find_problem(self.settings.problem)
+        goals = problem.goals_for(shared.goals, self.settings.constraints)
         return Comparison(
             self.trials(),
-            others,
+            shared.series,
             goals=goals,
             quantities={**goals.quantities, **ACCURACIES, **EVALUATION},
-            parent=results["parent"],
+            parent=shared.parent,
             bounds=self.plan.bounds,
         )
 
@@ -260,7 +225,7 @@ class Campaign:
 
     @contextmanager
     def _remedied(self, folder: Path) -> Iterator[None]:
-        """Errors of a run that cannot be read say what has it made again."""
+        """Adds to errors of a run that cannot be read how to make it again."""
         try:
             yield
         except StoreError as error:

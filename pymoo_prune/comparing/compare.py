@@ -10,7 +10,8 @@ from typing import TypeAlias
 from pymoo.core.algorithm import Algorithm
 from rich.console import Console
 
-from pymoo_prune.comparing.comparison import Comparison, size_bounds
+from pymoo_prune.comparing.bounds import size_bounds
+from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.methods import Method, check_design, file_name, weighed
 from pymoo_prune.comparing.trials import Trial, recorded_trial, union_front
 from pymoo_prune.engines import check_engine, one_objective
@@ -22,7 +23,7 @@ from pymoo_prune.results import ACCURACIES, EVALUATION, Front, simple_series
 from pymoo_prune.search import Budget, Display, SearchReporter, Step, Store, search
 
 Engine: TypeAlias = str | Algorithm | Callable[[PruningProblem], Algorithm]
-"""A method's name, a fresh engine of pymoo, or what makes one for a problem."""
+"""A method's name, a fresh engine of pymoo, or a function that makes one for a problem."""
 
 
 def compare(
@@ -40,16 +41,16 @@ def compare(
     """Lets every method search the same problem, once for each seed, and compares them.
 
     Args:
-        problem: With the objectives that methods are compared over; engines for one objective get
-            them weighed into one.
+        problem: The problem, with the objectives that methods are compared over; engines for one
+            objective get them weighed into one.
         methods: Names as `Method.parse` takes them; or engines by a name of your own.
-        budget: Of each run.
-        seeds: Of the engines; a number n is 0 to n - 1.
-        pop_size: Of engines by name.
+        budget: Each run's budget.
+        seeds: The engines' seeds; a number n stands for 0 to n - 1.
+        pop_size: The population of engines that are given by name.
         finish_images: Training images that each network of a front is retrained with.
-        bounds: As `Comparison` takes them.
-        folder: Where evaluations are kept, a file for each run: the same call goes on where it was
-            stopped. None keeps nothing.
+        bounds: Bounds on sizes, as `Comparison` takes them.
+        folder: Keeps evaluations, a file for each run: the same call goes on where it was stopped.
+            None keeps nothing.
         display: Shows progress; None for silence.
 
     Returns:
@@ -97,7 +98,7 @@ def compare(
 def _prepared(
     problem: PruningProblem, engine: Engine, pop_size: int
 ) -> tuple[PruningProblem, Callable[[], Algorithm]]:
-    """The problem with what a method minimises, and what makes a fresh engine for each run."""
+    """The problem with a method's goal, and a function that makes a fresh engine for each run."""
     front = problem.goals.names
     if isinstance(engine, str):
         method = Method.parse(engine)

@@ -1,18 +1,16 @@
-"""Searches side by side: indicators of each run, and what can be said of the methods."""
+"""Searches side by side: indicators of each run, and statements about methods."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pymoo_prune.comparing.bounds import quantile_bounds, size_bounds
 from pymoo_prune.comparing.statistics import Contrast, contrasts
 from pymoo_prune.comparing.trials import Trial, best_of_all, union_front
-from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import (
     Constraint,
     Goals,
@@ -28,38 +26,10 @@ from pymoo_prune.objectives import (
 
 CHECKPOINTS = 100
 """Points of a curve over the evaluations."""
-QUANTILES = (0.25, 0.5, 0.75)
-"""Of the sizes on the union of all fronts: the bounds at which accuracies are compared."""
 
 SEARCHED, DISTANCE, TESTED, FINISHED = (
     "hypervolume", "IGD+", "hypervolume on test", "after the same retraining",
 )  # fmt: skip
-
-
-def size_bounds(
-    texts: Sequence[str],
-    quantities: Mapping[str, Quantity],
-    parent: Mapping[str, float] | None = None,
-) -> list[Constraint]:
-    """Bounds at which accuracies can be compared, or an error that says which cannot be one.
-
-    Args:
-        texts: Such as "macs<=20%".
-        quantities: All that the problem measures.
-        parent: What the unpruned network measures; None where it is not known yet.
-    """
-    sizes = [name for name in quantities if "accuracy" not in name]
-    bounds = [Constraint.parse(text) for text in texts]
-    for bound in bounds:
-        if bound.name not in quantities:
-            raise unknown_name("size to bound", bound.name, sizes)
-        if bound.name not in sizes:
-            msg = f"{bound} must bound a size: one of {', '.join(sizes)}"
-            raise PruneError(msg)
-        if parent is not None and bound.relative and parent.get(bound.name, 0) == 0:
-            msg = f"{bound} is a share of the parent's, but the parent's {bound.name} is 0"
-            raise PruneError(msg)
-    return list(dict.fromkeys(bounds))
 
 
 class Comparison:
@@ -72,11 +42,11 @@ class Comparison:
     Args:
         trials: All runs; every method must have one.
         others: Baselines.
-        goals: Over which quantities runs are compared, and within which bounds.
+        goals: The quantities that runs are compared over, and the constraints.
         quantities: Labels and units of all columns.
-        parent: What the unpruned network measures.
-        bounds: On sizes, at which accuracies are compared; None takes quantiles of the sizes on the
-            union of all fronts.
+        parent: The unpruned network's measurements.
+        bounds: Bounds on sizes, at which accuracies are compared; None takes quantiles of the sizes
+            on the union of all fronts.
     """
 
     def __init__(
@@ -93,7 +63,8 @@ class Comparison:
         self.trials, self.others = tuple(trials), tuple(others)
         self.goals, self.quantities, self.parent = goals, quantities, parent
         if bounds is None:
-            self.bounds = self._quantile_bounds()
+            size = next(iter(self.axes), "parameters")
+            self.bounds = quantile_bounds(size, self.front[size], quantities[size], parent)
         else:
             self.bounds = size_bounds(bounds, goals.quantities, parent)
 
@@ -104,10 +75,10 @@ class Comparison:
 
     @property
     def axes(self) -> list[str]:
-        """What hypervolumes on test images are over besides the error.
+        """The axes of hypervolumes on test images, besides the error.
 
-        All else that the front is over; but what baselines do not know is left out, unless that
-        would leave nothing.
+        All other quantities of the front. Those that some baseline does not have are left out,
+        unless none would be left.
         """
         names = [n for n in self.goals.names if "accuracy" not in n]
         shared = [n for n in names if all(n in one.columns for one in self.others)]
@@ -137,7 +108,7 @@ class Comparison:
 
     @cached_property
     def indicators_of_others(self) -> list[dict[str, float]]:
-        """The same of each baseline."""
+        """Each indicator of each baseline."""
         return [
             self._indicators(one.columns)
             | {str(bound): self.best(one.columns, bound)[1] for bound in self.bounds}
@@ -154,7 +125,7 @@ class Comparison:
         }
 
     def _unit_costs(self, columns: Mapping[str, Values]) -> Values | None:
-        """Costs of a front; None where a quantity is not known, as of some baselines."""
+        """Costs of a front; None where a quantity is not known, which happens with baselines."""
         if not columns:
             return np.empty((0, len(self.goals.names)))
         if not set(self.goals.names) <= columns.keys():
@@ -198,20 +169,7 @@ class Comparison:
         row = int(rows[chosen_by[rows].argmax()])
         return row, float(columns[f"{stage}test_accuracy"][row])
 
-    def _quantile_bounds(self) -> list[Constraint]:
-        """Bounds on the first size, with two digits, between which the union's networks lie."""
-        name = next(iter(self.axes), "parameters")
-        relative = self.parent.get(name, 0) > 0
-        scale = self.parent[name] if relative else 1.0
-        lower = self.quantities[name].better == "lower"
-        relation: Literal["<=", ">="] = "<=" if lower else ">="
-        quantiles = np.quantile(self.front[name], QUANTILES).tolist()
-        # A bound in percent is written as one, without a last bit's noise.
-        parts = 100 if relative else 1
-        limits = [_two_digits(quantile, scale, parts, up=lower) for quantile in quantiles]
-        return [Constraint(name, relation, limit, relative) for limit in dict.fromkeys(limits)]
-
-    # What can be said.
+    # Statements about methods.
 
     def of(self, method: str, indicator: str) -> Values:
         """An indicator over a method's runs, (runs,)."""
@@ -225,7 +183,7 @@ class Comparison:
         return contrasts({m: v.tolist() for m, v in samples.items() if np.isfinite(v).all()})
 
     def best_networks(self) -> list[tuple[Trial, int]]:
-        """What nothing beats among the networks of all runs: whose it is, and its row there."""
+        """The networks that no network of any run beats: the trial and row of each."""
         return best_of_all(self.trials, self.goals)
 
     def leader(self) -> str:
@@ -233,7 +191,7 @@ class Comparison:
         return max(self.methods, key=lambda method: float(self.of(method, self.decisive).mean()))
 
     def median_trial(self, method: str) -> Trial:
-        """The run in the middle by the decisive indicator: the one to be shown for all."""
+        """The run with the median of the decisive indicator, which is shown for all runs."""
         trials = [trial for trial in self.trials if trial.method == method]
         order = np.argsort(self.of(method, self.decisive), kind="stable")
         return trials[int(order[(len(trials) - 1) // 2])]
@@ -254,19 +212,8 @@ class Comparison:
         return after.astype(np.float64), hypervolumes(costs, after)
 
     def _allowed(self, history: Mapping[str, Values]) -> NDArray[np.bool_]:
-        """Who was measured and keeps all bounds."""
+        """Which candidates were measured and keep all constraints."""
         allowed = ~failed_rows(history)
         for bound in self.goals.constraints:
             allowed &= bound.violation(history, self.parent) <= 0
         return allowed
-
-
-def _two_digits(value: float, scale: float, parts: int, *, up: bool) -> float:
-    """A value in units of a scale, rounded to the side on which it keeps the bound."""
-    digits = Context(prec=2, rounding=ROUND_CEILING if up else ROUND_FLOOR)
-    limit = digits.create_decimal_from_float(parts * value / scale)
-    if up and float(limit) / parts * scale < value:  # by the last bit
-        limit = limit.next_plus(digits)
-    if not up and float(limit) / parts * scale > value:
-        limit = limit.next_minus(digits)
-    return float(limit) / parts

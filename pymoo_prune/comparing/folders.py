@@ -21,13 +21,13 @@ from pymoo_prune.search import Budget
 
 def report_of_campaign(campaign: Campaign) -> ComparisonReport:
     """The report of a finished comparison."""
-    settings, results = campaign.settings, campaign.results()
+    settings, shared = campaign.settings, campaign.shared()
     comparison = campaign.comparison()
     runs = [Run.open(trial.origin) for trial in comparison.trials]
     facts = {
         **_facts([run.settings for run in runs]),
-        "processor": results["processor"],
-        **results["versions"],
+        "processor": shared.processor,
+        **shared.versions,
     }
     return _report(comparison, settings, facts)
 
@@ -37,12 +37,12 @@ def report_of_runs(
 ) -> ComparisonReport:
     """The report of runs that were made one by one; they must be of the same problem.
 
-    Budgets may differ: then runs of one engine have it in their names. Baselines are those of the
-    first run.
+    Where runs of one engine have different budgets, their names say which. Baselines are those of
+    the first run.
 
     Args:
-        folders: Of finished runs.
-        bounds: As `Comparison` takes them.
+        folders: Folders of finished runs.
+        bounds: Bounds on sizes, as `Comparison` takes them.
     """
     runs = [Run.open(folder) for folder in folders]
     results = [run.results() for run in runs]
@@ -88,7 +88,7 @@ def _report(
 
 
 def _names(settings: Sequence[Settings]) -> list[str]:
-    """What runs are called: the engine, and in what else the runs of that engine differ."""
+    """Names of runs: the engine, and what else the runs of that engine differ in."""
     about = [
         (
             one.algorithm if one.surrogate is None else f"{one.algorithm}+{one.surrogate}",
@@ -107,6 +107,7 @@ def _names(settings: Sequence[Settings]) -> list[str]:
 
 
 def _check_different(trials: Sequence[Trial], settings: Sequence[Settings]) -> None:
+    """Refuses the same search in two folders."""
     origins: dict[tuple[str, int, int], str] = {}
     for trial, one in zip(trials, settings, strict=True):
         search = trial.method, trial.seed, _problem_seed(one)
@@ -122,7 +123,7 @@ def _check_different(trials: Sequence[Trial], settings: Sequence[Settings]) -> N
 def _check_alike(
     first: Run, summary: Mapping[str, Any], other: Run, theirs: Mapping[str, Any]
 ) -> None:
-    """Refuses runs whose numbers do not mean the same."""
+    """Refuses runs if their numbers do not mean the same."""
     names = ("problem", "options", "data", "validation", "constraints", "finish_images")
     pairs = [(n, getattr(first.settings, n), getattr(other.settings, n)) for n in names]
     pairs += [("objectives", summary["goals"], theirs["goals"])]
@@ -140,13 +141,13 @@ def _check_alike(
 
 
 def _plain(value: Any) -> Any:
-    """A tuple in Python is a list in a file."""
+    """A value as a file has it: a tuple is a list there."""
     return list(value) if isinstance(value, tuple) else value
 
 
 def _facts(settings: Sequence[Settings]) -> dict[str, str]:
-    """How runs were made; where they differ, all that there is."""
-    first = settings[0]  # options, constraints and retraining are those of all
+    """How runs were made; where they differ, every value."""
+    first = settings[0]  # options, constraints and retraining are the same for all
     options = ", ".join(f"{name}={value}" for name, value in first.options.items())
     return {
         "budget of each run": _all(_limits(one.budget) for one in settings),

@@ -32,9 +32,9 @@ def make_runs(runs: Mapping[str, Run], console: Console, *, jobs: int) -> None:
     """Makes runs, or goes on with them.
 
     Args:
-        runs: By what they are called.
+        runs: The runs, by name.
         console: Shows progress.
-        jobs: How many at once.
+        jobs: How many runs at once.
     """
     with Board(console, len(runs)) as board:
         if jobs > 1 and len(runs) > 1:
@@ -55,7 +55,7 @@ def _make_at_once(runs: Mapping[str, Run], board: Board, jobs: int) -> None:
     others = set(active_children())
     with _shown(reports, board):
         try:
-            with _deaf_to_ctrl_c():  # it is for this process, which ends the others
+            with _interrupts_blocked():  # Ctrl-C is for this process, which ends the others
                 futures = {
                     pool.submit(_Worker.make, name, run.folder): name for name, run in runs.items()
                 }
@@ -63,14 +63,14 @@ def _make_at_once(runs: Mapping[str, Run], board: Board, jobs: int) -> None:
                 with _named(futures[future]):
                     board.finish(futures[future], future.result())
         finally:
-            hold.close()  # ends what still works
-            for process in set(active_children()) - others:  # and what has not begun to listen
+            hold.close()  # ends processes that still work
+            for process in set(active_children()) - others:  # and those that do not listen yet
                 process.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Worker:
-    """What a process knows of the one that started it."""
+    """A process that makes runs; it reports to the process that started it, and ends with it."""
 
     reports: Reports | None = None
 
@@ -97,7 +97,7 @@ class _Worker:
 
 @contextmanager
 def _shown(reports: Reports, board: Board) -> Iterator[None]:
-    """What processes say meanwhile is on the board."""
+    """Shows on the board what processes report during the block."""
     ended = threading.Event()
 
     def show() -> None:
@@ -111,22 +111,22 @@ def _shown(reports: Reports, board: Board) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        shower.join(2 * REFRESH)  # a process that was killed in the middle of a report may block it
+        shower.join(2 * REFRESH)  # a process killed in the middle of a report may block it
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes that are started meanwhile never hear it, not even while they import.
+def _interrupts_blocked() -> Iterator[None]:
+    """Blocks SIGINT while children start: they inherit the block, and never see Ctrl-C.
 
-    They inherit that it is blocked. Here it is not lost, but heard in the end: a process that is
-    half started would complain.
+    In this process, Ctrl-C takes effect at the end of the block: a child that is half started
+    would print an error.
     """
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or not hasattr(signal, "pthread_sigmask"):
         yield
         return
     heard: list[int] = []
-    # Another thread may take what is blocked in this one.
+    # Another thread may receive the signal that is blocked in this one.
     handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -140,13 +140,13 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def _named(run: str) -> Iterator[None]:
-    """Errors say in which run they happened."""
+    """Adds the run's name to errors."""
     try:
         yield
-    except BrokenProcessPool as error:  # all that wait are told at once: nobody knows whose it was
+    except BrokenProcessPool as error:  # every run that waits gets it: none can be named
         msg = (
-            "the process of a run ended without a word (was there enough memory?); what was "
-            "measured is kept: resume, with fewer --jobs"
+            "the process of a run ended without an error message (was there enough memory?); "
+            "what was measured is kept: resume, with fewer --jobs"
         )
         raise PruneError(msg) from error
     except PruneError as error:

@@ -25,7 +25,7 @@ class Method:
         name: As it was written: "nsga2", "nsga2+rbf", "ga@accuracy=1,width=0.5", "ga@pwad".
         algorithm: The engine's name.
         surrogate: A model's name, or None.
-        objectives: What it minimises, where that is not what all do.
+        objectives: What it minimises, where it does not take the common objectives.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Method:
         return cls(text, algorithm, model or None, _objectives(goal) if at else None)
 
     def goal(self, problem: PruningProblem) -> Objectives:
-        """What it minimises on a problem.
+        """The goal of the method on a problem.
 
-        Engines for one objective weigh the problem's objectives into one: as the problem does, or
-        its paper for its own algorithm, or all alike.
+        Engines for one objective get the problem's objectives weighed into one: with the problem's
+        weights, for a paper's own algorithm with the paper's, otherwise with equal ones.
 
         Args:
-            problem: With the objectives that methods are compared over.
+            problem: The problem, with the objectives that methods are compared over.
         """
         if self.objectives is not None:
             return self.objectives
@@ -63,10 +63,10 @@ class Method:
         """A fresh engine, or an error where it cannot search a problem.
 
         Args:
-            problem: With what this method minimises.
-            pop_size: Its population.
+            problem: The problem, with this method's goal.
+            pop_size: The engine's population.
         """
-        if self.algorithm == "random":  # it would be asked for candidates in the search only
+        if self.algorithm == "random":  # otherwise only the search would notice
             problem.random(1, np.random.default_rng(problem.seed))
         return make_algorithm(self.algorithm, problem, pop_size, surrogate=self.surrogate)
 
@@ -88,9 +88,9 @@ def _objectives(text: str) -> Objectives:
 
 
 def weighed(problem: PruningProblem) -> Scalarisation:
-    """A problem's objectives as one: its own scalarisation, or all with the same weight.
+    """A problem's objectives as one: its own scalarisation, or all with equal weights.
 
-    The same weight is that of shares; what is counted, such as MACs, is a share of the parent's.
+    Equal weights are for shares; counts, such as MACs, are taken as shares of the parent's.
     """
     goals = problem.goals
     if goals.scalarisation:

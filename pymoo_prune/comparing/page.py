@@ -7,7 +7,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from pymoo_prune.comparing.pictures import ATTAINMENT, CURVES, PARALLEL, shown_fronts
+from pymoo_prune.comparing import tables
+from pymoo_prune.comparing.files import ATTAINMENT_PICTURE, CURVES_PICTURE, PARALLEL_PICTURE
+from pymoo_prune.comparing.pictures import shown_fronts
 from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.words import meaning
 from pymoo_prune.files import write_text
@@ -22,33 +24,33 @@ from pymoo_prune.page import (
     paragraph,
     picture,
 )
+from pymoo_prune.runs import INTERACTIVE_PAGE
 
-FILE = "report.html"
 CAPTION = Markup(
-    '<p class="caption">Of each method the run in the middle, and the baselines. Point at a '
+    '<p class="caption">Each method\'s median run, and the baselines. Point at a '
     "network for all its measurements, click it to find it in every panel. A click on a method "
     "hides it.</p>"
 )
 TEXTS = {
-    CURVES: "Hypervolume of what was found so far, over the evaluations.",
-    ATTAINMENT: "What half of the runs attain, with the best and the worst of them.",
-    PARALLEL: "The best of all runs, one line a network.",
+    CURVES_PICTURE: "Hypervolume of what was found so far, over the evaluations.",
+    ATTAINMENT_PICTURE: "What half of the runs attain, with the best and the worst of them.",
+    PARALLEL_PICTURE: "The best of all runs, one line a network.",
 }
 
 
 def write_page(report: ComparisonReport, folder: Path) -> Path:
-    """Writes `report.html` beside the report's files, which are there."""
-    path = folder / FILE
+    """Writes `report.html` beside the files of the report, which must be there."""
+    path = folder / INTERACTIVE_PAGE
     write_text(path, ComparisonPage(report, folder).html())
     return path
 
 
 class ComparisonPage:
-    """What a comparison's page shows.
+    """The interactive page of a comparison.
 
     Args:
         report: The comparison's report.
-        folder: Where its pictures are.
+        folder: The pictures' folder.
     """
 
     def __init__(self, report: ComparisonReport, folder: Path) -> None:
@@ -75,19 +77,18 @@ class ComparisonPage:
         methods = linked([*shown_fronts(one), *self.report.published], one.quantities)
         found = [method for method in methods if len(method.series)]
         if not found:
-            return [paragraph("No method's run in the middle found anything.")]
+            return [paragraph("No method's median run found anything.")]
         legend, *panels = figure_of_fronts(found, axes, one.quantities)
         return [legend, panels, CAPTION]
 
     def _methods(self) -> list[Part]:
-        report = self.report
         return [
-            html_table(*report.quality_rows()),
+            html_table(*tables.quality_rows(self.comparison)),
             paragraph(meaning(self.comparison)),
-            html_table(*report.contrast_rows(), texts=(0, 1, 5)),
+            html_table(*tables.contrast_rows(self.comparison), texts=(0, 1, 5)),
             paragraph("Test accuracy, in percent, of the network that one would take in a bound:"),
-            html_table(*report.bound_rows()),
-            html_table(*report.cost_rows(), texts=(0, 1)),
+            html_table(*tables.bound_rows(self.comparison)),
+            html_table(*tables.cost_rows(self.comparison), texts=(0, 1)),
         ]
 
     def _pictures(self) -> list[Part]:
@@ -99,7 +100,7 @@ class ComparisonPage:
         return parts
 
     def _networks(self) -> list[Part]:
-        """What nothing beats, and how to carry it away."""
+        """The best networks of all runs, and the command that exports one."""
         one = self.comparison
         last = "finished_test_accuracy" if one.finished else "test_accuracy"
         wanted = (*one.goals.names, "parameters", "macs", last, "evaluation")
@@ -124,7 +125,7 @@ class ComparisonPage:
         ]
 
     def _origins(self) -> list[Part]:
-        return [html_table(*self.report.run_rows(), texts=(0, 2))]
+        return [html_table(*tables.run_rows(self.comparison), texts=(0, 2))]
 
     def _made_with(self) -> list[Part]:
         return [html_table(("what", "value"), list(self.report.facts.items()), texts=(0, 1))]

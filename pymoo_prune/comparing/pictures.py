@@ -7,30 +7,34 @@ from pathlib import Path
 
 from pymoo_prune import plots
 from pymoo_prune.comparing.comparison import Comparison
+from pymoo_prune.comparing.files import (
+    ATTAINMENT_PICTURE,
+    CURVES_PICTURE,
+    FRONTS_PICTURE,
+    PARALLEL_PICTURE,
+)
 from pymoo_prune.files import writing
 from pymoo_prune.objectives import Series, Values
-
-FRONTS, CURVES, ATTAINMENT, PARALLEL = "fronts", "hypervolume", "attainment", "parallel"
-FORMATS = ("png", "svg")
+from pymoo_prune.runs import PICTURE_ENDINGS
 
 
 def draw(
     comparison: Comparison, folder: Path, *, title: str, published: Sequence[Series] = ()
 ) -> list[str]:
-    """Draws every picture there is something for.
+    """Draws every picture for which there are numbers.
 
     Args:
-        comparison: What is drawn.
-        folder: Where to; files of these names are replaced.
-        title: Of each picture.
-        published: What papers report, drawn beside the fronts.
+        comparison: The numbers.
+        folder: The pictures' folder; files of these names are replaced.
+        title: The title of each picture.
+        published: Results that papers report, drawn beside the fronts.
 
     Returns:
         The names of the pictures, without endings.
     """
     names, quantities = comparison.goals.names, comparison.quantities
     pictures: dict[str, Callable[[Path], None]] = {
-        FRONTS: lambda path: plots.draw_front(
+        FRONTS_PICTURE: lambda path: plots.draw_front(
             path,
             shown_fronts(comparison),
             comparison.goals,
@@ -41,29 +45,29 @@ def draw(
     }
     curves = _curves(comparison)
     if any(curves.values()):
-        pictures[CURVES] = lambda path: plots.draw_hypervolumes(path, curves, title=title)
+        pictures[CURVES_PICTURE] = lambda path: plots.draw_hypervolumes(path, curves, title=title)
     if len(names) == 2:
         x, y = sorted(names, key=lambda name: "accuracy" in name)
         sets = _sets(comparison)
-        pictures[ATTAINMENT] = lambda path: plots.draw_attainment(
+        pictures[ATTAINMENT_PICTURE] = lambda path: plots.draw_attainment(
             path, sets, x, y, quantities, title=title
         )
     elif len(names) > 2:
         best = Series("the best of all runs", comparison.front)
-        pictures[PARALLEL] = lambda path: plots.draw_parallel(
+        pictures[PARALLEL_PICTURE] = lambda path: plots.draw_parallel(
             path, best, names, quantities, title=title
         )
     for name, drawn in pictures.items():
-        for suffix in FORMATS:
-            with writing(folder / f"{name}.{suffix}") as path:
+        for ending in PICTURE_ENDINGS:
+            with writing(folder / f"{name}{ending}") as path:
                 drawn(path)
     return list(pictures)
 
 
 def shown_fronts(comparison: Comparison) -> list[Series]:
-    """One front a method, that of its run in the middle, and the baselines.
+    """One front a method, that of its median run, and the baselines.
 
-    Where that run found nothing the front is empty: it keeps the others' colours in place.
+    Where that run found nothing the front is empty, and other methods keep their colours.
     """
     fronts = []
     for method in comparison.methods:
@@ -74,7 +78,7 @@ def shown_fronts(comparison: Comparison) -> list[Series]:
 
 
 def _curves(comparison: Comparison) -> dict[str, list[plots.Curve]]:
-    """Hypervolumes over the evaluations, by method; none of one that measured approximately."""
+    """Hypervolumes over the evaluations, by method; none where it measured approximately."""
     found: dict[str, list[plots.Curve]] = {method: [] for method in comparison.methods}
     for trial in comparison.trials:
         if (curve := comparison.curve(trial)) is not None:

@@ -1,4 +1,4 @@
-"""What a comparison is of, as it stands in its folder."""
+"""The plan of a comparison, and its file."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pymoo_prune.comparing.comparison import size_bounds
+from pymoo_prune.comparing.bounds import size_bounds
+from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER
 from pymoo_prune.comparing.methods import Method, check_design
 from pymoo_prune.engines import check_goals
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.files import write_text
 from pymoo_prune.problem import find_problem
-from pymoo_prune.runs import Settings
+from pymoo_prune.runs import Settings, reading
 
-PLAN = "comparison.json"
-FORMAT = 1
+PLAN_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Plan:
     """Which runs there are.
 
     Attributes:
-        settings: What all runs share; the engine and its seed are those of each run.
-        methods: Their engines, and what these minimise.
-        seeds: Of the engines.
-        bounds: As `Comparison` takes them.
+        settings: What all runs share; each run has its own engine and seed.
+        methods: The engines, and what they minimise.
+        seeds: The engines' seeds.
+        bounds: Bounds on sizes, as `Comparison` takes them.
     """
 
     settings: Settings
@@ -50,7 +50,7 @@ class Plan:
         return cls(settings, parsed, tuple(seeds), None if bounds is None else tuple(bounds))
 
     def check_names(self) -> None:
-        """Refuses what nothing measures or minimises: before a parent is trained for it."""
+        """Refuses names that nothing measures or minimises, before a parent is trained."""
         problem = find_problem(self.settings.problem)
         size_bounds(self.bounds or (), problem.offered())
         for method in self.methods:
@@ -63,7 +63,7 @@ class Plan:
 
         Args:
             before: The plan of a comparison that is there.
-            folder: Where that is.
+            folder: The folder of that comparison.
         """
         ours, theirs = (json.loads(one.settings.to_json()) for one in (self, before))
         different = [name for name in ours if ours[name] != theirs.get(name)]
@@ -81,36 +81,33 @@ class Plan:
     def write(self, folder: Path) -> None:
         """Writes it into a comparison's folder."""
         values = {
-            "format": FORMAT,
+            "format": PLAN_FORMAT,
             "settings": json.loads(self.settings.to_json()),
             "methods": [method.name for method in self.methods],
             "seeds": self.seeds,
             "bounds": self.bounds,
         }
-        write_text(folder / PLAN, json.dumps(values, indent=2) + "\n")
+        write_text(folder / PLAN_FILE, json.dumps(values, indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """The plan of a comparison that is there."""
         if not has_plan(folder):
-            msg = f"{folder} is not a comparison: there is no {PLAN} in it"
+            msg = f"{folder} is not a comparison: there is no {PLAN_FILE} in it"
             raise StoreError(msg)
-        try:
-            values = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-            if values["format"] != FORMAT:
-                msg = f"it has format {values['format']}, but this version reads format {FORMAT}"
+        remedy = (
+            f"restore it from a copy, or compare the runs that are finished: 'pymoo-prune compare "
+            f"{folder}/{RUNS_FOLDER}/*'"
+        )
+        with reading(path := folder / PLAN_FILE, remedy):
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if (made_by := values["format"]) != PLAN_FORMAT:
+                msg = f"it has format {made_by}, but this version reads format {PLAN_FORMAT}"
                 raise PruneError(msg)
             settings = Settings.from_json(json.dumps(values["settings"]))
             return cls.of(settings, values["methods"], values["seeds"], values["bounds"])
-        except (ValueError, KeyError, TypeError) as error:
-            reason = f"it has no {error}" if isinstance(error, KeyError) else error
-            msg = (
-                f"{folder / PLAN} cannot be read: {reason}; restore it from a copy, or compare the "
-                f"runs that are finished: 'pymoo-prune compare {folder}/runs/*'"
-            )
-            raise StoreError(msg) from error
 
 
 def has_plan(folder: Path) -> bool:
     """Whether a folder holds a comparison."""
-    return (folder / PLAN).is_file()
+    return (folder / PLAN_FILE).is_file()

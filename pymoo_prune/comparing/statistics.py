@@ -1,4 +1,4 @@
-"""Whether samples of a few runs differ: rank tests, with a correction for asking often."""
+"""Whether samples of a few runs differ: rank tests, with a correction for many of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Values
 
 LEVEL = 0.05
-"""Differences that chance makes more often than this are not called differences."""
+"""The largest adjusted p at which a difference is called one."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Contrast:
         effect: The share of pairs of runs in which the first has more, ties half: Vargha and
             Delaney's A. 0.5 is no difference; 1 and 0 mean that every run of one beats every run of
             the other.
-        p: Of the Mann-Whitney test, two-sided and exact.
-        adjusted: p after Holm's correction for all the pairs.
-        possible: The least p that so many runs can give, however different they are, after the
+        p: The p of the Mann-Whitney test, two-sided and exact.
+        adjusted: p after Holm's correction for all pairs.
+        possible: The least p that so few runs can give, however different they are, after the
             correction.
     """
 
@@ -40,7 +40,7 @@ class Contrast:
     possible: float
 
     def __str__(self) -> str:
-        """Who is ahead, as far as it can be said."""
+        """Which method is ahead, as far as the runs can show it."""
         if self.possible > LEVEL:
             return "too few seeds to say"
         if self.adjusted > LEVEL:
@@ -61,7 +61,7 @@ def contrasts(samples: Mapping[str, Sequence[float]]) -> list[Contrast]:
     pairs = list(combinations(samples, 2))
     tests = [(samples[a], samples[b]) for a, b in pairs]
     p = np.array([mann_whitney(*two) for two in tests])
-    # With every method's runs apart from every other's, each pair has its least p at once.
+    # If no two methods' runs overlapped, every pair would have its least p.
     least = holm(np.array([least_p(len(a), len(b)) for a, b in tests]))
     return [
         Contrast(*pair, superiority(*two), *map(float, numbers))
@@ -107,7 +107,7 @@ def least_p(n: int, m: int) -> float:
     """The p of samples in which every run of one beats every run of the other.
 
     Args:
-        n: Runs of the one.
-        m: Runs of the other.
+        n: How many runs the one has.
+        m: How many runs the other has.
     """
     return min(2 / comb(n + m, n), 1.0)

@@ -1,4 +1,4 @@
-"""One run of one method as numbers, and what nothing beats among the networks of many runs."""
+"""One run of one method as numbers, and the best networks of many runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Trial:
     Attributes:
         method: Its name.
         seed: The engine's.
-        columns: Of its front: measurements, accuracies on the test images, and the number of each
+        columns: The front's measurements, accuracies on the test images, and the number of each
             network's evaluation, (n,) each; none where nothing keeps the constraints.
         history: Every evaluation, in the order of the search, (evaluations,) each; None where a
             search measured approximately, so that its numbers cannot be compared.
@@ -27,7 +27,7 @@ class Trial:
         known: How many of them had been measured before.
         seconds: Working time of the search.
         goal: What it minimised, in words.
-        origin: Where its numbers are from: a run folder.
+        origin: The run folder that its numbers are from.
     """
 
     method: str
@@ -55,17 +55,17 @@ def recorded_trial(
     goal: str,
     origin: str = "",
 ) -> Trial:
-    """A search as its store has it, however often it was interrupted.
+    """A search from its store, however often it was interrupted.
 
     Args:
-        store: Its evaluations.
-        columns: Of its front; none where it found nothing.
-        method: What it is called.
+        store: The search's evaluations.
+        columns: The front's numbers; none where the search found nothing.
+        method: The method's name.
         seed: The engine's.
-        generations: How many it took, where the store may have more; None is all.
+        generations: How many generations count, where the store has more; None counts all.
         evaluations: How many candidates it asked for; None counts what the store has.
         goal: What it minimised, in words.
-        origin: Where its numbers are from.
+        origin: The run folder that its numbers are from.
     """
     asked = [row for row in store.history() if generations is None or row[1] <= generations]
     history = {name: column[: len(asked)] for name, column in store.evaluations().items()}
@@ -88,7 +88,7 @@ def _is_exact(
     columns: Mapping[str, Values],
     asked: Sequence[tuple[int, int, str, bytes]],
 ) -> bool:
-    """Whether a front's numbers are those of its search, which all are of the same images."""
+    """Whether a search measured on one set of images, and its front has those measurements."""
     if len({images for _, _, images, _ in asked}) > 1:
         return False
     if "evaluation" not in columns:  # nothing was found, or the run is older than this column
@@ -99,10 +99,10 @@ def _is_exact(
 
 
 def best_of_all(trials: Sequence[Trial], goals: Goals) -> list[tuple[Trial, int]]:
-    """What nothing beats among the networks of all trials, the smallest first.
+    """The networks that no network of any trial beats, the smallest first.
 
     Returns:
-        Whose network it is, and its row there.
+        The trial and row of each network.
     """
     found = [trial for trial in trials if len(trial)]
     if not found:

@@ -1,4 +1,4 @@
-"""What can be said of a comparison: who wins, if one can say, and what the numbers mean."""
+"""A comparison in sentences: which method wins, if so few runs can show it, and what it means."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pymoo_prune.tables import listed
 
 
 def verdict(comparison: Comparison) -> str:
-    """Who wins, over whom, and whether so few runs can say so."""
+    """Which method wins, over which others, and whether so few runs can show it."""
     best = comparison.leader()
     values = comparison.of(best, comparison.decisive)
     mean = f"{best} has the largest mean hypervolume {stage(comparison)}: {spread(values, 4)}"
@@ -29,7 +29,7 @@ def verdict(comparison: Comparison) -> str:
 
 
 def _beside_methods(best: str, mine: Sequence[Contrast]) -> list[str]:
-    """Whom the method with the largest mean is ahead of, and of whom one cannot say."""
+    """Which methods the best one is ahead of, is behind, or cannot be told from."""
     ahead: list[str] = []
     behind: list[str] = []
     unclear: list[str] = []
@@ -78,7 +78,7 @@ def _without_result(comparison: Comparison) -> list[str]:
 
 
 def meaning(comparison: Comparison) -> str:
-    """What the indicators are."""
+    """The meaning of the indicators."""
     labels = [comparison.quantities[name].label for name in comparison.goals.names]
     axes = ["error", *(comparison.quantities[name].label for name in comparison.axes)]
     text = (
@@ -98,19 +98,19 @@ def meaning(comparison: Comparison) -> str:
         )
     if comparison.others and comparison.goals.constraints:
         bounds = ", ".join(map(str, comparison.goals.constraints))
-        text += f" Their networks need not keep {bounds}, as those of the runs do."
+        text += f" Their networks need not keep {bounds}; those of the runs do."
     return text
 
 
 def stage(comparison: Comparison) -> str:
-    """Where the hypervolume that decides is from."""
+    """When networks are tested for the decisive hypervolume, in words."""
     return "after the same retraining" if comparison.finished else "on the test images"
 
 
 def spread(values: Values, digits: int) -> str:
     """Mean and standard deviation; the value alone where there is one, a dash where none.
 
-    Where it is not known of all runs, it says of how many it is.
+    Where some runs have no value, the text says how many have one.
     """
     known = values[np.isfinite(values)]
     if len(known) == 0:
@@ -122,5 +122,10 @@ def spread(values: Values, digits: int) -> str:
 
 
 def probability(p: float, equals: str = "") -> str:
-    """A p in a table; in a sentence, what stands before a number that is not below a limit."""
+    """A p as text.
+
+    Args:
+        p: The probability.
+        equals: Written before the number, unless it is only known to be below a limit.
+    """
     return f"{equals}{p:.3f}" if p >= 0.001 else "< 0.001"

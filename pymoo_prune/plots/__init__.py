@@ -5,6 +5,7 @@
 - `attainment`: the costs that shares of the runs attain
 - `curves`: searches, generation by generation
 - `layers`: the parts of networks that are kept
+- `robustness`: accuracies on perturbed images
 - `style`: colours, lines, axes and files of all pictures
 - `checks`: errors for inputs that cannot be drawn
 """
@@ -14,6 +15,7 @@ from pymoo_prune.plots.curves import Curve, draw_generations, draw_hypervolumes
 from pymoo_prune.plots.fronts import draw_front
 from pymoo_prune.plots.layers import draw_layers, draw_matrices
 from pymoo_prune.plots.parallel import draw_parallel
+from pymoo_prune.plots.robustness import draw_robustness
 from pymoo_prune.plots.style import (
     COLOURS,
     LINE_STYLES,
@@ -27,5 +29,5 @@ from pymoo_prune.plots.style import (
 __all__ = [
     "COLOURS", "LINE_STYLES", "MARKERS", "STYLE", "Curve", "attainment_surfaces", "compact",
     "draw_attainment", "draw_front", "draw_generations", "draw_hypervolumes", "draw_layers",
-    "draw_matrices", "draw_parallel", "is_logarithmic", "picture",
+    "draw_matrices", "draw_parallel", "draw_robustness", "is_logarithmic", "picture",
 ]  # fmt: skip

@@ -1,26 +1,29 @@
-"""What a search leaves: a front, what it is compared with, and networks to carry away.
+"""Results of a search: a front, what it is compared with, and networks to carry away.
 
-- `front`: the networks of a front; look at them, choose one
-- `finishing`: retraining and the test
-- `baselines`: what simpler methods give, with the same retraining
-- `ticket`: one network retrained at length, beside its parent
-- `carried`: a network in a folder of its own, with what is known of it
+- `front`: the networks of a front
+- `choosing`, `front_tables`, `quantities`: choosing one of them, fronts as CSV and text, and the
+  quantities that are known after the search
+- `finishing`: retraining and testing
+- `baselines`: what a front is compared with
+- `appraisal`, `ticket`, `ticket_words`: finished networks measured side by side, one network
+  retrained at length beside its parent, and what is said of it
+- `exporting`, `carried`: a network in a folder of its own, with its measurements and a page
 - `network_files`: networks as files of weights and a description
 - `onnx_files`, `quantization`: networks for other runtimes, in float32 and in eight bits
 """
 
-from pymoo_prune.results.baselines import RANDOM, baseline_series, simple_series
-from pymoo_prune.results.carried import Carried, carry, check_formats
-from pymoo_prune.results.finishing import final_accuracies
-from pymoo_prune.results.front import (
-    ACCURACIES,
-    EVALUATION,
-    Front,
-    Member,
-    csv_text,
+from pymoo_prune.results.appraisal import Appraisal, appraise
+from pymoo_prune.results.baselines import (
+    RANDOM,
+    baseline_series,
     published_series,
-    read_csv,
+    simple_series,
 )
+from pymoo_prune.results.carried import Carried
+from pymoo_prune.results.exporting import carry, check_formats
+from pymoo_prune.results.finishing import final_accuracies
+from pymoo_prune.results.front import Front, Member
+from pymoo_prune.results.front_tables import csv_text, read_csv
 from pymoo_prune.results.network_files import is_exported, load_network, save_network
 from pymoo_prune.results.onnx_files import (
     OnnxFile,
@@ -29,7 +32,8 @@ from pymoo_prune.results.onnx_files import (
     export_onnx,
     onnx_network,
 )
-from pymoo_prune.results.ticket import Appraisal, WinningTicket, appraise, winning_ticket
+from pymoo_prune.results.quantities import ACCURACIES, EVALUATION
+from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 
 __all__ = [
     "ACCURACIES", "EVALUATION", "RANDOM", "Appraisal", "Carried", "Front", "Member", "OnnxFile",

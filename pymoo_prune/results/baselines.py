@@ -1,4 +1,4 @@
-"""What a user would do instead, measured and retrained like the front."""
+"""Rivals of a front: simpler methods, retrained alike, and published results."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def baseline_series(
     Random search is left out where it finds nothing.
 
     Args:
-        problem: What was searched.
-        front: What was found.
-        store: Where the evaluations of random search are kept.
+        problem: The problem that was searched.
+        front: The front that was found.
+        store: Keeps the evaluations of random search.
         evaluations: How many candidates the search asked for.
-        pop_size: Its population.
-        seed: Its seed.
+        pop_size: The search's population.
+        seed: The search's seed.
         images: Training images for retraining, the same for all.
         display: Shows progress.
         executor: Measures what random search asks for; None measures here.
@@ -68,17 +68,17 @@ def simple_series(
     images: int,
     display: Display,
 ) -> list[Series]:
-    """What a user would do without a search, at the sizes of a front.
+    """The problem's baselines, which need no search, at the sizes of a front.
 
     Args:
-        problem: What was searched.
+        problem: The problem that was searched.
         front: The front's measurements, (n,) each.
-        seed: Of the retraining.
-        images: Training images for it.
+        seed: The seed of each retraining.
+        images: Training images for retraining.
         display: Shows progress.
 
     Returns:
-        A series for each of the problem's baselines; its accuracy is that on the validation images.
+        A series for each baseline; its accuracies are on the validation images.
     """
     found = []
     for baseline in problem.baselines(front):
@@ -120,3 +120,11 @@ def _random_search(
             on_generation=SearchReporter(problem, update),
         )
     return Series(RANDOM, Front.from_found(problem, found).finish(images=images).columns)
+
+
+def published_series(problem: type[PruningProblem], data: str) -> list[Series]:
+    """Results that papers report on a data set, to be drawn beside fronts."""
+    return [
+        Series(name, {column: np.array(values) for column, values in columns.items()})
+        for name, columns in problem.published.get(data, {}).items()
+    ]

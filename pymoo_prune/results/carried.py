@@ -1,45 +1,29 @@
-"""A network of a front in a folder of its own: files, what they are worth, and a page about it."""
+"""A network of a front in a folder of its own, in tables and on a page."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
-from torch import nn
 
-from pymoo_prune.errors import PruneError
-from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor
-from pymoo_prune.measuring import BATCH_SIZES, Latency, latencies
+from pymoo_prune.measuring import Latency
 from pymoo_prune.results.front import Member
-from pymoo_prune.results.network_files import SPEC, WEIGHTS, save_network
-from pymoo_prune.results.onnx_files import (
-    INPUT,
-    INT8,
-    ONNX,
-    OUTPUT,
-    OnnxNetwork,
-    OnnxReport,
-    check_onnx,
-    export_onnx,
-    onnx_network,
-)
-from pymoo_prune.search import Display
+from pymoo_prune.results.network_files import SPEC, WEIGHTS
+from pymoo_prune.results.onnx_files import INPUT, INT8, ONNX, OUTPUT, OnnxReport
 from pymoo_prune.tables import Row, markdown_table, terminal_table
 
-PAGE = "network.md"
 FILES: Mapping[str, str] = {
     WEIGHTS: "weights, a state_dict of torch",
     SPEC: "how to build the network, and the numbers of this page",
     ONNX: "the network for onnxruntime",
     INT8: "the same with eight bits",
 }
-"""What may lie in the folder, besides the page."""
+"""Files that the folder may hold, besides the page."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +34,8 @@ class Carried:
         member: Which one it is.
         folder: With `network.pt` and `network.json`, and the other files that were asked for.
         about: What `network.json` says, besides how to build it.
-        onnx: What the ONNX files are worth, where there are some.
-        latencies: By network and runtime, one for each batch size; empty where nothing was
+        onnx: Measurements of the ONNX files, where there are some.
+        latencies: By network and runtime, one for each batch size; empty where none were
             measured.
     """
 
@@ -61,7 +45,7 @@ class Carried:
     onnx: OnnxReport | None = None
     latencies: Mapping[str, Sequence[Latency]] = field(default_factory=dict)
 
-    # What a person reads.
+    # For a reader.
 
     def latency_rows(self) -> tuple[Row, list[Row]]:
         """Latencies, and how many times as fast as the first network the others are."""
@@ -87,7 +71,7 @@ class Carried:
         )
 
     def tables(self) -> list[Table]:
-        """What was measured, for the terminal."""
+        """The measurements, for the terminal."""
         tables = []
         if self.onnx:
             tables.append(terminal_table("the network as ONNX", *self.onnx.rows()))
@@ -96,12 +80,12 @@ class Carried:
         return tables
 
     def notes(self) -> list[str]:
-        """What the tables do not say."""
+        """Conditions of the measurements, which the tables do not say."""
         notes = [self.onnx.conditions()] if self.onnx else []
         return [*notes, self.conditions()] if self.latencies else notes
 
     def markdown(self) -> str:
-        """All of it as a page."""
+        """Everything as a page."""
         problem = self.member.front.problem
         quantities = self.member.front.quantities
         measured = [
@@ -155,103 +139,3 @@ class Carried:
 def _digits(value: float) -> str:
     """Three digits of a small number, all of a large one."""
     return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
-
-
-def carry(
-    member: Member,
-    network: nn.Module,
-    folder: Path | str,
-    *,
-    about: Mapping[str, Any],
-    onnx: bool = False,
-    int8: bool = False,
-    latency: bool = False,
-    threads: int = 1,
-    repeats: int = 50,
-    display: Display | None = None,
-) -> Carried:
-    """Writes a network of a front into a folder, and measures there what is asked for.
-
-    Args:
-        member: Which network of the front it is.
-        network: Itself, retrained or not; it is not changed.
-        folder: Made if it is not there; what `carry` wrote there before is replaced.
-        about: What `network.json` says of it: measurements, where it came from.
-        onnx: Whether to write `network.onnx`, as `export_onnx` does, and to measure latencies.
-        int8: Whether to write `network.int8.onnx` as well.
-        latency: Whether to measure latencies without ONNX too. The parent takes turns with the
-            network, where the problem has one; all run on the processor.
-        threads: For latencies.
-        repeats: Measurements of each latency.
-        display: Shows progress; None for silence.
-
-    Raises:
-        PruneError: The network has no spec, or there can be no ONNX; what was written before that
-            stays.
-    """
-    check_formats(onnx=onnx, int8=int8)
-    display, folder = display or Display(Console(quiet=True)), Path(folder)
-    for name in (ONNX, INT8, PAGE):  # they would be of another network
-        (folder / name).unlink(missing_ok=True)
-    save_network(network, folder, about=about)
-    if not (onnx or latency):
-        return Carried(member, folder, about)
-    data, parent = member.front.problem.data_set.to("cpu"), member.front.problem.parent_network()
-    runtimes: dict[str, nn.Module] = {}
-    if parent is not None:
-        runtimes["parent, torch"] = parent
-        if onnx:
-            with display.phase("the parent as ONNX"):
-                runtimes["parent, onnxruntime"] = onnx_network(parent, data)
-    name, report = f"network {member.place}", None
-    runtimes[f"{name}, torch"] = network
-    if onnx:
-        with display.phase("the network as ONNX"):
-            report = export_onnx(network, data, folder, int8=int8)
-        for file, runtime in zip(report.files, ("onnxruntime", "int8"), strict=False):
-            runtimes[f"{name}, {runtime}"] = OnnxNetwork(file.path.read_bytes())
-    times = _latencies(runtimes, data.shape, threads, repeats, display)
-    result = Carried(member, folder, {**about, **_found(report, times)}, report, times)
-    save_network(network, folder, about=result.about)
-    write_text(folder / PAGE, result.markdown())
-    return result
-
-
-def check_formats(*, onnx: bool, int8: bool) -> None:
-    """Refuses what cannot be carried away, before there is something to carry."""
-    if int8 and not onnx:
-        msg = "int8 is a kind of ONNX: give --format onnx with --int8 (onnx=True with int8=True)"
-        raise PruneError(msg)
-    if onnx:
-        check_onnx()
-
-
-def _latencies(
-    networks: Mapping[str, nn.Module],
-    shape: Sequence[int],
-    threads: int,
-    repeats: int,
-    display: Display,
-) -> dict[str, list[Latency]]:
-    times: dict[str, list[Latency]] = {name: [] for name in networks}
-    with display.phase("latency") as update:
-        for place, size in enumerate(BATCH_SIZES):
-            update(place / len(BATCH_SIZES), f"batch of {size}")
-            measured = latencies(networks, shape, batch_size=size, threads=threads, repeats=repeats)
-            for name, one in measured.items():
-                times[name].append(one)
-    return times
-
-
-def _found(
-    report: OnnxReport | None, times: Mapping[str, Sequence[Latency]]
-) -> dict[str, dict[str, Any]]:
-    """What was measured, as JSON keeps it."""
-    found: dict[str, dict[str, Any]] = {}
-    if report is not None:
-        files = {file.path.name: asdict(file) for file in report.files}
-        for file in files.values():
-            del file["path"]
-        found["onnx"] = {"images": report.images, **files}
-    seconds = {name: [asdict(one) for one in several] for name, several in times.items()}
-    return {**found, "latency": {"processor": processor(), "networks": seconds}}

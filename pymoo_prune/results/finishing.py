@@ -1,4 +1,4 @@
-"""What happens to a chosen network in the end: retraining, and the test."""
+"""Finishing networks: retraining, and the test."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def final_accuracies(
     """Accuracies of finished networks, on the test images too.
 
     Args:
-        networks: As a search or a baseline left them.
+        networks: The networks that a search or a baseline found.
         data: The images.
-        seeds: Of each retraining.
-        finished: Retrains a network, from a seed; None leaves them as they are.
+        seeds: Each retraining's seed.
+        finished: Retrains a network, from a seed; None leaves networks as they are.
         progress: Called after each network.
 
     Returns:

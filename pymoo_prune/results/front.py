@@ -1,10 +1,7 @@
-"""The front that a search ends with: look at it, choose from it, carry a network away."""
+"""The front that a search ends with, and its networks."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +13,9 @@ from torch import nn
 
 from pymoo_prune import plots
 from pymoo_prune.chromosomes import Array, candidate_seed, digests
-from pymoo_prune.errors import NothingFoundError, PruneError, all_failed, unknown_name
+from pymoo_prune.errors import NothingFoundError, PruneError, all_failed
 from pymoo_prune.measuring import Layer, anatomy
 from pymoo_prune.objectives import (
-    Constraint,
     Goals,
     Measured,
     Quantity,
@@ -30,17 +26,11 @@ from pymoo_prune.objectives import (
     nondominated,
 )
 from pymoo_prune.problem import PruningProblem
+from pymoo_prune.results.choosing import Choice
 from pymoo_prune.results.finishing import final_accuracies
+from pymoo_prune.results.front_tables import csv_text, text_table
+from pymoo_prune.results.quantities import ACCURACIES, EVALUATION
 from pymoo_prune.search import Found
-
-ACCURACIES: Mapping[str, Quantity] = {
-    "test_accuracy": Quantity("higher", "test accuracy", share=True),
-    "finished_accuracy": Quantity("higher", "validation accuracy after retraining", share=True),
-    "finished_test_accuracy": Quantity("higher", "test accuracy after retraining", share=True),
-}
-"""What is known of a network after the search."""
-EVALUATION: Mapping[str, Quantity] = {"evaluation": Quantity("lower", "evaluation")}
-"""Where a network was first asked for: counted from 0, in the order of the search."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +38,8 @@ class Member:
     """One network of a front.
 
     Attributes:
-        front: Where it is from.
-        place: Its row there, which is also its name.
+        front: The front.
+        place: Its row in the front, which is also its name.
     """
 
     front: Front
@@ -70,8 +60,8 @@ class Member:
         """The small network, stand-alone.
 
         Args:
-            finish_images: Training images that it is retrained with; the same number gives the
-                same weights again.
+            finish_images: Training images for retraining; the same number gives the same weights
+                again.
         """
         problem = self.front.problem
         network = problem.network(self.x)
@@ -90,10 +80,10 @@ class Front:
     """Candidates that no other candidate beats in every respect, the smallest first.
 
     Args:
-        problem: What they are candidates of.
+        problem: The problem that was searched.
         X: Chromosomes, (n, n_var).
-        columns: Measurements, and what was found out after the search, (n,) each.
-        layers: What each network is made of; None until they are built, which `finish` does.
+        columns: Measurements, and accuracies after the search, (n,) each.
+        layers: What each network is made of; None until `finish` has built the networks.
     """
 
     def __init__(
@@ -114,7 +104,7 @@ class Front:
     def from_candidates(
         cls, problem: PruningProblem, X: Array, measurements: Mapping[str, Values]
     ) -> Front:
-        """The non-dominated ones among candidates, over what the objectives are made of."""
+        """The non-dominated ones among candidates, over the quantities of the objectives."""
         if len(X) == 0:
             msg = "there is no front: there is no candidate"
             raise NothingFoundError(msg)
@@ -143,7 +133,7 @@ class Front:
 
     @classmethod
     def from_result(cls, problem: PruningProblem, result: Result) -> Front:
-        """The front of what pymoo's `minimize` returned: of its last population."""
+        """The front of the last population that pymoo's `minimize` returned."""
         X = result.pop.get("X")
         if problem.is_approximate:
             return cls.from_candidates(problem, X, problem.measured_finally(X))
@@ -162,12 +152,12 @@ class Front:
 
     @property
     def goals(self) -> Goals:
-        """What the search was after."""
+        """The search's goals."""
         return self.problem.goals
 
     @property
     def quantities(self) -> dict[str, Quantity]:
-        """What the columns are."""
+        """Labels and units of the columns."""
         return {**self.problem.quantities, **ACCURACIES, **EVALUATION}
 
     @property
@@ -177,23 +167,20 @@ class Front:
 
     # Choosing.
 
+    @property
+    def _choice(self) -> Choice:
+        return Choice(self.problem, self.columns, self.quantities)
+
     def knee(self) -> Member:
         """The network farthest from the plane through the extremes of the front.
 
         With every objective scaled to [0, 1] over the front, that is the least sum.
         """
-        costs = self.goals.costs(self.columns)
-        spread = np.ptp(costs, axis=0)
-        scaled = (costs - costs.min(axis=0)) / np.where(spread > 0, spread, 1)
-        return self[int(scaled.sum(axis=1).argmin())]
+        return self[self._choice.knee()]
 
     def fittest(self) -> Member:
         """The network with the best fitness, where the objectives are one weighted sum."""
-        F = self.goals.F(self.columns)
-        if F.shape[1] > 1:
-            msg = "with several objectives there is no fittest network; pick the knee, or a bound"
-            raise PruneError(msg)
-        return self[int(F[:, 0].argmin())]
+        return self[self._choice.fittest()]
 
     def best(self, name: str, *, within: str | None = None) -> Member:
         """The best network in one quantity.
@@ -202,11 +189,7 @@ class Front:
             name: The quantity.
             within: A bound on another, such as "macs<=20%" of the parent's.
         """
-        self._check_quantity(name)
-        rows = np.arange(len(self)) if within is None else self._rows_within(within)
-        costs = self.quantities[name].sign * self.columns[name][rows]
-        # A network whose retraining diverged has no number, and is the best in nothing.
-        return self[int(rows[np.nan_to_num(costs, nan=np.inf).argmin()])]
+        return self[self._choice.best(name, within)]
 
     def smallest(self, *, accuracy_drop: float) -> Member:
         """The network with the fewest parameters that loses at most this much accuracy."""
@@ -220,47 +203,7 @@ class Front:
                 one on accuracy ("accuracy_drop<=0.02") takes the smallest network that keeps it,
                 one on size ("macs<=20%") takes the most accurate.
         """
-        if re.fullmatch(r"-?[0-9]+", choice):
-            return self[int(choice)]
-        if choice in ("knee", "fittest"):
-            return self.knee() if choice == "knee" else self.fittest()
-        if re.search("[<>=]", choice):
-            about_accuracy = "accuracy" in Constraint.parse(choice).name
-            return self.best("parameters" if about_accuracy else "accuracy", within=choice)
-        if choice not in self.columns:
-            raise unknown_name("pick", choice, ["knee", "fittest", *self._choosable])
-        return self.best(choice)
-
-    @property
-    def _choosable(self) -> list[str]:
-        return [n for n in self.columns if "test" not in n and n not in EVALUATION]
-
-    def _check_quantity(self, name: str) -> None:
-        if name not in self.columns or name in EVALUATION:
-            raise unknown_name("quantity", name, self._choosable)
-        if name not in self._choosable:
-            msg = (
-                f"{name} is for reporting: a network chosen by its accuracy on the test images "
-                f"looks better than it is; choose by {', '.join(self._choosable)}"
-            )
-            raise PruneError(msg)
-
-    def _rows_within(self, bound: str) -> Array:
-        constraint = Constraint.parse(bound)
-        self._check_quantity(constraint.name)
-        parent = self.problem.parent_values if constraint.relative else {}
-        if constraint.relative and constraint.name not in parent:
-            msg = f"{bound} is a share of the parent's, which is known for {', '.join(parent)} only"
-            raise PruneError(msg)
-        violation = np.nan_to_num(constraint.violation(self.columns, parent), nan=np.inf)
-        rows = np.flatnonzero(violation <= 0)
-        if len(rows) == 0:
-            nearest = int(violation.argmin())
-            value = self.columns[constraint.name][nearest]
-            text = self.quantities[constraint.name].format(value)
-            msg = f"no network keeps {bound}; the nearest is network {nearest} with {text}"
-            raise PruneError(msg)
-        return rows
+        return self[self._choice.by_phrase(choice)]
 
     # After the search.
 
@@ -295,56 +238,7 @@ class Front:
         plots.draw_front(path, [self.series("this search"), *others], self.goals, self.quantities)
 
     def __str__(self) -> str:
-        names = list(self.columns)
-        quantities = self.quantities
-        head = ["network", *names]
-        rows = [
-            [str(place), *(quantities[n].format(float(self.columns[n][place])) for n in names)]
-            for place in range(len(self))
-        ]
-        widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in [head, *rows]
-        )
-
-
-def published_series(problem: type[PruningProblem], data: str) -> list[Series]:
-    """What papers report on a data set, to be drawn beside fronts."""
-    return [
-        Series(name, {column: np.array(values) for column, values in columns.items()})
-        for name, columns in problem.published.get(data, {}).items()
-    ]
-
-
-def csv_text(series: Sequence[Series]) -> str:
-    """Series as CSV, with the method in the first column where there are several."""
-    names = list(dict.fromkeys(name for one in series for name in one.columns))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["method", "network", *names])
-    for one in series:
-        for place in range(len(one)):
-            cells = [repr(float(one.columns[n][place])) if n in one.columns else "" for n in names]
-            writer.writerow([one.name, place, *cells])
-    return text.getvalue()
-
-
-def read_csv(path: Path) -> list[Series]:
-    """What `csv_text` wrote."""
-    found: dict[str, list[dict[str, str]]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            found.setdefault(row.pop("method"), []).append(row)
-    series = []
-    for method, rows in found.items():
-        names = [name for name in rows[0] if name != "network" and rows[0][name] != ""]
-        columns = {name: np.array([float(row[name]) for row in rows]) for name in names}
-        series.append(Series(method, columns))
-    if not series:
-        msg = f"{path} has no rows"
-        raise PruneError(msg)
-    return series
+        return text_table(self.series(), self.quantities)
 
 
 def _nearest_miss(problem: PruningProblem, measurements: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Carrying a network away: weights and a description that rebuilds it without the parent."""
+"""Networks as files: weights, and a description that rebuilds them without the parent."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ MEMORY_FORMATS = ("contiguous", "channels_last")
 DAMAGES = (
     RuntimeError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError,
 )  # fmt: skip
-"""What torch raises for a file that holds no state_dict of the network."""
+"""torch raises these for a file that holds no state_dict of the network."""
 
 
 def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, Any]) -> Path:
-    """Writes `network.pt` (a state_dict) and `network.json` (what it is the state of).
+    """Writes `network.pt` (a state_dict) and `network.json` (how to build it).
 
     Args:
         network: A network with a `spec`, as `build_network` takes it.
         folder: Made if it is not there.
-        about: What else the description says: measurements, where it came from.
+        about: What else the description says, such as measurements and the origin.
 
     Returns:
         The folder.
@@ -59,7 +59,7 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
 
 def _memory_format(network: nn.Module) -> str:
     weights = [weight for weight in network.parameters() if weight.ndim == 4]
-    # Some weights, such as those of 1×1 convolutions, lie both ways, and tell nothing.
+    # Some weights, such as those of 1×1 convolutions, have both layouts, and tell nothing.
     told = not all(weight.is_contiguous() for weight in weights)
     last = all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
     return "channels_last" if told and last else "contiguous"
@@ -75,9 +75,9 @@ def is_exported(folder: Path) -> bool:
 
 
 def load_network(folder: Path | str) -> nn.Module:
-    """A network as it was exported, in evaluation mode; nothing but tensors is unpickled.
+    """An exported network, in evaluation mode; only tensors are unpickled.
 
-    Weights lie in memory as they did.
+    Weights keep their layout in memory.
     """
     folder = Path(folder)
     try:
@@ -93,7 +93,7 @@ def load_network(folder: Path | str) -> nn.Module:
     memory_format = spec.get("memory_format", "contiguous")
     if memory_format not in MEMORY_FORMATS:
         raise unknown_name("memory format", str(memory_format), MEMORY_FORMATS)
-    with torch.random.fork_rng(devices=[]):  # before they are read, weights are drawn
+    with torch.random.fork_rng(devices=[]):  # building draws weights, which are then replaced
         network = build_network(spec)
     try:
         network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))

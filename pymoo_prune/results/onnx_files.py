@@ -1,4 +1,4 @@
-"""Carrying a network to other runtimes: as ONNX, checked against torch, and with eight bits."""
+"""Networks for other runtimes: as ONNX, checked against torch, and with eight bits."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ ONNX, INT8 = "network.onnx", "network.int8.onnx"
 INPUT, OUTPUT = "images", "outputs"
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4
-"""By how much outputs may differ from torch's, as a share of the largest output, or of 1."""
+"""Outputs may differ from torch's by this share of the largest output, or of 1 if that is more."""
 COMPARED = 512
-"""Validation images, at most, on which outputs are compared."""
+"""Outputs are compared on at most this many validation images."""
 CALIBRATION = 256
-"""Validation images, at most, from which the ranges of activations in eight bits are taken."""
+"""Ranges of activations in eight bits are taken from at most this many validation images."""
 BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """A file for onnxruntime, and what it is worth there.
+    """A file for onnxruntime, and its measurements there.
 
     Attributes:
-        path: Where it is.
-        size: In bytes.
+        path: The file.
+        size: Its size in bytes.
         difference: The largest absolute difference between its outputs and torch's.
         agreement: The share of its predictions that are torch's.
-        accuracy: On all validation images.
-        test_accuracy: On all test images.
+        accuracy: The accuracy on all validation images.
+        test_accuracy: The accuracy on all test images.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class OnnxFile:
 
 @dataclass(frozen=True)
 class OnnxReport:
-    """What `export_onnx` wrote.
+    """The files that `export_onnx` wrote.
 
     Attributes:
         images: How many validation images outputs were compared on.
@@ -69,7 +69,7 @@ class OnnxReport:
 
     @property
     def files(self) -> list[OnnxFile]:
-        """One or both."""
+        """One file or both."""
         return [self.float32] if self.int8 is None else [self.float32, self.int8]
 
     def rows(self) -> tuple[Row, list[Row]]:
@@ -85,7 +85,7 @@ class OnnxReport:
         return ("under onnxruntime", *(file.path.name for file in files)), rows
 
     def conditions(self) -> str:
-        """What was compared with what."""
+        """How outputs and accuracies were measured."""
         text = (
             f"Outputs and predictions are compared with torch's on {self.images:,} validation "
             "images; accuracies are on all validation and on all test images."
@@ -102,7 +102,7 @@ def _percent(share: float) -> str:
 class OnnxNetwork(nn.Module):
     """A network that onnxruntime computes, on the processor.
 
-    It has as many threads as torch has when the first batch comes; a copy looks again.
+    It takes as many threads as torch has at its first batch; so does a copy, at its own.
 
     Args:
         model: The content of an ONNX file that `export_onnx` wrote.
@@ -151,8 +151,8 @@ def export_onnx(
     """Writes `network.onnx`, and checks that onnxruntime computes with it what torch computes.
 
     Args:
-        network: Of images of the data set; it is not changed.
-        data: On its validation images outputs are compared.
+        network: A classifier of the data set's images; it is not changed.
+        data: Outputs are compared on its validation images.
         folder: Made if it is not there; files of another network are replaced.
         int8: Whether to write `network.int8.onnx` too: weights and activations with eight bits,
             and ranges of activations taken from validation images.
@@ -162,7 +162,7 @@ def export_onnx(
             than `TOLERANCE` allows; then there is no file.
     """
     folder, data = Path(folder), data.to("cpu")
-    for name in (ONNX, INT8):  # nobody shall take another network's for this one's
+    for name in (ONNX, INT8):  # of another network
         (folder / name).unlink(missing_ok=True)
     whole, ours, theirs = _checked(network, data)
     folder.mkdir(parents=True, exist_ok=True)
@@ -179,8 +179,8 @@ def onnx_network(network: nn.Module, data: Data) -> OnnxNetwork:
     """A network under onnxruntime, where it computes what torch computes.
 
     Args:
-        network: Of images of the data set; it is not changed.
-        data: On its validation images outputs are compared.
+        network: A classifier of the data set's images; it is not changed.
+        data: Outputs are compared on its validation images.
 
     Raises:
         PruneError: As `export_onnx`.
@@ -192,21 +192,21 @@ def _checked(network: nn.Module, data: Data) -> tuple[OnnxNetwork, Tensor, Tenso
     """The network under onnxruntime, and outputs of torch and of onnxruntime, (n, classes) each."""
     check_onnx()
     images = _compared(data)
-    # Weights as torch lays them out by itself: the file has no other way.
+    # Weights in torch's usual layout: the file knows no other.
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
     ours = _outputs(network, images)
     problem = f"a {type(network).__name__} cannot be exported as ONNX"
     try:
         result = OnnxNetwork(_converted(network, data.shape))
         theirs = _outputs(result, images)
-    except Exception as error:  # a network may have anything that somebody stumbles over
+    except Exception as error:  # a network may hold anything, and exporters raise anything
         cause = error.__cause__ or error
         reason = str(cause).strip() or type(cause).__name__
         msg = f"{problem}: {reason.splitlines()[0]}"
         raise PruneError(msg) from error
     difference = float((ours - theirs).abs().max())
     limit = TOLERANCE * max(1.0, float(ours.abs().max()))
-    if not difference <= limit:  # not a number is no small difference
+    if not difference <= limit:  # NaN is refused too
         msg = (
             f"{problem}: on {len(images)} validation images, onnxruntime's outputs differ from "
             f"torch's by up to {difference:.2g}, but at most {limit:.2g} is tolerated; "
@@ -236,7 +236,7 @@ def _converted(network: nn.Module, shape: tuple[int, int, int]) -> bytes:
 
 
 def _forget_origin(model: Any) -> None:
-    """Removes what the exporter notes for its authors, such as where this machine's files lie."""
+    """Removes the exporter's notes for its authors, such as paths on this machine."""
     graph = model.graph
     parts = (graph.node, graph.value_info, graph.initializer, graph.input, graph.output)
     for part in (graph, *(part for several in parts for part in several)):
@@ -246,7 +246,7 @@ def _forget_origin(model: Any) -> None:
 def _written(
     network: OnnxNetwork, ours: Tensor, theirs: Tensor, data: Data, path: Path
 ) -> OnnxFile:
-    """Writes the file, and measures what it is worth."""
+    """Writes the file, and measures the network in it."""
     with writing(path) as part:
         part.write_bytes(network.model)
     return OnnxFile(
@@ -260,12 +260,12 @@ def _written(
 
 
 def _compared(data: Data) -> Tensor:
-    """The images that outputs are compared on, of all classes alike."""
+    """The images that outputs are compared on, as many of each class."""
     return data.validation.subset(balanced(data.validation.labels, COMPARED, 0)).images
 
 
 @torch.inference_mode()
 def _outputs(network: nn.Module, images: Tensor) -> Tensor:
-    # The first image alone: batches of any size must do.
+    # The first image alone: batches of any size must work.
     batches = [images[:1], *(batch for batch in images[1:].split(BATCH_SIZE) if len(batch))]
     return torch.cat([network(batch) for batch in batches])

@@ -16,7 +16,7 @@ def quantized(model: bytes, images: Tensor) -> bytes:
 
     Args:
         model: The content of an ONNX file, of a network that takes images.
-        images: (n, channels, height, width); the ranges of activations are those over them.
+        images: (n, channels, height, width); ranges of activations are taken from them.
 
     Returns:
         The content of an ONNX file.
@@ -44,7 +44,7 @@ def quantized(model: bytes, images: Tensor) -> bytes:
         whole.write_bytes(model)
         quant_pre_process(whole, prepared, skip_symbolic_shape=True)
         graph = onnx.load(prepared).graph
-        # Batch norms that no convolution could take in are computed in floats all the same.
+        # Batch norms that were not folded into a convolution stay in floats.
         norms = [node.name for node in graph.node if node.op_type == "BatchNormalization"]
         quantize_static(
             prepared,

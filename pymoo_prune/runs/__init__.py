@@ -1,12 +1,35 @@
 """One run in its folder: settings, making it, resuming it, and its report.
 
 - `settings`: all that a run depends on
+- `files`, `folder`, `reading`: the names of a run's files, writing and reading them, and one error
+  for all that cannot be read
+- `preparing`: from settings to a problem with its parent
+- `execution`, `summary`: search, finish, compare, write; and how that went
+- `carrying`: networks of a run's front, exported or as a ticket
 - `run`: the run itself
-- `report`, `report_page`: what it found, in Markdown and as an interactive page. Import
+- `findings`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
+- `report`, `report_page`: the report in Markdown, and as an interactive page. Import
   `report_page` where it is needed: it brings Bokeh, which takes its time
 - `reproduction`: what the reproductions of papers share
 """
 
+from pymoo_prune.runs.carrying import AT_LENGTH
+from pymoo_prune.runs.files import (
+    CHROMOSOMES_FILE,
+    FRONT_PICTURE,
+    FRONT_TABLE,
+    INTERACTIVE_PAGE,
+    LATENCIES_FILE,
+    PARENT_FOLDER,
+    PICTURE_ENDINGS,
+    REPORT_PAGE,
+    SETTINGS_FILE,
+    STORE_FILE,
+    TICKET_PAGE,
+    TICKET_PICTURE,
+)
+from pymoo_prune.runs.preparing import prepare_problem
+from pymoo_prune.runs.reading import reading
 from pymoo_prune.runs.report import Report
 from pymoo_prune.runs.reproduction import (
     ReproductionOptions,
@@ -17,22 +40,13 @@ from pymoo_prune.runs.reproduction import (
     publish,
     reproduced,
 )
-from pymoo_prune.runs.run import (
-    AT_LENGTH,
-    CHROMOSOMES,
-    FRONT,
-    LATENCIES,
-    PARENT,
-    SETTINGS,
-    STORE,
-    TICKET_PAGE,
-    TICKET_PICTURE,
-    Run,
-)
+from pymoo_prune.runs.run import Run
 from pymoo_prune.runs.settings import Settings
 
 __all__ = [
-    "AT_LENGTH", "CHROMOSOMES", "FRONT", "LATENCIES", "PARENT", "SETTINGS", "STORE",
-    "TICKET_PAGE", "TICKET_PICTURE", "Report", "ReproductionOptions", "Run", "Settings", "kept",
-    "kept_parent", "kept_runs", "prepare", "publish", "reproduced",
+    "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
+    "LATENCIES_FILE", "PARENT_FOLDER", "PICTURE_ENDINGS", "REPORT_PAGE", "SETTINGS_FILE",
+    "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Report", "ReproductionOptions", "Run",
+    "Settings", "kept", "kept_parent", "kept_runs", "prepare", "prepare_problem", "publish",
+    "reading", "reproduced",
 ]  # fmt: skip

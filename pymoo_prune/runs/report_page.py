@@ -29,43 +29,49 @@ from pymoo_prune.page import (
     sparkline,
     where_pruned,
 )
-from pymoo_prune.runs.report import GENERATIONS, Report
-from pymoo_prune.runs.run import LAYERS, STORE
+from pymoo_prune.runs import words
+from pymoo_prune.runs.files import (
+    GENERATIONS_PICTURE,
+    INTERACTIVE_PAGE,
+    LAYERS_FILE,
+    STORE_FILE,
+)
+from pymoo_prune.runs.pictures import TEXTS
+from pymoo_prune.runs.report import Report
 
-FILE = "report.html"
 POINTING = (
     "Point at a network for all its measurements, click it for its layers. A row of the table and "
     "its points are chosen together. A click on a method hides it."
 )
 
-PARALLEL = Markup(
+PARALLEL_CAPTION = Markup(
     '<p class="caption">The search\'s networks over all objectives. Better is up on every axis; '
     "the dashed line is the suggestion.</p>"
 )
 
 
 def write_page(report: Report) -> Path:
-    """Writes `report.html` beside the report's files, which are there."""
-    path = report.run.folder / FILE
+    """Writes `report.html` beside the files of the report, which must be there."""
+    path = report.findings.run.folder / INTERACTIVE_PAGE
     write_text(path, ReportPage(report).html())
     return path
 
 
 class ReportPage:
-    """What a run's page shows.
+    """The interactive page of a run.
 
     Args:
-        report: The run's report, whose pictures are there.
+        report: The run's report; its pictures must be there.
     """
 
     def __init__(self, report: Report) -> None:
-        self.report = report
-        self.columns = report.front.columns
-        self.quantities = report.quantities
+        self.report, self.findings = report, report.findings
+        self.columns = report.findings.front.columns
+        self.quantities = report.findings.quantities
 
     def html(self) -> str:
         """The page."""
-        report = self.report
+        report, findings = self.report, self.findings
         sections = [
             Section("The front", self._front(), "front"),
             Section("A network", self._networks(), "network"),
@@ -75,57 +81,57 @@ class ReportPage:
         ]
         lead = [
             paragraph(text)
-            for text in (report.verdict(), report.suggestion(), report.parent_line())
+            for text in (report.verdict(), words.suggestion(findings), report.parent_line())
         ]
-        return document(report.title, sections, lead=lead)
+        return document(words.title(findings), sections, lead=lead)
 
     # Sections.
 
     def _front(self) -> list[Part]:
-        report = self.report
-        goals = report.goals.names
+        findings = self.findings
+        goals = findings.goals.names
         # What is removed and what is left are the same picture twice.
         sizes = ["macs"] if "sparsity" in goals else ["parameters", "macs"]
         axes = [n for n in dict.fromkeys([*goals, *sizes]) if "accuracy" not in n]
-        links = [f"#{anchor(place)}" for place in range(len(report.front))]
-        others = [["#methods"] * len(one) for one in report.series[1:]]
-        methods = linked(report.series, self.quantities, links=[links, *others])
-        legend, *panels = figure_of_fronts(methods, axes, self.quantities, suggested=report.chosen)
-        shown = "Filled: after retraining. Hollow: before. " if report.finished else ""
+        links = [f"#{anchor(place)}" for place in range(len(findings.front))]
+        others = [["#methods"] * len(one) for one in findings.series[1:]]
+        methods = linked(findings.series, self.quantities, links=[links, *others])
+        legend, *panels = figure_of_fronts(
+            methods, axes, self.quantities, suggested=findings.chosen
+        )
+        shown = "Filled: after retraining. Hollow: before. " if findings.finished else ""
         caption = Markup('<p class="caption">{}The ring is the suggestion. {}</p>')
         parts: list[Part] = [legend, panels, caption.format(shown, POINTING)]
         parts.append(
-            network_table(methods[0], report.shown, self.quantities, profiles=self._profiles())
+            network_table(methods[0], self.report.shown, self.quantities, profiles=self._profiles())
         )
-        if len(report.goals.names) > 2:
+        if len(goals) > 2:
             parts.append(
-                figure_of_networks(
-                    methods[0], report.goals.names, self.quantities, suggested=report.chosen
-                )
+                figure_of_networks(methods[0], goals, self.quantities, suggested=findings.chosen)
             )
-            parts.append(PARALLEL)
+            parts.append(PARALLEL_CAPTION)
         return parts
 
     def _profiles(self) -> list[Markup]:
         """Small pictures of what is left of each layer, where that is known of every network."""
-        if (layers := self.report.layers) is None:
+        if (layers := self.findings.layers) is None:
             return []
         shares = [layers.kept(place) for place in range(len(layers.networks))]
         return [sparkline(one.values()) for one in shares if one] if all(shares) else []
 
     def _networks(self) -> list[Part]:
-        last = len(self.report.front) - 1
+        last = len(self.findings.front) - 1
         return [
             cards(
                 [
-                    card(k, last, self._network(k), suggested=k == self.report.chosen)
+                    card(k, last, self._network(k), suggested=k == self.findings.chosen)
                     for k in range(last + 1)
                 ]
             )
         ]
 
     def _network(self, place: int) -> list[Markup]:
-        report, parent = self.report, self.report.summary["parent"]
+        findings, parent = self.findings, self.findings.summary["parent"]
         rows = []
         for name, quantity in self.quantities.items():
             if name in self.columns:
@@ -135,13 +141,14 @@ class ReportPage:
         known = [
             html_table(("", "this network", "the parent"), rows),
             paragraph(self._origin(place)),
-            code(report.export_command(place)),
+            code(words.export_command(findings, place)),
         ]
-        layers = report.layers
+        layers = findings.layers
         if layers is None:
             missing = (
-                f"Its layers are not known: there is no {LAYERS} in {report.run.folder}, which an "
-                "older version made. Resuming adds none; a new run with the same settings does."
+                f"Its layers are not known: there is no {LAYERS_FILE} in {findings.run.folder}, "
+                "which an older version made. Resuming adds none; a new run with the same settings "
+                "does."
             )
             return [beside(known, [paragraph(missing)])]
         shares = layers.kept(place)
@@ -150,13 +157,13 @@ class ReportPage:
         return [beside(known, [*pruned, layer_table(layers.networks[place], whole)])]
 
     def _origin(self, place: int) -> str:
-        """Where a network comes from, in a sentence."""
-        settings = self.report.run.settings
-        where = f"{self.report.run.folder}, seed {settings.seed}"
+        """Which evaluation a network comes from, in a sentence."""
+        run = self.findings.run
+        where = f"{run.folder}, seed {run.settings.seed}"
         if "evaluation" not in self.columns:
             return f"Of the last population, measured again: {where}."
         number = int(self.columns["evaluation"][place])
-        return f"Evaluation {number:,} of {where}: number {number} in the history of {STORE}."
+        return f"Evaluation {number:,} of {where}: number {number} in the history of {STORE_FILE}."
 
     def _methods(self) -> list[Part]:
         head, rows = self.report.method_rows()
@@ -165,20 +172,19 @@ class ReportPage:
         return [
             paragraph(self.report.verdict()),
             html_table((*head, "its networks"), rows, texts=(0, len(head))),
-            paragraph(self.report.meaning()),
+            paragraph(words.meaning(self.findings)),
         ]
 
     def _generations(self) -> list[Part]:
-        path = (self.report.run.folder / GENERATIONS).with_suffix(".svg")
-        return [picture(path, text="means of each generation")]
+        path = (self.findings.run.folder / GENERATIONS_PICTURE).with_suffix(".svg")
+        return [picture(path, text=TEXTS[GENERATIONS_PICTURE])]
 
     def _made_with(self) -> list[Part]:
-        report = self.report
-        summary = report.summary
-        settings = _texts(json.loads(report.run.settings.to_json()))
+        findings, summary = self.findings, self.findings.summary
+        settings = _texts(json.loads(findings.run.settings.to_json()))
         versions, machine = _texts(summary["versions"]), _texts(summary["machine"])
         return [
-            paragraph(report.made_line()),
+            paragraph(words.made_line(findings)),
             *(paragraph(note) for note in summary.get("notes", ())),
             beside(
                 [html_table(("setting", "value"), settings, texts=(0, 1))],
@@ -191,6 +197,6 @@ class ReportPage:
 
 
 def _texts(values: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Values as they stand in the run's files; a dash for what is not set."""
+    """Values as text; a dash for what is not set."""
     texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in values.items()}
     return [(n, "–" if text in ("null", "[]", "{}") else text) for n, text in texts.items()]

@@ -15,9 +15,13 @@ from torch import nn
 from pymoo_prune.data import Data, load_data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.files import write_text
-from pymoo_prune.results import load_network, save_network
+from pymoo_prune.results import load_network
+from pymoo_prune.runs.files import REPORT_PAGE
+from pymoo_prune.runs.preparing import keep_parent
+from pymoo_prune.runs.reading import reading
 
-PAGE, SETTINGS = "report.md", "settings.json"
+REPRODUCED_FILE = "settings.json"
+"""The settings that a reproduction's results depend on."""
 
 
 def prepare(
@@ -34,11 +38,11 @@ def prepare(
 
     Args:
         output: The folder.
-        settings: What results depend on besides the data set: plain values.
-        runs: Of each setting; a folder may get more of them later.
+        settings: What results depend on besides the data set, as plain values.
+        runs: How many runs each setting has; a folder may get more of them later.
         data: Name of the data set.
-        data_root: Where data sets lie.
-        validation: Images of validation; None is what `load_data` takes.
+        data_root: Folder of data sets.
+        validation: How many validation images; None leaves it to `load_data`.
         gpu: Whether the images go to a GPU, where there is one.
     """
     if runs < 1:
@@ -47,11 +51,11 @@ def prepare(
     images = load_data(data, root=data_root, validation=validation)
     output.mkdir(parents=True, exist_ok=True)
     wanted: dict[str, Any] = json.loads(json.dumps({"data": data, **settings}))
-    there: dict[str, Any] = kept(output / SETTINGS, lambda: wanted)
-    if there != wanted:
-        names, nothing = sorted(wanted.keys() | there.keys()), object()
+    found: dict[str, Any] = kept(output / REPRODUCED_FILE, lambda: wanted)
+    if found != wanted:
+        names, nothing = sorted(wanted.keys() | found.keys()), object()
         differing = [
-            name for name in names if wanted.get(name, nothing) != there.get(name, nothing)
+            name for name in names if wanted.get(name, nothing) != found.get(name, nothing)
         ]
         msg = (
             f"{output} holds results of another reproduction: {', '.join(differing)} differ; "
@@ -70,11 +74,8 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
     """
     if not path.is_file():
         write_text(path, json.dumps(make(), indent=2) + "\n")
-    try:
+    with reading(path, "remove it, and it is made again"):
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path} cannot be read: {error}; remove it, and it is made again"
-        raise PruneError(msg) from error
 
 
 def kept_runs(
@@ -84,8 +85,8 @@ def kept_runs(
 
     Args:
         output: The folder.
-        names: Of the settings.
-        runs: Of each setting; their seeds are 0, 1, ...
+        names: The settings' names.
+        runs: How many runs each setting has; their seeds are 0, 1, ...
         make: Makes the result of a setting and a seed, where it is not there.
     """
     return {
@@ -100,13 +101,11 @@ def kept_parent(folder: Path, make: Callable[[], nn.Module]) -> nn.Module:
     """A network from its folder, on the CPU; where there is none, it is made and saved.
 
     Args:
-        folder: Of an exported network.
+        folder: The network's own folder.
         make: Makes the network, as a rule by training it.
     """
     if not folder.is_dir():
-        # Written beside and moved: a network half written would be taken for whole.
-        part = folder.with_name(f".part-{folder.name}")
-        save_network(make(), part, about={"role": "parent"}).replace(folder)
+        keep_parent(make(), folder)
     return load_network(folder)
 
 
@@ -114,11 +113,11 @@ def publish(page: str, output: Path, console: Console) -> None:
     """Writes the page into the folder, prints it, and says where it is.
 
     Args:
-        page: In Markdown.
+        page: The page in Markdown.
         output: The folder.
-        console: Where to.
+        console: Prints the page.
     """
-    path = output / PAGE
+    path = output / REPORT_PAGE
     write_text(path, page)
     for text in (page, f"report: {path}"):
         console.print(text, emoji=False, highlight=False, markup=False, soft_wrap=True)
@@ -157,7 +156,7 @@ def reproduced(
         settings: See `prepare`.
         validation: See `prepare`.
         gpu: See `prepare`.
-        options: What was asked for on the command line.
+        options: The options of the command line.
     """
     images = prepare(
         output,

@@ -18,36 +18,35 @@ from pymoo_prune.problem import USERS_CHOICE, check_options, default_objectives,
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
 
-FORMAT = 1
+SETTINGS_FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a run depends on, as it stands in its folder.
+    """All that a run depends on, as its folder has it.
 
     Attributes:
-        problem: Its registered name.
-        options: Its keyword arguments.
+        problem: The problem's registered name.
+        options: The problem's keyword arguments.
         data: A data set's name or folder.
         data_root: Where data sets lie.
         validation: Share or number of training images held out for the search.
         algorithm: An engine's name.
-        pop_size: Its population.
+        pop_size: The engine's population.
         objectives: Names, or one of `SCALARISATIONS`; None leaves them to the problem.
         constraints: Bounds, as text.
         budget: When the search ends.
-        seed: Of the engine, and of the problem unless that has its own.
+        seed: The engine's seed, and the problem's unless `problem_seed` is given.
         device: Where networks are measured.
         threads: torch's; another number may change the last bits of a measurement.
         finish_images: Training images that each network of the front is retrained with.
         parent: Folder of an exported network to prune; None lets the problem train one.
         surrogate: A model's name, one of `surrogates.MODELS`; None measures every child.
-        problem_seed: Of the problem, where it is not that of the engine: searches that are compared
-            have one parent, and engines of many seeds.
-        front: Quantities that the front is over, where these are not those of the objectives.
-        latencies: File of the latencies that are known, relative to the run's folder; None is its
-            own.
-        baselines: Whether the front is compared with simpler methods in the end.
+        problem_seed: The problem's seed, where it is not the engine's: searches that are compared
+            have one parent, but engines with different seeds.
+        front: Quantities that the front is over, where they are not the objectives.
+        latencies: File of known latencies, relative to the run's folder; None is the run's own.
+        baselines: Whether the front is compared with simpler methods.
     """
 
     problem: str
@@ -85,13 +84,13 @@ class Settings:
             raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)
 
     def check(self, *, workers: bool = False) -> Goals:
-        """Refuses what can be seen to be impossible before anything is made, loaded or trained.
+        """Refuses impossible settings, before anything is made, loaded or trained.
 
         Args:
-            workers: Whether candidates are measured by others than this process.
+            workers: Whether other processes measure candidates.
 
         Returns:
-            What a search is after; the accuracy where only the problem itself knows.
+            The search's goals; the accuracy where only the problem itself knows them.
         """
         cls = find_problem(self.problem)
         check_options(cls, self.options, [name for name in USERS_CHOICE if getattr(self, name)])
@@ -112,7 +111,7 @@ class Settings:
 
     def to_json(self) -> str:
         """As text."""
-        values = {"format": FORMAT, **asdict(self)}
+        values = {"format": SETTINGS_FORMAT, **asdict(self)}
         if isinstance(self.objectives, Scalarisation):
             values["objectives"] = {"kind": self.objectives.kind, **values["objectives"]}
         return json.dumps(values, indent=2) + "\n"
@@ -125,8 +124,8 @@ class Settings:
             msg = f"it must hold an object, but it holds {text.strip()[:40]!r}"
             raise PruneError(msg)
         made_by = values.pop("format")
-        if made_by != FORMAT:
-            msg = f"it has format {made_by}, but this version reads format {FORMAT}"
+        if made_by != SETTINGS_FORMAT:
+            msg = f"it has format {made_by}, but this version reads format {SETTINGS_FORMAT}"
             raise PruneError(msg)
         objectives = values["objectives"]
         if isinstance(objectives, dict):

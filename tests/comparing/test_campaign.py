@@ -132,7 +132,7 @@ def test_an_engine_of_ones_own_by_name(tmp_path: Path) -> None:
     assert folders == {f"{one.replace(':', '-')}-0" for one in comparison.methods}
 
 
-def test_objectives_of_a_method_stand_in_its_run(tmp_path: Path) -> None:
+def test_a_run_keeps_the_objectives_of_its_method(tmp_path: Path) -> None:
     name = "ga@accuracy=1,pixels=0.5"
     campaign = created(tmp_path / "c", [name], [2], constraints=["macs<=95%"])
     comparison, _ = done(campaign)
@@ -200,7 +200,7 @@ def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-# What cannot be compared.
+# Impossible comparisons.
 
 
 def untouched(campaign: Campaign) -> bool:
@@ -246,7 +246,7 @@ def test_names_are_looked_up_before_a_parent_is_trained(
     bounds: list[str] | None,
     message: str,
 ) -> None:
-    monkeypatch.setattr(Run, "prepare", None)
+    monkeypatch.setattr("pymoo_prune.comparing.campaign.prepare_problem", None)
     campaign = created(tmp_path / "c", methods, bounds=bounds)
     with pytest.raises(PruneError, match=message):
         campaign.execute(Console(quiet=True))
@@ -305,7 +305,7 @@ def test_runs_at_once_are_one_or_more(finished: Campaign, jobs: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_that_finds_nothing_is_said_kept_and_not_made_again(tmp_path: Path) -> None:
+def test_a_run_that_finds_nothing_is_reported_kept_and_not_made_again(tmp_path: Path) -> None:
     campaign = created(tmp_path / "c", problem="compared_problems:Tiny")
     comparison, text = done(campaign)
     assert "5 of 6  random, seed 0: all 24 candidates failed, for example: the training" in text

@@ -61,7 +61,7 @@ def evaluations(folder: Path, name: str) -> tuple[list[bytes], dict[str, Values]
 
 
 def best_of_all(history: Mapping[str, Values], names: Sequence[str]) -> set[tuple[float, ...]]:
-    """What nothing beats among all evaluations, by comparing each with each; by lower costs."""
+    """The evaluations that no other beats, by comparing each with each; lower costs are better."""
     rows = np.unique(np.column_stack([history[name] for name in names]), axis=0)
     return {
         tuple(row)
@@ -318,14 +318,14 @@ def test_changing_batches_leave_no_curve_but_a_table(digits: Data) -> None:
     assert len(found.contrasts(TESTED)) == 3
 
 
-def test_who_fails_is_in_no_front_and_lifts_no_curve(digits: Data, tmp_path: Path) -> None:
+def test_failed_candidates_are_in_no_front_and_lift_no_curve(digits: Data, tmp_path: Path) -> None:
     problem = FailingPixels(digits, constraints=["parameters<=90%"])
     found = small(problem, folder=tmp_path)
-    everybody = 0
+    failures = 0
     for place, trial in enumerate(found.trials):
         _, history = evaluations(tmp_path, f"{trial.method}-{trial.seed}")
         failed = np.isnan(history["accuracy"])
-        everybody += failed.sum()
+        failures += failed.sum()
         limit = 0.9 * problem.parent_measurements()["parameters"]
         allowed = ~failed & (history["parameters"] <= limit)
         kept = {name: column[allowed] for name, column in history.items()}
@@ -336,7 +336,7 @@ def test_who_fails_is_in_no_front_and_lifts_no_curve(digits: Data, tmp_path: Pat
         assert curve[1][-1] == pytest.approx(volume)
         assert (trial.columns["pixels"] * 64 >= FailingPixels.LEAST).all()
         assert (trial.columns["parameters"] <= limit).all()
-    assert everybody > 0
+    assert failures > 0
 
 
 def test_a_method_that_finds_nothing_does_not_stop_the_others(digits: Data) -> None:
@@ -354,7 +354,7 @@ def test_a_method_that_finds_nothing_does_not_stop_the_others(digits: Data) -> N
     assert "random 0: all 24 candidates failed, for example: the training diverged" in text
 
 
-def test_constraints_that_nobody_keeps_are_an_error_in_the_end(digits: Data) -> None:
+def test_constraints_that_no_candidate_keeps_are_an_error_in_the_end(digits: Data) -> None:
     for problem in (Pixels(digits, constraints=["accuracy>=0.999"]), AllFailing(digits)):
         with pytest.raises(PruneError, match="nothing to compare: no run found a network"):
             small(problem, ["ga", "nsga2"], seeds=1)
@@ -464,7 +464,7 @@ def test_one_method_and_one_seed(problem: Pixels) -> None:
         (["ga"], {"bounds": ["sparsity>=50%"]}, "the parent's sparsity is 0"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_before_anything_is_searched(
+def test_impossible_comparisons_are_refused_before_anything_is_searched(
     digits: Data, tmp_path: Path, methods: Any, given: dict[str, Any], message: str
 ) -> None:
     problem = Pixels(digits)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from pymoo_prune import PruneError, Quantity, Series
 from pymoo_prune.comparing import Comparison, Trial, size_bounds, union_front
+from pymoo_prune.comparing.bounds import QUANTILES
 from pymoo_prune.comparing.comparison import (
     CHECKPOINTS,
     DISTANCE,
     FINISHED,
-    QUANTILES,
     SEARCHED,
     TESTED,
 )
@@ -54,7 +54,7 @@ def measured(
 def front(
     accuracy: Sequence[float], parameters: Sequence[float], **more: Sequence[float]
 ) -> dict[str, Values]:
-    """The same with test accuracies, which are a little lower unless given."""
+    """Measurements with test accuracies, which are a little lower unless given."""
     tested = {"test_accuracy": [a - 0.05 for a in accuracy]}
     return measured(accuracy, parameters, **{**tested, **more})
 
@@ -83,7 +83,7 @@ THREE = trial("b", 0, front([0.7, 0.85, 0.9], [200, 600, 900]))
 # The best of all.
 
 
-def test_the_union_is_what_nothing_beats_and_stands_in_order_of_size() -> None:
+def test_the_union_is_what_nothing_beats_in_order_of_size() -> None:
     best = union_front([ONE, TWO, THREE], GOALS)
     assert best["parameters"].tolist() == [100, 200, 500, 600, 900]
     assert best["accuracy"].tolist() == [0.5, 0.7, 0.8, 0.85, 0.9]
@@ -120,7 +120,7 @@ def test_indicators_by_hand() -> None:
     assert found.methods == ["a", "b"]
 
 
-def test_who_has_the_whole_union_is_at_no_distance_from_it() -> None:
+def test_a_run_with_the_whole_union_is_at_no_distance_from_it() -> None:
     found = compared([ONE, trial("b", 0, union_front([ONE, THREE], GOALS)), THREE])
     assert found.indicators[DISTANCE][1] == 0
     assert (found.indicators[DISTANCE][[0, 2]] > 0).all()
@@ -203,7 +203,7 @@ def test_after_retraining_that_is_what_decides() -> None:
     lost = trial("b", 0, front([0.7], [200], **retrained([np.nan])))
     found = compared([one, lost, trial("c")])
     assert found.decisive == FINISHED
-    # Whose retraining diverged is no network.
+    # Networks with diverging retraining do not count.
     assert found.indicators[FINISHED] == pytest.approx([0.9 * 0.9, 0, 0])
     assert found.leader() == "a"
     assert compared([ONE]).decisive == TESTED
@@ -280,7 +280,7 @@ def test_bounds_unless_given_are_quantiles_of_the_union_rounded_up() -> None:
     st.sampled_from(["parameters", "sparsity", "pixels"]),
     st.integers(1, 30_000),
 )
-def test_somebody_is_within_every_bound_that_is_not_given(
+def test_some_network_is_within_every_bound_that_is_not_given(
     sizes: list[int], name: str, parent: int
 ) -> None:
     accuracy = np.linspace(0.1, 0.9, len(sizes)).tolist()
@@ -306,14 +306,14 @@ def test_somebody_is_within_every_bound_that_is_not_given(
 
 
 def volumes(method: str, *sizes: float) -> list[Trial]:
-    """Runs whose hypervolumes on the test images are 1 less a size each."""
+    """Runs with hypervolumes on the test images of 1 less a size each."""
     return [
         trial(method, seed, front([0.9], [1000 * size], test_accuracy=[1.0]))
         for seed, size in enumerate(sizes)
     ]
 
 
-def test_the_leader_has_the_largest_mean_and_the_run_to_show_is_in_the_middle() -> None:
+def test_the_leader_has_the_largest_mean_and_the_run_to_show_is_the_median() -> None:
     found = compared([*volumes("a", 0.5, 0.1, 0.4), *volumes("b", 0.3, 0.2, 0.4, 0.1)])
     assert found.of("b", TESTED) == pytest.approx([0.7, 0.8, 0.6, 0.9])
     assert found.leader() == "b"
@@ -340,7 +340,7 @@ BOUNDED = Goals(
 
 
 def searched(n: int, seed: int = 0) -> dict[str, Values]:
-    """A history in which somebody failed and somebody breaks a bound."""
+    """A history with candidates that failed, and some that break a bound."""
     generator = np.random.default_rng(seed)
     found = measured(generator.random(n).tolist(), generator.integers(50, 1200, n).tolist())
     found["accuracy"][generator.random(n) < 0.1] = np.nan

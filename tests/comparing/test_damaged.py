@@ -21,18 +21,18 @@ from tests.support.tiny_problem import full_disk
 
 @pytest.fixture
 def copied(finished: Campaign, tmp_path: Path) -> Campaign:
-    """A finished comparison to do harm to."""
+    """A finished comparison to damage."""
     return Campaign.open(shutil.copytree(finished.folder, tmp_path / "copied"))
 
 
 def cut(path: Path) -> None:
-    """As a full disk leaves what is not written as a whole."""
+    """Cuts a file short, as a full disk does."""
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
 
 
 def line(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """What a command says that cannot do what it should: one line."""
+    """The one line that a failing command says."""
     assert main([str(argument) for argument in arguments]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("error: ")
@@ -65,7 +65,7 @@ def test_damaged_plans_are_refused(
 
 
 @pytest.mark.slow
-def test_runs_of_a_plan_that_was_cut_short_can_be_compared_as_it_is_said(
+def test_runs_of_a_plan_that_was_cut_short_can_be_compared_as_the_error_says(
     copied: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cut(copied.folder / "comparison.json")
@@ -172,7 +172,7 @@ def test_a_run_that_was_damaged_is_made_again(finished: Campaign, copied: Campai
         (lambda run: cut(run / "evaluations.sqlite"), "the file is damaged", True),
     ],
 )
-def test_a_run_that_is_lost_is_said_and_how_it_is_made_again(
+def test_the_error_names_a_lost_run_and_how_it_is_made_again(
     finished: Campaign,
     copied: Campaign,
     capsys: pytest.CaptureFixture[str],
@@ -225,7 +225,7 @@ def test_two_processes_cannot_work_on_one_comparison(
         more = created(campaign.folder, ["spea2"], [7])
         with pytest.raises(StoreError, match="is being worked on"):
             more.execute(Console(quiet=True))
-        # Nothing has happened, but somebody is at it: the folder is not taken away from them.
+        # The folder is empty but in use: it is not removed.
         assert (campaign.folder / "comparison.json").read_bytes() == content
         assert {path.name for path in campaign.folder.iterdir()} == {"comparison.json", LOCK}
     done(campaign)
@@ -233,7 +233,7 @@ def test_two_processes_cannot_work_on_one_comparison(
     assert_same_runs(finished, campaign)
 
 
-def test_a_comparison_is_locked_while_it_works_and_whoever_died_does_not_count(
+def test_a_comparison_is_locked_while_it_works_and_locks_of_dead_processes_do_not_count(
     copied: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (copied.folder / LOCK).write_text('{"process": 1, "host": "elsewhere"}')  # as kill -9 leaves it

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pymoo_prune import Budget, PruneError, Run, Settings, StoreError, WeightedSum
 from pymoo_prune.cli import main
-from pymoo_prune.comparing import report_of_runs
+from pymoo_prune.comparing import report_of_runs, tables
 from pymoo_prune.comparing.comparison import SEARCHED
 from pymoo_prune.search import Display
 from tests.support.made_up_runs import cells
@@ -85,11 +85,11 @@ def test_runs_are_compared_as_they_are(
     assert shown.facts["baselines"] == f"those of {folders[0]}"
     assert shown.facts["problem's seed"] == "0, 1"
     assert shown.caution == ""
-    assert shown.csv() == (tmp_path / "out" / "runs.csv").read_text()
+    assert tables.indicators_csv(shown.comparison) == (tmp_path / "out" / "runs.csv").read_text()
 
 
 def contents(folder: Path) -> dict[str, tuple[int, int]]:
-    """What is there, and when it was written: folders, too, remember what came and went."""
+    """All files and folders, and when each was changed."""
     paths = [folder, *folder.rglob("*")]
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
 
@@ -212,7 +212,7 @@ def test_folders_from_before_are_compared_too(apart: dict[str, Path], tmp_path: 
     shown = report_of_runs(older)
     for name, values in expected.indicators.items():
         np.testing.assert_array_equal(values, shown.comparison.indicators[name])
-    cell = cells(shown.run_rows())[0][str(expected.bounds[-1])]
+    cell = cells(tables.run_rows(shown.comparison))[0][str(expected.bounds[-1])]
     assert re.fullmatch(r"\d+\.\d\d % \(network \d+\)", cell)
     for mine, theirs in zip(expected.trials, shown.comparison.trials, strict=True):
         np.testing.assert_array_equal(expected.curve(mine), shown.comparison.curve(theirs))

@@ -41,7 +41,7 @@ def eventually(reached: Callable[[], bool], what: str) -> None:
 
 
 def alive(session: int) -> list[str]:
-    """Processes that belong to who was started, and have not ended."""
+    """Living processes of a session."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -116,13 +116,15 @@ def test_a_comparison_that_is_stopped_takes_its_processes_along_and_goes_on(
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_said_and_loses_nothing(
+def test_a_process_that_dies_is_reported_and_loses_nothing(
     finished: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     campaign = created(tmp_path / "c", problem="compared_problems:Dying")
-    with pytest.raises(PruneError, match=r"ended without a word \(was there enough memory\?\)"):
+    with pytest.raises(
+        PruneError, match=r"ended without an error message \(was there enough memory\?\)"
+    ):
         campaign.execute(Console(quiet=True), jobs=2)
     assert (tmp_path / Dying.MARK).exists()
     kept = sum(
@@ -149,7 +151,7 @@ def test_a_relay_hands_on_now_and_then() -> None:
     assert len(said) < 100
 
 
-def test_a_board_counts_runs_and_knows_who_is_done() -> None:
+def test_a_board_counts_runs_and_knows_which_are_done() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     with Board(console, 2) as board:
         board.update("ga, seed 0", "search", 0.5, "generation 3")

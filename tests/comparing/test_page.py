@@ -1,4 +1,4 @@
-"""A comparison as a page: what stands in it. How pages behave: test_page_in_browser."""
+"""The content of a comparison's page. How pages behave: test_page_in_browser."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pymoo_prune.cli import main
-from pymoo_prune.comparing import Campaign, report_of_campaign
-from pymoo_prune.comparing.page import FILE, write_page
+from pymoo_prune.comparing import Campaign, report_of_campaign, tables
+from pymoo_prune.comparing.page import write_page
+from pymoo_prune.runs import INTERACTIVE_PAGE
 from tests.support.tiny_problem import Pixels
 
 pytestmark = pytest.mark.slow
@@ -29,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(folder: Path) -> str:
     assert main(["report", str(folder), "--html"]) == 0
-    return (folder / FILE).read_text(encoding="utf-8")
+    return (folder / INTERACTIVE_PAGE).read_text(encoding="utf-8")
 
 
 def test_the_page_is_one_file(page: str) -> None:
@@ -38,8 +39,9 @@ def test_the_page_is_one_file(page: str) -> None:
 
 
 def test_the_page_says_what_the_report_says(folder: Path, page: str) -> None:
-    report = report_of_campaign(Campaign.open(folder))
-    for _, rows in (report.quality_rows(), report.contrast_rows(), report.bound_rows()):
+    comparison = report_of_campaign(Campaign.open(folder)).comparison
+    for table in (tables.quality_rows, tables.contrast_rows, tables.bound_rows):
+        _, rows = table(comparison)
         for cell in (cell for row in rows for cell in row):
             assert cell.replace("<", "&lt;") in page, cell
 
@@ -59,7 +61,7 @@ def test_every_network_of_the_best_names_its_run_and_number(folder: Path, page: 
     assert "pymoo-prune export &#39;" in page  # the folder's name has to be quoted
 
 
-def test_a_page_is_written_as_often_as_one_likes(folder: Path, page: str) -> None:
+def test_a_page_can_be_written_again(folder: Path, page: str) -> None:
     report = report_of_campaign(Campaign.open(folder))
     again = write_page(report, folder).read_text(encoding="utf-8")
     # Bokeh numbers what it draws anew.

@@ -13,10 +13,11 @@ from matplotlib.lines import Line2D
 from rich.console import Console
 
 from pymoo_prune import Series, StoreError
-from pymoo_prune.comparing import FRONTS, Trial, draw, meaning
+from pymoo_prune.comparing import FRONTS_PICTURE, Trial, draw, meaning, tables
 from pymoo_prune.comparing.comparison import TESTED
+from pymoo_prune.comparing.files import ATTAINMENT_PICTURE, CURVES_PICTURE
 from pymoo_prune.comparing.page import write_page
-from pymoo_prune.comparing.pictures import ATTAINMENT, CURVES, shown_fronts
+from pymoo_prune.comparing.pictures import shown_fronts
 from pymoo_prune.comparing.statistics import mann_whitney
 from pymoo_prune.objectives import Goals
 from pymoo_prune.plots import COLOURS
@@ -28,12 +29,12 @@ from tests.support.made_up_runs import HIGH, LOW, MIXED, QUANTITIES, cells, fron
 def test_means_say_of_how_many_runs_they_are_where_some_have_no_number() -> None:
     trials = [*runs("ga", 0.5, 0.7), *runs("nsga2", 0.8, 0)]
     shown = report(trials, bounds=["parameters<=40%", "macs<=1%"])
-    ga, nsga2 = cells(shown.quality_rows())
+    ga, nsga2 = cells(tables.quality_rows(shown.comparison))
     assert (ga["method"], nsga2["method"], nsga2["runs"]) == ("ga ←", "nsga2", "2")
     assert ga["on test"] == ".6000 ± .1414"
     assert nsga2["on test"] == ".4000 ± .5657"
     assert nsga2["IGD+"] == ".0000 (1 of 2)"
-    ga, nsga2 = cells(shown.bound_rows())
+    ga, nsga2 = cells(tables.bound_rows(shown.comparison))
     assert ga["parameters<=40%"] == "100.00 (1 of 2)"
     assert nsga2["macs<=1%"] == "–"
 
@@ -41,9 +42,9 @@ def test_means_say_of_how_many_runs_they_are_where_some_have_no_number() -> None
 def test_baselines_stand_below_the_methods() -> None:
     other = Series("L1", {n: c for n, c in front([0.9], [0.5]).items() if n != "parameters"})
     shown = report(runs("ga", 0.5), [other], bounds=["macs<=60%", "parameters<=60%"])
-    row = cells(shown.quality_rows())[1]
+    row = cells(tables.quality_rows(shown.comparison))[1]
     assert row == {"method": "L1", "runs": "", "searched": "–", "IGD+": "–", "on test": "–"}
-    row = cells(shown.bound_rows())[1]
+    row = cells(tables.bound_rows(shown.comparison))[1]
     assert row == {"method": "L1", "macs<=60%": "90.00", "parameters<=60%": "–"}
 
 
@@ -51,17 +52,17 @@ def test_pairs_are_shown_for_the_search_and_for_what_decides() -> None:
     trials = [*runs("a", *(0.5 + 0.01 * k for k in range(10))),
               *runs("b", *(0.7 + 0.01 * k for k in range(10)))]  # fmt: skip
     shown = report(trials)
-    searched, tested = cells(shown.contrast_rows())
+    searched, tested = cells(tables.contrast_rows(shown.comparison))
     assert (searched["hypervolume"], tested["hypervolume"]) == ("searched", "on test")
     assert (tested["pair"], tested["A"], tested["ahead"]) == ("a / b", "0.00", "b")
     p = mann_whitney(shown.comparison.of("a", TESTED), shown.comparison.of("b", TESTED))
     assert 0 < p < 0.001
     assert tested["p"] == tested["p (Holm)"] == "< 0.001"
-    assert cells(report(runs("ga", 0.5, 0.6)).contrast_rows()) == []
+    assert cells(tables.contrast_rows(report(runs("ga", 0.5, 0.6)).comparison)) == []
 
 
 def test_what_runs_took() -> None:
-    (row,) = cells(report([*runs("ga", 0.5, 0)]).cost_rows())
+    (row,) = cells(tables.cost_rows(report([*runs("ga", 0.5, 0)]).comparison))
     assert row == {
         "method": "ga",
         "objectives": "accuracy,parameters",
@@ -73,7 +74,8 @@ def test_what_runs_took() -> None:
 
 
 def test_every_number_can_be_found_again() -> None:
-    rows = cells(report(runs("ga", 0.5, 0), bounds=["macs<=60%"]).run_rows())
+    shown = report(runs("ga", 0.5, 0), bounds=["macs<=60%"])
+    rows = cells(tables.run_rows(shown.comparison))
     assert rows[0]["from"] == "runs/ga-0"
     assert rows[0]["macs<=60%"] == "100.00 % (evaluation 3)"
     assert (rows[1]["seed"], rows[1]["macs<=60%"]) == ("1", "–")
@@ -82,7 +84,7 @@ def test_every_number_can_be_found_again() -> None:
 
 def test_the_numbers_are_written_exactly() -> None:
     shown = report([*runs("a", 1 / 3), *runs("b", 0)], bounds=["macs<=99%"])
-    table = list(csv.DictReader(io.StringIO(shown.csv())))
+    table = list(csv.DictReader(io.StringIO(tables.indicators_csv(shown.comparison))))
     assert [row["method"] for row in table] == ["a", "b"]
     for place, row in enumerate(table):
         for name, values in shown.comparison.indicators.items():
@@ -133,7 +135,7 @@ def test_a_folder_with_a_page_pictures_and_numbers(
     ):
         assert part in text
     assert set(re.findall(r"!\[[^]]+\]\((\w+)\.png\)", text)) == pictures
-    assert (page.parent / "runs.csv").read_text() == shown.csv()
+    assert (page.parent / "runs.csv").read_text() == tables.indicators_csv(shown.comparison)
 
 
 def test_without_curves_there_is_no_picture_of_them(tmp_path: Path) -> None:
@@ -144,7 +146,9 @@ def test_without_curves_there_is_no_picture_of_them(tmp_path: Path) -> None:
 def test_the_report_of_a_run_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "report.md").write_text("mine")
-    with pytest.raises(StoreError, match="is a run, whose own report would be lost; give another"):
+    with pytest.raises(
+        StoreError, match="is a run, and its own report would be lost; give another"
+    ):
         report(runs("ga", 0.5)).write(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"run.json", "report.md"}
 
@@ -161,7 +165,8 @@ def test_a_method_has_one_look_in_all_pictures(
     monkeypatch.setattr(Figure, "savefig", saved)
     approximate = [replace(trial, history=None) for trial in runs("ga", *HIGH)]
     trials = [*runs("lost", 0, 0), *approximate, *runs("own", 0, 0, 0.5), *runs("nsga2", *LOW)]
-    assert draw(report(trials).comparison, tmp_path, title="") == [FRONTS, CURVES, ATTAINMENT]
+    drawn = draw(report(trials).comparison, tmp_path, title="")
+    assert drawn == [FRONTS_PICTURE, CURVES_PICTURE, ATTAINMENT_PICTURE]
     looks: dict[str, set[object]] = {}
     for line in (one for figure in figures for one in figure.legends[0].legend_handles):
         if isinstance(line, Line2D):
@@ -173,15 +178,15 @@ def test_a_method_has_one_look_in_all_pictures(
 
 
 @pytest.mark.slow
-def test_a_comparison_whose_runs_in_the_middle_found_nothing_has_pages(tmp_path: Path) -> None:
+def test_a_comparison_with_median_runs_that_found_nothing_has_pages(tmp_path: Path) -> None:
     shown = report([*runs("ga", 0, 0, 0.5), *runs("nsga2", 0, 0, 0.4)])
     shown.write(tmp_path)
     html = write_page(shown, tmp_path).read_text("utf-8")
     assert "2 of 3 runs of ga found nothing" in html
-    assert "No method&#39;s run in the middle found anything." in html
+    assert "No method&#39;s median run found anything." in html
 
 
-def test_the_run_in_the_middle_is_shown() -> None:
+def test_the_median_run_is_shown() -> None:
     shown = shown_fronts(report([*runs("ga", 0.2, 0.6, 0.4), *runs("random", 0)]).comparison)
     assert [(one.name, len(one)) for one in shown] == [("ga, median of 3 runs", 1), ("random", 0)]
     assert shown[0].columns["parameters"] == pytest.approx([600])

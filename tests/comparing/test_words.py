@@ -12,7 +12,7 @@ from pymoo_prune.comparing.words import probability
 from pymoo_prune.objectives import Constraint, Goals
 from tests.support.made_up_runs import HIGH, LOW, MIXED, QUANTITIES, front, report, runs
 
-# Who wins.
+# The verdict.
 
 
 def test_a_clear_winner_is_called_one() -> None:
@@ -54,7 +54,7 @@ def test_the_largest_mean_may_be_behind_in_most_pairs_of_runs() -> None:
     assert not re.search(r"(?<!but )ahead of", text)
 
 
-def test_one_method_alone_is_said_to_be_ahead_of_nobody() -> None:
+def test_one_method_alone_is_ahead_of_no_other() -> None:
     assert report(runs("ga", 0.5)).verdict() == (
         "ga has the largest mean hypervolume on the test images: .5000."
     )

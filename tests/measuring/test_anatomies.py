@@ -15,7 +15,7 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import Anatomies, Layer, anatomy, count_macs
 from pymoo_prune.measuring.anatomies import kept
 from pymoo_prune.networks import named_network
-from pymoo_prune.runs.run import LAYERS
+from pymoo_prune.runs.files import LAYERS_FILE
 from tests.support.tiny_problem import Pixels, ecomp_run, pixels_run
 
 SHAPE = (3, 8, 8)
@@ -215,7 +215,7 @@ def test_layers_that_are_missing_or_damaged(
 ) -> None:
     assert main(pixels_run(tmp_path / "run")) == 0
     run = Run.open(tmp_path / "run")
-    path = run.folder / LAYERS
+    path = run.folder / LAYERS_FILE
     whole = path.read_bytes()
     path.unlink()
     assert run.layers() is None  # older folders have no such file

@@ -37,8 +37,8 @@ from pymoo_prune.page import (
     sparkline,
 )
 from pymoo_prune.results import csv_text, read_csv
-from pymoo_prune.runs import Report
-from pymoo_prune.runs.report_page import FILE, write_page
+from pymoo_prune.runs import INTERACTIVE_PAGE, Report, words
+from pymoo_prune.runs.report_page import write_page
 from tests.support.tiny_problem import ecomp_run, pixels_run
 
 NASTY = "<b>&\"'</script><script>alert(1)</script>@text_0 ${7*7} <%= number %> `x`"
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def html(folder: Path) -> str:
-    return (folder / FILE).read_text(encoding="utf-8")
+    return (folder / INTERACTIVE_PAGE).read_text(encoding="utf-8")
 
 
 def own(html: str) -> str:
@@ -233,31 +233,31 @@ def test_the_page_has_all_there_is_of_every_network(folder: Path, html: str) -> 
     cards = dict(
         re.findall(r'<article class="[^"]*" id="network-(\d+)">(.*?)</article>', html, re.DOTALL)
     )
-    assert list(cards) == [str(place) for place in range(len(report.front))]
-    assert report.layers is not None
+    assert list(cards) == [str(place) for place in range(len(report.findings.front))]
+    assert report.findings.layers is not None
     for place, card in cards.items():
         shown, row = text_of(card), int(place)
         assert f"pymoo-prune export '{folder}' --pick {place} " in shown
-        number = int(report.front.columns["evaluation"][row])
+        number = int(report.findings.front.columns["evaluation"][row])
         assert f"Evaluation {number} of {folder}, seed 0" in shown
-        for name, column in report.front.columns.items():
-            assert plain(report.quantities[name].format(column[row])) in shown, name
-        for layer in report.layers.networks[row]:
+        for name, column in report.findings.front.columns.items():
+            assert plain(report.findings.quantities[name].format(column[row])) in shown, name
+        for layer in report.findings.layers.networks[row]:
             assert f"{layer.left:,} of " in shown
     (suggested,) = re.findall(r'class="network suggested" id="network-(\d+)"', html)
-    assert int(suggested) == report.chosen
+    assert int(suggested) == report.findings.chosen
 
 
 @pytest.mark.slow
 def test_the_page_says_how_it_was_made(folder: Path, html: str) -> None:
     report, text = Report(Run.open(folder)), text_of(html)
     assert report.verdict() in text
-    assert plain(report.suggestion()) in text
-    assert report.made_line() in text
+    assert plain(words.suggestion(report.findings)) in text
+    assert words.made_line(report.findings) in text
     settings = json.loads((folder / "run.json").read_text())
     for name in settings:
         assert f" {name} " in text
-    for name, version in report.summary["versions"].items():
+    for name, version in report.findings.summary["versions"].items():
         assert f"{name} {version}" in text
     for row in report.method_rows()[1]:
         assert " ".join(row) in text
@@ -270,7 +270,7 @@ def test_the_page_says_how_it_was_made(folder: Path, html: str) -> None:
 def test_a_run_without_retraining_parent_and_third_objective(tmp_path: Path) -> None:
     assert main(pixels_run(tmp_path / "run")) == 0
     assert main(["report", str(tmp_path / "run"), "--html"]) == 0
-    text = text_of((tmp_path / "run" / FILE).read_text(encoding="utf-8"))
+    text = text_of((tmp_path / "run" / INTERACTIVE_PAGE).read_text(encoding="utf-8"))
     assert "Filled: after retraining" not in text
     assert "over all objectives" not in text
     assert "whole column is the parent" not in text
@@ -288,7 +288,7 @@ def test_one_objective_of_several_quantities_is_written_out(tmp_path: Path) -> N
 
 def copied(folder: Path, place: Path) -> Path:
     shutil.copytree(folder, place)
-    (place / FILE).unlink()
+    (place / INTERACTIVE_PAGE).unlink()
     return place
 
 
@@ -329,9 +329,9 @@ def nasty(folder: Path, place: Path) -> Path:
     bad = [Layer(NASTY, NASTY, 1, 1, 1, 1, 1)]
     (place / "layers.json").write_text(Anatomies(bad, [bad] * len(known.networks)).to_json())
     report = Report(Run.open(place))
-    for name in report.quantities:
-        old = report.quantities[name]
-        report.quantities[name] = Quantity(old.better, f"{NASTY} {old.label}", share=old.share)
+    quantities = report.findings.quantities
+    for name, old in quantities.items():
+        quantities[name] = Quantity(old.better, f"{NASTY} {old.label}", share=old.share)
     return write_page(report)
 
 
@@ -348,12 +348,12 @@ def test_a_page_is_written_whole_or_not_at_all(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = copied(folder, tmp_path / "full")
-    (place / FILE).write_text("the old page")
+    (place / INTERACTIVE_PAGE).write_text("the old page")
     report = Report(Run.open(place))
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_page(report)
-    assert (place / FILE).read_text() == "the old page"
+    assert (place / INTERACTIVE_PAGE).read_text() == "the old page"
     assert not list(place.glob(".part-*"))
 
 
@@ -370,7 +370,7 @@ def test_what_is_no_finished_run_has_no_page(
         )
     assert main(["report", str(place), "--html"]) == 2
     assert ("is not finished" if what else "is not a run folder") in capsys.readouterr().err
-    assert not (place / FILE).exists()
+    assert not (place / INTERACTIVE_PAGE).exists()
 
 
 @pytest.mark.slow

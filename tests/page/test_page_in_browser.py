@@ -18,8 +18,7 @@ from pymoo_prune.comparing.pictures import shown_fronts
 from pymoo_prune.measuring import MILLISECONDS
 from pymoo_prune.objectives import STANDARD
 from pymoo_prune.page import Section, document, figure_of_fronts, linked
-from pymoo_prune.runs import Report
-from pymoo_prune.runs.report_page import FILE
+from pymoo_prune.runs import INTERACTIVE_PAGE, Report, words
 from tests.page.test_page import NASTY, nasty
 from tests.support.tiny_problem import ecomp_run, threads
 
@@ -93,7 +92,7 @@ def opened(browser: Any, path: Path, width: int = 1400) -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, folder: Path) -> Iterator[Any]:
-    with opened(browser, folder / FILE) as page:
+    with opened(browser, folder / INTERACTIVE_PAGE) as page:
         yield page
 
 
@@ -110,7 +109,7 @@ def changed(page: Any, before: list[bytes]) -> list[bool]:
 
 @pytest.mark.parametrize("width", [800, 1400])
 def test_the_page_fits(browser: Any, folder: Path, width: int) -> None:
-    with opened(browser, folder / FILE, width) as page:
+    with opened(browser, folder / INTERACTIVE_PAGE, width) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert page.locator(".panels > div").count() == 3
         for panel in page.locator(".panels > div").all():
@@ -138,7 +137,7 @@ def test_ticks_have_the_digits_that_they_need(browser: Any, tmp_path: Path) -> N
 
 
 def test_no_word_of_a_networks_layers_is_broken(browser: Any, folder: Path) -> None:
-    with opened(browser, folder / FILE, 1000) as page:
+    with opened(browser, folder / INTERACTIVE_PAGE, 1000) as page:
         rows = page.locator(".network tr:has(td.text:nth-child(2))").filter(visible=True)
         assert rows.count() == 3
         for row in rows.all():
@@ -151,20 +150,20 @@ def test_a_network_that_is_pointed_at_shows_all_its_measurements(page: Any, fold
     page.mouse.move(x, y)
     shown = page.locator(".bk-tooltip-content").filter(visible=True).inner_text()
     assert f"this search, network {place}" in " ".join(shown.split())
-    for name, column in report.front.columns.items():
-        assert report.quantities[name].label in shown
-        assert report.quantities[name].format(column[place]) in shown
+    for name, column in report.findings.front.columns.items():
+        assert report.findings.quantities[name].label in shown
+        assert report.findings.quantities[name].format(column[place]) in shown
 
 
 def test_a_click_on_a_network_shows_it_and_marks_its_row(page: Any, folder: Path) -> None:
     report = Report(Run.open(folder))
-    assert page.evaluate(SHOWN) == [f"network-{report.chosen}"]
+    assert page.evaluate(SHOWN) == [f"network-{report.findings.chosen}"]
     place, x, y = page.evaluate(ISOLATED, SEARCHED)
     page.mouse.click(x, y)
     page.wait_for_url(f"**#network-{place}")
     assert page.evaluate(SHOWN) == [f"network-{place}"]
     command = page.locator(f"#network-{place} code")
-    assert command.inner_text() == report.export_command(place)
+    assert command.inner_text() == words.export_command(report.findings, place)
     row = page.locator(".slick-row", has=page.locator(".selected"))
     assert row.inner_text().startswith(f"network {place}\n")
     page.locator(f"#network-{place} nav a").first.click()
@@ -230,7 +229,7 @@ def comparison(compared: Path) -> ComparisonReport:
 def test_a_comparisons_page_fits_and_shows_everything(
     browser: Any, compared: Path, comparison: ComparisonReport, width: int
 ) -> None:
-    with opened(browser, compared / FILE, width) as page:
+    with opened(browser, compared / INTERACTIVE_PAGE, width) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert page.locator("h1").inner_text() == comparison.title
         assert comparison.verdict() in page.locator("header").inner_text()
@@ -255,7 +254,7 @@ def test_a_comparisons_networks_can_be_pointed_at_and_chosen(
     browser: Any, compared: Path, comparison: ComparisonReport
 ) -> None:
     first = shown_fronts(comparison.comparison)[0]
-    with opened(browser, compared / FILE) as page:
+    with opened(browser, compared / INTERACTIVE_PAGE) as page:
         place, x, y = page.evaluate(ISOLATED, 0)
         page.mouse.move(x, y)
         shown = page.locator(".bk-tooltip-content").filter(visible=True).inner_text()
@@ -272,7 +271,7 @@ def test_a_comparisons_networks_can_be_pointed_at_and_chosen(
 
 
 def test_a_comparisons_methods_can_be_hidden(browser: Any, compared: Path) -> None:
-    with opened(browser, compared / FILE) as page:
+    with opened(browser, compared / INTERACTIVE_PAGE) as page:
         before = panels(page)
         item = page.locator(".bk-item", has_text="random")
         item.click()

@@ -213,7 +213,7 @@ def test_networks_are_numbered(front: Front) -> None:
 # What failed.
 
 
-def test_who_failed_is_on_no_front(digits: Data) -> None:
+def test_failed_candidates_are_on_no_front(digits: Data) -> None:
     problem = FailingPixels(digits)
     nan = float("nan")
     front = front_of(problem, [0.9, nan, 0.8, nan], [900, 50, 300, 5000])
@@ -232,7 +232,7 @@ def test_the_nearest_miss_is_one_that_was_measured(digits: Data) -> None:
     )
 
 
-def test_a_network_whose_retraining_diverges_has_no_accuracy_after_it(
+def test_a_network_with_diverging_retraining_has_no_accuracy_after_it(
     found: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = found.finish(images=100)

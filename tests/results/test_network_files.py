@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from pymoo_prune import Data, PruneError, Run, StoreError, load_network, save_network
+from pymoo_prune import Data, PruneError, StoreError, load_network, save_network
 from pymoo_prune.networks import CifarResNet, FeedForward
 from pymoo_prune.results import is_exported
+from pymoo_prune.runs.carrying import check_export_folder
 from pymoo_prune.training import to_channels_last
 from tests.support.tiny_problem import full_disk
 
@@ -137,7 +138,7 @@ def residual() -> CifarResNet:
 
 
 @pytest.mark.parametrize("last", [False, True])
-def test_weights_lie_in_memory_as_they_did(tmp_path: Path, digits: Data, last: bool) -> None:
+def test_weights_keep_their_layout_in_memory(tmp_path: Path, digits: Data, last: bool) -> None:
     network = to_channels_last(residual()) if last else residual()
     strides = [weight.stride() for weight in network.parameters()]
     save_network(network, tmp_path, about={})
@@ -155,7 +156,7 @@ def test_weights_lie_in_memory_as_they_did(tmp_path: Path, digits: Data, last: b
     assert all(weight.is_contiguous() for weight in weights_of(load_network(tmp_path)))
 
 
-def test_weights_that_lie_one_way_and_the_other_are_contiguous_afterwards(tmp_path: Path) -> None:
+def test_weights_with_both_layouts_are_contiguous_afterwards(tmp_path: Path) -> None:
     network = residual()
     first = network.stages[0][0].conv1.weight
     first.data = first.data.to(memory_format=torch.channels_last)
@@ -179,7 +180,7 @@ def test_what_is_an_exported_network(folder: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path, parent: FeedForward) -> Path:
-    """What an export must not destroy."""
+    """A folder with things that an export must not destroy."""
     run = tmp_path / "run"
     save_network(parent, run / "parent", about={})
     save_network(parent, run / "ticket", about={})
@@ -206,14 +207,14 @@ def run(tmp_path: Path, parent: FeedForward) -> Path:
 )
 def test_an_export_does_not_replace_something_else(run: Path, name: str, message: str) -> None:
     with pytest.raises(StoreError, match=message):
-        Run._check_output(run.parent / name)
+        check_export_folder(run.parent / name)
 
 
 def test_an_export_may_replace_another(run: Path, parent: FeedForward) -> None:
-    Run._check_output(run / "network-3")
+    check_export_folder(run / "network-3")
     (run / "network-3").mkdir()
-    Run._check_output(run / "network-3")
+    check_export_folder(run / "network-3")
     save_network(parent, run / "network-3", about={})
-    Run._check_output(run / "network-3")
+    check_export_folder(run / "network-3")
     # Of no run.
-    Run._check_output(save_network(parent, run.parent / "elsewhere" / "parent", about={}))
+    check_export_folder(save_network(parent, run.parent / "elsewhere" / "parent", about={}))

@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def noise(shape: tuple[int, ...], classes: int, n: int = 20) -> Data:
-    """Images that nobody can tell apart."""
+    """Random images, without a pattern."""
     generator = torch.Generator().manual_seed(0)
     splits = [
         Split(torch.randn(n, *shape, generator=generator), torch.arange(n) % classes)
@@ -48,7 +48,7 @@ def noise(shape: tuple[int, ...], classes: int, n: int = 20) -> Data:
 
 
 def in_onnxruntime(path: Path, images: Tensor) -> np.ndarray:
-    """As a user does it who has nothing of ours."""
+    """Outputs of a file as any user of onnxruntime computes them."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run(["outputs"], {"images": images.numpy()})[0]
 
@@ -149,7 +149,7 @@ class Exported:
 def exported(
     parent: FeedForward, digits: Data, tmp_path_factory: pytest.TempPathFactory
 ) -> Exported:
-    """Nobody may change its files."""
+    """An export that tests must not change."""
     folder, printed = tmp_path_factory.mktemp("int8"), (io.StringIO(), io.StringIO())
     with redirect_stdout(printed[0]), redirect_stderr(printed[1]):
         report = export_onnx(parent, digits, folder, int8=True)
@@ -447,7 +447,7 @@ def test_latencies_in_a_table_and_without_a_parent(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pymoo_prune.measuring import Latency
-    from pymoo_prune.results import carried as module
+    from pymoo_prune.results import exporting as module
 
     member = winner(finished)
     seconds = iter([2e-3, 1e-3, 8e-3, 2e-3])
@@ -490,7 +490,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().err
 
 
-def test_what_cannot_be_is_refused_before_anything_is_retrained(
+def test_impossible_arguments_are_refused_before_anything_is_retrained(
     finished: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

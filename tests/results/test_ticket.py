@@ -33,7 +33,7 @@ FAST: dict[str, Any] = {"batch_sizes": (1,), "repeats": 2}
 
 
 class PixelsOfParent(Pixels):
-    """The same with the whole classifier to compare with."""
+    """Pixels with the whole classifier as its parent."""
 
     def parent_network(self) -> nn.Module:
         return self.network(np.ones(self.n_var, dtype=bool))
@@ -68,7 +68,7 @@ def linear(answer: int | None = None) -> nn.Module:
 
 
 def convolutional() -> nn.Module:
-    """A classifier of digits whose weights another layout changes."""
+    """A classifier of digits with weights that have more than one layout."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         layers = [nn.Conv2d(1, 4, 3), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(96, 10)]
@@ -76,7 +76,7 @@ def convolutional() -> nn.Module:
 
 
 def timed(milliseconds: float, batch_size: int = 1, *, device: str = "cpu") -> Latency:
-    """A latency whose quartiles are a tenth of a millisecond away."""
+    """A latency with quartiles a tenth of a millisecond away."""
     quartiles = milliseconds - 0.1, milliseconds + 0.1
     lower, upper = (1e-3 * quartile for quartile in quartiles)
     return Latency(1e-3 * milliseconds, lower, upper, lower, batch_size, 1, device, 50)
@@ -154,7 +154,7 @@ def test_appraising_leaves_networks_as_they_were(digits: Data) -> None:
 def test_latencies_do_not_depend_on_the_layout_that_training_left(
     digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pymoo_prune.results import ticket
+    from pymoo_prune.results import appraisal
 
     seen = []
 
@@ -163,7 +163,7 @@ def test_latencies_do_not_depend_on_the_layout_that_training_left(
             seen.extend(weight.is_contiguous() for weight in network.parameters())
         return {name: timed(1.0) for name in networks}
 
-    monkeypatch.setattr(ticket, "latencies", spying)
+    monkeypatch.setattr(appraisal, "latencies", spying)
     network = convolutional()
     assert not all(weight.is_contiguous() for weight in network.parameters())
     appraise({"network": network}, digits, batch_sizes=(1,))
@@ -254,7 +254,7 @@ def test_all_but_the_latencies_is_the_same_again(front: Front, found: WinningTic
         ({"pick": "finished_test_accuracy"}, "is for reporting"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_retrained(
+def test_impossible_arguments_are_refused_before_anything_is_retrained(
     front: Front, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], message: str
 ) -> None:
     def too_late(*args: Any, **given: Any) -> Any:
@@ -286,7 +286,7 @@ def test_a_retraining_that_diverges_says_what_to_do(
         winning_ticket(front, pick="0", images=100)
 
 
-# What a person reads.
+# For a reader.
 
 
 def test_the_page_has_all_numbers(front: Front) -> None:

@@ -17,7 +17,7 @@ from pymoo_prune.cli import main
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.results import csv_text, read_csv
-from pymoo_prune.runs import Report
+from pymoo_prune.runs import Report, words
 from pymoo_prune.search import Budget, Display, SearchReporter, Step, search
 from tests.support.tiny_problem import (
     AllFailing,
@@ -43,7 +43,7 @@ def report(folder: Path) -> Report:
 
 
 def area(errors: list[float], costs: list[float]) -> float:
-    """The plain way: what points (error, cost) dominate of the unit square."""
+    """The area of the unit square that points (error, cost) dominate, computed naively."""
     points = sorted((e, c) for e, c in zip(errors, costs, strict=True) if e < 1 and c < 1)
     total, lowest = 0.0, 1.0
     for error, cost in points:
@@ -78,16 +78,16 @@ def test_the_page_shows_what_was_found(folder: Path) -> None:
 
 
 def test_every_report_has_what_a_user_would_do_instead(report: Report) -> None:
-    names = [one.name for one in report.series]
+    names = [one.name for one in report.findings.series]
     assert names == ["this search", "L1 pruning", "random search"]
-    for one in report.series:
+    for one in report.findings.series:
         assert one.columns.keys() >= {"test_accuracy", "finished_test_accuracy", "width"}
 
 
 def test_hypervolumes_are_those_of_error_and_size(report: Report) -> None:
     head, rows = report.method_rows()
     assert len(head) == 4
-    for one, row in zip(report.series, rows, strict=True):
+    for one, row in zip(report.findings.series, rows, strict=True):
         for place, accuracy in ((2, "test_accuracy"), (3, "finished_test_accuracy")):
             expected = area((1 - one.columns[accuracy]).tolist(), one.columns["width"].tolist())
             assert float(row[place]) == pytest.approx(expected, abs=6e-5), (one.name, accuracy)
@@ -107,7 +107,7 @@ def with_columns(folder: Path, tmp_path: Path, changes: dict[str, dict[str, floa
     return Report(Run.open(copy))
 
 
-def test_the_verdict_says_who_wins(folder: Path, tmp_path: Path) -> None:
+def test_the_verdict_names_the_winner(folder: Path, tmp_path: Path) -> None:
     best = {"finished_test_accuracy": 1.0, "width": 0.01}
     won = with_columns(folder, tmp_path / "a", {"this search": best})
     assert won.verdict() == "The search dominates most after the same retraining: 0.9900."
@@ -119,7 +119,9 @@ def test_the_verdict_says_who_wins(folder: Path, tmp_path: Path) -> None:
     )
 
 
-def test_who_has_as_much_as_the_search_does_not_lose(folder: Path, tmp_path: Path) -> None:
+def test_a_method_that_dominates_as_much_as_the_search_does_not_lose(
+    folder: Path, tmp_path: Path
+) -> None:
     alike = {"finished_test_accuracy": 0.9, "width": 0.1}
     report = with_columns(folder, tmp_path / "a", {"this search": alike, "L1 pruning": alike})
     assert report.verdict() == (
@@ -127,9 +129,22 @@ def test_who_has_as_much_as_the_search_does_not_lose(folder: Path, tmp_path: Pat
     )
 
 
+def test_what_is_equal_in_the_digits_that_are_shown_is_alike(folder: Path, tmp_path: Path) -> None:
+    more = {"finished_test_accuracy": 0.9, "width": 0.1 - 1e-6}
+    less = {"finished_test_accuracy": 0.9, "width": 0.1}
+    for place, (own, other) in {"a": (less, more), "b": (more, less)}.items():
+        changes = {"this search": own, "L1 pruning": other}
+        report = with_columns(folder, tmp_path / place, changes)
+        volumes = report.findings.hypervolumes["finished_test_accuracy"]
+        assert abs(volumes[0] - volumes[1]) == pytest.approx(9e-7)
+        assert report.verdict() == (
+            "The search and L1 pruning dominate alike after the same retraining: 0.8100."
+        )
+
+
 def test_without_others_there_is_nothing_to_compare_with(folder: Path, tmp_path: Path) -> None:
     report = with_columns(folder, tmp_path / "a", {})
-    report.series = report.series[:1]
+    report.findings.series = report.findings.series[:1]
     own = report.method_rows()[1][0][-1]
     assert report.verdict() == (
         f"There is nothing to compare the search with: {own} is its hypervolume."
@@ -146,13 +161,13 @@ def test_a_run_may_go_without_baselines(tmp_path: Path) -> None:
     display = Display(Console(quiet=True))
     for run in (plain, alone):
         run.execute(display)
-    assert len(Report(plain).series) == 2
+    assert len(Report(plain).findings.series) == 2
     report = Report(alone)
-    assert [one.name for one in report.series] == ["this search"]
+    assert [one.name for one in report.findings.series] == ["this search"]
     assert report.verdict().startswith("There is nothing to compare")
     report.write()
-    assert report.front.columns["evaluation"].tolist() == (
-        Report(plain).front.columns["evaluation"].tolist()
+    assert report.findings.front.columns["evaluation"].tolist() == (
+        Report(plain).findings.front.columns["evaluation"].tolist()
     )
 
 
@@ -173,18 +188,18 @@ def test_every_network_can_be_traced(folder: Path, report: Report) -> None:
         asked = store.evaluations()
     finally:
         store.close()
-    rows = report.front.columns["evaluation"].astype(int)
+    rows = report.findings.front.columns["evaluation"].astype(int)
     for name in ("accuracy", "width", "macs"):
-        assert asked[name][rows].tolist() == report.front.columns[name].tolist()
+        assert asked[name][rows].tolist() == report.findings.front.columns[name].tolist()
 
 
 def test_origins_say_what_is_not_known(folder: Path, tmp_path: Path) -> None:
     report = with_columns(folder, tmp_path / "a", {})
-    report.run.settings = replace(report.run.settings, seed=3, problem_seed=0)
-    for one in report.series:
+    report.findings.run.settings = replace(report.findings.run.settings, seed=3, problem_seed=0)
+    for one in report.findings.series:
         one.columns.pop("evaluation", None)
         one.columns.pop("finished_test_accuracy")
-    where = f"{report.run.folder} (`evaluations.sqlite`)"
+    where = f"{report.findings.run.folder} (`evaluations.sqlite`)"
     assert list(report.origins().values()) == [
         f"the last population of {where}, seed 3, 0 for the problem",
         "made without a search, at sizes of the front",
@@ -210,36 +225,37 @@ def test_the_suggestion_says_how_much_is_left(
     folder: Path, tmp_path: Path, left: float, text: str
 ) -> None:
     report = with_columns(folder, tmp_path / "a", {})
-    report.summary["parent"]["parameters"] = 10_000.0
-    report.front.columns["parameters"][report.chosen] = 10_000 * left
-    suggestion = report.suggestion()
+    report.findings.summary["parent"]["parameters"] = 10_000.0
+    report.findings.front.columns["parameters"][report.findings.chosen] = 10_000 * left
+    suggestion = words.suggestion(report.findings)
     assert suggestion.endswith(f" Of the parent's parameters {text}\u00a0% are left.")
 
 
-def test_a_report_says_whose_networks_may_break_the_constraints(
+def test_a_report_names_methods_with_networks_that_may_break_the_constraints(
     folder: Path, tmp_path: Path
 ) -> None:
     report = with_columns(folder, tmp_path / "a", {})
-    plain = report.meaning()
+    plain = words.meaning(report.findings)
     bounds = ("accuracy_drop<=0.02", "macs<=20%")
-    report.run.settings = replace(report.run.settings, constraints=bounds)
+    report.findings.run.settings = replace(report.findings.run.settings, constraints=bounds)
     note = "networks of L1 pruning need not keep accuracy_drop<=0.02 and macs<=20%."
-    assert report.meaning() == f"{plain[:-1]}; {note}"
-    report.series = [one for one in report.series if one.name != "L1 pruning"]
-    assert report.meaning() == plain  # random search keeps them
+    assert words.meaning(report.findings) == f"{plain[:-1]}; {note}"
+    report.findings.series = [one for one in report.findings.series if one.name != "L1 pruning"]
+    assert words.meaning(report.findings) == plain  # random search keeps them
 
 
 def test_a_report_counts_threads(folder: Path, tmp_path: Path) -> None:
     report = with_columns(folder, tmp_path / "a", {})
-    assert "(1 thread, cpu)." in report.made_line()
-    report.summary["machine"]["threads"] = 2
-    assert "(2 threads, cpu)." in report.made_line()
+    assert "(1 thread, cpu)." in words.made_line(report.findings)
+    report.findings.summary["machine"]["threads"] = 2
+    assert "(2 threads, cpu)." in words.made_line(report.findings)
 
 
 def test_the_command_can_be_copied(folder: Path, tmp_path: Path) -> None:
     report = with_columns(folder, tmp_path / "a", {})
-    report.run.folder = tmp_path / "a" / "my runs"
-    assert report.export_command(3) == f"pymoo-prune export '{tmp_path}/a/my runs' --pick 3"
+    report.findings.run.folder = tmp_path / "a" / "my runs"
+    command = f"pymoo-prune export '{tmp_path}/a/my runs' --pick 3"
+    assert words.export_command(report.findings, 3) == command
     assert "`pymoo-prune export '" in report.page()
 
 
@@ -251,13 +267,13 @@ def folders(tmp_path: Path) -> None:
 
 def test_methods_are_compared_over_what_all_of_them_know(folder: Path, tmp_path: Path) -> None:
     report = with_columns(folder, tmp_path / "a", {})
-    assert report.axes == ["width"]
-    report.summary["goals"] = ["accuracy", "similarity_loss", "width"]
-    summary = json.dumps(report.summary)
-    (report.run.folder / "summary.json").write_text(summary, encoding="utf-8")
-    three = Report(report.run)
+    assert report.findings.axes == ["width"]
+    report.findings.summary["goals"] = ["accuracy", "similarity_loss", "width"]
+    summary = json.dumps(report.findings.summary)
+    (report.findings.run.folder / "summary.json").write_text(summary, encoding="utf-8")
+    three = Report(report.findings.run)
     # L1 pruning measures no similarity: a volume in three dimensions is not one in two.
-    assert three.axes == ["width"]
+    assert three.findings.axes == ["width"]
     assert three.method_rows() == report.method_rows()
     assert "Hypervolumes of (error, hidden neurons kept)" in three.page()
 
@@ -266,11 +282,11 @@ def test_networks_are_thinned_evenly_and_the_chosen_one_is_marked(report: Report
     head, rows = report.network_rows()
     assert len(head) == len(rows[0])
     marked = [row[0] for row in rows if "←" in row[0]]
-    assert marked == [f"{report.chosen} ←"]
+    assert marked == [f"{report.findings.chosen} ←"]
     n = 60
-    columns = {name: np.linspace(0.1, 0.9, n) for name in report.front.columns}
-    report.series[0] = Series("this search", columns)
-    report.summary["knee"] = 7
+    columns = {name: np.linspace(0.1, 0.9, n) for name in report.findings.front.columns}
+    report.findings.series[0] = Series("this search", columns)
+    report.findings.summary["knee"] = 7
     rows = report.network_rows(most=5)[1]
     assert [row[0] for row in rows] == ["0", "7 ←", "15", "30", "44", "59"]
 
@@ -292,29 +308,30 @@ def test_without_retraining_there_are_no_columns_of_it(tmp_path: Path) -> None:
     assert [row[0] for row in rows] == ["this search", "random search"]
     assert "retrained" not in report.page()
     assert " on the test images: " in report.verdict()
-    sizes = report.front.columns["parameters"] / report.summary["parent"]["parameters"]
-    errors = 1 - report.front.columns["test_accuracy"]
+    columns, parent = report.findings.front.columns, report.findings.summary["parent"]
+    sizes = columns["parameters"] / parent["parameters"]
+    errors = 1 - columns["test_accuracy"]
     expected = area(errors.tolist(), sizes.tolist())
     assert float(rows[0][2]) == pytest.approx(expected, abs=6e-5)
 
 
 @pytest.mark.slow
-def test_who_failed_is_told_and_in_no_table(tmp_path: Path) -> None:
+def test_failed_candidates_are_counted_and_in_no_table(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert main(pixels_run(folder, "--generations", "4", problem=FailingPixels)) == 0
     report = Report(Run.open(folder))
-    failed = report.summary["failed"]["candidates"]
+    failed = report.findings.summary["failed"]["candidates"]
     assert failed > 0
     sentence = (
         f"\n- {failed} candidates failed in 32 evaluations: the training diverged: its last loss "
-        f"is nan ({failed}×). Who failed is ranked last, and is in no table.\n"
+        f"is nan ({failed}×). Failed candidates rank last, and are in no table.\n"
     )
     assert sentence in (folder / "report.md").read_text(encoding="utf-8")
-    for one in report.series:
+    for one in report.findings.series:
         assert all(np.isfinite(column).all() for column in one.columns.values())
     plain = tmp_path / "plain"
     assert main(pixels_run(plain)) == 0
-    assert "Who failed" not in (plain / "report.md").read_text(encoding="utf-8")
+    assert "Failed candidates" not in (plain / "report.md").read_text(encoding="utf-8")
     summary = json.loads((plain / "summary.json").read_text())
     assert summary["failed"] == {"candidates": 0, "reasons": {}}
 
@@ -323,7 +340,7 @@ def test_generations_in_which_all_failed_leave_a_gap_in_the_picture(
     folder: Path, tmp_path: Path
 ) -> None:
     report = with_columns(folder, tmp_path / "a", {})
-    quantities = {name: report.quantities[name] for name in ("accuracy", "parameters")}
+    quantities = {name: report.findings.quantities[name] for name in ("accuracy", "parameters")}
     for values in ([0.5, np.nan, 0.7], [np.nan] * 3):
         means = {name: np.array(values) for name in quantities} | {"generation": np.arange(3.0)}
         path = tmp_path / "generations.png"
@@ -340,7 +357,7 @@ def test_a_network_without_accuracy_after_retraining_has_a_dash(
     plain = with_columns(folder, tmp_path / "b", {})
     assert report.method_rows()[1][:-1] == plain.method_rows()[1][:-1]
     assert report.method_rows()[1][-1][-1] == "0.0000"
-    report.series[0].columns["finished_test_accuracy"][report.chosen] = nan
+    report.findings.series[0].columns["finished_test_accuracy"][report.findings.chosen] = nan
     head, rows = report.network_rows()
     column = head.index("test accuracy after retraining")
     assert [row[column] == "–" for row in rows] == ["←" in row[0] for row in rows]
@@ -370,8 +387,8 @@ def test_one_objective_points_at_the_fittest(tmp_path: Path) -> None:
     weights = ["--weights", "accuracy=1,pixels=0.5", "--algorithm", "ga"]
     assert main(pixels_run(tmp_path / "run", *weights)) == 0
     report = Report(Run.open(tmp_path / "run"))
-    columns = report.front.columns
-    assert report.chosen == (columns["accuracy"] - 0.5 * columns["pixels"]).argmax()
+    columns = report.findings.front.columns
+    assert report.findings.chosen == (columns["accuracy"] - 0.5 * columns["pixels"]).argmax()
 
 
 @pytest.mark.parametrize(
@@ -391,10 +408,10 @@ def test_damaged_results_are_refused(
     folder: Path, tmp_path: Path, file: str, content: bytes | None
 ) -> None:
     report = with_columns(folder, tmp_path / "a", {})
-    path = report.run.folder / file
+    path = report.findings.run.folder / file
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(StoreError, match=r"cannot be read.*resume"):
-        Report(report.run)
+        Report(report.findings.run)
 
 
 def test_an_unfinished_run_has_no_report(tmp_path: Path) -> None:
@@ -407,7 +424,7 @@ def test_an_unfinished_run_has_no_report(tmp_path: Path) -> None:
 
 
 class Square(Pixels):
-    """The same, whose chromosomes are drawn as the images that they are chosen from."""
+    """Pixels with chromosomes that are drawn as matrices of the image's pixels."""
 
     def matrices(self, X: Array) -> tuple[Array, Array]:
         possible = np.zeros((8, 8), dtype=bool)

@@ -1,4 +1,4 @@
-"""What reproductions of papers share."""
+"""The common part of reproductions."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_results_of_other_settings_stay_among_themselves(
     prepared(tmp_path)
 
 
-def test_settings_that_there_are_no_longer_differ_too(tmp_path: Path) -> None:
+def test_settings_that_no_longer_exist_differ_too(tmp_path: Path) -> None:
     prepared(tmp_path, {**SETTINGS, "steps": 3})
     with pytest.raises(PruneError, match="another reproduction: steps differ"):
         prepared(tmp_path)
@@ -91,7 +91,7 @@ def test_settings_that_there_are_no_longer_differ_too(tmp_path: Path) -> None:
         ({"data": "digit"}, "unknown data set 'digit'.*Did you mean 'digits'"),
     ],
 )
-def test_what_cannot_be_done_leaves_no_folder(
+def test_impossible_settings_leave_no_folder(
     tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(PruneError, match=message):
@@ -146,7 +146,7 @@ def test_a_damaged_result_is_said_to_be_one(tmp_path: Path) -> None:
         kept(path, never)
 
 
-def test_of_all_runs_those_are_made_that_are_not_there(tmp_path: Path) -> None:
+def test_only_missing_runs_are_made(tmp_path: Path) -> None:
     made: list[tuple[str, int]] = []
 
     def make(name: str, seed: int) -> str:
@@ -175,7 +175,7 @@ def test_a_parent_is_made_once(tmp_path: Path, parent: FeedForward) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["parent"]
 
 
-def test_a_parent_that_was_half_written_is_not_taken_for_whole(
+def test_half_a_parent_is_not_taken_for_a_whole_one(
     tmp_path: Path, parent: FeedForward, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "parent"

@@ -28,7 +28,7 @@ from pymoo_prune.chromosomes import Array, WeightGenome, as_column, digests, pac
 from pymoo_prune.cli import main
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.results import baseline_series
-from pymoo_prune.runs.run import failure_notes
+from pymoo_prune.runs.summary import failure_notes
 from pymoo_prune.search import Display
 from tests.support.running import asked, assert_same_run, query, quiet, started, stopped_when
 from tests.support.tiny_problem import (
@@ -54,7 +54,7 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def interrupted(copy: Path) -> Path:
-    """The run as a kill in the middle of the search leaves it."""
+    """The run, killed in the middle of its search."""
     for name in ("front.csv", "front.npz", "summary.json", "report.md", "front.png"):
         (copy / name).unlink()
     query(copy, "DELETE FROM history WHERE number >= 12")
@@ -408,7 +408,7 @@ def test_a_finished_run_without_its_evaluations_says_so(
 
 
 @pytest.mark.slow
-def test_a_parent_written_by_half_is_not_taken_for_whole(
+def test_half_a_parent_is_not_taken_for_a_whole_one(
     finished: Path, interrupted: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.move(interrupted / "parent", interrupted / ".part-parent")
@@ -435,7 +435,7 @@ def test_an_unfinished_run_cannot_be_exported(
 
 
 def cut_short(folder: Path, kept: int) -> None:
-    """Leaves a run as a kill after so many evaluations does."""
+    """Leaves a run as if it was killed after so many evaluations."""
     (folder / "summary.json").unlink()
     query(folder, f"DELETE FROM history WHERE number >= {kept}")  # noqa: S608
     query(folder, "DELETE FROM generations WHERE generation > 1")
@@ -444,7 +444,7 @@ def cut_short(folder: Path, kept: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_without_who_failed_and_resumes_to_the_same(tmp_path: Path) -> None:
+def test_a_run_goes_on_without_failed_candidates_and_resumes_to_the_same(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     assert main(pixels_run(whole, "--generations", "4", problem=FailingPixels)) == 0
     failed = query(
@@ -491,9 +491,9 @@ def test_a_run_in_which_all_fail_says_why_and_can_be_looked_at(
         ),
     ],
 )
-def test_what_is_said_about_who_failed(reasons: dict[str, int], expected: str) -> None:
+def test_what_is_said_about_failed_candidates(reasons: dict[str, int], expected: str) -> None:
     (note,) = failure_notes(Counter(reasons), 2_000)
-    assert note == f"{expected} Who failed is ranked last, and is in no table."
+    assert note == f"{expected} Failed candidates rank last, and are in no table."
     assert failure_notes(Counter(), 2_000) == []
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from pymoo_prune import Budget, Settings
-from pymoo_prune.comparing import Campaign, Comparison, report_of_campaign
+from pymoo_prune.comparing import Campaign, Comparison, tables
 from tests.support.running import HISTORY, query
 
 METHODS = ("ga", "nsga2", "random")
@@ -41,7 +41,7 @@ def done(campaign: Campaign, jobs: int = 1) -> tuple[Comparison, str]:
 
 def numbers(campaign: Campaign) -> list[dict[str, str]]:
     """runs.csv without what may differ: working time and paths."""
-    rows = list(csv.DictReader(io.StringIO(report_of_campaign(campaign).csv())))
+    rows = list(csv.DictReader(io.StringIO(tables.indicators_csv(campaign.comparison()))))
     return [{n: v for n, v in row.items() if n not in ("seconds", "from")} for row in rows]
 
 

@@ -1,0 +1,86 @@
+"""The common results of a comparison's runs, in a file: goals, parent, baselines, versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from pymoo_prune.comparing.files import SHARED_FILE
+from pymoo_prune.comparing.trials import Trial, union_front
+from pymoo_prune.errors import StoreError
+from pymoo_prune.files import write_text
+from pymoo_prune.machine import processor, versions
+from pymoo_prune.objectives import Goals, Series
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.results import simple_series
+from pymoo_prune.runs import reading
+from pymoo_prune.search import Display
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The common results of a comparison's runs, as plain values.
+
+    Attributes:
+        goals: Names of the quantities that fronts are over.
+        parent: The unpruned network's measurements.
+        baselines: Columns of each baseline, by its name.
+        versions: The libraries' versions, by name.
+        processor: The processor's name.
+    """
+
+    goals: Sequence[str]
+    parent: Mapping[str, float]
+    baselines: Mapping[str, Mapping[str, Sequence[float]]]
+    versions: Mapping[str, str]
+    processor: str
+
+    @classmethod
+    def of(
+        cls, problem: PruningProblem, trials: Sequence[Trial], *, images: int, display: Display
+    ) -> Self:
+        """The common results of runs, with baselines at the sizes that the runs found.
+
+        Args:
+            problem: The problem that all runs searched.
+            trials: All runs.
+            images: Training images for retraining.
+            display: Shows progress.
+        """
+        goals = Goals(problem.quantities, problem.goals.names)
+        found = union_front(trials, goals)
+        baselines = simple_series(problem, found, seed=problem.seed, images=images, display=display)
+        columns = {
+            one.name: {name: column.tolist() for name, column in one.columns.items()}
+            for one in baselines
+        }
+        parent = dict(problem.parent_values)
+        return cls(list(goals.names), parent, columns, versions(), processor())
+
+    @property
+    def series(self) -> list[Series]:
+        """The baselines as series."""
+        return [
+            Series(name, {n: np.array(values) for n, values in columns.items()})
+            for name, columns in self.baselines.items()
+        ]
+
+    def write(self, folder: Path) -> None:
+        """Writes it into a comparison's folder, which finishes the comparison."""
+        write_text(folder / SHARED_FILE, json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The common results of a finished comparison."""
+        path, resume = folder / SHARED_FILE, f"'pymoo-prune resume {folder}'"
+        if not path.is_file():
+            msg = f"{folder} is not finished; {resume} goes on with it"
+            raise StoreError(msg)
+        with reading(path, f"{resume} makes it again"):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{field.name: found[field.name] for field in fields(cls)})

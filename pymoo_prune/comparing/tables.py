@@ -1,0 +1,109 @@
+"""A comparison's tables: methods, bounds, costs, pairs and runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+
+from pymoo_prune.comparing.comparison import DISTANCE, FINISHED, SEARCHED, TESTED, Comparison
+from pymoo_prune.comparing.trials import Trial
+from pymoo_prune.comparing.words import probability, spread, stage
+from pymoo_prune.objectives import Constraint
+from pymoo_prune.tables import Row
+
+SHORT = {SEARCHED: "searched", DISTANCE: "IGD+", TESTED: "on test", FINISHED: "retrained"}
+"""Heads of columns that fit into a terminal, by indicator."""
+
+
+def quality_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
+    """Indicators of methods, mean and standard deviation over the runs, and of baselines."""
+    names = [name for name in SHORT if name in comparison.indicators]
+    best = comparison.leader()
+    rows: list[Row] = []
+    for method in comparison.methods:
+        runs = comparison.of(method, SEARCHED)
+        cells = (spread(comparison.of(method, name), 4) for name in names)
+        rows.append((f"{method} ←" if method == best else method, str(len(runs)), *cells))
+    for other, values in zip(comparison.others, comparison.indicators_of_others, strict=True):
+        rows.append((other.name, "", *(spread(np.array([values[n]]), 4) for n in names)))
+    return ("method", "runs", *(SHORT[name] for name in names)), rows
+
+
+def bound_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
+    """Test accuracies, in percent, of the networks that a user would take within a bound."""
+    names = [str(bound) for bound in comparison.bounds]
+    rows: list[Row] = [
+        (method, *(spread(100 * comparison.of(method, name), 2) for name in names))
+        for method in comparison.methods
+    ]
+    for other, values in zip(comparison.others, comparison.indicators_of_others, strict=True):
+        rows.append((other.name, *(spread(100 * np.array([values[n]]), 2) for n in names)))
+    return ("method", *names), rows
+
+
+def cost_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
+    """The objectives of each method, and the costs of its runs on average."""
+    rows: list[Row] = []
+    for method in comparison.methods:
+        trials = [t for t in comparison.trials if t.method == method]
+        evaluations, known, seconds, networks = (
+            float(np.mean(values))
+            for values in zip(
+                *((t.evaluations, t.known, t.seconds, len(t)) for t in trials), strict=True
+            )
+        )
+        numbers = f"{evaluations:,.0f}", f"{known:,.0f}", f"{seconds:.1f}", f"{networks:.0f}"
+        rows.append((method, trials[0].goal, *numbers))
+    return ("method", "objectives", "evaluations", "known before", "seconds", "networks"), rows
+
+
+def contrast_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
+    """Every pair of methods, by the hypervolume of the search and by the decisive one."""
+    rows: list[Row] = [
+        (
+            f"{c.first} / {c.second}",
+            SHORT[indicator],
+            f"{c.effect:.2f}",
+            probability(c.p),
+            probability(c.adjusted),
+            str(c),
+        )
+        for indicator in (SEARCHED, comparison.decisive)
+        for c in comparison.contrasts(indicator)
+    ]
+    return ("pair", "hypervolume", "A", "p", "p (Holm)", "ahead"), rows
+
+
+def run_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
+    """Every run: where its numbers are from, and the evaluations that the bounds chose."""
+    names = [str(bound) for bound in comparison.bounds]
+    rows = []
+    for place, trial in enumerate(comparison.trials):
+        cells = [_chosen(comparison, trial, bound) for bound in comparison.bounds]
+        volume = f"{comparison.indicators[comparison.decisive][place]:.4f}"
+        rows.append((trial.method, str(trial.seed), trial.origin, volume, *cells))
+    return ("method", "seed", "from", f"hypervolume {stage(comparison)}", *names), rows
+
+
+def _chosen(comparison: Comparison, trial: Trial, bound: Constraint) -> str:
+    row, accuracy = comparison.best(trial.columns, bound)
+    if row < 0:
+        return "–"
+    number = trial.columns.get("evaluation")
+    origin = f"network {row}" if number is None else f"evaluation {number[row]:.0f}"
+    return f"{100 * accuracy:.2f} % ({origin})"
+
+
+def indicators_csv(comparison: Comparison) -> str:
+    """Every indicator of every run, exactly, as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = list(comparison.indicators)
+    writer.writerow(["method", "seed", "from", "evaluations", "known", "seconds", *names])
+    for place, trial in enumerate(comparison.trials):
+        about = trial.method, trial.seed, trial.origin, trial.evaluations, trial.known
+        numbers = (repr(float(comparison.indicators[name][place])) for name in names)
+        writer.writerow([*about, trial.seconds, *numbers])
+    return text.getvalue()

@@ -1,0 +1,122 @@
+"""A winning ticket beside its parent, in tables and sentences."""
+
+from __future__ import annotations
+
+from pymoo_prune.machine import processor
+from pymoo_prune.measuring import STRENGTHS, Latency
+from pymoo_prune.results.appraisal import Appraisal, extra_losses, removed, speedups
+from pymoo_prune.results.quantities import ACCURACIES
+from pymoo_prune.tables import Row, listed
+
+percent = ACCURACIES["test_accuracy"].format
+
+
+def size_rows(parent: Appraisal, ticket: Appraisal, *, masked: bool) -> tuple[Row, list[Row]]:
+    """Accuracy, size and speed of both.
+
+    Args:
+        parent: The parent.
+        ticket: The ticket.
+        masked: Whether the ticket's pruned weights are still there, as zeros.
+    """
+    points = 100 * (ticket.test_accuracy - parent.test_accuracy)
+    kept, zeros = (" (non-zero)", " (all)") if masked else ("", "")
+    rows: list[Row] = [
+        (
+            "test accuracy",
+            percent(parent.test_accuracy),
+            percent(ticket.test_accuracy),
+            f"{points:+.2f} points".replace("-", "−"),
+        ),
+        _size_row(f"parameters{kept}", parent.parameters, ticket.parameters),
+        _size_row(f"MACs{kept}", parent.macs, ticket.macs),
+        _size_row(f"MACs by thop{zeros}", parent.thop_macs, ticket.thop_macs),
+    ]
+    for before, after, speedup in zip(
+        parent.latencies, ticket.latencies, speedups(parent, ticket), strict=True
+    ):
+        rows.append((*_times(before, after), f"{speedup:.2f}× as fast"))
+    return ("", "parent", "ticket", "difference"), rows
+
+
+def _size_row(label: str, before: float, after: float) -> Row:
+    return label, f"{before:,.0f}", f"{after:,.0f}", f"{percent(removed(before, after))} removed"
+
+
+def _times(before: Latency, after: Latency) -> Row:
+    """A label, and both latencies: in one unit, in which the faster one has digits enough."""
+    micro = min(before.median, after.median) < 1e-3
+    unit, factor, digits = ("µs", 1e6, 0) if micro else ("ms", 1e3, 2)
+    times = (
+        f"{factor * each.median:,.{digits}f} (IQR {factor * each.iqr:,.{digits}f})"
+        for each in (before, after)
+    )
+    return f"{unit} for a batch of {before.batch_size}", *times
+
+
+def perturbation_rows(parent: Appraisal, ticket: Appraisal) -> tuple[Row, list[Row]]:
+    """Accuracies of both on perturbed images, in percent."""
+    rows: list[Row] = []
+    for kind, ours in ticket.robustness.items():
+        pairs = zip(parent.robustness[kind], ours, strict=True)
+        rows.append((kind, *(f"{100 * p:.1f} / {100 * t:.1f}" for p, t in pairs)))
+    return ("strength", *(f"{k + 1}" for k in range(STRENGTHS))), rows
+
+
+def origin(place: int, images: int, tested: int) -> str:
+    """Which network the ticket is, and what both are measured on.
+
+    Args:
+        place: The ticket's place in the front.
+        images: Training images that it was retrained with.
+        tested: How many test images there are.
+    """
+    how = f"retrained with {images:,} images" if images else "not retrained"
+    return (
+        f"The ticket is network {place} of the front, {how}; the parent is the "
+        f"network that was pruned. Accuracies are on all {tested:,} test images."
+    )
+
+
+def conditions(parent: Appraisal, ticket: Appraisal) -> str:
+    """How latencies were measured, and which differences may be chance."""
+    one = ticket.latencies[0]
+    threads = f"{one.threads} thread{'s' * (one.threads > 1)}"
+    where = f"{processor()}, {threads}" if one.device == "cpu" else one.device
+    repeats = f"{one.repeats} repeat{'s' * (one.repeats > 1)}"
+    text = (
+        f"Latencies are medians of {repeats} with interquartile ranges (IQR), both networks "
+        f"in turns, on {where}."
+    )
+    unclear = [
+        f"{before.batch_size:,}"
+        for before, after in zip(parent.latencies, ticket.latencies, strict=True)
+        if before.lower <= after.upper and after.lower <= before.upper
+    ]
+    if unclear:
+        text += (
+            f" The ranges of the two overlap for batches of {listed(unclear)}: there the "
+            "difference may be chance."
+        )
+    return text
+
+
+def verdict(parent: Appraisal, ticket: Appraisal) -> str:
+    """Under which perturbations the ticket loses more than the parent, and under which less."""
+    more: list[str] = []
+    less: list[str] = []
+    same: list[str] = []
+    for kind, extra in extra_losses(parent, ticket).items():
+        points = round(100 * extra, 1)
+        if points == 0:
+            same.append(kind)
+        else:
+            (more if points > 0 else less).append(f"{kind} (by {abs(points):.1f} points)")
+    parts = [f"more than the parent under {listed(more)}"] if more else []
+    parts += [f"less under {listed(less)}"] if less else []
+    parts += [f"as much under {listed(same)}"] if same else []
+    start = "" if more else "no more than the parent under any perturbation: "
+    return (
+        "Of its accuracy on images as they are, and on average over the strengths, the ticket "
+        f"loses {start}{', '.join(parts)}."
+    )

@@ -1,0 +1,159 @@
+"""Networks of a run's front in folders of their own: exported, or as a winning ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from pymoo_prune.errors import StoreError
+from pymoo_prune.files import write_text, writing
+from pymoo_prune.machine import versions
+from pymoo_prune.measuring import BATCH_SIZES, thop_macs
+from pymoo_prune.results import (
+    Carried,
+    Front,
+    Member,
+    WinningTicket,
+    carry,
+    is_exported,
+    winning_ticket,
+)
+from pymoo_prune.runs.files import PARENT_FOLDER, TICKET_PAGE, TICKET_PICTURE
+from pymoo_prune.runs.folder import RunFolder
+from pymoo_prune.runs.settings import Settings
+from pymoo_prune.search import Display
+
+AT_LENGTH = 10
+"""A ticket is retrained with this multiple of the images of the front's networks."""
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Carries networks of a run's front away.
+
+    Attributes:
+        front: The run's front.
+        settings: What the run depends on.
+        run: The run's folder.
+    """
+
+    front: Front
+    settings: Settings
+    run: Path
+
+    def export(
+        self,
+        pick: str,
+        output: Path | str | None,
+        display: Display,
+        *,
+        onnx: bool = False,
+        int8: bool = False,
+        latency: bool = False,
+    ) -> Carried:
+        """Carries one network away, retrained as the report shows it; see `Run.export`."""
+        member = self.front.pick(pick)
+        folder = Path(output) if output else self.run / f"network-{member.place}"
+        check_export_folder(folder)
+        images = self.settings.finish_images
+        with display.phase("retraining the network"):
+            network = member.network(finish_images=images)
+        return carry(
+            member,
+            network,
+            folder,
+            about=self._about(member, network, images, member.values),
+            onnx=onnx,
+            int8=int8,
+            latency=latency,
+            display=display,
+        )
+
+    def ticket(
+        self,
+        pick: str,
+        images: int | None,
+        folder: Path,
+        display: Display,
+        *,
+        batch_sizes: Sequence[int] = BATCH_SIZES,
+    ) -> WinningTicket:
+        """Makes a winning ticket, and writes it into a folder; see `Run.ticket`."""
+        front, settings = self.front, self.settings
+        if images is None:
+            images = AT_LENGTH * settings.finish_images or len(front.problem.data_set.train)
+        ticket = winning_ticket(
+            front, pick=pick, images=images, batch_sizes=batch_sizes, display=display
+        )
+        member, network = ticket.winner, ticket.network
+        # The front's accuracies after retraining are those of another retraining.
+        values = {n: value for n, value in member.values.items() if not n.startswith("finished")}
+        values["finished_test_accuracy"] = ticket.ticket.test_accuracy
+        carry(member, network, folder, about=self._about(member, network, images, values))
+        with writing(folder / TICKET_PICTURE) as path:
+            ticket.draw(path)
+        title = f"The winning ticket of {settings.problem} on {settings.data}"
+        page = ticket.markdown(title=title, picture=TICKET_PICTURE)
+        write_text(folder / TICKET_PAGE, page)
+        return ticket
+
+    def _about(
+        self,
+        member: Member,
+        network: nn.Module,
+        images: int,
+        measurements: Mapping[str, float],
+    ) -> dict[str, Any]:
+        """Entries of `network.json`, besides how to build the network."""
+        shape = member.front.problem.data_set.shape
+        return {
+            "input_shape": list(shape),
+            "measurements": dict(measurements),
+            "macs_by_thop": thop_macs(network, shape),
+            "made_by": {
+                "run": str(self.run),
+                "problem": self.settings.problem,
+                "seed": self.settings.seed,
+                "network": member.place,
+                "retrained_with_images": images,
+            },
+            "versions": versions(),
+        }
+
+
+def check_export_folder(folder: Path) -> None:
+    """Refuses a folder in which an exported network would replace something else."""
+    _check_no_parent(folder)
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is a file"
+    elif (folder / TICKET_PAGE).exists():
+        msg = f"{folder} is a winning ticket, whose page would be of another network"
+    elif folder.is_dir() and any(folder.iterdir()) and not is_exported(folder):
+        msg = f"{folder} is there already, and is no exported network"
+    else:
+        return
+    msg += "; give another --output"
+    raise StoreError(msg)
+
+
+def check_ticket_folder(folder: Path) -> None:
+    """Refuses a folder that cannot take a ticket."""
+    _check_no_parent(folder)
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is a file; give another --output, a folder"
+        raise StoreError(msg)
+
+
+def _check_no_parent(folder: Path) -> None:
+    """Refuses the folder of a run's parent."""
+    place = folder.resolve()
+    if place.name == PARENT_FOLDER and RunFolder(place.parent).is_run:
+        msg = (
+            f"{folder} is the parent of the run in {place.parent}, which needs it; "
+            "give another --output"
+        )
+        raise StoreError(msg)

@@ -1,0 +1,30 @@
+"""The names of the files in a run's folder."""
+
+from __future__ import annotations
+
+SETTINGS_FILE = "run.json"
+"""All that the run depends on; a folder with this file is a run folder."""
+PARENT_FOLDER = "parent"
+STORE_FILE = "evaluations.sqlite"
+LATENCIES_FILE = "latency.sqlite"
+
+FRONT_TABLE = "front.csv"
+CHROMOSOMES_FILE = "front.npz"
+MATRICES_FILE = "matrices.npz"
+LAYERS_FILE = "layers.json"
+SUMMARY_FILE = "summary.json"
+"""Written last: a run that has it is finished."""
+
+REPORT_PAGE = "report.md"
+INTERACTIVE_PAGE = "report.html"
+FRONT_PICTURE = "front.png"
+GENERATIONS_PICTURE = "generations.png"
+LAYERS_PICTURE = "layers.png"
+PARALLEL_PICTURE = "parallel.png"
+MATRICES_PICTURE = "matrices.png"
+PICTURE_ENDINGS = (".png", ".svg")
+"""The report's pictures are written with both: pages show the first, papers take the second."""
+
+TICKET_FOLDER = "ticket"
+TICKET_PAGE = "ticket.md"
+TICKET_PICTURE = "robustness.png"

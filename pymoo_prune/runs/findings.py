@@ -1,0 +1,100 @@
+"""The findings of a finished run as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+
+from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume
+from pymoo_prune.problem import find_problem
+from pymoo_prune.results import ACCURACIES, EVALUATION, published_series
+from pymoo_prune.runs.files import STORE_FILE
+from pymoo_prune.runs.run import Run
+from pymoo_prune.search import Store
+
+
+class Findings:
+    """The numbers of a finished run.
+
+    Args:
+        run: The run.
+
+    Attributes:
+        series: The search's networks first, then those of each baseline.
+        summary: How the search went.
+        layers: What the networks are made of; None in folders of older versions.
+        quantities: Labels and units of all columns.
+        goals: The search's goals.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.series, self.summary = run.results()
+        self.layers = run.layers()
+        measured = find_problem(run.settings.problem).offered()
+        self.quantities: dict[str, Quantity] = {**measured, **ACCURACIES, **EVALUATION}
+        self.goals = Goals(measured, self.summary["goals"])
+
+    @property
+    def front(self) -> Series:
+        """The search's own networks."""
+        return self.series[0]
+
+    @property
+    def chosen(self) -> int:
+        """The network that the report suggests: the fittest, or the knee."""
+        fittest = self.summary["fittest"]
+        return int(self.summary["knee"] if fittest is None else fittest)
+
+    @property
+    def shares(self) -> dict[str, float] | None:
+        """The share of each of the parent's layers that the suggestion keeps, where it is known."""
+        return None if self.layers is None else self.layers.kept(self.chosen)
+
+    @property
+    def finished(self) -> bool:
+        """Whether networks were retrained in the end."""
+        return "finished_test_accuracy" in self.front.columns
+
+    @property
+    def tested(self) -> str:
+        """The accuracy that decides: on the test images, after retraining where there was one."""
+        return "finished_test_accuracy" if self.finished else "test_accuracy"
+
+    @property
+    def axes(self) -> list[str]:
+        """The axes of hypervolumes besides the error: the objectives that all methods measure."""
+        names = [n for n in self.goals.names if "accuracy" not in n]
+        return [n for n in names if all(n in one.columns for one in self.series)] or ["parameters"]
+
+    @cached_property
+    def hypervolumes(self) -> dict[str, list[float]]:
+        """How much of the objectives each method dominates, in the order of `series`.
+
+        By accuracy: on the test images as found, and after retraining where there was one.
+        """
+        accuracies = dict.fromkeys(["test_accuracy", self.tested])
+        return {name: [self._hypervolume(one, name) for one in self.series] for name in accuracies}
+
+    def _hypervolume(self, one: Series, accuracy: str) -> float:
+        sizes = Goals(self.quantities, self.axes)
+        error = 1 - one.columns[accuracy]
+        costs = sizes.unit_costs(one.columns, self.summary["parent"])
+        return float(hypervolume(np.column_stack([error, costs])))
+
+    @cached_property
+    def generation_means(self) -> Mapping[str, Values]:
+        """The mean of each measurement over each generation, (generations,) each."""
+        store = Store.existing(self.run.folder / STORE_FILE)
+        try:
+            return store.generation_means()
+        finally:
+            store.close()
+
+    @property
+    def published(self) -> list[Series]:
+        """Results that papers report on the same data set."""
+        settings = self.run.settings
+        return published_series(find_problem(settings.problem), settings.data)

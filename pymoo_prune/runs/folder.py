@@ -1,0 +1,154 @@
+"""A run's folder: made, recognised, written and read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pymoo_prune.chromosomes import Array, pack, unpack
+from pymoo_prune.errors import StoreError
+from pymoo_prune.files import write_text, writing
+from pymoo_prune.measuring import Anatomies
+from pymoo_prune.objectives import Series
+from pymoo_prune.results import csv_text, read_csv
+from pymoo_prune.runs.files import (
+    CHROMOSOMES_FILE,
+    FRONT_TABLE,
+    LAYERS_FILE,
+    MATRICES_FILE,
+    SETTINGS_FILE,
+    SUMMARY_FILE,
+)
+from pymoo_prune.runs.reading import reading
+from pymoo_prune.runs.settings import Settings
+
+
+class RunFolder:
+    """The files of a run.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the folder holds a run."""
+        return (self.path / SETTINGS_FILE).is_file()
+
+    @property
+    def _resume(self) -> str:
+        return f"'pymoo-prune resume {self.path}'"
+
+    # Before the search.
+
+    def create(self, settings: Settings) -> None:
+        """Makes the folder, with the settings in it; a folder that holds something is refused."""
+        path = self.path
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            hint = f"; {self._resume} goes on with it" if self.is_run else ""
+            msg = f"{path} is there already{hint}; give another --output for a new run"
+            raise StoreError(msg)
+        path.mkdir(parents=True, exist_ok=True)
+        write_text(path / SETTINGS_FILE, settings.to_json())
+
+    def settings(self) -> Settings:
+        """The run's settings."""
+        if not self.is_run:
+            there = self.path.is_dir()
+            why = f"there is no {SETTINGS_FILE} in it" if there else "there is no such folder"
+            msg = f"{self.path} is not a run folder: {why}"
+            raise StoreError(msg)
+        path = self.path / SETTINGS_FILE
+        with reading(path, "restore it from a copy, or start a new run"):
+            return Settings.from_json(path.read_text(encoding="utf-8"))
+
+    def remove_if_empty(self) -> None:
+        """Removes a folder that holds only settings: corrected ones may want the same place."""
+        if [path.name for path in self.path.iterdir()] == [SETTINGS_FILE]:
+            (self.path / SETTINGS_FILE).unlink()
+            self.path.rmdir()
+
+    # After the search.
+
+    def write(
+        self,
+        X: Array,
+        matrices: tuple[Array, Array] | None,
+        series: Sequence[Series],
+        layers: Anatomies,
+        summary: Mapping[str, Any],
+    ) -> None:
+        """Writes what the run found; the summary last, which makes it finished.
+
+        Args:
+            X: The front's chromosomes, (n, n_var).
+            matrices: The same as matrices, and the cells that may live; None if it has none.
+            series: The numbers of the front, then those of each baseline.
+            layers: What the parent and the front's networks are made of.
+            summary: How the search went, as plain values.
+        """
+        with writing(self.path / CHROMOSOMES_FILE) as path:
+            np.savez_compressed(path, **pack(X))
+        if matrices is not None:
+            live, possible = matrices
+            with writing(self.path / MATRICES_FILE) as path:
+                np.savez_compressed(path, live=live, possible=possible)
+        write_text(self.path / FRONT_TABLE, csv_text(series))
+        write_text(self.path / LAYERS_FILE, layers.to_json())
+        write_text(self.path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+
+    def results(self) -> tuple[list[Series], dict[str, Any]]:
+        """The numbers of a finished run: the search's, the baselines', and the summary."""
+        path = self.path / SUMMARY_FILE
+        if not path.is_file():
+            msg = f"{self.path} is not finished; {self._resume} goes on with it"
+            raise StoreError(msg)
+        remedy = f"{self._resume} makes the results again"
+        with reading(path, remedy):
+            summary = json.loads(path.read_text(encoding="utf-8"))
+        with reading(path := self.path / FRONT_TABLE, remedy):
+            return read_csv(path), summary
+
+    def chromosomes(self) -> Array:
+        """The front's chromosomes, (n, n_var)."""
+        path = self.path / CHROMOSOMES_FILE
+        with (
+            reading(path, f"{self._resume} makes it again"),
+            path.open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
+            return unpack(arrays)
+
+    def layers(self) -> Anatomies | None:
+        """The layers of the front's networks; None in folders of older versions."""
+        path = self.path / LAYERS_FILE
+        if not path.is_file():
+            return None
+        with reading(path, f"{self._resume} makes it again"):
+            layers = Anatomies.from_json(path.read_text(encoding="utf-8"))
+        if len(layers.networks) != (n := len(self.results()[0][0])):
+            msg = (
+                f"{path} has {len(layers.networks)} networks, but {FRONT_TABLE} has {n}; "
+                f"{self._resume} makes both again"
+            )
+            raise StoreError(msg)
+        return layers
+
+    def matrices(self) -> tuple[Array, Array] | None:
+        """The front's chromosomes as matrices, and cells that may live; None if it has none."""
+        path = self.path / MATRICES_FILE
+        if not path.is_file():
+            return None
+        with (
+            reading(path, "remove it to do without"),
+            path.open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
+            return arrays["live"], arrays["possible"]

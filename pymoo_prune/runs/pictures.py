@@ -1,0 +1,91 @@
+"""The pictures of a run's report, as PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pymoo_prune import plots
+from pymoo_prune.chromosomes import Array
+from pymoo_prune.files import writing
+from pymoo_prune.runs.files import (
+    FRONT_PICTURE,
+    GENERATIONS_PICTURE,
+    LAYERS_PICTURE,
+    MATRICES_PICTURE,
+    PARALLEL_PICTURE,
+    PICTURE_ENDINGS,
+)
+from pymoo_prune.runs.findings import Findings
+from pymoo_prune.runs.words import title
+
+TEXTS = {
+    FRONT_PICTURE: "the front",
+    PARALLEL_PICTURE: "all networks over all objectives",
+    LAYERS_PICTURE: "weights left in each layer",
+    MATRICES_PICTURE: "which node reads which",
+    GENERATIONS_PICTURE: "means of each generation",
+}
+"""Captions, by picture."""
+
+
+def draw(findings: Findings) -> None:
+    """Draws every picture for which there are numbers into the run's folder."""
+    for name, drawn in pictures(findings).items():
+        for ending in PICTURE_ENDINGS:
+            with writing((findings.run.folder / name).with_suffix(ending)) as path:
+                drawn(path)
+
+
+def pictures(findings: Findings) -> dict[str, Callable[[Path], None]]:
+    """A function that draws each picture for which there are numbers, by the picture's name."""
+    return {**_of_all(findings), **_of_the_chosen(findings)}
+
+
+def _of_all(findings: Findings) -> dict[str, Callable[[Path], None]]:
+    names, quantities = findings.goals.names, findings.quantities
+    found: dict[str, Callable[[Path], None]] = {
+        FRONT_PICTURE: lambda path: plots.draw_front(
+            path,
+            findings.series,
+            findings.goals,
+            quantities,
+            title=title(findings),
+            published=findings.published,
+        ),
+        GENERATIONS_PICTURE: lambda path: plots.draw_generations(
+            path, findings.generation_means, names, quantities
+        ),
+    }
+    if len(names) > 2:
+        found[PARALLEL_PICTURE] = lambda path: plots.draw_parallel(
+            path,
+            findings.front,
+            names,
+            quantities,
+            chosen=findings.chosen,
+            title=title(findings),
+        )
+    return found
+
+
+def _of_the_chosen(findings: Findings) -> dict[str, Callable[[Path], None]]:
+    chosen = findings.chosen
+    found: dict[str, Callable[[Path], None]] = {}
+    if (shares := findings.shares) is not None:
+        found[LAYERS_PICTURE] = lambda path: plots.draw_layers(
+            path,
+            {f"network {chosen}": shares},
+            title=f"where network {chosen} was pruned",
+            label="weights left",
+        )
+    if (matrices := findings.run.matrices()) is not None:
+        found[MATRICES_PICTURE] = lambda path: _draw_matrices(path, chosen, *matrices)
+    return found
+
+
+def _draw_matrices(path: Path, chosen: int, live: Array, possible: Array) -> None:
+    blocks = {f"block {k + 1}": block for k, block in enumerate(live[chosen])}
+    cells = dict.fromkeys(blocks, possible)
+    heading = f"what reads what in network {chosen}"
+    plots.draw_matrices(path, blocks, possible=cells, title=heading)

@@ -1,0 +1,72 @@
+"""A run's summary: how the search went, and what a reader must know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from pymoo_prune.engines import population_of
+from pymoo_prune.machine import processor, versions
+from pymoo_prune.results import Front
+from pymoo_prune.runs.settings import Settings
+from pymoo_prune.search import Found, Store
+
+REASONS = 3
+"""How many reasons of failed candidates are named, the most frequent first."""
+
+
+def summary_of(front: Front, found: Found, store: Store, settings: Settings) -> dict[str, Any]:
+    """The summary as plain values.
+
+    Args:
+        front: The finished front.
+        found: What the search ended with.
+        store: The run's evaluations.
+        settings: What the run depends on.
+    """
+    problem, reasons = front.problem, Counter(found.failures.values())
+    return {
+        "generations": found.last.generation,
+        "evaluations": found.last.evaluated,
+        "population": population_of(found.last.algorithm),
+        "known_evaluations": store.hits,
+        "seconds": round(found.last.seconds, 3),
+        "parent": dict(problem.parent_values),
+        "data": problem.data_set.digest,
+        "goals": list(problem.goals.names),
+        "knee": front.knee().place,
+        "fittest": front.fittest().place if problem.n_obj == 1 else None,
+        "failed": {
+            "candidates": reasons.total(),
+            "reasons": dict(reasons.most_common(REASONS)),
+        },
+        "notes": [
+            *problem.notes(front.X),
+            *problem.latency_notes(front.X),
+            *failure_notes(reasons, found.last.evaluated),
+        ],
+        "versions": versions(),
+        "machine": {
+            "processor": processor(),
+            "threads": settings.threads,
+            "device": settings.device,
+        },
+    }
+
+
+def failure_notes(reasons: Counter[str], evaluations: int) -> list[str]:
+    """How many candidates failed, and the most frequent reasons; nothing where none failed.
+
+    Args:
+        reasons: How many candidates failed for each reason.
+        evaluations: How many candidates the search asked for.
+    """
+    if not reasons:
+        return []
+    total, most = reasons.total(), reasons.most_common(REASONS)
+    rest = total - sum(count for _, count in most)
+    parts = [f"{reason} ({count:,}×)" for reason, count in most]
+    parts += [f"other reasons ({rest:,}×)"] if rest else []
+    failed = "candidate" if total == 1 else "candidates"
+    text = f"{total:,} {failed} failed in {evaluations:,} evaluations: {', '.join(parts)}."
+    return [f"{text} Failed candidates rank last, and are in no table."]
