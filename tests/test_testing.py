@@ -184,6 +184,7 @@ class FailingTogether(FailingPixels):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("broken", "message"),
     [

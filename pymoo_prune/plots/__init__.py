@@ -5,6 +5,7 @@
 - `attainment`: the costs that shares of the runs attain
 - `curves`: searches, generation by generation
 - `layers`: the parts of networks that are kept
+- `robustness`: accuracies on perturbed images
 - `style`: colours, lines, axes and files of all pictures
 - `checks`: errors for inputs that cannot be drawn
 """

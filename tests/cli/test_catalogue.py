@@ -35,6 +35,7 @@ def networks(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, str
     return rows
 
 
+@pytest.mark.slow
 def test_networks_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]) -> None:
     assert networks(capsys) == {
         "feed-forward": "feed-forward 855,050 854,528 3 two hidden layers of 256",
@@ -51,12 +52,14 @@ def test_networks_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]
     }
 
 
+@pytest.mark.slow
 def test_networks_are_listed_for_other_images(capsys: pytest.CaptureFixture[str]) -> None:
     rows = networks(capsys, "--channels", "1", "--classes", "100", "--size", "8")
     assert rows["feed-forward"].startswith("feed-forward 108,132 107,520 3 ")
     assert rows["resnet-56"].startswith(f"resnet-56 {858_868 - 2 * 144:,} ")
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_fit_says_why_in_its_row(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

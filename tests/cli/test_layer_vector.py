@@ -16,6 +16,8 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import CifarResNet
 from pymoo_prune.results import read_csv, save_network
 
+pytestmark = pytest.mark.slow
+
 
 def layer_vector_run(folder: Path, *more: str) -> list[str]:
     """The command line of a small run on a network that knows little."""

@@ -70,6 +70,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.startswith(f"usage: pymoo-prune {command}")
 
 
+@pytest.mark.slow
 def test_the_package_runs_as_a_module_and_imports_little() -> None:
     script = (
         "import runpy, sys\n"
@@ -88,6 +89,7 @@ def test_the_package_runs_as_a_module_and_imports_little() -> None:
     assert process.stdout == "2\n[]\n"
 
 
+@pytest.mark.slow
 def test_letters_that_a_terminal_has_not_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding="ascii"))

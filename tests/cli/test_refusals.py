@@ -81,6 +81,7 @@ def test_what_is_no_setting(
 # Options of a problem.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("problem", "option", "message"),
     [
@@ -251,6 +252,7 @@ def test_what_the_data_tell(
         assert message in error, message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "messages"),
     [

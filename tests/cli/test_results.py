@@ -40,6 +40,7 @@ def test_export_and_load_rebuild_the_network_of_the_report(
         assert row["accuracy"] == front.columns["accuracy"].max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [30, 80])
 def test_a_terminal_shows_every_number_whole(
     finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
@@ -77,6 +78,7 @@ def test_export_goes_into_the_runs_folder_unless_told(finished: Path) -> None:
     assert load_network(finished / "network-0") is not None
 
 
+@pytest.mark.slow
 def test_an_exported_network_can_be_pruned_in_turn(finished: Path, tmp_path: Path) -> None:
     parent = tmp_path / "parent"
     assert main(["export", str(finished), "--pick", "accuracy", "--output", str(parent)]) == 0
@@ -88,6 +90,7 @@ def test_an_exported_network_can_be_pruned_in_turn(finished: Path, tmp_path: Pat
     assert torch.equal(kept.get_parameter("1.weight"), given.get_parameter("1.weight"))
 
 
+@pytest.mark.slow
 def test_the_ticket_is_shown_and_written(
     finished: Path, tmp_path: Path, digits: Data, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,6 +114,7 @@ def test_the_ticket_is_shown_and_written(
     assert f"| {100 * right:.2f}\u00a0% |" in (folder / "ticket.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_ticket_goes_into_the_runs_folder_unless_told(finished: Path) -> None:
     assert main(["ticket", str(finished), "--images", "0", "--batch-sizes", "2"]) == 0
     names = {path.name for path in (finished / "ticket").iterdir()}
@@ -158,6 +162,7 @@ def test_picks_that_cannot_be(
             assert message in error, message
 
 
+@pytest.mark.slow
 def test_a_problem_whose_networks_have_no_spec_cannot_export_and_says_why(
     tmp_path: Path, failed: Callable[..., str]
 ) -> None:
@@ -166,6 +171,7 @@ def test_a_problem_whose_networks_have_no_spec_cannot_export_and_says_why(
     assert "cannot be exported: it has no `spec`" in error
 
 
+@pytest.mark.slow
 def test_a_problem_without_a_parent_has_no_ticket_and_says_why(
     tmp_path: Path, failed: Callable[..., str]
 ) -> None:

@@ -14,6 +14,7 @@ from pymoo_prune.results import read_csv
 from tests.support.tiny_problem import ecomp_run, full_disk, pixels_run
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_table_a_picture_and_a_report(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -32,6 +33,7 @@ def test_a_run_leaves_a_table_a_picture_and_a_report(
     assert f"report: {finished / 'report.md'}, picture: {finished / 'front.png'}" in out
 
 
+@pytest.mark.slow
 def test_the_default_preset_is_the_first(tmp_path: Path) -> None:
     assert main(pixels_run(tmp_path / "run")) == 0
     settings = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -40,6 +42,7 @@ def test_the_default_preset_is_the_first(tmp_path: Path) -> None:
     assert summary["evaluations"] == 24
 
 
+@pytest.mark.slow
 def test_options_arrive_in_the_settings(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     arguments = [
@@ -121,6 +124,7 @@ def test_a_folder_that_is_there_is_not_overwritten(
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_the_run_goes_on_afterwards(
     tmp_path: Path, failed: Callable[..., str]
 ) -> None:
@@ -135,6 +139,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_afterwards(
     assert (folder / "front.csv").read_bytes() == (whole / "front.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_the_parent_is_kept(
     tmp_path: Path, finished: Path, failed: Callable[..., str]
 ) -> None:
@@ -149,6 +154,7 @@ def test_a_full_disk_while_the_parent_is_kept(
     assert (folder / "front.csv").read_bytes() == (finished / "front.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_brackets_in_a_folders_name_are_no_markup(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], failed: Callable[..., str]
 ) -> None:

@@ -61,6 +61,7 @@ def test_python_and_the_folder_have_the_same_numbers(finished: Campaign, digits:
         np.testing.assert_array_equal(curves[0], curves[1])
 
 
+@pytest.mark.slow
 def test_the_command_gives_the_same_and_shows_it(
     finished: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +121,7 @@ def test_one_parent_for_all_and_latencies_one_run_at_a_time(
             np.testing.assert_array_equal(column, theirs.columns[name])
 
 
+@pytest.mark.slow
 def test_an_engine_of_ones_own_by_name(tmp_path: Path) -> None:
     name = "tests.support.compared_problems:small_nsga2"
     campaign = created(tmp_path / "c", [name, f"{name}@accuracy,pixels"], [0])
@@ -144,6 +146,7 @@ def test_a_run_keeps_the_objectives_of_its_method(tmp_path: Path) -> None:
 # More of it.
 
 
+@pytest.mark.slow
 def test_seeds_and_methods_are_added_without_repeating_a_run(
     finished: Campaign, tmp_path: Path
 ) -> None:
@@ -301,6 +304,7 @@ def test_runs_at_once_are_one_or_more(finished: Campaign, jobs: int) -> None:
 # Runs that find nothing.
 
 
+@pytest.mark.slow
 def test_a_run_that_finds_nothing_is_reported_kept_and_not_made_again(tmp_path: Path) -> None:
     campaign = created(tmp_path / "c", problem="compared_problems:Tiny")
     comparison, text = done(campaign)

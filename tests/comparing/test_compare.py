@@ -263,6 +263,7 @@ def test_a_folder_keeps_what_was_measured(
     assert_same(whole, again)
 
 
+@pytest.mark.slow
 def test_more_methods_seeds_and_budget_go_on_from_there(problem: Pixels, tmp_path: Path) -> None:
     small(problem, ["ga"], seeds=1, folder=tmp_path)
     more = Budget(generations=5)
@@ -359,6 +360,7 @@ def test_constraints_that_no_candidate_keeps_are_an_error_in_the_end(digits: Dat
             small(problem, ["ga", "nsga2"], seeds=1)
 
 
+@pytest.mark.slow
 def test_baselines_stand_at_the_sizes_of_the_union(digits: Data) -> None:
     found = small(WithBaselines(digits), finish_images=200)
     (one,) = found.others
@@ -425,6 +427,7 @@ def test_one_method_and_one_seed(problem: Pixels) -> None:
 # What is refused before anything is searched.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("methods", "given", "message"),
     [

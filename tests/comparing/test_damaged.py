@@ -64,6 +64,7 @@ def test_damaged_plans_are_refused(
     assert (tmp_path / "comparison.json").read_bytes() == content
 
 
+@pytest.mark.slow
 def test_runs_of_a_plan_that_was_cut_short_can_be_compared_as_the_error_says(
     copied: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +89,7 @@ def test_what_is_no_comparison_or_not_finished_is_said(tmp_path: Path) -> None:
 # The results.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
@@ -159,6 +161,7 @@ def test_a_run_that_was_damaged_is_made_again(finished: Campaign, copied: Campai
     assert_same_runs(finished, copied)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "message", "removed"),
     [
@@ -196,6 +199,7 @@ def test_the_error_names_a_lost_run_and_how_it_is_made_again(
     assert_same_runs(finished, copied)
 
 
+@pytest.mark.slow
 def test_all_runs_may_be_lost(finished: Campaign, copied: Campaign) -> None:
     shutil.rmtree(copied.folder / "runs")
     with pytest.raises(StoreError, match="makes that run again"):
@@ -208,6 +212,7 @@ def test_all_runs_may_be_lost(finished: Campaign, copied: Campaign) -> None:
 # Two at once.
 
 
+@pytest.mark.slow
 def test_two_processes_cannot_work_on_one_comparison(
     finished: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

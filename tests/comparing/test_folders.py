@@ -53,6 +53,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: executed(folder / name, **change) for name, change in changes.items()}
 
 
+@pytest.mark.slow
 def test_runs_are_compared_as_they_are(
     apart: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +94,7 @@ def contents(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
 
 
+@pytest.mark.slow
 def test_runs_are_left_as_they_are(apart: dict[str, Path], tmp_path: Path) -> None:
     runs = [apart["nsga2"], apart["ga"]]
     before = [contents(run) for run in runs]

@@ -19,6 +19,7 @@ from tests.support.compared_problems import Dying
 from tests.support.running import ROOT, asked, measurements, started
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_jobs(finished: Campaign, tmp_path: Path) -> None:
     campaign = created(tmp_path / "jobs")
     _, text = done(campaign, jobs=2)
@@ -68,6 +69,7 @@ def asked_in_all(folder: Path) -> int:
 SLOWLY = ("--threads", "1", "--seeds", "2", "--jobs", "2", "--set", "pause=0.1")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize(
     ("with_signal", "runs", "evaluations"), [(signal.SIGKILL, 2, 8), (signal.SIGINT, 0, 0)]
@@ -113,6 +115,7 @@ def test_a_comparison_that_is_stopped_takes_its_processes_along_and_goes_on(
     assert all(after[name] == then for name, then in before.items() if Path(name).parts[1] in whole)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_reported_and_loses_nothing(
     finished: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,8 @@ from pymoo_prune.comparing.page import write_page
 from pymoo_prune.runs import INTERACTIVE_PAGE
 from tests.support.tiny_problem import Pixels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -105,6 +105,7 @@ def test_tables_fit_into_a_terminal() -> None:
 # Pages and pictures.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "pictures"),
     [
@@ -176,6 +177,7 @@ def test_a_method_has_one_look_in_all_pictures(
     }
 
 
+@pytest.mark.slow
 def test_a_comparison_with_median_runs_that_found_nothing_has_pages(tmp_path: Path) -> None:
     shown = report([*runs("ga", 0, 0, 0.5), *runs("nsga2", 0, 0, 0.4)])
     shown.write(tmp_path)

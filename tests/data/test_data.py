@@ -404,6 +404,7 @@ def test_download_fetches_what_is_missing(
     assert fetched.digest == load_data("fashion-mnist", root=root, validation=5).digest
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not DEBIAN_FASHION_MNIST.is_dir(), reason="Debian's dataset-fashion-mnist is not installed"
 )
@@ -529,6 +530,7 @@ def test_unknown_name_proposes_the_nearest() -> None:
         load_data("fashion_mnist")
 
 
+@pytest.mark.slow
 def test_importing_the_module_does_not_import_torchvision() -> None:
     code = (
         "import sys, pymoo_prune.data.loading\n"

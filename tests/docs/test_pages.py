@@ -61,6 +61,7 @@ def run_page(page: Path, folder: Path) -> dict[str, Any]:
     return runpy.run_path(str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUN)
 def test_code_runs(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_page(ROOT / name, folder)
@@ -71,11 +72,13 @@ def test_the_readme_and_the_example_are_among_what_is_run() -> None:
     assert {"README.md", "docs/add-a-problem.md"} <= set(RUN)
 
 
+@pytest.mark.slow
 def test_the_quickstart_draws_a_picture(folder: Path) -> None:
     run_page(ROOT / "README.md", folder)
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_example_is_short_and_keeps_the_contract(folder: Path, digits: Data) -> None:
     shown = run_page(ROOT / "docs" / "add-a-problem.md", folder)
     assert len((folder / "pixels.py").read_text().splitlines()) <= MOST_LINES
@@ -83,6 +86,7 @@ def test_the_example_is_short_and_keeps_the_contract(folder: Path, digits: Data)
     check_problem(shown["PixelsInMemory"](digits, parent=shown["one"].parent))
 
 
+@pytest.mark.slow
 def test_the_example_works_with_every_command(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,6 +139,7 @@ def commands(page: Path) -> list[list[str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_commands_are_understood(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = []

@@ -39,6 +39,7 @@ from tests.support.tiny_problem import FailingPixels, Pixels
 DIRECTED = ["nsga3", "unsga3", "ctaea", "moead", "rvea"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objectives", [TWO, THREE])
 @pytest.mark.parametrize(
     ("engine", "cls"),

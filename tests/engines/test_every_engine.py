@@ -24,6 +24,7 @@ from tests.support.tiny_problem import Pixels, PixelsInBatches
 FOR_ONE = ["ga", "nsga2", "nsga3", "unsga3", "spea2", "age-moea", "age-moea2", "random"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "engine", "n_obj", "bound"),
     cases(
@@ -67,6 +68,7 @@ class Few(Rows):
         return super().random(n, generator) * (np.arange(8) == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("engine", cases(*FOR_SEVERAL))
 def test_every_engine_ends_where_all_candidates_are_known(digits: Data, engine: str) -> None:
@@ -91,6 +93,7 @@ class Stopped(Pixels):
         return super()._accuracy(x, images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", cases(*FOR_SEVERAL))
 def test_a_resumed_search_is_the_uninterrupted_one(digits: Data, path: Path, engine: str) -> None:
     problem, budget = Stopped(digits), Budget(evaluations=40)
@@ -138,6 +141,7 @@ def test_the_papers_own_algorithm_keeps_its_population(problem_of: Any) -> None:
 # Changing batches.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "engine", cases(*(name for name in FOR_SEVERAL if name not in ("moead", "ctaea")))
 )
@@ -176,6 +180,7 @@ def test_an_elitist_engine_of_ones_own_must_measure_again(changing: PixelsInBatc
 # Surrogates.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "engine",
     cases("nsga3", "unsga3", "spea2", "sms-emoa", "age-moea", "age-moea2", "ctaea", "rvea"),

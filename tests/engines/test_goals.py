@@ -19,6 +19,7 @@ GOALS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", GOALS)
 @pytest.mark.parametrize("name", [name for name in ENGINES if not name.startswith("age-moea")])
 def test_the_same_engines_are_refused_with_the_same_words(
@@ -37,6 +38,7 @@ def test_the_same_engines_are_refused_with_the_same_words(
     assert message == (str(caught.value) if caught else "")
 
 
+@pytest.mark.slow
 def test_the_refusals_are_these(digits: Data) -> None:
     refused = set()
     for number, given in enumerate(GOALS):

@@ -161,6 +161,7 @@ class Crew(Dispatcher):
                     yield worker, answer
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(1, 4), st.lists(st.booleans(), max_size=12), st.integers(1, 40))
 def test_every_candidate_comes_once_whichever_worker_is_lost(
@@ -433,6 +434,7 @@ def test_executors_that_cannot_be_are_refused(
 # A place for a lost worker changes nothing where no worker was lost.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", sorted({*ENGINES} - {"own", "age-moea", "age-moea2"}))
 @pytest.mark.parametrize("constraints", [(), ("accuracy>=0.5",)])
 def test_searches_for_workers_find_the_same(

@@ -41,6 +41,8 @@ from tests.support.running import (
 from tests.support.tiny_problem import Pixels, ecomp_run, full_disk, pixels_run
 from tests.support.unruly_problem import Unruly, measured_by, until_all_work
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 5.0
 """Only a worker that hangs takes so many seconds, even on a busy machine."""
 

@@ -28,9 +28,12 @@ from tests.support.unruly_problem import Unruly, measured_by, until_all_work
 
 ray = pytest.importorskip("ray")
 # Ray's own code causes these warnings.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -191,6 +191,7 @@ def small(digits: Data) -> nn.Module:
     return trained(start, digits.train, images=4_000, recipe=recipe)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_are_those_of_the_masked_network(name: str, images: Tensor) -> None:
     parent = network(name)
@@ -238,6 +239,7 @@ def test_statistics_are_those_of_training_mode(name: str, images: Tensor) -> Non
     assert_near(inference.outputs(weights, images, some), said(partly, images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "precision", ["float32", "bfloat16", pytest.param("int8", marks=needs_int8)]
 )
@@ -265,6 +267,7 @@ def test_candidates_leave_no_trace(name: str, precision: Any, images: Tensor) ->
     assert all(p.requires_grad for p in parent.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", pytest.param("int8", marks=needs_int8)])
 def test_batches_do_not_matter(precision: Any, small: nn.Module, images: Tensor) -> None:
     weights = candidate(small, 5, 0.9)
@@ -285,6 +288,7 @@ def test_batches_do_not_matter(precision: Any, small: nn.Module, images: Tensor)
                 torch.testing.assert_close(mine, theirs, atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", pytest.param("int8", marks=needs_int8)])
 def test_low_precision_is_as_good(precision: Any, small: nn.Module, digits: Data) -> None:
     inference = Inference(small, digits.train.images[:256], precision=precision)
@@ -301,6 +305,7 @@ def test_low_precision_is_as_good(precision: Any, small: nn.Module, digits: Data
     assert accuracy(small, digits.validation) > 0.9  # otherwise the test would show nothing
 
 
+@pytest.mark.slow
 @needs_int8
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name not in SLOW])
 @pytest.mark.parametrize("shift", [0.0, -0.6])
@@ -315,6 +320,7 @@ def test_8_bits_are_near_for_all_networks(name: str, shift: float, images: Tenso
     assert torch.isfinite(inference.outputs(nothing, images)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_candidates_together_are_candidates_one_by_one(name: str, images: Tensor) -> None:
     parent = network(name)

@@ -126,6 +126,7 @@ def test_what_is_no_anatomy_is_refused(change: dict[str, object]) -> None:
         Anatomies.from_json(json.dumps({**values, **change}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("problem", "options"),
     [
@@ -155,6 +156,7 @@ def test_layers_have_the_names_that_they_have_in_the_parent(
         assert 0 < sum(shares.values()) < len(whole)
 
 
+@pytest.mark.slow
 def test_names_stay_where_a_slimmed_network_is_pruned_again(digits: Data, tmp_path: Path) -> None:
     cls, generator = find_problem("distilled-filters"), np.random.default_rng(0)
     first = cls(digits, parent_epochs=0.1)
@@ -181,6 +183,7 @@ def test_a_front_knows_its_layers_once_it_is_finished(digits: Data) -> None:
     assert front.layers is None
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_layers_of_its_parent_and_its_front(tmp_path: Path) -> None:
     assert main(ecomp_run(tmp_path / "run")) == 0
     run = Run.open(tmp_path / "run")
@@ -195,6 +198,7 @@ def test_a_run_keeps_the_layers_of_its_parent_and_its_front(tmp_path: Path) -> N
         assert all(0 < layer.macs == layer.left <= layer.weights for layer in network)
 
 
+@pytest.mark.slow
 def test_a_problem_without_a_parent_network_has_layers_all_the_same(tmp_path: Path) -> None:
     assert main(pixels_run(tmp_path / "run")) == 0
     run = Run.open(tmp_path / "run")
@@ -205,6 +209,7 @@ def test_a_problem_without_a_parent_network_has_layers_all_the_same(tmp_path: Pa
     assert [network[0].left for network in found.networks] == front.columns["macs"].tolist()
 
 
+@pytest.mark.slow
 def test_layers_that_are_missing_or_damaged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -119,6 +119,7 @@ def meta(build: Callable[[], nn.Module]) -> nn.Module:
         return build().eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "shape", "macs"),
     [

@@ -233,6 +233,7 @@ def test_measurements_that_are_impossible_are_refused(wrong: dict[str, Any], mes
         latencies(**{"networks": {"it": nn.Identity()}, "shape": (1, 8, 8)} | wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_a_gpu_is_waited_for() -> None:
     # A thousand times the work takes longer, although its launch takes equally long.

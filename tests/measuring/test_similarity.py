@@ -116,6 +116,7 @@ def test_the_loss_is_scikit_learns(kind: str, seed: int) -> None:
 
 # If an image has more than 30 nearest neighbours at the same distance, or is far from all others,
 # scikit-learn's kernels vanish and its loss is off by tenths.
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(2))
 def test_the_loss_is_that_of_the_definition(kind: str, seed: int) -> None:

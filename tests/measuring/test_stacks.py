@@ -158,6 +158,7 @@ def test_sizes() -> None:
     assert isinstance(Stacks.on(torch.device("cuda"), 4).memory, Memory)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_the_memory_of_a_gpu() -> None:
     memory = Memory(torch.device("cuda"))

@@ -317,6 +317,7 @@ def test_the_note_says_how_and_how_well(monkeypatch: pytest.MonkeyPatch) -> None
     assert [watch.milliseconds(network) for network in networks] == known
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_a_gpu_is_named_and_waited_for() -> None:
     device = torch.device("cuda")
@@ -360,6 +361,7 @@ PROBLEMS: dict[str, Callable[..., PruningProblem]] = {
 every_problem = pytest.mark.parametrize("make", PROBLEMS.values(), ids=PROBLEMS)
 
 
+@pytest.mark.slow
 @every_problem
 @pytest.mark.usefixtures("untouched_global_generators")
 def test_an_architecture_has_the_parameters_that_are_measured(
@@ -381,6 +383,7 @@ def test_an_architecture_has_the_parameters_that_are_measured(
     assert whole in others
 
 
+@pytest.mark.slow
 @every_problem
 def test_every_problem_measures_latencies(
     digits: Data, meter: Meter, make: Callable[..., PruningProblem]
@@ -393,6 +396,7 @@ def test_every_problem_measures_latencies(
     assert (meter.parents, meter.candidates) == (1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["masks", "masks in batches", "weights"])
 def test_the_contract_is_kept_with_latencies(digits: Data, meter: Meter, name: str) -> None:
     problem = PROBLEMS[name](

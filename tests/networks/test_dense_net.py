@@ -126,6 +126,7 @@ def test_a_built_network_has_what_the_formula_says(
     assert count_macs(network, (channels, *size)) == macs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "classes", "live", "parameters", "macs"),
     [
@@ -357,6 +358,7 @@ def test_the_connections_given_are_not_changed_and_not_kept() -> None:
     assert network.connections[1, 0, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "depth", "size"),
     [

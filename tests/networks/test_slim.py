@@ -233,6 +233,7 @@ def test_branches_that_cannot_go_are_refused(branches: list[tuple[str, int]]) ->
 # Small networks.
 
 
+@pytest.mark.slow
 def test_with_all_channels_it_is_the_parent(images: Tensor) -> None:
     for name in ALL:
         network = small(name)
@@ -245,6 +246,7 @@ def test_with_all_channels_it_is_the_parent(images: Tensor) -> None:
             assert torch.equal(state[key], value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_nothing_is_shared_with_the_parent(name: str, images: Tensor) -> None:
     network = small(name)
@@ -386,6 +388,7 @@ def carried(network: nn.Module, folder: Path) -> nn.Module:
     return load_network(save_network(network, folder, about={}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", [(), (0,), (1,), (2,), (3,), (0, 2), (0, 1, 3)])
 def test_networks_are_saved_and_loaded(
     nested: nn.Module, tmp_path: Path, pieces: tuple[int, ...]
@@ -411,6 +414,7 @@ def test_networks_are_saved_and_loaded(
     assert carried(last, tmp_path / "three").spec == last.spec
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet-18", "googlenet", "simple-cnn", "densenet-bc-40"])
 def test_networks_of_the_zoo_are_saved_and_loaded(name: str, tmp_path: Path) -> None:
     with torch.random.fork_rng(devices=[]):
@@ -449,6 +453,7 @@ def broken(spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {"network": "slim", "arguments": {**spec["arguments"], **changes}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

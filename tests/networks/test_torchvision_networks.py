@@ -101,6 +101,7 @@ def test_stems_differ_in_their_first_convolution_and_pooling_alone(
     assert different == {f"network.conv1{'' if kind is ResNet18 else '.conv'}.weight"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("stem", ["small", "large"])
 @pytest.mark.parametrize(("channels", "classes"), [(1, 2), (3, 100), (2, 1)])
@@ -114,6 +115,7 @@ def test_images_become_classes_in_training_and_in_evaluation(
         assert outputs.shape == (2, classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("channels", "stem"), [(1, "small"), (3, "small"), (1, "large")])
 def test_a_traced_network_computes_the_same(

@@ -24,6 +24,7 @@ def test_the_zoo_has_what_the_papers_prune() -> None:
         assert "\n" not in network.description
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 @pytest.mark.parametrize(("channels", "size"), [(3, (32, 32)), (1, (28, 20)), (3, (1, 1))])
 def test_all_networks_take_images_of_all_sizes(
@@ -37,6 +38,7 @@ def test_all_networks_take_images_of_all_sizes(
     assert network(torch.zeros(2, channels, *size, device="meta")).shape == (2, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 def test_all_networks_can_be_built_from_their_specs(name: str) -> None:
     network = meta(name, 3, 10, (16, 16))

@@ -288,6 +288,7 @@ def test_a_bound_on_an_unknown_quantity_is_refused() -> None:
         Goals(QUANTITIES, ["accuracy"], [Constraint.parse("acuracy_drop<=0.02")])
 
 
+@pytest.mark.slow
 @given(NAMES, RELATIONS, BOUNDS)
 def test_an_absolute_bound_survives_being_written_and_read(
     name: str, relation: Any, bound: float
@@ -296,6 +297,7 @@ def test_an_absolute_bound_survives_being_written_and_read(
     assert Constraint.parse(str(constraint)) == constraint
 
 
+@pytest.mark.slow
 @given(NAMES, RELATIONS, st.floats(1e-6, 1e6))
 def test_a_relative_bound_survives_being_written_and_read(
     name: str, relation: Any, bound: float
@@ -305,6 +307,7 @@ def test_a_relative_bound_survives_being_written_and_read(
     assert read.bound == pytest.approx(bound, rel=1e-15)
 
 
+@pytest.mark.slow
 @given(
     NAMES,
     RELATIONS,

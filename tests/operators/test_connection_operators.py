@@ -435,6 +435,7 @@ def test_a_first_population_that_must_survive_is_only_sorted() -> None:
     assert pop.get("F")[:, 0].tolist() == sorted(off.get("F")[:, 0].tolist())
 
 
+@pytest.mark.slow
 def test_a_search_of_so_few_chromosomes_that_children_run_out_goes_on() -> None:
     codec = Connections(2, 1)  # 8 chromosomes
     problem, history = Pattern(codec), History()

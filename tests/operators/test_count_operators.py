@@ -101,6 +101,7 @@ def test_three_children_of_a_mating_are_refused() -> None:
 # The paper's mutation.
 
 
+@pytest.mark.slow
 def test_count_mutation_is_the_papers_gene_by_gene() -> None:
     X = uniform_counts(50, np.random.default_rng(1), COUNTS)
     result = mutated(CountMutation(COUNTS, rate=0.3, low=0.1, high=0.9, frozen=[1]), X, 5)

@@ -188,6 +188,7 @@ def test_a_coin_for_each_block_and_mating() -> None:
     np.testing.assert_allclose(seen, 1 / 8, atol=0.025)
 
 
+@pytest.mark.slow
 def test_a_mixed_count_takes_all_numbers_between_the_parents_alike() -> None:
     codec, matings = FilterGenes((10,), (0,)), 20_000
     X = np.zeros((2 * matings, 10), dtype=bool)
@@ -282,6 +283,7 @@ def test_at_rate_one_every_group_changes_but_full_ones(
         assert ((old != new).any(axis=-1) | old.all(axis=-1)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 5, 20])
 def test_a_group_steps_in_the_logarithm_by_one_filter_at_least(count: int) -> None:
     codec, n = FilterGenes((20,), (0,)), 20_000

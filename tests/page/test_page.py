@@ -203,6 +203,7 @@ def test_better_is_up_on_every_axis() -> None:
     assert heights[:, 2] == pytest.approx([1, 2 / 3, 1 / 3, 0])  # logarithmic
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, 5.0, np.nan])
 def test_one_network_is_a_front_too(value: float) -> None:
     columns = {"accuracy": np.array([value]), "macs": np.array([value])}
@@ -216,6 +217,7 @@ def test_one_network_is_a_front_too(value: float) -> None:
 # A run's page.
 
 
+@pytest.mark.slow
 def test_nothing_in_the_page_is_elsewhere(html: str) -> None:
     assert not re.findall(r"""(?:src|href|action)\s*=\s*["'](?!#|data:)[^"']*""", own(html))
     assert not re.findall(
@@ -225,6 +227,7 @@ def test_nothing_in_the_page_is_elsewhere(html: str) -> None:
     assert "default-src 'none'" in html
 
 
+@pytest.mark.slow
 def test_the_page_has_all_there_is_of_every_network(folder: Path, html: str) -> None:
     report = Report(Run.open(folder))
     cards = dict(
@@ -245,6 +248,7 @@ def test_the_page_has_all_there_is_of_every_network(folder: Path, html: str) -> 
     assert int(suggested) == report.findings.chosen
 
 
+@pytest.mark.slow
 def test_the_page_says_how_it_was_made(folder: Path, html: str) -> None:
     report, text = Report(Run.open(folder)), text_of(html)
     assert report.verdict() in text
@@ -262,6 +266,7 @@ def test_the_page_says_how_it_was_made(folder: Path, html: str) -> None:
     assert html.count("data:image/svg+xml;base64,") >= 1
 
 
+@pytest.mark.slow
 def test_a_run_without_retraining_parent_and_third_objective(tmp_path: Path) -> None:
     assert main(pixels_run(tmp_path / "run")) == 0
     assert main(["report", str(tmp_path / "run"), "--html"]) == 0
@@ -272,6 +277,7 @@ def test_a_run_without_retraining_parent_and_third_objective(tmp_path: Path) -> 
     assert re.search(r"1 Linear 64 10 \d+ of 640", text)
 
 
+@pytest.mark.slow
 def test_one_objective_of_several_quantities_is_written_out(tmp_path: Path) -> None:
     weights = ["--weights", "accuracy=1,pixels=0.5", "--algorithm", "ga"]
     assert main(pixels_run(tmp_path / "run", *weights)) == 0
@@ -286,6 +292,7 @@ def copied(folder: Path, place: Path) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_an_older_folder_has_a_page_without_layers(folder: Path, tmp_path: Path) -> None:
     place = copied(folder, tmp_path / "old")
     (place / "layers.json").unlink()
@@ -295,6 +302,7 @@ def test_an_older_folder_has_a_page_without_layers(folder: Path, tmp_path: Path)
     assert "--pick 0" in text
 
 
+@pytest.mark.slow
 def test_unknown_accuracies_are_dashes(folder: Path, tmp_path: Path) -> None:
     place = copied(folder, tmp_path / "nan")
     series = read_csv(place / "front.csv")
@@ -327,6 +335,7 @@ def nasty(folder: Path, place: Path) -> Path:
     return write_page(report)
 
 
+@pytest.mark.slow
 def test_special_characters_are_text(folder: Path, tmp_path: Path) -> None:
     page = nasty(folder, tmp_path / "nasty").read_text(encoding="utf-8")
     assert "<script>alert" not in page
@@ -334,6 +343,7 @@ def test_special_characters_are_text(folder: Path, tmp_path: Path) -> None:
     assert text_of(page).count(NASTY) > 10
 
 
+@pytest.mark.slow
 def test_a_page_is_written_whole_or_not_at_all(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,6 +373,7 @@ def test_what_is_no_finished_run_has_no_page(
     assert not (place / INTERACTIVE_PAGE).exists()
 
 
+@pytest.mark.slow
 def test_bokeh_is_imported_for_pages_alone() -> None:
     script = (
         "import sys, pymoo_prune, pymoo_prune.cli; pymoo_prune.cli.main(['list']); "

@@ -22,6 +22,8 @@ from pymoo_prune.runs import INTERACTIVE_PAGE, Report, words
 from tests.page.test_page import NASTY, nasty
 from tests.support.tiny_problem import ecomp_run, threads
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 if CHROMIUM is None:
     pytest.skip("there is no Chromium: apt-get install chromium", allow_module_level=True)

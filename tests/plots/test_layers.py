@@ -68,6 +68,7 @@ def test_the_first_network_is_outlined_in_the_others_panels(drawn: list[Figure])
     assert [legend(figure) for figure in drawn] == [["outline of network 3", "nothing kept"], []]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layers", "step"), [(3, 1), (64, 1), (65, 2), (110, 2)])
 def test_names_of_many_layers_do_not_touch(drawn: list[Figure], layers: int, step: int) -> None:
     names = [f"layer{place}.conv1" for place in range(layers)]

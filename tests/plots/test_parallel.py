@@ -62,6 +62,7 @@ def test_every_axis_has_ticks_of_its_own_at_its_own_place(drawn: list[Figure]) -
     assert host.transData.inverted().transform(place)[1] == pytest.approx(heights(figure, 2)[1])
 
 
+@pytest.mark.slow
 def test_the_first_quantity_gives_the_colour(drawn: list[Figure]) -> None:
     draw_parallel("unused.png", NETWORKS, NAMES, STANDARD)
     draw_parallel("unused.png", NETWORKS, ["macs", "accuracy"], STANDARD)
@@ -90,6 +91,7 @@ def test_the_chosen_network_is_bold_and_on_top_with_its_numbers(drawn: list[Figu
         assert [text.get_text() for text in figure.legends[0].get_texts()] == [f"network {network}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("networks", [1, 3])
 def test_equal_networks_are_a_picture_too(tmp_path: Path, networks: int) -> None:
     one = Series("a", {name: np.full(networks, 0.0) for name in NAMES})

@@ -47,6 +47,7 @@ def texts(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "finished"),
     [(["accuracy"], True), (["accuracy", "macs"], False), (["width", "accuracy", "macs"], True)],
@@ -204,6 +205,7 @@ def test_more_methods_than_colours(tmp_path: Path) -> None:
     assert all(f"method {k}" in texts(path) for k in range(9))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_the_same_picture_is_the_same_file_in_threads_too(tmp_path: Path, suffix: str) -> None:
     before = dict(mpl.rcParams)

@@ -316,6 +316,7 @@ def test_a_surrogate_learns_latencies_as_other_quantities(digits: Data, meter: M
     assert front.best("latency").place == front.columns["latency"].argmin()
 
 
+@pytest.mark.slow
 def test_a_run_keeps_latencies_in_its_folder(meter: Meter, tmp_path: Path) -> None:
     options = {"parent_widths": [8, 8], "parent_images": 500}
     settings = Settings(

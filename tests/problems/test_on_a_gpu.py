@@ -17,6 +17,8 @@ from pymoo_prune_problems.ecomp import train_feed_forward
 from tests.support.fake_gpu import GPU, on_fake_gpu
 from tests.support.layer_vector import train_resnet
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_is_left_behind_is_found() -> None:
     with on_fake_gpu(torch.ones(3)) as (there,):

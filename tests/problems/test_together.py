@@ -21,6 +21,8 @@ from pymoo_prune_problems import DenseConnectivity, EComp, LayerVector
 from pymoo_prune_problems.ecomp import train_feed_forward
 from tests.support.layer_vector import train_resnet
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., PruningProblem]
 
 

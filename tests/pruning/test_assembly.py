@@ -161,6 +161,7 @@ def test_a_refitted_layer_is_solved_for_once(
     assert len(asked) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["none", "refit+batch-norm"])
 @pytest.mark.parametrize("memory", [None, 0, 50_000])
 def test_candidates_do_not_depend_on_what_came_before_nor_on_memory(

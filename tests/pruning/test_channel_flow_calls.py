@@ -93,6 +93,7 @@ CHANNELWISE: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANNELWISE)
 def test_channels_pass_through_calls(name: str) -> None:
     assert_head_reads_channels(with_call(CHANNELWISE[name]), 6)

@@ -45,6 +45,7 @@ def large(name: str) -> PrunableFilters:
         return PrunableFilters(mixed(named(name)), (1, 8, 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "filters", "pieces", "alternatives"),
     [
@@ -85,6 +86,7 @@ def test_groups_and_blocks_of_googlenet() -> None:
     assert not any(piece.residual for piece in filters.flow.pieces)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["resnet-18", "googlenet", "mobilenet", "vgg"])
 def test_groups_are_those_that_another_library_finds(name: str) -> None:

@@ -141,6 +141,7 @@ def with_dead_connections(parent: DenseNet, matrices: Booleans, images: Tensor) 
     raise AssertionError
 
 
+@pytest.mark.slow
 @given(chromosomes)
 @example(CHAIN)
 @example(ALL)
@@ -410,6 +411,7 @@ def test_a_trained_copy_is_whole(digits: Data) -> None:
     assert all(torch.equal(value, before[name]) for name, value in start.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untouched_global_generators")
 def test_a_seed_gives_the_same_weights_bit_for_bit(digits: Data) -> None:
     one, same, other = (whole_training(fresh(), digits, seed).state_dict() for seed in (3, 3, 4))
@@ -417,6 +419,7 @@ def test_a_seed_gives_the_same_weights_bit_for_bit(digits: Data) -> None:
     assert not torch.equal(one["parent.stem.weight"], other["parent.stem.weight"])
 
 
+@pytest.mark.slow
 def test_every_batch_goes_through_a_network_of_its_own(
     images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,8 @@ from tests.support.prunable_filters import (
 )
 from tests.support.small_networks import ALL
 
+pytestmark = pytest.mark.slow
+
 
 def blind(filters: PrunableFilters, x: Bits) -> nn.Module:
     """The parent, in which no layer reads channels that are gone: no graph, no masks, no slices."""

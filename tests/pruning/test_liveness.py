@@ -22,6 +22,7 @@ from tests.support.prunable_filters import (
 from tests.support.small_networks import ALL, CLASSES, SHAPE, Net, conv
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*ALL, "densenet-bc-40", "simple-cnn"])
 def test_sizes_are_those_of_the_small_networks(name: str) -> None:
     filters = filters_of(name)
@@ -56,6 +57,7 @@ def test_a_population_is_what_its_members_are() -> None:
     assert filters.present(X).shape == (7, len(filters.flow.layers))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["resnet-18", "googlenet"])
 def test_large_networks(name: str) -> None:

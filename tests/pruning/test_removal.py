@@ -111,6 +111,7 @@ def correlated(width: int, seed: int = 0) -> Net:
     return network  # type: ignore[return-value]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 2, 4, 6])
 @pytest.mark.parametrize("ridge", [1e-6, 0.05, 1.0])
 @pytest.mark.parametrize("centred", [False, True])

@@ -22,6 +22,8 @@ from pymoo_prune.pruning import stacked as module
 from pymoo_prune.training import Recipe, fit, trained
 from pymoo_prune.training import loop as training
 
+pytestmark = pytest.mark.slow
+
 SGD = Recipe("sgd", 0.05, "cosine", batch_size=50, weight_decay=1e-3)
 RECIPES = {
     "sgd": SGD,

@@ -98,6 +98,7 @@ def refits(split: Split) -> dict[tuple[str, bool, float], tuple[nn.Sequential, C
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("ridge", [0.0, 0.05])

@@ -98,6 +98,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untouched_global_generators")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_onnxruntime_computes_what_torch_computes(
@@ -155,6 +156,7 @@ def exported(
     return Exported(report, (printed[0].getvalue(), printed[1].getvalue()))
 
 
+@pytest.mark.slow
 def test_the_file_tells_nothing_about_the_machine_and_takes_any_batch(
     exported: Exported, parent: FeedForward, digits: Data
 ) -> None:
@@ -278,6 +280,7 @@ def test_a_file_that_computes_something_else_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_networks_that_cannot_be_are_named_in_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -353,6 +356,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_writes_and_shows_all_of_it(
     finished: Path, tmp_path: Path, digits: Data, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -524,6 +528,7 @@ def test_a_network_that_onnx_refuses_is_carried_for_torch(
     assert load_network(tmp_path) is not None
 
 
+@pytest.mark.slow
 def test_what_the_page_shows_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -422,6 +422,7 @@ def test_a_terminal_of_usual_width_shows_each_row_on_a_line(front: Front, masked
 # The picture.
 
 
+@pytest.mark.slow
 def test_the_picture_is_a_picture_and_the_same_again(front: Front, tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     for name in ("one.png", "two.png"):

@@ -154,6 +154,7 @@ def test_without_others_there_is_nothing_to_compare_with(folder: Path, tmp_path:
     assert "## Methods" in report.page()
 
 
+@pytest.mark.slow
 def test_a_run_may_go_without_baselines(tmp_path: Path) -> None:
     name = "tests.support.tiny_problem:Pixels"
     settings = Settings(name, "nsga2", 8, Budget(generations=3), threads=1)
@@ -208,6 +209,7 @@ def test_origins_say_what_is_not_known(folder: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_three_objectives_are_drawn_side_by_side(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert main(pixels_run(folder, "--objectives", "accuracy", "pixels", "macs")) == 0
@@ -291,6 +293,7 @@ def test_networks_are_thinned_evenly_and_the_chosen_one_is_marked(report: Report
     assert [row[0] for row in rows] == ["0", "7 ←", "15", "30", "44", "59"]
 
 
+@pytest.mark.slow
 def test_writing_again_gives_the_same(report: Report, folder: Path) -> None:
     names = ["report.md", *PICTURES]
     before = {name: (folder / name).read_bytes() for name in names}
@@ -298,6 +301,7 @@ def test_writing_again_gives_the_same(report: Report, folder: Path) -> None:
     assert before == {name: (folder / name).read_bytes() for name in names}
 
 
+@pytest.mark.slow
 def test_without_retraining_there_are_no_columns_of_it(tmp_path: Path) -> None:
     assert main(pixels_run(tmp_path / "run")) == 0
     report = Report(Run.open(tmp_path / "run"))
@@ -313,6 +317,7 @@ def test_without_retraining_there_are_no_columns_of_it(tmp_path: Path) -> None:
     assert float(rows[0][2]) == pytest.approx(expected, abs=6e-5)
 
 
+@pytest.mark.slow
 def test_failed_candidates_are_counted_and_in_no_table(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert main(pixels_run(folder, "--generations", "4", problem=FailingPixels)) == 0
@@ -379,6 +384,7 @@ def test_progress_tells_how_many_failed(digits: Data) -> None:
         assert "8 failed · 0 s left" in line(AllFailing(digits, objectives=objectives))
 
 
+@pytest.mark.slow
 def test_one_objective_points_at_the_fittest(tmp_path: Path) -> None:
     weights = ["--weights", "accuracy=1,pixels=0.5", "--algorithm", "ga"]
     assert main(pixels_run(tmp_path / "run", *weights)) == 0
@@ -432,6 +438,7 @@ class Square(Pixels):
         return X.reshape(len(X), 1, 8, 8) & possible, possible
 
 
+@pytest.mark.slow
 def test_chromosomes_that_are_matrices_are_drawn(tmp_path: Path) -> None:
     arguments = ["run", f"{Square.__module__}:Square", "--threads", "1", "--output"]
     assert main([*arguments, str(tmp_path / "run")]) == 0

@@ -158,6 +158,7 @@ def test_the_front_can_be_had_back_with_its_networks(finished: Path) -> None:
     assert summary["parent"] == dict(front.problem.parent_measurements())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [None, 300])
 def test_the_ticket_of_a_run(copy: Path, digits: Data, images: int | None) -> None:
     run = Run.open(copy)
@@ -205,6 +206,7 @@ def test_the_ticket_of_a_run(copy: Path, digits: Data, images: int | None) -> No
         assert text in page, text
 
 
+@pytest.mark.slow
 def test_the_ticket_of_a_run_without_retraining_has_an_epoch(tmp_path: Path, digits: Data) -> None:
     assert main(ecomp_run(tmp_path / "run", "--finish", "0")) == 0
     arguments = ("0", None, tmp_path / "there", quiet())
@@ -274,6 +276,7 @@ def test_chromosomes_are_plain_arrays() -> None:
     assert np.array_equal(unpack(pack(mask)), mask)
 
 
+@pytest.mark.slow
 def test_a_run_with_weights_as_chromosomes_can_be_read_back(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     options = ["--set", "encoding=weights", "--set", "batch_size=40", "--finish", "0"]
@@ -283,6 +286,7 @@ def test_a_run_with_weights_as_chromosomes_can_be_read_back(tmp_path: Path) -> N
     assert np.array_equal(values["similarity_loss"], front.columns["similarity_loss"])
 
 
+@pytest.mark.slow
 def test_a_run_is_a_function_of_its_settings(finished: Path, tmp_path: Path) -> None:
     torch.manual_seed(123)
     np.random.seed(99)  # noqa: NPY002 - what is global must not matter
@@ -296,6 +300,7 @@ def test_a_run_is_a_function_of_its_settings(finished: Path, tmp_path: Path) -> 
 # Resuming.
 
 
+@pytest.mark.slow
 def test_resuming_in_the_middle_gives_the_same(finished: Path, interrupted: Path) -> None:
     parent = (interrupted / "parent" / "network.pt").stat().st_mtime_ns
     assert main(["resume", str(interrupted)]) == 0
@@ -306,6 +311,7 @@ def test_resuming_in_the_middle_gives_the_same(finished: Path, interrupted: Path
     assert (interrupted / "front.png").is_file()
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_run_shows_it(
     finished: Path, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -316,6 +322,7 @@ def test_resuming_a_finished_run_shows_it(
     assert_same_run(finished, copy)
 
 
+@pytest.mark.slow
 def test_a_larger_budget_goes_on_from_a_finished_run(copy: Path, tmp_path: Path) -> None:
     values = json.loads((copy / "run.json").read_text())
     values["budget"]["generations"] = 5
@@ -328,6 +335,7 @@ def test_a_larger_budget_goes_on_from_a_finished_run(copy: Path, tmp_path: Path)
     assert (copy / "front.csv").read_bytes() == (tmp_path / "whole" / "front.csv").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -354,6 +362,7 @@ def test_results_that_are_lost_are_made_again(
     assert_same_run(finished, copy)
 
 
+@pytest.mark.slow
 def test_another_configuration_is_refused(
     interrupted: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -377,6 +386,7 @@ def test_another_configuration_is_refused(
     assert main(["resume", str(interrupted)]) == 0
 
 
+@pytest.mark.slow
 def test_a_damaged_database_is_refused(
     interrupted: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -397,6 +407,7 @@ def test_a_finished_run_without_its_evaluations_says_so(
     assert "there are no evaluations" in failed(capsys, "report", str(copy))
 
 
+@pytest.mark.slow
 def test_half_a_parent_is_not_taken_for_a_whole_one(
     finished: Path, interrupted: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -432,6 +443,7 @@ def cut_short(folder: Path, kept: int) -> None:
     query(folder, f"DELETE FROM measurements WHERE digest NOT IN ({asked})")  # noqa: S608
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_without_failed_candidates_and_resumes_to_the_same(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     assert main(pixels_run(whole, "--generations", "4", problem=FailingPixels)) == 0
@@ -524,6 +536,7 @@ SLOW = ("--generations", "9", "--set", "recovery=refit+steps:4")
 IN_BATCHES = ("--generations", "9", "--set", "encoding=weights", "--set", "recovery=steps:4")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "moments"),
     [
@@ -554,6 +567,7 @@ def test_a_run_killed_again_and_again_ends_as_if_nothing_had_happened(
     assert_same_run(whole, folder)
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_cleanly_and_says_how_to_resume(tmp_path: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "stopped [1]"
     process = started(ecomp_run(folder, *SLOW))
@@ -566,6 +580,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_resume(tmp_path: Path) -> None:
     assert_same_run(whole, folder)
 
 
+@pytest.mark.slow
 def test_a_users_own_problem_runs_and_resumes(tmp_path: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "killed"
     more = ["--generations", "6", "--set", "pause=0.05"]

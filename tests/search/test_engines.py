@@ -59,6 +59,7 @@ def test_a_search_leaves_nothing_behind_for_the_next(digits: Data, engine: str) 
     assert same(first, found_by(one, Budget(generations=3), engine=engine))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_every_engine_runs_on_keep_masks(
     digits: Data, small_parent: FeedForward, engine: str

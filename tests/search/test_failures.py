@@ -56,6 +56,7 @@ class RacedAndFailing(FailingPixels):
         return self._measure(X, slice(sum(self.racing.slices)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [n for n in ENGINES if n not in {"own", "moead"}])
 def test_a_search_goes_on_without_who_failed(digits: Data, path: Path, engine: str) -> None:
     objectives: Any = SUM if engine == "ga" else ("accuracy", "parameters")

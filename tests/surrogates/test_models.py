@@ -24,6 +24,7 @@ def linear(n: int, seed: int, features: int = 30) -> tuple[Values, Values]:
     return Z, 0.9 - Z @ np.linspace(0, 0.02, features)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(MODELS))
 def test_models_learn_what_every_gene_does(name: str) -> None:
     model = MODELS[name](0)
@@ -35,6 +36,7 @@ def test_models_learn_what_every_gene_does(name: str) -> None:
     assert np.square(predicted - y).mean() < 0.5 * y.var()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(MODELS))
 def test_models_learn_how_genes_act_together(name: str) -> None:
     generator = np.random.default_rng(0)
@@ -72,6 +74,7 @@ def test_few_points_are_enough_for_many_features(name: str, n: int) -> None:
     assert (np.abs(predicted) < 10).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(MODELS))
 def test_duplicates_do_no_harm(name: str) -> None:
     Z, y = linear(60, seed=1)
@@ -84,6 +87,7 @@ def test_duplicates_do_no_harm(name: str) -> None:
     assert kendalltau(predicted, truth).statistic > 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(MODELS))
 def test_features_that_never_varied_are_not_looked_at(name: str) -> None:
     Z, y = linear(60, seed=1)
@@ -102,6 +106,7 @@ def test_with_no_feature_that_varies_the_mean_is_predicted(name: str) -> None:
     assert np.array_equal(model.predict(np.zeros((2, 3))), [2.5, 2.5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(MODELS))
 def test_units_do_not_matter(name: str) -> None:
     Z, y = linear(60, seed=1)
@@ -112,6 +117,7 @@ def test_units_do_not_matter(name: str) -> None:
     assert np.allclose(scaled.predict(1024 * held_out + 3), 4096 * plain.predict(held_out), 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(MODELS))
 def test_a_models_seed_decides(name: str, untouched_global_generators: None) -> None:
     Z, y = linear(400, seed=1)

@@ -24,6 +24,7 @@ from tests.support.surrogates import SUM, Bits, Perfect, found_by, measured, sam
 from tests.support.tiny_problem import Pixels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", list(MODELS))
 @pytest.mark.parametrize("engine", ["ga", "nsga2", "spea2", "sms-emoa", "random"])
 def test_every_engine_takes_a_surrogate(digits: Data, engine: str, model: str) -> None:
@@ -47,6 +48,7 @@ def test_the_seed_decides(bits: Bits, untouched_global_generators: None) -> None
     assert not same(first, found_by(bits, 6, model="gaussian-process", seed=4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["rbf", "random-forest"])
 def test_a_run_resumes_by_replay(digits: Data, tmp_path: Path, model: str) -> None:
     def opened(name: str) -> Store:
@@ -65,6 +67,7 @@ def test_a_run_resumes_by_replay(digits: Data, tmp_path: Path, model: str) -> No
     cut.close()
 
 
+@pytest.mark.slow
 def test_fewer_evaluations_reach_as_much(digits: Data) -> None:
     problem = Bits(digits, n_var=80)
 

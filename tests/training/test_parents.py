@@ -35,6 +35,7 @@ def test_a_parent_depends_on_its_seed_alone(digits: Data) -> None:
     assert not torch.equal(*weights)
 
 
+@pytest.mark.slow
 def test_a_parent_fits_the_data_and_is_trained(digits: Data) -> None:
     network = train_parent(digits, "simple-cnn", 6, recipe=RECIPE)
     assert isinstance(network, SimpleCNN)

@@ -28,11 +28,13 @@ from tests.support.trainings import same
 # The contract.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recovery", RECOVERIES)
 def test_the_contract_with_inherited_weights(digits: Data, parent: DenseNet, recovery: str) -> None:
     check_problem(small(digits, parent, recovery=recovery, search_images=50, image_size=4))
 
 
+@pytest.mark.slow
 def test_the_contract_with_training_from_scratch(digits: Data) -> None:
     check_problem(
         small(
@@ -68,6 +70,7 @@ def assert_networks_are_what_was_measured(problem: DenseConnectivity, X: Array) 
     assert {"parameters", "macs", "sparsity", "connections"} == problem.preview.sizes(X).keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recovery", RECOVERIES)
 def test_networks_with_inherited_weights_are_what_was_measured(
     digits: Data, parent: DenseNet, recovery: str
@@ -119,6 +122,7 @@ def test_each_rung_does_what_it_says(digits: Data, parent: DenseNet) -> None:
             assert torch.equal(found, plainly) is (text == "batch-norm"), text
 
 
+@pytest.mark.slow
 def test_recovery_is_worth_its_name(digits: Data, parent: DenseNet) -> None:
     X = np.random.default_rng(0).random((12, 9)) < 0.6
     plain, recovered = (
@@ -157,6 +161,7 @@ def test_what_a_surrogate_looks_at_is_finite_and_has_the_connections(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("whole_numbers")
 @pytest.mark.parametrize("weights", ["scratch", "inherited"])
 def test_candidates_trained_together_measure_what_they_measure_alone(
@@ -178,6 +183,7 @@ def test_candidates_trained_together_measure_what_they_measure_alone(
     assert (one.together, small(digits, parent, recovery="none").together) == (1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untouched_global_generators")
 @pytest.mark.parametrize("options", [{"recovery": "refit+batch-norm+steps:1"}, SCRATCH], ids=str)
 def test_arguments_are_left_as_they_were(digits: Data, options: dict[str, Any]) -> None:
@@ -217,6 +223,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DenseConnectivity, "_start", poisoned)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("poison", "whole_numbers")
 @pytest.mark.parametrize("together", [1, 3])
 def test_a_candidate_that_diverges_has_a_reason_and_no_accuracy(
@@ -237,6 +244,7 @@ def test_a_candidate_that_diverges_has_a_reason_and_no_accuracy(
         problem.network(X[diverged[0]])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("poison")
 @pytest.mark.parametrize("objectives", [["accuracy"], ["accuracy", "parameters"]], ids=len)
 def test_a_search_goes_on_without_candidates_that_diverge(

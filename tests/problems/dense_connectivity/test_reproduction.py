@@ -43,6 +43,8 @@ from pymoo_prune_problems.dense_connectivity.experiments import (
 from pymoo_prune_problems.dense_connectivity.figure import draw_accuracies
 from pymoo_prune_problems.dense_connectivity.tables import table
 
+pytestmark = pytest.mark.slow
+
 TINY = Scale(
     depth=16,
     growth=4,

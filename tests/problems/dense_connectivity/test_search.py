@@ -61,6 +61,7 @@ def test_the_papers_algorithm_has_the_papers_constants(digits: Data, parent: Den
     assert mating.mutation.rate == 0.1
 
 
+@pytest.mark.slow
 def test_the_papers_algorithm_runs(digits: Data) -> None:
     problem = small(
         digits, None, weights="scratch", epochs=1, train_images=64, image_size=4, kept=0.5,
@@ -139,6 +140,7 @@ def live(network: Any, problem: DenseConnectivity) -> Array:
     return problem.codec.genes(network.connections)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["inherited", "scratch"])
 def test_baselines_are_networks_of_like_sizes(
     digits: Data, parent: DenseNet, weights: str, monkeypatch: pytest.MonkeyPatch
@@ -215,6 +217,7 @@ def test_a_narrower_network_that_diverges_is_left_out(
 # Seeds.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"recovery": "refit+batch-norm", "parent_epochs": 0.2}, SCRATCH], ids=str
 )
@@ -243,6 +246,7 @@ GOLDEN = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_papers_search_over_sizes_ends_where_it_always_did(
     digits: Data, parent: DenseNet
 ) -> None:
@@ -255,6 +259,7 @@ def test_the_papers_search_over_sizes_ends_where_it_always_did(
     assert found.measurements["parameters"].tolist() == [GOLDEN[0]]
 
 
+@pytest.mark.slow
 def test_a_search_with_the_same_seed_finds_the_same_front(digits: Data, parent: DenseNet) -> None:
     fronts = []
     for _ in range(2):

@@ -68,6 +68,7 @@ def colours(classes: int = 3) -> Data:
     return data_from_arrays(images, labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "pieces"), [("resnet-18", 8), ("googlenet", 36)])
 def test_the_papers_networks_can_be_had_by_name(
     network: str, pieces: int, monkeypatch: pytest.MonkeyPatch

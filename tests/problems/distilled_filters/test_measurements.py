@@ -45,11 +45,13 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
 def test_the_contract(digits: Data, teacher: SimpleCNN, options: dict[str, Any]) -> None:
     check_problem(small(digits, teacher, **{"search_images": 50, **options}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recovery", ["none", "refit+batch-norm"])
 def test_the_contract_with_branches(digits: Data, residual: nn.Module, recovery: str) -> None:
     problem = small(digits, residual, recovery=recovery, search_images=50)
@@ -60,6 +62,7 @@ def test_the_contract_with_branches(digits: Data, residual: nn.Module, recovery:
 # Measurements.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recovery", RECOVERIES)
 def test_networks_are_what_was_measured(digits: Data, teacher: SimpleCNN, recovery: str) -> None:
     problem = small(digits, teacher, recovery=recovery)
@@ -75,6 +78,7 @@ def test_the_whole_network_is_measured_like_the_parent(plain: DistilledFilters) 
     assert values["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recovery", ["none", "refit+batch-norm+steps:2"])
 def test_what_must_be_repaired_is_measured_like_what_it_becomes(
     digits: Data, residual: nn.Module, recovery: str
@@ -146,6 +150,7 @@ def test_what_a_surrogate_looks_at_is_finite_and_has_the_widths(
 # Seeds, and what is left alone.
 
 
+@pytest.mark.slow
 def test_neighbours_order_and_repetition_change_no_bit(stepped: DistilledFilters) -> None:
     X = stepped.random(18, np.random.default_rng(0))
     X[17] = X[3]
@@ -171,6 +176,7 @@ def test_another_seed_differs_where_it_should(digits: Data, teacher: SimpleCNN) 
         )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untouched_global_generators")
 def test_a_seed_gives_the_same_teacher_and_measurements(digits: Data) -> None:
     shares: list[float] = []
@@ -189,6 +195,7 @@ def test_a_seed_gives_the_same_teacher_and_measurements(digits: Data) -> None:
         assert np.array_equal(column, second[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untouched_global_generators")
 @pytest.mark.parametrize("recovery", ["refit", "refit+batch-norm+steps:2"])
 def test_arguments_are_left_as_they_were(digits: Data, residual: nn.Module, recovery: str) -> None:
@@ -212,6 +219,7 @@ def test_arguments_are_left_as_they_were(digits: Data, residual: nn.Module, reco
     assert torch.equal(images[1], digits.train.images)
 
 
+@pytest.mark.slow
 def test_the_fingerprint_knows_what_measurements_depend_on(
     digits: Data, teacher: SimpleCNN
 ) -> None:

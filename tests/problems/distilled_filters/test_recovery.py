@@ -109,6 +109,7 @@ def test_each_rung_does_what_it_says(digits: Data, teacher: SimpleCNN) -> None:
         assert [not torch.equal(one[name], other[name]) for name in names] == changed, text
 
 
+@pytest.mark.slow
 def test_recovery_is_worth_its_name(digits: Data, teacher: SimpleCNN) -> None:
     accuracies = []
     for recovery in ("none", "refit+batch-norm", "refit+batch-norm+steps:20"):
@@ -154,6 +155,7 @@ class Calls:
         self.images += len(inputs[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "times"),
     [({"alpha": 0}, 1), ({"alpha": 0.5}, 1), ({"alpha": 1}, 0), ({"patience": 1}, 1)],
@@ -200,6 +202,7 @@ def test_the_teacher_has_nothing_to_teach_itself(digits: Data, teacher: SimpleCN
     assert pruned_taught < 0.8 * pruned
 
 
+@pytest.mark.slow
 def test_labels_and_teacher_count_as_they_are_weighed(digits: Data, teacher: SimpleCNN) -> None:
     """A teacher that is right, and labels that are wrong: they name the next class."""
     wrong = replace(digits.train, labels=(digits.train.labels + 1) % 10)
@@ -314,6 +317,7 @@ def test_a_candidate_that_diverges_has_a_reason_and_no_accuracy_and_ranks_last(
         stepped.network(X[diverged.argmax()])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("poison")
 @pytest.mark.parametrize("objectives", [FITNESS, ["accuracy", "parameters"]], ids=["one", "two"])
 def test_a_search_goes_on_without_candidates_that_diverge(

@@ -164,6 +164,7 @@ def test_the_scales_are_of_the_papers_networks() -> None:
 # The whole reproduction.
 
 
+@pytest.mark.slow
 def test_a_reproduction_goes_on_where_it_stopped(
     made: tuple[dict[str, Any], WinningTicket], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,6 +170,7 @@ def test_random_candidates_have_any_size_and_any_branches(
 # Fronts.
 
 
+@pytest.mark.slow
 def test_a_search_with_the_same_seed_finds_the_same_front(digits: Data, teacher: SimpleCNN) -> None:
     fronts = []
     for seed in (1, 1, 2):
@@ -191,6 +192,7 @@ def test_a_search_with_the_same_seed_finds_the_same_front(digits: Data, teacher:
     assert not same(other[0].network(finish_images=64), other[0].network())
 
 
+@pytest.mark.slow
 def test_a_surrogate_may_choose_the_children(digits: Data, teacher: SimpleCNN) -> None:
     problem = small(digits, teacher, recovery="refit")
     populations = []
@@ -209,6 +211,7 @@ def test_a_surrogate_may_choose_the_children(digits: Data, teacher: SimpleCNN) -
 # Baselines.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["teacher", "residual"])
 def test_baselines_are_the_largest_weights_at_like_sizes(
     digits: Data, teacher: SimpleCNN, residual: nn.Module, which: str
@@ -273,6 +276,7 @@ def test_baselines_get_what_candidates_get(
         assert any(same(problem.network(x), network) for x in np.unique(twins, axis=0))
 
 
+@pytest.mark.slow
 def test_front_and_baselines_are_finished_by_the_teacher(
     digits: Data, teacher: SimpleCNN, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +323,7 @@ def exported(teacher: SimpleCNN, tmp_path: Path) -> Path:
     return save_network(teacher, tmp_path / "teacher", about={})
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_ends_as_if_nothing_had_happened(
     exported: Path, tmp_path: Path, teacher: SimpleCNN, digits: Data
 ) -> None:
@@ -346,6 +351,7 @@ def test_a_run_that_is_killed_ends_as_if_nothing_had_happened(
     )
 
 
+@pytest.mark.slow
 def test_the_papers_algorithm_can_be_had_on_the_command_line(
     exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

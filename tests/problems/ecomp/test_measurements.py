@@ -30,6 +30,7 @@ from tests.support.ecomp import (
 from tests.support.tiny_problem import threads
 
 
+@pytest.mark.slow
 @every_configuration
 def test_the_contract(digits: Data, balanced_parent: FeedForward, options: dict[str, Any]) -> None:
     check_problem(EComp(digits, parent=balanced_parent, **options))
@@ -43,6 +44,7 @@ def test_the_contract_with_one_objective(digits: Data, balanced_parent: FeedForw
 # Measurements equal those of a plain computation.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [(16, 16), (24,), (32, 32, 32)])
 def test_measurements_equal_those_of_one_network_at_a_time(
     digits: Data, widths: tuple[int, ...]
@@ -150,6 +152,7 @@ def test_refitting_pays(digits: Data, balanced_parent: FeedForward) -> None:
 # A measurement depends on the candidate alone.
 
 
+@pytest.mark.slow
 @every_configuration
 def test_neighbours_and_order_change_no_bit(
     digits: Data, balanced_parent: FeedForward, options: dict[str, Any]
@@ -191,6 +194,7 @@ def test_a_view_that_was_dropped_is_made_again_alike(
         assert np.array_equal(column, again[name]), name
 
 
+@pytest.mark.slow
 @every_configuration
 def test_arguments_are_left_as_they_were(
     digits: Data, options: dict[str, Any], untouched_global_generators: None
@@ -217,6 +221,7 @@ def test_arguments_are_left_as_they_were(
     assert torch.equal(images[1], digits.train.images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, IN_BATCHES, {"recovery": "refit+steps:2"}])
 def test_a_search_never_sees_the_test_images(
     digits: Data, balanced_parent: FeedForward, options: dict[str, Any]

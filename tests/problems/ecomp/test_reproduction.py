@@ -49,6 +49,7 @@ def done() -> dict[str, list[Trajectory]]:
 # One run.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighting", ["021", "100"])
 def test_a_run_is_the_papers_search(
     digits: Data, balanced_parent: FeedForward, weighting: str
@@ -85,6 +86,7 @@ def test_a_run_is_the_papers_search(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(
     digits: Data, balanced_parent: FeedForward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +131,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
+@pytest.mark.slow
 def test_figures_2_to_4_have_the_mean_of_every_third_generation(
     done: dict[str, list[Trajectory]], drawn: list[Figure], tmp_path: Path
 ) -> None:
@@ -208,6 +211,7 @@ def test_published_figures_are_those_of_the_problem() -> None:
 # The whole reproduction.
 
 
+@pytest.mark.slow
 def test_a_reproduction_goes_on_where_it_stopped(
     balanced_parent: FeedForward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def sequential() -> nn.Module:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [sequential, Choosy])
 @pytest.mark.parametrize("recovery", ["none", "refit+batch-norm"])
 def test_a_users_own_module_can_be_the_parent(digits: Data, make: Any, recovery: str) -> None:

@@ -24,6 +24,7 @@ def pruned(plain: LayerVector) -> nn.Module:
     return plain.network(plain.order.uniform(np.array([0.5]))[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recovery", ["none", "refit+batch-norm"])
 def test_a_second_iteration_counts_what_is_left(
     digits: Data, plain: LayerVector, pruned: nn.Module, recovery: str
@@ -59,6 +60,7 @@ def test_half_of_a_half_is_three_quarters(
         assert torch.equal(one, other), name
 
 
+@pytest.mark.slow
 def test_pruning_and_retraining_again_and_again(digits: Data, resnet: nn.Module) -> None:
     weights = copy.deepcopy(resnet.state_dict())
     generations: list[int] = []

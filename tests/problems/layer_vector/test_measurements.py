@@ -30,6 +30,8 @@ from tests.support.layer_vector import (
     small,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @every_configuration
 def test_the_contract(digits: Data, resnet: nn.Module, options: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ def rows(digits: Data) -> list[dict[str, object]]:
     return one_network(digits, "resnet-20", TINY)
 
 
+@pytest.mark.slow
 def test_a_network_has_a_row_for_itself_and_each_iteration(rows: list[dict[str, float]]) -> None:
     assert [row["number"] for row in rows] == [0, 1, 2, 3]
     sparsities = [row["sparsity"] for row in rows]
@@ -37,6 +38,7 @@ def test_a_network_has_a_row_for_itself_and_each_iteration(rows: list[dict[str, 
     ]
 
 
+@pytest.mark.slow
 def test_tables_have_the_papers_figures_in_brackets(rows: list[dict[str, object]]) -> None:
     cells = table_rows("resnet-20", [rows, rows], "cifar10")
     assert all(len(row) == len(HEAD) for row in cells)
@@ -83,6 +85,7 @@ PAGE = """
 """  # noqa: E501
 
 
+@pytest.mark.slow
 def test_a_reproduction_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, object]]
 ) -> None:

@@ -335,6 +335,7 @@ def raced(digits: Data) -> LayerVector:
     return LayerVector(digits, parent=parent, search_images=300, recovery_images=64, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generation", [2, 3, 5])
 @pytest.mark.parametrize("racing", [False, True])
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(

@@ -58,6 +58,7 @@ def test_the_parent_is_trained_by_seed_alone(
 # The paper's metric, and races.
 
 
+@pytest.mark.slow
 def test_candidates_stand_in_the_order_of_eq_8(digits: Data, resnet: nn.Module) -> None:
     problem = small(digits, resnet, recovery="none", objectives=PWAD)
     X = np.concatenate(
@@ -104,6 +105,7 @@ def test_a_race_sees_all_images_in_slices(digits: Data, resnet: nn.Module) -> No
     assert np.array_equal(accuracies, problem.measure(result.pop.get("X"))["accuracy"])
 
 
+@pytest.mark.slow
 def test_several_objectives_do_not_race(digits: Data, resnet: nn.Module) -> None:
     options: dict[str, Any] = {"recovery": "none", "search_images": 300}
     one, other = (small(digits, resnet, racing=racing, **options) for racing in (False, True))
@@ -116,6 +118,7 @@ def test_several_objectives_do_not_race(digits: Data, resnet: nn.Module) -> None
         assert np.array_equal(column, found[1].measurements[name]), name
 
 
+@pytest.mark.slow
 def test_a_raced_population_is_sorted_nearly_as_if_all_had_seen_everything(
     digits: Data, resnet: nn.Module
 ) -> None:
@@ -135,6 +138,7 @@ def test_a_raced_population_is_sorted_nearly_as_if_all_had_seen_everything(
 # Baselines.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recovery", ["none", "batch-norm", "batch-norm+steps:1"])
 def test_baselines_are_magnitude_pruning_at_the_fronts_sparsities(
     digits: Data, resnet: nn.Module, recovery: str
@@ -199,6 +203,7 @@ def test_layers_without_a_weight_are_named(plain: LayerVector) -> None:
 # Other engines, and the needs of the paper's algorithm.
 
 
+@pytest.mark.slow
 def test_nsga2_finds_a_front_that_keeps_a_bound(digits: Data, resnet: nn.Module) -> None:
     problem = small(
         digits,
