@@ -1,4 +1,17 @@
-"""Evolutionary neural-network pruning as pymoo problems."""
+"""Evolutionary neural-network pruning as pymoo problems.
+
+What most programs need can be imported from here. The rooms, from the bottom up:
+
+- `errors`, `files`, `machine`, `tables`: loose modules that all rooms use
+- `chromosomes`, `data`, `objectives`: candidates, images, and what a search is after
+- `networks`, `operators`, `inference`: networks, crossover and mutation, fast forward passes
+- `measuring`, `recovery`, `training`: what networks are worth, repair, gradient steps
+- `pruning`, `problem`: what can be cut out of networks; problems, which the papers extend
+- `executors`, `surrogates`, `engines`: where candidates are measured; models; pymoo's algorithms
+- `plots`, `page`, `search`, `results`: pictures, interactive pages, one search, what it leaves
+- `runs`, `comparing`, `cli`: one run in its folder, many side by side, the command line
+- `testing`: checks of a problem of one's own
+"""
 
 from pymoo_prune.data import Data, Split, data_from_arrays, data_from_folder, load_data
 from pymoo_prune.errors import DataError, PruneError, ReplayError, StoreError
@@ -19,36 +32,10 @@ from pymoo_prune.search import Budget, Store, StoredEvaluator
 from pymoo_prune.training import Recipe
 
 __all__ = [
-    "Baseline",
-    "Budget",
-    "Constraint",
-    "Data",
-    "DataError",
-    "Front",
-    "LatencyScheme",
-    "Measurements",
-    "Member",
-    "Preset",
-    "PruneError",
-    "PrunedWeightsPerAccuracyDrop",
-    "PruningProblem",
-    "Quantity",
-    "Recipe",
-    "ReplayError",
-    "Run",
-    "Series",
-    "Settings",
-    "Split",
-    "Store",
-    "StoreError",
-    "StoredEvaluator",
-    "WeightedSum",
-    "data_from_arrays",
-    "data_from_folder",
-    "find_problem",
-    "load_data",
-    "load_network",
-    "named_network",
-    "prune",
+    "Baseline", "Budget", "Constraint", "Data", "DataError", "Front", "LatencyScheme",
+    "Measurements", "Member", "Preset", "PruneError", "PrunedWeightsPerAccuracyDrop",
+    "PruningProblem", "Quantity", "Recipe", "ReplayError", "Run", "Series", "Settings", "Split",
+    "Store", "StoreError", "StoredEvaluator", "WeightedSum", "data_from_arrays",
+    "data_from_folder", "find_problem", "load_data", "load_network", "named_network", "prune",
     "save_network",
-]
+]  # fmt: skip

@@ -1,4 +1,14 @@
-"""The command line: `program` puts commands together, the modules beside it carry them out."""
+"""The command line: `pymoo-prune COMMAND`.
+
+- `program`: puts the commands together; errors and Ctrl-C end here
+- `arguments`: the options of a search, from text to settings
+- `workers`: the options that say where candidates are measured
+- `runs`: the commands `run` and `resume`
+- `comparisons`: the command `compare`
+- `results`: the commands `report`, `export` and `ticket`
+- `catalogue`: the commands `list`, `networks` and `reproduce`
+- `__main__`: makes `python -m pymoo_prune.cli` the same program
+"""
 
 from pymoo_prune.cli.program import main
 

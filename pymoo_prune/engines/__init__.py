@@ -1,4 +1,10 @@
-"""Engines: pymoo's algorithms by name, or a user's own, with the problem's operators."""
+"""Engines: pymoo's algorithms by name, or a user's own, with the problem's operators.
+
+- `names`: which engines there are, and why the others of pymoo are not
+- `making`: makes an engine for a problem
+- `checks`: refuses engines that cannot solve a problem, with the reason
+- `variants`: pymoo's engines that need a change to serve a pruning search
+"""
 
 from pymoo_prune.engines.checks import (
     check_engine,

@@ -1,4 +1,14 @@
-"""Where candidates are measured: here, in processes of this machine, or on many machines."""
+"""Executors measure candidates: here, in processes of this machine, or on many machines.
+
+- `base`: the contract of executors, and the one without workers
+- `dispatch`: hands chunks to workers, and replaces workers that die, leave or hang
+- `job`: the candidates of one measurement, and what became of each
+- `staff`: a worker, as the driver sees it
+- `work`: a worker's side: takes a problem, measures chunks
+- `parcel`: a problem, packed so that it can be sent
+- `processes`: workers that are processes of this machine
+- `cluster`, `joining`: workers on many machines, through Ray
+"""
 
 from pymoo_prune.executors.base import Executor, InProcess
 from pymoo_prune.executors.cluster import Ray

@@ -7,6 +7,7 @@ A problem of one's own extends `PruningProblem`. Read `contract` before writing 
 - `presets`: settings under one name
 - `pruning_problem`: what a search does with a problem: measure, check, score
 - `latencies`: latencies, which no problem measures by itself
+- `names`: names that quantities must have, and cannot have
 - `racing`: good and bad candidates told apart from few images
 - `registry`: problems by name
 """

@@ -23,7 +23,6 @@ from pymoo_prune.machine import exact
 from pymoo_prune.measuring import LATENCY, MILLISECONDS, KnownLatencies, Stopwatch, conditions
 from pymoo_prune.objectives import (
     FAILED,
-    STANDARD,
     Constraint,
     Goals,
     Measured,
@@ -42,13 +41,7 @@ from pymoo_prune.objectives import (
 from pymoo_prune.problem.contract import Contract
 from pymoo_prune.problem.facets import Timing
 from pymoo_prune.problem.latencies import Latencies
-
-RESERVED = {
-    *("f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter"),  # pymoo's
-    *("failure", "digest", "images", "number", "generation", "evaluation"),  # a store's
-    *("test_accuracy", "finished_accuracy", "finished_test_accuracy"),  # a front's
-}
-"""Names that say something else of a candidate, wherever it is kept."""
+from pymoo_prune.problem.names import check_names
 
 
 class PruningProblem(Contract, Problem):
@@ -83,14 +76,7 @@ class PruningProblem(Contract, Problem):
         xu: Any = None,
         vtype: type | None = None,
     ) -> None:
-        clash = RESERVED & {name.lower() for name in self.quantities}
-        missing = STANDARD.keys() - self.quantities.keys()
-        if clash or missing:
-            msg = (
-                f"{type(self).__name__}.quantities must have {sorted(STANDARD)} and no name "
-                f"that is taken, but it lacks {sorted(missing)} and has {sorted(clash)}"
-            )
-            raise PruneError(msg)
+        check_names(type(self).__name__, self.quantities)
         self.goals = self.goals_for(objectives, constraints)
         self.quantities = self.goals.quantities
         self.known_latencies = KnownLatencies()

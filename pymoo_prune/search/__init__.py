@@ -5,6 +5,7 @@
 - `evaluator`: a candidate's way from the engine to its measurements, and back
 - `archive`: the best of all that was evaluated
 - `store`: every evaluation in one SQLite file; a run is resumed by replaying it
+- `database`: connections to that file, and what its errors mean
 - `progress`: what the terminal shows
 - `profiling`: a trace of the first generations
 """

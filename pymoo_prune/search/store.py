@@ -21,6 +21,7 @@ import numpy as np
 
 from pymoo_prune.errors import ReplayError, StoreError
 from pymoo_prune.objectives import Measured, Part, Values
+from pymoo_prune.search.database import connected, explained, reading
 
 FORMAT = "2"
 COMMIT_SECONDS = 0.2
@@ -52,8 +53,8 @@ class Store:
         self.quantities = tuple(quantities)
         self.versions = dict(versions or {})
         self.fresh = self.hits = 0
-        with self._explained():
-            self._db = (_reading if read_only else _writing)(self.path)
+        with explained(self.path):
+            self._db = (reading if read_only else connected)(self.path)
         try:
             self._open(fingerprint, read_only=read_only)
         except BaseException:
@@ -75,7 +76,7 @@ class Store:
             msg = f"there are no evaluations: {path} is missing"
             raise StoreError(msg)
         try:
-            with closing(_reading(path)) as db:
+            with closing(reading(path)) as db:
                 about = dict(db.execute("SELECT key, value FROM about"))
             quantities, versions = json.loads(about["quantities"]), json.loads(about["versions"])
             return cls(path, quantities, about["fingerprint"], versions, read_only=True)
@@ -90,7 +91,7 @@ class Store:
             raise StoreError(msg) from error
 
     def _open(self, fingerprint: str, *, read_only: bool) -> None:
-        with self._explained():
+        with explained(self.path):
             if not read_only:
                 # WAL: a commit is one append, and what a killed process had committed is there.
                 self._db.execute("PRAGMA journal_mode = WAL")
@@ -215,7 +216,7 @@ class Store:
     def _known(self, images: str, keys: set[bytes]) -> dict[bytes, tuple[Any, ...]]:
         wanted = list(keys)
         found: dict[bytes, tuple[Any, ...]] = {}
-        with self._explained():
+        with explained(self.path):
             for start in range(
                 0, len(wanted), 500
             ):  # SQLite's limit on parameters is 999 in places
@@ -234,7 +235,7 @@ class Store:
             keys: Digests, in the order in which they were asked for.
         """
         query = "SELECT number, images, digest FROM history WHERE number BETWEEN ? AND ?"
-        with self._explained():
+        with explained(self.path):
             recorded = {
                 row[0]: row[1:] for row in self._db.execute(query, (number, number + len(keys) - 1))
             }
@@ -262,7 +263,7 @@ class Store:
     def elapsed(self, generation: int) -> float | None:
         """Seconds of search up to the end of a generation, or None if it is not recorded."""
         query = "SELECT elapsed FROM generations WHERE generation = ?"
-        with self._explained():
+        with explained(self.path):
             row = self._db.execute(query, (generation,)).fetchone()
         return None if row is None else float(row[0])
 
@@ -283,7 +284,7 @@ class Store:
             f"SELECT generation, {columns} FROM history "  # noqa: S608 - names are the problem's
             "JOIN measurements USING (images, digest) GROUP BY generation ORDER BY generation"
         )
-        with self._explained():
+        with explained(self.path):
             table = np.array(self._db.execute(query).fetchall(), dtype=np.float64)
         return dict(zip(("generation", *self.quantities), table.T, strict=True))
 
@@ -297,14 +298,14 @@ class Store:
             f"SELECT generation, {columns} FROM history "  # noqa: S608 - names are the problem's
             "JOIN measurements USING (images, digest) ORDER BY number"
         )
-        with self._explained():
+        with explained(self.path):
             rows = self._db.execute(query).fetchall()
         table = np.array(rows, dtype=np.float64).reshape(len(rows), 1 + len(self.quantities))
         return dict(zip(("generation", *self.quantities), table.T, strict=True))
 
     def failures(self) -> list[tuple[bytes, str]]:
         """Who could not be measured and why: digest and reason, once for each set of images."""
-        with self._explained():
+        with explained(self.path):
             return self._db.execute(
                 "SELECT digest, failure FROM measurements WHERE failure IS NOT NULL "
                 "ORDER BY images, digest"
@@ -312,7 +313,7 @@ class Store:
 
     def history(self) -> list[tuple[int, int, str, bytes]]:
         """Everything the search asked for: number, generation, images and digest, in order."""
-        with self._explained():
+        with explained(self.path):
             return self._db.execute(
                 "SELECT number, generation, images, digest FROM history ORDER BY number"
             ).fetchall()
@@ -323,7 +324,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._explained():
+        with explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -332,40 +333,3 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turns what SQLite says into what a person can do about it."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            text = str(error)
-            if "full" in text or "disk I/O" in text:
-                advice = "free some space on the disk and resume the run; what was done is kept"
-            elif "UNIQUE" in text:
-                advice = "another process works on the same run; wait until that has ended"
-            elif "readonly" in text:
-                advice = "it was opened for reading, or is not yours to write; work on a copy"
-            elif "locked" in text:
-                advice = "another process writes to it; wait until that has ended"
-            elif isinstance(error, sqlite3.OperationalError) and "unable to open" in text:
-                advice = "check that the folder exists and can be written to"
-            else:
-                advice = "the file is damaged; restore it from a copy, or start a new run"
-            msg = f"{self.path}: {text}; {advice}"
-            raise StoreError(msg) from error
-
-
-def _writing(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None)
-
-
-def _reading(path: Path) -> sqlite3.Connection:
-    """A connection that leaves everything as it is.
-
-    Where there is no log beside the file, all is in the file, and nobody works on it: then SQLite
-    may take it to be immutable, and needs no files of its own in the folder.
-    """
-    log = path.with_name(f"{path.name}-wal")
-    options = "mode=ro" if log.exists() else "mode=ro&immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)

@@ -238,7 +238,9 @@ def test_nothing_that_is_given_is_changed(digits: Data, untouched_global_generat
     assert (list(methods), seeds, bounds) == before[0]
     assert methods["b"] == "nsga2"
     assert problem.goals is goals
-    assert {n: v for n, v in problem.__dict__.items() if n != "parent_values"} == before[1]
+    now = {n: v for n, v in problem.__dict__.items() if n not in {"parent_values", "latencies"}}
+    assert now.keys() == before[1].keys()
+    assert all(now[name] is value for name, value in before[1].items())
 
 
 # Folders.

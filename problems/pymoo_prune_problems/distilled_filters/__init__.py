@@ -3,6 +3,7 @@
 - `problem`: the paper's encoding and fitness, for any network
 - `populations`: first populations, and random networks
 - `checks`: options that cannot work are refused
+- `rivals`: L1 pruning of filters
 - `reproduction`: the paper's tables
 """
 

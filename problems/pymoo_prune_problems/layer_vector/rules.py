@@ -115,14 +115,14 @@ class RuleGuidedGA(GA):
 
     def _post_advance(self) -> None:
         # Where fitness is approximate, more are kept: they are measured exactly in the end.
-        size = self.BEST * (4 if self.problem.is_approximate else 1)
+        size = self.BEST * (4 if self.problem.approximation else 1)
         self.best = _best_of(Population.merge(self.best, self.off), size)
         super()._post_advance()
 
     def rules(self) -> Rules:
         """Rules of the best that the current run has seen."""
         problem, X = self.problem, self.best.get("X")
-        if problem.is_approximate:
+        if problem.approximation is not None:
             F = problem.score(problem.measured(X))["F"][:, 0]
             X = X[np.argsort(F, kind="stable")[: self.BEST]]
         return Rules.derive(X, self.order.counts, self.order.all_parameters)

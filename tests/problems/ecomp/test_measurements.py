@@ -91,7 +91,7 @@ def test_networks_are_what_was_measured(
 ) -> None:
     problem = EComp(digits, parent=balanced_parent, **options)
     X = sample(problem)
-    values, split = problem.measure(X), problem.batches[0]
+    values, split = problem.measured(X, 0), problem.batches[0]
     full = count_parameters(balanced_parent)
     parent_accuracy = accuracy(balanced_parent, split)
     for row, x in enumerate(X):

@@ -1,0 +1,32 @@
+"""Names of quantities: which a problem must have, and which it cannot have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pymoo_prune.errors import PruneError
+from pymoo_prune.objectives import STANDARD, Quantity
+
+RESERVED = {
+    *("f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter"),  # pymoo's
+    *("failure", "digest", "images", "number", "generation", "evaluation"),  # a store's
+    *("test_accuracy", "finished_accuracy", "finished_test_accuracy"),  # a front's
+}
+"""Names that mean something else of a candidate, wherever it is kept."""
+
+
+def check_names(problem: str, quantities: Mapping[str, Quantity]) -> None:
+    """An error where a problem's quantities lack a standard one, or have a name that is taken.
+
+    Args:
+        problem: The problem's name.
+        quantities: What it measures.
+    """
+    clash = RESERVED & {name.lower() for name in quantities}
+    missing = STANDARD.keys() - quantities.keys()
+    if clash or missing:
+        msg = (
+            f"{problem}.quantities must have {sorted(STANDARD)} and no name "
+            f"that is taken, but it lacks {sorted(missing)} and has {sorted(clash)}"
+        )
+        raise PruneError(msg)

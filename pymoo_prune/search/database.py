@@ -1,0 +1,53 @@
+"""Connections to a store's SQLite file, and what its errors mean for a person."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pymoo_prune.errors import StoreError
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into errors that say what to do.
+
+    Args:
+        path: The database file.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            advice = "free some space on the disk and resume the run; what was done is kept"
+        elif "UNIQUE" in text:
+            advice = "another process works on the same run; wait until that has ended"
+        elif "readonly" in text:
+            advice = "it was opened for reading, or is not yours to write; work on a copy"
+        elif "locked" in text:
+            advice = "another process writes to it; wait until that has ended"
+        elif isinstance(error, sqlite3.OperationalError) and "unable to open" in text:
+            advice = "check that the folder exists and can be written to"
+        else:
+            advice = "the file is damaged; restore it from a copy, or start a new run"
+        msg = f"{path}: {text}; {advice}"
+        raise StoreError(msg) from error
+
+
+def connected(path: Path) -> sqlite3.Connection:
+    """A connection that reads and writes; the file is made if it is not there."""
+    return sqlite3.connect(path, isolation_level=None)
+
+
+def reading(path: Path) -> sqlite3.Connection:
+    """A connection that leaves everything as it is.
+
+    Where there is no log beside the file, all is in the file, and nobody works on it: then SQLite
+    may take it to be immutable, and needs no files of its own in the folder.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    options = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
