@@ -106,7 +106,7 @@ class Contract:
         unknown = [
             name
             for name, quantity in self.quantities.items()
-            if name not in STANDARD and quantity.whole is None
+            if name not in STANDARD and quantity.whole is None and quantity.follows is None
         ]
         if self.parent is None or unknown:
             lacks = f"the parent's {', '.join(unknown)}" if self.parent is not None else "a parent"

@@ -33,6 +33,7 @@ from pymoo_prune.objectives import (
     Scalarisation,
     Values,
     check_measurements,
+    completed,
     failed_rows,
     failures_of,
     gathered,
@@ -241,7 +242,8 @@ class PruningProblem(Contract, Problem):
         if "sparsity" not in found and "parameters" in found:
             all_of_them = self.parent_values["parameters"]
             derived["sparsity"] = 1 - np.asarray(found["parameters"]) / all_of_them
-        return Measured({**found, **derived}, failures_of(found)) if derived else found
+        known = completed({**found, **derived}, self.quantities)
+        return Measured(known, failures_of(found)) if len(known) > len(found) else found
 
     def _check_can_fail(self, rows: range, failures: Mapping[int, str]) -> None:
         if failures and not self.can_fail:
@@ -300,7 +302,8 @@ class PruningProblem(Contract, Problem):
         found = dict(self.parent_measurements())
         if self.latencies is not None:
             found[LATENCY] = self.latencies.parent
-        return found
+        table = {name: np.array([value]) for name, value in found.items()}
+        return {name: float(v[0]) for name, v in completed(table, self.quantities).items()}
 
     def configuration(self) -> dict[str, Any]:
         """What the problem says, and how latencies are measured where they are."""
