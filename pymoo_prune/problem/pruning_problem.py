@@ -95,6 +95,15 @@ class PruningProblem(Contract, Problem):
             requires_kwargs=True,
         )
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that shares parent, data and all that is prepared: no search changes them.
+
+        pymoo's `save_history` copies the problem in every generation.
+        """
+        twin = copy.copy(self)
+        memo[id(self)] = twin
+        return twin
+
     # What a search is after.
 
     @classmethod
