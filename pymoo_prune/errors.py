@@ -15,6 +15,10 @@ class DataError(PruneError):
     """A data set is missing, damaged or inconsistent."""
 
 
+class NoSuchNetwork(PruneError, IndexError):  # noqa: N818 - reads as the message does
+    """A front has no network with this number."""
+
+
 class StoreError(PruneError):
     """A run folder or database is damaged, in use, or belongs to something else."""
 

@@ -99,6 +99,14 @@ def _check_for_folders(given: Sequence[str]) -> None:
 
 def _compare_folders(options: argparse.Namespace, console: Console) -> None:
     folders = [Path(what) for what in options.what]
+    for folder in folders:
+        if Campaign.is_one(folder):
+            runs = " ".join(f"{one / 'runs'}/*" for one in folders)
+            msg = (
+                f"{folder} is a comparison of its own; 'pymoo-prune report {folder}' shows it, and "
+                f"'pymoo-prune compare {runs}' compares its runs with others"
+            )
+            raise PruneError(msg)
     report = report_of_runs(folders, options.bounds)
     show_comparison(report, options.output or new_folder("compare"), console)
 

@@ -87,7 +87,16 @@ class Contract:
         return accuracy(network, self.data_set.validation), count_parameters(network), macs
 
     can_fail: bool = False
-    """Whether `measure` may return `Measured` with failures; known before `__init__` is called."""
+    """Whether `measure` may return `Measured` with failures; set before `super().__init__()`."""
+
+    @classmethod
+    def can_fail_with(cls, options: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        """Whether candidates can fail with these options, as far as they are known by now.
+
+        Args:
+            options: The constructor's arguments by name, without the ones that have defaults.
+        """
+        return cls.can_fail
 
     # The network that is pruned, and what measurements depend on.
 

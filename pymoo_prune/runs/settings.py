@@ -113,7 +113,7 @@ class Settings:
             ("accuracy",) if objectives is None else objectives, self.constraints, self.front
         )
         if objectives is not None:
-            check_goals(self.algorithm, cls, goals)
+            check_goals(self.algorithm, cls, goals, self.options)
         if workers and LATENCY in goals.quantities and LATENCY not in cls.quantities:
             msg = (
                 "latencies are measured one candidate at a time, and workers disturb each other; "

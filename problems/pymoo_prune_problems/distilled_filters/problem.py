@@ -211,6 +211,11 @@ class DistilledFilters(PruningProblem):
 
     # Section III.D and E: the population, its operators, the algorithm.
 
+    @classmethod
+    def can_fail_with(cls, options: Mapping[str, Any]) -> bool:
+        """Only gradient steps can diverge."""
+        return Recovery.parse(options.get("recovery", "refit+batch-norm+steps:20")).steps > 0
+
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover of blocks, mutation of filters and depth."""
         genes = self.filters.genes
