@@ -61,6 +61,12 @@ def _add_goals(command: argparse.ArgumentParser) -> None:
         help="one objective each; or pwad, pruned weights per accuracy drop",
     )
     goals.add_argument(
+        "--quantity",
+        action="append",
+        metavar="MODULE:NAME",
+        help="adds what follows from measurements: a function of yours, perhaps NAME=MODULE:NAME",
+    )
+    goals.add_argument(
         "--weights", metavar="NAME=W,...", help="one objective: 'accuracy=1,width=0.5'"
     )
     goals.add_argument(
@@ -134,6 +140,7 @@ def settings_of(
         finish_images=preset.finish_images if options.finish is None else options.finish,
         parent=options.parent,
         network=options.network,
+        quantities=options.quantity or (),
         surrogate=surrogate,
     )
 

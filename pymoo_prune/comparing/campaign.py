@@ -21,7 +21,7 @@ from pymoo_prune.comparing.shared import Shared
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import locked
-from pymoo_prune.problem import PruningProblem, find_problem
+from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import ACCURACIES, EVALUATION
 from pymoo_prune.runs import LATENCIES_FILE, PARENT_FOLDER, Run, Settings, prepare_problem
 from pymoo_prune.search import Display
@@ -201,7 +201,7 @@ class Campaign:
 
     def comparison(self) -> Comparison:
         """The findings of all runs, side by side."""
-        shared, problem = self.shared(), find_problem(self.settings.problem)
+        shared, problem = self.shared(), self.settings.problem_class
         goals = problem.goals_for(shared.goals, self.settings.constraints)
         return Comparison(
             self.trials(),

@@ -13,7 +13,6 @@ from pymoo_prune.comparing.runs import trial_of
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.errors import StoreError
 from pymoo_prune.objectives import objectives_text
-from pymoo_prune.problem import find_problem
 from pymoo_prune.results import ACCURACIES, EVALUATION, published_series
 from pymoo_prune.runs import Run, Settings
 from pymoo_prune.search import Budget
@@ -52,7 +51,7 @@ def report_of_runs(
     settings = [run.settings for run in runs]
     trials = [trial_of(run, name) for run, name in zip(runs, _names(settings), strict=True)]
     _check_different(trials, settings)
-    problem = find_problem(first.settings.problem)
+    problem = first.settings.problem_class
     goals = problem.goals_for(summary["goals"], first.settings.constraints)
     others = results[0][0][1:]
     comparison = Comparison(
@@ -82,7 +81,7 @@ def _report(
         comparison,
         title=f"{settings.problem} on {settings.data}",
         facts=facts,
-        published=published_series(find_problem(settings.problem), settings.data),
+        published=published_series(settings.problem_class, settings.data),
         caution=caution,
     )
 

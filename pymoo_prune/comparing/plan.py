@@ -14,7 +14,6 @@ from pymoo_prune.comparing.methods import Method, check_design
 from pymoo_prune.engines import check_goals
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.files import write_text
-from pymoo_prune.problem import find_problem
 from pymoo_prune.runs import Settings, reading
 
 PLAN_FORMAT = 1
@@ -51,7 +50,7 @@ class Plan:
 
     def check_names(self) -> None:
         """Refuses names that nothing measures or minimises, before a parent is trained."""
-        problem = find_problem(self.settings.problem)
+        problem = self.settings.problem_class
         size_bounds(self.bounds or (), problem.offered())
         for method in self.methods:
             if method.objectives is not None:

@@ -66,14 +66,24 @@ def from_measurements(
     return Quantity(better, label, share, follows=function)
 
 
-def completed(measurements: Measurements, quantities: Mapping[str, Quantity]) -> dict[str, Values]:
+def completed(
+    measurements: Measurements,
+    quantities: Mapping[str, Quantity],
+    parent: Callable[[], Mapping[str, float]] | None = None,
+) -> dict[str, Values]:
     """Measurements with the quantities that follow from them.
 
     Args:
         measurements: What is measured, (n,) each.
         quantities: All quantities, by name; one may follow from others that stand before it.
+        parent: Gives the parent's values, from which accuracy drop and sparsity follow where they
+            are missing. None leaves them out.
     """
     found = dict(measurements)
+    if parent is not None and "accuracy_drop" not in found and "accuracy" in found:
+        found["accuracy_drop"] = parent()["accuracy"] - np.asarray(found["accuracy"])
+    if parent is not None and "sparsity" not in found and "parameters" in found:
+        found["sparsity"] = 1 - np.asarray(found["parameters"]) / parent()["parameters"]
     for name, quantity in quantities.items():
         if quantity.follows is not None and name not in found:
             found[name] = np.asarray(quantity.follows(found), dtype=np.float64)

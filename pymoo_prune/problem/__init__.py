@@ -7,11 +7,13 @@ A problem of one's own extends `PruningProblem`. Read `contract` before writing 
 - `presets`: settings under one name
 - `pruning_problem`: what a search does with a problem: measure, check, score
 - `latencies`: latencies, which no problem measures by itself
+- `additions`: quantities that a user adds by name
 - `names`: names that quantities must have, and cannot have
 - `racing`: good and bad candidates told apart from few images
 - `registry`: problems by name
 """
 
+from pymoo_prune.problem.additions import extended
 from pymoo_prune.problem.contract import Contract
 from pymoo_prune.problem.facets import (
     CHUNK,
@@ -44,7 +46,6 @@ from pymoo_prune.problem.registry import (
 __all__ = [
     "CHUNK", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline", "Contract",
     "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "Racing",
-    "Rivals", "Timing", "build_problem", "check_options", "default_objectives", "find_problem",
-    "find_reproduction", "load_named", "own_network", "preset_of",
-    "registered",
+    "Rivals", "Timing", "build_problem", "check_options", "default_objectives", "extended",
+    "find_problem", "find_reproduction", "load_named", "own_network", "preset_of", "registered",
 ]  # fmt: skip

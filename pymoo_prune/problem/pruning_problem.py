@@ -96,10 +96,7 @@ class PruningProblem(Contract, Problem):
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A copy that shares parent, data and all that is prepared: no search changes them.
-
-        pymoo's `save_history` copies the problem in every generation.
-        """
+        """A copy that shares all that is prepared; pymoo copies it in each generation."""
         twin = copy.copy(self)
         memo[id(self)] = twin
         return twin
@@ -244,14 +241,7 @@ class PruningProblem(Contract, Problem):
         Args:
             found: What `measure` returned: `accuracy_drop` and `sparsity` may be missing.
         """
-        derived: dict[str, Values] = {}
-        if "accuracy_drop" not in found and "accuracy" in found:
-            best = self.parent_values["accuracy"]
-            derived["accuracy_drop"] = best - np.asarray(found["accuracy"])
-        if "sparsity" not in found and "parameters" in found:
-            all_of_them = self.parent_values["parameters"]
-            derived["sparsity"] = 1 - np.asarray(found["parameters"]) / all_of_them
-        known = completed({**found, **derived}, self.quantities)
+        known = completed(found, self.quantities, lambda: self.parent_values)
         return Measured(known, failures_of(found)) if len(known) > len(found) else found
 
     def _check_can_fail(self, rows: range, failures: Mapping[int, str]) -> None:

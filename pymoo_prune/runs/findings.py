@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 
 from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume
-from pymoo_prune.problem import find_problem
 from pymoo_prune.results import ACCURACIES, EVALUATION, published_series
 from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.run import Run
@@ -33,7 +32,7 @@ class Findings:
         self.run = run
         self.series, self.summary = run.results()
         self.layers = run.layers()
-        measured = find_problem(run.settings.problem).offered()
+        measured = run.settings.problem_class.offered()
         self.quantities: dict[str, Quantity] = {**measured, **ACCURACIES, **EVALUATION}
         self.goals = Goals(measured, self.summary["goals"])
 
@@ -97,4 +96,4 @@ class Findings:
     def published(self) -> list[Series]:
         """Results that papers report on the same data set."""
         settings = self.run.settings
-        return published_series(find_problem(settings.problem), settings.data)
+        return published_series(settings.problem_class, settings.data)

@@ -10,7 +10,7 @@ from torch import nn
 
 from pymoo_prune.data import Data, load_data
 from pymoo_prune.measuring import KnownLatencies
-from pymoo_prune.problem import PruningProblem, build_problem, find_problem, own_network
+from pymoo_prune.problem import PruningProblem, build_problem, own_network
 from pymoo_prune.results import can_be_saved, load_network, save_network
 from pymoo_prune.runs.files import LATENCIES_FILE, PARENT_FOLDER
 from pymoo_prune.runs.settings import Settings
@@ -69,7 +69,7 @@ def prepare_problem(
         }
         if settings.objectives is not None:
             arguments["objectives"] = settings.objectives
-        problem = build_problem(find_problem(settings.problem), data, settings.options, arguments)
+        problem = build_problem(settings.problem_class, data, settings.options, arguments)
     own = given.network is not None or settings.network is not None
     # A network of the user's own that no description can rebuild is brought along each time.
     keeps = problem.parent is not None and (can_be_saved(problem.parent) or not own)

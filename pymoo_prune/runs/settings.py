@@ -16,8 +16,10 @@ from pymoo_prune.measuring import LATENCY
 from pymoo_prune.objectives import SCALARISATIONS, Goals, Objectives, Scalarisation, WeightedSum
 from pymoo_prune.problem import (
     USERS_CHOICE,
+    PruningProblem,
     check_options,
     default_objectives,
+    extended,
     find_problem,
     own_network,
 )
@@ -51,6 +53,7 @@ class Settings:
         surrogate: A model's name, one of `surrogates.MODELS`; None measures every child.
         problem_seed: The problem's seed, where it is not the engine's: searches that are compared
             have one parent, but engines with different seeds.
+        quantities: Quantities that are added to the problem's, "package.module:name" each.
         front: Quantities that the front is over, where they are not the objectives.
         latencies: File of known latencies, relative to the run's folder; None is the run's own.
         baselines: Whether the front is compared with simpler methods.
@@ -74,6 +77,7 @@ class Settings:
     surrogate: str | None = None
     network: str | None = None
     problem_seed: int | None = None
+    quantities: Sequence[str] = ()
     front: Sequence[str] = ()
     latencies: str | None = None
     baselines: bool = True
@@ -91,6 +95,11 @@ class Settings:
         if isinstance(one, Scalarisation) and SCALARISATIONS.get(one.kind) is not type(one):
             raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)
 
+    @property
+    def problem_class(self) -> type[PruningProblem]:
+        """The problem's class, with the quantities that are added."""
+        return extended(find_problem(self.problem), self.quantities)
+
     def check(self, *, workers: bool = False) -> Goals:
         """Refuses impossible settings, before anything is made, loaded or trained.
 
@@ -100,7 +109,7 @@ class Settings:
         Returns:
             The search's goals; the accuracy where only the problem itself knows them.
         """
-        cls = find_problem(self.problem)
+        cls = self.problem_class
         if self.parent is not None and self.network is not None:
             msg = "give the folder of a parent, or a network of your own, not both"
             raise PruneError(msg)
