@@ -24,7 +24,7 @@ METHODS = ("ga", "nsga2")
 """What a comparison is of unless one says so: one objective, and several."""
 
 
-FOR_FOLDERS = ("what", "bounds", "output")
+FOR_FOLDERS = ("what", "bounds", "against", "output")
 """What a comparison of finished runs depends on."""
 
 
@@ -59,6 +59,12 @@ def add_compare(commands: Commands) -> None:
         nargs="+",
         metavar="BOUND",
         help="sizes at which accuracies are compared, such as 'macs<=20%%'",
+    )
+    command.add_argument(
+        "--against",
+        metavar="METHOD",
+        help="test each other method against this one alone; default: all pairs, which needs more "
+        "seeds",
     )
     command.add_argument(
         "--output",
@@ -107,7 +113,7 @@ def _compare_folders(options: argparse.Namespace, console: Console) -> None:
                 f"'pymoo-prune compare {runs}' compares its runs with others"
             )
             raise PruneError(msg)
-    report = report_of_runs(folders, options.bounds)
+    report = report_of_runs(folders, options.bounds, options.against)
     show_comparison(report, options.output or new_folder("compare"), console)
 
 
@@ -128,6 +134,7 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
         methods,
         range(options.seed, options.seed + options.seeds),
         options.bounds,
+        options.against,
     )
     with resumable(campaign.folder):
         campaign.execute(console, jobs=jobs, download=options.download)

@@ -14,7 +14,7 @@ from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER, SHARED_FILE
 from pymoo_prune.comparing.jobs import make_runs
-from pymoo_prune.comparing.methods import Method, file_name
+from pymoo_prune.comparing.methods import Method, file_name, power_note
 from pymoo_prune.comparing.plan import Plan, has_plan
 from pymoo_prune.comparing.runs import create_run, is_done, trial_of
 from pymoo_prune.comparing.shared import Shared
@@ -46,6 +46,7 @@ class Campaign:
         methods: Sequence[str],
         seeds: Sequence[int],
         bounds: Sequence[str] | None = None,
+        against: str | None = None,
     ) -> Self:
         """A new comparison, or one that is there with more methods or seeds.
 
@@ -57,9 +58,10 @@ class Campaign:
             methods: Names, as `Method.parse` takes them.
             seeds: The engines' seeds.
             bounds: Bounds on sizes, as `Comparison` takes them.
+            against: The method that each other one is tested against; None tests all pairs.
         """
         folder = Path(folder)
-        plan = Plan.of(settings, methods, seeds, bounds)
+        plan = Plan.of(settings, methods, seeds, bounds, against)
         if cls.is_one(folder):
             more = plan.added_to(Plan.read(folder), folder)
             # A plan without runs may be impossible, and is replaced.
@@ -117,6 +119,8 @@ class Campaign:
 
     def _execute(self, display: Display, jobs: int, *, download: bool) -> Comparison:
         self.plan.check_names()
+        if not self.complete:
+            self._say_power(display)
         problem, twins = self._prepare(display, download=download)
         if jobs > 1 and any(twin.measures_latency for twin in twins):
             display.console.print("one run at a time: others would disturb the latencies")
@@ -130,6 +134,12 @@ class Campaign:
         if not self.complete:
             self._conclude(problem, display)
         return self.comparison()
+
+    def _say_power(self, display: Display) -> None:
+        plan = self.plan
+        names = [method.name for method in plan.methods]
+        if (note := power_note(names, len(plan.seeds), plan.against)) is not None:
+            display.console.print(note, markup=False, highlight=False, soft_wrap=True)
 
     def _prepare(
         self, display: Display, *, download: bool
@@ -210,6 +220,7 @@ class Campaign:
             quantities={**goals.quantities, **ACCURACIES, **EVALUATION},
             parent=shared.parent,
             bounds=self.plan.bounds,
+            against=self.plan.against,
         )
 
     def trials(self) -> list[Trial]:

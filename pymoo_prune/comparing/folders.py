@@ -32,7 +32,7 @@ def report_of_campaign(campaign: Campaign) -> ComparisonReport:
 
 
 def report_of_runs(
-    folders: Sequence[Path], bounds: Sequence[str] | None = None
+    folders: Sequence[Path], bounds: Sequence[str] | None = None, against: str | None = None
 ) -> ComparisonReport:
     """The report of runs that were made one by one; they must be of the same problem.
 
@@ -42,6 +42,7 @@ def report_of_runs(
     Args:
         folders: Folders of finished runs.
         bounds: Bounds on sizes, as `Comparison` takes them.
+        against: The method that each other one is tested against; None tests all pairs.
     """
     runs = [Run.open(folder) for folder in folders]
     results = [run.results() for run in runs]
@@ -61,6 +62,7 @@ def report_of_runs(
         quantities={**goals.quantities, **ACCURACIES, **EVALUATION},
         parent=summary["parent"],
         bounds=bounds,
+        against=against,
     )
     summaries = [one for _, one in results]
     facts = {
