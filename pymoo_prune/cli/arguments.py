@@ -26,6 +26,15 @@ _WORDS = {"None": None, "True": True, "False": False}
 """Values as Python writes them; all else is read as JSON, or is text."""
 
 
+def add_trust(command: argparse.ArgumentParser) -> None:
+    """Adds the option of commands that read a folder which may name code of its own."""
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="import what the folder names, such as a problem of your own",
+    )
+
+
 def add_search_options(command: argparse.ArgumentParser) -> None:
     """Adds what a search depends on besides its engine.
 

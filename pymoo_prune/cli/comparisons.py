@@ -10,7 +10,13 @@ from typing import Any
 
 from rich.console import Console
 
-from pymoo_prune.cli.arguments import Commands, add_search_options, new_folder, settings_of
+from pymoo_prune.cli.arguments import (
+    Commands,
+    add_search_options,
+    add_trust,
+    new_folder,
+    settings_of,
+)
 from pymoo_prune.cli.results import show_campaign, show_comparison
 from pymoo_prune.cli.runs import resumable
 from pymoo_prune.cli.workers import add_workers, refuse_workers
@@ -24,7 +30,7 @@ METHODS = ("ga", "nsga2")
 """What a comparison is of unless one says so: one objective, and several."""
 
 
-FOR_FOLDERS = ("what", "bounds", "against", "output")
+FOR_FOLDERS = ("what", "bounds", "against", "output", "trust")
 """What a comparison of finished runs depends on."""
 
 
@@ -72,6 +78,7 @@ def add_compare(commands: Commands) -> None:
         metavar="FOLDER",
         help="where it is kept; default: runs/compare-PROBLEM-DATE-TIME",
     )
+    add_trust(command)
     add_search_options(command)
     add_workers(command, shown=False)
     untouched = vars(command.parse_args(["PROBLEM"]))

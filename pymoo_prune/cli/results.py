@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pymoo_prune.cli.arguments import Commands
+from pymoo_prune.cli.arguments import Commands, add_trust
 from pymoo_prune.comparing import FRONTS_PICTURE, Campaign, ComparisonReport, report_of_campaign
 from pymoo_prune.measuring import BATCH_SIZES
 from pymoo_prune.runs import AT_LENGTH, FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
@@ -27,6 +27,7 @@ def add_report(commands: Commands) -> None:
     command.add_argument(
         "--html", action="store_true", help="write report.html too: interactive, opens offline"
     )
+    add_trust(command)
     command.set_defaults(command=_report)
 
 
@@ -121,6 +122,7 @@ def add_export(commands: Commands) -> None:
     )
     command.add_argument("--int8", action="store_true", help="with onnx: in eight bits too")
     command.add_argument("--latency", action="store_true", help="measure latencies with pt too")
+    add_trust(command)
     command.set_defaults(command=_export)
 
 
@@ -168,6 +170,7 @@ def add_ticket(commands: Commands) -> None:
         metavar="N",
         help=f"images at once, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
     )
+    add_trust(command)
     command.set_defaults(command=_ticket)
 
 

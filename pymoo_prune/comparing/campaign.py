@@ -23,7 +23,13 @@ from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import locked
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import ACCURACIES, EVALUATION
-from pymoo_prune.runs import LATENCIES_FILE, PARENT_FOLDER, Run, Settings, prepare_problem
+from pymoo_prune.runs import (
+    PARENT_FOLDER,
+    SHARED_LATENCIES,
+    Run,
+    Settings,
+    prepare_problem,
+)
 from pymoo_prune.search import Display
 
 
@@ -174,7 +180,7 @@ class Campaign:
                     front=problem.goals.names,
                     seed=seed,
                     problem_seed=problem.seed,
-                    latencies=f"../../{LATENCIES_FILE}",
+                    latencies=SHARED_LATENCIES,
                     baselines=False,
                 )
                 folder = self.run_folder(method, seed)
@@ -211,8 +217,8 @@ class Campaign:
 
     def comparison(self) -> Comparison:
         """The findings of all runs, side by side."""
-        shared, problem = self.shared(), self.settings.problem_class
-        goals = problem.goals_for(shared.goals, self.settings.constraints)
+        shared = self.shared()
+        goals = shared.over(self.settings)
         return Comparison(
             self.trials(),
             shared.series,

@@ -12,9 +12,9 @@ from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.runs import trial_of
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.errors import StoreError
-from pymoo_prune.objectives import objectives_text
-from pymoo_prune.results import ACCURACIES, EVALUATION, published_series
-from pymoo_prune.runs import Run, Settings
+from pymoo_prune.objectives import Goals, objectives_text, parse_constraints
+from pymoo_prune.results import ACCURACIES, EVALUATION
+from pymoo_prune.runs import Run, Settings, measured_quantities, published_on
 from pymoo_prune.search import Budget
 
 
@@ -52,8 +52,8 @@ def report_of_runs(
     settings = [run.settings for run in runs]
     trials = [trial_of(run, name) for run, name in zip(runs, _names(settings), strict=True)]
     _check_different(trials, settings)
-    problem = first.settings.problem_class
-    goals = problem.goals_for(summary["goals"], first.settings.constraints)
+    measured = measured_quantities(first.settings, summary.get("quantities"))
+    goals = Goals(measured, summary["goals"], parse_constraints(first.settings.constraints))
     others = results[0][0][1:]
     comparison = Comparison(
         trials,
@@ -83,7 +83,7 @@ def _report(
         comparison,
         title=f"{settings.problem} on {settings.data}",
         facts=facts,
-        published=published_series(settings.problem_class, settings.data),
+        published=published_on(settings),
         caution=caution,
     )
 

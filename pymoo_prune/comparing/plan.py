@@ -13,7 +13,7 @@ from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER
 from pymoo_prune.comparing.methods import Method, check_against, check_design
 from pymoo_prune.engines import check_goals
 from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.files import write_text
+from pymoo_prune.files import check_no_links, write_text
 from pymoo_prune.runs import Settings, reading
 
 PLAN_FORMAT = 1
@@ -101,6 +101,7 @@ class Plan:
         if not has_plan(folder):
             msg = f"{folder} is not a comparison: there is no {PLAN_FILE} in it"
             raise StoreError(msg)
+        check_no_links(folder)
         remedy = (
             f"restore it from a copy, or compare the runs that are finished: 'pymoo-prune compare "
             f"{folder}/{RUNS_FOLDER}/*'"
@@ -110,7 +111,7 @@ class Plan:
             if (made_by := values["format"]) != PLAN_FORMAT:
                 msg = f"it has format {made_by}, but this version reads format {PLAN_FORMAT}"
                 raise PruneError(msg)
-            settings = Settings.from_json(json.dumps(values["settings"]))
+            settings = Settings.from_json(json.dumps(values["settings"]), folder)
             against = values.get("against")  # older plans test all pairs
             return cls.of(settings, values["methods"], values["seeds"], values["bounds"], against)
 

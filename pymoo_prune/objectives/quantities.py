@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ class Quantity:
     share: bool = False
     whole: float | None = None
     follows: Callable[[Measurements], Values] | None = None
+
+    def about(self) -> dict[str, Any]:
+        """All but how it is computed, as JSON values: for whoever reads results later."""
+        return {"better": self.better, "label": self.label, "share": self.share}
 
     @property
     def sign(self) -> float:

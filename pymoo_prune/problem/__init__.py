@@ -9,6 +9,7 @@ A problem of one's own extends `PruningProblem`. Read `contract` before writing 
 - `latencies`: latencies, which no problem measures by itself
 - `additions`: quantities that a user adds by name
 - `names`: names that quantities must have, and cannot have
+- `trust`: which modules that a folder names may be imported
 - `racing`: good and bad candidates told apart from few images
 - `registry`: problems by name
 """
@@ -42,10 +43,12 @@ from pymoo_prune.problem.registry import (
     preset_of,
     registered,
 )
+from pymoo_prune.problem.trust import EVERYTHING, check_trust, module_of, trust
 
 __all__ = [
-    "CHUNK", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline", "Contract",
-    "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "Racing",
-    "Rivals", "Timing", "build_problem", "check_options", "default_objectives", "extended",
-    "find_problem", "find_reproduction", "load_named", "own_network", "preset_of", "registered",
+    "CHUNK", "EVERYTHING", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline",
+    "Contract", "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published",
+    "Racing", "Rivals", "Timing", "build_problem", "check_options", "check_trust",
+    "default_objectives", "extended", "find_problem", "find_reproduction", "load_named",
+    "module_of", "own_network", "preset_of", "registered", "trust",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -18,10 +19,13 @@ from pymoo_prune.problem import (
     USERS_CHOICE,
     PruningProblem,
     check_options,
+    check_trust,
     default_objectives,
     extended,
     find_problem,
+    module_of,
     own_network,
+    trust,
 )
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
@@ -56,6 +60,7 @@ class Settings:
         quantities: Quantities that are added to the problem's, "package.module:name" each.
         front: Quantities that the front is over, where they are not the objectives.
         latencies: File of known latencies, relative to the run's folder; None is the run's own.
+        origin: The folder that they were read from; None where the user gave them.
         baselines: Whether the front is compared with simpler methods.
     """
 
@@ -81,6 +86,7 @@ class Settings:
     front: Sequence[str] = ()
     latencies: str | None = None
     baselines: bool = True
+    origin: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0}
@@ -95,9 +101,19 @@ class Settings:
         if isinstance(one, Scalarisation) and SCALARISATIONS.get(one.kind) is not type(one):
             raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)
 
+    def check_trust(self) -> None:
+        """Refuses code that a folder names and the user did not; see `problem.trust`."""
+        names = [self.problem, self.algorithm, *self.quantities]
+        names += [] if self.network is None else [self.network]
+        if self.origin is not None:
+            check_trust(names, self.origin)
+        else:  # the user named it: processes that read it from a folder may import it
+            trust(module for name in names if (module := module_of(name)))
+
     @property
     def problem_class(self) -> type[PruningProblem]:
         """The problem's class, with the quantities that are added."""
+        self.check_trust()
         return extended(find_problem(self.problem), self.quantities)
 
     def check(self, *, workers: bool = False) -> Goals:
@@ -135,13 +151,20 @@ class Settings:
     def to_json(self) -> str:
         """As text."""
         values = {"format": SETTINGS_FORMAT, **asdict(self)}
+        del values["origin"]
         if isinstance(self.objectives, Scalarisation):
             values["objectives"] = {"kind": self.objectives.kind, **values["objectives"]}
         return json.dumps(values, indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """From text."""
+    def from_json(cls, text: str, origin: Path | None = None) -> Self:
+        """From text.
+
+        Args:
+            text: As `to_json` writes it.
+            origin: The folder that it was read from; code that it names is then not imported
+                unless the user trusts it.
+        """
         values = json.loads(text)
         if not isinstance(values, dict):
             msg = f"it must hold an object, but it holds {text.strip()[:40]!r}"
@@ -157,4 +180,5 @@ class Settings:
             if kind not in SCALARISATIONS:
                 raise unknown_name("scalarisation", kind, SCALARISATIONS)
             values["objectives"] = SCALARISATIONS[kind](**objectives)
-        return cls(**{**values, "budget": Budget(**values["budget"])})
+        values.pop("origin", None)
+        return cls(**{**values, "budget": Budget(**values["budget"])}, origin=origin)
