@@ -27,28 +27,36 @@ def add_report(commands: Commands) -> None:
     command.add_argument(
         "--html", action="store_true", help="write report.html too: interactive, opens offline"
     )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where the report goes, for folders that cannot be written to; default: FOLDER",
+    )
     add_trust(command)
     command.set_defaults(command=_report)
 
 
 def _report(options: argparse.Namespace, console: Console) -> None:
     if Campaign.is_one(options.folder):
-        show_campaign(Campaign.open(options.folder), console, html=options.html)
+        campaign = Campaign.open(options.folder)
+        show_campaign(campaign, console, html=options.html, output=options.output)
     else:
-        show_run(Run.open(options.folder), console, html=options.html)
+        show_run(Run.open(options.folder), console, html=options.html, output=options.output)
 
 
-def show_run(run: Run, console: Console, *, html: bool = False) -> None:
+def show_run(run: Run, console: Console, *, html: bool = False, output: Path | None = None) -> None:
     """Prints what a run found, and writes its report.
 
     Args:
         run: A finished run.
         console: Where to.
         html: Whether to write the interactive page too.
+        output: Where the report goes; None is the run's folder.
     """
     report = Report(run)
     try:
-        page = report.write()
+        page = report.write(output)
     finally:  # a folder that cannot be written to can be looked at
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
@@ -61,19 +69,23 @@ def show_run(run: Run, console: Console, *, html: bool = False) -> None:
     if html:
         from pymoo_prune.runs.report_page import write_page  # noqa: PLC0415 - Bokeh takes its time
 
-        where += f", interactive: {write_page(report)}"
+        where += f", interactive: {write_page(report, output)}"
     _print_line(where, console)
 
 
-def show_campaign(campaign: Campaign, console: Console, *, html: bool = False) -> None:
+def show_campaign(
+    campaign: Campaign, console: Console, *, html: bool = False, output: Path | None = None
+) -> None:
     """Prints what a comparison found, and writes its report.
 
     Args:
         campaign: A finished comparison.
         console: Where to.
         html: Whether to write the interactive page too.
+        output: Where the report goes; None is the comparison's folder.
     """
-    show_comparison(report_of_campaign(campaign), campaign.folder, console, html=html)
+    report = report_of_campaign(campaign)
+    show_comparison(report, output or campaign.folder, console, html=html)
 
 
 def show_comparison(
