@@ -171,8 +171,8 @@ def one_objective(engine: str | Algorithm) -> bool:
     """Whether an engine is for one objective only.
 
     Args:
-        engine: An engine, or its name. Of names, only "ga" is known to be one; a factory's engine
-            or a problem's own must be passed as an object.
+        engine: An engine, or its name. A name tells nothing of a factory's engine or of a
+            problem's own: hand over the engine itself.
     """
     if isinstance(engine, str):
         return engine == "ga"
@@ -223,8 +223,8 @@ def _used(algorithm: Algorithm) -> str | None:
     ranges = survival.norm if isinstance(survival, SPEA2Survival) else None
     if ranges is not None and ranges.extreme_points is not None:
         return (
-            "has a survival that has been used: unless told otherwise, all of pymoo's SPEA2 share "
-            "one; give it survival=SPEA2Survival(normalize=True)"
+            "has a survival that has been used: by default, all of pymoo's SPEA2 share one; "
+            "give it survival=SPEA2Survival(normalize=True)"
         )
     return None
 

@@ -181,7 +181,7 @@ class Dispatcher(Executor):
                 worker.give(job.X[rows], job.batch)
 
     def _deadline(self, job: Job, n: int) -> float:
-        """When a chunk must be done. Candidates of a chunk that is late are tried again alone."""
+        """The time when a chunk must be done. Candidates of a chunk that is late are tried again alone."""
         if self.time_limit is None:
             return float("inf")
         others = CHUNK_SLACK * (n - 1) * self._seconds.get(job.batch is None, 0.0)

@@ -14,7 +14,7 @@ from pymoo_prune.objectives import Measured, Part
 from pymoo_prune.problem import PruningProblem
 
 CHUNK_SECONDS = 1.0
-"""Work in a chunk: much longer than sending it takes, and little is lost with a worker."""
+"""Work in a chunk: much longer than sending it takes, but a small loss if a worker dies."""
 MAX_TRIES = 3
 """Tries for a candidate: in a chunk, alone, and alone once more."""
 

@@ -140,7 +140,7 @@ class Workbench:
 def _answered(work: Callable[[], Answer]) -> Answer:
     try:
         return work()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the driver must hear of it
+    except Exception as error:  # noqa: BLE001 - the driver must hear of any error
         if is_about_memory(error):  # elsewhere, or alone, there may be enough
             return Lost(f"ran out of memory ({' '.join(str(error).split())})")
         text = traceback.format_exc()
