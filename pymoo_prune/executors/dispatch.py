@@ -181,7 +181,7 @@ class Dispatcher(Executor):
                 worker.give(job.X[rows], job.batch)
 
     def _deadline(self, job: Job, n: int) -> float:
-        """The time when a chunk must be done. Candidates of a chunk that is late are tried again alone."""
+        """When a chunk must be done. If it is late, its candidates are tried again alone."""
         if self.time_limit is None:
             return float("inf")
         others = CHUNK_SLACK * (n - 1) * self._seconds.get(job.batch is None, 0.0)
