@@ -1,4 +1,4 @@
-"""What a surrogate learns from, and what it is told."""
+"""The data of a surrogate: measured candidates, their features, and known sizes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pymoo_prune.problem import PruningProblem
 
 
 class Evaluated:
-    """All that was evaluated so far.
+    """All candidates that were evaluated so far.
 
     Attributes:
-        keys: Digests of everybody, those who failed too.
-        Z: Features of those who were measured, (n, features).
+        keys: Digests of all candidates, also of failed ones.
+        Z: Features of the measured candidates, (n, features).
         values: Their measurements, (n,) each.
     """
 
@@ -29,10 +29,10 @@ class Evaluated:
         return len(self.Z)
 
     def add(self, problem: PruningProblem, pop: Population) -> None:
-        """Takes in those of a population who are new.
+        """Adds the new candidates of a population.
 
-        A measurement is what travels with an individual under its name. Who has none (NaN where
-        the candidate failed) teaches nothing.
+        An individual carries its measurements under their names. Failed candidates (NaN) are not
+        learnt from.
         """
         pop = pop[np.array([len(one.F) > 0 for one in pop], dtype=bool)]
         keys = digests(pop.get("X")) if len(pop) else []
@@ -52,7 +52,7 @@ class Evaluated:
 
 
 def checked_features(problem: PruningProblem, X: Array) -> Values:
-    """The problem's features of n candidates, (n, features), or an error that says what is wrong.
+    """The problem's features of n candidates, (n, features); refuses wrong ones.
 
     Args:
         problem: The problem.
@@ -70,7 +70,7 @@ def checked_features(problem: PruningProblem, X: Array) -> Values:
 
 
 def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
-    """What the problem knows of n candidates without measuring them, (n,) each.
+    """Quantities that the problem knows of n candidates without measuring them, (n,) each.
 
     Args:
         problem: The problem.
@@ -85,12 +85,12 @@ def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
 
 
 def check_values(what: str, values: Values, n: int) -> None:
-    """An error unless values are n finite numbers.
+    """Refuses values that are not n finite numbers.
 
     Args:
-        what: What they are, as the message says it.
+        what: The name of the values in the message.
         values: The values.
-        n: How many candidates there are.
+        n: The number of candidates.
     """
     if values.shape != (n,) or not np.isfinite(values).all():
         msg = (

@@ -1,4 +1,4 @@
-"""Which children are handed on, and what that is learnt from."""
+"""The choice of children, and the data that models learn from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.support.surrogates import (
 )
 from tests.support.tiny_problem import FailingPixels
 
-# What a problem says.
+# Features.
 
 
 def test_genes_are_the_features_unless_written(bits: Bits, digits: Data) -> None:
@@ -48,7 +48,7 @@ def test_objects_have_no_features(bits: Bits) -> None:
         bits.preview.features(genomes)
 
 
-# Which children are handed on.
+# The choice of children.
 
 
 @pytest.mark.parametrize("n", [1, 5, 12])
@@ -81,7 +81,7 @@ def test_with_two_objectives_no_better_child_is_left_behind(bits: Bits) -> None:
     assert rank[chosen].max() <= rank[~chosen].min()
 
 
-def test_who_keeps_the_constraints_comes_first(digits: Data) -> None:
+def test_children_that_keep_the_constraints_come_first(digits: Data) -> None:
     # One bound on what is known, one on what is predicted.
     problem = Bits(digits, constraints=["parameters<=16", "accuracy>=0.75"])
     pop = measured(problem, 60)
@@ -134,7 +134,7 @@ def test_no_child_was_there_before(bits: Bits) -> None:
     pop = measured(bits, 60)
 
     class Forgetful(InfillCriterion):
-        """Half of its children are known already."""
+        """A mating that repeats old candidates as half of its children."""
 
         def do(self, problem: Any, pop: Population, n_offsprings: int, **kwargs: Any) -> Any:
             old = pop.get("X")[: n_offsprings // 2]
@@ -166,11 +166,11 @@ def test_a_search_ends_when_all_candidates_were_measured(digits: Data) -> None:
     found = search(problem, algorithm, Budget(generations=30), seed=3)
     assert len(problem.asked) == len(set(problem.asked)) <= 16
     assert found.last.generation < 30
-    # Nobody asks a mating again that has found what there is.
+    # A mating that has found all candidates is not asked again.
     assert len(mating.made) <= found.last.generation
 
 
-# What is learnt.
+# What models learn from.
 
 
 def test_the_pool_is_not_measured(bits: Bits) -> None:
@@ -189,7 +189,7 @@ def test_models_learn_from_all_candidates_but_known_columns(bits: Bits) -> None:
     assert np.array_equal(y, bits.accuracy(Z))
 
 
-def test_what_is_not_known_is_predicted(digits: Data) -> None:
+def test_unknown_quantities_are_predicted(digits: Data) -> None:
     problem = BitsOfUnknownSize(digits, constraints=["macs<=30", "accuracy>=0.1"])
     shown: list[tuple[Values, Values]] = []
     found_by(problem, 2, model=lambda _: Perfect(problem, shown=shown), warm_up=16)
@@ -207,7 +207,7 @@ def test_where_all_is_known_there_is_no_model(digits: Data) -> None:
 
 def test_sizes_are_taken_as_they_are(digits: Data) -> None:
     class Misled(Bits):
-        """Its sizes say that the parent is the smallest."""
+        """A problem whose sizes say that the parent is the smallest."""
 
         def known_sizes(self, X: Array) -> Mapping[str, Values]:
             return {"parameters": 100.0 - X.sum(axis=1)}
@@ -221,7 +221,7 @@ def test_sizes_are_taken_as_they_are(digits: Data) -> None:
     assert off.get("X").sum(axis=1).mean() > pool.sum(axis=1).mean() + 3
 
 
-def test_who_failed_is_not_learnt_from_and_not_asked_for_again(digits: Data) -> None:
+def test_failed_candidates_are_not_learnt_from_and_not_asked_for_again(digits: Data) -> None:
     problem = FailingPixels(digits)
     shown: list[tuple[Values, Values]] = []
 
@@ -255,7 +255,7 @@ def test_while_no_candidate_can_be_measured_children_are_the_matings_own(bits: B
     assert digests(off.get("X")) == digests(plain.get("X"))
 
 
-def test_what_was_never_evaluated_is_not_learnt_from(bits: Bits) -> None:
+def test_candidates_without_evaluation_are_not_learnt_from(bits: Bits) -> None:
     pop = measured(bits, 60)
     choosing = Prescreened(mating_of(bits))
     new = Population.new("X", bits.random(5, np.random.default_rng(9)))

@@ -1,4 +1,4 @@
-"""What a surrogate cannot work with."""
+"""Engines, problems and data that a surrogate refuses."""
 
 from __future__ import annotations
 
