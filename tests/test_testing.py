@@ -148,14 +148,14 @@ class HalfAParent(Pixels):
 
 
 class NoNetwork(FailingPixels):
-    """Who fails has no network either, which nobody asks for."""
+    """Failed candidates have no network."""
 
     def network(self, x: Array) -> nn.Module:
         self._accuracy(x, slice(1))
         return super().network(x)
 
 
-def test_who_fails_needs_no_network(digits: Data) -> None:
+def test_failed_candidates_need_no_network(digits: Data) -> None:
     check_problem(NoNetwork(digits))
 
 
@@ -173,7 +173,7 @@ class Unsaid(FailingPixels):
 
 
 class FailingTogether(FailingPixels):
-    """Who fails depends on the neighbours."""
+    """Failures depend on the neighbours."""
 
     def measure(self, X: Array) -> Measurements:
         values = dict(Pixels.measure(self, X))
@@ -211,7 +211,7 @@ class FailingTogether(FailingPixels):
             broken_network(lambda n: nn.Sequential(n, nn.Softmax(1), nn.Unflatten(1, (2, 5)))),
             "gives",
         ),
-        (Mistaken, r"preview.sizes says another parameters than measure\(\)"),
+        (Mistaken, r"preview.sizes gives another parameters than measure\(\)"),
         (OneNetwork, "a network of its own each time"),
         (Unsaid, "set its can_fail = True"),
         (FailingTogether, "accuracy depends on the order"),
@@ -220,6 +220,6 @@ class FailingTogether(FailingPixels):
     ],
 )
 def test_a_broken_promise_is_noticed(digits: Data, broken: type[Pixels], message: str) -> None:
-    np.random.random(7)  # noqa: NPY002 - it is in the middle of its numbers
+    np.random.random(7)  # noqa: NPY002 - leaves the generator amid its numbers
     with pytest.raises((AssertionError, ValueError, TypeError), match=message):
         check_problem(broken(digits))

@@ -20,10 +20,10 @@ from pymoo_prune.runs import Settings
 from pymoo_prune.search import Budget
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
-"""Where a command is added."""
+"""The subparsers that a command is added to."""
 
 _WORDS = {"None": None, "True": True, "False": False}
-"""Values as Python writes them; all else is read as JSON, or is text."""
+"""Values in Python's spelling; all else is read as JSON, or as text."""
 
 
 def add_trust(command: argparse.ArgumentParser) -> None:
@@ -50,14 +50,16 @@ def add_search_options(command: argparse.ArgumentParser) -> None:
     )
     problem.add_argument("--parent", metavar="FOLDER", help="an exported network to prune")
     problem.add_argument(
-        "--network", metavar="MODULE:NAME", help="a network of your own to prune, or what makes it"
+        "--network",
+        metavar="MODULE:NAME",
+        help="a network of your own to prune, or a function that returns it",
     )
     _add_goals(command)
     _add_images(command)
     _add_budget(command)
     machine = command.add_argument_group("the machine, and chance")
     machine.add_argument("--device", default="cpu", help="such as cuda or cuda:1; default: cpu")
-    machine.add_argument("--threads", type=int, metavar="N", help="of torch")
+    machine.add_argument("--threads", type=int, metavar="N", help="torch's number of threads")
     machine.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 
 
@@ -73,7 +75,7 @@ def _add_goals(command: argparse.ArgumentParser) -> None:
         "--quantity",
         action="append",
         metavar="MODULE:NAME",
-        help="adds what follows from measurements: a function of yours, perhaps NAME=MODULE:NAME",
+        help="adds your own function of the measurements; NAME=MODULE:NAME names it",
     )
     goals.add_argument(
         "--weights", metavar="NAME=W,...", help="one objective: 'accuracy=1,width=0.5'"
@@ -122,14 +124,14 @@ def settings_of(
     surrogate: str | None = None,
     threads: int | None = None,
 ) -> Settings:
-    """What is asked for.
+    """The settings that a command's options ask for.
 
     Args:
-        options: Of a command that searches.
-        problem: Its name.
+        options: The options of a command that searches.
+        problem: The problem's name.
         algorithm: The engine's name; None takes the preset's.
         surrogate: A model's name.
-        threads: Of torch; None leaves them as they are.
+        threads: Torch's threads; None keeps their present number.
     """
     preset = preset_of(find_problem(problem), options.preset)
     return Settings(
@@ -229,10 +231,10 @@ def _value(text: str) -> Any:
 
 
 def new_folder(name: str) -> Path:
-    """Where results go unless one says where.
+    """The folder for results where `--output` names none.
 
     Args:
-        name: What they are of.
+        name: The first part of the folder's name.
     """
     now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     return Path("runs") / f"{name.replace(':', '-')}-{now}"

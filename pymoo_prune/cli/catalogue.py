@@ -1,4 +1,4 @@
-"""The commands for what there is: list, networks, and reproduce for the papers."""
+"""The commands list, networks and reproduce."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def add_networks(commands: Commands) -> None:
     """`pymoo-prune networks`."""
     command = commands.add_parser("networks", help="networks to start from, and how large they are")
     command.add_argument(
-        "--channels", type=int, default=3, metavar="N", help="of an image; default: 3"
+        "--channels", type=int, default=3, metavar="N", help="channels of an image; default: 3"
     )
     command.add_argument("--classes", type=int, default=10, metavar="N", help="default: 10")
     command.add_argument(
@@ -80,7 +80,7 @@ def _networks(options: argparse.Namespace, console: Console) -> None:
 
 
 def _network_rows(channels: int, classes: int, size: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Names; parameters, MACs, prunable layers, and a description, or why the network cannot be."""
+    """Names; parameters, MACs, prunable layers, and a description, or why there is no network."""
     for name, kind in ZOO.items():
         try:
             with torch.device("meta"):  # nothing is computed
@@ -104,7 +104,7 @@ def add_reproduce(commands: Commands) -> None:
         "paper", metavar="PAPER", help="one of the reproductions that 'pymoo-prune list' shows"
     )
     command.add_argument(
-        "--runs", type=int, default=1, metavar="N", help="of each setting; default: 1"
+        "--runs", type=int, default=1, metavar="N", help="runs of each setting; default: 1"
     )
     command.add_argument(
         "--data", default="fashion-mnist", metavar="NAME", help="default: fashion-mnist"

@@ -1,4 +1,4 @@
-"""The command compare: of methods on a problem, or of finished runs."""
+"""The command compare: methods on a problem, or finished runs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ from pymoo_prune.problem import PruningProblem, find_problem, registered
 from pymoo_prune.tables import listed
 
 METHODS = ("ga", "nsga2")
-"""What a comparison is of unless one says so: one objective, and several."""
-
+"""Methods that are compared by default: for one objective, and for several."""
 
 FOR_FOLDERS = ("what", "bounds", "against", "output", "trust")
-"""What a comparison of finished runs depends on."""
+"""Options that a comparison of finished runs takes."""
 
 
 def add_compare(commands: Commands) -> None:
@@ -52,7 +51,7 @@ def add_compare(commands: Commands) -> None:
         f"its own; default: {' '.join(METHODS)}; random search is always among them",
     )
     command.add_argument(
-        "--seeds", type=int, default=5, metavar="N", help="runs of each, from --seed on; default: 5"
+        "--seeds", type=int, default=5, metavar="N", help="runs of each method; default: 5"
     )
     command.add_argument(
         "--jobs",
@@ -76,7 +75,7 @@ def add_compare(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="where it is kept; default: runs/compare-PROBLEM-DATE-TIME",
+        help="where the comparison is kept; default: runs/compare-PROBLEM-DATE-TIME",
     )
     add_trust(command)
     add_search_options(command)
@@ -100,7 +99,7 @@ def _compare(untouched: Mapping[str, Any], options: argparse.Namespace, console:
 
 
 def _check_for_folders(given: Sequence[str]) -> None:
-    """Refuses options that finished runs make nothing of."""
+    """Refuses options that only matter to new runs."""
     searching = [f"--{name.replace('_', '-')}" for name in given if name not in FOR_FOLDERS]
     if searching:
         msg = (
@@ -149,14 +148,14 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
 
 
 def _methods(problem: str, asked: Sequence[str] | None) -> list[str]:
-    """With random search, where the problem says what a random candidate is."""
+    """The methods, with random search where the problem has random candidates."""
     methods = list(asked or METHODS)
     can_be_random = find_problem(problem).random is not PruningProblem.random
     return [*methods, "random"] if can_be_random and "random" not in methods else methods
 
 
 def _threads(options: argparse.Namespace, jobs: int) -> int:
-    """Threads of each run: as one says, as in a comparison that is extended, or all together."""
+    """Threads of each run: as given, as in the comparison that goes on, or a share of the cores."""
     if options.threads is not None:
         return int(options.threads)
     if options.output and Campaign.is_one(options.output):

@@ -1,4 +1,4 @@
-"""The commands for what was found: report, export, ticket."""
+"""The commands for finished runs: report, export, ticket."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def show_run(run: Run, console: Console, *, html: bool = False, output: Path | N
 
     Args:
         run: A finished run.
-        console: Where to.
+        console: Where to print.
         html: Whether to write the interactive page too.
         output: Where the report goes; None is the run's folder.
     """
     report = Report(run)
     try:
         page = report.write(output)
-    finally:  # a folder that cannot be written to can be looked at
+    finally:  # tables are shown even if the folder cannot be written to
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
         _print_text(report.parent_line(), console)
@@ -67,7 +67,7 @@ def show_run(run: Run, console: Console, *, html: bool = False, output: Path | N
             _print_text(note, console)
     where = f"report: {page}, picture: {page.parent / FRONT_PICTURE}"
     if html:
-        from pymoo_prune.runs.report_page import write_page  # noqa: PLC0415 - Bokeh takes its time
+        from pymoo_prune.runs.report_page import write_page  # noqa: PLC0415 - Bokeh is slow to import
 
         where += f", interactive: {write_page(report, output)}"
     _print_line(where, console)
@@ -80,7 +80,7 @@ def show_campaign(
 
     Args:
         campaign: A finished comparison.
-        console: Where to.
+        console: Where to print.
         html: Whether to write the interactive page too.
         output: Where the report goes; None is the comparison's folder.
     """
@@ -101,12 +101,12 @@ def show_comparison(
     """
     try:
         page = report.write(folder)
-    finally:  # as of a run
+    finally:  # as in `show_run`
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
     where = f"report: {page}, picture: {folder / FRONTS_PICTURE}.png"
     if html:
-        from pymoo_prune.comparing.page import write_page  # noqa: PLC0415 - Bokeh takes its time
+        from pymoo_prune.comparing.page import write_page  # noqa: PLC0415 - Bokeh is slow to import
 
         where += f", interactive: {write_page(report, folder)}"
     _print_line(where, console)
@@ -116,7 +116,7 @@ def add_export(commands: Commands) -> None:
     """`pymoo-prune export`."""
     command = commands.add_parser(
         "export",
-        help="carry a network of a finished run away",
+        help="write a network of a finished run into a folder of its own",
         usage="%(prog)s FOLDER [options]",
     )
     _add_folder_and_pick(command)
@@ -214,19 +214,19 @@ def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
 
 
 def _print_tables(tables: Sequence[Table], console: Console) -> None:
-    """Tables with all their columns, also where the terminal is narrower."""
+    """Prints tables with all their columns, also where the terminal is narrower."""
     for table in tables:
         console.print(table, crop=False)
         console.print()
 
 
 def _print_text(text: str, console: Console) -> None:
-    """Sentences, broken where the terminal ends."""
+    """Prints sentences, wrapped at the width of the terminal."""
     console.print(text, highlight=False, markup=False)
 
 
 def _print_line(text: str, console: Console) -> None:
-    """One unbroken line, from which a path can be copied."""
+    """Prints one unbroken line, from which a path can be copied."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -71,7 +71,7 @@ def add_run(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     if options.profile and has_workers(options):
-        msg = "--profile sees what is done in this process only; give it without workers"
+        msg = "--profile traces this process only; give it without workers"
         raise PruneError(msg)
     settings = settings_of(
         options,
@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     )
     executor = executor_of(options, settings.threads)
     settings.check(workers=has_workers(options))  # before there is a folder
-    with executor:  # a cluster that is not there is told before there is a folder, too
+    with executor:  # so is a missing cluster
         run = Run.create(options.output or new_folder(options.problem), settings)
         _work(run, console, executor, download=options.download, profile=options.profile)
     show_run(run, console)
@@ -140,10 +140,10 @@ def _work(
 
 @contextmanager
 def resumable(folder: Path) -> Iterator[None]:
-    """Where Ctrl-C and a full disk say how to go on.
+    """Says how to go on after Ctrl-C, or after an error such as a full disk.
 
     Args:
-        folder: Of what is being done.
+        folder: The folder of the run or comparison.
     """
     command = f"pymoo-prune resume {shlex.quote(str(folder))}"
     try:
@@ -152,5 +152,5 @@ def resumable(folder: Path) -> Iterator[None]:
         msg = f"stopped; everything that was measured is kept. {command}"
         raise KeyboardInterrupt(msg) from None
     except OSError as error:
-        msg = f"{error}; what was measured is kept; once that is mended: {command}"
+        msg = f"{error}; what was measured is kept; once that is fixed: {command}"
         raise StoreError(msg) from error

@@ -1,16 +1,16 @@
 """Problems: what an author writes, and what a search does with it.
 
-A problem of one's own extends `PruningProblem`. Read `contract` before writing one.
+Your own problem extends `PruningProblem`. Read `contract` before writing one.
 
-- `contract`: what every problem says
-- `facets`: what only some problems have, an object each
+- `contract`: what every problem defines
+- `facets`: what only some problems define, an object each
 - `presets`: settings under one name
 - `pruning_problem`: what a search does with a problem: measure, check, score
 - `latencies`: latencies, which no problem measures by itself
 - `additions`: quantities that a user adds by name
 - `names`: names that quantities must have, and cannot have
 - `trust`: which modules that a folder names may be imported
-- `racing`: good and bad candidates told apart from few images
+- `racing`: tells good and bad candidates apart with few images
 - `registry`: problems by name
 """
 

@@ -1,8 +1,8 @@
-"""What a problem says: read this before writing one.
+"""The contract of a problem: read this before writing one.
 
-Every problem has `quantities`, `network`, `operators`, `random` and `measure`. Each of them but
-`network` and `operators` has a default. Then come the parent and the configuration, which most
-problems set as attributes, and presets. What only some problems have stands in `facets`.
+Every problem has `quantities`, `network`, `operators`, `random` and `measure`. All but
+`network` and `operators` have defaults. Then come the parent and the configuration, which most
+problems set as attributes, and presets. See `facets` for what only some problems define.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pymoo_prune.training import Recipe, digest_of, trained
 
 
 class Contract:
-    """What a problem says of candidates, and of itself.
+    """What a problem defines: its candidates, and itself.
 
     Attributes:
         data_set: The images; a search sees `train` and `validation`, never `test`.
@@ -44,10 +44,10 @@ class Contract:
     data_set: Data
     seed: int
 
-    # What every problem has.
+    # What every problem defines.
 
     quantities: Mapping[str, Quantity] = STANDARD
-    """What is measured; an object has the latency too, where that is asked for."""
+    """What is measured; an instance adds the latency where that is asked for."""
 
     @abstractmethod
     def network(self, x: Array) -> nn.Module:
@@ -55,10 +55,10 @@ class Contract:
 
     @abstractmethod
     def operators(self) -> dict[str, Any]:
-        """`sampling`, `crossover`, `mutation` and what else an engine should be given."""
+        """`sampling`, `crossover`, `mutation` and anything else that an engine should get."""
 
     def random(self, n: int, generator: np.random.Generator) -> Array:  # noqa: ARG002
-        """Random chromosomes, (n, n_var), for random search: nothing known about good ones."""
+        """Random chromosomes, (n, n_var), for random search: drawn without knowing good ones."""
         msg = f"{type(self).__name__} does not say what a random candidate is (random)"
         raise PruneError(msg)
 
@@ -66,7 +66,7 @@ class Contract:
         """Measures every candidate: from each quantity's name to its values, (n,).
 
         A candidate's values depend on it, on the configuration and on the seed, and on nothing
-        else: not on its neighbours in X, nor on the order. Unless written, each network is built,
+        else: not on its neighbours in X, nor on the order. By default, each network is built,
         tested on the validation images and counted. `accuracy_drop` and `sparsity` follow from the
         parent, and may be left out. Where `can_fail`, the result may be `Measured`.
         """
@@ -91,7 +91,7 @@ class Contract:
 
     @classmethod
     def can_fail_with(cls, options: Mapping[str, Any]) -> bool:  # noqa: ARG003
-        """Whether candidates can fail with these options, as far as they are known by now.
+        """Whether candidates can fail with the options that are known so far.
 
         Args:
             options: The constructor's arguments by name, without the ones that have defaults.
@@ -107,9 +107,9 @@ class Contract:
     """What a measurement depends on besides candidate, data, seed and parent, as JSON values."""
 
     def parent_measurements(self) -> Mapping[str, float]:
-        """What the parent measures; bounds in percent and reports refer to it.
+        """The parent's measurements; bounds in percent and reports refer to them.
 
-        Unless written: its accuracy on the validation images, its exact counts, and each further
+        By default: its accuracy on the validation images, its exact counts, and each further
         quantity's `whole`.
         """
         unknown = [
@@ -142,14 +142,14 @@ class Contract:
         about = {"problem": type(self).__name__, "data": self.data_set.digest, "seed": self.seed}
         return {**about, **parent, **self.depends_on}
 
-    # How it is searched, and what becomes of its networks.
+    # The search, and the finishing of its networks.
 
     presets: ClassVar[Mapping[str, Preset]] = {"quick": Preset("a small search", generations=20)}
     """Settings by name; the first is the default."""
     published: ClassVar[Published] = {}
-    """What papers report; drawn beside fronts."""
+    """Results that papers report; drawn beside fronts."""
     own_goal: ClassVar[str] = ""
-    """Where `algorithm()` is for one objective only: options that ask for it."""
+    """Options that ask for the one objective that `algorithm()` takes, where it takes only one."""
 
     def algorithm(self) -> Algorithm:
         """The paper's own algorithm with the paper's own settings."""
@@ -157,10 +157,10 @@ class Contract:
         raise PruneError(msg)
 
     retraining: Recipe = Recipe(schedule="linear")
-    """How networks are retrained after the search, those of the baselines too."""
+    """The recipe for retraining networks after the search, also those of baselines."""
 
     def finished(self, network: nn.Module, *, images: int, seed: int) -> nn.Module:
-        """A network as it is carried away: retrained, what was pruned still pruned.
+        """A finished network: retrained, with what was pruned still pruned.
 
         Args:
             network: A network of this search, or of a baseline; it is not changed.
@@ -176,7 +176,7 @@ class Contract:
             keep_zeros=True,
         )
 
-    # What only some problems have: see `facets`.
+    # What only some problems define: see `facets`.
 
     approximation: Approximation | None = None
     preview: Preview = Preview()

@@ -33,7 +33,7 @@ class Latencies:
 
         Args:
             X: Chromosomes, (n, n_var).
-            measurements: What else is measured of them, (n,) each.
+            measurements: Their other measurements, (n,) each.
         """
         failures = failures_of(measurements)
         there = [row for row in range(len(X)) if row not in failures]
@@ -42,7 +42,7 @@ class Latencies:
         return Measured({**measurements, LATENCY: values}, failures)
 
     def of(self, networks: Sequence[nn.Module]) -> Mapping[str, Values]:
-        """Latencies of networks that are no candidates, by name, (n,).
+        """Latencies of networks other than candidates, (n,), by the name of the quantity.
 
         Args:
             networks: For example a baseline's; they are not changed.

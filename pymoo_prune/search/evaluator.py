@@ -1,8 +1,8 @@
 """A candidate's way from the engine to its measurements, and back with F and G.
 
-Down: the evaluator looks candidates up in the store, and hands those that are not there to the
-executor, which has the problem measure them. Up: what comes is kept in the store, enters the
-archive, and is scored by the problem.
+Down: the evaluator looks candidates up in the store, and hands unknown ones to the executor, which
+has the problem measure them. Up: the store keeps measurements, the archive takes them in, and the
+problem scores them.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class StoredEvaluator(Evaluator):
         problem: What is evaluated.
         store: Where evaluations are kept; None keeps nothing.
         recorded: Whether the order of evaluations is part of the store's history.
-        executor: Measures; None measures here.
+        executor: Measures candidates; None measures in this process.
 
     Attributes:
-        asked: How many candidates were asked for so far.
+        asked: Candidates asked for so far.
         failures: Why candidates failed, by digest.
     """
 
@@ -62,7 +62,7 @@ class StoredEvaluator(Evaluator):
     ) -> None:
         X, first = pop.get("X"), self.asked
         generation = 1 if algorithm is None else algorithm.n_iter
-        # Places are comparable within a race only: no individual may meet those of another.
+        # Places are comparable within one race only: individuals of two races must not meet.
         generational = isinstance(getattr(algorithm, "survival", None), Generational)
         if self.racing is not None and generational:
             found, places = self._raced(problem, X, generation, self.racing)
@@ -99,7 +99,7 @@ class StoredEvaluator(Evaluator):
         return self.measured(problem, X, batch)
 
     def measured(self, problem: PruningProblem, X: Array, batch: int | None = None) -> Measured:
-        """Measurements from the store, and new ones, which go there.
+        """Measurements: from the store where they are known, else new ones, which it keeps.
 
         Args:
             problem: What is evaluated.
@@ -128,5 +128,5 @@ def _racing(problem: PruningProblem) -> Racing | None:
 
 
 def images_of(batch: int | None) -> str:
-    """What a store calls the images of a batch; None is the measurement of a front."""
+    """A store's name for the images of a batch; None is the measurement of a front."""
     return "all batches" if batch is None else f"batch {batch}"

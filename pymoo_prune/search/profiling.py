@@ -1,4 +1,4 @@
-"""Where the time of a search goes: torch's own trace of its first generations."""
+"""A profile of a search: torch's own trace of its first generations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pymoo_prune.search.searching import Step
 
 TRACE, OPERATORS = "profile.json", "profile.txt"
 GENERATIONS = 2
-"""The first measures everybody and prepares what is prepared once; the second is as all others."""
+"""The first measures a whole population and prepares what is needed; the second is typical."""
 ROWS = 10
 
 

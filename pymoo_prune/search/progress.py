@@ -1,4 +1,4 @@
-"""What a person sees while a run works."""
+"""Progress of a run on a terminal."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pymoo_prune.problem import PruningProblem
 from pymoo_prune.search.searching import Step
 
 REFRESH = 0.5
-"""Seconds between two looks at the search in a terminal; elsewhere a line every ten."""
+"""Seconds between two updates in a terminal; elsewhere a line appears every ten."""
 
 
 class Display:
-    """Shows phases of a run, with a bar in a terminal and with now and then a line elsewhere.
+    """Shows phases of a run, as a bar in a terminal, and as occasional lines elsewhere.
 
     Args:
-        console: Where to.
+        console: Where to print.
     """
 
     def __init__(self, console: Console) -> None:
@@ -32,7 +32,7 @@ class Display:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        """A phase of the run; gives a function to be called with the share done and a text."""
+        """Shows a phase of the run; yields a function of the share done and a text."""
         interval = REFRESH if self.console.is_terminal else 10.0
         columns = (
             TextColumn("{task.description:<10}"),
@@ -59,10 +59,10 @@ class Display:
 
 
 class Relay(Display):
-    """Hands what phases say on to somebody else, who shows many runs at once.
+    """Passes progress on to where many runs are shown at once.
 
     Args:
-        report: Called with the phase, the share done and a text, not more often than one can read.
+        report: Called with the phase, the share done and a text, at most every `REFRESH` seconds.
     """
 
     def __init__(self, report: Callable[[str, float, str], None]) -> None:
@@ -71,7 +71,7 @@ class Relay(Display):
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        """A phase of a run."""
+        """Reports a phase of the run; yields a function of the share done and a text."""
         last = -REFRESH
 
         def update(done: float, text: str = "") -> None:
@@ -85,11 +85,11 @@ class Relay(Display):
 
 
 class Board:
-    """Shows many runs at once: a bar for each that works, and one for all of them.
+    """Shows many runs at once: a bar for each run under way, and one for all of them.
 
     Args:
-        console: Where to; where that is no terminal, a line is printed when a run is done.
-        total: How many runs there are.
+        console: Where to print; without a terminal, only a line for each run that is done.
+        total: The number of runs.
     """
 
     def __init__(self, console: Console, total: int) -> None:
@@ -107,7 +107,7 @@ class Board:
         self._all = self._bars.add_task("all runs", total=total, text="")
         self._tasks: dict[str, TaskID] = {}
         self._finished: set[str] = set()
-        self._lock = RLock()  # what runs say arrives in another thread than that they are done
+        self._lock = RLock()  # progress of runs and their ends arrive in different threads
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -117,7 +117,7 @@ class Board:
         self._bars.stop()
 
     def update(self, run: str, phase: str, done: float, text: str) -> None:
-        """A run says where it stands; what it had said before it was done may arrive late."""
+        """Shows the progress of a run; ignores what arrives after the run is done."""
         with self._lock:
             if run in self._finished:
                 return
@@ -126,7 +126,7 @@ class Board:
             self._bars.update(self._tasks[run], completed=done, text=f"{phase} {text}")
 
     def finish(self, run: str, text: str) -> None:
-        """A run is done."""
+        """Shows that a run is done."""
         with self._lock:
             self._finished.add(run)
             if run in self._tasks:

@@ -21,10 +21,10 @@ from pymoo_prune.search.store import Store
 
 @dataclass(frozen=True)
 class Step:
-    """Where a search stands after a generation.
+    """The state of a search after a generation.
 
     Attributes:
-        generation: The one that is done.
+        generation: The generation that is done.
         evaluated: Candidates asked for so far.
         done: Share of the budget that is used.
         seconds: Working time.
@@ -44,11 +44,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search ended with.
+    """The result of a search.
 
     Attributes:
         X: Candidates for the front, (n, n_var).
-        measurements: Theirs, (n,) each.
+        measurements: Their measurements, (n,) each.
         numbers: The evaluation at which each was first asked for, (n,); -1 if that is not kept.
         last: The last step.
         failures: Why candidates failed, by digest, in the search or when they were measured again.
@@ -77,17 +77,18 @@ def search(
     Args:
         problem: What is searched.
         algorithm: A fresh engine.
-        budget: When it ends.
-        seed: Of the engine.
+        budget: When the search ends.
+        seed: The engine's seed.
         store: Where evaluations are kept, and found again.
         recorded: Whether the order of evaluations is recorded, and checked against the record.
-        executor: Measures; None measures here. What is found does not depend on it.
+        executor: Measures candidates; None measures in this process. The result does not depend
+            on it.
         on_generation: Called after each generation.
 
     Returns:
         The archive of all evaluations; or, where every generation has its own images, the last
-        population. Both are measured again where the search measured approximately, and failed
-        candidates are in neither.
+        population. They are measured again where the search measured approximately. Failed
+        candidates are left out.
     """
     if executor is not None and executor.loses and takes_failures(algorithm):
         problem = problem.for_workers()

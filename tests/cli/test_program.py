@@ -17,7 +17,7 @@ from tests.support.tiny_problem import pixels_run
 
 
 def ended(arguments: list[str]) -> object:
-    """How a command ends that is not understood, or that only explains."""
+    """The exit code of a command that is not understood, or that only explains."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     return caught.value.code
@@ -90,7 +90,7 @@ def test_the_package_runs_as_a_module_and_imports_little() -> None:
 
 
 @pytest.mark.slow
-def test_letters_that_a_terminal_has_not_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_letters_that_a_terminal_lacks_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding="ascii"))
     assert main(["networks", "--size", "3"]) == 0

@@ -1,4 +1,4 @@
-"""Bad input: told in one line, before anything is trained, and nothing is left behind."""
+"""Bad input: one line tells it, before anything is trained, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refused(failed: Callable[..., str], folder: Path, arguments: list[str]) -> str:
-    """What a command says that leaves a folder as empty as it was: one line."""
+    """The one line of a command that fails and leaves the folder as empty as it was."""
     error = failed(*arguments)
     assert error.count("\n") == 1
     assert list(folder.iterdir()) == []
@@ -114,7 +114,7 @@ def test_a_parent_for_a_problem_that_has_none(untouched: Path, failed: Callable[
     assert "Pixels takes no parent: its constructor has no such argument" in error
 
 
-# Where and by whom.
+# Machines and workers.
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_parent_for_a_problem_that_has_none(untouched: Path, failed: Callable[
         (["--workers", "2", "--time-limit", "0"], "a time limit must be above 0 seconds"),
         (["--workers", "2", "--time-limit", "nan"], "a time limit must be above 0 seconds"),
         (["--time-limit", "3"], "--time-limit needs workers that can be ended: give --workers 1"),
-        (["--profile", "--workers", "2"], "--profile sees what is done in this process only"),
+        (["--profile", "--workers", "2"], "--profile traces this process only"),
     ],
 )
 def test_machines_and_workers_that_cannot_be(
@@ -145,7 +145,7 @@ def test_a_gpu_that_is_not_there(
     assert "device 'cuda' cannot be used here (there are 0 CUDA devices); take cpu" in error
 
 
-@pytest.mark.parametrize("who", [["--workers", "2"], ["--ray"], ["--ray", "there:1"]])
+@pytest.mark.parametrize("workers", [["--workers", "2"], ["--ray"], ["--ray", "there:1"]])
 @pytest.mark.parametrize(
     "what",
     [
@@ -155,9 +155,9 @@ def test_a_gpu_that_is_not_there(
     ],
 )
 def test_latencies_beside_workers(
-    untouched: Path, failed: Callable[..., str], what: list[str], who: list[str]
+    untouched: Path, failed: Callable[..., str], what: list[str], workers: list[str]
 ) -> None:
-    error = refused(failed, untouched, ["run", "ecomp", *what, *who])
+    error = refused(failed, untouched, ["run", "ecomp", *what, *workers])
     assert "workers disturb each other; search without workers, or without the latency" in error
 
 

@@ -117,7 +117,7 @@ def test_wrong_measurements_never_reach_an_engine(
         problem.evaluate(candidates(problem), return_as_dictionary=True)
 
 
-# What a problem must say, and what it need not.
+# What a problem must define, and what it may leave out.
 
 
 @pytest.mark.parametrize(

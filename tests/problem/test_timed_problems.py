@@ -43,7 +43,7 @@ def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
     return found
 
 
-def test_without_latency_all_is_as_it_was(digits: Data, meter: Meter) -> None:
+def test_without_latency_nothing_is_timed(digits: Data, meter: Meter) -> None:
     assert Pixels(digits).fingerprint == "99a9de99eb7e0a626f3e0f8b5bdd5669"
     problem = SmallPixels(digits, constraints=["macs<=50%"])
     found = problem.measured(candidates(problem))
@@ -80,7 +80,7 @@ def test_a_problem_that_mentions_latency_measures_it(
     assert (found["latency"] > 0).all()
     sizes, firsts = np.unique(X.sum(axis=1), return_index=True)
     assert meter.candidates == len(sizes)
-    # In the order in which each size came first, one percent slower than the one before.
+    # In the order in which the sizes came up, each one percent slower than the one before.
     turn = 2 + np.argsort(np.argsort(firsts))
     expected = dict(zip(sizes, 1e-6 * (10 * sizes + 10) * (1 + 0.01 * turn), strict=True))
     assert found["latency"] == pytest.approx([expected[size] for size in X.sum(axis=1)])
@@ -101,7 +101,7 @@ def test_latency_is_an_objective_and_a_bound(digits: Data, meter: Meter) -> None
     assert parent == problem.parent_measurements()
 
 
-def test_who_fails_is_not_timed(digits: Data, meter: Meter) -> None:
+def test_failed_candidates_are_not_timed(digits: Data, meter: Meter) -> None:
     problem = SmallFailingPixels(digits, **TIMED)
     X, fails = small_and_large(problem)
     found = problem.measured(X)
@@ -215,7 +215,7 @@ def test_a_twin_may_be_the_first_to_ask_for_latency(digits: Data, meter: Meter) 
         Pixels(digits).with_goals(["latency"])
 
 
-def test_networks_of_others_are_timed_alike(digits: Data, meter: Meter) -> None:
+def test_other_networks_are_timed_alike(digits: Data, meter: Meter) -> None:
     problem = SmallPixels(digits, **TIMED)
     X = candidates(problem, 3)
     found = problem.measured(X)
@@ -237,7 +237,7 @@ def test_the_note_counts_the_networks_of_a_front(digits: Data, meter: Meter) -> 
 
 
 def searched(problem: PruningProblem, folder: Path, generations: int) -> tuple[Any, Store]:
-    """A search in a folder, from its start or from where it was."""
+    """A search in a folder, from its start or from where it stopped."""
     folder.mkdir(exist_ok=True)
     problem.known_latencies = KnownLatencies(folder / "latency.sqlite")
     store = Store(folder / "store", tuple(problem.quantities), problem.fingerprint, {})

@@ -18,7 +18,7 @@ from tests.support.searches import found_by, opened
 from tests.support.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches
 
 
-def test_plain_minimize_leaves_out_who_failed(digits: Data) -> None:
+def test_plain_minimize_leaves_out_failed_candidates(digits: Data) -> None:
     problem = FailingPixels(digits)
     result = minimize(problem, NSGA2(pop_size=8, **problem.operators()), ("n_gen", 1), seed=3)
     assert 0 < np.count_nonzero(result.pop.get("failure")) < 8
