@@ -75,7 +75,7 @@ def _add_goals(command: argparse.ArgumentParser) -> None:
         "--quantity",
         action="append",
         metavar="MODULE:NAME",
-        help="adds your own function of the measurements; NAME=MODULE:NAME names it",
+        help="adds a quantity: your function of measurements; NAME=MODULE:NAME names it",
     )
     goals.add_argument(
         "--weights", metavar="NAME=W,...", help="one objective: 'accuracy=1,width=0.5'"

@@ -51,7 +51,11 @@ def add_compare(commands: Commands) -> None:
         f"its own; default: {' '.join(METHODS)}; random search is always among them",
     )
     command.add_argument(
-        "--seeds", type=int, default=5, metavar="N", help="runs of each method; default: 5"
+        "--seeds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="runs of each method, with seeds from --seed on; default: 5",
     )
     command.add_argument(
         "--jobs",

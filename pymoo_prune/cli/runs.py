@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     )
     executor = executor_of(options, settings.threads)
     settings.check(workers=has_workers(options))  # before there is a folder
-    with executor:  # so is a missing cluster
+    with executor:  # a missing cluster is an error before there is a folder, too
         run = Run.create(options.output or new_folder(options.problem), settings)
         _work(run, console, executor, download=options.download, profile=options.profile)
     show_run(run, console)

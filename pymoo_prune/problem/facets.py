@@ -32,7 +32,7 @@ class Portions:
 
     Attributes:
         chunk: Candidates that `measure` is given at once.
-        together: Candidates that run as one program; workers get fewer only where there are fewer.
+        together: Candidates that run as one program; a worker gets fewer if its share is fewer.
     """
 
     chunk: int = CHUNK

@@ -236,7 +236,7 @@ class PruningProblem(Contract, Problem):
         return check_measurements(found, self.quantities, len(X))
 
     def completed(self, found: Measurements) -> Measurements:
-        """Measurements, with those that the problem left out and that follow from the parent.
+        """Adds measurements that follow from the parent, where the problem left them out.
 
         Args:
             found: What `measure` returned: `accuracy_drop` and `sparsity` may be missing.

@@ -24,7 +24,7 @@ class Racing:
     go on. So most images are spent where the decision is close.
 
     Attributes:
-        slices: Images in each slice: 256, 256, 512, 1024, ... doubles the images seen every time.
+        slices: Images in each slice: 256, 256, 512, 1024, ... doubles the images seen each time.
         share: The better part, as a share of the population.
     """
 

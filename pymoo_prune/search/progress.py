@@ -17,7 +17,7 @@ from pymoo_prune.problem import PruningProblem
 from pymoo_prune.search.searching import Step
 
 REFRESH = 0.5
-"""Seconds between two updates in a terminal; elsewhere a line appears every ten."""
+"""Seconds between two updates in a terminal; elsewhere a line appears every ten seconds."""
 
 
 class Display:
