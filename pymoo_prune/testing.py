@@ -31,11 +31,11 @@ SIZE = 8
 
 
 def check_problem(problem: PruningProblem, *, seed: int = 0) -> None:
-    """All checks; an AssertionError says which promise is not kept.
+    """Runs all checks; an AssertionError says which promise is broken.
 
     Args:
-        problem: Any problem; its measurements are taken a few dozen times.
-        seed: Of the candidates.
+        problem: Any problem; its candidates are measured a few dozen times.
+        seed: The seed of the candidates.
     """
     X = sample(problem, seed)
     check_operators(problem, X, seed)
@@ -75,7 +75,7 @@ def check_operators(problem: PruningProblem, X: Array, seed: int = 0) -> None:
 
 
 def _numpy_state() -> str:
-    """Of the global generator: its numbers, and how many of them are used up."""
+    """The global generator's numbers, and how many of them are used up."""
     state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
     return f"{state['key'].tobytes().hex()} {state['pos']}"
 
@@ -91,7 +91,7 @@ def _offspring(problem: PruningProblem, operators: dict[str, Any], X: Array, see
     repair = operators.get("repair")
     if repair is not None:
         children = repair.do(problem, children, random_state=generator)
-    # pymoo has copied X into the individuals: these are what an operator can reach.
+    # pymoo has copied X into the individuals; an operator can reach these copies only.
     assert digests(pop.get("X")) == digests(X), "an operator changed its parents' chromosomes"
     return children.get("X")  # type: ignore[no-any-return]
 
@@ -141,7 +141,7 @@ def _check_independence(
 def check_networks(problem: PruningProblem, X: Array) -> None:
     """Networks stand alone, have the parameters that were measured, and classify.
 
-    So do their architectures, but for what the weights say.
+    Their architectures have the same parameters, but any weights.
     """
     data = problem.data_set
     values = check_measurements(
@@ -170,7 +170,7 @@ def check_networks(problem: PruningProblem, X: Array) -> None:
 def check_architecture(
     architecture_of: Callable[[Array], torch.nn.Module], x: Array, network: torch.nn.Module
 ) -> None:
-    """What is timed has the shape of the network, and making it draws nothing."""
+    """The architecture that is timed has the network's shapes; making it draws no numbers."""
     state = torch.get_rng_state()
     architecture = architecture_of(x)
     assert torch.equal(torch.get_rng_state(), state), (
@@ -195,7 +195,7 @@ def check_configuration(problem: PruningProblem) -> None:
 
 
 def check_search(problem: PruningProblem, seed: int = 0) -> None:
-    """An engine of pymoo's gets through three generations, twice with the same result."""
+    """An engine of pymoo runs three generations, twice with the same result."""
     name = "ga" if problem.n_obj == 1 else "nsga2"
     runs = []
     for _ in range(2):
@@ -207,7 +207,7 @@ def check_search(problem: PruningProblem, seed: int = 0) -> None:
 
 
 def check_packing(problem: PruningProblem, X: Array) -> None:
-    """Workers get the same problem; one whose class no other process can import is let alone."""
+    """Workers get the same problem; classes that they cannot import are not checked."""
     cls = type(problem)
     if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is not cls:
         return
@@ -216,7 +216,7 @@ def check_packing(problem: PruningProblem, X: Array) -> None:
     except Exception as error:
         msg = f"the problem cannot be sent to workers: {error}"
         raise AssertionError(msg) from error
-    assert sent.fingerprint == problem.fingerprint, "workers get a problem of another fingerprint"
+    assert sent.fingerprint == problem.fingerprint, "workers get a problem with another fingerprint"
     here, there = problem.measured(X), sent.measured(X)
     for name, values in here.items():
         assert np.array_equal(values, there[name], equal_nan=True), (

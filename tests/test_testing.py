@@ -1,4 +1,4 @@
-"""Each promise of the contract is broken once; the check must notice and say which."""
+"""Each promise of the contract is broken once; the check must name it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class OwnRandomness(BalancedMaskMutation):
 
 class NumpyGlobal(BalancedMaskMutation):
     def _do(self, problem: Any, X: Array, *args: Any, **kwargs: Any) -> Array:
-        np.random.random(3)  # noqa: NPY002 - few enough to leave most of its numbers
+        np.random.random(3)  # noqa: NPY002 - too few to use up its numbers
         return super()._do(problem, X, *args, **kwargs)
 
 
@@ -148,14 +148,14 @@ class HalfAParent(Pixels):
 
 
 class NoNetwork(FailingPixels):
-    """Who fails has no network either, which nobody asks for."""
+    """Failed candidates have no network, and none is asked for."""
 
     def network(self, x: Array) -> nn.Module:
         self._accuracy(x, slice(1))
         return super().network(x)
 
 
-def test_who_fails_needs_no_network(digits: Data) -> None:
+def test_failed_candidates_need_no_network(digits: Data) -> None:
     check_problem(NoNetwork(digits))
 
 
@@ -173,7 +173,7 @@ class Unsaid(FailingPixels):
 
 
 class FailingTogether(FailingPixels):
-    """Who fails depends on the neighbours."""
+    """Failures depend on the neighbours."""
 
     def measure(self, X: Array) -> Measurements:
         values = dict(Pixels.measure(self, X))
@@ -220,6 +220,6 @@ class FailingTogether(FailingPixels):
     ],
 )
 def test_a_broken_promise_is_noticed(digits: Data, broken: type[Pixels], message: str) -> None:
-    np.random.random(7)  # noqa: NPY002 - it is in the middle of its numbers
+    np.random.random(7)  # noqa: NPY002 - move its position to the middle
     with pytest.raises((AssertionError, ValueError, TypeError), match=message):
         check_problem(broken(digits))

@@ -1,4 +1,4 @@
-"""The options of a search, and what their texts mean."""
+"""The options of a search, and the settings that they make."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from pymoo_prune.runs import Settings
 from pymoo_prune.search import Budget
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
-"""Where a command is added."""
+"""The parser's commands; each command adds itself."""
 
 _WORDS = {"None": None, "True": True, "False": False}
-"""Values as Python writes them; all else is read as JSON, or is text."""
+"""Values in Python's spelling; other texts are read as JSON, or stay texts."""
 
 
 def add_search_options(command: argparse.ArgumentParser) -> None:
-    """Adds what a search depends on besides its engine.
+    """Adds the options of a search, except those of its engine.
 
     Args:
-        command: A command that searches; `settings_of` reads what was given.
+        command: A command that searches; `settings_of` reads its options.
     """
     problem = command.add_argument_group("the problem")
     problem.add_argument(
@@ -41,33 +41,43 @@ def add_search_options(command: argparse.ArgumentParser) -> None:
     )
     problem.add_argument("--parent", metavar="FOLDER", help="an exported network to prune")
     problem.add_argument(
-        "--network", metavar="MODULE:NAME", help="a network of your own to prune, or what makes it"
+        "--network",
+        metavar="MODULE:NAME",
+        help="a torch module of your own to prune, or a function or class that makes one",
     )
     _add_goals(command)
     _add_images(command)
     _add_budget(command)
-    machine = command.add_argument_group("the machine, and chance")
+    machine = command.add_argument_group("machine and seed")
     machine.add_argument("--device", default="cpu", help="such as cuda or cuda:1; default: cpu")
-    machine.add_argument("--threads", type=int, metavar="N", help="of torch")
-    machine.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    machine.add_argument("--threads", type=int, metavar="N", help="threads of torch")
+    machine.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the search, the parent and the choice of images; default: 0",
+    )
 
 
 def _add_goals(command: argparse.ArgumentParser) -> None:
-    goals = command.add_argument_group("what is searched for")
+    goals = command.add_argument_group("goals")
     goals.add_argument(
         "--objectives",
         nargs="+",
         metavar="NAME",
-        help="one objective each; or pwad, pruned weights per accuracy drop",
+        help="one objective each; or pwad alone: pruned weights per accuracy drop",
     )
     goals.add_argument(
-        "--weights", metavar="NAME=W,...", help="one objective: 'accuracy=1,width=0.5'"
+        "--weights",
+        metavar="NAME=W,...",
+        help="one objective, a weighted sum: 'accuracy=1,width=0.5'",
     )
     goals.add_argument(
         "--constraint",
         action="append",
         metavar="BOUND",
-        help="such as 'accuracy_drop<=0.02', or 'macs<=20%%' of the parent's",
+        help="a bound: 'accuracy_drop<=0.02', or 'macs<=20%%' of the parent's",
     )
 
 
@@ -77,7 +87,7 @@ def _add_images(command: argparse.ArgumentParser) -> None:
         "--data",
         default="digits",
         metavar="NAME",
-        help=f"{', '.join(DATA_SETS)}, or a folder; default: digits",
+        help=f"{', '.join(DATA_SETS)}, or a folder of images; default: digits",
     )
     images.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
     images.add_argument(
@@ -89,8 +99,12 @@ def _add_images(command: argparse.ArgumentParser) -> None:
 
 
 def _add_budget(command: argparse.ArgumentParser) -> None:
-    budget = command.add_argument_group("the budget, which ends with the first limit reached")
-    budget.add_argument("--generations", type=int, metavar="N", help="the first population counts")
+    budget = command.add_argument_group(
+        "budget: the search ends at the first limit that it reaches"
+    )
+    budget.add_argument(
+        "--generations", type=int, metavar="N", help="the first population is generation 1"
+    )
     budget.add_argument("--evaluations", type=int, metavar="N", help="candidates asked for")
     budget.add_argument("--time", help="working time: '90', '90s', '15m' or '2h'")
     budget.add_argument("--pop-size", type=int, metavar="N", help="candidates of a generation")
@@ -107,14 +121,14 @@ def settings_of(
     surrogate: str | None = None,
     threads: int | None = None,
 ) -> Settings:
-    """What is asked for.
+    """The settings that the options ask for.
 
     Args:
-        options: Of a command that searches.
-        problem: Its name.
+        options: The options of a command that searches.
+        problem: The problem's name.
         algorithm: The engine's name; None takes the preset's.
-        surrogate: A model's name.
-        threads: Of torch; None leaves them as they are.
+        surrogate: The surrogate model's name; None takes no surrogate.
+        threads: Threads of torch; None leaves their number as it is.
     """
     preset = preset_of(find_problem(problem), options.preset)
     return Settings(
@@ -213,10 +227,10 @@ def _value(text: str) -> Any:
 
 
 def new_folder(name: str) -> Path:
-    """Where results go unless one says where.
+    """The default folder of results, with the date and time in its name.
 
     Args:
-        name: What they are of.
+        name: The problem or the command.
     """
     now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     return Path("runs") / f"{name.replace(':', '-')}-{now}"

@@ -1,4 +1,4 @@
-"""The commands for what there is: list, networks, and reproduce for the papers."""
+"""The commands `list`, `networks` and `reproduce`."""
 
 from __future__ import annotations
 
@@ -53,9 +53,11 @@ def add_networks(commands: Commands) -> None:
     """`pymoo-prune networks`."""
     command = commands.add_parser("networks", help="networks to start from, and how large they are")
     command.add_argument(
-        "--channels", type=int, default=3, metavar="N", help="of an image; default: 3"
+        "--channels", type=int, default=3, metavar="N", help="channels of an image; default: 3"
     )
-    command.add_argument("--classes", type=int, default=10, metavar="N", help="default: 10")
+    command.add_argument(
+        "--classes", type=int, default=10, metavar="N", help="outputs; default: 10"
+    )
     command.add_argument(
         "--size", type=int, default=32, metavar="N", help="height and width; default: 32"
     )
@@ -80,10 +82,10 @@ def _networks(options: argparse.Namespace, console: Console) -> None:
 
 
 def _network_rows(channels: int, classes: int, size: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Names; parameters, MACs, prunable layers, and a description, or why the network cannot be."""
+    """Names; parameters, MACs, prunable layers and description, or why there is no such network."""
     for name, kind in ZOO.items():
         try:
-            with torch.device("meta"):  # nothing is computed
+            with torch.device("meta"):  # no weights are allocated
                 network = named_network(name, channels=channels, classes=classes, size=(size, size))
             layers = prunable_layers(network, (channels, size, size))
         except PruneError as error:
@@ -104,7 +106,7 @@ def add_reproduce(commands: Commands) -> None:
         "paper", metavar="PAPER", help="one of the reproductions that 'pymoo-prune list' shows"
     )
     command.add_argument(
-        "--runs", type=int, default=1, metavar="N", help="of each setting; default: 1"
+        "--runs", type=int, default=1, metavar="N", help="runs of each setting; default: 1"
     )
     command.add_argument(
         "--data", default="fashion-mnist", metavar="NAME", help="default: fashion-mnist"

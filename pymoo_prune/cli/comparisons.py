@@ -1,4 +1,4 @@
-"""The command compare: of methods on a problem, or of finished runs."""
+"""The command `compare`: compares methods on a problem, or finished runs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from pymoo_prune.problem import PruningProblem, find_problem, registered
 from pymoo_prune.tables import listed
 
 METHODS = ("ga", "nsga2")
-"""What a comparison is of unless one says so: one objective, and several."""
-
+"""The default methods: an engine for one objective, and one for several."""
 
 FOR_FOLDERS = ("what", "bounds", "output")
-"""What a comparison of finished runs depends on."""
+"""The arguments that a comparison of finished runs takes."""
 
 
 def add_compare(commands: Commands) -> None:
@@ -64,7 +63,7 @@ def add_compare(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="where it is kept; default: runs/compare-PROBLEM-DATE-TIME",
+        help="the comparison's folder; default: runs/compare-PROBLEM-DATE-TIME",
     )
     add_search_options(command)
     add_workers(command, shown=False)
@@ -87,7 +86,7 @@ def _compare(untouched: Mapping[str, Any], options: argparse.Namespace, console:
 
 
 def _check_for_folders(given: Sequence[str]) -> None:
-    """Refuses options that finished runs make nothing of."""
+    """Refuses options that have no effect on finished runs."""
     searching = [f"--{name.replace('_', '-')}" for name in given if name not in FOR_FOLDERS]
     if searching:
         msg = (
@@ -112,7 +111,7 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
     runs = len(methods) * options.seeds
     jobs = min(cores(), runs) if options.jobs is None else options.jobs
     settings = settings_of(options, problem, algorithm="nsga2", threads=_threads(options, jobs))
-    goals = settings.check()  # before there is a folder
+    goals = settings.check()  # before the folder is made
     size_bounds(options.bounds or (), goals.quantities)
     campaign = Campaign.create(
         options.output or new_folder(f"compare-{problem}"),
@@ -127,14 +126,14 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
 
 
 def _methods(problem: str, asked: Sequence[str] | None) -> list[str]:
-    """With random search, where the problem says what a random candidate is."""
+    """The methods, with random search where the problem has random candidates."""
     methods = list(asked or METHODS)
     can_be_random = find_problem(problem).random is not PruningProblem.random
     return [*methods, "random"] if can_be_random and "random" not in methods else methods
 
 
 def _threads(options: argparse.Namespace, jobs: int) -> int:
-    """Threads of each run: as one says, as in a comparison that is extended, or all together."""
+    """Threads of each run: as given, as in an extended comparison, or a share of the cores."""
     if options.threads is not None:
         return int(options.threads)
     if options.output and Campaign.is_one(options.output):

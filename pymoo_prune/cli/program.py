@@ -1,4 +1,4 @@
-"""The program: its commands, what it says of errors, and Ctrl-C."""
+"""The program: its commands, its error messages, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The words after `pymoo-prune`; None takes those of this process.
     """
-    if isinstance(sys.stdout, TextIOWrapper):  # "?" where there is no such letter, not an error
+    if isinstance(sys.stdout, TextIOWrapper):  # letters that it cannot print become "?"
         sys.stdout.reconfigure(errors="replace")
     parser = make_parser()
     options = parser.parse_args(arguments)
-    if options.command is None:  # somebody looks around
+    if options.command is None:
         parser.print_help(sys.stderr)
         parser.exit(2)
     console = Console(stderr=False)
     try:
         options.command(options, console)
-    except KeyboardInterrupt as stop:  # where a command can be gone on with, it says how
+    except KeyboardInterrupt as stop:  # its text says how to go on, where that is possible
         console.print(str(stop) or "stopped.", highlight=False, markup=False, soft_wrap=True)
         return 130
     except (PruneError, OSError) as error:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """What understands the command line: `options.command` carries it out."""
+    """The parser of the command line; its `options.command` runs the command."""
     parser: argparse.ArgumentParser = _Parser(
         prog="pymoo-prune",
         description="Evolutionary neural-network pruning with pymoo.",
@@ -72,7 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors name what was probably meant, and the command whose help says more."""
+    """Its errors suggest the option that was probably meant, and the help to read."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         options, unknown = super().parse_known_args(args, namespace)
@@ -88,5 +88,5 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _plain(text: str) -> str:
-    """Brackets in a path are no markup."""
+    """The text with escaped brackets, which would be markup."""
     return text.replace("[", r"\[")

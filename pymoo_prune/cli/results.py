@@ -1,4 +1,4 @@
-"""The commands for what was found: report, export, ticket."""
+"""The commands for results: `report`, `export` and `ticket`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_report(commands: Commands) -> None:
         help="show a finished run or comparison, and write its report again",
         usage="%(prog)s FOLDER [--html]",
     )
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="of the run or comparison")
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or comparison")
     command.add_argument(
         "--html", action="store_true", help="write report.html too: interactive, opens offline"
     )
@@ -42,13 +42,13 @@ def show_run(run: Run, console: Console, *, html: bool = False) -> None:
 
     Args:
         run: A finished run.
-        console: Where to.
+        console: Where to print.
         html: Whether to write the interactive page too.
     """
     report = Report(run)
     try:
         page = report.write()
-    finally:  # a folder that cannot be written to can be looked at
+    finally:  # results are printed even if the folder is read-only
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
         _print_text(report.parent_line(), console)
@@ -69,7 +69,7 @@ def show_campaign(campaign: Campaign, console: Console, *, html: bool = False) -
 
     Args:
         campaign: A finished comparison.
-        console: Where to.
+        console: Where to print.
         html: Whether to write the interactive page too.
     """
     show_comparison(report_of_campaign(campaign), campaign.folder, console, html=html)
@@ -88,7 +88,7 @@ def show_comparison(
     """
     try:
         page = report.write(folder)
-    finally:  # as of a run
+    finally:  # as for a run
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
     where = f"report: {page}, picture: {folder / FRONTS_PICTURE}.png"
@@ -103,7 +103,7 @@ def add_export(commands: Commands) -> None:
     """`pymoo-prune export`."""
     command = commands.add_parser(
         "export",
-        help="carry a network of a finished run away",
+        help="write a network of a finished run into a folder of its own",
         usage="%(prog)s FOLDER [options]",
     )
     _add_folder_and_pick(command)
@@ -119,7 +119,9 @@ def add_export(commands: Commands) -> None:
         default="pt",
         help="pt: for torch; onnx: for onnxruntime too, with latencies of both; default: pt",
     )
-    command.add_argument("--int8", action="store_true", help="with onnx: in eight bits too")
+    command.add_argument(
+        "--int8", action="store_true", help="with onnx: write a model in eight bits too"
+    )
     command.add_argument("--latency", action="store_true", help="measure latencies with pt too")
     command.set_defaults(command=_export)
 
@@ -158,7 +160,7 @@ def add_ticket(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="for page, picture and network; default: ticket in the run's folder",
+        help="where page, picture and network go; default: ticket in the run's folder",
     )
     command.add_argument(
         "--batch-sizes",
@@ -166,7 +168,7 @@ def add_ticket(commands: Commands) -> None:
         type=int,
         default=list(BATCH_SIZES),
         metavar="N",
-        help=f"images at once, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
+        help=f"images in a batch, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
     )
     command.set_defaults(command=_ticket)
 
@@ -192,26 +194,26 @@ def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
         "--pick",
         default="knee",
         metavar="CHOICE",
-        help="knee, fittest, a number of the table, a quantity to be best in, or a bound such as "
-        "'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate); "
+        help="knee, fittest, a number of the table, a quantity (the best in it), or a bound such "
+        "as 'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate); "
         "default: knee",
     )
 
 
 def _print_tables(tables: Sequence[Table], console: Console) -> None:
-    """Tables with all their columns, also where the terminal is narrower."""
+    """Prints tables with all their columns, even if the terminal is narrower."""
     for table in tables:
         console.print(table, crop=False)
         console.print()
 
 
 def _print_text(text: str, console: Console) -> None:
-    """Sentences, broken where the terminal ends."""
+    """Prints sentences, wrapped at the terminal's width."""
     console.print(text, highlight=False, markup=False)
 
 
 def _print_line(text: str, console: Console) -> None:
-    """One unbroken line, from which a path can be copied."""
+    """Prints one unbroken line, so that a path can be copied from it."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""The commands that search: run, and resume, which goes on with a comparison too."""
+"""The commands `run` and `resume`; `resume` also goes on with a comparison."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def add_run(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="where the run is kept; default: runs/PROBLEM-DATE-TIME",
+        help="the run's folder; default: runs/PROBLEM-DATE-TIME",
     )
     command.add_argument(
         "--profile", action="store_true", help="write a trace of the first generations"
@@ -65,7 +65,7 @@ def add_run(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     if options.profile and has_workers(options):
-        msg = "--profile sees what is done in this process only; give it without workers"
+        msg = "--profile traces this process only; give it without workers"
         raise PruneError(msg)
     settings = settings_of(
         options,
@@ -75,8 +75,8 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         threads=threads_for_workers(options),
     )
     executor = executor_of(options, settings.threads)
-    settings.check(workers=has_workers(options))  # before there is a folder
-    with executor:  # a cluster that is not there is told before there is a folder, too
+    settings.check(workers=has_workers(options))  # before the folder is made
+    with executor:  # a missing cluster is an error before the folder is made, too
         run = Run.create(options.output or new_folder(options.problem), settings)
         _work(run, console, executor, download=options.download, profile=options.profile)
     show_run(run, console)
@@ -89,9 +89,9 @@ def add_resume(commands: Commands) -> None:
         help="go on with a run or a comparison that was stopped",
         usage="%(prog)s FOLDER [options]",
     )
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="of the run or comparison")
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or comparison")
     command.add_argument(
-        "--jobs", type=int, metavar="N", help="of a comparison: runs at once; default: cores"
+        "--jobs", type=int, metavar="N", help="with a comparison: runs at once; default: cores"
     )
     command.add_argument(
         "--download", action="store_true", help="fetch the data set if it is missing"
@@ -133,10 +133,10 @@ def _work(
 
 @contextmanager
 def resumable(folder: Path) -> Iterator[None]:
-    """Where Ctrl-C and a full disk say how to go on.
+    """A context in which the messages of Ctrl-C and of a full disk say how to go on.
 
     Args:
-        folder: Of what is being done.
+        folder: The folder of the run or comparison.
     """
     command = f"pymoo-prune resume {shlex.quote(str(folder))}"
     try:
@@ -145,5 +145,5 @@ def resumable(folder: Path) -> Iterator[None]:
         msg = f"stopped; everything that was measured is kept. {command}"
         raise KeyboardInterrupt(msg) from None
     except OSError as error:
-        msg = f"{error}; what was measured is kept; once that is mended: {command}"
+        msg = f"{error}; what was measured is kept; to go on once that is mended: {command}"
         raise StoreError(msg) from error

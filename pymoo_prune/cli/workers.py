@@ -1,4 +1,4 @@
-"""Who measures candidates: `--workers`, `--ray` and `--time-limit`."""
+"""Options for where candidates are measured: `--workers`, `--ray` and `--time-limit`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pymoo_prune.machine import cores
 
 
 def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None:
-    """Adds the options.
+    """Adds these options.
 
     Args:
         command: A command that searches.
-        shown: Whether its help shows them; not where they are refused.
+        shown: Whether the help shows them; commands that refuse them hide them.
     """
     helps = {
-        "--workers": "measure in so many processes",
-        "--ray": "measure on a Ray cluster; no address: the one that runs here, or a new one",
-        "--time-limit": "with workers: a candidate that takes longer, three times, has failed",
+        "--workers": "measure in this many processes",
+        "--ray": "measure on a Ray cluster: at ADDRESS, or the one that runs here, or a new one",
+        "--time-limit": "with workers: a candidate that takes longer three times has failed",
     }
     helps = helps if shown else dict.fromkeys(helps, argparse.SUPPRESS)
     workers = command.add_argument_group("workers")
@@ -29,12 +29,12 @@ def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None
 
 
 def has_workers(options: argparse.Namespace) -> bool:
-    """Whether candidates are to be measured by others."""
+    """Whether the options ask for workers."""
     return options.workers is not None or options.ray is not None
 
 
 def refuse_workers(options: argparse.Namespace) -> None:
-    """An error where a comparison is given workers."""
+    """Raises an error if a comparison is given workers."""
     if has_workers(options) or options.time_limit is not None:
         msg = (
             "--workers, --ray and --time-limit are for the candidates of one run, but a comparison "
@@ -44,9 +44,10 @@ def refuse_workers(options: argparse.Namespace) -> None:
 
 
 def threads_for_workers(options: argparse.Namespace) -> int | None:
-    """Threads of each worker, unless one says how many; None where there are no workers.
+    """Threads of each worker: as given, or a share of this machine's cores.
 
-    Together as many as there are here; of other machines nothing is known.
+    None if neither threads nor workers are given. A worker of a Ray cluster gets one thread,
+    because nothing is known of the cluster's machines.
     """
     if options.threads is not None or not has_workers(options):
         threads: int | None = options.threads
@@ -56,11 +57,11 @@ def threads_for_workers(options: argparse.Namespace) -> int | None:
 
 
 def executor_of(options: argparse.Namespace, threads: int) -> Executor:
-    """What measures candidates.
+    """The executor that the options ask for.
 
     Args:
-        options: Of a command that searches.
-        threads: Of torch, in each worker.
+        options: The options of a command that searches.
+        threads: Threads of torch in each worker.
     """
     limit = options.time_limit
     if options.ray is not None:

@@ -1,14 +1,14 @@
-"""Problems: what an author writes, and what a search does with it.
+"""Problems: the parts that an author writes, and what a search does with them.
 
 A problem of one's own extends `PruningProblem`. Read `contract` before writing one.
 
-- `contract`: what every problem says
-- `facets`: what only some problems have, an object each
+- `contract`: the parts of every problem
+- `facets`: optional parts, an object each
 - `presets`: settings under one name
-- `pruning_problem`: what a search does with a problem: measure, check, score
-- `latencies`: latencies, which no problem measures by itself
-- `names`: names that quantities must have, and cannot have
-- `racing`: good and bad candidates told apart from few images
+- `pruning_problem`: the base class: measures in chunks, checks, scores
+- `latencies`: latencies of candidates, where they are asked for
+- `names`: names that quantities must have, and reserved names
+- `racing`: separates good from bad candidates with few images
 - `registry`: problems by name
 """
 

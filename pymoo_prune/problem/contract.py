@@ -1,8 +1,8 @@
-"""What a problem says: read this before writing one.
+"""The parts of a problem: read this before writing one.
 
-Every problem has `quantities`, `network`, `operators`, `random` and `measure`. Each of them but
-`network` and `operators` has a default. Then come the parent and the configuration, which most
-problems set as attributes, and presets. What only some problems have stands in `facets`.
+Every problem has `quantities`, `network`, `operators`, `random` and `measure`. All of them except
+`network` and `operators` have defaults. Then come the parent and the configuration, which most
+problems set as attributes, and presets. `facets` has the optional parts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pymoo_prune.training import Recipe, digest_of, trained
 
 
 class Contract:
-    """What a problem says of candidates, and of itself.
+    """The parts that a problem writes, with their defaults.
 
     Attributes:
         data_set: The images; a search sees `train` and `validation`, never `test`.
@@ -47,7 +47,7 @@ class Contract:
     # What every problem has.
 
     quantities: Mapping[str, Quantity] = STANDARD
-    """What is measured; an object has the latency too, where that is asked for."""
+    """The quantities to measure; an instance has the latency too, where it is asked for."""
 
     @abstractmethod
     def network(self, x: Array) -> nn.Module:
@@ -55,20 +55,20 @@ class Contract:
 
     @abstractmethod
     def operators(self) -> dict[str, Any]:
-        """`sampling`, `crossover`, `mutation` and what else an engine should be given."""
+        """`sampling`, `crossover`, `mutation`, and other arguments of an engine."""
 
     def random(self, n: int, generator: np.random.Generator) -> Array:  # noqa: ARG002
-        """Random chromosomes, (n, n_var), for random search: nothing known about good ones."""
+        """Random chromosomes, (n, n_var), for random search; they use no knowledge of good ones."""
         msg = f"{type(self).__name__} does not say what a random candidate is (random)"
         raise PruneError(msg)
 
     def measure(self, X: Array) -> Measurements:
         """Measures every candidate: from each quantity's name to its values, (n,).
 
-        A candidate's values depend on it, on the configuration and on the seed, and on nothing
-        else: not on its neighbours in X, nor on the order. Unless written, each network is built,
-        tested on the validation images and counted. `accuracy_drop` and `sparsity` follow from the
-        parent, and may be left out. Where `can_fail`, the result may be `Measured`.
+        A candidate's values depend on the candidate, the configuration and the seed only. Its
+        neighbours in X and their order must have no effect. The default builds each network, tests
+        it on the validation images and counts it. `accuracy_drop` and `sparsity` follow from the
+        parent, and may be left out. If `can_fail`, the result may be `Measured`.
         """
         table = np.full((len(X), 3), np.nan)
         failures = {}
@@ -87,7 +87,7 @@ class Contract:
         return accuracy(network, self.data_set.validation), count_parameters(network), macs
 
     can_fail: bool = False
-    """Whether `measure` may return `Measured` with failures; known before `__init__` is called."""
+    """Whether `measure` may return `Measured` with failures; set before `super().__init__`."""
 
     # The network that is pruned, and what measurements depend on.
 
@@ -98,9 +98,9 @@ class Contract:
     """What a measurement depends on besides candidate, data, seed and parent, as JSON values."""
 
     def parent_measurements(self) -> Mapping[str, float]:
-        """What the parent measures; bounds in percent and reports refer to it.
+        """The parent's measurements; bounds in percent and reports refer to them.
 
-        Unless written: its accuracy on the validation images, its exact counts, and each further
+        The default: its accuracy on the validation images, its exact counts, and each further
         quantity's `whole`.
         """
         unknown = [
@@ -126,7 +126,7 @@ class Contract:
         }
 
     def configuration(self) -> dict[str, Any]:
-        """All that a measurement depends on besides the candidate, as JSON values."""
+        """Everything that a measurement depends on besides the candidate, as JSON values."""
         parent = {}
         if self.parent is not None and "parent" not in self.depends_on:
             parent["parent"] = digest_of(self.parent)
@@ -138,9 +138,9 @@ class Contract:
     presets: ClassVar[Mapping[str, Preset]] = {"quick": Preset("a small search", generations=20)}
     """Settings by name; the first is the default."""
     published: ClassVar[Published] = {}
-    """What papers report; drawn beside fronts."""
+    """Results that papers report; they are drawn beside fronts."""
     own_goal: ClassVar[str] = ""
-    """Where `algorithm()` is for one objective only: options that ask for it."""
+    """The options that ask for one objective, if `algorithm()` takes one only."""
 
     def algorithm(self) -> Algorithm:
         """The paper's own algorithm with the paper's own settings."""
@@ -148,10 +148,10 @@ class Contract:
         raise PruneError(msg)
 
     retraining: Recipe = Recipe(schedule="linear")
-    """How networks are retrained after the search, those of the baselines too."""
+    """How networks of fronts and baselines are retrained after the search."""
 
     def finished(self, network: nn.Module, *, images: int, seed: int) -> nn.Module:
-        """A network as it is carried away: retrained, what was pruned still pruned.
+        """The retrained network; pruned weights stay pruned.
 
         Args:
             network: A network of this search, or of a baseline; it is not changed.
@@ -167,7 +167,7 @@ class Contract:
             keep_zeros=True,
         )
 
-    # What only some problems have: see `facets`.
+    # Optional parts: see `facets`.
 
     approximation: Approximation | None = None
     preview: Preview = Preview()

@@ -1,7 +1,7 @@
-"""What only some problems have: an object each, given to the problem as an attribute.
+"""Optional parts of a problem: objects that a problem has as attributes.
 
 A problem that needs one writes, for example, `self.preview = Preview(sizes=...)` in its
-constructor. A problem that has none needs to know nothing of it.
+constructor. Other problems can ignore them.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ CHUNK = 16
 """Candidates measured at once: enough to share work, few enough to stay in a core's cache."""
 
 Published = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
-"""By data set and source: the columns of a front, as far as a paper reports them."""
+"""By data set and source: the columns of a front that a paper reports."""
 
 
 @dataclass(frozen=True)
 class Portions:
-    """How many candidates are measured at once.
+    """Numbers of candidates that are measured at once.
 
     Attributes:
-        chunk: Candidates that `measure` is given at once.
-        together: Candidates that run as one program; a worker is not given fewer than it must be.
+        chunk: Candidates in one call of `measure`.
+        together: Candidates that run as one program; if possible, a worker gets this many at once.
     """
 
     chunk: int = CHUNK
@@ -50,7 +50,7 @@ class Approximation:
     Attributes:
         measure: Measures candidates, (n, n_var), on a search batch, or on one slice of a race.
         batch: From a generation (1 for the first population) to the number of its search batch.
-        racing: How single-objective engines save images, where that is wanted.
+        racing: A race, in which single-objective engines save images; None races nothing.
     """
 
     measure: Callable[[Array, int], Measurements]
@@ -80,13 +80,13 @@ def _genes(X: Array) -> Array:
 
 @dataclass(frozen=True)
 class Preview:
-    """What is known of candidates before they are measured: what a surrogate starts from.
+    """What is known of candidates before they are measured; surrogates use it.
 
     Attributes:
         sizes: From chromosomes, (n, n_var), to quantities that cost nothing to know, (n,) each:
-            exactly what `measure` would return. Nothing is known unless given.
+            exactly what `measure` would return. The default knows none.
         features: From chromosomes to (n, features) finite numbers that a model learns from, in any
-            unit; the genes as numbers unless given.
+            unit. The default is the genes as numbers.
     """
 
     sizes: Callable[[Array], Mapping[str, Values]] = _nothing_known
@@ -95,13 +95,13 @@ class Preview:
 
 @dataclass(frozen=True)
 class Timing:
-    """How latencies of candidates are measured, where they are asked for.
+    """The way in which latencies of candidates are measured, where they are asked for.
 
     Attributes:
         scheme: Batch size, repeats and the like.
         architecture: From a chromosome, (n_var,), to a network of the right shape, whose weights
             mean nothing. None takes `network(x)`, which may train or solve.
-        refused: Why latencies make no sense for this problem, where they make none.
+        refused: The reason, if latencies make no sense for this problem.
     """
 
     scheme: LatencyScheme = field(default_factory=LatencyScheme)
@@ -115,13 +115,13 @@ def _no_notes(X: Array) -> Sequence[str]:  # noqa: ARG001
 
 @dataclass(frozen=True)
 class Illustration:
-    """What a report adds to the networks of a front.
+    """Additions to the networks of a front in a report.
 
     Attributes:
         notes: From the front's chromosomes, (n, n_var), to sentences that a reader should know; a
             network's number is its row.
-        matrices: From chromosomes to which cells live, (n, matrices, rows, columns), and which
-            may, (rows, columns): for chromosomes that are drawn as matrices, where there are any.
+        matrices: From chromosomes to the cells that live, (n, matrices, rows, columns), and the
+            cells that may live, (rows, columns); None draws no matrices.
     """
 
     notes: Callable[[Array], Sequence[str]] = _no_notes
@@ -144,11 +144,11 @@ class Baseline:
 
 
 class Rivals(ABC):
-    """The simpler methods that a user would take instead of a search."""
+    """The simpler methods that a user could take instead of a search."""
 
     @abstractmethod
     def at(self, front: Mapping[str, Values]) -> Sequence[Baseline]:
-        """Their networks, at the sizes of a front.
+        """The methods' networks, at the sizes of a front.
 
         Args:
             front: The front's measurements, (n,) each.

@@ -1,4 +1,4 @@
-"""Latencies of a problem's candidates, where an objective or a constraint asks for them."""
+"""Latencies of candidates, where an objective or a constraint asks for them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Latencies:
 
         Args:
             X: Chromosomes, (n, n_var).
-            measurements: What else is measured of them, (n,) each.
+            measurements: Their other measurements, (n,) each.
         """
         failures = failures_of(measurements)
         there = [row for row in range(len(X)) if row not in failures]
@@ -42,7 +42,7 @@ class Latencies:
         return Measured({**measurements, LATENCY: values}, failures)
 
     def of(self, networks: Sequence[nn.Module]) -> Mapping[str, Values]:
-        """Latencies of networks that are no candidates, by name, (n,).
+        """Latencies of networks that are not candidates, by name, (n,).
 
         Args:
             networks: For example a baseline's; they are not changed.
@@ -50,7 +50,7 @@ class Latencies:
         return {LATENCY: np.array([self.stopwatch.milliseconds(one) for one in networks])}
 
     def note(self, X: Array) -> str:
-        """How the latencies of a front were measured, and how noisy they are.
+        """A sentence on how the latencies of a front were measured, and how noisy they are.
 
         Args:
             X: The front's chromosomes, (n, n_var); each is measured again.

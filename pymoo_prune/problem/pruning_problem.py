@@ -1,4 +1,4 @@
-"""A problem as a search has it: measured in chunks, checked, and turned into F and G."""
+"""The base class of problems: it measures in chunks, checks, and computes F and G."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from pymoo_prune.problem.names import check_names
 
 
 class PruningProblem(Contract, Problem):
-    """The base of every pruning problem: what it must say stands in `Contract`.
+    """The base of every pruning problem; `Contract` has the parts to write.
 
     Args:
         data: The images; a search sees `data.train` and `data.validation`, never `data.test`.
@@ -94,7 +94,7 @@ class PruningProblem(Contract, Problem):
             requires_kwargs=True,
         )
 
-    # What a search is after.
+    # Goals.
 
     @classmethod
     def offered(cls) -> Mapping[str, Quantity]:
@@ -117,7 +117,7 @@ class PruningProblem(Contract, Problem):
         constraints: Sequence[Constraint | str] = (),
         front: Sequence[str] = (),
     ) -> Goals:
-        """Goals over what this problem measures: the latency only where they mention it.
+        """Goals over this problem's quantities; the latency is among them only if mentioned.
 
         Args:
             objectives: Names of quantities (one objective each), or a scalarisation.
@@ -140,10 +140,10 @@ class PruningProblem(Contract, Problem):
         constraints: Sequence[Constraint | str] | None = None,
         front: Sequence[str] = (),
     ) -> Self:
-        """The same problem with other goals: what one search minimises, another may weigh.
+        """The same problem with other goals, for another search.
 
         Nothing is trained or measured again; both problems share parent, data and known latencies.
-        They share the fingerprint too, unless latency is asked for here for the first time.
+        They share the fingerprint too, unless the new goals are the first to ask for latency.
 
         Args:
             objectives: Names of quantities (one objective each), or a scalarisation.
@@ -153,9 +153,9 @@ class PruningProblem(Contract, Problem):
         bounds = self.goals.constraints if constraints is None else constraints
         goals = self.goals_for(objectives, bounds, front)
         twin = copy.copy(self)
-        for cached in ("parent_values", "latencies"):  # the latency may be missing
+        for cached in ("parent_values", "latencies"):  # they may lack the latency
             twin.__dict__.pop(cached, None)
-        # What this problem measures its twin measures as well: they may share a store.
+        # The twin measures all that this problem measures, so that they can share a store.
         twin.quantities = {**self.quantities, **goals.quantities}
         twin.goals = replace(goals, quantities=twin.quantities)
         twin.n_obj = goals.n_obj
@@ -163,9 +163,9 @@ class PruningProblem(Contract, Problem):
         return twin
 
     def for_workers(self) -> Self:
-        """The same problem for workers, which can be lost together with what they measure.
+        """The same problem for workers, which can die and lose their candidates.
 
-        It measures the same and has the same fingerprint.
+        Its measurements and fingerprint are the same.
         """
         twin = copy.copy(self)
         twin.loses = True
@@ -197,8 +197,8 @@ class PruningProblem(Contract, Problem):
 
         Args:
             X: Chromosomes, (n, n_var).
-            batch: The search batch, for a search's cheaper measurement; None measures as a front
-                is measured.
+            batch: The search batch, for the search's approximation; None measures in full, as for
+                a front.
         """
         return gathered(self.parts(X, batch), self.quantities, len(X))
 
@@ -229,10 +229,10 @@ class PruningProblem(Contract, Problem):
         return check_measurements(found, self.quantities, len(X))
 
     def completed(self, found: Measurements) -> Measurements:
-        """Measurements, with what follows from the parent where the problem leaves it out.
+        """Measurements, with missing quantities that follow from the parent.
 
         Args:
-            found: What `measure` returned: `accuracy_drop` and `sparsity` may be missing.
+            found: The result of `measure`; `accuracy_drop` and `sparsity` may be missing.
         """
         derived: dict[str, Values] = {}
         if "accuracy_drop" not in found and "accuracy" in found:
@@ -252,7 +252,7 @@ class PruningProblem(Contract, Problem):
             )
             raise PruneError(msg)
 
-    # Up: from measurements to what engines are told.
+    # Up: from measurements to F and G.
 
     def _evaluate(
         self,
@@ -263,7 +263,7 @@ class PruningProblem(Contract, Problem):
         measurements: Measurements | None = None,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """Scores what a search has measured; under pymoo alone, measures here."""
+        """Scores the measurements of a search; without them, under pymoo alone, measures first."""
         if measurements is None:
             generation = algorithm.n_iter if algorithm is not None else 1
             measurements = self.measured(X, self.batch(generation))
@@ -278,7 +278,7 @@ class PruningProblem(Contract, Problem):
         """F, and G where there are constraints, from measurements.
 
         Where candidates can fail or be lost, G has one more column: 0 for those that were
-        measured. Failed candidates have `FAILED` everywhere, and so stand behind all that break a
+        measured. Failed candidates have `FAILED` everywhere, and so rank behind all that break a
         constraint.
         """
         scores = {"F": self.goals.F(measurements)}
@@ -296,14 +296,14 @@ class PruningProblem(Contract, Problem):
 
     @cached_property
     def parent_values(self) -> Mapping[str, float]:
-        """What the parent measures, its latency too where that is measured."""
+        """The parent's measurements, with its latency where latencies are measured."""
         found = dict(self.parent_measurements())
         if self.latencies is not None:
             found[LATENCY] = self.latencies.parent
         return found
 
     def configuration(self) -> dict[str, Any]:
-        """What the problem says, and how latencies are measured where they are."""
+        """The contract's configuration, and the conditions of latencies where they are measured."""
         found = super().configuration()
         if self.measures_latency:
             found[LATENCY] = conditions(self._timing.scheme, self._device)
@@ -311,7 +311,7 @@ class PruningProblem(Contract, Problem):
 
     @property
     def fingerprint(self) -> str:
-        """Names the configuration: equal for problems whose measurements are interchangeable."""
+        """A digest of the configuration; equal if measurements are interchangeable."""
         text = json.dumps(self.configuration(), sort_keys=True)
         return hash_bytes(text.encode()).hex()
 
@@ -322,7 +322,7 @@ class PruningProblem(Contract, Problem):
 
     @cached_property
     def latencies(self) -> Latencies | None:
-        """Measures latencies, where they are; `known_latencies` must be in place before."""
+        """Measures latencies, where asked for; set `known_latencies` before the first use."""
         if not self.measures_latency:
             return None
         if self.parent is None:

@@ -1,4 +1,4 @@
-"""Racing: who is clearly good or clearly bad is told from few images, the others see more."""
+"""Racing: clearly good and clearly bad candidates see few images, the others see more."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MeasureSlice = Callable[[Array, int], Measurements]
 
 @dataclass(frozen=True)
 class Racing:
-    """Finds the better part of a population without measuring everybody on all images.
+    """Finds the better part of a population without measuring all candidates on all images.
 
-    Images come in slices. After each slice, the candidates that are still open are sorted by what
-    is known of them; those farthest from the boundary on either side are settled, half of the way
-    to it, and the others go on. So most images are spent where the decision is close.
+    Images come in slices. After each slice, the candidates that are still open are sorted by their
+    means so far. On each side of the boundary, the half that is farther from it is settled, and the
+    others go on. So most images are spent where the decision is close.
 
     Attributes:
-        slices: Images in each slice: 256, 256, 512, 1024, ... doubles what is known every time.
-        share: The better part of the population that is looked for.
+        slices: Images in each slice: 256, 256, 512, 1024, ... doubles the images seen every time.
+        share: The share of the population that is its better part.
     """
 
     slices: Sequence[int]
@@ -41,7 +41,7 @@ class Racing:
 
     @classmethod
     def doubling(cls, images: int, *, first: int = 256, share: float = 0.5) -> Racing:
-        """Slices that double what is known, up to so many images."""
+        """Slices that double the images seen, up to `images`."""
         ends = [first]
         while 0 < ends[-1] < images:
             ends.append(2 * ends[-1])
@@ -49,7 +49,7 @@ class Racing:
         return cls(tuple(np.diff([0, *ends]).tolist()), share)
 
     def run(self, X: Array, measure: MeasureSlice, score: Score) -> tuple[Measurements, Array]:
-        """One race.
+        """Runs one race.
 
         Args:
             X: The population, (n, n_var).

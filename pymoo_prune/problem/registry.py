@@ -21,9 +21,9 @@ from pymoo_prune.training import seeded
 PROBLEMS = "pymoo_prune.problems"
 REPRODUCTIONS = "pymoo_prune.reproductions"
 USERS_CHOICE = ("objectives", "constraints", "parent")
-"""What a user asks for by options of the run; a problem that has no use for it must say so."""
+"""Options of a run that only work if the problem's constructor takes them."""
 OF_THE_RUN = (*USERS_CHOICE, "seed", "progress")
-"""What a constructor is given by the run, so that it is no option of the problem."""
+"""Arguments that the run gives to a constructor; they are not options of the problem."""
 
 _UNIONS, _LISTS = (Union, UnionType), (list, Sequence)
 _PLAIN = (bool, int, float, str, NoneType)
@@ -63,22 +63,23 @@ def find_reproduction(name: str) -> Callable[..., None]:
 
 
 def load_named(name: str) -> Any:
-    """What is called "package.module:Name"; the folder one works in is looked at too.
+    """The object called "package.module:Name"; modules in the current folder are found too.
 
     Args:
         name: Module and name.
     """
-    # As `python -m` does: what is under work lies in the folder one works in.
+    # As with `python -m`: users work on modules in the current folder.
     if "" not in sys.path:
         sys.path.insert(0, "")
     return _loaded(EntryPoint(name, name, PROBLEMS))
 
 
 def own_network(name: str) -> nn.Module:
-    """A network of the user's own, "package.module:name": a module, or what makes one.
+    """A network of the user's own: a module, or the result of a function or class.
 
     Args:
-        name: Names a `torch.nn.Module`, or a function or class that takes no arguments.
+        name: "package.module:name" of a `torch.nn.Module`, or of a function or class without
+            arguments.
     """
     found = load_named(name)
     if not isinstance(found, nn.Module) and callable(found):
@@ -123,8 +124,8 @@ def build_problem(
     Args:
         cls: The problem's class.
         data: Its first argument.
-        options: What the user set; an unknown name is an error.
-        given: What the run adds where the constructor takes it (objectives, seed, parent, ...).
+        options: The user's options; an unknown name is an error.
+        given: The run's arguments (objectives, seed, parent, ...); those it takes are passed on.
     """
     check_options(cls, options, [name for name in USERS_CHOICE if given.get(name)])
     names = _parameters(cls)
@@ -134,12 +135,12 @@ def build_problem(
 def check_options(
     cls: type[PruningProblem], options: Mapping[str, Any], asked: Iterable[str] = ()
 ) -> None:
-    """An error where a problem's constructor cannot take what a user wants.
+    """Raises an error if a problem's constructor cannot take what a user wants.
 
     Args:
         cls: The problem's class.
-        options: What the user set: plain values, as a command line and JSON have them.
-        asked: Which of `USERS_CHOICE` the user made.
+        options: The user's options: plain values, as in a command line and JSON.
+        asked: Those of `USERS_CHOICE` that the user gave.
     """
     parameters = _parameters(cls)
     for name in asked:
@@ -154,14 +155,14 @@ def check_options(
 
 
 def default_objectives(cls: type[PruningProblem]) -> Objectives | None:
-    """What a problem is after unless told; None where its constructor does not say."""
+    """A problem's default objectives; None if its constructor has none."""
     parameter = _parameters(cls).get("objectives")
     default = None if parameter is None else parameter.default
     return None if default is inspect.Parameter.empty else default
 
 
 def _parameters(cls: type[PruningProblem]) -> dict[str, inspect.Parameter]:
-    """What the constructor takes by name, after the data."""
+    """The constructor's parameters by name, without the data."""
     try:
         signature = inspect.signature(cls, eval_str=True)
     except (AttributeError, NameError, TypeError):  # annotations that only a type checker can read
@@ -171,7 +172,7 @@ def _parameters(cls: type[PruningProblem]) -> dict[str, inspect.Parameter]:
 
 
 def _check_value(parameter: inspect.Parameter, value: Any) -> None:
-    """Options come from a command line: one of another kind than is wanted is a slip."""
+    """Raises an error if a value does not have the type that its parameter wants."""
     wanted, default = parameter.annotation, parameter.default
     if wanted is parameter.empty or isinstance(wanted, str):
         wanted = Any if default is None else type(default)
@@ -179,18 +180,18 @@ def _check_value(parameter: inspect.Parameter, value: Any) -> None:
         return
     must = _text(wanted)
     if default is not None and default is not parameter.empty:
-        example = list(default) if isinstance(default, tuple) else default  # as one writes it
+        example = list(default) if isinstance(default, tuple) else default  # as users write it
         must = f"like {example!r} ({must})"
     msg = f"option {parameter.name} must be {must}, but it is {value!r}"
     raise PruneError(msg)
 
 
 def _suits(value: Any, wanted: Any) -> bool:
-    """Whether a value is of a plain type that is wanted; of other types the problem judges."""
+    """Whether a value suits a plain type; values of other types are checked by the problem."""
     origin, parts = get_origin(wanted), get_args(wanted)
     if origin in _UNIONS:
         return any(_suits(value, part) for part in parts)
-    if origin is Literal:  # which of these it may be, the problem says
+    if origin is Literal:  # the problem checks the value itself
         return type(value) in {type(choice) for choice in parts}
     if origin in _LISTS:
         return isinstance(value, list | tuple) and all(_suits(one, parts[0]) for one in value)
@@ -200,7 +201,7 @@ def _suits(value: Any, wanted: Any) -> bool:
 
 
 def _text(wanted: Any) -> str:
-    """A type, as a message has it."""
+    """A type's name for a message."""
     origin, parts = get_origin(wanted), get_args(wanted)
     if origin in _UNIONS:
         return " or ".join(_text(part) for part in parts)

@@ -1,4 +1,4 @@
-"""The best of all that a search evaluated."""
+"""The best of all candidates that a search evaluated."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pymoo_prune.problem import PruningProblem
 
 
 class Archive:
-    """The best of all that was evaluated: what no other candidate beats in every respect.
+    """The best of all evaluated candidates: those that no other candidate beats.
 
-    Failed candidates are not taken in; X is None until a candidate was measured.
+    Failed candidates are left out; X is None until a candidate was measured.
     """
 
     def __init__(self, problem: PruningProblem) -> None:
@@ -22,7 +22,7 @@ class Archive:
         self.numbers = np.empty(0, dtype=np.int64)
 
     def add(self, X: Array, measurements: Measurements, first: int) -> None:
-        """Takes in candidates that were evaluated under the numbers from `first` on."""
+        """Takes in candidates; their evaluations are numbered from `first` on."""
         measured = np.flatnonzero(~failed_rows(measurements))
         if len(measured) == 0:
             return
@@ -39,7 +39,7 @@ class Archive:
         self.measurements = {name: column[best] for name, column in values.items()}
 
     def _best(self, values: Measurements) -> Array:
-        """Rows of the feasible ones that nothing beats; the nearest miss if none is feasible."""
+        """Rows of the best feasible candidates; the nearest miss if none is feasible."""
         G = self.problem.score(values).get("G")
         costs = self.problem.goals.costs(values)
         violation = np.zeros(len(costs)) if G is None else np.maximum(G, 0).sum(axis=1)

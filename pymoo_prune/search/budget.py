@@ -1,4 +1,4 @@
-"""When a search ends, and the working time that counts."""
+"""Limits of a search, and its working time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pymoo_prune.search.store import Store
 
 @dataclass(frozen=True)
 class Budget:
-    """When a search ends: at whichever limit comes first.
+    """The limits of a search; it ends at the first that it reaches.
 
     Attributes:
-        generations: The first population counts as one.
+        generations: Generations; the first population counts as one.
         evaluations: Candidates that the engine asks for, known ones included.
-        seconds: Working time; what an interrupted run had used counts.
+        seconds: Working time; the time before an interruption counts.
     """
 
     generations: int | None = None
@@ -37,7 +37,7 @@ class Budget:
 
 
 class Limits(Termination):
-    """A budget, as pymoo asks for it."""
+    """A budget, as a termination of pymoo."""
 
     def __init__(self, budget: Budget, clock: Callable[[int], float], evaluator: Evaluator) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Clock:
 
     def __call__(self, generation: int) -> float:
         """Seconds of work up to the end of a generation."""
-        # One look a generation: what decides about the budget is what is recorded.
+        # One look per generation: the recorded time is the one that decides about the budget.
         if self.looked is None or self.looked[0] != generation:
             self.looked = (generation, self._look(generation))
         return self.looked[1]

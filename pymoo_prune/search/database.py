@@ -1,4 +1,4 @@
-"""Connections to a store's SQLite file, and what its errors mean for a person."""
+"""Connections to a store's SQLite file, and advice for its errors."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def connected(path: Path) -> sqlite3.Connection:
 
 
 def reading(path: Path) -> sqlite3.Connection:
-    """A connection that leaves everything as it is.
+    """A connection that changes nothing on disk.
 
-    Where there is no log beside the file, all is in the file, and nobody works on it: then SQLite
-    may take it to be immutable, and needs no files of its own in the folder.
+    If there is no log beside the file, the file is complete and no process writes to it. SQLite may
+    then take it to be immutable, and needs no files of its own in the folder.
     """
     log = path.with_name(f"{path.name}-wal")
     options = "mode=ro" if log.exists() else "mode=ro&immutable=1"

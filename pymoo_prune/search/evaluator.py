@@ -1,8 +1,8 @@
 """A candidate's way from the engine to its measurements, and back with F and G.
 
 Down: the evaluator looks candidates up in the store, and hands those that are not there to the
-executor, which has the problem measure them. Up: what comes is kept in the store, enters the
-archive, and is scored by the problem.
+executor, which has the problem measure them. Up: measurements are kept in the store, enter the
+archive, and are scored by the problem.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class StoredEvaluator(Evaluator):
     """pymoo's evaluator, with a store behind it and an archive of the best.
 
     Args:
-        problem: What is evaluated.
+        problem: The problem.
         store: Where evaluations are kept; None keeps nothing.
         recorded: Whether the order of evaluations is part of the store's history.
-        executor: Measures; None measures here.
+        executor: Measures candidates; None measures in this process.
 
     Attributes:
-        asked: How many candidates were asked for so far.
-        failures: Why candidates failed, by digest.
+        asked: The number of candidates asked for so far.
+        failures: Reasons of failed candidates, by digest.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class StoredEvaluator(Evaluator):
     ) -> None:
         X, first = pop.get("X"), self.asked
         generation = 1 if algorithm is None else algorithm.n_iter
-        # Places are comparable within a race only: no individual may meet those of another.
+        # Places are comparable within one race only: a generation must be selected on its own.
         generational = isinstance(getattr(algorithm, "survival", None), Generational)
         if self.racing is not None and generational:
             found, places = self._raced(problem, X, generation, self.racing)
@@ -102,9 +102,9 @@ class StoredEvaluator(Evaluator):
         """Measurements from the store, and new ones, which go there.
 
         Args:
-            problem: What is evaluated.
+            problem: The problem.
             X: Chromosomes, (n, n_var).
-            batch: The search batch; None measures as a front is measured.
+            batch: The search batch; None measures in full, as for a front.
         """
         keys, store = digests(X), self.store
         if store is None:
@@ -128,5 +128,5 @@ def _racing(problem: PruningProblem) -> Racing | None:
 
 
 def images_of(batch: int | None) -> str:
-    """What a store calls the images of a batch; None is the measurement of a front."""
+    """The store's name for the images of a batch; None stands for those of a front."""
     return "all batches" if batch is None else f"batch {batch}"

@@ -1,4 +1,4 @@
-"""Where the time of a search goes: torch's own trace of its first generations."""
+"""A trace by torch of a search's first generations: it shows where the time goes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pymoo_prune.search.searching import Step
 
 TRACE, OPERATORS = "profile.json", "profile.txt"
 GENERATIONS = 2
-"""The first measures everybody and prepares what is prepared once; the second is as all others."""
+"""The first generation has all one-time preparation; the second is like all others."""
 ROWS = 10
 
 

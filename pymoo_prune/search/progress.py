@@ -1,4 +1,4 @@
-"""What a person sees while a run works."""
+"""The progress that is shown while a run works."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pymoo_prune.problem import PruningProblem
 from pymoo_prune.search.searching import Step
 
 REFRESH = 0.5
-"""Seconds between two looks at the search in a terminal; elsewhere a line every ten."""
+"""Seconds between two updates in a terminal; elsewhere there is a line every ten seconds."""
 
 
 class Display:
-    """Shows phases of a run, with a bar in a terminal and with now and then a line elsewhere.
+    """Shows phases of a run: with a bar in a terminal, elsewhere with a line now and then.
 
     Args:
-        console: Where to.
+        console: Where to show them.
     """
 
     def __init__(self, console: Console) -> None:
@@ -32,7 +32,7 @@ class Display:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        """A phase of the run; gives a function to be called with the share done and a text."""
+        """Shows a phase; gives a function to be called with the share done and a text."""
         interval = REFRESH if self.console.is_terminal else 10.0
         columns = (
             TextColumn("{task.description:<10}"),
@@ -59,10 +59,10 @@ class Display:
 
 
 class Relay(Display):
-    """Hands what phases say on to somebody else, who shows many runs at once.
+    """Hands the progress of a run's phases on, to a display of many runs.
 
     Args:
-        report: Called with the phase, the share done and a text, not more often than one can read.
+        report: Called with the phase, the share done and a text, at most every `REFRESH` seconds.
     """
 
     def __init__(self, report: Callable[[str, float, str], None]) -> None:
@@ -71,7 +71,7 @@ class Relay(Display):
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        """A phase of a run."""
+        """A phase of the run; gives a function to be called with the share done and a text."""
         last = -REFRESH
 
         def update(done: float, text: str = "") -> None:
@@ -88,8 +88,8 @@ class Board:
     """Shows many runs at once: a bar for each that works, and one for all of them.
 
     Args:
-        console: Where to; where that is no terminal, a line is printed when a run is done.
-        total: How many runs there are.
+        console: Where to show them; if it is no terminal, there is only a line for each run done.
+        total: The number of runs.
     """
 
     def __init__(self, console: Console, total: int) -> None:
@@ -107,7 +107,7 @@ class Board:
         self._all = self._bars.add_task("all runs", total=total, text="")
         self._tasks: dict[str, TaskID] = {}
         self._finished: set[str] = set()
-        self._lock = RLock()  # what runs say arrives in another thread than that they are done
+        self._lock = RLock()  # updates arrive in another thread than the ends of runs
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -117,7 +117,7 @@ class Board:
         self._bars.stop()
 
     def update(self, run: str, phase: str, done: float, text: str) -> None:
-        """A run says where it stands; what it had said before it was done may arrive late."""
+        """Shows where a run stands; updates that arrive after its end are ignored."""
         with self._lock:
             if run in self._finished:
                 return
@@ -126,7 +126,7 @@ class Board:
             self._bars.update(self._tasks[run], completed=done, text=f"{phase} {text}")
 
     def finish(self, run: str, text: str) -> None:
-        """A run is done."""
+        """Shows that a run is done."""
         with self._lock:
             self._finished.add(run)
             if run in self._tasks:
@@ -144,7 +144,7 @@ class SearchReporter:
     """Turns steps of a search into a line of text, computed only when it is shown.
 
     Args:
-        problem: What is searched.
+        problem: The problem.
         update: Shows the share done and a text.
     """
 
@@ -159,7 +159,7 @@ class SearchReporter:
         self.refresh(step.evaluator.executor)
 
     def refresh(self, executor: Executor) -> None:
-        """Shows the last step again, with what workers do now, unless that was a moment ago."""
+        """Shows the last step again, with the workers' status, unless that was a moment ago."""
         if time.perf_counter() - self.shown < REFRESH:
             return
         self.shown = time.perf_counter()

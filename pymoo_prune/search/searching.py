@@ -1,4 +1,4 @@
-"""One search: an engine, a budget, and what was found."""
+"""One search: an engine, a budget, and the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Step:
     """Where a search stands after a generation.
 
     Attributes:
-        generation: The one that is done.
+        generation: The generation that is done.
         evaluated: Candidates asked for so far.
         done: Share of the budget that is used.
         seconds: Working time.
@@ -44,14 +44,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search ended with.
+    """The result of a search.
 
     Attributes:
         X: Candidates for the front, (n, n_var).
-        measurements: Theirs, (n,) each.
+        measurements: Their measurements, by quantity, (n,) each.
         numbers: The evaluation at which each was first asked for, (n,); -1 if that is not kept.
         last: The last step.
-        failures: Why candidates failed, by digest, in the search or when they were measured again.
+        failures: Reasons of candidates that failed in the search or when measured again, by digest.
     """
 
     X: Array
@@ -75,13 +75,13 @@ def search(
     """Runs an engine to the end of its budget.
 
     Args:
-        problem: What is searched.
+        problem: The problem.
         algorithm: A fresh engine.
-        budget: When it ends.
-        seed: Of the engine.
-        store: Where evaluations are kept, and found again.
+        budget: Limits of the search.
+        seed: The engine's seed.
+        store: Where evaluations are kept, and found again; None keeps nothing.
         recorded: Whether the order of evaluations is recorded, and checked against the record.
-        executor: Measures; None measures here. What is found does not depend on it.
+        executor: Measures candidates; None measures in this process. Results do not depend on it.
         on_generation: Called after each generation.
 
     Returns:

@@ -1,9 +1,9 @@
 """Every evaluation of a run, in one SQLite file.
 
-Three tables: what was measured (once for each candidate and each set of images), the order in
-which the search asked, and when each generation was done. What is measured is committed at
-the end of each chunk of candidates, or of a few chunks that take no time: a crash at any instant
-loses the work of a moment and nothing else.
+Three tables: measurements (once for each candidate and each set of images), the order in which the
+search asked for them, and the time at which each generation was done. Measurements are committed
+after each chunk of candidates, or after a few fast chunks: a crash at any instant loses the work of
+a moment and nothing else.
 A run is resumed by replaying it: the search starts again from its seed and finds its past
 evaluations here.
 """
@@ -34,10 +34,9 @@ class Store:
     Args:
         path: The database file; made if it is not there.
         quantities: Names of what is measured, in the order of the columns.
-        fingerprint: Of the problem; a file of another problem is refused.
-        versions: Of the libraries that a replay depends on.
-        read_only: Whether nothing is to be written: neither to the file, which must be there, nor
-            beside it.
+        fingerprint: The problem's fingerprint; a file of another problem is refused.
+        versions: Versions of the libraries that a replay depends on.
+        read_only: Whether to open an existing file without writing to it or beside it.
     """
 
     def __init__(
@@ -67,9 +66,9 @@ class Store:
 
     @classmethod
     def existing(cls, path: Path | str) -> Self:
-        """A store that is there, whatever problem it belongs to: for reading alone.
+        """An existing store of any problem, for reading only.
 
-        Its folder need not be one that can be written to.
+        Its folder may be read-only too.
         """
         path = Path(path)
         if not path.is_file():
@@ -81,11 +80,11 @@ class Store:
             quantities, versions = json.loads(about["quantities"]), json.loads(about["versions"])
             return cls(path, quantities, about["fingerprint"], versions, read_only=True)
         except (sqlite3.Error, KeyError, json.JSONDecodeError) as error:
-            advice = "the file is damaged, or not one of ours"
+            advice = "the file is damaged, or is not a store"
             if "unable to open" in str(error):
                 advice = (
-                    "check that it can be read; where a process was killed while it wrote, that "
-                    "takes a folder that can be written to: read a copy"
+                    "check that it can be read; after a process was killed while it wrote, reading "
+                    "needs a folder that can be written to: read a copy"
                 )
             msg = f"{path}: {error}; {advice}"
             raise StoreError(msg) from error
@@ -93,7 +92,7 @@ class Store:
     def _open(self, fingerprint: str, *, read_only: bool) -> None:
         with explained(self.path):
             if not read_only:
-                # WAL: a commit is one append, and what a killed process had committed is there.
+                # WAL: a commit is one append, and the commits of a killed process are kept.
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
             damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -164,8 +163,8 @@ class Store:
     def writing(self, images: str) -> Iterator[Callable[[Sequence[bytes], Part], None]]:
         """Gives a function that keeps parts of a population, by the digests of their rows.
 
-        Cheap parts share a commit. On the way out all is committed, also after an error or Ctrl-C:
-        what is measured is kept.
+        Cheap parts share a commit. At the end everything is committed, also after an error or
+        Ctrl-C.
 
         Args:
             images: Names the images that candidates are measured on.
@@ -176,7 +175,7 @@ class Store:
         def keep(keys: Sequence[bytes], part: Part) -> None:
             nonlocal seconds
             values = part.measured
-            # SQLite keeps no sign of zero: + 0.0 takes it from what is fresh too.
+            # SQLite drops the sign of zero; + 0.0 drops it from fresh values too.
             table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
             for place, (key, row) in enumerate(zip(keys, table, strict=True)):
                 pending.append((images, key, *row, values.failures.get(place)))
@@ -191,7 +190,7 @@ class Store:
             self._commit(pending)
 
     def measured(self, images: str, keys: Sequence[bytes]) -> Measured:
-        """What is known of candidates, (n,) each, with the reasons of failed ones.
+        """Kept measurements of candidates, (n,) each, with the reasons of failed ones.
 
         Args:
             images: Names the images that candidates were measured on.
@@ -226,12 +225,12 @@ class Store:
         return found
 
     def follow(self, number: int, generation: int, images: str, keys: Sequence[bytes]) -> None:
-        """Records what the search asks for, or checks it where that is recorded already.
+        """Records what the search asks for, or compares it with the record where there is one.
 
         Args:
-            number: How many evaluations the search asked for before.
+            number: The number of evaluations that the search asked for before.
             generation: The generation that asks.
-            images: What the candidates are measured on.
+            images: Names the images that candidates are measured on.
             keys: Digests, in the order in which they were asked for.
         """
         query = "SELECT number, images, digest FROM history WHERE number BETWEEN ? AND ?"
@@ -277,7 +276,7 @@ class Store:
     def generation_means(self) -> dict[str, Values]:
         """The mean of every measurement over what each generation asked for, (generations,).
 
-        Who failed does not count; where everybody did, the mean is NaN.
+        Failed candidates do not count; if all failed, the mean is NaN.
         """
         columns = ", ".join(f'AVG("{name}")' for name in self.quantities)
         query = (
@@ -291,7 +290,7 @@ class Store:
     def evaluations(self) -> dict[str, Values]:
         """Everything that was asked for, in order, (evaluations,): generation and measurements.
 
-        Who failed has NaN.
+        Failed candidates have NaN.
         """
         columns = ", ".join(f'"{name}"' for name in self.quantities)
         query = (
@@ -304,7 +303,7 @@ class Store:
         return dict(zip(("generation", *self.quantities), table.T, strict=True))
 
     def failures(self) -> list[tuple[bytes, str]]:
-        """Who could not be measured and why: digest and reason, once for each set of images."""
+        """Failed candidates: digest and reason, once for each set of images."""
         with explained(self.path):
             return self._db.execute(
                 "SELECT digest, failure FROM measurements WHERE failure IS NOT NULL "

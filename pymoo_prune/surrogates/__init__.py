@@ -2,12 +2,12 @@
 
 Any engine whose mating makes independent children can have one: `prescreen(algorithm)`. The mating
 then makes many children for each that is asked for. A model that has learnt from all evaluations so
-far predicts what each would measure, and the most promising are handed on. They are measured and
+far predicts the measurements of each, and the most promising are handed on. They are measured and
 kept like all others.
 
 - `prescreening`: puts a model between an engine and its mating
 - `models`: models of one quantity
-- `evaluated`: what a model learns from
+- `evaluated`: the evaluations that a model learns from
 """
 
 from pymoo_prune.surrogates.models import DEFAULT_MODEL, MODELS, Model, Standardised, model_factory

@@ -1,4 +1,4 @@
-"""What a surrogate learns from, and what it is told."""
+"""The evaluations that a surrogate learns from, and checks of its other inputs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pymoo_prune.problem import PruningProblem
 
 
 class Evaluated:
-    """All that was evaluated so far.
+    """All candidates that were evaluated so far.
 
     Attributes:
-        keys: Digests of everybody, those who failed too.
-        Z: Features of those who were measured, (n, features).
-        values: Their measurements, (n,) each.
+        keys: Digests of all of them, failed ones included.
+        Z: Features of the measured ones, (n, features).
+        values: The measured ones' measurements, by quantity, (n,) each.
     """
 
     def __init__(self) -> None:
@@ -29,10 +29,10 @@ class Evaluated:
         return len(self.Z)
 
     def add(self, problem: PruningProblem, pop: Population) -> None:
-        """Takes in those of a population who are new.
+        """Takes in the new candidates of a population.
 
-        A measurement is what travels with an individual under its name. Who has none (NaN where
-        the candidate failed) teaches nothing.
+        Individuals carry their measurements, by name; failed ones carry NaN. Models learn from
+        measured individuals only.
         """
         pop = pop[np.array([len(one.F) > 0 for one in pop], dtype=bool)]
         keys = digests(pop.get("X")) if len(pop) else []
@@ -52,7 +52,7 @@ class Evaluated:
 
 
 def checked_features(problem: PruningProblem, X: Array) -> Values:
-    """The problem's features of n candidates, (n, features), or an error that says what is wrong.
+    """The problem's features of n candidates, (n, features); wrong ones are an error.
 
     Args:
         problem: The problem.
@@ -70,7 +70,7 @@ def checked_features(problem: PruningProblem, X: Array) -> Values:
 
 
 def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
-    """What the problem knows of n candidates without measuring them, (n,) each.
+    """Quantities of n candidates that the problem knows without measuring, (n,) each.
 
     Args:
         problem: The problem.
@@ -85,12 +85,12 @@ def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
 
 
 def check_values(what: str, values: Values, n: int) -> None:
-    """An error unless values are n finite numbers.
+    """Raises an error unless values are n finite numbers.
 
     Args:
-        what: What they are, as the message says it.
+        what: A name for the values, at the beginning of the message.
         values: The values.
-        n: How many candidates there are.
+        n: The number of candidates.
     """
     if values.shape != (n,) or not np.isfinite(values).all():
         msg = (

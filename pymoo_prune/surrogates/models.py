@@ -1,6 +1,6 @@
-"""Models of one quantity: from a candidate's features to what would be measured.
+"""Models of one quantity: they predict its measurements from candidates' features.
 
-scikit-learn and scipy are imported where they are used: who wants no surrogate waits for none.
+scikit-learn and scipy are imported where they are used: a search without a surrogate starts faster.
 """
 
 # ruff: noqa: PLC0415
@@ -22,7 +22,7 @@ from pymoo_prune.objectives import Values
 
 
 class Model(Protocol):
-    """What predicts one quantity; any regressor of scikit-learn is one."""
+    """Predicts one quantity; any regressor of scikit-learn fits this protocol."""
 
     def fit(self, Z: Values, y: Values, /) -> Any:
         """Learns from features, (n, features), and the quantity's values, (n,)."""
@@ -32,10 +32,10 @@ class Model(Protocol):
 
 
 class Standardised:
-    """A model that is shown features and targets with mean 0 and variance 1.
+    """A model that gets features and targets with mean 0 and variance 1.
 
-    Features that do not vary are left out. Where nothing varies there is nothing to learn: the
-    model is not asked, and the mean is predicted.
+    Features that do not vary are left out. If none varies, or the target does not, the model is not
+    used, and the mean is predicted.
 
     Args:
         model: The model.
@@ -72,9 +72,10 @@ def _varies(values: Values) -> Array:
 
 
 class _RadialBasis:
-    """An interpolation between the known, smoothed.
+    """A smoothed interpolation between known candidates.
 
-    The kernel is minus the distance: it needs no length scale, and no more points than features.
+    The kernel is minus the distance. It needs no length scale, and fewer points than features are
+    enough.
     """
 
     SMOOTHING = 0.1  # where two random points lie √2 apart
@@ -94,11 +95,11 @@ class _RadialBasis:
 class _GaussianProcess:
     """A Gaussian process with one length scale for all features, and noise.
 
-    Its three hyperparameters are fitted to some of the points, for that takes dozens of solutions
-    of a system as large as they are many. It then learns from all.
+    Its three hyperparameters are fitted to at most `POINTS` points, because each of dozens of steps
+    solves a system with an equation for each point. The process then learns from all points.
 
     Args:
-        seed: Of the choice of those points.
+        seed: Seed of the choice of those points.
     """
 
     POINTS = 300
@@ -116,7 +117,7 @@ class _GaussianProcess:
         kernel = ConstantKernel(1.0, (0.01, 1_000)) * length + WhiteKernel(0.1, (1e-6, 2))
         rows = np.random.default_rng(self.seed).permutation(len(Z))[: self.POINTS]
         with warnings.catch_warnings():
-            # A hyperparameter at its bound is one that the data do not determine.
+            # A hyperparameter that the data do not determine ends at its bound.
             warnings.simplefilter("ignore", ConvergenceWarning)
             fitted = GaussianProcessRegressor(kernel).fit(Z[rows], y[rows])
         self._process = GaussianProcessRegressor(fitted.kernel_, optimizer=None).fit(Z, y)
@@ -134,8 +135,8 @@ def _ridge(seed: int) -> Model:  # noqa: ARG001 - nothing is random
 def _trees(seed: int) -> Model:
     """Extremely randomised trees.
 
-    Each split looks at few features: were they all, every tree would split by the same few genes,
-    where each of many does a little.
+    Each split looks at few features. With all of them, every tree would split by the same few
+    genes, although many genes have small effects.
     """
     from sklearn.ensemble import ExtraTreesRegressor
 
@@ -150,19 +151,19 @@ MODELS: Mapping[str, Callable[[int], Model]] = MappingProxyType(
         "rbf": lambda _: Standardised(_RadialBasis()),
     }
 )
-"""Models by name: each makes one that has learnt nothing, from a seed."""
+"""Functions by name; each makes an unfitted model from a seed."""
 
 DEFAULT_MODEL = "rbf"
 
 
 def model_factory(model: str | Model | Callable[[int], Model]) -> Callable[[int], Model]:
-    """What makes unfitted models from seeds.
+    """A function that makes unfitted models from seeds.
 
     Args:
         model: One of `MODELS`; or a regressor of scikit-learn, which is copied each time, seeded
             and `Standardised`; or another object with `fit` and `predict`, which is copied; or a
-            function from a seed to such an object. The latter two see features and values as the
-            problem gives them.
+            function from a seed to such an object. The last two kinds see features and values as
+            the problem gives them.
     """
     if isinstance(model, str):
         if model not in MODELS:

@@ -32,33 +32,35 @@ from pymoo_prune.surrogates.evaluated import (
 from pymoo_prune.surrogates.models import DEFAULT_MODEL, Model, model_factory
 
 WARM_UP = 50
-"""Measured candidates from which on a model is asked: fewer say little about many genes."""
+"""Candidates that are measured before a model is used: fewer say little about many genes."""
 
 UNSUITED = (DE, EPPSO, ES, MOEAD, NSDE)
 """Engines of pymoo whose children belong to one parent each, or that do not use their mating."""
 
 
 class Prescreened(InfillCriterion):
-    """A mating that makes many children and hands on those who look best to a model.
+    """A mating that makes many children and hands on those that a model predicts to be the best.
 
-    Objectives and constraints are computed from predictions as they are from measurements. What
-    the problem's `sizes` know is not predicted. Every quantity has a model of its own, which learns
-    from all individuals that were seen in the engine's population and among its last children.
+    Objectives and constraints are computed from predictions in the same way as from measurements.
+    Quantities that the problem's `preview.sizes` knows are not predicted. Every other quantity has
+    a model of its own, which learns from all individuals that were seen in the engine's population
+    and among its last children.
 
-    The pool has no two equal children, nobody of the population and nobody who was evaluated
-    before. Who keeps the constraints comes first; then pymoo's rank and crowding decide, or the
-    fitness where there is one objective. Some are taken at random instead, so that a model meets
-    what it would not choose. All that is random comes from pymoo's generator.
+    The pool has no two equal children, no member of the population and no candidate that was
+    evaluated before. Children that keep the constraints come first; then pymoo's rank and crowding
+    decide, or the fitness where there is one objective. Some children are taken at random instead,
+    so that a model also learns from children that it would not choose. pymoo's generator draws all
+    random numbers.
 
-    It has a memory: another search needs another one.
+    A `Prescreened` remembers its search: every search needs a new one.
 
     Args:
-        mating: The engine's own.
+        mating: The engine's own mating.
         model: As `model_factory` takes it.
         factor: Children in the pool for each that is handed on.
         explore: The share of the children that is taken at random.
-        warm_up: Measured candidates from which on children are chosen; before, they are the
-            mating's own.
+        warm_up: Candidates that are measured before a model is used; until then, the mating's
+            own children are handed on.
     """
 
     def __init__(
@@ -98,13 +100,13 @@ class Prescreened(InfillCriterion):
         Args:
             problem: A `PruningProblem`.
             pop: The population.
-            n_offsprings: How many children.
+            n_offsprings: The number of children.
             random_state: pymoo's generator.
             n_max_iterations: Handed to the mating.
-            kwargs: Handed to the mating; of them, `algorithm` is the engine.
+            kwargs: Handed to the mating; `algorithm` is the engine.
 
         Returns:
-            So many children, or fewer where the mating finds nobody else who is new.
+            The children; fewer than asked for if the mating finds no more new ones.
         """
         _check_usable(problem, kwargs.get("parents"))
         if random_state is None:
@@ -121,7 +123,7 @@ class Prescreened(InfillCriterion):
         return pool[self._chosen(problem, pool.get("X"), n_offsprings, random_state)]
 
     def _pool(self, problem: PruningProblem, pop: Population, n: int, **options: Any) -> Population:
-        """New children, `factor` for each of n; fewer where the mating repeats itself."""
+        """New children, `factor` for each of n; fewer if the mating repeats itself."""
         pool: list[Any] = []
         taken, wanted = set(self.evaluated.keys), self.factor * n
         for _ in range(self.n_max_iterations):
@@ -131,7 +133,7 @@ class Prescreened(InfillCriterion):
                 if key not in taken:
                     taken.add(key)
                     pool.append(child)
-            # A mating that comes back short has tried often enough itself.
+            # A mating that returns too few children has tried repeatedly itself.
             stuck = len(pool) == before and len(pool) >= n
             if stuck or len(children) < asked or len(pool) >= wanted:
                 break
@@ -140,9 +142,9 @@ class Prescreened(InfillCriterion):
     def _chosen(
         self, problem: PruningProblem, X: Array, n: int, generator: np.random.Generator
     ) -> Array:
-        """Rows of the n children who are handed on: the best, then those taken at random."""
+        """Rows of the n children that are handed on: the best, then those taken at random."""
         seed = int(generator.integers(2**31 - 1))
-        share = self.explore * n  # of one child in ten, every tenth time
+        share = self.explore * n  # a share of 0.1 draws one child every tenth time
         drawn = int(share) + int(generator.random() < share % 1)
         best = best_rows(problem, self._predicted(problem, X, seed), n - drawn, generator)
         rest = np.setdiff1d(np.arange(len(X)), best)
@@ -155,7 +157,7 @@ class Prescreened(InfillCriterion):
         unknown = [name for name in dict.fromkeys(needed) if name not in values]
         if unknown:
             Z = checked_features(problem, X)
-        # Sums in another order have other last bits: a run must not depend on its threads.
+        # More threads add in another order, which changes last bits: results must not depend on it.
         with threadpool_limits(1):
             for name in unknown:
                 model = self.make_model(seed)
@@ -165,9 +167,9 @@ class Prescreened(InfillCriterion):
         return values
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Prescreened:
-        """With a mating and a memory of its own, and what makes models in common.
+        """A copy with its own mating and memory, but with the same function that makes models.
 
-        pymoo deep-copies algorithms, and a user's function may be bound to a problem.
+        pymoo deep-copies algorithms, and the function may be bound to a user's problem.
         """
         made = copy.copy(self)
         memo[id(self)] = made
@@ -177,7 +179,7 @@ class Prescreened(InfillCriterion):
 
 
 def _check_usable(problem: Any, parents: Any) -> None:
-    """An error where children cannot be chosen by a model."""
+    """Raises an error if a model cannot choose among the children."""
     if parents is not None:
         msg = (
             "this engine chooses the parents of each child itself, so a surrogate cannot choose "
@@ -204,10 +206,10 @@ def best_rows(
     """The n best of some candidates: by constraints, then by rank and crowding, or by fitness.
 
     Args:
-        problem: Says what is good.
-        values: What is known or predicted of them, (m,) each.
-        n: How many; at most m.
-        generator: Decides between those who are as crowded.
+        problem: The problem, which scores them.
+        values: Their known or predicted quantities, (m,) each.
+        n: The number of rows; at most m.
+        generator: Decides between equally crowded candidates.
 
     Returns:
         Their rows, (n,).
@@ -233,9 +235,9 @@ def prescreen(
     Args:
         algorithm: A fresh engine. It is changed.
         model: As `model_factory` takes it.
-        factor: Children that are looked at for each that is measured.
+        factor: Children in the pool for each that is measured.
         explore: The share of the children that is taken at random.
-        warm_up: Measured candidates from which on the surrogate chooses.
+        warm_up: Candidates that are measured before the surrogate chooses.
 
     Returns:
         The same engine.

@@ -19,7 +19,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def failed(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs a command that must fail; what it writes to standard error."""
+    """Runs a command that must fail; returns what it writes to standard error."""
 
     def run(*arguments: str) -> str:
         assert main(arguments) == 2

@@ -20,7 +20,7 @@ def test_times(text: str, expected: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-3", "1d", "1h30m", "inf", "m"])
-def test_times_that_cannot_be(text: str) -> None:
+def test_wrong_times_are_refused(text: str) -> None:
     with pytest.raises(PruneError, match=f"--time '{text}' must read like '90', '90s', '15m'"):
         seconds(text)
 
@@ -50,7 +50,7 @@ def test_values_are_read_as_json_as_python_writes_them_or_as_text(text: str, val
     assert type(found["name"]) is type(value)
 
 
-def test_what_is_no_number_may_be_a_value() -> None:
+def test_nan_may_be_a_value() -> None:
     assert math.isnan(assignments(["x=NaN"])["x"])
 
 
@@ -59,17 +59,17 @@ def given(*words: str, **more: Any) -> Settings:
     return settings_of(options, options.problem, **more)
 
 
-def test_a_preset_gives_what_one_does_not_say() -> None:
+def test_a_preset_gives_the_missing_options() -> None:
     quick, paper = given(), given("--preset", "paper")
     assert (quick.algorithm, quick.budget.seconds) == ("nsga2", None)
     assert (paper.algorithm, paper.options["recovery"]) == ("own", "none")
     assert paper.budget.seconds is not None
     both = given("--preset", "paper", "--set", "recovery=refit", "--set", "levels=8")
     assert {**paper.options, "recovery": "refit", "levels": 8} == both.options
-    assert paper.options["recovery"] == "none"  # presets are left as they are
+    assert paper.options["recovery"] == "none"  # the preset itself is not changed
 
 
-def test_what_one_says_goes_before_a_preset() -> None:
+def test_options_override_a_preset() -> None:
     found = given(
         *("--preset", "paper", "--weights", "accuracy=1,sparsity=0.5", "--evaluations", "30"),
         *("--pop-size", "6", "--finish", "0", "--validation", "50"),

@@ -17,7 +17,7 @@ from tests.support.tiny_problem import pixels_run
 
 
 def ended(arguments: list[str]) -> object:
-    """How a command ends that is not understood, or that only explains."""
+    """The exit code of a command that the parser ends: after an error, or after its help."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     return caught.value.code
@@ -50,7 +50,7 @@ def test_the_version_is_printed(option: str, capsys: pytest.CaptureFixture[str])
         (["--nonsense", "list"], "unrecognized arguments: --nonsense\n", ""),
     ],
 )
-def test_what_is_not_understood_is_said_in_three_lines(
+def test_the_parsers_errors_have_three_lines(
     arguments: list[str], error: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ended(arguments) == 2
@@ -90,7 +90,7 @@ def test_the_package_runs_as_a_module_and_imports_little() -> None:
 
 
 @pytest.mark.slow
-def test_letters_that_a_terminal_has_not_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_letters_that_a_terminal_lacks_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding="ascii"))
     assert main(["networks", "--size", "3"]) == 0
@@ -106,7 +106,7 @@ def interrupt(*args: object, **given: object) -> None:
 
 
 @pytest.mark.parametrize("command", ["report", "export", "ticket"])
-def test_what_needs_no_resuming_is_just_stopped(
+def test_a_command_without_resume_is_just_stopped(
     command: str,
     finished: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""Bad input: told in one line, before anything is trained, and nothing is left behind."""
+"""Bad input: a message of one line, before anything is trained, and no files left behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refused(failed: Callable[..., str], folder: Path, arguments: list[str]) -> str:
-    """What a command says that leaves a folder as empty as it was: one line."""
+    """The one line that a refused command prints; it must leave the folder empty."""
     error = failed(*arguments)
     assert error.count("\n") == 1
     assert list(folder.iterdir()) == []
@@ -70,7 +70,7 @@ def refused(failed: Callable[..., str], folder: Path, arguments: list[str]) -> s
         (["ecomp", "--set", "encoding"], ["'encoding' must read NAME=VALUE"]),
     ],
 )
-def test_what_is_no_setting(
+def test_impossible_settings(
     untouched: Path, failed: Callable[..., str], arguments: list[str], messages: list[str]
 ) -> None:
     error = refused(failed, untouched, ["run", *arguments])
@@ -102,7 +102,7 @@ def test_what_is_no_setting(
         ("layer-vector", "racing=1", "option racing must be like False (bool), but it is 1"),
     ],
 )
-def test_options_of_another_kind(
+def test_options_of_a_wrong_type(
     untouched: Path, failed: Callable[..., str], problem: str, option: str, message: str
 ) -> None:
     assert message in refused(failed, untouched, ["run", problem, "--set", option])
@@ -114,7 +114,7 @@ def test_a_parent_for_a_problem_that_has_none(untouched: Path, failed: Callable[
     assert "Pixels takes no parent: its constructor has no such argument" in error
 
 
-# Where and by whom.
+# Devices and workers.
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_a_parent_for_a_problem_that_has_none(untouched: Path, failed: Callable[
         (["--workers", "2", "--time-limit", "0"], "a time limit must be above 0 seconds"),
         (["--workers", "2", "--time-limit", "nan"], "a time limit must be above 0 seconds"),
         (["--time-limit", "3"], "--time-limit needs workers that can be ended: give --workers 1"),
-        (["--profile", "--workers", "2"], "--profile sees what is done in this process only"),
+        (["--profile", "--workers", "2"], "--profile traces this process only"),
     ],
 )
-def test_machines_and_workers_that_cannot_be(
+def test_impossible_machines_and_workers(
     untouched: Path, failed: Callable[..., str], arguments: list[str], message: str
 ) -> None:
     assert message in refused(failed, untouched, ["run", "ecomp", *arguments])
@@ -145,7 +145,7 @@ def test_a_gpu_that_is_not_there(
     assert "device 'cuda' cannot be used here (there are 0 CUDA devices); take cpu" in error
 
 
-@pytest.mark.parametrize("who", [["--workers", "2"], ["--ray"], ["--ray", "there:1"]])
+@pytest.mark.parametrize("workers", [["--workers", "2"], ["--ray"], ["--ray", "there:1"]])
 @pytest.mark.parametrize(
     "what",
     [
@@ -155,9 +155,9 @@ def test_a_gpu_that_is_not_there(
     ],
 )
 def test_latencies_beside_workers(
-    untouched: Path, failed: Callable[..., str], what: list[str], who: list[str]
+    untouched: Path, failed: Callable[..., str], what: list[str], workers: list[str]
 ) -> None:
-    error = refused(failed, untouched, ["run", "ecomp", *what, *who])
+    error = refused(failed, untouched, ["run", "ecomp", *what, *workers])
     assert "workers disturb each other; search without workers, or without the latency" in error
 
 
@@ -227,13 +227,13 @@ def test_a_problem_without_an_algorithm_of_its_own(
         (["ecomp", "--objectives", "acuracy"], "unknown objective 'acuracy'"),
     ],
 )
-def test_comparisons_that_cannot_be(
+def test_impossible_comparisons(
     untouched: Path, failed: Callable[..., str], arguments: list[str], message: str
 ) -> None:
     assert message in refused(failed, untouched, ["compare", *arguments])
 
 
-# What only the data, or the problem itself, can tell.
+# Refusals that need the data, or the problem itself.
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_comparisons_that_cannot_be(
         (["--validation", "99999"], ["validation=99999"]),
     ],
 )
-def test_what_the_data_tell(
+def test_settings_that_do_not_suit_the_data(
     tmp_path: Path, failed: Callable[..., str], arguments: list[str], messages: list[str]
 ) -> None:
     error = failed(*pixels_run(tmp_path / "run", *arguments))

@@ -309,7 +309,7 @@ def test_a_profile_names_the_most_expensive_operators(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["run", "ecomp", "--time-limit", "3"], "--time-limit needs workers"),
-        (["run", "ecomp", "--profile", "--workers", "2"], "--profile sees what is done in this"),
+        (["run", "ecomp", "--profile", "--workers", "2"], "--profile traces this process only"),
         (["run", "ecomp", "--workers", "0"], "workers and threads must be at least 1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a problem's constructor takes, and values that suit it."""
+"""Options of a problem's constructor, and values that suit them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Annotated(Pixels):
-    """Whose options are of every kind."""
+    """A problem with options of every kind."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Annotated(Pixels):
         word: str = "a",
         flag: bool = False,
         perhaps: int | None = None,
-        older: Optional[float] = None,  # noqa: UP045 - as some write it
+        older: Optional[float] = None,  # noqa: UP045 - some authors write this
         either: str | int = "b",
         choice: Literal["c", 4] = "c",
         numbers: Sequence[int] = (1, 2),
@@ -43,14 +43,14 @@ class Annotated(Pixels):
 
 
 class Bare(Pixels):
-    """Whose options have defaults only."""
+    """A problem without annotations."""
 
     def __init__(self, data, *, needed, share=0.5, open=None, objectives=None):  # type: ignore[no-untyped-def]  # noqa: A002
         super().__init__(data, objectives=objectives)
 
 
 class Unreadable(Pixels):
-    """Whose annotations are for type checkers."""
+    """A problem whose annotations only a type checker can read."""
 
     def __init__(self, data: Data, *, share: float = 0.5, other: Unknown = None) -> None:
         super().__init__(data)
@@ -102,7 +102,7 @@ def test_unknown_options(name: str) -> None:
         check_options(Annotated, {name: 1})
 
 
-def test_what_a_user_chooses_needs_a_place() -> None:
+def test_what_a_user_asks_for_needs_a_parameter() -> None:
     check_options(EComp, {}, ["parent", "constraints", "objectives"])
     with pytest.raises(PruneError, match=r"^Annotated takes no constraints: its constructor has"):
         check_options(Annotated, {}, ["objectives", "constraints"])

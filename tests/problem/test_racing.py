@@ -28,7 +28,7 @@ slice_sizes = st.lists(st.integers(1, 300), min_size=1, max_size=6)
 
 
 class Track:
-    """Where candidates race: gene 0 says which one it is; each slice has luck of its own."""
+    """A race track: gene 0 is the candidate's number; each slice has luck of its own."""
 
     def __init__(self, n: int, slices: list[int], seed: int, luck: float) -> None:
         generator = np.random.default_rng(seed)
@@ -41,24 +41,24 @@ class Track:
     def measure(self, X: Array, number: int) -> Measurements:
         assert number == len(self.seen)
         self.seen.append(X[:, 0])
-        return {"error": self.values[number, X[:, 0]], "who": X[:, 0].astype(float)}
+        return {"error": self.values[number, X[:, 0]], "number": X[:, 0].astype(float)}
 
     def run(self, share: float = 0.5) -> tuple[Measurements, Array]:
         racing = Racing(self.sizes, share)
         return racing.run(self.X, self.measure, lambda m: m["error"][:, None])
 
-    def images(self, who: int) -> list[int]:
+    def images(self, candidate: int) -> list[int]:
         """The slices that a candidate saw."""
-        return [number for number, seen in enumerate(self.seen) if who in seen]
+        return [number for number, seen in enumerate(self.seen) if candidate in seen]
 
 
 def better_part(n: int, share: float) -> int:
-    """As many as `TruncationSelection` takes."""
+    """The number that `TruncationSelection` takes."""
     return max(1, round(share * n))
 
 
 @given(st.integers(1, 100_000), st.integers(1, 3_000))
-def test_doubling_slices_double_what_is_known_up_to_all_images(images: int, first: int) -> None:
+def test_doubling_slices_double_the_images_seen_up_to_all(images: int, first: int) -> None:
     slices = Racing.doubling(images, first=first, share=0.3).slices
     known = np.cumsum(slices)
     assert known[-1] == images
@@ -82,7 +82,7 @@ def test_slices_that_cannot_double_are_refused(first: int) -> None:
 @pytest.mark.parametrize(
     ("slices", "share"), [([], 0.5), ([5, 0], 0.5), ([-1], 0.5), ([5], 0), ([5], 1), ([5], 1.5)]
 )
-def test_races_that_cannot_be_are_refused(slices: list[int], share: float) -> None:
+def test_impossible_races_are_refused(slices: list[int], share: float) -> None:
     with pytest.raises(PruneError, match="slices of at least one image and a share between 0 and"):
         Racing(slices, share)
 
@@ -99,22 +99,22 @@ def test_one_slice_is_the_plain_measurement(n: int, share: float, seed: int) -> 
 def test_every_race(n: int, share: float, slices: list[int], seed: int, luck: float) -> None:
     track = Track(n, slices, seed, luck)
     known, places = track.run(share)
-    # Everybody has a place of its own.
+    # Every candidate has a place of its own.
     assert sorted(places.tolist()) == list(range(n))
-    # Who is settled is never measured again, so those that are open become fewer.
+    # Settled candidates are never measured again, so that fewer and fewer are open.
     assert sorted(track.seen[0].tolist()) == list(range(n))
     for before, after in zip(track.seen[:-1], track.seen[1:], strict=True):
         assert set(after.tolist()) < set(before.tolist())
         assert len(set(after.tolist())) == len(after) > 0
     # A candidate's value is the mean over the images that it saw.
-    for who in range(n):
-        numbers = track.images(who)
-        mean = np.average(track.values[numbers, who], weights=np.array(slices)[numbers])
-        assert known["error"][who] == pytest.approx(mean)
-        assert known["who"][who] == pytest.approx(who)
-    # Who sees more images stands between those that were settled before.
+    for candidate in range(n):
+        numbers = track.images(candidate)
+        mean = np.average(track.values[numbers, candidate], weights=np.array(slices)[numbers])
+        assert known["error"][candidate] == pytest.approx(mean)
+        assert known["number"][candidate] == pytest.approx(candidate)
+    # Candidates that see more images are placed between those that were settled before.
     winners = better_part(n, share)
-    depth = np.array([len(track.images(who)) for who in places.argsort()])
+    depth = np.array([len(track.images(candidate)) for candidate in places.argsort()])
     assert (np.diff(depth[:winners]) >= 0).all()
     assert (np.diff(depth[winners:]) <= 0).all()
 
@@ -177,7 +177,7 @@ def test_places_decide_where_all_candidates_were_raced() -> None:
     assert parents(pop) == {0, 1}
 
 
-def test_who_violates_constraints_stands_behind_whatever_the_place() -> None:
+def test_candidates_that_violate_constraints_rank_last_whatever_their_places() -> None:
     G = np.array([[0.0], [2.0], [-1.0], [1.0]])
     pop = Population.new("X", np.zeros((4, 1)), "F", np.zeros((4, 1)), "G", G)
     pop.set("place", np.array([3, 0, 2, 1]))

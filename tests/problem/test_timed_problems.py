@@ -43,7 +43,7 @@ def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
     return found
 
 
-def test_without_latency_all_is_as_it_was(digits: Data, meter: Meter) -> None:
+def test_without_latency_nothing_changes(digits: Data, meter: Meter) -> None:
     assert Pixels(digits).fingerprint == "99a9de99eb7e0a626f3e0f8b5bdd5669"
     problem = SmallPixels(digits, constraints=["macs<=50%"])
     found = problem.measured(candidates(problem))
@@ -101,7 +101,7 @@ def test_latency_is_an_objective_and_a_bound(digits: Data, meter: Meter) -> None
     assert parent == problem.parent_measurements()
 
 
-def test_who_fails_is_not_timed(digits: Data, meter: Meter) -> None:
+def test_failed_candidates_are_not_timed(digits: Data, meter: Meter) -> None:
     problem = SmallFailingPixels(digits, **TIMED)
     X, fails = small_and_large(problem)
     found = problem.measured(X)
@@ -126,7 +126,7 @@ def test_latency_is_refused_where_it_means_nothing(digits: Data) -> None:
         SmallPixels(digits, objectives="latency")
 
 
-def test_a_parent_that_is_not_there_is_missed_when_it_is_needed(digits: Data) -> None:
+def test_a_missing_parent_is_an_error_when_it_is_needed(digits: Data) -> None:
     class Orphan(SmallPixels):
         def __init__(self, data: Data, **options: Any) -> None:
             super().__init__(data, **options)
@@ -181,7 +181,7 @@ def test_the_scheme_is_the_problems_and_part_of_the_fingerprint(
     assert InBatches(digits, **TIMED).fingerprint == fingerprint
 
 
-def test_twins_share_what_is_known_and_all_that_is_measured(digits: Data, meter: Meter) -> None:
+def test_twins_share_known_latencies_and_all_quantities(digits: Data, meter: Meter) -> None:
     problem = SmallPixels(digits, **TIMED)
     X = candidates(problem)
     twin = problem.with_goals(["accuracy", "macs"], front=["accuracy", "latency"])
@@ -215,7 +215,7 @@ def test_a_twin_may_be_the_first_to_ask_for_latency(digits: Data, meter: Meter) 
         Pixels(digits).with_goals(["latency"])
 
 
-def test_networks_of_others_are_timed_alike(digits: Data, meter: Meter) -> None:
+def test_other_networks_are_timed_alike(digits: Data, meter: Meter) -> None:
     problem = SmallPixels(digits, **TIMED)
     X = candidates(problem, 3)
     found = problem.measured(X)
@@ -268,10 +268,10 @@ def test_a_resumed_search_has_the_uninterrupted_ones_latencies(
     assert np.array_equal(whole.measurements["latency"], parts.measurements["latency"])
 
 
-def test_what_was_measured_before_a_crash_is_not_measured_again(
+def test_latencies_from_before_a_crash_are_not_measured_again(
     digits: Data, meter: Meter, tmp_path: Path
 ) -> None:
-    """The store loses a chunk; the latencies are there."""
+    """The store loses a chunk, but the latencies are kept."""
     result, store = searched(SmallPixels(digits, **TIMED), tmp_path, 3)
     rows = store.evaluations()
     store.close()

@@ -1,4 +1,4 @@
-"""Candidates that cannot be measured: how they are reported, and that they come last."""
+"""Candidates that cannot be measured are reported, and rank last."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.tiny_problem import FailingPixels, Pixels, candidates, small_
 SUM = WeightedSum({"accuracy": 1.0, "pixels": 0.5})
 
 
-def test_who_fails_is_reported_with_the_reason_and_measured_as_nan(digits: Data) -> None:
+def test_failed_candidates_have_a_reason_and_nan(digits: Data) -> None:
     problem = FailingPixels(digits)
     X, fails = small_and_large(problem)
     found = problem.measured(X)
@@ -136,7 +136,7 @@ def test_failures_in_later_chunks_keep_their_rows(digits: Data) -> None:
         (NSGA2, Remeasured),
     ],
 )
-def test_who_fails_ranks_last_in_every_survival(
+def test_failed_candidates_rank_last_in_every_survival(
     digits: Data, engine: type[GA], survival: Callable[[Survival], Survival]
 ) -> None:
     objectives: Any = SUM if engine is GA else ("accuracy", "pixels")
@@ -155,7 +155,7 @@ def test_who_fails_ranks_last_in_every_survival(
     assert not any(few.get("failure"))
 
 
-def test_who_fails_is_no_parent(digits: Data) -> None:
+def test_failed_candidates_are_no_parents(digits: Data) -> None:
     problem = FailingPixels(digits, objectives=SUM, constraints=["accuracy>=0.95"])
     X, fails = small_and_large(problem)
     pop = Population.new(X=X)

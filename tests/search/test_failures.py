@@ -1,4 +1,4 @@
-"""Searches in which some candidates cannot be measured, or all."""
+"""Searches in which some or all candidates cannot be measured."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RacedAndFailing(FailingPixels):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", [n for n in ENGINES if n not in {"own", "moead"}])
-def test_a_search_goes_on_without_who_failed(digits: Data, path: Path, engine: str) -> None:
+def test_a_search_goes_on_without_failed_candidates(digits: Data, path: Path, engine: str) -> None:
     objectives: Any = SUM if engine == "ga" else ("accuracy", "parameters")
     problem = FailingPixels(digits, objectives=objectives)
     store = opened(path, problem)
@@ -82,7 +82,9 @@ def test_a_search_goes_on_without_who_failed(digits: Data, path: Path, engine: s
 
 
 @pytest.mark.parametrize("constraints", [(), ("accuracy>=0.99", "pixels<=0.2")])
-def test_the_archive_never_holds_who_failed(digits: Data, constraints: tuple[str, ...]) -> None:
+def test_the_archive_never_holds_failed_candidates(
+    digits: Data, constraints: tuple[str, ...]
+) -> None:
     problem = FailingPixels(digits, constraints=constraints)
     X = problem.random(60, np.random.default_rng(2))
     fails = np.array([problem.fails(x) for x in X])
@@ -138,9 +140,7 @@ def test_a_resumed_search_with_failures_is_the_uninterrupted_one(
     store.close()
 
 
-def test_changing_batches_end_without_who_failed_there_or_in_the_end(
-    digits: Data, path: Path
-) -> None:
+def test_changing_batches_end_without_failed_candidates(digits: Data, path: Path) -> None:
     problem = FailingInBatches(digits)
     store = opened(path, problem)
     found = found_by(problem, Budget(generations=2), store=store)
@@ -173,7 +173,9 @@ def test_when_all_fail_the_most_frequent_reason_is_named(digits: Data, path: Pat
     store.close()
 
 
-def test_when_all_fail_in_the_last_generation_or_in_the_end_that_is_said(digits: Data) -> None:
+def test_when_all_fail_in_the_last_generation_or_in_the_end_the_message_says_so(
+    digits: Data,
+) -> None:
     class Dark(FailingInBatches):
         def fails_finally(self, x: Array) -> bool:
             return True
@@ -189,7 +191,7 @@ def test_when_all_fail_in_the_last_generation_or_in_the_end_that_is_said(digits:
         found_by(Darker(digits), Budget(generations=2))
 
 
-def test_who_fails_in_a_race_loses_it_and_keeps_the_reason(digits: Data) -> None:
+def test_failed_candidates_lose_a_race_and_keep_their_reasons(digits: Data) -> None:
     problem = RacedAndFailing(digits, objectives=SUM)
     algorithm = make_algorithm("ga", problem, 30)
     algorithm.survival = Generational()

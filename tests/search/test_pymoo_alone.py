@@ -18,7 +18,7 @@ from tests.support.searches import found_by, opened
 from tests.support.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches
 
 
-def test_plain_minimize_leaves_out_who_failed(digits: Data) -> None:
+def test_plain_minimize_leaves_out_failed_candidates(digits: Data) -> None:
     problem = FailingPixels(digits)
     result = minimize(problem, NSGA2(pop_size=8, **problem.operators()), ("n_gen", 1), seed=3)
     assert 0 < np.count_nonzero(result.pop.get("failure")) < 8
@@ -31,7 +31,7 @@ def test_plain_minimize_leaves_out_who_failed(digits: Data) -> None:
         Front.from_result(nothing, result)
 
 
-def test_plain_minimize_does_the_same(problem: Pixels) -> None:
+def test_plain_minimize_finds_the_same(problem: Pixels) -> None:
     result = minimize(problem, NSGA2(pop_size=8, **problem.operators()), ("n_gen", 6), seed=3)
     found = found_by(problem, Budget(generations=6))
     assert digests(result.pop.get("X")) == digests(found.last.algorithm.pop.get("X"))

@@ -1,4 +1,4 @@
-"""What models learn, and models of a user's own."""
+"""Models that we provide, and models of a user's own."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_few_points_are_enough_for_many_features(name: str, n: int) -> None:
 def test_duplicates_do_no_harm(name: str) -> None:
     Z, y = linear(60, seed=1)
     Z, y = np.repeat(Z, 3, axis=0), np.repeat(y, 3)
-    y[::3] += 0.01  # and they disagree
+    y[::3] += 0.01  # equal features with other values
     model = MODELS[name](0)
     model.fit(np.column_stack([Z, Z]), y)
     held_out, truth = linear(100, seed=2)
@@ -89,7 +89,7 @@ def test_duplicates_do_no_harm(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(MODELS))
-def test_features_that_never_varied_are_not_looked_at(name: str) -> None:
+def test_features_that_never_varied_are_not_used(name: str) -> None:
     Z, y = linear(60, seed=1)
     held_out, _ = linear(20, seed=2)
     plain, more = MODELS[name](0), MODELS[name](0)
@@ -182,7 +182,7 @@ def test_an_object_with_fit_and_predict_is_copied(bits: Bits) -> None:
 
 
 @pytest.mark.parametrize("model", [Ridge, 3, None])
-def test_what_is_no_model_is_refused(model: Any) -> None:
+def test_other_objects_are_refused_as_models(model: Any) -> None:
     with pytest.raises(PruneError, match=r"a regressor, not its class"):
         model_factory(model)
 

@@ -1,4 +1,4 @@
-"""Which children are handed on, and what that is learnt from."""
+"""The children that are handed on, and the evaluations that models learn from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.support.surrogates import (
 )
 from tests.support.tiny_problem import FailingPixels
 
-# What a problem says.
+# Features.
 
 
 def test_genes_are_the_features_unless_written(bits: Bits, digits: Data) -> None:
@@ -81,8 +81,8 @@ def test_with_two_objectives_no_better_child_is_left_behind(bits: Bits) -> None:
     assert rank[chosen].max() <= rank[~chosen].min()
 
 
-def test_who_keeps_the_constraints_comes_first(digits: Data) -> None:
-    # One bound on what is known, one on what is predicted.
+def test_children_that_keep_the_constraints_come_first(digits: Data) -> None:
+    # One bound on a known quantity, one on a predicted one.
     problem = Bits(digits, constraints=["parameters<=16", "accuracy>=0.75"])
     pop = measured(problem, 60)
     mating = Recorded(mating_of(problem))
@@ -148,7 +148,7 @@ def test_no_child_was_there_before(bits: Bits) -> None:
     assert not set(keys) & set(digests(pop.get("X")))
 
 
-def test_a_mating_that_finds_too_few_hands_on_what_there_is(bits: Bits) -> None:
+def test_if_the_mating_finds_too_few_children_all_are_handed_on(bits: Bits) -> None:
     pop = measured(bits, 60)
     new = bits.random(3, np.random.default_rng(5))
     choosing = Prescreened(RandomMating(lambda n, _: new[np.arange(n) % 3]))
@@ -166,11 +166,11 @@ def test_a_search_ends_when_all_candidates_were_measured(digits: Data) -> None:
     found = search(problem, algorithm, Budget(generations=30), seed=3)
     assert len(problem.asked) == len(set(problem.asked)) <= 16
     assert found.last.generation < 30
-    # Nobody asks a mating again that has found what there is.
+    # A mating that has found all candidates is not asked again.
     assert len(mating.made) <= found.last.generation
 
 
-# What is learnt.
+# Learning.
 
 
 def test_the_pool_is_not_measured(bits: Bits) -> None:
@@ -189,7 +189,7 @@ def test_models_learn_from_all_candidates_but_known_columns(bits: Bits) -> None:
     assert np.array_equal(y, bits.accuracy(Z))
 
 
-def test_what_is_not_known_is_predicted(digits: Data) -> None:
+def test_unknown_quantities_are_predicted(digits: Data) -> None:
     problem = BitsOfUnknownSize(digits, constraints=["macs<=30", "accuracy>=0.1"])
     shown: list[tuple[Values, Values]] = []
     found_by(problem, 2, model=lambda _: Perfect(problem, shown=shown), warm_up=16)
@@ -198,7 +198,7 @@ def test_what_is_not_known_is_predicted(digits: Data) -> None:
     assert [y.tolist() for _, y in shown[1:]] == [Z.sum(axis=1).tolist()] * 2
 
 
-def test_where_all_is_known_there_is_no_model(digits: Data) -> None:
+def test_known_quantities_need_no_model(digits: Data) -> None:
     problem = Bits(digits, objectives=["parameters"])
     shown: list[tuple[Values, Values]] = []
     found_by(problem, 3, engine="ga", model=lambda _: Perfect(problem, shown=shown), warm_up=16)
@@ -221,7 +221,7 @@ def test_sizes_are_taken_as_they_are(digits: Data) -> None:
     assert off.get("X").sum(axis=1).mean() > pool.sum(axis=1).mean() + 3
 
 
-def test_who_failed_is_not_learnt_from_and_not_asked_for_again(digits: Data) -> None:
+def test_failed_candidates_are_not_learnt_from_and_not_asked_for_again(digits: Data) -> None:
     problem = FailingPixels(digits)
     shown: list[tuple[Values, Values]] = []
 
@@ -246,7 +246,7 @@ def test_who_failed_is_not_learnt_from_and_not_asked_for_again(digits: Data) -> 
         assert (Z.sum(axis=1) >= FailingPixels.LEAST).all()
 
 
-def test_while_no_candidate_can_be_measured_children_are_the_matings_own(bits: Bits) -> None:
+def test_while_all_candidates_fail_children_are_the_matings_own(bits: Bits) -> None:
     pop = measured(bits, 60)
     pop.set("accuracy", np.full(60, np.nan))
     generators = np.random.default_rng(1), np.random.default_rng(1)
@@ -255,7 +255,7 @@ def test_while_no_candidate_can_be_measured_children_are_the_matings_own(bits: B
     assert digests(off.get("X")) == digests(plain.get("X"))
 
 
-def test_what_was_never_evaluated_is_not_learnt_from(bits: Bits) -> None:
+def test_unevaluated_individuals_are_not_learnt_from(bits: Bits) -> None:
     pop = measured(bits, 60)
     choosing = Prescreened(mating_of(bits))
     new = Population.new("X", bits.random(5, np.random.default_rng(9)))
@@ -263,7 +263,7 @@ def test_what_was_never_evaluated_is_not_learnt_from(bits: Bits) -> None:
     assert len(choosing.evaluated) == len(choosing.evaluated.keys) == 60
 
 
-def test_until_it_is_warm_the_engine_is_as_it_was(bits: Bits) -> None:
+def test_during_the_warm_up_the_engine_is_unchanged(bits: Bits) -> None:
     plain = search(bits, make_algorithm("nsga2", bits, 16), Budget(generations=5), seed=3)
     assert same(plain, found_by(bits, 5, warm_up=80))
     assert not same(plain, found_by(bits, 5, warm_up=64))
