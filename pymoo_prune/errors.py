@@ -15,6 +15,14 @@ class DataError(PruneError):
     """A data set is missing, damaged or inconsistent."""
 
 
+class UntrustedCode(PruneError):  # noqa: N818 - reads as the message does
+    """A folder names a module that is not imported without the user's word."""
+
+
+class NoSuchNetwork(PruneError, IndexError):  # noqa: N818 - reads as the message does
+    """A front has no network with this number."""
+
+
 class StoreError(PruneError):
     """A run folder or database is damaged, in use, or belongs to something else."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -17,6 +19,12 @@ try:
 except ImportError:  # Windows: folders are not locked there
     fcntl = None  # type: ignore[assignment]
 
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+PART = ".part-"
+"""How the names of unfinished files begin; a killed process may leave some."""
+FORGOTTEN = 3600.0
+"""Seconds after which an unfinished file is nobody's."""
+
 LOCK = "lock.json"
 """The file in a locked folder that names the process working there."""
 
@@ -25,10 +33,12 @@ LOCK = "lock.json"
 def writing(path: Path) -> Iterator[Path]:
     """Gives a path beside the wanted one, and moves the file there when the block succeeds.
 
-    A crash or a full disk leaves the old file as it was.
+    A crash or a full disk leaves the old file as it was. Nobody can guess the name of the path, so
+    no link waits there, and several processes may write the same file; the last one wins.
     """
     # The ending is kept, since plotting libraries choose the format by it.
-    part = path.with_name(f".part-{path.name}")
+    part = path.with_name(f"{PART}{secrets.token_hex(8)}-{path.name}")
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
     try:
         yield part
         part.replace(path)
@@ -40,6 +50,30 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all."""
     with writing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def check_no_links(folder: Path) -> None:
+    """Refuses a folder in which a name leads elsewhere: writing there would change other files.
+
+    Args:
+        folder: A folder whose files are to be read and replaced.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink():
+            msg = (
+                f"{path} is a link, and a folder of results holds plain files: what is written "
+                "there would replace another file; copy the folder with its links followed "
+                "(cp -rL)"
+            )
+            raise StoreError(msg)
+
+
+def _remove_forgotten(folder: Path) -> None:
+    """Removes unfinished files that killed processes left long ago."""
+    for path in folder.glob(f"{PART}*"):
+        with suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime > FORGOTTEN:
+                path.unlink()
 
 
 @contextmanager
@@ -54,7 +88,9 @@ def locked(folder: Path) -> Iterator[None]:
     if fcntl is None:
         yield
         return
+    check_no_links(folder)
     with _lock_file(folder / LOCK) as file:
+        _remove_forgotten(folder)
         json.dump({"process": os.getpid(), "host": socket.gethostname()}, file)
         file.flush()
         try:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pymoo_prune.files import write_text, writing
+from pymoo_prune import StoreError
+from pymoo_prune.files import locked, write_text, writing
 from tests.support.tiny_problem import full_disk
 
 
@@ -51,3 +54,53 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         write_text(path, "x" * 10_000)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_link_can_wait_where_a_file_is_written(tmp_path: Path) -> None:
+    precious = tmp_path / "precious.txt"
+    precious.write_text("precious")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "report.md").symlink_to(precious)
+    (folder / ".part-report.md").symlink_to(precious)
+    write_text(folder / "report.md", "report")
+    assert precious.read_text() == "precious"
+    assert (folder / "report.md").read_text() == "report"
+    assert not (folder / "report.md").is_symlink()
+    with pytest.raises(StoreError, match=r"\.part-report\.md is a link"), locked(folder):
+        pass
+    (folder / ".part-report.md").unlink()
+    (folder / "lock.json").symlink_to(precious)
+    with pytest.raises(StoreError, match=r"lock\.json is a link"), locked(folder):
+        pass
+    assert precious.read_text() == "precious"
+
+
+def test_many_may_write_one_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+
+    def write(number: int) -> None:
+        for _ in range(50):
+            write_text(path, str(number) * 1_000)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert len(set(path.read_text())) == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["report.md"]
+    assert path.stat().st_mode & 0o777 == 0o666 & ~current_umask()
+
+
+def current_umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    old, fresh = tmp_path / ".part-1-a.txt", tmp_path / ".part-2-a.txt"
+    old.touch()
+    fresh.touch()
+    os.utime(old, (0, 0))
+    with locked(tmp_path):
+        assert not old.exists()
+    assert fresh.exists()

@@ -26,6 +26,15 @@ _WORDS = {"None": None, "True": True, "False": False}
 """Values in Python's spelling; other texts are read as JSON, or stay texts."""
 
 
+def add_trust(command: argparse.ArgumentParser) -> None:
+    """Adds `--trust`, for commands that read a folder, which may name a user's modules."""
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="import what the folder names, such as a problem of your own",
+    )
+
+
 def add_search_options(command: argparse.ArgumentParser) -> None:
     """Adds the options of a search, except those of its engine.
 
@@ -67,6 +76,12 @@ def _add_goals(command: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="one objective each; or pwad alone: pruned weights per accuracy drop",
+    )
+    goals.add_argument(
+        "--quantity",
+        action="append",
+        metavar="MODULE:NAME",
+        help="add a quantity: a function of yours on measurements, perhaps NAME=MODULE:NAME",
     )
     goals.add_argument(
         "--weights",
@@ -148,6 +163,7 @@ def settings_of(
         finish_images=preset.finish_images if options.finish is None else options.finish,
         parent=options.parent,
         network=options.network,
+        quantities=options.quantity or (),
         surrogate=surrogate,
     )
 

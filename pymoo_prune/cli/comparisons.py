@@ -10,7 +10,13 @@ from typing import Any
 
 from rich.console import Console
 
-from pymoo_prune.cli.arguments import Commands, add_search_options, new_folder, settings_of
+from pymoo_prune.cli.arguments import (
+    Commands,
+    add_search_options,
+    add_trust,
+    new_folder,
+    settings_of,
+)
 from pymoo_prune.cli.results import show_campaign, show_comparison
 from pymoo_prune.cli.runs import resumable
 from pymoo_prune.cli.workers import add_workers, refuse_workers
@@ -23,7 +29,7 @@ from pymoo_prune.tables import listed
 METHODS = ("ga", "nsga2")
 """The default methods: an engine for one objective, and one for several."""
 
-FOR_FOLDERS = ("what", "bounds", "output")
+FOR_FOLDERS = ("what", "bounds", "against", "output", "trust")
 """The arguments that a comparison of finished runs takes."""
 
 
@@ -60,11 +66,18 @@ def add_compare(commands: Commands) -> None:
         help="sizes at which accuracies are compared, such as 'macs<=20%%'",
     )
     command.add_argument(
+        "--against",
+        metavar="METHOD",
+        help="test each other method against this one alone; default: all pairs, which needs more "
+        "seeds",
+    )
+    command.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
         help="the comparison's folder; default: runs/compare-PROBLEM-DATE-TIME",
     )
+    add_trust(command)
     add_search_options(command)
     add_workers(command, shown=False)
     untouched = vars(command.parse_args(["PROBLEM"]))
@@ -98,7 +111,15 @@ def _check_for_folders(given: Sequence[str]) -> None:
 
 def _compare_folders(options: argparse.Namespace, console: Console) -> None:
     folders = [Path(what) for what in options.what]
-    report = report_of_runs(folders, options.bounds)
+    for folder in folders:
+        if Campaign.is_one(folder):
+            runs = " ".join(f"{one / 'runs'}/*" for one in folders)
+            msg = (
+                f"{folder} is a comparison of its own; 'pymoo-prune report {folder}' shows it, and "
+                f"'pymoo-prune compare {runs}' compares its runs with others"
+            )
+            raise PruneError(msg)
+    report = report_of_runs(folders, options.bounds, options.against)
     show_comparison(report, options.output or new_folder("compare"), console)
 
 
@@ -119,6 +140,7 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
         methods,
         range(options.seed, options.seed + options.seeds),
         options.bounds,
+        options.against,
     )
     with resumable(campaign.folder):
         campaign.execute(console, jobs=jobs, download=options.download)

@@ -17,6 +17,7 @@ from pymoo_prune.cli.comparisons import add_compare
 from pymoo_prune.cli.results import add_export, add_report, add_ticket
 from pymoo_prune.cli.runs import add_resume, add_run
 from pymoo_prune.errors import PruneError
+from pymoo_prune.problem import EVERYTHING, trust
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         parser.exit(2)
     console = Console(stderr=False)
+    if getattr(options, "trust", False):
+        trust([EVERYTHING])
     try:
         options.command(options, console)
     except KeyboardInterrupt as stop:  # its text says how to go on, where that is possible

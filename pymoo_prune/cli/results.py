@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pymoo_prune.cli.arguments import Commands
+from pymoo_prune.cli.arguments import Commands, add_trust
 from pymoo_prune.comparing import FRONTS_PICTURE, Campaign, ComparisonReport, report_of_campaign
 from pymoo_prune.measuring import BATCH_SIZES
 from pymoo_prune.runs import AT_LENGTH, FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
@@ -27,6 +27,7 @@ def add_report(commands: Commands) -> None:
     command.add_argument(
         "--html", action="store_true", help="write report.html too: interactive, opens offline"
     )
+    add_trust(command)
     command.set_defaults(command=_report)
 
 
@@ -123,6 +124,7 @@ def add_export(commands: Commands) -> None:
         "--int8", action="store_true", help="with onnx: write a model in eight bits too"
     )
     command.add_argument("--latency", action="store_true", help="measure latencies with pt too")
+    add_trust(command)
     command.set_defaults(command=_export)
 
 
@@ -170,6 +172,7 @@ def add_ticket(commands: Commands) -> None:
         metavar="N",
         help=f"images in a batch, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
     )
+    add_trust(command)
     command.set_defaults(command=_ticket)
 
 

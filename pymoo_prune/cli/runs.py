@@ -10,7 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pymoo_prune.cli.arguments import Commands, add_search_options, new_folder, settings_of
+from pymoo_prune.cli.arguments import (
+    Commands,
+    add_search_options,
+    add_trust,
+    new_folder,
+    settings_of,
+)
 from pymoo_prune.cli.results import show_campaign, show_run
 from pymoo_prune.cli.workers import (
     add_workers,
@@ -96,6 +102,7 @@ def add_resume(commands: Commands) -> None:
     command.add_argument(
         "--download", action="store_true", help="fetch the data set if it is missing"
     )
+    add_trust(command)
     add_workers(command)
     command.set_defaults(command=_resume)
 

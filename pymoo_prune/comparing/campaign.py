@@ -14,16 +14,22 @@ from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER, SHARED_FILE
 from pymoo_prune.comparing.jobs import make_runs
-from pymoo_prune.comparing.methods import Method, file_name
+from pymoo_prune.comparing.methods import Method, file_name, power_note
 from pymoo_prune.comparing.plan import Plan, has_plan
 from pymoo_prune.comparing.runs import create_run, is_done, trial_of
 from pymoo_prune.comparing.shared import Shared
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import locked
-from pymoo_prune.problem import PruningProblem, find_problem
+from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import ACCURACIES, EVALUATION
-from pymoo_prune.runs import LATENCIES_FILE, PARENT_FOLDER, Run, Settings, prepare_problem
+from pymoo_prune.runs import (
+    PARENT_FOLDER,
+    SHARED_LATENCIES,
+    Run,
+    Settings,
+    prepare_problem,
+)
 from pymoo_prune.search import Display
 
 
@@ -46,6 +52,7 @@ class Campaign:
         methods: Sequence[str],
         seeds: Sequence[int],
         bounds: Sequence[str] | None = None,
+        against: str | None = None,
     ) -> Self:
         """A new comparison, or one that is there with more methods or seeds.
 
@@ -57,9 +64,10 @@ class Campaign:
             methods: Names, as `Method.parse` takes them.
             seeds: The engines' seeds.
             bounds: Bounds on sizes, as `Comparison` takes them.
+            against: The method that each other one is tested against; None tests all pairs.
         """
         folder = Path(folder)
-        plan = Plan.of(settings, methods, seeds, bounds)
+        plan = Plan.of(settings, methods, seeds, bounds, against)
         if cls.is_one(folder):
             more = plan.added_to(Plan.read(folder), folder)
             # A plan without runs may be impossible, and is replaced.
@@ -117,6 +125,8 @@ class Campaign:
 
     def _execute(self, display: Display, jobs: int, *, download: bool) -> Comparison:
         self.plan.check_names()
+        if not self.complete:
+            self._say_power(display)
         problem, twins = self._prepare(display, download=download)
         if jobs > 1 and any(twin.measures_latency for twin in twins):
             display.console.print("one run at a time: others would disturb the latencies")
@@ -130,6 +140,12 @@ class Campaign:
         if not self.complete:
             self._conclude(problem, display)
         return self.comparison()
+
+    def _say_power(self, display: Display) -> None:
+        plan = self.plan
+        names = [method.name for method in plan.methods]
+        if (note := power_note(names, len(plan.seeds), plan.against)) is not None:
+            display.console.print(note, markup=False, highlight=False, soft_wrap=True)
 
     def _prepare(
         self, display: Display, *, download: bool
@@ -164,7 +180,7 @@ class Campaign:
                     front=problem.goals.names,
                     seed=seed,
                     problem_seed=problem.seed,
-                    latencies=f"../../{LATENCIES_FILE}",
+                    latencies=SHARED_LATENCIES,
                     baselines=False,
                 )
                 folder = self.run_folder(method, seed)
@@ -201,8 +217,8 @@ class Campaign:
 
     def comparison(self) -> Comparison:
         """The findings of all runs, side by side."""
-        shared, problem = self.shared(), find_problem(self.settings.problem)
-        goals = problem.goals_for(shared.goals, self.settings.constraints)
+        shared = self.shared()
+        goals = shared.over(self.settings)
         return Comparison(
             self.trials(),
             shared.series,
@@ -210,6 +226,7 @@ class Campaign:
             quantities={**goals.quantities, **ACCURACIES, **EVALUATION},
             parent=shared.parent,
             bounds=self.plan.bounds,
+            against=self.plan.against,
         )
 
     def trials(self) -> list[Trial]:

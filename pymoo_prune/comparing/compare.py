@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.comparison import Comparison
-from pymoo_prune.comparing.methods import Method, check_design, file_name, weighed
+from pymoo_prune.comparing.methods import Method, check_against, check_design, file_name, weighed
 from pymoo_prune.comparing.trials import Trial, recorded_trial, union_front
 from pymoo_prune.engines import check_engine, one_objective
 from pymoo_prune.errors import NothingFoundError, PruneError
@@ -35,6 +35,7 @@ def compare(
     pop_size: int = 100,
     finish_images: int = 0,
     bounds: Sequence[str] | None = None,
+    against: str | None = None,
     folder: Path | str | None = None,
     display: Display | None = None,
 ) -> Comparison:
@@ -49,6 +50,7 @@ def compare(
         pop_size: The population of engines that are given by name.
         finish_images: Training images that each network of a front is retrained with.
         bounds: Bounds on sizes, as `Comparison` takes them.
+        against: The method that each other one is tested against; None tests all pairs.
         folder: Keeps evaluations, a file for each run: the same call goes on where it was stopped.
             None keeps nothing.
         display: Shows progress; None for silence.
@@ -59,6 +61,7 @@ def compare(
     methods = [methods] if isinstance(methods, str) else methods
     seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     check_design(list(methods), seeds)
+    check_against(against, list(methods))
     size_bounds(bounds or (), problem.quantities, problem.parent_values)
     if finish_images < 0:
         msg = f"finish_images must be at least 0, but it is {finish_images}"
@@ -92,6 +95,7 @@ def compare(
         quantities={**problem.quantities, **ACCURACIES, **EVALUATION},
         parent=problem.parent_values,
         bounds=bounds,
+        against=against,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymoo_prune.comparing.bounds import quantile_bounds, size_bounds
+from pymoo_prune.comparing.methods import check_against
 from pymoo_prune.comparing.statistics import Contrast, contrasts
 from pymoo_prune.comparing.trials import Trial, best_of_all, union_front
 from pymoo_prune.objectives import (
@@ -47,6 +48,7 @@ class Comparison:
         parent: The unpruned network's measurements.
         bounds: Bounds on sizes, at which accuracies are compared; None takes quantiles of the sizes
             on the union of all fronts.
+        against: The method that each other one is tested against; None tests all pairs.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class Comparison:
         quantities: Mapping[str, Quantity],
         parent: Mapping[str, float],
         bounds: Sequence[str] | None = None,
+        against: str | None = None,
     ) -> None:
         self.front = union_front(trials, goals)
         self.trials, self.others = tuple(trials), tuple(others)
         self.goals, self.quantities, self.parent = goals, quantities, parent
+        self.against = check_against(against, self.methods)
         if bounds is None:
             size = next(iter(self.axes), "parameters")
             self.bounds = quantile_bounds(size, self.front[size], quantities[size], parent)
@@ -178,9 +182,10 @@ class Comparison:
         return values
 
     def contrasts(self, indicator: str) -> list[Contrast]:
-        """Every pair of methods; those with an unknown value are left out."""
+        """The pairs of methods that are tested; methods with an unknown value are left out."""
         samples = {method: self.of(method, indicator) for method in self.methods}
-        return contrasts({m: v.tolist() for m, v in samples.items() if np.isfinite(v).all()})
+        known = {m: v.tolist() for m, v in samples.items() if np.isfinite(v).all()}
+        return contrasts(known, self.against if self.against in known else None)
 
     def best_networks(self) -> list[tuple[Trial, int]]:
         """The networks that no network of any run beats: the trial and row of each."""

@@ -12,10 +12,9 @@ from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.runs import trial_of
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.errors import StoreError
-from pymoo_prune.objectives import objectives_text
-from pymoo_prune.problem import find_problem
-from pymoo_prune.results import ACCURACIES, EVALUATION, published_series
-from pymoo_prune.runs import Run, Settings
+from pymoo_prune.objectives import Goals, objectives_text, parse_constraints
+from pymoo_prune.results import ACCURACIES, EVALUATION
+from pymoo_prune.runs import Run, Settings, measured_quantities, published_on
 from pymoo_prune.search import Budget
 
 
@@ -33,7 +32,7 @@ def report_of_campaign(campaign: Campaign) -> ComparisonReport:
 
 
 def report_of_runs(
-    folders: Sequence[Path], bounds: Sequence[str] | None = None
+    folders: Sequence[Path], bounds: Sequence[str] | None = None, against: str | None = None
 ) -> ComparisonReport:
     """The report of runs that were made one by one; they must be of the same problem.
 
@@ -43,6 +42,7 @@ def report_of_runs(
     Args:
         folders: Folders of finished runs.
         bounds: Bounds on sizes, as `Comparison` takes them.
+        against: The method that each other one is tested against; None tests all pairs.
     """
     runs = [Run.open(folder) for folder in folders]
     results = [run.results() for run in runs]
@@ -52,8 +52,8 @@ def report_of_runs(
     settings = [run.settings for run in runs]
     trials = [trial_of(run, name) for run, name in zip(runs, _names(settings), strict=True)]
     _check_different(trials, settings)
-    problem = find_problem(first.settings.problem)
-    goals = problem.goals_for(summary["goals"], first.settings.constraints)
+    measured = measured_quantities(first.settings, summary.get("quantities"))
+    goals = Goals(measured, summary["goals"], parse_constraints(first.settings.constraints))
     others = results[0][0][1:]
     comparison = Comparison(
         trials,
@@ -62,6 +62,7 @@ def report_of_runs(
         quantities={**goals.quantities, **ACCURACIES, **EVALUATION},
         parent=summary["parent"],
         bounds=bounds,
+        against=against,
     )
     summaries = [one for _, one in results]
     facts = {
@@ -82,7 +83,7 @@ def _report(
         comparison,
         title=f"{settings.problem} on {settings.data}",
         facts=facts,
-        published=published_series(find_problem(settings.problem), settings.data),
+        published=published_on(settings),
         caution=caution,
     )
 

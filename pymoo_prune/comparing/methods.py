@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from pymoo.core.algorithm import Algorithm
 
+from pymoo_prune.comparing.statistics import enough_seeds, least_p, pairs_of
 from pymoo_prune.engines import check_engine_name, make_algorithm, one_objective
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Objectives, Scalarisation, WeightedSum, parse_objectives
@@ -115,6 +116,37 @@ def check_design(methods: Sequence[str], seeds: Sequence[int]) -> None:
     if min(seeds) < 0:
         msg = f"seeds must be at least 0, but they are {list(seeds)}"
         raise PruneError(msg)
+
+
+def check_against(against: str | None, methods: Sequence[str]) -> str | None:
+    """The method that others are tested against, or an error where it is none of the methods."""
+    if against is not None and against not in methods:
+        raise unknown_name("method to test against", against, methods)
+    return against
+
+
+def power_note(methods: Sequence[str], seeds: int, against: str | None = None) -> str | None:
+    """What so few seeds cannot show, said before anything runs; None where they can.
+
+    Args:
+        methods: The methods' names.
+        seeds: How many runs each method has.
+        against: The method that each other one is tested against; None tests all pairs.
+    """
+    pairs = len(pairs_of(methods, against))
+    needed = enough_seeds(pairs) if pairs else 0
+    if seeds >= needed:
+        return None
+    least = min(least_p(seeds, seeds) * pairs, 1.0)
+    tested = "1 pair" if pairs == 1 else f"{pairs} pairs"
+    text = (
+        f"{seeds} seeds cannot show a difference in every one of {tested} of methods: after Holm's "
+        f"correction p cannot be below {least:.3f}. {needed} seeds can"
+    )
+    fewer = enough_seeds(len(methods) - 1)
+    if against is None and fewer < needed:
+        text += f"; {fewer} can where each method is tested against one alone (--against METHOD)"
+    return f"{text}."
 
 
 def file_name(method: str) -> str:

@@ -10,11 +10,10 @@ from typing import Self
 
 from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER
-from pymoo_prune.comparing.methods import Method, check_design
+from pymoo_prune.comparing.methods import Method, check_against, check_design
 from pymoo_prune.engines import check_goals
 from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.files import write_text
-from pymoo_prune.problem import find_problem
+from pymoo_prune.files import check_no_links, write_text
 from pymoo_prune.runs import Settings, reading
 
 PLAN_FORMAT = 1
@@ -29,12 +28,14 @@ class Plan:
         methods: The engines, and what they minimise.
         seeds: The engines' seeds.
         bounds: Bounds on sizes, as `Comparison` takes them.
+        against: The method that each other one is tested against; None tests all pairs.
     """
 
     settings: Settings
     methods: tuple[Method, ...]
     seeds: tuple[int, ...]
     bounds: tuple[str, ...] | None = None
+    against: str | None = None
 
     @classmethod
     def of(
@@ -43,15 +44,18 @@ class Plan:
         methods: Sequence[str],
         seeds: Sequence[int],
         bounds: Sequence[str] | None = None,
+        against: str | None = None,
     ) -> Self:
         """A plan with methods as `Method.parse` takes them."""
         check_design(methods, seeds)
+        check_against(against, methods)
         parsed = tuple(Method.parse(text) for text in methods)
-        return cls(settings, parsed, tuple(seeds), None if bounds is None else tuple(bounds))
+        limits = None if bounds is None else tuple(bounds)
+        return cls(settings, parsed, tuple(seeds), limits, against)
 
     def check_names(self) -> None:
         """Refuses names that nothing measures or minimises, before a parent is trained."""
-        problem = find_problem(self.settings.problem)
+        problem = self.settings.problem_class
         size_bounds(self.bounds or (), problem.offered())
         for method in self.methods:
             if method.objectives is not None:
@@ -76,7 +80,8 @@ class Plan:
             raise StoreError(msg)
         names = dict.fromkeys(method.name for method in (*before.methods, *self.methods))
         seeds = sorted({*before.seeds, *self.seeds})
-        return self.of(self.settings, list(names), seeds, self.bounds or before.bounds)
+        bounds, against = self.bounds or before.bounds, self.against or before.against
+        return self.of(self.settings, list(names), seeds, bounds, against)
 
     def write(self, folder: Path) -> None:
         """Writes it into a comparison's folder."""
@@ -86,6 +91,7 @@ class Plan:
             "methods": [method.name for method in self.methods],
             "seeds": self.seeds,
             "bounds": self.bounds,
+            "against": self.against,
         }
         write_text(folder / PLAN_FILE, json.dumps(values, indent=2) + "\n")
 
@@ -95,6 +101,7 @@ class Plan:
         if not has_plan(folder):
             msg = f"{folder} is not a comparison: there is no {PLAN_FILE} in it"
             raise StoreError(msg)
+        check_no_links(folder)
         remedy = (
             f"restore it from a copy, or compare the runs that are finished: 'pymoo-prune compare "
             f"{folder}/{RUNS_FOLDER}/*'"
@@ -104,8 +111,9 @@ class Plan:
             if (made_by := values["format"]) != PLAN_FORMAT:
                 msg = f"it has format {made_by}, but this version reads format {PLAN_FORMAT}"
                 raise PruneError(msg)
-            settings = Settings.from_json(json.dumps(values["settings"]))
-            return cls.of(settings, values["methods"], values["seeds"], values["bounds"])
+            settings = Settings.from_json(json.dumps(values["settings"]), folder)
+            against = values.get("against")  # older plans test all pairs
+            return cls.of(settings, values["methods"], values["seeds"], values["bounds"], against)
 
 
 def has_plan(folder: Path) -> bool:

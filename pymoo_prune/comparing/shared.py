@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,10 +15,10 @@ from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.errors import StoreError
 from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor, versions
-from pymoo_prune.objectives import Goals, Series
+from pymoo_prune.objectives import Goals, Series, parse_constraints
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import simple_series
-from pymoo_prune.runs import reading
+from pymoo_prune.runs import Settings, measured_quantities, reading
 from pymoo_prune.search import Display
 
 
@@ -32,6 +32,7 @@ class Shared:
         baselines: Columns of each baseline, by its name.
         versions: The libraries' versions, by name.
         processor: The processor's name.
+        quantities: What was measured, and which way is better; None in older folders.
     """
 
     goals: Sequence[str]
@@ -39,6 +40,7 @@ class Shared:
     baselines: Mapping[str, Mapping[str, Sequence[float]]]
     versions: Mapping[str, str]
     processor: str
+    quantities: Mapping[str, Mapping[str, Any]] | None = None
 
     @classmethod
     def of(
@@ -60,7 +62,8 @@ class Shared:
             for one in baselines
         }
         parent = dict(problem.parent_values)
-        return cls(list(goals.names), parent, columns, versions(), processor())
+        about = {name: one.about() for name, one in problem.quantities.items()}
+        return cls(list(goals.names), parent, columns, versions(), processor(), about)
 
     @property
     def series(self) -> list[Series]:
@@ -69,6 +72,15 @@ class Shared:
             Series(name, {n: np.array(values) for n, values in columns.items()})
             for name, columns in self.baselines.items()
         ]
+
+    def over(self, settings: Settings) -> Goals:
+        """The goals that fronts are over.
+
+        Args:
+            settings: What all runs share.
+        """
+        measured = measured_quantities(settings, self.quantities)
+        return Goals(measured, self.goals, parse_constraints(settings.constraints))
 
     def write(self, folder: Path) -> None:
         """Writes it into a comparison's folder, which finishes the comparison."""
@@ -83,4 +95,5 @@ class Shared:
             raise StoreError(msg)
         with reading(path, f"{resume} makes it again"):
             found = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{field.name: found[field.name] for field in fields(cls)})
+            given = {"quantities": None, **found}
+            return cls(**{field.name: given[field.name] for field in fields(cls)})

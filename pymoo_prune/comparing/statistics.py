@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, count
 from math import comb
 
 import numpy as np
@@ -27,7 +27,7 @@ class Contrast:
             Delaney's A. 0.5 is no difference; 1 and 0 mean that every run of one beats every run of
             the other.
         p: The p of the Mann-Whitney test, two-sided and exact.
-        adjusted: p after Holm's correction for all pairs.
+        adjusted: p after Holm's correction for all pairs that are tested.
         possible: The least p that so few runs can give, however different they are, after the
             correction.
     """
@@ -48,17 +48,19 @@ class Contrast:
         return self.first if self.effect > 0.5 else self.second
 
 
-def contrasts(samples: Mapping[str, Sequence[float]]) -> list[Contrast]:
-    """All pairs of methods against each other.
+def contrasts(samples: Mapping[str, Sequence[float]], against: str | None = None) -> list[Contrast]:
+    """Pairs of methods against each other.
 
     Args:
         samples: One number for each run, by method.
+        against: The method that each other one is tested against; None tests all pairs, which
+            takes a stricter correction.
     """
     for name, values in samples.items():
         if len(values) == 0 or not np.isfinite(values).all():
             msg = f"{name} must have one finite number or more, but it has {list(values)}"
             raise PruneError(msg)
-    pairs = list(combinations(samples, 2))
+    pairs = pairs_of(list(samples), against)
     tests = [(samples[a], samples[b]) for a, b in pairs]
     p = np.array([mann_whitney(*two) for two in tests])
     # If no two methods' runs overlapped, every pair would have its least p.
@@ -67,6 +69,27 @@ def contrasts(samples: Mapping[str, Sequence[float]]) -> list[Contrast]:
         Contrast(*pair, superiority(*two), *map(float, numbers))
         for pair, two, *numbers in zip(pairs, tests, p, holm(p), least, strict=True)
     ]
+
+
+def pairs_of(methods: Sequence[str], against: str | None = None) -> list[tuple[str, str]]:
+    """The pairs of methods that are tested.
+
+    Args:
+        methods: Their names.
+        against: The method that is in every pair; None takes all pairs.
+    """
+    if against is None:
+        return list(combinations(methods, 2))
+    return [(against, other) for other in methods if other != against]
+
+
+def enough_seeds(pairs: int) -> int:
+    """The least number of runs of each method that can show a difference in every pair.
+
+    Args:
+        pairs: How many pairs are tested.
+    """
+    return next(n for n in count(1) if least_p(n, n) * pairs <= LEVEL)
 
 
 def superiority(first: Sequence[float], second: Sequence[float]) -> float:

@@ -88,8 +88,8 @@ def meaning(comparison: Comparison) -> str:
         "is the distance to the best of all that is in the table together; smaller is better. "
         "Mean ± standard deviation over the runs. A is the share of pairs of runs in which the "
         "first is ahead, ties half; p is of the exact two-sided Mann-Whitney test, with Holm's "
-        "correction for the pairs that share a hypervolume, and a difference is called one "
-        f"where it is at most {LEVEL}."
+        f"correction for {_tested(comparison)} that share a hypervolume, and a difference is "
+        f"called one where it is at most {LEVEL}."
     )
     if comparison.others:
         text += (
@@ -100,6 +100,11 @@ def meaning(comparison: Comparison) -> str:
         bounds = ", ".join(map(str, comparison.goals.constraints))
         text += f" Their networks need not keep {bounds}; those of the runs do."
     return text
+
+
+def _tested(comparison: Comparison) -> str:
+    against = comparison.against
+    return "the pairs" if against is None else f"the pairs with {against}, the only ones tested,"
 
 
 def stage(comparison: Comparison) -> str:

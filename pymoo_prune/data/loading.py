@@ -101,7 +101,7 @@ def data_from_arrays(
     else:
         raise DataError("test images and test labels go together; only one of them was given")
     if classes is None:
-        classes = 1 + max(int(split.labels.max()) for split in (train, test))
+        classes = _number_of_classes(torch.cat([train.labels, test.labels]))
     count = _validation_count(validation, len(train))
     train, held = hold_out(train, count, part="validation", seed=seed)
     return Data(name, train, held, test, classes)
@@ -149,16 +149,50 @@ def data_from_folder(
     )
 
 
+def _number_of_classes(labels: torch.Tensor) -> int:
+    """The largest label plus one; an error where a label below it has no image."""
+    classes = 1 + int(labels.max())
+    missing = sorted(set(range(classes)) - set(labels.unique().tolist()))
+    if missing:
+        few = ", ".join(str(label) for label in missing[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise DataError(
+            f"labels are {int(labels.min())} to {int(labels.max())}, but no image has label {few}"
+            f"{more}: number the classes from 0 without gaps, for example with "
+            f"np.unique(labels, return_inverse=True)[1], or say classes={classes} if that is meant"
+        )
+    return classes
+
+
 def _as_split(images: ArrayOrTensor, labels: ArrayOrTensor) -> Split:
     """A split with copies of images, (n[, channels], height, width), and labels, (n,)."""
     pixels, targets = _as_tensor(images), _as_tensor(labels)
     if pixels.dtype != torch.uint8 and not pixels.is_floating_point():
         raise DataError(f"images must be uint8 or floating-point, these are {pixels.dtype}")
+    if pixels.ndim not in {3, 4}:
+        raise DataError(_shape_hint(tuple(pixels.shape)))
+    if targets.is_floating_point():
+        raise DataError(
+            "labels must be integers, the numbers of classes, but they are real numbers "
+            f"({targets.dtype}); networks here are classifiers, and what they prune is measured by "
+            "accuracy. Whole numbers are converted with labels.astype(int)"
+        )
     pixels = pixels.to(torch.float32).div_(255 if pixels.dtype == torch.uint8 else 1)
     return Split(
         pixels.unsqueeze(1) if pixels.ndim == 3 else pixels,
         targets.long() if is_integer(targets) else targets,
     )
+
+
+def _shape_hint(shape: tuple[int, ...]) -> str:
+    """Says how images must be shaped, and how arrays of another number of axes become some."""
+    text = f"images must be (n, height, width) or (n, channels, height, width), these are {shape}"
+    if len(shape) == 2:
+        return (
+            f"{text}; a table of features becomes images of one row with images[:, None, :], and a "
+            "single image needs an axis in front, images[None]"
+        )
+    return text
 
 
 def _as_tensor(array: ArrayOrTensor) -> torch.Tensor:

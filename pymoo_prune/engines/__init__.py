@@ -3,6 +3,7 @@
 - `names`: which engines there are, and why the others of pymoo are not
 - `making`: makes an engine for a problem
 - `checks`: refuses engines that cannot solve a problem, with the reason
+- `stepping`: one generation, within what is left of a budget
 - `variants`: pymoo's engines that need a change to serve a pruning search
 """
 
@@ -15,10 +16,11 @@ from pymoo_prune.engines.checks import (
 )
 from pymoo_prune.engines.making import make_algorithm, population_of
 from pymoo_prune.engines.names import ENGINES, check_engine_name
+from pymoo_prune.engines.stepping import step
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
 
 __all__ = [
     "ENGINES", "EndingCTAEA", "PacedRVEA", "ScaledMOEAD", "check_engine", "check_engine_name",
     "check_goals", "check_own_algorithm", "make_algorithm", "one_objective", "population_of",
-    "takes_failures",
+    "step", "takes_failures",
 ]  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pymoo.algorithms.moo.ctaea import CTAEA
@@ -61,7 +62,12 @@ _FOR_REAL_GENES = (
 )
 
 
-def check_goals(name: str, cls: type[PruningProblem], goals: Goals) -> None:
+def check_goals(
+    name: str,
+    cls: type[PruningProblem],
+    goals: Goals,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """An error where an engine cannot be after some goals, as far as its name tells.
 
     For before a problem is built, which may take hours of training; `check_engine` sees more.
@@ -70,6 +76,7 @@ def check_goals(name: str, cls: type[PruningProblem], goals: Goals) -> None:
         name: One of `ENGINES`, or "package.module:factory", which is imported.
         cls: Of the problem that it is to solve.
         goals: What the problem will be after.
+        options: Arguments that the problem will be built with.
     """
     if ":" in name:
         load_named(name)
@@ -81,8 +88,8 @@ def check_goals(name: str, cls: type[PruningProblem], goals: Goals) -> None:
         reason = _needs_one(goals)
     elif goals.n_obj == 1 and name in NAMED_FOR_SEVERAL:
         reason = _NEEDS_SEVERAL
-    elif goals.constraints and name == "moead":
-        reason = _handles_none([str(bound) for bound in goals.constraints])
+    elif name == "moead" and (goals.constraints or cls.can_fail_with(options)):
+        reason = _handles_none(_constraints_of(goals, can_fail=cls.can_fail_with(options)))
     if reason is not None:
         msg = f"algorithm {name!r} {reason}"
         raise PruneError(msg)
@@ -191,6 +198,12 @@ def _handles_none(constraints: Sequence[str]) -> str:
     )
 
 
+def _constraints_of(goals: Goals, *, can_fail: bool) -> list[str]:
+    """Bounds as text, and failures, which engines know as constraints."""
+    bounds = [str(bound) for bound in goals.constraints]
+    return [*bounds, *(["candidates that can fail, which counts as one"] if can_fail else [])]
+
+
 def _survival(algorithm: Algorithm) -> Any:
     survival = getattr(algorithm, "survival", None)
     return survival.survival if isinstance(survival, Remeasured) else survival
@@ -233,9 +246,7 @@ def _objectives(algorithm: Algorithm, problem: PruningProblem) -> str | None:
 def _constraints(algorithm: Algorithm, problem: PruningProblem) -> str | None:
     if takes_failures(algorithm) or not problem.has_constraints():
         return None
-    bounds = [str(bound) for bound in problem.goals.constraints]
-    failures = ["candidates that can fail, which counts as one"] if problem.can_fail else []
-    return _handles_none(bounds + failures)
+    return _handles_none(_constraints_of(problem.goals, can_fail=problem.can_fail))
 
 
 def _batches(algorithm: Algorithm, problem: PruningProblem) -> str | None:

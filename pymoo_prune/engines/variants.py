@@ -21,11 +21,17 @@ class ScaledMOEAD(MOEAD):
     neighbours before the next is made.
     """
 
+    left: int | None = None
+    """How many candidates may still be asked for; None sets no limit."""
+
     def next(self) -> None:
-        """Goes on by a generation."""
-        generation = self.n_iter
+        """Goes on by a generation, or until no candidates are left."""
+        generation, asked = self.n_iter, self.evaluator.n_eval
         while self.n_iter == generation:
             super().next()
+            if self.left is not None and self.evaluator.n_eval - asked >= self.left:
+                self.termination.update(self)
+                return
 
     def _replace(self, k: int, off: Individual) -> None:
         rows, F = self.neighbors[k], self.pop.get("F")

@@ -23,7 +23,14 @@ from pymoo_prune.objectives.measured import (
     gathered,
     one_by_one,
 )
-from pymoo_prune.objectives.quantities import STANDARD, Measurements, Quantity, Values
+from pymoo_prune.objectives.quantities import (
+    STANDARD,
+    Measurements,
+    Quantity,
+    Values,
+    completed,
+    from_measurements,
+)
 from pymoo_prune.objectives.scalarisations import (
     SCALARISATIONS,
     Objectives,
@@ -38,7 +45,7 @@ from pymoo_prune.objectives.series import Series
 __all__ = [
     "FAILED", "SCALARISATIONS", "STANDARD", "Constraint", "Goals", "Measured", "Measurements",
     "Objectives", "Part", "PrunedWeightsPerAccuracyDrop", "Quantity", "Scalarisation", "Series",
-    "Values", "WeightedSum", "check_measurements", "distance", "failed_rows", "failures_of",
-    "gathered", "hypervolume", "hypervolumes", "nondominated", "objectives_text", "one_by_one",
-    "parse_constraints", "parse_objectives",
+    "Values", "WeightedSum", "check_measurements", "completed", "distance", "failed_rows",
+    "failures_of", "from_measurements", "gathered", "hypervolume", "hypervolumes",
+    "nondominated", "objectives_text", "one_by_one", "parse_constraints", "parse_objectives",
 ]  # fmt: skip

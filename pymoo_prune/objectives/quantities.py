@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,19 @@ class Quantity:
         label: Its name on axes and in tables.
         share: Whether values are between 0 and 1, and written in percent.
         whole: The unpruned network's value, where it is known without measuring.
+        follows: From the other measurements, (n,) each, to this quantity, (n,), where it follows
+            from them.
     """
 
     better: Literal["higher", "lower"]
     label: str
     share: bool = False
     whole: float | None = None
+    follows: Callable[[Measurements], Values] | None = None
+
+    def about(self) -> dict[str, Any]:
+        """All but how it is computed, as JSON values: for whoever reads results later."""
+        return {"better": self.better, "label": self.label, "share": self.share}
 
     @property
     def sign(self) -> float:
@@ -42,6 +49,49 @@ class Quantity:
         if self.share:
             return f"{100 * value:.2f}\u00a0%"
         return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
+
+
+def from_measurements(
+    function: Callable[[Measurements], Values],
+    better: Literal["higher", "lower"],
+    label: str,
+    *,
+    share: bool = False,
+) -> Quantity:
+    """A quantity that follows from what is measured: of candidates, parents and baselines alike.
+
+    Args:
+        function: From measurements by name, (n,) each, to this quantity, (n,). Give it a name in a
+            module (no lambda) where candidates are measured by workers.
+        better: Whether a higher or a lower value is better.
+        label: Its name on axes and in tables.
+        share: Whether values are between 0 and 1, and written in percent.
+    """
+    return Quantity(better, label, share, follows=function)
+
+
+def completed(
+    measurements: Measurements,
+    quantities: Mapping[str, Quantity],
+    parent: Callable[[], Mapping[str, float]] | None = None,
+) -> dict[str, Values]:
+    """Measurements with the quantities that follow from them.
+
+    Args:
+        measurements: What is measured, (n,) each.
+        quantities: All quantities, by name; one may follow from others that stand before it.
+        parent: Gives the parent's values, from which accuracy drop and sparsity follow where they
+            are missing. None leaves them out.
+    """
+    found = dict(measurements)
+    if parent is not None and "accuracy_drop" not in found and "accuracy" in found:
+        found["accuracy_drop"] = parent()["accuracy"] - np.asarray(found["accuracy"])
+    if parent is not None and "sparsity" not in found and "parameters" in found:
+        found["sparsity"] = 1 - np.asarray(found["parameters"]) / parent()["parameters"]
+    for name, quantity in quantities.items():
+        if quantity.follows is not None and name not in found:
+            found[name] = np.asarray(quantity.follows(found), dtype=np.float64)
+    return found
 
 
 STANDARD: Mapping[str, Quantity] = {

@@ -7,11 +7,14 @@ A problem of one's own extends `PruningProblem`. Read `contract` before writing 
 - `presets`: settings under one name
 - `pruning_problem`: the base class: measures in chunks, checks, scores
 - `latencies`: latencies of candidates, where they are asked for
+- `additions`: quantities that a user adds by name
 - `names`: names that quantities must have, and reserved names
+- `trust`: the modules that may be imported for a folder
 - `racing`: separates good from bad candidates with few images
 - `registry`: problems by name
 """
 
+from pymoo_prune.problem.additions import extended
 from pymoo_prune.problem.contract import Contract
 from pymoo_prune.problem.facets import (
     CHUNK,
@@ -40,11 +43,12 @@ from pymoo_prune.problem.registry import (
     preset_of,
     registered,
 )
+from pymoo_prune.problem.trust import EVERYTHING, check_trust, module_of, trust
 
 __all__ = [
-    "CHUNK", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline", "Contract",
-    "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "Racing",
-    "Rivals", "Timing", "build_problem", "check_options", "default_objectives", "find_problem",
-    "find_reproduction", "load_named", "own_network", "preset_of",
-    "registered",
+    "CHUNK", "EVERYTHING", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline",
+    "Contract", "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published",
+    "Racing", "Rivals", "Timing", "build_problem", "check_options", "check_trust",
+    "default_objectives", "extended", "find_problem", "find_reproduction", "load_named",
+    "module_of", "own_network", "preset_of", "registered", "trust",
 ]  # fmt: skip

@@ -87,7 +87,16 @@ class Contract:
         return accuracy(network, self.data_set.validation), count_parameters(network), macs
 
     can_fail: bool = False
-    """Whether `measure` may return `Measured` with failures; set before `super().__init__`."""
+    """Whether `measure` may return `Measured` with failures; set before `super().__init__()`."""
+
+    @classmethod
+    def can_fail_with(cls, options: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        """Whether candidates can fail with these options, as far as the options are known.
+
+        Args:
+            options: The constructor's arguments by name, except those that keep their defaults.
+        """
+        return cls.can_fail
 
     # The network that is pruned, and what measurements depend on.
 
@@ -106,7 +115,7 @@ class Contract:
         unknown = [
             name
             for name, quantity in self.quantities.items()
-            if name not in STANDARD and quantity.whole is None
+            if name not in STANDARD and quantity.whole is None and quantity.follows is None
         ]
         if self.parent is None or unknown:
             lacks = f"the parent's {', '.join(unknown)}" if self.parent is not None else "a parent"

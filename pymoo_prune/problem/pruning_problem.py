@@ -33,6 +33,7 @@ from pymoo_prune.objectives import (
     Scalarisation,
     Values,
     check_measurements,
+    completed,
     failed_rows,
     failures_of,
     gathered,
@@ -93,6 +94,12 @@ class PruningProblem(Contract, Problem):
             vtype=vtype,
             requires_kwargs=True,
         )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that shares all that is prepared; pymoo copies it in each generation."""
+        twin = copy.copy(self)
+        memo[id(self)] = twin
+        return twin
 
     # Goals.
 
@@ -234,14 +241,8 @@ class PruningProblem(Contract, Problem):
         Args:
             found: The result of `measure`; `accuracy_drop` and `sparsity` may be missing.
         """
-        derived: dict[str, Values] = {}
-        if "accuracy_drop" not in found and "accuracy" in found:
-            best = self.parent_values["accuracy"]
-            derived["accuracy_drop"] = best - np.asarray(found["accuracy"])
-        if "sparsity" not in found and "parameters" in found:
-            all_of_them = self.parent_values["parameters"]
-            derived["sparsity"] = 1 - np.asarray(found["parameters"]) / all_of_them
-        return Measured({**found, **derived}, failures_of(found)) if derived else found
+        known = completed(found, self.quantities, lambda: self.parent_values)
+        return Measured(known, failures_of(found)) if len(known) > len(found) else found
 
     def _check_can_fail(self, rows: range, failures: Mapping[int, str]) -> None:
         if failures and not self.can_fail:
@@ -300,7 +301,8 @@ class PruningProblem(Contract, Problem):
         found = dict(self.parent_measurements())
         if self.latencies is not None:
             found[LATENCY] = self.latencies.parent
-        return found
+        table = {name: np.array([value]) for name, value in found.items()}
+        return {name: float(v[0]) for name, v in completed(table, self.quantities).items()}
 
     def configuration(self) -> dict[str, Any]:
         """The contract's configuration, and the conditions of latencies where they are measured."""

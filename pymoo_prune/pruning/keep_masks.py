@@ -103,13 +103,25 @@ class KeepMasks:
         )
         return counts
 
+    def repaired(self, X: NeuronMask) -> NeuronMask:
+        """The same masks, where a layer without a neuron keeps the one that explains most.
+
+        Operators of one's own may empty a layer; such a mask stands for no network.
+        """
+        X = np.array(X, dtype=bool)
+        starts = np.cumsum([0, *self.sizes[:-1]])
+        for start, size, order in zip(starts, self.sizes, self.explaining_orders, strict=True):
+            empty = ~X[:, start : start + size].any(axis=1)
+            X[empty, start + order[0]] = True
+        return X
+
     def keep(self, x: NeuronMask) -> list[NeuronOrder]:
         """The indices of the kept neurons, layer by layer."""
-        return split_mask(x, self.sizes)
+        return split_mask(self.repaired(x[None])[0], self.sizes)
 
     def widths(self, X: NeuronMask) -> NDArray[np.int64]:
         """The number of neurons that each layer keeps, (n, layers)."""
-        parts = np.split(X, np.cumsum(self.sizes)[:-1], axis=1)
+        parts = np.split(self.repaired(X), np.cumsum(self.sizes)[:-1], axis=1)
         return np.stack([part.sum(axis=1) for part in parts], axis=1)
 
     def together(self, X: NeuronMask) -> FeedForwardStack:
@@ -117,7 +129,7 @@ class KeepMasks:
         layers = self.parent.linear_layers
         masks = [
             torch.from_numpy(part).to(layers[0].weight.device)
-            for part in np.split(X, np.cumsum(self.sizes)[:-1], axis=1)
+            for part in np.split(self.repaired(X), np.cumsum(self.sizes)[:-1], axis=1)
         ]
         if self.refit:
             weights, biases = self.refit.together(masks)

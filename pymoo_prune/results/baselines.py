@@ -11,7 +11,7 @@ from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.executors import Executor
 from pymoo_prune.measuring import accuracy
-from pymoo_prune.objectives import Series, Values
+from pymoo_prune.objectives import Series, Values, completed
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front import Front
@@ -95,7 +95,8 @@ def simple_series(
         latencies = {} if timed is None else timed.of(baseline.networks)
         before = [accuracy(network, problem.data_set.validation) for network in baseline.networks]
         sizes = {**baseline.sizes, **latencies}
-        columns = {**sizes, "accuracy": np.array(before), **accuracies}
+        measured = completed({**sizes, "accuracy": np.array(before)}, problem.quantities)
+        columns = {**measured, **accuracies}
         found.append(Series(baseline.name, columns))
     return found
 

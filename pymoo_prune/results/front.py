@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from pymoo.core.result import Result
@@ -13,7 +13,7 @@ from torch import nn
 
 from pymoo_prune import plots
 from pymoo_prune.chromosomes import Array, candidate_seed, digests
-from pymoo_prune.errors import NothingFoundError, PruneError, all_failed
+from pymoo_prune.errors import NoSuchNetwork, NothingFoundError, all_failed
 from pymoo_prune.measuring import Layer, anatomy
 from pymoo_prune.objectives import (
     Goals,
@@ -144,10 +144,21 @@ class Front:
     def __len__(self) -> int:
         return len(self.X)
 
-    def __getitem__(self, place: int) -> Member:
+    def __iter__(self) -> Iterator[Member]:
+        return (Member(self, place) for place in range(len(self)))
+
+    @overload
+    def __getitem__(self, place: int) -> Member: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Member]: ...
+
+    def __getitem__(self, place: int | slice) -> Member | list[Member]:
+        if isinstance(place, slice):
+            return [Member(self, row) for row in range(len(self))[place]]
         if not -len(self) <= place < len(self):
             msg = f"there is no network {place}; they are numbered 0 to {len(self) - 1}"
-            raise PruneError(msg)
+            raise NoSuchNetwork(msg)
         return Member(self, place % len(self))
 
     @property

@@ -25,10 +25,12 @@ from pymoo_prune.runs.files import (
     PICTURE_ENDINGS,
     REPORT_PAGE,
     SETTINGS_FILE,
+    SHARED_LATENCIES,
     STORE_FILE,
     TICKET_PAGE,
     TICKET_PICTURE,
 )
+from pymoo_prune.runs.findings import measured_quantities, published_on
 from pymoo_prune.runs.preparing import Given, prepare_problem
 from pymoo_prune.runs.prune import prune
 from pymoo_prune.runs.reading import reading
@@ -48,7 +50,8 @@ from pymoo_prune.runs.settings import Settings
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
     "LATENCIES_FILE", "PARENT_FOLDER", "PICTURE_ENDINGS", "REPORT_PAGE", "SETTINGS_FILE",
-    "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given", "Report", "ReproductionOptions", "Run",
-    "Settings", "kept", "kept_parent", "kept_runs", "prepare", "prepare_problem", "prune",
-    "publish", "reading", "reproduced",
+    "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given", "Report",
+    "ReproductionOptions", "Run", "Settings", "kept", "kept_parent", "kept_runs",
+    "measured_quantities", "prepare", "prepare_problem", "prune", "publish", "published_on",
+    "reading", "reproduced",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ SETTINGS_FILE = "run.json"
 PARENT_FOLDER = "parent"
 STORE_FILE = "evaluations.sqlite"
 LATENCIES_FILE = "latency.sqlite"
+SHARED_LATENCIES = f"../../{LATENCIES_FILE}"
 
 FRONT_TABLE = "front.csv"
 CHROMOSOMES_FILE = "front.npz"

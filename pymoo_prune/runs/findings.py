@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume
-from pymoo_prune.problem import find_problem
 from pymoo_prune.results import ACCURACIES, EVALUATION, published_series
 from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.run import Run
+from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Store
 
 
@@ -33,7 +35,7 @@ class Findings:
         self.run = run
         self.series, self.summary = run.results()
         self.layers = run.layers()
-        measured = find_problem(run.settings.problem).offered()
+        measured = measured_quantities(run.settings, self.summary.get("quantities"))
         self.quantities: dict[str, Quantity] = {**measured, **ACCURACIES, **EVALUATION}
         self.goals = Goals(measured, self.summary["goals"])
 
@@ -96,5 +98,26 @@ class Findings:
     @property
     def published(self) -> list[Series]:
         """Results that papers report on the same data set."""
-        settings = self.run.settings
-        return published_series(find_problem(settings.problem), settings.data)
+        return published_on(self.run.settings)
+
+
+def measured_quantities(
+    settings: Settings, kept: Mapping[str, Mapping[str, Any]] | None
+) -> Mapping[str, Quantity]:
+    """What a run measured: as it says itself, so that its problem need not be imported.
+
+    Args:
+        settings: The run's.
+        kept: The quantities in its summary; None in folders of older versions.
+    """
+    if kept is None:
+        return settings.problem_class.offered()
+    return {name: Quantity(**about) for name, about in kept.items()}
+
+
+def published_on(settings: Settings) -> list[Series]:
+    """What papers report on the same data set; nothing where the problem is not imported."""
+    try:
+        return published_series(settings.problem_class, settings.data)
+    except UntrustedCode:
+        return []

@@ -11,7 +11,7 @@ import numpy as np
 
 from pymoo_prune.chromosomes import Array, pack, unpack
 from pymoo_prune.errors import StoreError
-from pymoo_prune.files import write_text, writing
+from pymoo_prune.files import check_no_links, write_text, writing
 from pymoo_prune.measuring import Anatomies
 from pymoo_prune.objectives import Series
 from pymoo_prune.results import csv_text, read_csv
@@ -65,9 +65,10 @@ class RunFolder:
             why = f"there is no {SETTINGS_FILE} in it" if there else "there is no such folder"
             msg = f"{self.path} is not a run folder: {why}"
             raise StoreError(msg)
+        check_no_links(self.path)
         path = self.path / SETTINGS_FILE
         with reading(path, "restore it from a copy, or start a new run"):
-            return Settings.from_json(path.read_text(encoding="utf-8"))
+            return Settings.from_json(path.read_text(encoding="utf-8"), self.path)
 
     def remove_if_empty(self) -> None:
         """Removes a folder that holds only settings: corrected ones may want the same place."""

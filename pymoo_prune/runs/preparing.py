@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from pymoo_prune.data import Data, load_data
+from pymoo_prune.errors import StoreError
 from pymoo_prune.measuring import KnownLatencies
-from pymoo_prune.problem import PruningProblem, build_problem, find_problem, own_network
+from pymoo_prune.problem import PruningProblem, build_problem, own_network
 from pymoo_prune.results import can_be_saved, load_network, save_network
-from pymoo_prune.runs.files import LATENCIES_FILE, PARENT_FOLDER
+from pymoo_prune.runs.files import LATENCIES_FILE, PARENT_FOLDER, SHARED_LATENCIES
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Display
 
@@ -69,16 +70,27 @@ def prepare_problem(
         }
         if settings.objectives is not None:
             arguments["objectives"] = settings.objectives
-        problem = build_problem(find_problem(settings.problem), data, settings.options, arguments)
+        problem = build_problem(settings.problem_class, data, settings.options, arguments)
     own = given.network is not None or settings.network is not None
     # A network of the user's own that no description can rebuild is brought along each time.
     keeps = problem.parent is not None and (can_be_saved(problem.parent) or not own)
     if problem.parent is not None and keeps and not kept.is_dir():
         keep_parent(problem.parent, kept)
-    problem.known_latencies = KnownLatencies(folder / (settings.latencies or LATENCIES_FILE))
+    problem.known_latencies = KnownLatencies(_latencies_file(settings, folder))
     if settings.front:
         problem = problem.with_goals(problem.goals.objectives, front=settings.front)
     return problem
+
+
+def _latencies_file(settings: Settings, folder: Path) -> Path:
+    """The run's own file, or that of the comparison that it belongs to; nothing else."""
+    if settings.latencies not in (None, SHARED_LATENCIES):
+        msg = (
+            f"{folder} keeps latencies in {settings.latencies!r}, outside of the run; this is "
+            f"not followed: set latencies in its run.json to null or {SHARED_LATENCIES!r}"
+        )
+        raise StoreError(msg)
+    return folder / (settings.latencies or LATENCIES_FILE)
 
 
 def _named_parent(settings: Settings, kept: Path) -> nn.Module | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -16,10 +17,15 @@ from pymoo_prune.measuring import LATENCY
 from pymoo_prune.objectives import SCALARISATIONS, Goals, Objectives, Scalarisation, WeightedSum
 from pymoo_prune.problem import (
     USERS_CHOICE,
+    PruningProblem,
     check_options,
+    check_trust,
     default_objectives,
+    extended,
     find_problem,
+    module_of,
     own_network,
+    trust,
 )
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
@@ -51,8 +57,10 @@ class Settings:
         surrogate: A model's name, one of `surrogates.MODELS`; None measures every child.
         problem_seed: The problem's seed, where it is not the engine's: searches that are compared
             have one parent, but engines with different seeds.
+        quantities: Quantities that are added to the problem's, "package.module:name" each.
         front: Quantities that the front is over, where they are not the objectives.
         latencies: File of known latencies, relative to the run's folder; None is the run's own.
+        origin: The folder that they were read from; None where the user gave them.
         baselines: Whether the front is compared with simpler methods.
     """
 
@@ -74,9 +82,11 @@ class Settings:
     surrogate: str | None = None
     network: str | None = None
     problem_seed: int | None = None
+    quantities: Sequence[str] = ()
     front: Sequence[str] = ()
     latencies: str | None = None
     baselines: bool = True
+    origin: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0}
@@ -91,6 +101,21 @@ class Settings:
         if isinstance(one, Scalarisation) and SCALARISATIONS.get(one.kind) is not type(one):
             raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)
 
+    def check_trust(self) -> None:
+        """Refuses code that a folder names and the user did not; see `problem.trust`."""
+        names = [self.problem, self.algorithm, *self.quantities]
+        names += [] if self.network is None else [self.network]
+        if self.origin is not None:
+            check_trust(names, self.origin)
+        else:  # the user named it: processes that read it from a folder may import it
+            trust(module for name in names if (module := module_of(name)))
+
+    @property
+    def problem_class(self) -> type[PruningProblem]:
+        """The problem's class, with the quantities that are added."""
+        self.check_trust()
+        return extended(find_problem(self.problem), self.quantities)
+
     def check(self, *, workers: bool = False) -> Goals:
         """Refuses impossible settings, before anything is made, loaded or trained.
 
@@ -100,7 +125,7 @@ class Settings:
         Returns:
             The search's goals; the accuracy where only the problem itself knows them.
         """
-        cls = find_problem(self.problem)
+        cls = self.problem_class
         if self.parent is not None and self.network is not None:
             msg = "give the folder of a parent, or a network of your own, not both"
             raise PruneError(msg)
@@ -113,7 +138,7 @@ class Settings:
             ("accuracy",) if objectives is None else objectives, self.constraints, self.front
         )
         if objectives is not None:
-            check_goals(self.algorithm, cls, goals)
+            check_goals(self.algorithm, cls, goals, self.options)
         if workers and LATENCY in goals.quantities and LATENCY not in cls.quantities:
             msg = (
                 "latencies are measured one candidate at a time, and workers disturb each other; "
@@ -126,13 +151,20 @@ class Settings:
     def to_json(self) -> str:
         """As text."""
         values = {"format": SETTINGS_FORMAT, **asdict(self)}
+        del values["origin"]
         if isinstance(self.objectives, Scalarisation):
             values["objectives"] = {"kind": self.objectives.kind, **values["objectives"]}
         return json.dumps(values, indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """From text."""
+    def from_json(cls, text: str, origin: Path | None = None) -> Self:
+        """From text.
+
+        Args:
+            text: As `to_json` writes it.
+            origin: The folder that it was read from; code that it names is then not imported
+                unless the user trusts it.
+        """
         values = json.loads(text)
         if not isinstance(values, dict):
             msg = f"it must hold an object, but it holds {text.strip()[:40]!r}"
@@ -148,4 +180,5 @@ class Settings:
             if kind not in SCALARISATIONS:
                 raise unknown_name("scalarisation", kind, SCALARISATIONS)
             values["objectives"] = SCALARISATIONS[kind](**objectives)
-        return cls(**{**values, "budget": Budget(**values["budget"])})
+        values.pop("origin", None)
+        return cls(**{**values, "budget": Budget(**values["budget"])}, origin=origin)

@@ -34,6 +34,7 @@ def summary_of(front: Front, found: Found, store: Store, settings: Settings) -> 
         "parent": dict(problem.parent_values),
         "data": problem.data_set.digest,
         "goals": list(problem.goals.names),
+        "quantities": {name: one.about() for name, one in problem.quantities.items()},
         "knee": front.knee().place,
         "fittest": front.fittest().place if problem.n_obj == 1 else None,
         "failed": {

@@ -20,7 +20,8 @@ class Budget:
 
     Attributes:
         generations: Generations; the first population counts as one.
-        evaluations: Candidates that the engine asks for, known ones included.
+        evaluations: Candidates that the engine asks for, known ones included. The last generation
+            is cut short; only where generations have images of their own is it measured whole.
         seconds: Working time; the time before an interruption counts.
     """
 
@@ -42,6 +43,12 @@ class Limits(Termination):
     def __init__(self, budget: Budget, clock: Callable[[int], float], evaluator: Evaluator) -> None:
         super().__init__()
         self.budget, self.clock, self.evaluator = budget, clock, evaluator
+
+    @property
+    def left(self) -> int | None:
+        """The number of candidates that may still be asked for; None if it has no limit."""
+        most = self.budget.evaluations
+        return None if most is None else most - self.evaluator.n_eval
 
     def _update(self, algorithm: Algorithm) -> float:
         used = (

@@ -9,7 +9,7 @@ import numpy as np
 from pymoo.core.algorithm import Algorithm
 
 from pymoo_prune.chromosomes import Array
-from pymoo_prune.engines import takes_failures
+from pymoo_prune.engines import step, takes_failures
 from pymoo_prune.errors import all_failed
 from pymoo_prune.executors import Executor
 from pymoo_prune.objectives import Values, failed_rows
@@ -99,11 +99,11 @@ def search(
     while algorithm.has_next():
         generation = algorithm.n_iter or 1
         replayed = history is not None and history.elapsed(generation) is not None
-        algorithm.next()
+        step(algorithm, None if problem.changes_batches else limits.left)
         seconds = clock(generation)
         if history is not None and not replayed:
             history.finish_generation(generation, seconds)
-        step = Step(
+        done = Step(
             generation,
             evaluator.n_eval,
             min(limits.perc, 1.0),
@@ -113,8 +113,8 @@ def search(
             evaluator,
         )
         if on_generation is not None:
-            on_generation(step)
-    return _found(problem, step)
+            on_generation(done)
+    return _found(problem, done)
 
 
 def _found(problem: PruningProblem, last: Step) -> Found:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from pymoo_prune import Data, Preset, PrunedWeightsPerAccuracyDrop, WeightedSum
+from pymoo_prune import Data, Preset, PrunedWeightsPerAccuracyDrop, PruneError, WeightedSum
 from pymoo_prune.comparing import Method
-from pymoo_prune.comparing.methods import weighed
+from pymoo_prune.comparing.methods import check_against, power_note, weighed
 from tests.support.tiny_problem import Pixels
 
 
@@ -58,3 +58,18 @@ def test_a_papers_own_algorithm_minimises_what_the_paper_does(digits: Data) -> N
     assert Method.parse("own").goal(Paper(digits)) is paper
     assert Method.parse("own@accuracy=1").goal(Paper(digits)) == WeightedSum({"accuracy": 1})
     assert Method.parse("own").goal(Pixels(digits)) == weighed(Pixels(digits))
+
+
+def test_what_few_seeds_cannot_show_is_said_before() -> None:
+    five = ["a", "b", "c", "d", "e"]
+    note = power_note(five, 5)
+    assert note is not None
+    assert "5 seeds cannot show a difference in every one of 10 pairs" in note
+    assert "p cannot be below 0.079" in note
+    assert "6 seeds can; 5 can where each method is tested against one alone" in note
+    assert power_note(five, 6) is None
+    assert power_note(five, 5, "a") is None
+    assert power_note(["a"], 1) is None
+    assert "against" not in str(power_note(["a", "b"], 3))
+    with pytest.raises(PruneError, match=r"unknown method to test against 'f'.*a, b, c"):
+        check_against("f", five)

@@ -29,7 +29,7 @@ def test_a_plan_is_read_as_it_was_written(
     assert again.settings.to_json() == plan.settings.to_json()
     assert (methods, seeds) == (METHODS, [3, 1])
     written = json.loads((tmp_path / "comparison.json").read_text())
-    assert written.keys() == {"format", "settings", "methods", "seeds", "bounds"}
+    assert written.keys() == {"format", "settings", "methods", "seeds", "bounds", "against"}
     assert (written["methods"], written["seeds"], written["bounds"]) == (METHODS, [3, 1], bounds)
 
 

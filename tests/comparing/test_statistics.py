@@ -15,6 +15,7 @@ from pymoo_prune.comparing.statistics import (
     LEVEL,
     Contrast,
     contrasts,
+    enough_seeds,
     holm,
     least_p,
     mann_whitney,
@@ -212,3 +213,20 @@ def test_the_words() -> None:
 def test_numbers_that_cannot_be_ranked_are_refused(values: list[float]) -> None:
     with pytest.raises(PruneError, match=r"^b must have one finite number or more, but it has \["):
         contrasts({"a": [0.5], "b": values})
+
+
+@pytest.mark.parametrize(("pairs", "seeds"), [(1, 4), (2, 5), (3, 5), (10, 6), (15, 6), (45, 7)])
+def test_enough_seeds_are_the_fewest_that_can_show_a_difference(pairs: int, seeds: int) -> None:
+    assert enough_seeds(pairs) == seeds
+    assert least_p(seeds, seeds) * pairs <= LEVEL < least_p(seeds - 1, seeds - 1) * pairs
+
+
+def test_one_method_against_the_others_takes_a_milder_correction() -> None:
+    samples = {"a": [5.0, 6, 7, 8, 9], "b": [0.0, 1, 2, 3, 4], "c": [10.0, 11, 12, 13, 14]}
+    samples |= {"d": [20.0, 21, 22, 23, 24], "e": [30.0, 31, 32, 33, 34]}
+    every, control = contrasts(samples), contrasts(samples, "c")
+    assert [(c.first, c.second) for c in control] == [("c", name) for name in "abde"]
+    assert len(every) == 10
+    assert {str(c) for c in every} == {"too few seeds to say"}
+    assert [str(c) for c in control] == ["c", "c", "d", "e"]
+    assert all(c.adjusted == pytest.approx(4 * 2 / 252) for c in control)

@@ -206,13 +206,13 @@ ZEROS = np.zeros(10, dtype=np.int64)
     ("images", "labels", "message"),
     [
         (GOOD, ZEROS[:9], "10 images but 9 labels"),
-        (GOOD[0], ZEROS, "these are torch.float32 .2, 2."),
+        (GOOD[0], ZEROS, r"these are \(2, 2\)"),
         (GOOD[None, None], ZEROS, r"\(1, 1, 10, 2, 2\)"),
         (GOOD + np.nan, ZEROS, "not finite"),
         (GOOD + np.inf, ZEROS, "not finite"),
         (GOOD.astype(np.int32), ZEROS, "uint8 or floating-point, these are torch.int32"),
         (GOOD.astype(str), ZEROS, "not an array of numbers"),
-        (GOOD, ZEROS.astype(np.float32), "labels must be integers .* torch.float32"),
+        (GOOD, ZEROS.astype(np.float32), "labels must be integers.*torch.float32"),
         (GOOD, ZEROS.astype(bool), "labels must be integers .* torch.bool"),
         (GOOD, ZEROS[:, None], r"labels must be integers .* \(10, 1\)"),
         (GOOD, ZEROS - 1, "one is -1"),
@@ -231,7 +231,9 @@ def test_parts_that_do_not_fit_together() -> None:
         data_from_arrays(GOOD, ZEROS, np.zeros((10, 3, 2)), ZEROS)
     with pytest.raises(DataError, match="a test label is 3, but with 3 classes the largest is 2"):
         data_from_arrays(GOOD, ZEROS, GOOD, ZEROS + 3, classes=3)
-    assert data_from_arrays(GOOD, ZEROS, GOOD, ZEROS + 3).classes == 4
+    with pytest.raises(DataError, match="no image has label 1, 2"):
+        data_from_arrays(GOOD, ZEROS, GOOD, ZEROS + 3)
+    assert data_from_arrays(GOOD, ZEROS, GOOD, ZEROS + 3, classes=4).classes == 4
 
 
 def test_subset_takes_positions_or_booleans() -> None:
@@ -538,3 +540,21 @@ def test_importing_the_module_does_not_import_torchvision() -> None:
     )
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)  # noqa: S603
+
+
+def test_labels_with_gaps_are_refused_unless_they_are_meant() -> None:
+    images, labels = np.zeros((40, 4, 4)), np.repeat([1, 2], 20)
+    with pytest.raises(DataError, match=r"labels are 1 to 2, but no image has label 0.*classes=3"):
+        data_from_arrays(images, labels)
+    assert data_from_arrays(images, labels - 1).classes == 2
+    assert data_from_arrays(images, labels, classes=3).classes == 3
+
+
+def test_regression_and_tables_are_told_what_to_do() -> None:
+    images = np.random.default_rng(0).random((40, 4, 4))
+    with pytest.raises(DataError, match=r"but they are real numbers.*classifiers"):
+        data_from_arrays(images, images[:, 0, 0])
+    with pytest.raises(DataError, match=r"these are \(40, 16\); a table.*images\[:, None, :\]"):
+        data_from_arrays(images.reshape(40, 16), np.arange(40) % 2)
+    table = images.reshape(40, 16)[:, None, :]
+    assert data_from_arrays(table, np.arange(40) % 2).shape == (1, 1, 16)

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from pymoo_prune import Data, PruneError
+from pymoo_prune import Budget, Data, PruneError
 from pymoo_prune.engines import ENGINES, check_goals, make_algorithm
+from pymoo_prune.search import search
+from pymoo_prune_problems import DenseConnectivity, DistilledFilters, LayerVector
 from tests.support.tiny_problem import Pixels
 
 GOALS = (
@@ -62,3 +64,21 @@ def test_engines_of_ones_own_are_imported(digits: Data) -> None:
     missing = "tests.support.compared_problems:nsga3"
     with pytest.raises(PruneError, match=f"'{missing}' cannot be imported"):
         check_goals(missing, Pixels, goals)
+
+
+def test_moead_is_refused_early_only_where_candidates_can_fail() -> None:
+    goals = DistilledFilters.goals_for(["accuracy", "macs"])
+    check_goals("moead", DistilledFilters, goals, {"recovery": "refit"})
+    for options in ({}, {"recovery": "refit+steps:2"}):
+        with pytest.raises(PruneError, match=r"handles no constraints.*candidates that can"):
+            check_goals("moead", DistilledFilters, goals, options)
+    check_goals("moead", LayerVector, goals)
+    with pytest.raises(PruneError, match="candidates that can fail"):
+        check_goals("moead", DenseConnectivity, goals, {"weights": "scratch"})
+
+
+def test_moead_searches_where_nothing_can_fail(digits: Data) -> None:
+    problem = DistilledFilters(digits, parent_epochs=0.1, recovery="refit")
+    assert not problem.can_fail
+    found = search(problem, make_algorithm("moead", problem, 6), Budget(evaluations=8), seed=1)
+    assert found.last.evaluated == 8

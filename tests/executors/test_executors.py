@@ -26,7 +26,6 @@ from pymoo_prune.executors import (
     Ray,
     Ready,
     Worker,
-    gathered,
     joining,
     pack,
 )
@@ -34,8 +33,8 @@ from pymoo_prune.executors import dispatch as dispatch_module
 from pymoo_prune.executors import job as job_module
 from pymoo_prune.executors.job import Job
 from pymoo_prune.executors.work import Lost, Raised, Workbench, WorkerTraceback
-from pymoo_prune.objectives import Measurements
-from pymoo_prune.problem import CHUNK, PruningProblem
+from pymoo_prune.objectives import Measurements, gathered
+from pymoo_prune.problem import CHUNK, Portions, PruningProblem
 from pymoo_prune.search import Found, search
 from tests.support.timed_problem import SmallPixels
 from tests.support.tiny_problem import Pixels, PixelsInBatches
@@ -236,7 +235,7 @@ def test_what_is_one_program_comes_together_however_long_it_takes(
     problem: Pixels, X: Array, together: int, workers: int, sizes: list[int]
 ) -> None:
     stacked = copy.copy(problem)
-    stacked.together = together
+    stacked.portions = Portions(together=together)
     crew = Crew(workers)
     crew.seconds = 100.0
     measured_by(crew, stacked, X[:1])

@@ -206,7 +206,8 @@ def test_the_first_worker_is_deaf_to_ctrl_c_while_it_starts() -> None:
 SCRIPT = """
 import numpy as np
 from pymoo_prune import load_data
-from pymoo_prune.executors import Processes, gathered
+from pymoo_prune.executors import Processes
+from pymoo_prune.objectives import gathered
 from tests.support.tiny_problem import Pixels
 
 class Own(Pixels):

@@ -227,7 +227,8 @@ SCRIPT = """
 import sys
 import numpy as np
 from pymoo_prune import load_data
-from pymoo_prune.executors import Ray, gathered
+from pymoo_prune.executors import Ray
+from pymoo_prune.objectives import gathered
 from tests.support.tiny_problem import Pixels
 
 class Own(Pixels):

@@ -12,8 +12,9 @@ from torch import nn
 
 from pymoo_prune import Budget, Data, PruneError, PruningProblem
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.executors import InProcess, Processes, gathered
+from pymoo_prune.executors import InProcess, Processes
 from pymoo_prune.measuring import Stacks
+from pymoo_prune.objectives import gathered
 from pymoo_prune.problem import CHUNK
 from pymoo_prune.search import search
 from pymoo_prune.testing import check_problem
@@ -118,7 +119,7 @@ def test_a_search_is_the_same_with_workers(make: Make) -> None:
 
 
 def test_so_many_are_handed_over_at_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert make(EComp).chunk == make(EComp, together=3).chunk == CHUNK
+    assert make(EComp).portions.chunk == make(EComp, together=3).portions.chunk == CHUNK
     problem = make(EComp, together=40)
     sizes: list[int] = []
     run = Stacks.run
@@ -178,7 +179,7 @@ def test_the_number_belongs_to_the_configuration(make: Make, digits: Data) -> No
     dense: dict[str, Any] = {"depth": 10, "growth": 2, "weights": "scratch"}
     one = DenseConnectivity(digits, **dense)
     assert one.fingerprint != DenseConnectivity(digits, **dense, together=2).fingerprint
-    assert DenseConnectivity(digits, **dense, together=40).chunk == 40
+    assert DenseConnectivity(digits, **dense, together=40).portions.chunk == 40
     for wrong in (lambda: make(EComp, together=0), lambda: make(LayerVector, together=-1)):
         with pytest.raises(PruneError, match="together must be at least 1"):
             wrong()

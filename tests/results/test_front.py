@@ -358,3 +358,13 @@ def test_test_images_decide_nothing_but_the_test_accuracies(digits: Data, found:
     one, two = found.finish(images=100).columns, front.finish(images=100).columns
     for name, column in one.items():
         assert np.array_equal(column, two[name]) == ("test_accuracy" not in name), name
+
+
+def test_a_front_is_a_sequence_of_its_networks(front: Front) -> None:
+    members = list(front)
+    assert [member.place for member in members] == list(range(len(front)))
+    assert [member.values for member in front[1:3]] == [front[1].values, front[2].values]
+    assert [member.place for member in front[::-2]] == list(range(len(front)))[::-2]
+    assert front[-1].place == len(front) - 1
+    with pytest.raises(IndexError, match="there is no network"):
+        front[len(front)]

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from pymoo_prune import Budget, Data, PruneError
+from pymoo_prune.engines import ENGINES
 from pymoo_prune.search import Step
 from pymoo_prune.search import budget as search_module
 from tests.support.searches import found_by, opened, same
-from tests.support.tiny_problem import Pixels
+from tests.support.tiny_problem import Pixels, PixelsInBatches
 
 
 def test_generations_count_the_first_population(problem: Pixels) -> None:
@@ -24,11 +25,25 @@ def test_generations_count_the_first_population(problem: Pixels) -> None:
     assert found.last.generation == 3
 
 
-@pytest.mark.parametrize(("evaluations", "asked"), [(1, 8), (16, 16), (17, 24)])
-def test_evaluations_end_a_search_with_the_generation_that_uses_them_up(
-    problem: Pixels, evaluations: int, asked: int
+@pytest.mark.parametrize("evaluations", [1, 5, 16, 17, 27])
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name not in {"own", "ga"}])
+def test_a_budget_of_evaluations_is_used_up_to_the_last_one_and_no_more(
+    problem: Pixels, path: Path, engine: str, evaluations: int
 ) -> None:
-    assert found_by(problem, Budget(evaluations=evaluations)).last.evaluated == asked
+    store = opened(path, problem)
+    found = found_by(problem, Budget(evaluations=evaluations), engine=engine, store=store)
+    asked = store.history()
+    store.close()
+    assert found.last.evaluated == len(asked) == evaluations
+    assert found.numbers.max() < evaluations
+    assert found.last.done == 1
+
+
+def test_where_generations_have_images_of_their_own_the_last_one_is_whole(digits: Data) -> None:
+    problem = PixelsInBatches(digits)
+    found = found_by(problem, Budget(evaluations=20), engine="nsga2")
+    assert found.last.evaluated % 8 == 0
+    assert found.last.evaluated >= 20
 
 
 def test_the_first_limit_counts(problem: Pixels) -> None:

@@ -189,6 +189,7 @@ class DenseConnectivity(PruningProblem):
         self.growth, self.kept = growth, None if kept is None else float(check_share(kept))
         self.recovery = Recovery.parse(recovery)
         self.inherits = weights == "inherited"
+        self.can_fail = not self.inherits or self.recovery.steps > 0  # training may diverge
         size = stack_size(together, data.train.images.device, 16)
         self.portions = Portions(max(CHUNK, size), size)
         self.image_size, self.recovery_images = image_size, recovery_images
@@ -242,6 +243,12 @@ class DenseConnectivity(PruningProblem):
         }
 
     # Section III: encoding, operators, algorithm.
+
+    @classmethod
+    def can_fail_with(cls, options: Mapping[str, Any]) -> bool:
+        """Only training can diverge: from scratch, or gradient steps after inheriting."""
+        steps = Recovery.parse(options.get("recovery", "refit+batch-norm")).steps
+        return options.get("weights", "inherited") == "scratch" or steps > 0
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover of quadrants and bit flips of matrices."""

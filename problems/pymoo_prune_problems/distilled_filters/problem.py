@@ -175,6 +175,7 @@ class DistilledFilters(PruningProblem):
         self.parent = to_channels_last(check_parent(parent, data).requires_grad_())
         self.filters = PrunableFilters(self.parent, data.shape)
         self.distillation.teacher = self.parent
+        self.can_fail = self.recovery.steps > 0  # training may diverge
         super().__init__(
             data, n_var=self.filters.genes.n_var, objectives=objectives, constraints=constraints,
             seed=seed, xl=0, xu=1, vtype=bool,
@@ -195,7 +196,6 @@ class DistilledFilters(PruningProblem):
         self.refit = statistics if self.recovery.refit else None
         self.orders = RemovalOrders(self.filters, statistics)
         self.populations = Populations(self.filters, self.orders, smallest)
-        self.can_fail = self.recovery.steps > 0  # training may diverge
         self.preview = Preview(sizes=self._sizes, features=self._features)
         self.timing = Timing(architecture=self._architecture)
         self.rivals = L1Filters(self.filters, self._candidate, self._sizes, self._all_parameters)
@@ -210,6 +210,11 @@ class DistilledFilters(PruningProblem):
         }
 
     # Section III.D and E: the population, its operators, the algorithm.
+
+    @classmethod
+    def can_fail_with(cls, options: Mapping[str, Any]) -> bool:
+        """Only gradient steps can diverge."""
+        return Recovery.parse(options.get("recovery", "refit+batch-norm+steps:20")).steps > 0
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover of blocks, mutation of filters and depth."""

@@ -158,7 +158,7 @@ def _rival(problem: DistilledFilters, compression: float) -> tuple[nn.Module, di
     """The network of L1 pruning at the ticket's size, and its sizes: no search is needed for it."""
     family = problem.filters.uniform(np.linspace(0, 1, 400))
     x = family[problem.filters.nearest(family, np.array([1 - compression]))[0]]
-    sizes = {name: float(value[0]) for name, value in problem.sizes(x[None]).items()}
+    sizes = {name: float(value[0]) for name, value in problem.preview.sizes(x[None]).items()}
     return problem.network(x), sizes
 
 

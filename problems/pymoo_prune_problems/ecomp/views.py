@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,6 +64,15 @@ class Views:
         self.parent, self.batches = parent, batches
         self.similarity, self.perplexity = similarity, perplexity
         self._made: dict[int, View] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the lock, which is not copied or pickled."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The same, with a lock of its own."""
+        self.__dict__.update(state)
         self._lock = threading.Lock()
 
     def __getitem__(self, batch: int) -> View:

@@ -214,6 +214,11 @@ class LayerVector(PruningProblem):
             **({"together": self.portions.together} if self.portions.together > 1 else {}),
         }
 
+    @classmethod
+    def can_fail_with(cls, options: Mapping[str, Any]) -> bool:
+        """Only gradient steps can diverge."""
+        return Recovery.parse(options.get("recovery", "refit+batch-norm")).steps > 0
+
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover and mutation of the encoding, and duplicates by digest."""
         return {**self.encoding.operators(), "eliminate_duplicates": DigestDuplicates()}

@@ -124,7 +124,7 @@ def reduced(
         left, _ = problem.order.complexity(rules.strategy[None])
         sparsity = 1 - int(left[0]) / problem.order.all_parameters
         others = LayerVector(data, parent=rival, seed=seed + number, **settings)
-        rival = retrained(others.magnitude_pruning("global", np.array([sparsity])).networks[0])
+        rival = retrained(others.rivals.pruned("global", np.array([sparsity])).networks[0])
         yield Iteration(
             number,
             sparsity,

@@ -180,7 +180,8 @@ def test_candidates_trained_together_measure_what_they_measure_alone(
     for name in one.preview.sizes(X):
         assert np.array_equal(alone[name], together[name]), name
     assert one.fingerprint != three.fingerprint  # they round differently
-    assert (one.together, small(digits, parent, recovery="none").together) == (1, 1)
+    other = small(digits, parent, recovery="none")
+    assert (one.portions.together, other.portions.together) == (1, 1)
 
 
 @pytest.mark.slow

@@ -209,6 +209,7 @@ def test_goals_that_cannot_be(
     ],
 )
 def test_chromosomes_that_cannot_be(plain: DistilledFilters, X: Array, message: str) -> None:
-    for asked_for in (plain.measure, plain.sizes, plain.features, lambda X: plain.network(X[0])):
+    known = plain.preview
+    for asked_for in (plain.measure, known.sizes, known.features, lambda X: plain.network(X[0])):
         with pytest.raises(PruneError, match=message):
             asked_for(X)

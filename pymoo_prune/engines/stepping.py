@@ -1,0 +1,32 @@
+"""One generation of an engine, within what is left of a budget."""
+
+from __future__ import annotations
+
+from pymoo.core.algorithm import Algorithm
+
+from pymoo_prune.engines.variants import ScaledMOEAD
+
+
+def step(algorithm: Algorithm, left: int | None) -> None:
+    """Lets an engine go on by a generation, and asks for no more candidates than are left.
+
+    The last generation is cut short: the first of its candidates are measured, and compete as
+    usual. An engine that does not follow pymoo's scheme of infill and advance is left alone.
+
+    Args:
+        algorithm: The engine, which is set up.
+        left: How many candidates may still be asked for; None sets no limit.
+    """
+    if isinstance(algorithm, ScaledMOEAD):
+        algorithm.left = left
+    own_way = type(algorithm).next is not Algorithm.next and algorithm.is_initialized
+    if left is None or own_way:
+        algorithm.next()
+        return
+    infills = algorithm.infill()
+    if infills is None:
+        algorithm.advance()
+        return
+    infills = infills[:left]
+    algorithm.evaluator.eval(algorithm.problem, infills, algorithm=algorithm)
+    algorithm.advance(infills=infills)
