@@ -65,7 +65,7 @@ def add_search_options(command: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="of the search, the parent and the choice of images; default: 0",
+        help="seed of the search, the parent and the choice of images; default: 0",
     )
 
 

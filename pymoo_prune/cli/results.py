@@ -23,7 +23,9 @@ def add_report(commands: Commands) -> None:
         help="show a finished run or comparison, and write its report again",
         usage="%(prog)s FOLDER [--html]",
     )
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or comparison")
+    command.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
+    )
     command.add_argument(
         "--html", action="store_true", help="write report.html too: interactive, opens offline"
     )
@@ -192,7 +194,7 @@ def _ticket(options: argparse.Namespace, console: Console) -> None:
 
 
 def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="of a finished run")
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a finished run")
     command.add_argument(
         "--pick",
         default="knee",

@@ -95,7 +95,9 @@ def add_resume(commands: Commands) -> None:
         help="go on with a run or a comparison that was stopped",
         usage="%(prog)s FOLDER [options]",
     )
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or comparison")
+    command.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
+    )
     command.add_argument(
         "--jobs", type=int, metavar="N", help="with a comparison: runs at once; default: cores"
     )
