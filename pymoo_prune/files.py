@@ -23,7 +23,7 @@ _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 PART = ".part-"
 """How the names of unfinished files begin; a killed process may leave some."""
 FORGOTTEN = 3600.0
-"""Seconds after which an unfinished file is nobody's."""
+"""Seconds after which an unfinished file has no writer any more."""
 
 LOCK = "lock.json"
 """The file in a locked folder that names the process working there."""
@@ -33,8 +33,8 @@ LOCK = "lock.json"
 def writing(path: Path) -> Iterator[Path]:
     """Gives a path beside the wanted one, and moves the file there when the block succeeds.
 
-    A crash or a full disk leaves the old file as it was. Nobody can guess the name of the path, so
-    no link waits there, and several processes may write the same file; the last one wins.
+    A crash or a full disk leaves the old file as it was. The path's name cannot be
+    guessed, so no link waits there. Several processes may write one file; the last one wins.
     """
     # The ending is kept, since plotting libraries choose the format by it.
     part = path.with_name(f"{PART}{secrets.token_hex(8)}-{path.name}")

@@ -31,11 +31,11 @@ SIZE = 8
 
 
 def check_problem(problem: PruningProblem, *, seed: int = 0) -> None:
-    """Runs all checks; an AssertionError says which promise is broken.
+    """Runs all checks; an AssertionError names the promise that is broken.
 
     Args:
-        problem: Any problem; its candidates are measured a few dozen times.
-        seed: The seed of the candidates.
+        problem: Any problem; its measurements are taken a few dozen times.
+        seed: The candidates' seed.
     """
     X = sample(problem, seed)
     check_operators(problem, X, seed)
@@ -75,7 +75,7 @@ def check_operators(problem: PruningProblem, X: Array, seed: int = 0) -> None:
 
 
 def _numpy_state() -> str:
-    """The global generator's numbers, and how many of them are used up."""
+    """The state of the global generator: its numbers, and how many of them are used up."""
     state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
     return f"{state['key'].tobytes().hex()} {state['pos']}"
 
@@ -110,7 +110,7 @@ def check_measuring(problem: PruningProblem, X: Array) -> None:
         _check_independence(problem, lambda some: cheaper.measure(some, cheaper.batch(1)), X)
     for name, values in problem.preview.sizes(X).items():
         assert np.array_equal(values, together[name]), (
-            f"preview.sizes says another {name} than measure()"
+            f"preview.sizes gives another {name} than measure()"
         )
     accuracy = together["accuracy"][~failed_rows(together)]
     assert ((accuracy >= 0) & (accuracy <= 1)).all(), "accuracy must be a share between 0 and 1"
@@ -141,7 +141,7 @@ def _check_independence(
 def check_networks(problem: PruningProblem, X: Array) -> None:
     """Networks stand alone, have the parameters that were measured, and classify.
 
-    Their architectures have the same parameters, but any weights.
+    The architectures that are timed have the same shapes.
     """
     data = problem.data_set
     values = check_measurements(
@@ -170,7 +170,7 @@ def check_networks(problem: PruningProblem, X: Array) -> None:
 def check_architecture(
     architecture_of: Callable[[Array], torch.nn.Module], x: Array, network: torch.nn.Module
 ) -> None:
-    """The architecture that is timed has the network's shapes; making it draws no numbers."""
+    """The architecture has the shapes of the network, and building it draws no random numbers."""
     state = torch.get_rng_state()
     architecture = architecture_of(x)
     assert torch.equal(torch.get_rng_state(), state), (
@@ -195,7 +195,7 @@ def check_configuration(problem: PruningProblem) -> None:
 
 
 def check_search(problem: PruningProblem, seed: int = 0) -> None:
-    """An engine of pymoo runs three generations, twice with the same result."""
+    """One of pymoo's engines runs for three generations, twice with the same result."""
     name = "ga" if problem.n_obj == 1 else "nsga2"
     runs = []
     for _ in range(2):
@@ -207,7 +207,7 @@ def check_search(problem: PruningProblem, seed: int = 0) -> None:
 
 
 def check_packing(problem: PruningProblem, X: Array) -> None:
-    """Workers get the same problem; classes that they cannot import are not checked."""
+    """Workers get the same problem; a class that they cannot import is not checked."""
     cls = type(problem)
     if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is not cls:
         return

@@ -148,7 +148,7 @@ class HalfAParent(Pixels):
 
 
 class NoNetwork(FailingPixels):
-    """Failed candidates have no network, and none is asked for."""
+    """Failed candidates have no network."""
 
     def network(self, x: Array) -> nn.Module:
         self._accuracy(x, slice(1))
@@ -211,7 +211,7 @@ class FailingTogether(FailingPixels):
             broken_network(lambda n: nn.Sequential(n, nn.Softmax(1), nn.Unflatten(1, (2, 5)))),
             "gives",
         ),
-        (Mistaken, r"preview.sizes says another parameters than measure\(\)"),
+        (Mistaken, r"preview.sizes gives another parameters than measure\(\)"),
         (OneNetwork, "a network of its own each time"),
         (Unsaid, "set its can_fail = True"),
         (FailingTogether, "accuracy depends on the order"),
@@ -220,6 +220,6 @@ class FailingTogether(FailingPixels):
     ],
 )
 def test_a_broken_promise_is_noticed(digits: Data, broken: type[Pixels], message: str) -> None:
-    np.random.random(7)  # noqa: NPY002 - move its position to the middle
+    np.random.random(7)  # noqa: NPY002 - leaves the generator amid its numbers
     with pytest.raises((AssertionError, ValueError, TypeError), match=message):
         check_problem(broken(digits))

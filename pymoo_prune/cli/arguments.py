@@ -20,10 +20,10 @@ from pymoo_prune.runs import Settings
 from pymoo_prune.search import Budget
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
-"""The parser's commands; each command adds itself."""
+"""The subparsers that a command is added to."""
 
 _WORDS = {"None": None, "True": True, "False": False}
-"""Values in Python's spelling; other texts are read as JSON, or stay texts."""
+"""Values in Python's spelling; all else is read as JSON, or as text."""
 
 
 def add_trust(command: argparse.ArgumentParser) -> None:
@@ -52,21 +52,15 @@ def add_search_options(command: argparse.ArgumentParser) -> None:
     problem.add_argument(
         "--network",
         metavar="MODULE:NAME",
-        help="a torch module of your own to prune, or a function or class that makes one",
+        help="a network of your own to prune, or a function that returns it",
     )
     _add_goals(command)
     _add_images(command)
     _add_budget(command)
     machine = command.add_argument_group("machine and seed")
     machine.add_argument("--device", default="cpu", help="such as cuda or cuda:1; default: cpu")
-    machine.add_argument("--threads", type=int, metavar="N", help="threads of torch")
-    machine.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="seed of the search, the parent and the choice of images; default: 0",
-    )
+    machine.add_argument("--threads", type=int, metavar="N", help="torch's number of threads")
+    machine.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 
 
 def _add_goals(command: argparse.ArgumentParser) -> None:
@@ -81,7 +75,7 @@ def _add_goals(command: argparse.ArgumentParser) -> None:
         "--quantity",
         action="append",
         metavar="MODULE:NAME",
-        help="add a quantity: a function of yours on measurements, perhaps NAME=MODULE:NAME",
+        help="adds a quantity: your function of measurements; NAME=MODULE:NAME names it",
     )
     goals.add_argument(
         "--weights",
@@ -136,14 +130,14 @@ def settings_of(
     surrogate: str | None = None,
     threads: int | None = None,
 ) -> Settings:
-    """The settings that the options ask for.
+    """The settings that a command's options ask for.
 
     Args:
         options: The options of a command that searches.
         problem: The problem's name.
         algorithm: The engine's name; None takes the preset's.
-        surrogate: The surrogate model's name; None takes no surrogate.
-        threads: Threads of torch; None leaves their number as it is.
+        surrogate: A model's name.
+        threads: Torch's threads; None keeps their present number.
     """
     preset = preset_of(find_problem(problem), options.preset)
     return Settings(
@@ -243,10 +237,10 @@ def _value(text: str) -> Any:
 
 
 def new_folder(name: str) -> Path:
-    """The default folder of results, with the date and time in its name.
+    """The folder for results where `--output` names none.
 
     Args:
-        name: The problem or the command.
+        name: The first part of the folder's name.
     """
     now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     return Path("runs") / f"{name.replace(':', '-')}-{now}"

@@ -1,4 +1,4 @@
-"""The commands `list`, `networks` and `reproduce`."""
+"""The commands list, networks and reproduce."""
 
 from __future__ import annotations
 
@@ -56,9 +56,6 @@ def add_networks(commands: Commands) -> None:
         "--channels", type=int, default=3, metavar="N", help="channels of an image; default: 3"
     )
     command.add_argument(
-        "--classes", type=int, default=10, metavar="N", help="outputs; default: 10"
-    )
-    command.add_argument(
         "--size", type=int, default=32, metavar="N", help="height and width; default: 32"
     )
     command.set_defaults(command=_networks)
@@ -82,7 +79,7 @@ def _networks(options: argparse.Namespace, console: Console) -> None:
 
 
 def _network_rows(channels: int, classes: int, size: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Names; parameters, MACs, prunable layers and description, or why there is no such network."""
+    """Names; parameters, MACs, prunable layers, and a description, or why there is no network."""
     for name, kind in ZOO.items():
         try:
             with torch.device("meta"):  # no weights are allocated

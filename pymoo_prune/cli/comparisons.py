@@ -1,4 +1,4 @@
-"""The command `compare`: compares methods on a problem, or finished runs."""
+"""The command compare: methods on a problem, or finished runs."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from pymoo_prune.problem import PruningProblem, find_problem, registered
 from pymoo_prune.tables import listed
 
 METHODS = ("ga", "nsga2")
-"""The default methods: an engine for one objective, and one for several."""
+"""Methods that are compared by default: for one objective, and for several."""
 
 FOR_FOLDERS = ("what", "bounds", "against", "output", "trust")
-"""The arguments that a comparison of finished runs takes."""
+"""Options that a comparison of finished runs takes."""
 
 
 def add_compare(commands: Commands) -> None:
@@ -51,7 +51,11 @@ def add_compare(commands: Commands) -> None:
         f"its own; default: {' '.join(METHODS)}; random search is always among them",
     )
     command.add_argument(
-        "--seeds", type=int, default=5, metavar="N", help="runs of each, from --seed on; default: 5"
+        "--seeds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="runs of each method, with seeds from --seed on; default: 5",
     )
     command.add_argument(
         "--jobs",
@@ -75,7 +79,7 @@ def add_compare(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="the comparison's folder; default: runs/compare-PROBLEM-DATE-TIME",
+        help="where the comparison is kept; default: runs/compare-PROBLEM-DATE-TIME",
     )
     add_trust(command)
     add_search_options(command)
@@ -99,7 +103,7 @@ def _compare(untouched: Mapping[str, Any], options: argparse.Namespace, console:
 
 
 def _check_for_folders(given: Sequence[str]) -> None:
-    """Refuses options that have no effect on finished runs."""
+    """Refuses options that only matter to new runs."""
     searching = [f"--{name.replace('_', '-')}" for name in given if name not in FOR_FOLDERS]
     if searching:
         msg = (
@@ -155,7 +159,7 @@ def _methods(problem: str, asked: Sequence[str] | None) -> list[str]:
 
 
 def _threads(options: argparse.Namespace, jobs: int) -> int:
-    """Threads of each run: as given, as in an extended comparison, or a share of the cores."""
+    """Threads of each run: as given, as in the comparison that goes on, or a share of the cores."""
     if options.threads is not None:
         return int(options.threads)
     if options.output and Campaign.is_one(options.output):

@@ -26,11 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The words after `pymoo-prune`; None takes those of this process.
     """
-    if isinstance(sys.stdout, TextIOWrapper):  # letters that it cannot print become "?"
+    if isinstance(sys.stdout, TextIOWrapper):  # prints "?" for letters that it lacks
         sys.stdout.reconfigure(errors="replace")
     parser = make_parser()
     options = parser.parse_args(arguments)
-    if options.command is None:
+    if options.command is None:  # show all commands
         parser.print_help(sys.stderr)
         parser.exit(2)
     console = Console(stderr=False)
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trust([EVERYTHING])
     try:
         options.command(options, console)
-    except KeyboardInterrupt as stop:  # its text says how to go on, where that is possible
+    except KeyboardInterrupt as stop:  # a command that can be resumed says how
         console.print(str(stop) or "stopped.", highlight=False, markup=False, soft_wrap=True)
         return 130
     except (PruneError, OSError) as error:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command line; its `options.command` runs the command."""
+    """The parser of the command line; `options.command` runs the chosen command."""
     parser: argparse.ArgumentParser = _Parser(
         prog="pymoo-prune",
         description="Evolutionary neural-network pruning with pymoo.",
@@ -75,7 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Its errors suggest the option that was probably meant, and the help to read."""
+    """Its errors suggest the option that was meant, and name the command with `--help`."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         options, unknown = super().parse_known_args(args, namespace)
@@ -91,5 +91,5 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _plain(text: str) -> str:
-    """The text with escaped brackets, which would be markup."""
+    """Escapes brackets, so that a path is not read as markup."""
     return text.replace("[", r"\[")

@@ -1,4 +1,4 @@
-"""The commands for results: `report`, `export` and `ticket`."""
+"""The commands for finished runs: report, export, ticket."""
 
 from __future__ import annotations
 
@@ -29,29 +29,37 @@ def add_report(commands: Commands) -> None:
     command.add_argument(
         "--html", action="store_true", help="write report.html too: interactive, opens offline"
     )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where the report goes, for folders that cannot be written to; default: FOLDER",
+    )
     add_trust(command)
     command.set_defaults(command=_report)
 
 
 def _report(options: argparse.Namespace, console: Console) -> None:
     if Campaign.is_one(options.folder):
-        show_campaign(Campaign.open(options.folder), console, html=options.html)
+        campaign = Campaign.open(options.folder)
+        show_campaign(campaign, console, html=options.html, output=options.output)
     else:
-        show_run(Run.open(options.folder), console, html=options.html)
+        show_run(Run.open(options.folder), console, html=options.html, output=options.output)
 
 
-def show_run(run: Run, console: Console, *, html: bool = False) -> None:
+def show_run(run: Run, console: Console, *, html: bool = False, output: Path | None = None) -> None:
     """Prints what a run found, and writes its report.
 
     Args:
         run: A finished run.
         console: Where to print.
         html: Whether to write the interactive page too.
+        output: Where the report goes; None is the run's folder.
     """
     report = Report(run)
     try:
-        page = report.write()
-    finally:  # results are printed even if the folder is read-only
+        page = report.write(output)
+    finally:  # tables are shown even if the folder cannot be written to
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
         _print_text(report.parent_line(), console)
@@ -61,21 +69,25 @@ def show_run(run: Run, console: Console, *, html: bool = False) -> None:
             _print_text(note, console)
     where = f"report: {page}, picture: {page.parent / FRONT_PICTURE}"
     if html:
-        from pymoo_prune.runs.report_page import write_page  # noqa: PLC0415 - Bokeh takes its time
+        from pymoo_prune.runs.report_page import write_page  # noqa: PLC0415 - Bokeh is slow to import
 
-        where += f", interactive: {write_page(report)}"
+        where += f", interactive: {write_page(report, output)}"
     _print_line(where, console)
 
 
-def show_campaign(campaign: Campaign, console: Console, *, html: bool = False) -> None:
+def show_campaign(
+    campaign: Campaign, console: Console, *, html: bool = False, output: Path | None = None
+) -> None:
     """Prints what a comparison found, and writes its report.
 
     Args:
         campaign: A finished comparison.
         console: Where to print.
         html: Whether to write the interactive page too.
+        output: Where the report goes; None is the comparison's folder.
     """
-    show_comparison(report_of_campaign(campaign), campaign.folder, console, html=html)
+    report = report_of_campaign(campaign)
+    show_comparison(report, output or campaign.folder, console, html=html)
 
 
 def show_comparison(
@@ -91,12 +103,12 @@ def show_comparison(
     """
     try:
         page = report.write(folder)
-    finally:  # as for a run
+    finally:  # as in `show_run`
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
     where = f"report: {page}, picture: {folder / FRONTS_PICTURE}.png"
     if html:
-        from pymoo_prune.comparing.page import write_page  # noqa: PLC0415 - Bokeh takes its time
+        from pymoo_prune.comparing.page import write_page  # noqa: PLC0415 - Bokeh is slow to import
 
         where += f", interactive: {write_page(report, folder)}"
     _print_line(where, console)
@@ -206,19 +218,19 @@ def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
 
 
 def _print_tables(tables: Sequence[Table], console: Console) -> None:
-    """Prints tables with all their columns, even if the terminal is narrower."""
+    """Prints tables with all their columns, also where the terminal is narrower."""
     for table in tables:
         console.print(table, crop=False)
         console.print()
 
 
 def _print_text(text: str, console: Console) -> None:
-    """Prints sentences, wrapped at the terminal's width."""
+    """Prints sentences, wrapped at the width of the terminal."""
     console.print(text, highlight=False, markup=False)
 
 
 def _print_line(text: str, console: Console) -> None:
-    """Prints one unbroken line, so that a path can be copied from it."""
+    """Prints one unbroken line, from which a path can be copied."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -81,8 +81,8 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         threads=threads_for_workers(options),
     )
     executor = executor_of(options, settings.threads)
-    settings.check(workers=has_workers(options))  # before the folder is made
-    with executor:  # a missing cluster is an error before the folder is made, too
+    settings.check(workers=has_workers(options))  # before there is a folder
+    with executor:  # a missing cluster is an error before there is a folder, too
         run = Run.create(options.output or new_folder(options.problem), settings)
         _work(run, console, executor, download=options.download, profile=options.profile)
     show_run(run, console)
@@ -142,7 +142,7 @@ def _work(
 
 @contextmanager
 def resumable(folder: Path) -> Iterator[None]:
-    """A context in which the messages of Ctrl-C and of a full disk say how to go on.
+    """Says how to go on after Ctrl-C, or after an error such as a full disk.
 
     Args:
         folder: The folder of the run or comparison.
@@ -154,5 +154,5 @@ def resumable(folder: Path) -> Iterator[None]:
         msg = f"stopped; everything that was measured is kept. {command}"
         raise KeyboardInterrupt(msg) from None
     except OSError as error:
-        msg = f"{error}; what was measured is kept; to go on once that is mended: {command}"
+        msg = f"{error}; what was measured is kept; once that is fixed: {command}"
         raise StoreError(msg) from error

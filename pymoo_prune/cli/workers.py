@@ -1,4 +1,4 @@
-"""Options for where candidates are measured: `--workers`, `--ray` and `--time-limit`."""
+"""Where candidates are measured: `--workers`, `--ray` and `--time-limit`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None
 
     Args:
         command: A command that searches.
-        shown: Whether the help shows them; commands that refuse them hide them.
+        shown: Whether the command's help shows them; False where they are refused.
     """
     helps = {
         "--workers": "measure in this many processes",
-        "--ray": "measure on a Ray cluster: at ADDRESS, or the one that runs here, or a new one",
-        "--time-limit": "with workers: a candidate that takes longer three times has failed",
+        "--ray": "measure on a Ray cluster; no address: the one that runs here, or a new one",
+        "--time-limit": "with workers: a candidate that exceeds this three times has failed",
     }
     helps = helps if shown else dict.fromkeys(helps, argparse.SUPPRESS)
     workers = command.add_argument_group("workers")
@@ -34,7 +34,7 @@ def has_workers(options: argparse.Namespace) -> bool:
 
 
 def refuse_workers(options: argparse.Namespace) -> None:
-    """Raises an error if a comparison is given workers."""
+    """Refuses the options of workers for a comparison."""
     if has_workers(options) or options.time_limit is not None:
         msg = (
             "--workers, --ray and --time-limit are for the candidates of one run, but a comparison "
@@ -44,10 +44,9 @@ def refuse_workers(options: argparse.Namespace) -> None:
 
 
 def threads_for_workers(options: argparse.Namespace) -> int | None:
-    """Threads of each worker: as given, or a share of this machine's cores.
+    """Threads of each worker, as given; without workers, None unless given.
 
-    None if neither threads nor workers are given. A worker of a Ray cluster gets one thread,
-    because nothing is known of the cluster's machines.
+    By default, processes share the cores of this machine, and a Ray worker has one thread.
     """
     if options.threads is not None or not has_workers(options):
         threads: int | None = options.threads
@@ -61,7 +60,7 @@ def executor_of(options: argparse.Namespace, threads: int) -> Executor:
 
     Args:
         options: The options of a command that searches.
-        threads: Threads of torch in each worker.
+        threads: Torch's threads in each worker.
     """
     limit = options.time_limit
     if options.ray is not None:

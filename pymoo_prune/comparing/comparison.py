@@ -72,6 +72,11 @@ class Comparison:
         else:
             self.bounds = size_bounds(bounds, goals.quantities, parent)
 
+    def __repr__(self) -> str:
+        runs = {method: len(self.of(method, self.decisive)) for method in self.methods}
+        counted = ", ".join(f"{method} ({number} runs)" for method, number in runs.items())
+        return f"Comparison({counted}; over {', '.join(self.goals.names)})"
+
     @property
     def methods(self) -> list[str]:
         """Names, in the order in which they were given."""

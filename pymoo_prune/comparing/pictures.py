@@ -33,7 +33,7 @@ def draw(
         The names of the pictures, without endings.
     """
     names, quantities = comparison.goals.names, comparison.quantities
-    pictures: dict[str, Callable[[Path], None]] = {
+    pictures: dict[str, Callable[[Path], object]] = {
         FRONTS_PICTURE: lambda path: plots.draw_front(
             path,
             shown_fronts(comparison),

@@ -18,7 +18,7 @@ from pymoo_prune.errors import DataError
 ArrayOrTensor: TypeAlias = npt.NDArray[Any] | torch.Tensor
 
 
-@dataclass(frozen=True, eq=False)  # tensors have no single truth value for ==
+@dataclass(frozen=True, eq=False, repr=False)  # tensors have no single truth value for ==
 class Split:
     """One part of a data set.
 
@@ -53,6 +53,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        shape = "×".join(str(n) for n in self.images.shape[1:])
+        return f"Split({len(self):,} images of {shape})"
+
     def subset(self, indices: ArrayOrTensor | Sequence[int]) -> Split:
         """A copy of some images, in the order of the indices.
 
@@ -76,7 +80,7 @@ class Split:
         return Split(self.images.to(device), self.labels.to(device))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Data:
     """A data set in three parts.
 
@@ -93,6 +97,14 @@ class Data:
     validation: Split
     test: Split
     classes: int
+
+    def __repr__(self) -> str:
+        shape = "×".join(str(n) for n in self.shape)
+        parts = f"{len(self.train):,} to train, {len(self.validation):,} to search"
+        return (
+            f"Data({self.name!r}: images of {shape}, {parts}, {len(self.test):,} to test; "
+            f"{self.classes} classes)"
+        )
 
     def __post_init__(self) -> None:
         for part in ("train", "validation", "test"):

@@ -1,6 +1,6 @@
 """Engines: pymoo's algorithms by name, or a user's own, with the problem's operators.
 
-- `names`: which engines there are, and why the others of pymoo are not
+- `names`: the names of engines, and why pymoo's other engines are not among them
 - `making`: makes an engine for a problem
 - `checks`: refuses engines that cannot solve a problem, with the reason
 - `stepping`: one generation, within what is left of a budget

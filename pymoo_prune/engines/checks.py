@@ -1,4 +1,4 @@
-"""Which engines can solve which problems, and why the others cannot."""
+"""Refuses engines that cannot solve a problem, with the reason."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ from pymoo_prune.problem import Contract, PruningProblem, load_named
 from pymoo_prune.surrogates import Prescreened
 
 FOR_SEVERAL = (SMSEMOA, CTAEA, MOEAD, RVEA)
-"""Engines that break down where there is one objective,"""
+"""Engines that break down where there is one objective."""
 NAMED_FOR_SEVERAL = ("sms-emoa", "ctaea", "moead", "rvea")
-"""and what they are called."""
+"""The names of these engines."""
 
 _NEEDS_SEVERAL = "needs several objectives, but the problem has one; take ga, nsga2 or unsga3"
 _FOR_ONE = (FitnessSurvival, EpsilonClearingSurvival, Elitism, SoftmaxRoulette, TruncationSelection)
@@ -68,15 +68,15 @@ def check_goals(
     goals: Goals,
     options: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """An error where an engine cannot be after some goals, as far as its name tells.
+    """Refuses goals that an engine cannot search for, as far as its name tells.
 
-    For before a problem is built, which may take hours of training; `check_engine` sees more.
+    It serves before a problem is built, which may take hours of training. `check_engine` sees more.
 
     Args:
         name: One of `ENGINES`, or "package.module:factory", which is imported.
-        cls: Of the problem that it is to solve.
-        goals: What the problem will be after.
-        options: Arguments that the problem will be built with.
+        cls: The class of the problem.
+        goals: The goals that the problem will have.
+        options: Arguments with which the problem will be built.
     """
     if ":" in name:
         load_named(name)
@@ -96,11 +96,11 @@ def check_goals(
 
 
 def check_own_algorithm(cls: type[PruningProblem], goals: Goals) -> None:
-    """An error where a problem's own algorithm cannot be after some goals, or is not written.
+    """Refuses goals that a problem's own algorithm cannot search for, or a problem without one.
 
     Args:
         cls: The problem's class.
-        goals: What the problem is after, or will be once it is built.
+        goals: The goals that the problem has, or will have.
     """
     if cls.algorithm is Contract.algorithm:
         msg = f"{cls.__name__} has no algorithm of its own; name one, for example nsga2"
@@ -114,23 +114,24 @@ def check_own_algorithm(cls: type[PruningProblem], goals: Goals) -> None:
 
 
 def takes_failures(algorithm: Algorithm) -> bool:
-    """Whether an engine has a place for candidates that fail: constraints, which MOEA/D ignores."""
+    """Whether an engine handles failed candidates, by constraints; MOEA/D ignores these."""
     return not isinstance(algorithm, MOEAD)
 
 
 def check_engine(algorithm: Any, problem: PruningProblem, *, name: str | None = None) -> None:
-    """An error where an engine cannot solve a problem, as far as that can be seen beforehand.
+    """Refuses an engine that cannot solve a problem, as far as that can be seen beforehand.
 
-    Looked at are whether the engine is fresh; pymoo's engines that have operators of their own;
-    numbers of objectives; constraints; whether survivors are measured again where batches change;
-    operators of pymoo for real numbers, which the defaults are, unless the problem's own crossover
-    is one of them or a repair follows; and what in pymoo's engines does not suit a search here. An
-    engine that somebody wrote is trusted to make chromosomes of the right kind.
+    It refuses engines that have been used; pymoo's engines with operators of their own; wrong
+    numbers of objectives; constraints that are not handled; survivors that are not measured again
+    where batches change; and pymoo's engines where they do not suit a search here. It refuses
+    pymoo's operators for real numbers, which are its defaults, unless the problem's own crossover
+    is one of them or a repair follows. A user's own engine is trusted to make chromosomes of the
+    right kind.
 
     Args:
         algorithm: The engine.
-        problem: What it is to solve.
-        name: What the user calls it.
+        problem: The problem that it is to solve.
+        name: The user's name for it.
     """
     called = f"this {type(algorithm).__name__}" if name is None else f"algorithm {name!r}"
     if not isinstance(algorithm, Algorithm):
@@ -170,7 +171,8 @@ def one_objective(engine: str | Algorithm) -> bool:
     """Whether an engine is for one objective only.
 
     Args:
-        engine: An engine, or its name; what a factory makes, or a problem, is not known by name.
+        engine: An engine, or its name. A name tells nothing of a factory's engine or of a
+            problem's own: hand over the engine itself.
     """
     if isinstance(engine, str):
         return engine == "ga"
@@ -199,7 +201,7 @@ def _handles_none(constraints: Sequence[str]) -> str:
 
 
 def _constraints_of(goals: Goals, *, can_fail: bool) -> list[str]:
-    """Bounds as text, and failures, which engines know as constraints."""
+    """Bounds as text, and failures, which engines handle as a constraint."""
     bounds = [str(bound) for bound in goals.constraints]
     return [*bounds, *(["candidates that can fail, which counts as one"] if can_fail else [])]
 
@@ -221,8 +223,8 @@ def _used(algorithm: Algorithm) -> str | None:
     ranges = survival.norm if isinstance(survival, SPEA2Survival) else None
     if ranges is not None and ranges.extreme_points is not None:
         return (
-            "has a survival that has been used: unless told otherwise, all of pymoo's SPEA2 share "
-            "one; give it survival=SPEA2Survival(normalize=True)"
+            "has a survival that has been used: by default, all of pymoo's SPEA2 share one; "
+            "give it survival=SPEA2Survival(normalize=True)"
         )
     return None
 
@@ -256,7 +258,7 @@ def _batches(algorithm: Algorithm, problem: PruningProblem) -> str | None:
     measures = f"but {type(problem).__name__} measures every generation on other images"
     if isinstance(survival, Survival):
         return (
-            f"compares children with parents as they were measured, {measures}; let it measure "
+            f"compares children with the parents' old measurements, {measures}; let it measure "
             "them again: algorithm.survival = Remeasured(algorithm.survival)"
         )
     return (
@@ -297,7 +299,7 @@ def _pymoos_own(algorithm: Algorithm, problem: PruningProblem) -> str | None:
         )
     if isinstance(algorithm, MOEAD) and not isinstance(algorithm, ScaledMOEAD):
         return (
-            "calls each candidate a generation, and its objectives count by their size; take moead "
+            "counts each candidate as a generation, and does not scale objectives; take moead "
             "by name, or ScaledMOEAD(...)"
         )
     ending = isinstance(algorithm, EndingCTAEA) and isinstance(survival, ShortArchives)
@@ -308,7 +310,7 @@ def _pymoos_own(algorithm: Algorithm, problem: PruningProblem) -> str | None:
         )
     if problem.has_constraints() and getattr(_selection(algorithm), "func_comp", None) in _UNSEEDED:
         return (
-            "tosses coins that no seed governs where constraints are broken; give it "
+            "breaks ties without the search's seed where constraints are broken; give it "
             "selection=SeededTournament(...) with its own comparison"
         )
     return None

@@ -1,4 +1,4 @@
-"""Engines, made for a problem."""
+"""Makes engines for a problem."""
 
 from __future__ import annotations
 
@@ -58,26 +58,27 @@ _COMPILED = {
 def make_algorithm(
     name: str, problem: PruningProblem, pop_size: int, *, surrogate: str | None = None
 ) -> Algorithm:
-    """An engine by name, with the problem's operators.
+    """Makes an engine by name, with the problem's operators.
 
     Args:
         name: One of `ENGINES`; or "package.module:factory", a function (problem, pop_size) that
             returns a pymoo Algorithm, or the class of one that needs no more than a population's
             size and operators.
-        problem: What it will solve.
-        pop_size: Its population. The problem's own algorithm keeps the paper's, and engines with
-            one direction for each candidate have as many as spread evenly; see `population_of`.
+        problem: The problem that it will solve.
+        pop_size: The size of its population. The problem's own algorithm keeps the paper's size.
+            Engines with one direction for each candidate have as many candidates as there are
+            evenly spread directions; see `population_of`.
         surrogate: A model of `surrogates.MODELS` that chooses the children worth measuring.
 
     Returns:
-        A fresh engine. Where every generation has images of its own, it measures survivors again.
+        A fresh engine. Where batches change, it measures survivors again.
     """
     check_engine_name(name)
     if name == "own":
         algorithm = problem.algorithm()
     else:
         make = _from_factory if ":" in name else _by_name
-        # A copy: pymoo's SPEA2 keeps its survival, and what that has seen, as a default argument.
+        # A copy: pymoo's SPEA2 has its survival, with its state, as a default argument.
         algorithm = copy.deepcopy(make(name, problem, pop_size))
         survival = getattr(algorithm, "survival", None)
         again = not isinstance(survival, Generational | Remeasured)
@@ -88,13 +89,13 @@ def make_algorithm(
 
 
 def population_of(algorithm: Algorithm) -> int | None:
-    """The size of an engine's population, which is not always what was asked for.
+    """The size of an engine's population, which may differ from the size that was asked for.
 
     Args:
         algorithm: An engine.
 
     Returns:
-        The size, or None where the engine names none.
+        The size, or None where the engine does not say.
     """
     size = getattr(algorithm, "pop_size", None)
     return None if size is None else int(size)
@@ -119,14 +120,14 @@ def _by_name(name: str, problem: PruningProblem, pop_size: int) -> Algorithm:
 
 
 def _directed(name: str, problem: PruningProblem, pop_size: int) -> Algorithm:
-    """An engine with directions in which it looks for a front."""
+    """An engine that searches along reference directions."""
     reason = unsuited(_DIRECTED[name], problem)
     if reason is not None:
         msg = f"algorithm {name!r} {reason}"
         raise PruneError(msg)
     directions, operators = even_directions(problem.n_obj, pop_size), problem.operators()
     if name == "moead":
-        operators.pop("eliminate_duplicates", None)  # it has none, and says so itself
+        operators.pop("eliminate_duplicates", None)  # MOEA/D sets this option itself
         return ScaledMOEAD(directions, **operators)
     if name == "ctaea":
         return EndingCTAEA(directions, survival=ShortArchives(directions), **operators)
@@ -143,17 +144,17 @@ def _directed(name: str, problem: PruningProblem, pop_size: int) -> Algorithm:
 
 
 def even_directions(n_obj: int, most: int) -> Array:
-    """As many evenly spread directions as there can be, up to a number.
+    """The largest set of evenly spread directions, up to a number.
 
     Das and Dennis, "Normal-boundary intersection", SIAM Journal on Optimization 8(3), 1998.
 
     Args:
-        n_obj: Objectives.
-        most: How many directions at most.
+        n_obj: The number of objectives.
+        most: The largest number of directions.
 
     Returns:
-        (directions, n_obj), of sum 1 each. With two objectives there are `most`; with three 3, 6,
-        10, 15, ...
+        Directions, (directions, n_obj); the sum of each is 1. With two objectives there are `most`;
+        with three there are 3, 6, 10, 15, ...
     """
     if most < n_obj:
         msg = (
@@ -167,7 +168,7 @@ def even_directions(n_obj: int, most: int) -> Array:
 
 
 def _compiled(name: str) -> type[Algorithm]:
-    """An engine that pymoo compiles, imported when it is asked for: that takes a second."""
+    """An engine that pymoo compiles, imported only when it is needed: that takes a second."""
     module, cls = _COMPILED[name]
     try:
         import_module("numba")

@@ -1,4 +1,4 @@
-"""Which engines there are by name, and why the others of pymoo are not."""
+"""The names of engines, and why pymoo's other engines are not among them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _REASONS = {
 
 
 def check_engine_name(name: str) -> None:
-    """An error where no engine has this name, or where one has it that cannot be used.
+    """Refuses an unknown name, and the name of an engine that cannot be used.
 
     Args:
         name: One of `ENGINES`, or "package.module:factory", which is not imported here.
@@ -85,7 +85,7 @@ def check_engine_name(name: str) -> None:
 
 
 def _folded(name: str) -> str:
-    """CMA-ES, cma_es and cmaes are one name."""
+    """A name without case and separators: CMA-ES, cma_es and cmaes are one name."""
     return re.sub("[-_ ]", "", name.lower())
 
 
@@ -95,12 +95,12 @@ def moves_points(cls: type) -> bool:
 
 
 def moves_by_one_value(cls: type) -> bool:
-    """Whether it is one of those, and for one objective."""
+    """Whether an engine of pymoo has operators of its own, and is for one objective."""
     return _is_of(cls, [module for module in _MOVERS.values() if module.startswith("soo.")])
 
 
 def follows_changes(cls: type) -> bool:
-    """Whether an engine of pymoo is for problems that change."""
+    """Whether an engine of pymoo is for problems that change with time."""
     return _is_of(cls, _FOLLOWERS.values())
 
 

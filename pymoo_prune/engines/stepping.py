@@ -8,14 +8,14 @@ from pymoo_prune.engines.variants import ScaledMOEAD
 
 
 def step(algorithm: Algorithm, left: int | None) -> None:
-    """Lets an engine go on by a generation, and asks for no more candidates than are left.
+    """Runs one generation of an engine, with no more candidates than are left.
 
-    The last generation is cut short: the first of its candidates are measured, and compete as
-    usual. An engine that does not follow pymoo's scheme of infill and advance is left alone.
+    The last generation may be cut short: only its first candidates are measured, and compete as
+    usual. After its first generation, an engine with a `next` of its own is not cut short here.
 
     Args:
         algorithm: The engine, which is set up.
-        left: How many candidates may still be asked for; None sets no limit.
+        left: The number of candidates that may still be asked for; None sets no limit.
     """
     if isinstance(algorithm, ScaledMOEAD):
         algorithm.left = left

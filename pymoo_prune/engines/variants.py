@@ -14,18 +14,18 @@ from pymoo.core.population import Population
 class ScaledMOEAD(MOEAD):
     """MOEA/D in whole generations, on objectives between the population's best and worst values.
 
-    pymoo's compares them in their own units: beside a number of parameters an accuracy would hardly
-    count. Scaling them so is what Zhang and Li propose for objectives of different size (IEEE
-    Transactions on Evolutionary Computation 11(6), 2007). And a step is a generation here, one
-    child for each direction, though children are still measured one by one: each may replace
-    neighbours before the next is made.
+    pymoo's MOEA/D compares objectives in their own units: an accuracy would hardly count beside a
+    number of parameters. Zhang and Li propose this scaling for objectives of different size (IEEE
+    Transactions on Evolutionary Computation 11(6), 2007). Here a step is a generation, one child
+    for each direction. Children are still measured one by one: each may replace neighbours before
+    the next is made.
     """
 
     left: int | None = None
-    """How many candidates may still be asked for; None sets no limit."""
+    """The number of candidates that may still be asked for; None sets no limit."""
 
     def next(self) -> None:
-        """Goes on by a generation, or until no candidates are left."""
+        """Runs one generation, or less where no more candidates are left."""
         generation, asked = self.n_iter, self.evaluator.n_eval
         while self.n_iter == generation:
             super().next()
@@ -44,23 +44,23 @@ class ScaledMOEAD(MOEAD):
 
 
 class PacedRVEA(RVEA):
-    """RVEA within any budget: give it `survival=PacedAPD(ref_dirs)`, which asks how much is used.
+    """RVEA for any budget: give it `survival=PacedAPD(ref_dirs)`, which asks how much is used.
 
-    pymoo's accepts a number of generations or of evaluations only.
+    pymoo's RVEA accepts only a number of generations or of evaluations.
     """
 
     def _setup(self, problem: Any, **kwargs: Any) -> None:
-        """Nothing: any budget will do."""
+        """Does nothing: any budget is accepted."""
 
     def _advance(self, infills: Population | None = None, **kwargs: Any) -> None:
-        # Past RVEA's own, which adapts directions by the number of the generation.
+        # Skips RVEA's `_advance`, which adapts directions by the number of the generation.
         super(RVEA, self)._advance(infills=infills, **kwargs)
 
 
 class EndingCTAEA(CTAEA):
-    """C-TAEA that ends when nobody new can be found: give it `survival=ShortArchives(ref_dirs)`.
+    """C-TAEA that ends when it finds no new candidates: give it `survival=ShortArchives(ref_dirs)`.
 
-    pymoo's goes on without candidates, and a budget of evaluations is never used up.
+    pymoo's C-TAEA goes on without candidates, and never uses up a budget of evaluations.
     """
 
     def _infill(self) -> Population:

@@ -2,9 +2,9 @@
 
 - `base`: the contract of executors, and the one without workers
 - `dispatch`: hands chunks to workers, and replaces workers that die, leave or hang
-- `job`: the candidates of one measurement, and what became of each
+- `job`: the candidates of one measurement: waiting, with a worker, done or failed
 - `staff`: a worker, as the driver sees it
-- `work`: a worker's side: takes a problem, measures chunks
+- `work`: the worker's side: unpacks a problem, measures chunks
 - `parcel`: a problem, packed so that it can be sent
 - `processes`: workers that are processes of this machine
 - `cluster`, `joining`: workers on many machines, through Ray

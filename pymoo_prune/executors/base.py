@@ -1,4 +1,4 @@
-"""The contract of executors, and the one that needs nobody else."""
+"""The contract of executors, and the executor without workers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pymoo_prune.problem import PruningProblem
 
 
 class Executor(ABC):
-    """Measures candidates, in parts that come as they are done, in any order.
+    """Measures candidates, and yields them in parts as they are done, in any order.
 
-    What is measured does not depend on the executor: a candidate's measurements depend on nothing
-    but the problem and itself. An executor is a context: workers live until it is left.
+    Measurements do not depend on the executor: a candidate's depend only on the problem and on the
+    candidate. An executor is a context: workers live until it is left.
     """
 
     loses: bool = False
-    """Whether candidates can be lost with who measures them; they count as failed then."""
+    """Whether candidates can be lost with their workers; lost candidates count as failed."""
 
     _watcher: Callable[[], None] | None = None
 
@@ -29,21 +29,21 @@ class Executor(ABC):
         """Measures candidates; every row comes once.
 
         Args:
-            problem: What they are candidates of.
+            problem: The problem that they belong to.
             X: Chromosomes, (n, n_var).
             batch: The search batch they are measured on; None for the final, careful measurement.
         """
 
     def status(self) -> str:
-        """What a progress line says of it; nothing where there is nothing to say."""
+        """The executor's part of a progress line; may be empty."""
         return ""
 
     @contextmanager
     def watched(self, watcher: Callable[[], None]) -> Iterator[None]:
-        """Calls somebody every second or so while workers measure: the status may have changed.
+        """Calls a watcher about every second while workers measure: the status may have changed.
 
         Args:
-            watcher: Who shows it.
+            watcher: Shows the status.
         """
         self._watcher = watcher
         try:
@@ -51,8 +51,8 @@ class Executor(ABC):
         finally:
             self._watcher = None
 
-    def close(self) -> None:  # noqa: B027 - not everybody has workers
-        """Lets workers go; with the next candidates they are back."""
+    def close(self) -> None:  # noqa: B027 - an executor may have no workers
+        """Ends workers; the next measurement starts new ones."""
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +62,7 @@ class Executor(ABC):
 
 
 class InProcess(Executor):
-    """Measures here, one chunk after the other."""
+    """Measures in this process, one chunk after the other."""
 
     def measure(self, problem: PruningProblem, X: Array, batch: int | None) -> Iterator[Part]:
         """Measures candidates, chunk by chunk, in order."""

@@ -20,11 +20,11 @@ from pymoo_prune.problem import PruningProblem
 
 
 class _Actor(Worker):
-    """An actor, and what it was asked last.
+    """An actor, and the last question that it was asked.
 
     Args:
         ray: The module.
-        create: Creates a `Workbench` somewhere.
+        create: Creates a `Workbench` as an actor.
         parcel: The problem, in Ray's object store.
     """
 
@@ -44,7 +44,7 @@ class _Actor(Worker):
             self.asked = self._actor.measure.remote(X, batch)
 
     def answer(self) -> Answer:
-        """What it says; it has an answer, or is lost."""
+        """Returns its answer, which has come, or says that it is lost."""
         asked, self.asked = self.asked, None
         with _in_reach():
             try:
@@ -66,11 +66,11 @@ class Ray(Dispatcher):
     """Workers of a Ray cluster, each an actor; `pip install 'pymoo-prune[ray]'` brings Ray.
 
     Args:
-        address: Of the cluster, HOST:PORT, for a driver on one of its machines, or
-            ray://HOST:PORT, for one anywhere; None joins the one that runs on this machine, or
-            starts one.
-        workers: How many; None is as many as the cluster has room for.
-        threads: Of torch, in each; so many processors are reserved.
+        address: The cluster's address: HOST:PORT for a driver on one of its machines,
+            ray://HOST:PORT for a driver elsewhere. None joins the cluster that runs on this
+            machine, or starts one.
+        workers: The number of workers; None is as many as the cluster has room for.
+        threads: Threads of torch in each worker; each reserves this number of processors.
         time_limit: Seconds for one candidate, as for every `Dispatcher`.
     """
 
@@ -91,12 +91,12 @@ class Ray(Dispatcher):
         self._ours = self._on_gpu = False
 
     def __enter__(self) -> Self:
-        """Joins the cluster: before anything is trained one knows whether it is there."""
+        """Joins the cluster, so that a missing one is noticed before anything is trained."""
         self._connect()
         return self
 
     def close(self) -> None:
-        """Ends all actors, and leaves the cluster unless this program had joined it before."""
+        """Ends all actors; leaves the cluster, unless the program had joined it before."""
         super().close()
         if self._ours:
             self._ray.shutdown()
@@ -131,11 +131,11 @@ class Ray(Dispatcher):
 
     @property
     def _each(self) -> dict[str, int]:
-        """What is reserved for a worker, as Ray calls it."""
+        """The resources that a worker reserves, by Ray's names."""
         return {"CPU": self.threads, "GPU": int(self._on_gpu)}
 
     def _room(self) -> int:
-        """How many workers find a place, on each machine by itself."""
+        """The number of workers that fit; each needs all its resources on one machine."""
         each = {name: n for name, n in self._each.items() if n}
         there = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         return sum(min(int(one.get(name, 0) // n) for name, n in each.items()) for one in there)
@@ -163,7 +163,7 @@ class Ray(Dispatcher):
         references = list(waiting)
         with _in_reach():
             self._ray.wait(references, num_returns=1, timeout=timeout)
-            # All that have come by now.
+            # All answers that have come by now.
             ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
         for reference in ready:
             yield waiting[reference], waiting[reference].answer()
@@ -171,7 +171,7 @@ class Ray(Dispatcher):
 
 @contextmanager
 def _in_reach() -> Iterator[None]:
-    """Says what happened where the way to the cluster is broken."""
+    """Turns a lost connection into an error that says what to do."""
     try:
         yield
     except OSError as error:
@@ -183,7 +183,7 @@ def _in_reach() -> Iterator[None]:
 
 
 def _check_index(device: torch.device) -> None:
-    """Each worker sees one GPU, whose number is 0, whatever it is elsewhere."""
+    """Refuses other GPUs than number 0: each worker sees one GPU, as number 0."""
     if device.type == "cuda" and device.index not in (None, 0):
         msg = (
             f"the data is on {device}, but each worker of a Ray cluster has one GPU, which is "

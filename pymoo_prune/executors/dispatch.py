@@ -1,4 +1,4 @@
-"""Hands chunks of candidates to workers, and goes on when these die, leave or hang."""
+"""Hands chunks of candidates to workers, and replaces workers that die, leave or hang."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import NoReturn
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
 from pymoo_prune.executors.base import Executor
-from pymoo_prune.executors.job import AIM, TRIES, Job
+from pymoo_prune.executors.job import CHUNK_SECONDS, MAX_TRIES, Job
 from pymoo_prune.executors.staff import Worker
 from pymoo_prune.executors.work import Answer, Done, Lost, Raised, Ready, WorkerTraceback
 from pymoo_prune.objectives import Part
 from pymoo_prune.problem import PruningProblem
 
-PATIENT = 10.0
-"""How many times as long as it should take a chunk may take, besides one candidate's limit."""
-LOOK = 1.0
-"""Seconds between two looks at workers that say nothing."""
-PATIENCE = 300.0
-"""Seconds in which a worker must be ready where none is."""
+CHUNK_SLACK = 10.0
+"""A chunk may take one candidate's limit, and this multiple of the others' expected time."""
+POLL_SECONDS = 1.0
+"""The longest wait for answers before workers and deadlines are checked again."""
+START_TIMEOUT = 300.0
+"""Seconds without a ready worker after which a measurement is given up."""
 
 
 class Dispatcher(Executor):
@@ -32,10 +32,10 @@ class Dispatcher(Executor):
     It serves one search at a time: a measurement ends before the next begins.
 
     Args:
-        workers: How many.
-        threads: Of torch, in each.
-        time_limit: Seconds for one candidate; whoever takes longer is lost with the worker. The
-            first candidate of a worker includes what the problem prepares once. None waits.
+        workers: The number of workers.
+        threads: Threads of torch in each worker.
+        time_limit: Seconds for one candidate. A worker that takes longer is replaced. The first
+            candidate of a worker includes what the problem prepares once. None sets no limit.
     """
 
     loses = True
@@ -52,52 +52,52 @@ class Dispatcher(Executor):
         self._staff: list[Worker] = []
         self._job: Job | None = None
         self._fingerprint = ""
-        self._seconds: dict[bool, float] = {}  # of a candidate, in the search and in the end
-        self._stillborn = 0
+        self._seconds: dict[bool, float] = {}  # of one candidate; key: is it the final measurement?
+        self._failed_starts = 0
         self._waiting_since = 0.0
 
-    # What processes and clusters write.
+    # Subclasses write these.
 
     @abstractmethod
     def _publish(self, problem: PruningProblem) -> None:
-        """Puts the problem where workers that are hired from now on find it."""
+        """Puts the problem where new workers find it."""
 
     @abstractmethod
     def _withdraw(self) -> None:
-        """Takes back what was published, if anything was."""
+        """Removes the published problem, if there is one."""
 
     @abstractmethod
     def _hire(self) -> Worker:
-        """A new worker, to be started."""
+        """Returns a new worker, which is not started yet."""
 
     @abstractmethod
     def _answers(self, timeout: float) -> Iterator[tuple[Worker, Answer]]:
-        """What workers say, within some seconds; nothing if they say nothing."""
+        """Yields answers that come within some seconds; there may be none."""
 
     @abstractmethod
     def _needs(self) -> str:
-        """What workers need in order to start, as a sentence."""
+        """Says what workers need in order to start, as the end of a message."""
 
-    # What they share.
+    # Subclasses share these.
 
     @property
     def ready(self) -> int:
-        """How many workers are there and have the problem."""
+        """The number of workers that have the problem."""
         return sum(worker.ready for worker in self._staff)
 
     @property
     def busy(self) -> int:
-        """How many workers measure at the moment."""
+        """The number of workers that measure at the moment."""
         return sum(worker.job is not None for worker in self._staff)
 
     def status(self) -> str:
-        """How many workers there are, work, and had to be replaced; and how fast they are.
+        """The numbers of workers, of busy ones and of replacements; and the pace.
 
-        The pace is that of the measurement that is going on, or of the last one.
+        The pace is that of the current measurement, or of the last one.
         """
-        who = f"{self.workers} worker{'s' * (self.workers > 1)}"
+        workers = f"{self.workers} worker{'s' * (self.workers > 1)}"
         pace = 0.0 if self._job is None else self._job.pace
-        parts = [who if self.ready == self.workers else f"{self.ready} of {who} ready"]
+        parts = [workers if self.ready == self.workers else f"{self.ready} of {workers} ready"]
         parts += [f"{self.busy} busy"] if self.busy else []
         parts += [f"{self.restarted} restarted"] if self.restarted else []
         parts += [f"{pace:,.{0 if pace >= 10 else 2}f} evaluations/s"] if pace else []
@@ -121,7 +121,7 @@ class Dispatcher(Executor):
                     yield part
                     self._check_turn(job)
         finally:
-            # After an error, or Ctrl-C: nobody waits for what they still do.
+            # After an error or Ctrl-C: their results are not needed.
             for worker in [worker for worker in self._staff if worker.job is job]:
                 self._dismiss(worker)
 
@@ -137,11 +137,11 @@ class Dispatcher(Executor):
             self._publish(problem)
             self._fingerprint = problem.fingerprint
         for worker in [worker for worker in self._staff if worker.job is not None]:
-            self._dismiss(worker)  # busy with what somebody has given up
+            self._dismiss(worker)  # busy with a measurement that was given up
         self._waiting_since = time.monotonic()
 
     def _clear(self) -> None:
-        """As if there had been no problem yet."""
+        """Ends all workers and forgets the problem."""
         self._job, self._fingerprint = None, ""
         self._seconds.clear()
         while self._staff:
@@ -149,10 +149,10 @@ class Dispatcher(Executor):
         self._withdraw()
 
     def _check_turn(self, job: Job) -> None:
-        """Refuses to go on with a measurement whose workers were taken away meanwhile."""
+        """Refuses to go on with a measurement whose workers were ended or reassigned."""
         if self._job is not job:
             msg = (
-                "these workers were let go, or given other candidates, before a measurement had "
+                "these workers were ended, or given other candidates, before a measurement had "
                 "ended; end it first, or give each search an executor of its own"
             )
             raise PruneError(msg)
@@ -163,13 +163,13 @@ class Dispatcher(Executor):
             try:
                 self._staff.append(worker)
                 worker.start()
-            except BaseException:  # Ctrl-C too: nobody may be forgotten who runs
+            except BaseException:  # Ctrl-C too: no process may be left running
                 self._dismiss(worker)
                 raise
         now = time.monotonic()
         if self.ready:
             self._waiting_since = now
-        elif (waited := now - self._waiting_since) > PATIENCE:
+        elif (waited := now - self._waiting_since) > START_TIMEOUT:
             msg = f"no worker is ready after {waited:.0f} s; {self._needs()}"
             raise PruneError(msg)
 
@@ -181,42 +181,42 @@ class Dispatcher(Executor):
                 worker.give(job.X[rows], job.batch)
 
     def _deadline(self, job: Job, n: int) -> float:
-        """The limit, and time for the others of a chunk: if it is too short, they come alone."""
+        """When a chunk must be done. If it is late, its candidates are tried again alone."""
         if self.time_limit is None:
             return float("inf")
-        others = PATIENT * (n - 1) * self._seconds.get(job.batch is None, 0.0)
+        others = CHUNK_SLACK * (n - 1) * self._seconds.get(job.batch is None, 0.0)
         return time.monotonic() + self.time_limit + others
 
     def _size(self, job: Job) -> int:
-        """How many candidates a chunk has: a second's work, and smaller ones towards the end."""
+        """The candidates of the next chunk: a second's work, and less towards the end."""
         seconds = self._seconds.get(job.batch is None)
         if seconds is None:
             return 1
-        # What a GPU measures as one program takes as long with fewer.
+        # A GPU runs a stack as one program, which takes as long with fewer candidates.
         together = min(job.problem.portions.together, -(-len(job.X) // self.workers))
         share = -(-len(job.fresh) // self.workers)
-        # Half a share leaves something to those who are done sooner; but not less than what
-        # is best measured together.
+        # Half a share leaves work for workers that are done sooner. A chunk is not smaller than
+        # the problem prefers, unless the share is.
         size = max(-(-share // 2), min(job.problem.portions.chunk, share))
-        return max(together, min(size, int(AIM / max(seconds, 1e-9))))
+        return max(together, min(size, int(CHUNK_SECONDS / max(seconds, 1e-9))))
 
     def _parts(self, job: Job) -> Iterator[Part]:
-        """What is done, or given up, by now."""
+        """Yields candidates that are done, or given up, by now."""
         for worker, answer in self._answers(self._timeout()):
             yield from self._heard(job, worker, answer)
         yield from self._overdue(job)
 
     def _timeout(self) -> float:
         next_deadline = min(worker.deadline for worker in self._staff)
-        return min(LOOK, max(next_deadline - time.monotonic(), 0.0))
+        return min(POLL_SECONDS, max(next_deadline - time.monotonic(), 0.0))
 
     def _heard(self, job: Job, worker: Worker, answer: Answer) -> Iterator[Part]:
         match answer:
             case Ready():
                 self._check(answer)
-                worker.ready, self._stillborn = True, 0
+                worker.ready, self._failed_starts = True, 0
             case Done(measured, seconds, printed):
-                rows, self._stillborn = worker.end(), 0
+                rows, self._failed_starts = worker.end(), 0
                 self._learn(job, seconds / len(rows))
                 sys.stdout.write(printed)
                 yield job.done(rows, measured, seconds)
@@ -240,7 +240,7 @@ class Dispatcher(Executor):
         if ready.fingerprint != self._fingerprint:
             msg = (
                 f"a worker's problem has the fingerprint {ready.fingerprint}, but the search's has "
-                f"{self._fingerprint}: its code or its libraries are others there"
+                f"{self._fingerprint}: its code or its libraries differ"
             )
             raise PruneError(msg)
 
@@ -248,7 +248,7 @@ class Dispatcher(Executor):
         if worker.ready:
             raise answer.error from WorkerTraceback(answer.text)
         msg = (
-            f"a worker cannot take the problem in: {answer.error}; its class and all that it keeps "
+            f"a worker cannot unpack the problem: {answer.error}; its class and all that it keeps "
             "must come from modules that workers can import, of the same versions. What is defined "
             "in a notebook cannot be imported: put it into a file"
         )
@@ -265,8 +265,8 @@ class Dispatcher(Executor):
         self._dismiss(worker)
         self.restarted += 1
         if not worker.ready:
-            self._stillborn += 1
-            if self._stillborn >= TRIES:
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_TRIES:
                 msg = f"workers end before they are ready: the last one {reason}; {self._needs()}"
                 raise PruneError(msg)
         yield from job.lost(rows, reason)

@@ -1,4 +1,4 @@
-"""How a Ray cluster is joined, and what is said where there is none."""
+"""Joins a Ray cluster, or says why it cannot be joined."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pymoo_prune.errors import PruneError
 CONNECTING = 15.0
 """Seconds in which a cluster must answer."""
 CLIENT = "ray://"
-"""Where an address is that of a server for drivers outside the cluster."""
+"""The prefix of addresses for drivers outside the cluster."""
 
 _PORTS = (
     f"HOST:PORT takes the port of 'ray start --port', mostly 6379, and {CLIENT}HOST:PORT that of "
@@ -29,7 +29,7 @@ _ADDRESS = re.compile(rf"(?:{CLIENT})?(?P<host>[\w.-]+|\[[\da-fA-F:.]+\]):(?P<po
 
 
 def imported_ray() -> Any:
-    """Ray, imported when it is asked for: that takes a second, and it may not be there."""
+    """Imports Ray when it is needed: that takes a second, and Ray may not be installed."""
     try:
         import_module("ray.cloudpickle")
         return import_module("ray")
@@ -39,7 +39,7 @@ def imported_ray() -> Any:
 
 
 def check_address(address: str) -> tuple[str, int]:
-    """Refuses an address that cannot be; returns host and port."""
+    """Refuses a malformed address; returns host and port."""
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match["port"]) < 1 << 16:
         msg = (
@@ -51,11 +51,11 @@ def check_address(address: str) -> tuple[str, int]:
 
 
 def join_cluster(address: str, join: Callable[[], Any]) -> None:
-    """Joins a cluster, or gives it up; Ray itself would try for minutes.
+    """Joins a cluster, or gives up soon; Ray itself would try for minutes.
 
     Args:
-        address: Of the cluster.
-        join: Does it, and may take long.
+        address: The cluster's address.
+        join: Joins it; may take long.
     """
     _greet(address)
     errors: list[Exception] = []
@@ -63,7 +63,7 @@ def join_cluster(address: str, join: Callable[[], Any]) -> None:
     def attempt() -> None:
         try:
             join()
-        except Exception as error:  # noqa: BLE001 - told below
+        except Exception as error:  # noqa: BLE001 - reported below
             errors.append(error)
 
     thread = threading.Thread(target=attempt, daemon=True)
@@ -77,11 +77,11 @@ def join_cluster(address: str, join: Callable[[], Any]) -> None:
 
 
 def _greet(address: str) -> None:
-    """Says hello as gRPC does, and waits for its answer: something else may listen there."""
+    """Checks that a gRPC server listens: sends its greeting, and waits for the answer."""
     try:
         with socket.create_connection(check_address(address), timeout=CONNECTING / 3) as connection:
             if os.environ.get("RAY_USE_TLS", "0").lower() in {"1", "true"}:
-                return  # no hello in clear
+                return  # the greeting would have to be encrypted
             connection.sendall(_HELLO)
             answer = connection.recv(len(_SETTINGS))
     except OSError as error:
@@ -93,5 +93,5 @@ def _greet(address: str) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, in one line."""
+    """An error's text, in one line."""
     return " ".join(str(error).split())

@@ -1,7 +1,7 @@
-"""A problem, packed so that it can be sent: large arrays lie apart and are not copied.
+"""Packs a problem so that it can be sent; its large arrays are kept apart, uncopied.
 
-Workers on one machine read a parcel from a file that is mapped into memory. They share its pages,
-and whoever writes to an array gets a copy of these pages of its own.
+Workers on one machine read a parcel from a file that is mapped into memory. They share its pages.
+A worker that writes to an array gets its own copy of the pages.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch import Tensor
 from pymoo_prune.errors import PruneError
 
 LARGE = 1 << 16
-"""Bytes from which on an array lies apart."""
+"""Arrays of at least this many bytes are kept apart."""
 ALIGNMENT = 64
-"""As allocators place arrays: vectorised code may round differently elsewhere."""
+"""Bytes, as in allocators: with another alignment, vectorised code may round differently."""
 
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 _PLAIN = {
@@ -32,34 +32,34 @@ _PLAIN = {
 """Types that numpy has too."""
 
 Memory = np.ndarray[tuple[int], np.dtype[np.uint8]]
-"""Bytes; arrays of numpy are what Ray keeps once on a machine, for all workers there."""
+"""Bytes, as a numpy array: Ray keeps these once on a machine, for all its workers."""
 
 
 class Parcel(NamedTuple):
     """An object as bytes.
 
     Attributes:
-        core: All but the large arrays.
-        arrays: The memory of these.
+        core: The pickled object without its large arrays.
+        arrays: The memory of the large arrays.
     """
 
     core: bytes
     arrays: Sequence[Memory]
 
     def copied(self) -> Parcel:
-        """The same with memory of its own."""
+        """A copy with its own memory."""
         copies = [torch.empty(len(array), dtype=torch.uint8).numpy() for array in self.arrays]
         for copy, array in zip(copies, self.arrays, strict=True):
             copy[:] = array
-        return Parcel(self.core, copies)  # placed by torch, and so aligned
+        return Parcel(self.core, copies)  # torch allocates aligned memory
 
 
 def pack(thing: Any, pickler: type[pickle.Pickler] = pickle.Pickler) -> Parcel:
     """Packs an object, usually a problem.
 
     Args:
-        thing: What is packed. Locks in it arrive unlocked.
-        pickler: What pickles it, where pickle itself is not enough.
+        thing: The object. Locks in it arrive unlocked.
+        pickler: The class that pickles it.
     """
     arrays: list[Memory] = []
 
@@ -92,7 +92,7 @@ def pack(thing: Any, pickler: type[pickle.Pickler] = pickle.Pickler) -> Parcel:
 
 
 def _is_plain(one: Any) -> bool:
-    """Whether something is a large tensor that is nothing but its numbers, in the usual layout."""
+    """Whether something is a large tensor of plain numbers, in the usual layout."""
     return (
         type(one) is Tensor
         and one.device.type == "cpu"
@@ -100,13 +100,13 @@ def _is_plain(one: Any) -> bool:
         and one.dtype in _PLAIN
         and not one.requires_grad
         and one.nbytes >= LARGE
-        # Exactly: strides of dimensions of size 1 say which layout torch goes on with.
+        # Strides must be equal even in dimensions of size 1: torch infers the layout from them.
         and one.stride() == torch.empty(one.shape, device="meta").stride()
     )
 
 
 def unpack(parcel: Parcel) -> Any:
-    """What was packed; its large arrays lie in the parcel's memory."""
+    """Unpacks an object; its large arrays use the parcel's memory."""
     return pickle.loads(parcel.core, buffers=parcel.arrays)  # noqa: S301 - packed by ourselves
 
 
@@ -128,12 +128,12 @@ def write(parcel: Parcel, file: BinaryIO) -> None:
 
 
 def read(descriptor: int) -> Parcel:
-    """A parcel from a file, mapped into memory.
+    """Maps a parcel's file into memory.
 
     Args:
-        descriptor: Of the open file, which others may read at the same time.
+        descriptor: The open file's descriptor; other processes may read it at the same time.
     """
-    # Copied on writing: what one worker writes is not seen by others.
+    # Copied on writing: a worker does not see what another one writes.
     memory = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY))
     place = 8 + int.from_bytes(memory[:8], "little")
     core, sizes = pickle.loads(memory[8:place])  # noqa: S301 - written by ourselves

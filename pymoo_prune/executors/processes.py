@@ -25,16 +25,16 @@ from pymoo_prune.problem import PruningProblem
 _SPAWN = get_context("spawn")  # threads of torch do not survive a fork
 
 Messages: TypeAlias = "SimpleQueue[tuple[_Process, bytes | None]]"
-"""What processes say; None where one is no more."""
+"""Messages of processes; None where a process has ended."""
 
 
 class _Shared:
     """An open file without a name, on its way to a process that is being started.
 
-    Nobody has to remove it: it is gone with the last process that has it, however that ends.
+    The system removes it when the last process that has it open ends, in whatever way.
 
     Args:
-        descriptor: Of the file.
+        descriptor: The file's descriptor.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -51,18 +51,18 @@ def _received(descriptor: Any) -> _Shared:
 class _Process(Worker):
     """A process, a pipe to it, and a thread that writes and reads there.
 
-    A process may stop in the middle of a message. Then its thread waits for it, and nobody else.
+    A process may stop in the middle of a message. Then only its thread waits for it.
 
     Args:
         parcel: The file with the problem.
-        threads: Of torch.
-        messages: Where its messages go; None is the last one.
+        threads: Threads of torch.
+        messages: Where its messages go; the last one is None.
     """
 
     def __init__(self, parcel: _Shared, threads: int, messages: Messages) -> None:
         super().__init__()
         self.pipe, self._theirs = _SPAWN.Pipe()
-        # Daemons end with an interpreter that ends in good order; `_end_with_driver` is for others.
+        # Daemons end when the driver exits normally; `_end_with_driver` is for a driver that dies.
         self.process = _SPAWN.Process(
             target=_serve, args=(self._theirs, parcel, threads), daemon=True
         )
@@ -90,7 +90,7 @@ class _Process(Worker):
             self._messages.put((self, None))
 
     def answer(self, message: bytes | None) -> Answer:
-        """What it says; after its last message, what became of it."""
+        """Unpacks a message; where there is none, says how the process ended."""
         if message is not None:
             answer: Answer = pickle.loads(message)  # noqa: S301 - from a process of ours
             return answer
@@ -104,20 +104,20 @@ class _Process(Worker):
 
     def stop(self) -> None:
         if self.process.pid is not None:
-            self.process.kill()  # it keeps nothing, so nothing is lost
+            self.process.kill()  # it has nothing to save
             self.process.join()
         self.process.close()
         self._theirs.close()
         self._chunks.put(None)
-        if not self._thread.is_alive():  # or it closes the pipe itself: nobody else knows when
+        if not self._thread.is_alive():  # otherwise the thread closes it
             self.pipe.close()
 
 
 class Processes(Dispatcher):
     """Workers on this machine, each a process.
 
-    The problem goes to a file that all map into memory, so that large arrays are there once. Where
-    networks are on a GPU, all workers share it.
+    The problem goes to a file that all workers map into memory, so that large arrays exist once.
+    Where networks are on a GPU, all workers share it.
     """
 
     _file: BinaryIO | None = None
@@ -125,7 +125,7 @@ class Processes(Dispatcher):
 
     def _publish(self, problem: PruningProblem) -> None:
         if not hasattr(reduction, "DupFd"):
-            msg = "workers in processes need Linux or macOS; a Ray cluster has them on Windows too"
+            msg = "workers in processes need Linux or macOS; on Windows, use a Ray cluster"
             raise PruneError(msg)
         parcel = pack(problem)
         self._messages = SimpleQueue()
@@ -139,13 +139,13 @@ class Processes(Dispatcher):
 
     def _withdraw(self) -> None:
         if self._file is not None:
-            self._file.close()  # it ends with the last process that has it open
+            self._file.close()  # the system keeps it until the last process has closed it
         self._file = None
 
     def _needs(self) -> str:
         return (
-            "what they printed stands above; a script must start its search under "
-            "'if __name__ == \"__main__\":', and each needs memory for what is not shared"
+            "their output is above; a script must start its search under "
+            "'if __name__ == \"__main__\":', and each worker needs memory for what is not shared"
         )
 
     def _hire(self) -> Worker:
@@ -156,24 +156,24 @@ class Processes(Dispatcher):
         with suppress(Empty):
             worker, message = self._messages.get(timeout=timeout)
             while True:
-                if worker in self._staff:  # or it was let go before
+                if worker in self._staff:  # otherwise it was dismissed before
                     yield worker, worker.answer(message)
                 worker, message = self._messages.get_nowait()
 
 
 def _serve(pipe: Connection, parcel: _Shared, threads: int) -> None:
-    """The life of a worker: the problem, then chunk after chunk."""
+    """A worker's loop: unpacks the problem, then measures chunk after chunk."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver
     threading.Thread(target=_end_with_driver, daemon=True).start()
     bench = Workbench(threads)
-    with suppress(EOFError, OSError):  # the driver is gone, or has given this worker up
+    with suppress(EOFError, OSError):  # the driver has ended, or has dismissed this worker
         pipe.send(bench.take(lambda: read(parcel.descriptor)))
         while True:
             pipe.send(bench.measure(*pipe.recv()))
 
 
 def _end_with_driver() -> None:
-    """Ends this process when the driver has ended, be it by kill -9."""
+    """Ends this process when the driver has ended, also by kill -9."""
     driver = parent_process()
     assert driver is not None  # noqa: S101 - this runs in a worker
     driver.join()
@@ -182,11 +182,11 @@ def _end_with_driver() -> None:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C, which goes to all processes of a terminal, waits; who is started is deaf to it."""
+    """Blocks SIGINT while a child starts: Ctrl-C goes to all processes of a terminal."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # with the first process, it would let them through again
+    resource_tracker.ensure_running()  # started with the first process, it would unblock SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -12,9 +12,9 @@ class Worker(ABC):
 
     Attributes:
         ready: Whether it has the problem.
-        job: Whose candidates it measures at the moment, if it does.
-        rows: Which of them.
-        deadline: When it must be done with that.
+        job: The job that it works on; None if it is idle.
+        rows: The rows of the job that it measures.
+        deadline: When it must be done, by `time.monotonic`.
     """
 
     def __init__(self) -> None:
@@ -24,11 +24,11 @@ class Worker(ABC):
         self.deadline = float("inf")
 
     def begin(self, job: object, rows: list[int], deadline: float) -> None:
-        """Notes what it measures from now on."""
+        """Notes the rows that it measures from now on."""
         self.job, self.rows, self.deadline = job, rows, deadline
 
     def end(self) -> list[int]:
-        """Notes that it is idle; returns what it measured."""
+        """Notes that it is idle; returns the rows that it had."""
         rows = self.rows
         self.begin(None, [], float("inf"))
         return rows
@@ -39,8 +39,8 @@ class Worker(ABC):
 
     @abstractmethod
     def give(self, X: Array, batch: int | None) -> None:
-        """Gives it a chunk. If it is no more, its next answer says so."""
+        """Gives it a chunk. If the worker has ended, its next answer says so."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Ends it, whatever it does, and be it that it was never started."""
+        """Ends it, also if it is busy or was never started."""

@@ -1,4 +1,4 @@
-"""What a worker does, wherever it is, and what it answers."""
+"""The worker's side: unpacks a problem, measures chunks, and answers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Ready(NamedTuple):
     """A worker has the problem.
 
     Attributes:
-        version: Of pymoo-prune, where the worker is.
-        fingerprint: Of the problem, as the worker has it.
+        version: The worker's version of pymoo-prune.
+        fingerprint: The fingerprint of the worker's problem.
     """
 
     version: str
@@ -38,8 +38,8 @@ class Done(NamedTuple):
 
     Attributes:
         measured: The measurements, in the order of the chunk.
-        seconds: What they took.
-        printed: What was printed meanwhile; the driver prints it, where its display has a place.
+        seconds: The time that they took.
+        printed: Output of the problem's code meanwhile; the driver prints it.
     """
 
     measured: Measured
@@ -48,10 +48,10 @@ class Done(NamedTuple):
 
 
 class Raised(NamedTuple):
-    """An error in the problem's code, which happens again wherever it is tried.
+    """An error in the problem's code, which would happen again on any worker.
 
     Attributes:
-        error: What was raised, or what stands for it.
+        error: The error, or a RuntimeError with its text if it cannot be pickled.
         text: The traceback.
     """
 
@@ -60,10 +60,10 @@ class Raised(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """A worker is no more.
+    """A worker has ended, or cannot go on.
 
     Attributes:
-        reason: What became of it, as the rest of a sentence that begins with "its worker".
+        reason: What happened to it, as the rest of a sentence that begins with "its worker".
     """
 
     reason: str
@@ -72,15 +72,15 @@ class Lost(NamedTuple):
 Answer = Ready | Done | Raised | Lost
 
 
-class WorkerTraceback(Exception):  # noqa: N818 - not an error: where one happened
-    """Where an error happened in a worker; it is the cause of what is raised here."""
+class WorkerTraceback(Exception):  # noqa: N818 - not an error, but a traceback
+    """The traceback of an error in a worker, as the cause of the error that is raised here."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
 
     def __str__(self) -> str:
-        """The traceback, from a line of its own on."""
+        """The traceback, which begins on a new line."""
         return f"in a worker:\n{self.text}"
 
 
@@ -88,8 +88,8 @@ class Workbench:
     """Measures chunks of one problem.
 
     Args:
-        threads: Of torch.
-        path: Where modules are looked for, besides where they are looked for here.
+        threads: Threads of torch.
+        path: Folders that are added to `sys.path`.
     """
 
     def __init__(self, threads: int, path: Sequence[str] = ()) -> None:
@@ -101,7 +101,7 @@ class Workbench:
         """Unpacks the problem.
 
         Args:
-            open_parcel: Gives it.
+            open_parcel: Returns the parcel with the problem.
         """
 
         def ready() -> Ready:
@@ -111,10 +111,10 @@ class Workbench:
         return _answered(ready)
 
     def take_copy(self, parcel: Parcel) -> Answer:
-        """Unpacks the problem from a parcel whose memory may not be written to.
+        """Unpacks the problem from a parcel whose memory is read-only.
 
         Args:
-            parcel: As it came.
+            parcel: The parcel.
         """
         return self.take(parcel.copied)
 
@@ -140,12 +140,12 @@ class Workbench:
 def _answered(work: Callable[[], Answer]) -> Answer:
     try:
         return work()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the driver must hear of it
-        if is_about_memory(error):  # others may have taken it: elsewhere, or alone, it may do
+    except Exception as error:  # noqa: BLE001 - the driver must hear of any error
+        if is_about_memory(error):  # elsewhere, or alone, there may be enough
             return Lost(f"ran out of memory ({' '.join(str(error).split())})")
         text = traceback.format_exc()
         try:
-            pickle.loads(pickle.dumps(error))  # noqa: S301 - an error that cannot travel is told
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - can the driver unpickle it?
         except Exception:  # noqa: BLE001
             error = RuntimeError(f"{type(error).__name__}: {error}")
         return Raised(error, text)

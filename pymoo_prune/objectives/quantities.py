@@ -34,7 +34,7 @@ class Quantity:
     follows: Callable[[Measurements], Values] | None = None
 
     def about(self) -> dict[str, Any]:
-        """All but how it is computed, as JSON values: for whoever reads results later."""
+        """Direction, label and unit as JSON values, which results keep."""
         return {"better": self.better, "label": self.label, "share": self.share}
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pymoo_prune.objectives import STANDARD, Goals, Quantity, Series, Values
@@ -22,14 +23,14 @@ PUBLISHED_MARKERS = ("*", "<", ">", "d", "h")
 
 
 def draw_front(
-    path: Path | str,
+    path: Path | str | None,
     series: Sequence[Series],
     goals: Goals,
     quantities: Mapping[str, Quantity],
     *,
     title: str = "",
     published: Sequence[Series] = (),
-) -> None:
+) -> Figure:
     """Draws accuracy over every other objective, for several methods.
 
     Filled markers are networks after retraining, hollow ones the same networks before. The accuracy
@@ -37,12 +38,15 @@ def draw_front(
     not numbers are left out. A panel leaves out methods that have not measured its objective.
 
     Args:
-        path: PNG or SVG file.
+        path: PNG, SVG or PDF file; None writes none.
         series: The methods, the search first.
         goals: The goals of the search.
         quantities: Labels and units.
         title: The title above the picture.
         published: Networks that papers report: sizes, and `test_accuracy` or `accuracy`.
+
+    Returns:
+        The picture.
     """
     names = [n for n in goals.names if "accuracy" not in n] or ["parameters"]
     check_some("series", series)
@@ -64,6 +68,7 @@ def draw_front(
         panels[0].set_ylabel("test accuracy" if tested else "accuracy on the search images")
         panels[0].yaxis.set_major_formatter(formatter(STANDARD["accuracy"]))
         figure.legend(handles=_legend(names, series, published), loc="outside right center")
+    return figure
 
 
 def _points(one: Series, name: str, *accuracies: Sequence[str]) -> Values:

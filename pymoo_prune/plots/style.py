@@ -60,18 +60,20 @@ _DRAWING_LOCK = RLock()  # matplotlib's settings are the same for all threads
 
 
 @contextmanager
-def picture(path: Path | str, size: tuple[float, float], *, title: str = "") -> Iterator[Figure]:
+def picture(
+    path: Path | str | None, size: tuple[float, float], *, title: str = ""
+) -> Iterator[Figure]:
     """Gives an empty figure in the common style, and writes it at the end of the block.
 
     It needs no display. Several threads may use it; they draw one after the other.
 
     Args:
-        path: PNG or SVG file, or PDF.
+        path: PNG, SVG or PDF file; None writes none.
         size: Width and height in inches.
         title: The title above all panels.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in WITHOUT_DATE:
+    suffix = "" if path is None else Path(path).suffix.lower()
+    if path is not None and suffix not in WITHOUT_DATE:
         msg = f"pictures are {', '.join(WITHOUT_DATE)} files, but the path is {str(path)!r}"
         raise PruneError(msg)
     # Names are shown unchanged, even with dollars.
@@ -80,7 +82,8 @@ def picture(path: Path | str, size: tuple[float, float], *, title: str = "") -> 
         if title:
             figure.suptitle(wrapped(title, size[0]), x=0.01, ha="left")
         yield figure
-        figure.savefig(path, dpi=160, metadata=WITHOUT_DATE[suffix])
+        if path is not None:
+            figure.savefig(path, dpi=160, metadata=WITHOUT_DATE[suffix])
 
 
 def wrapped(title: str, width: float) -> str:

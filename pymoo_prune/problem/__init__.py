@@ -1,16 +1,16 @@
 """Problems: the parts that an author writes, and what a search does with them.
 
-A problem of one's own extends `PruningProblem`. Read `contract` before writing one.
+Your own problem extends `PruningProblem`. Read `contract` before writing one.
 
-- `contract`: the parts of every problem
-- `facets`: optional parts, an object each
+- `contract`: what every problem defines
+- `facets`: what only some problems define, an object each
 - `presets`: settings under one name
 - `pruning_problem`: the base class: measures in chunks, checks, scores
 - `latencies`: latencies of candidates, where they are asked for
 - `additions`: quantities that a user adds by name
-- `names`: names that quantities must have, and reserved names
-- `trust`: the modules that may be imported for a folder
-- `racing`: separates good from bad candidates with few images
+- `names`: names that quantities must have, and cannot have
+- `trust`: which modules that a folder names may be imported
+- `racing`: tells good and bad candidates apart with few images
 - `registry`: problems by name
 """
 

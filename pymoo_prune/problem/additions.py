@@ -1,4 +1,4 @@
-"""Quantities that a user adds to a problem by name, without a new class."""
+"""Quantities that a user adds to a problem by name, without writing a class."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _extended(cls: Any, added: tuple[str, ...]) -> Any:
 
 
 def _empty(cls: Any, added: tuple[str, ...]) -> Any:
-    """An instance without its state; pickle cannot find the class, so it is made again."""
+    """An instance without its state; pickle cannot find a class that was made at run time."""
     made = _extended(cls, added)
     return made.__new__(made)
 

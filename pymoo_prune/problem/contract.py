@@ -1,8 +1,8 @@
-"""The parts of a problem: read this before writing one.
+"""The contract of a problem: read this before writing one.
 
-Every problem has `quantities`, `network`, `operators`, `random` and `measure`. All of them except
+Every problem has `quantities`, `network`, `operators`, `random` and `measure`. All but
 `network` and `operators` have defaults. Then come the parent and the configuration, which most
-problems set as attributes, and presets. `facets` has the optional parts.
+problems set as attributes, and presets. See `facets` for what only some problems define.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pymoo_prune.training import Recipe, digest_of, trained
 
 
 class Contract:
-    """The parts that a problem writes, with their defaults.
+    """What a problem defines: its candidates, and itself.
 
     Attributes:
         data_set: The images; a search sees `train` and `validation`, never `test`.
@@ -44,10 +44,10 @@ class Contract:
     data_set: Data
     seed: int
 
-    # What every problem has.
+    # What every problem defines.
 
     quantities: Mapping[str, Quantity] = STANDARD
-    """The quantities to measure; an instance has the latency too, where it is asked for."""
+    """What is measured; an instance adds the latency where that is asked for."""
 
     @abstractmethod
     def network(self, x: Array) -> nn.Module:
@@ -55,20 +55,20 @@ class Contract:
 
     @abstractmethod
     def operators(self) -> dict[str, Any]:
-        """`sampling`, `crossover`, `mutation`, and other arguments of an engine."""
+        """`sampling`, `crossover`, `mutation` and anything else that an engine should get."""
 
     def random(self, n: int, generator: np.random.Generator) -> Array:  # noqa: ARG002
-        """Random chromosomes, (n, n_var), for random search; they use no knowledge of good ones."""
+        """Random chromosomes, (n, n_var), for random search: drawn without knowing good ones."""
         msg = f"{type(self).__name__} does not say what a random candidate is (random)"
         raise PruneError(msg)
 
     def measure(self, X: Array) -> Measurements:
         """Measures every candidate: from each quantity's name to its values, (n,).
 
-        A candidate's values depend on the candidate, the configuration and the seed only. Its
-        neighbours in X and their order must have no effect. The default builds each network, tests
-        it on the validation images and counts it. `accuracy_drop` and `sparsity` follow from the
-        parent, and may be left out. If `can_fail`, the result may be `Measured`.
+        A candidate's values depend on it, on the configuration and on the seed, and on nothing
+        else: not on its neighbours in X, nor on the order. By default, each network is built,
+        tested on the validation images and counted. `accuracy_drop` and `sparsity` follow from the
+        parent, and may be left out. Where `can_fail`, the result may be `Measured`.
         """
         table = np.full((len(X), 3), np.nan)
         failures = {}
@@ -91,7 +91,7 @@ class Contract:
 
     @classmethod
     def can_fail_with(cls, options: Mapping[str, Any]) -> bool:  # noqa: ARG003
-        """Whether candidates can fail with these options, as far as the options are known.
+        """Whether candidates can fail with the options that are known so far.
 
         Args:
             options: The constructor's arguments by name, except those that keep their defaults.
@@ -109,7 +109,7 @@ class Contract:
     def parent_measurements(self) -> Mapping[str, float]:
         """The parent's measurements; bounds in percent and reports refer to them.
 
-        The default: its accuracy on the validation images, its exact counts, and each further
+        By default: its accuracy on the validation images, its exact counts, and each further
         quantity's `whole`.
         """
         unknown = [
@@ -142,14 +142,14 @@ class Contract:
         about = {"problem": type(self).__name__, "data": self.data_set.digest, "seed": self.seed}
         return {**about, **parent, **self.depends_on}
 
-    # How it is searched, and what becomes of its networks.
+    # The search, and the finishing of its networks.
 
     presets: ClassVar[Mapping[str, Preset]] = {"quick": Preset("a small search", generations=20)}
     """Settings by name; the first is the default."""
     published: ClassVar[Published] = {}
-    """Results that papers report; they are drawn beside fronts."""
+    """Results that papers report; drawn beside fronts."""
     own_goal: ClassVar[str] = ""
-    """The options that ask for one objective, if `algorithm()` takes one only."""
+    """Options that ask for the one objective that `algorithm()` takes, where it takes only one."""
 
     def algorithm(self) -> Algorithm:
         """The paper's own algorithm with the paper's own settings."""
@@ -157,10 +157,10 @@ class Contract:
         raise PruneError(msg)
 
     retraining: Recipe = Recipe(schedule="linear")
-    """How networks of fronts and baselines are retrained after the search."""
+    """The recipe for retraining networks after the search, also those of baselines."""
 
     def finished(self, network: nn.Module, *, images: int, seed: int) -> nn.Module:
-        """The retrained network; pruned weights stay pruned.
+        """A finished network: retrained, with what was pruned still pruned.
 
         Args:
             network: A network of this search, or of a baseline; it is not changed.
@@ -176,7 +176,7 @@ class Contract:
             keep_zeros=True,
         )
 
-    # Optional parts: see `facets`.
+    # What only some problems define: see `facets`.
 
     approximation: Approximation | None = None
     preview: Preview = Preview()

@@ -1,7 +1,7 @@
-"""Optional parts of a problem: objects that a problem has as attributes.
+"""What only some problems define: an object each, set as an attribute of the problem.
 
 A problem that needs one writes, for example, `self.preview = Preview(sizes=...)` in its
-constructor. Other problems can ignore them.
+constructor. Other problems leave it out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CHUNK = 16
 """Candidates measured at once: enough to share work, few enough to stay in a core's cache."""
 
 Published = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
-"""By data set and source: the columns of a front that a paper reports."""
+"""Columns of a front that a paper reports, by data set and source."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Portions:
     """Numbers of candidates that are measured at once.
 
     Attributes:
-        chunk: Candidates in one call of `measure`.
-        together: Candidates that run as one program; if possible, a worker gets this many at once.
+        chunk: Candidates that `measure` is given at once.
+        together: Candidates that run as one program; a worker gets fewer if its share is fewer.
     """
 
     chunk: int = CHUNK
@@ -50,7 +50,7 @@ class Approximation:
     Attributes:
         measure: Measures candidates, (n, n_var), on a search batch, or on one slice of a race.
         batch: From a generation (1 for the first population) to the number of its search batch.
-        racing: A race, in which single-objective engines save images; None races nothing.
+        racing: A race, which saves images in single-objective searches; None measures without one.
     """
 
     measure: Callable[[Array, int], Measurements]
@@ -80,7 +80,7 @@ def _genes(X: Array) -> Array:
 
 @dataclass(frozen=True)
 class Preview:
-    """What is known of candidates before they are measured; surrogates use it.
+    """What is known of candidates before they are measured; a surrogate starts from it.
 
     Attributes:
         sizes: From chromosomes, (n, n_var), to quantities that cost nothing to know, (n,) each:
@@ -99,9 +99,9 @@ class Timing:
 
     Attributes:
         scheme: Batch size, repeats and the like.
-        architecture: From a chromosome, (n_var,), to a network of the right shape, whose weights
-            mean nothing. None takes `network(x)`, which may train or solve.
-        refused: The reason, if latencies make no sense for this problem.
+        architecture: From a chromosome, (n_var,), to a network of the right shape with any
+            weights. None takes `network(x)`, which may train or solve.
+        refused: Why latencies make no sense for this problem; empty where they do.
     """
 
     scheme: LatencyScheme = field(default_factory=LatencyScheme)
@@ -115,13 +115,13 @@ def _no_notes(X: Array) -> Sequence[str]:  # noqa: ARG001
 
 @dataclass(frozen=True)
 class Illustration:
-    """Additions to the networks of a front in a report.
+    """Additions to a report of the networks of a front.
 
     Attributes:
         notes: From the front's chromosomes, (n, n_var), to sentences that a reader should know; a
             network's number is its row.
-        matrices: From chromosomes to the cells that live, (n, matrices, rows, columns), and the
-            cells that may live, (rows, columns); None draws no matrices.
+        matrices: For chromosomes that are drawn as matrices: from chromosomes to the cells that
+            live, (n, matrices, rows, columns), and those that may live, (rows, columns).
     """
 
     notes: Callable[[Array], Sequence[str]] = _no_notes

@@ -42,7 +42,7 @@ class Latencies:
         return Measured({**measurements, LATENCY: values}, failures)
 
     def of(self, networks: Sequence[nn.Module]) -> Mapping[str, Values]:
-        """Latencies of networks that are not candidates, by name, (n,).
+        """Latencies of networks other than candidates, (n,), by the name of the quantity.
 
         Args:
             networks: For example a baseline's; they are not changed.

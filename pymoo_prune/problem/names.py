@@ -12,7 +12,7 @@ RESERVED = {
     *("failure", "digest", "images", "number", "generation", "evaluation"),  # a store's
     *("test_accuracy", "finished_accuracy", "finished_test_accuracy"),  # a front's
 }
-"""Names that have another meaning in pymoo, in a store or in a front."""
+"""Names that pymoo, a store or a front uses for other values of a candidate."""
 
 
 def check_names(problem: str, quantities: Mapping[str, Quantity]) -> None:

@@ -1,4 +1,4 @@
-"""The base class of problems: it measures in chunks, checks, and computes F and G."""
+"""A problem as a search uses it: measured in chunks, checked, and scored."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ from pymoo_prune.problem.names import check_names
 
 
 class PruningProblem(Contract, Problem):
-    """The base of every pruning problem; `Contract` has the parts to write.
+    """The base of every pruning problem; `Contract` has what a problem defines.
 
     Args:
         data: The images; a search sees `data.train` and `data.validation`, never `data.test`.
         n_var: Genes of a chromosome.
         objectives: Names of quantities (one objective each), or a scalarisation.
-        constraints: Bounds on quantities. Where they or the objectives mention "latency", that is
+        constraints: Bounds on quantities. Where they or the objectives mention "latency", it is
             measured too.
         parent: The unpruned network; None leaves the attribute as it is.
         seed: The seed of everything random in a measurement, and of the parent's training.
@@ -101,11 +101,11 @@ class PruningProblem(Contract, Problem):
         memo[id(self)] = twin
         return twin
 
-    # Goals.
+    # The goals of a search.
 
     @classmethod
     def offered(cls) -> Mapping[str, Quantity]:
-        """All that objectives and constraints can name: `quantities`, and perhaps the latency."""
+        """All that objectives and constraints can name: `quantities`, and the latency if any."""
         offered = dict(cls.quantities)
         if not cls._latency_refusal():
             offered.setdefault(LATENCY, MILLISECONDS)
@@ -124,12 +124,12 @@ class PruningProblem(Contract, Problem):
         constraints: Sequence[Constraint | str] = (),
         front: Sequence[str] = (),
     ) -> Goals:
-        """Goals over this problem's quantities; the latency is among them only if mentioned.
+        """Goals over what this problem measures; the latency is measured where they mention it.
 
         Args:
             objectives: Names of quantities (one objective each), or a scalarisation.
             constraints: Bounds on quantities.
-            front: Quantities that a front is over; those of the objectives unless given.
+            front: Quantities of a front; those of the objectives unless given.
         """
         bounds = parse_constraints(constraints)
         named = objectives.mentioned if isinstance(objectives, Scalarisation) else objectives
@@ -147,7 +147,7 @@ class PruningProblem(Contract, Problem):
         constraints: Sequence[Constraint | str] | None = None,
         front: Sequence[str] = (),
     ) -> Self:
-        """The same problem with other goals, for another search.
+        """The same problem with other goals.
 
         Nothing is trained or measured again; both problems share parent, data and known latencies.
         They share the fingerprint too, unless the new goals are the first to ask for latency.
@@ -155,7 +155,7 @@ class PruningProblem(Contract, Problem):
         Args:
             objectives: Names of quantities (one objective each), or a scalarisation.
             constraints: Bounds; None keeps this problem's.
-            front: Quantities that a front is over; those of the objectives unless given.
+            front: Quantities of a front; those of the objectives unless given.
         """
         bounds = self.goals.constraints if constraints is None else constraints
         goals = self.goals_for(objectives, bounds, front)
@@ -170,7 +170,7 @@ class PruningProblem(Contract, Problem):
         return twin
 
     def for_workers(self) -> Self:
-        """The same problem for workers, which can die and lose their candidates.
+        """The same problem for workers, where candidates can be lost with a worker.
 
         Its measurements and fingerprint are the same.
         """
@@ -214,7 +214,7 @@ class PruningProblem(Contract, Problem):
 
         Args:
             X: Chromosomes, (n, n_var).
-            batch: As `measured` takes it.
+            batch: As in `measured`.
         """
         size = self.portions.chunk
         for start in range(0, len(X), size):
@@ -236,7 +236,7 @@ class PruningProblem(Contract, Problem):
         return check_measurements(found, self.quantities, len(X))
 
     def completed(self, found: Measurements) -> Measurements:
-        """Measurements, with missing quantities that follow from the parent.
+        """Adds measurements that follow from the parent, where the problem left them out.
 
         Args:
             found: The result of `measure`; `accuracy_drop` and `sparsity` may be missing.
@@ -253,7 +253,7 @@ class PruningProblem(Contract, Problem):
             )
             raise PruneError(msg)
 
-    # Up: from measurements to F and G.
+    # Up: from measurements to scores.
 
     def _evaluate(
         self,
@@ -293,11 +293,11 @@ class PruningProblem(Contract, Problem):
             scores = {name: np.where(failed, FAILED, values) for name, values in scores.items()}
         return scores
 
-    # What measurements depend on, and refer to.
+    # What measurements depend on, and what they are compared with.
 
     @cached_property
     def parent_values(self) -> Mapping[str, float]:
-        """The parent's measurements, with its latency where latencies are measured."""
+        """The parent's measurements, with its latency where that is measured."""
         found = dict(self.parent_measurements())
         if self.latencies is not None:
             found[LATENCY] = self.latencies.parent
@@ -305,7 +305,7 @@ class PruningProblem(Contract, Problem):
         return {name: float(v[0]) for name, v in completed(table, self.quantities).items()}
 
     def configuration(self) -> dict[str, Any]:
-        """The contract's configuration, and the conditions of latencies where they are measured."""
+        """The problem's configuration, and the conditions of latencies where they are measured."""
         found = super().configuration()
         if self.measures_latency:
             found[LATENCY] = conditions(self._timing.scheme, self._device)
@@ -324,7 +324,7 @@ class PruningProblem(Contract, Problem):
 
     @cached_property
     def latencies(self) -> Latencies | None:
-        """Measures latencies, where asked for; set `known_latencies` before the first use."""
+        """Measures latencies; None without. Set `known_latencies` before the first use."""
         if not self.measures_latency:
             return None
         if self.parent is None:

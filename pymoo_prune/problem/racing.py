@@ -1,4 +1,4 @@
-"""Racing: clearly good and clearly bad candidates see few images, the others see more."""
+"""Racing: few images settle clearly good and clearly bad candidates; the others see more."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MeasureSlice = Callable[[Array, int], Measurements]
 
 @dataclass(frozen=True)
 class Racing:
-    """Finds the better part of a population without measuring all candidates on all images.
+    """Finds the better part of a population without measuring all of it on all images.
 
-    Images come in slices. After each slice, the candidates that are still open are sorted by their
-    means so far. On each side of the boundary, the half that is farther from it is settled, and the
-    others go on. So most images are spent where the decision is close.
+    Images come in slices. After each slice, the candidates that are still open are sorted by what
+    is known of them; the half farthest from the boundary is settled on either side, and the others
+    go on. So most images are spent where the decision is close.
 
     Attributes:
-        slices: Images in each slice: 256, 256, 512, 1024, ... doubles the images seen every time.
-        share: The share of the population that is its better part.
+        slices: Images in each slice: 256, 256, 512, 1024, ... doubles the images seen each time.
+        share: The better part, as a share of the population.
     """
 
     slices: Sequence[int]
@@ -41,7 +41,7 @@ class Racing:
 
     @classmethod
     def doubling(cls, images: int, *, first: int = 256, share: float = 0.5) -> Racing:
-        """Slices that double the images seen, up to `images`."""
+        """Slices that double the images seen each time, until all `images` are seen."""
         ends = [first]
         while 0 < ends[-1] < images:
             ends.append(2 * ends[-1])

@@ -21,9 +21,9 @@ from pymoo_prune.training import seeded
 PROBLEMS = "pymoo_prune.problems"
 REPRODUCTIONS = "pymoo_prune.reproductions"
 USERS_CHOICE = ("objectives", "constraints", "parent")
-"""Options of a run that only work if the problem's constructor takes them."""
+"""Arguments that a user sets by options of the run; a problem without one refuses the option."""
 OF_THE_RUN = (*USERS_CHOICE, "seed", "progress")
-"""Arguments that the run gives to a constructor; they are not options of the problem."""
+"""Arguments that the run gives to a constructor; they are no options of the problem."""
 
 _UNIONS, _LISTS = (Union, UnionType), (list, Sequence)
 _PLAIN = (bool, int, float, str, NoneType)
@@ -63,19 +63,19 @@ def find_reproduction(name: str) -> Callable[..., None]:
 
 
 def load_named(name: str) -> Any:
-    """The object called "package.module:Name"; modules in the current folder are found too.
+    """The object called "package.module:Name"; the current folder is searched too.
 
     Args:
         name: Module and name.
     """
-    # As with `python -m`: users work on modules in the current folder.
+    # As `python -m` does: a user's own module often lies in the current folder.
     if "" not in sys.path:
         sys.path.insert(0, "")
     return _loaded(EntryPoint(name, name, PROBLEMS))
 
 
 def own_network(name: str) -> nn.Module:
-    """A network of the user's own: a module, or the result of a function or class.
+    """A network of the user's own, "package.module:name": a module, or the result of a function.
 
     Args:
         name: "package.module:name" of a `torch.nn.Module`, or of a function or class without
@@ -155,7 +155,7 @@ def check_options(
 
 
 def default_objectives(cls: type[PruningProblem]) -> Objectives | None:
-    """A problem's default objectives; None if its constructor has none."""
+    """The default objectives of a problem; None where its constructor has none."""
     parameter = _parameters(cls).get("objectives")
     default = None if parameter is None else parameter.default
     return None if default is inspect.Parameter.empty else default
@@ -172,7 +172,7 @@ def _parameters(cls: type[PruningProblem]) -> dict[str, inspect.Parameter]:
 
 
 def _check_value(parameter: inspect.Parameter, value: Any) -> None:
-    """Raises an error if a value does not have the type that its parameter wants."""
+    """Refuses a value of the wrong type, such as a slip on the command line."""
     wanted, default = parameter.annotation, parameter.default
     if wanted is parameter.empty or isinstance(wanted, str):
         wanted = Any if default is None else type(default)
@@ -180,18 +180,18 @@ def _check_value(parameter: inspect.Parameter, value: Any) -> None:
         return
     must = _text(wanted)
     if default is not None and default is not parameter.empty:
-        example = list(default) if isinstance(default, tuple) else default  # as users write it
+        example = list(default) if isinstance(default, tuple) else default  # as a user writes it
         must = f"like {example!r} ({must})"
     msg = f"option {parameter.name} must be {must}, but it is {value!r}"
     raise PruneError(msg)
 
 
 def _suits(value: Any, wanted: Any) -> bool:
-    """Whether a value suits a plain type; values of other types are checked by the problem."""
+    """Whether a value has the wanted type, where that is plain; the problem checks other types."""
     origin, parts = get_origin(wanted), get_args(wanted)
     if origin in _UNIONS:
         return any(_suits(value, part) for part in parts)
-    if origin is Literal:  # the problem checks the value itself
+    if origin is Literal:  # the problem checks the choice
         return type(value) in {type(choice) for choice in parts}
     if origin in _LISTS:
         return isinstance(value, list | tuple) and all(_suits(one, parts[0]) for one in value)
@@ -201,7 +201,7 @@ def _suits(value: Any, wanted: Any) -> bool:
 
 
 def _text(wanted: Any) -> str:
-    """A type's name for a message."""
+    """A type in words, for a message."""
     origin, parts = get_origin(wanted), get_args(wanted)
     if origin in _UNIONS:
         return " or ".join(_text(part) for part in parts)

@@ -1,4 +1,4 @@
-"""Trusted modules: a stranger's folder executes nothing.
+"""Trust in modules that a folder names: a folder from a stranger executes nothing.
 
 A run's folder names the problem, engine, network and quantities that it was made with. Some of
 them may be a user's own, "package.module:name". Names that come from a folder are imported only
@@ -20,7 +20,7 @@ EVERYTHING = "*"
 
 
 def trust(modules: Iterable[str]) -> None:
-    """Lets folders name modules, in this process and in those that it starts.
+    """Trusts modules that folders name, in this process and in those that it starts.
 
     Args:
         modules: Names of modules, or `EVERYTHING`.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+from matplotlib.figure import Figure
 from pymoo.core.result import Result
 from torch import nn
 
@@ -74,6 +75,8 @@ class Member:
         quantities = self.front.quantities
         parts = [f"{quantities[n].label} {quantities[n].format(v)}" for n, v in self.values.items()]
         return f"network {self.place}: " + ", ".join(parts)
+
+    __repr__ = __str__  # what a notebook shows
 
 
 class Front:
@@ -244,12 +247,23 @@ class Front:
         """Writes every number, exactly."""
         Path(path).write_text(csv_text([self.series()]), encoding="utf-8")
 
-    def plot(self, path: Path | str, *, others: Sequence[Series] = ()) -> None:
-        """Draws the front, and other methods' networks beside it, into a PNG or SVG file."""
-        plots.draw_front(path, [self.series("this search"), *others], self.goals, self.quantities)
+    def plot(self, path: Path | str | None = None, *, others: Sequence[Series] = ()) -> Figure:
+        """Draws the front, and other methods' networks beside it.
+
+        Args:
+            path: PNG, SVG or PDF file; None writes none.
+            others: Other methods' networks.
+
+        Returns:
+            The picture, which a notebook shows.
+        """
+        series = [self.series("this search"), *others]
+        return plots.draw_front(path, series, self.goals, self.quantities)
 
     def __str__(self) -> str:
         return text_table(self.series(), self.quantities)
+
+    __repr__ = __str__  # what a notebook shows
 
 
 def _nearest_miss(problem: PruningProblem, measurements: Mapping[str, Any]) -> str:

@@ -29,22 +29,27 @@ TEXTS = {
 """Captions, by picture."""
 
 
-def draw(findings: Findings) -> None:
-    """Draws every picture for which there are numbers into the run's folder."""
+def draw(findings: Findings, folder: Path) -> None:
+    """Draws every picture for which there are numbers.
+
+    Args:
+        findings: The numbers.
+        folder: Where the pictures go.
+    """
     for name, drawn in pictures(findings).items():
         for ending in PICTURE_ENDINGS:
-            with writing((findings.run.folder / name).with_suffix(ending)) as path:
+            with writing((folder / name).with_suffix(ending)) as path:
                 drawn(path)
 
 
-def pictures(findings: Findings) -> dict[str, Callable[[Path], None]]:
+def pictures(findings: Findings) -> dict[str, Callable[[Path], object]]:
     """A function that draws each picture for which there are numbers, by the picture's name."""
     return {**_of_all(findings), **_of_the_chosen(findings)}
 
 
-def _of_all(findings: Findings) -> dict[str, Callable[[Path], None]]:
+def _of_all(findings: Findings) -> dict[str, Callable[[Path], object]]:
     names, quantities = findings.goals.names, findings.quantities
-    found: dict[str, Callable[[Path], None]] = {
+    found: dict[str, Callable[[Path], object]] = {
         FRONT_PICTURE: lambda path: plots.draw_front(
             path,
             findings.series,
@@ -69,9 +74,9 @@ def _of_all(findings: Findings) -> dict[str, Callable[[Path], None]]:
     return found
 
 
-def _of_the_chosen(findings: Findings) -> dict[str, Callable[[Path], None]]:
+def _of_the_chosen(findings: Findings) -> dict[str, Callable[[Path], object]]:
     chosen = findings.chosen
-    found: dict[str, Callable[[Path], None]] = {}
+    found: dict[str, Callable[[Path], object]] = {}
     if (shares := findings.shares) is not None:
         found[LAYERS_PICTURE] = lambda path: plots.draw_layers(
             path,

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from pymoo_prune.data import Data, load_data
-from pymoo_prune.errors import StoreError
+from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.measuring import KnownLatencies
 from pymoo_prune.problem import PruningProblem, build_problem, own_network
 from pymoo_prune.results import can_be_saved, load_network, save_network
 from pymoo_prune.runs.files import LATENCIES_FILE, PARENT_FOLDER, SHARED_LATENCIES
-from pymoo_prune.runs.settings import Settings
+from pymoo_prune.runs.settings import GIVEN, Settings
 from pymoo_prune.search import Display
 
 
@@ -31,6 +31,10 @@ class Given(NamedTuple):
 
 
 NOTHING_GIVEN = Given()
+_IN_PYTHON = (
+    "The run in {} was made by prune() with a network or data of the caller's; call it again with "
+    "the same arguments and this folder as output: its front has the networks"
+)
 
 
 def prepare_problem(
@@ -52,15 +56,10 @@ def prepare_problem(
     """
     torch.set_num_threads(settings.threads)
     settings.check()  # before anything is trained
-    data = given.data or load_data(
-        settings.data,
-        root=settings.data_root,
-        download=download,
-        validation=settings.validation,
-    )
+    data = given.data or _named_data(settings, folder, download=download)
     data = data.to(torch.device(settings.device))
     kept = folder / PARENT_FOLDER
-    parent = given.network or _named_parent(settings, kept)
+    parent = given.network or _named_parent(settings, kept, folder)
     with display.phase("parent") as update:
         arguments: dict[str, Any] = {
             "constraints": settings.constraints,
@@ -93,10 +92,28 @@ def _latencies_file(settings: Settings, folder: Path) -> Path:
     return folder / (settings.latencies or LATENCIES_FILE)
 
 
-def _named_parent(settings: Settings, kept: Path) -> nn.Module | None:
+def _named_data(settings: Settings, folder: Path, *, download: bool) -> Data:
+    try:
+        return load_data(
+            settings.data,
+            root=settings.data_root,
+            download=download,
+            validation=settings.validation,
+        )
+    except PruneError as error:
+        if settings.network != GIVEN:
+            raise
+        msg = f"{error}. {_IN_PYTHON.format(folder)}"
+        raise StoreError(msg) from error
+
+
+def _named_parent(settings: Settings, kept: Path, folder: Path) -> nn.Module | None:
     """The parent that is kept, or that settings name; None where the problem trains one."""
     if kept.is_dir():
         return load_network(kept)
+    if settings.network == GIVEN:
+        msg = f"the network of {folder} was given in Python and is not kept. {_IN_PYTHON}"
+        raise StoreError(msg.format(folder))
     if settings.network is not None:
         return own_network(settings.network)
     return None if settings.parent is None else load_network(settings.parent)

@@ -20,7 +20,7 @@ from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.preparing import Given
 from pymoo_prune.runs.report import Report
 from pymoo_prune.runs.run import Run
-from pymoo_prune.runs.settings import Settings
+from pymoo_prune.runs.settings import GIVEN, Settings
 from pymoo_prune.search import Budget, Display
 
 KINDS: Mapping[str, str] = {
@@ -100,6 +100,7 @@ def prune(
         device=str(device),
         finish_images=chosen.finish_images if finish_images is None else finish_images,
         baselines=baselines,
+        network=GIVEN,
     )
     console = console or Console()
     run = _run_in(_folder(output, what), settings, Given(images, network))

@@ -99,10 +99,15 @@ class Report:
 
     # As files.
 
-    def write(self) -> Path:
-        """Writes the pictures and the page into the run's folder; returns the page."""
-        folder = self.findings.run.folder
-        draw(self.findings)
+    def write(self, folder: Path | None = None) -> Path:
+        """Writes the pictures and the page; returns the page.
+
+        Args:
+            folder: Where they go, made if it is not there; None is the run's folder.
+        """
+        folder = self.findings.run.folder if folder is None else folder
+        folder.mkdir(parents=True, exist_ok=True)
+        draw(self.findings, folder)
         write_text(folder / REPORT_PAGE, self.page())
         return folder / REPORT_PAGE
 

@@ -50,10 +50,16 @@ PARALLEL_CAPTION = Markup(
 )
 
 
-def write_page(report: Report) -> Path:
-    """Writes `report.html` beside the files of the report, which must be there."""
-    path = report.findings.run.folder / INTERACTIVE_PAGE
-    write_text(path, ReportPage(report).html())
+def write_page(report: Report, folder: Path | None = None) -> Path:
+    """Writes `report.html` beside the files of the report, which must be there.
+
+    Args:
+        report: The run's report.
+        folder: The report's folder; None is the run's.
+    """
+    folder = report.findings.run.folder if folder is None else folder
+    path = folder / INTERACTIVE_PAGE
+    write_text(path, ReportPage(report, folder).html())
     return path
 
 
@@ -62,10 +68,11 @@ class ReportPage:
 
     Args:
         report: The run's report; its pictures must be there.
+        folder: The pictures' folder.
     """
 
-    def __init__(self, report: Report) -> None:
-        self.report, self.findings = report, report.findings
+    def __init__(self, report: Report, folder: Path) -> None:
+        self.report, self.findings, self.folder = report, report.findings, folder
         self.columns = report.findings.front.columns
         self.quantities = report.findings.quantities
 
@@ -176,7 +183,7 @@ class ReportPage:
         ]
 
     def _generations(self) -> list[Part]:
-        path = (self.findings.run.folder / GENERATIONS_PICTURE).with_suffix(".svg")
+        path = (self.folder / GENERATIONS_PICTURE).with_suffix(".svg")
         return [picture(path, text=TEXTS[GENERATIONS_PICTURE])]
 
     def _made_with(self) -> list[Part]:

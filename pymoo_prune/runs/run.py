@@ -35,6 +35,11 @@ class Run:
     def __init__(self, folder: Path, settings: Settings, *, given: Given = NOTHING_GIVEN) -> None:
         self.folder, self.settings, self.given = folder, settings, given
 
+    def __repr__(self) -> str:
+        state = "finished" if self.complete else "not finished"
+        problem = f"{self.settings.problem} on {self.settings.data}"
+        return f"Run({str(self.folder)!r}: {problem}, {self.settings.algorithm}, {state})"
+
     @classmethod
     def create(
         cls, folder: Path | str, settings: Settings, *, given: Given = NOTHING_GIVEN

@@ -30,6 +30,8 @@ from pymoo_prune.problem import (
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
 
+GIVEN = "given in Python"
+"""Stands for a network that no name leads to; see `prune`."""
 SETTINGS_FORMAT = 1
 
 
@@ -131,7 +133,7 @@ class Settings:
             raise PruneError(msg)
         asked = [name for name in USERS_CHOICE if getattr(self, name)]
         check_options(cls, self.options, [*asked, *(["parent"] if self.network else [])])
-        if self.network is not None:
+        if self.network is not None and self.network != GIVEN:
             own_network(self.network)  # imported before anything is made
         objectives = default_objectives(cls) if self.objectives is None else self.objectives
         goals = cls.goals_for(

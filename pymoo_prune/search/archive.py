@@ -10,9 +10,9 @@ from pymoo_prune.problem import PruningProblem
 
 
 class Archive:
-    """The best of all evaluated candidates: those that no other candidate beats.
+    """The best of all that was evaluated: candidates that no other dominates.
 
-    Failed candidates are left out; X is None until a candidate was measured.
+    Failed candidates stay out; X is None until a candidate has been measured.
     """
 
     def __init__(self, problem: PruningProblem) -> None:
@@ -39,7 +39,7 @@ class Archive:
         self.measurements = {name: column[best] for name, column in values.items()}
 
     def _best(self, values: Measurements) -> Array:
-        """Rows of the best feasible candidates; the nearest miss if none is feasible."""
+        """Rows of the nondominated feasible candidates; the nearest miss if none is feasible."""
         G = self.problem.score(values).get("G")
         costs = self.problem.goals.costs(values)
         violation = np.zeros(len(costs)) if G is None else np.maximum(G, 0).sum(axis=1)

@@ -21,8 +21,8 @@ class Budget:
     Attributes:
         generations: Generations; the first population counts as one.
         evaluations: Candidates that the engine asks for, known ones included. The last generation
-            is cut short; only where generations have images of their own is it measured whole.
-        seconds: Working time; the time before an interruption counts.
+            is cut short, except where generations have images of their own.
+        seconds: Working time, including that of an interrupted run.
     """
 
     generations: int | None = None
@@ -38,7 +38,7 @@ class Budget:
 
 
 class Limits(Termination):
-    """A budget, as a termination of pymoo."""
+    """A budget as a termination of pymoo."""
 
     def __init__(self, budget: Budget, clock: Callable[[int], float], evaluator: Evaluator) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Limits(Termination):
 
     @property
     def left(self) -> int | None:
-        """The number of candidates that may still be asked for; None if it has no limit."""
+        """The number of candidates that may still be asked for; None where it has no limit."""
         most = self.budget.evaluations
         return None if most is None else most - self.evaluator.n_eval
 
@@ -69,7 +69,7 @@ class Clock:
 
     def __call__(self, generation: int) -> float:
         """Seconds of work up to the end of a generation."""
-        # One look per generation: the recorded time is the one that decides about the budget.
+        # One look a generation: the time that is recorded also decides about the budget.
         if self.looked is None or self.looked[0] != generation:
             self.looked = (generation, self._look(generation))
         return self.looked[1]

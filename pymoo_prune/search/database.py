@@ -45,8 +45,8 @@ def connected(path: Path) -> sqlite3.Connection:
 def reading(path: Path) -> sqlite3.Connection:
     """A connection that changes nothing on disk.
 
-    If there is no log beside the file, the file is complete and no process writes to it. SQLite may
-    then take it to be immutable, and needs no files of its own in the folder.
+    Without a log beside it, the file is complete and no process writes to it. SQLite may then take
+    it to be immutable, and adds no files to the folder.
     """
     log = path.with_name(f"{path.name}-wal")
     options = "mode=ro" if log.exists() else "mode=ro&immutable=1"

@@ -1,8 +1,8 @@
 """A candidate's way from the engine to its measurements, and back with F and G.
 
-Down: the evaluator looks candidates up in the store, and hands those that are not there to the
-executor, which has the problem measure them. Up: measurements are kept in the store, enter the
-archive, and are scored by the problem.
+Down: the evaluator looks candidates up in the store, and hands unknown ones to the executor, which
+has the problem measure them. Up: the store keeps measurements, the archive takes them in, and the
+problem scores them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class StoredEvaluator(Evaluator):
         executor: Measures candidates; None measures in this process.
 
     Attributes:
-        asked: The number of candidates asked for so far.
-        failures: Reasons of failed candidates, by digest.
+        asked: Candidates asked for so far.
+        failures: Why candidates failed, by digest.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class StoredEvaluator(Evaluator):
     ) -> None:
         X, first = pop.get("X"), self.asked
         generation = 1 if algorithm is None else algorithm.n_iter
-        # Places are comparable within one race only: a generation must be selected on its own.
+        # Places are comparable within one race only: individuals of two races must not meet.
         generational = isinstance(getattr(algorithm, "survival", None), Generational)
         if self.racing is not None and generational:
             found, places = self._raced(problem, X, generation, self.racing)
@@ -99,7 +99,7 @@ class StoredEvaluator(Evaluator):
         return self.measured(problem, X, batch)
 
     def measured(self, problem: PruningProblem, X: Array, batch: int | None = None) -> Measured:
-        """Measurements from the store, and new ones, which go there.
+        """Measurements: from the store where they are known, else new ones, which it keeps.
 
         Args:
             problem: The problem.
@@ -128,5 +128,5 @@ def _racing(problem: PruningProblem) -> Racing | None:
 
 
 def images_of(batch: int | None) -> str:
-    """The store's name for the images of a batch; None stands for those of a front."""
+    """A store's name for the images of a batch; None is the measurement of a front."""
     return "all batches" if batch is None else f"batch {batch}"

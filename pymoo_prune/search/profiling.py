@@ -1,4 +1,4 @@
-"""A trace by torch of a search's first generations: it shows where the time goes."""
+"""A profile of a search: torch's own trace of its first generations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pymoo_prune.search.searching import Step
 
 TRACE, OPERATORS = "profile.json", "profile.txt"
 GENERATIONS = 2
-"""The first generation has all one-time preparation; the second is like all others."""
+"""The first measures a whole population and prepares what is needed; the second is typical."""
 ROWS = 10
 
 

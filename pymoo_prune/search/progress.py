@@ -1,4 +1,4 @@
-"""The progress that is shown while a run works."""
+"""Progress of a run on a terminal."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pymoo_prune.problem import PruningProblem
 from pymoo_prune.search.searching import Step
 
 REFRESH = 0.5
-"""Seconds between two updates in a terminal; elsewhere there is a line every ten seconds."""
+"""Seconds between two updates in a terminal; elsewhere a line appears every ten seconds."""
 
 
 class Display:
-    """Shows phases of a run: with a bar in a terminal, elsewhere with a line now and then.
+    """Shows phases of a run, as a bar in a terminal, and as occasional lines elsewhere.
 
     Args:
-        console: Where to show them.
+        console: Where to print.
     """
 
     def __init__(self, console: Console) -> None:
@@ -32,7 +32,7 @@ class Display:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        """Shows a phase; gives a function to be called with the share done and a text."""
+        """Shows a phase of the run; yields a function of the share done and a text."""
         interval = REFRESH if self.console.is_terminal else 10.0
         columns = (
             TextColumn("{task.description:<10}"),
@@ -59,7 +59,7 @@ class Display:
 
 
 class Relay(Display):
-    """Hands the progress of a run's phases on, to a display of many runs.
+    """Passes progress on to where many runs are shown at once.
 
     Args:
         report: Called with the phase, the share done and a text, at most every `REFRESH` seconds.
@@ -71,7 +71,7 @@ class Relay(Display):
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        """A phase of the run; gives a function to be called with the share done and a text."""
+        """Reports a phase of the run; yields a function of the share done and a text."""
         last = -REFRESH
 
         def update(done: float, text: str = "") -> None:
@@ -85,10 +85,10 @@ class Relay(Display):
 
 
 class Board:
-    """Shows many runs at once: a bar for each that works, and one for all of them.
+    """Shows many runs at once: a bar for each run under way, and one for all of them.
 
     Args:
-        console: Where to show them; if it is no terminal, there is only a line for each run done.
+        console: Where to print; without a terminal, only a line for each run that is done.
         total: The number of runs.
     """
 
@@ -107,7 +107,7 @@ class Board:
         self._all = self._bars.add_task("all runs", total=total, text="")
         self._tasks: dict[str, TaskID] = {}
         self._finished: set[str] = set()
-        self._lock = RLock()  # updates arrive in another thread than the ends of runs
+        self._lock = RLock()  # progress of runs and their ends arrive in different threads
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -117,7 +117,7 @@ class Board:
         self._bars.stop()
 
     def update(self, run: str, phase: str, done: float, text: str) -> None:
-        """Shows where a run stands; updates that arrive after its end are ignored."""
+        """Shows the progress of a run; ignores what arrives after the run is done."""
         with self._lock:
             if run in self._finished:
                 return

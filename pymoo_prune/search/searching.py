@@ -21,7 +21,7 @@ from pymoo_prune.search.store import Store
 
 @dataclass(frozen=True)
 class Step:
-    """Where a search stands after a generation.
+    """The state of a search after a generation.
 
     Attributes:
         generation: The generation that is done.
@@ -48,7 +48,7 @@ class Found:
 
     Attributes:
         X: Candidates for the front, (n, n_var).
-        measurements: Their measurements, by quantity, (n,) each.
+        measurements: Their measurements, (n,) each.
         numbers: The evaluation at which each was first asked for, (n,); -1 if that is not kept.
         last: The last step.
         failures: Reasons of candidates that failed in the search or when measured again, by digest.
@@ -77,17 +77,18 @@ def search(
     Args:
         problem: The problem.
         algorithm: A fresh engine.
-        budget: Limits of the search.
+        budget: When the search ends.
         seed: The engine's seed.
-        store: Where evaluations are kept, and found again; None keeps nothing.
+        store: Where evaluations are kept, and found again.
         recorded: Whether the order of evaluations is recorded, and checked against the record.
-        executor: Measures candidates; None measures in this process. Results do not depend on it.
+        executor: Measures candidates; None measures in this process. The result does not depend
+            on it.
         on_generation: Called after each generation.
 
     Returns:
         The archive of all evaluations; or, where every generation has its own images, the last
-        population. Both are measured again where the search measured approximately, and failed
-        candidates are in neither.
+        population. They are measured again where the search measured approximately. Failed
+        candidates are left out.
     """
     if executor is not None and executor.loses and takes_failures(algorithm):
         problem = problem.for_workers()

@@ -1,9 +1,9 @@
 """Every evaluation of a run, in one SQLite file.
 
-Three tables: measurements (once for each candidate and each set of images), the order in which the
-search asked for them, and the time at which each generation was done. Measurements are committed
-after each chunk of candidates, or after a few fast chunks: a crash at any instant loses the work of
-a moment and nothing else.
+Three tables: what was measured (once for each candidate and each set of images), the order in
+which the search asked, and when each generation was done. What is measured is committed at
+the end of each chunk of candidates, or of a few cheap chunks: a crash loses at most what was
+measured since.
 A run is resumed by replaying it: the search starts again from its seed and finds its past
 evaluations here.
 """
@@ -36,7 +36,7 @@ class Store:
         quantities: Names of what is measured, in the order of the columns.
         fingerprint: The problem's fingerprint; a file of another problem is refused.
         versions: Versions of the libraries that a replay depends on.
-        read_only: Whether to open an existing file without writing to it or beside it.
+        read_only: Whether to write nothing, to the file or beside it; the file must be there.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Store:
     def existing(cls, path: Path | str) -> Self:
         """An existing store of any problem, for reading only.
 
-        Its folder may be read-only too.
+        Its folder need not be writable.
         """
         path = Path(path)
         if not path.is_file():
@@ -92,7 +92,7 @@ class Store:
     def _open(self, fingerprint: str, *, read_only: bool) -> None:
         with explained(self.path):
             if not read_only:
-                # WAL: a commit is one append, and the commits of a killed process are kept.
+                # WAL: a commit is one append, and outlives a process that is killed.
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
             damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -161,10 +161,9 @@ class Store:
 
     @contextmanager
     def writing(self, images: str) -> Iterator[Callable[[Sequence[bytes], Part], None]]:
-        """Gives a function that keeps parts of a population, by the digests of their rows.
+        """Yields a function that keeps parts of a population, by the digests of their rows.
 
-        Cheap parts share a commit. At the end everything is committed, also after an error or
-        Ctrl-C.
+        Cheap parts share a commit. At the end all is committed, also after an error or Ctrl-C.
 
         Args:
             images: Names the images that candidates are measured on.
@@ -175,7 +174,7 @@ class Store:
         def keep(keys: Sequence[bytes], part: Part) -> None:
             nonlocal seconds
             values = part.measured
-            # SQLite drops the sign of zero; + 0.0 drops it from fresh values too.
+            # SQLite drops the sign of zero; + 0.0 drops it from new values too.
             table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
             for place, (key, row) in enumerate(zip(keys, table, strict=True)):
                 pending.append((images, key, *row, values.failures.get(place)))
@@ -190,11 +189,11 @@ class Store:
             self._commit(pending)
 
     def measured(self, images: str, keys: Sequence[bytes]) -> Measured:
-        """Kept measurements of candidates, (n,) each, with the reasons of failed ones.
+        """The measurements of candidates, (n,) each, with the reasons of failed ones.
 
         Args:
             images: Names the images that candidates were measured on.
-            keys: The candidates' digests, each of which is known.
+            keys: The candidates' digests; all must be known.
         """
         rows = self._known(images, set(keys))
         # NaN is kept as NULL, and NULL is read as NaN.
@@ -216,19 +215,18 @@ class Store:
         wanted = list(keys)
         found: dict[bytes, tuple[Any, ...]] = {}
         with explained(self.path):
-            for start in range(
-                0, len(wanted), 500
-            ):  # SQLite's limit on parameters is 999 in places
+            # Some builds of SQLite take at most 999 parameters.
+            for start in range(0, len(wanted), 500):
                 part = wanted[start : start + 500]
                 query = f"{self._select} AND digest IN ({', '.join('?' * len(part))})"
                 found |= {row[0]: row[1:] for row in self._db.execute(query, (images, *part))}
         return found
 
     def follow(self, number: int, generation: int, images: str, keys: Sequence[bytes]) -> None:
-        """Records what the search asks for, or compares it with the record where there is one.
+        """Records what the search asks for, or checks it against the record.
 
         Args:
-            number: The number of evaluations that the search asked for before.
+            number: Evaluations that the search asked for before.
             generation: The generation that asks.
             images: Names the images that candidates are measured on.
             keys: Digests, in the order in which they were asked for.
@@ -276,7 +274,7 @@ class Store:
     def generation_means(self) -> dict[str, Values]:
         """The mean of every measurement over what each generation asked for, (generations,).
 
-        Failed candidates do not count; if all failed, the mean is NaN.
+        Missing values of failed candidates do not count; where all are missing, the mean is NaN.
         """
         columns = ", ".join(f'AVG("{name}")' for name in self.quantities)
         query = (
@@ -290,7 +288,7 @@ class Store:
     def evaluations(self) -> dict[str, Values]:
         """Everything that was asked for, in order, (evaluations,): generation and measurements.
 
-        Failed candidates have NaN.
+        Missing values of failed candidates are NaN.
         """
         columns = ", ".join(f'"{name}"' for name in self.quantities)
         query = (

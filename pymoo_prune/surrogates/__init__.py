@@ -1,13 +1,13 @@
-"""Surrogates: models of measurements, which choose the children that are worth measuring.
+"""Surrogates: models of measurements, which choose the children to measure.
 
 Any engine whose mating makes independent children can have one: `prescreen(algorithm)`. The mating
 then makes many children for each that is asked for. A model that has learnt from all evaluations so
-far predicts the measurements of each, and the most promising are handed on. They are measured and
-kept like all others.
+far predicts their measurements, and the engine gets the most promising children. It measures and
+keeps them like all others.
 
 - `prescreening`: puts a model between an engine and its mating
 - `models`: models of one quantity
-- `evaluated`: the evaluations that a model learns from
+- `evaluated`: the measured candidates from which models learn
 """
 
 from pymoo_prune.surrogates.models import DEFAULT_MODEL, MODELS, Model, Standardised, model_factory

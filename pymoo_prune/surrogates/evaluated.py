@@ -1,4 +1,4 @@
-"""The evaluations that a surrogate learns from, and checks of its other inputs."""
+"""The data of a surrogate: measured candidates, their features, and known sizes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Evaluated:
     """All candidates that were evaluated so far.
 
     Attributes:
-        keys: Digests of all of them, failed ones included.
-        Z: Features of the measured ones, (n, features).
-        values: The measured ones' measurements, by quantity, (n,) each.
+        keys: Digests of all candidates, also of failed ones.
+        Z: Features of the measured candidates, (n, features).
+        values: Their measurements, (n,) each.
     """
 
     def __init__(self) -> None:
@@ -29,10 +29,10 @@ class Evaluated:
         return len(self.Z)
 
     def add(self, problem: PruningProblem, pop: Population) -> None:
-        """Takes in the new candidates of a population.
+        """Adds the new candidates of a population.
 
-        Individuals carry their measurements, by name; failed ones carry NaN. Models learn from
-        measured individuals only.
+        An individual carries its measurements under their names. Failed candidates (NaN) are not
+        learnt from.
         """
         pop = pop[np.array([len(one.F) > 0 for one in pop], dtype=bool)]
         keys = digests(pop.get("X")) if len(pop) else []
@@ -52,7 +52,7 @@ class Evaluated:
 
 
 def checked_features(problem: PruningProblem, X: Array) -> Values:
-    """The problem's features of n candidates, (n, features); wrong ones are an error.
+    """The problem's features of n candidates, (n, features); refuses wrong ones.
 
     Args:
         problem: The problem.
@@ -70,7 +70,7 @@ def checked_features(problem: PruningProblem, X: Array) -> Values:
 
 
 def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
-    """Quantities of n candidates that the problem knows without measuring, (n,) each.
+    """Quantities that the problem knows of n candidates without measuring them, (n,) each.
 
     Args:
         problem: The problem.
@@ -85,10 +85,10 @@ def checked_sizes(problem: PruningProblem, X: Array) -> dict[str, Values]:
 
 
 def check_values(what: str, values: Values, n: int) -> None:
-    """Raises an error unless values are n finite numbers.
+    """Refuses values that are not n finite numbers.
 
     Args:
-        what: A name for the values, at the beginning of the message.
+        what: The name of the values in the message.
         values: The values.
         n: The number of candidates.
     """

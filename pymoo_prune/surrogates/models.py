@@ -1,6 +1,6 @@
-"""Models of one quantity: they predict its measurements from candidates' features.
+"""Models of one quantity: they predict its measurement from a candidate's features.
 
-scikit-learn and scipy are imported where they are used: a search without a surrogate starts faster.
+scikit-learn and scipy are imported where they are used, so that other searches start faster.
 """
 
 # ruff: noqa: PLC0415
@@ -22,20 +22,20 @@ from pymoo_prune.objectives import Values
 
 
 class Model(Protocol):
-    """Predicts one quantity; any regressor of scikit-learn fits this protocol."""
+    """A model that predicts one quantity, such as any regressor of scikit-learn."""
 
     def fit(self, Z: Values, y: Values, /) -> Any:
         """Learns from features, (n, features), and the quantity's values, (n,)."""
 
     def predict(self, Z: Values, /) -> Values:
-        """Values for features, (m, features): (m,)."""
+        """Predicts values, (m,), from features, (m, features)."""
 
 
 class Standardised:
-    """A model that gets features and targets with mean 0 and variance 1.
+    """A model that sees features and targets with mean 0 and variance 1.
 
-    Features that do not vary are left out. If none varies, or the target does not, the model is not
-    used, and the mean is predicted.
+    Features that do not vary are left out. Where no feature varies, or the target does not, the
+    mean is predicted without the model.
 
     Args:
         model: The model.
@@ -56,7 +56,7 @@ class Standardised:
         return self
 
     def predict(self, Z: Values, /) -> Values:
-        """Values for features, (m, features): (m,)."""
+        """Predicts values, (m,), from features, (m, features)."""
         if not self._learns:
             return np.full(len(Z), self._mean)
         predicted = self.model.predict(self._standard(Z[:, self._used]))
@@ -72,10 +72,10 @@ def _varies(values: Values) -> Array:
 
 
 class _RadialBasis:
-    """A smoothed interpolation between known candidates.
+    """A smoothed interpolation between the known points.
 
-    The kernel is minus the distance. It needs no length scale, and fewer points than features are
-    enough.
+    The kernel is minus the distance. It needs no length scale, and fewer points than features
+    are enough.
     """
 
     SMOOTHING = 0.1  # where two random points lie √2 apart
@@ -95,11 +95,11 @@ class _RadialBasis:
 class _GaussianProcess:
     """A Gaussian process with one length scale for all features, and noise.
 
-    Its three hyperparameters are fitted to at most `POINTS` points, because each of dozens of steps
-    solves a system with an equation for each point. The process then learns from all points.
+    Its three hyperparameters are fitted to at most `POINTS` points, since each of dozens of steps
+    solves a system with an equation for each point. It then learns from all points.
 
     Args:
-        seed: Seed of the choice of those points.
+        seed: Decides which points the hyperparameters are fitted to.
     """
 
     POINTS = 300
@@ -135,8 +135,8 @@ def _ridge(seed: int) -> Model:  # noqa: ARG001 - nothing is random
 def _trees(seed: int) -> Model:
     """Extremely randomised trees.
 
-    Each split looks at few features. With all of them, every tree would split by the same few
-    genes, although many genes have small effects.
+    Each split considers few features. Otherwise every tree would split by the same few genes,
+    although each of many genes matters a little.
     """
     from sklearn.ensemble import ExtraTreesRegressor
 
@@ -151,13 +151,13 @@ MODELS: Mapping[str, Callable[[int], Model]] = MappingProxyType(
         "rbf": lambda _: Standardised(_RadialBasis()),
     }
 )
-"""Functions by name; each makes an unfitted model from a seed."""
+"""Models by name: each function makes an unfitted model from a seed."""
 
 DEFAULT_MODEL = "rbf"
 
 
 def model_factory(model: str | Model | Callable[[int], Model]) -> Callable[[int], Model]:
-    """A function that makes unfitted models from seeds.
+    """Returns a function that makes unfitted models from seeds.
 
     Args:
         model: One of `MODELS`; or a regressor of scikit-learn, which is copied each time, seeded
@@ -186,7 +186,7 @@ def model_factory(model: str | Model | Callable[[int], Model]) -> Callable[[int]
 
 
 def _seeded(estimator: Any, seed: int) -> Any:
-    """The estimator with a seed wherever it would draw from numpy's global generator."""
+    """Seeds an estimator wherever it would draw from numpy's global generator."""
     free = {
         name: seed
         for name, value in estimator.get_params().items()

@@ -1,4 +1,4 @@
-"""Choosing the children that are worth measuring."""
+"""Puts a model between an engine and its mating: it chooses the children to measure."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ from pymoo_prune.surrogates.evaluated import (
 from pymoo_prune.surrogates.models import DEFAULT_MODEL, Model, model_factory
 
 WARM_UP = 50
-"""Candidates that are measured before a model is used: fewer say little about many genes."""
+"""Measured candidates that a model needs: fewer say little about many genes."""
 
 UNSUITED = (DE, EPPSO, ES, MOEAD, NSDE)
-"""Engines of pymoo whose children belong to one parent each, or that do not use their mating."""
+"""Engines of pymoo whose children each belong to one parent, or that do not use their mating."""
 
 
 class Prescreened(InfillCriterion):
-    """A mating that makes many children and hands on those that a model predicts to be the best.
+    """A mating that makes many children and returns those that a model predicts to be best.
 
     Objectives and constraints are computed from predictions in the same way as from measurements.
-    Quantities that the problem's `preview.sizes` knows are not predicted. Every other quantity has
-    a model of its own, which learns from all individuals that were seen in the engine's population
-    and among its last children.
+    Quantities that the problem's `sizes` know are not predicted. Every other quantity has a model
+    of its own, which learns from all individuals seen in the engine's population and among its
+    last children.
 
-    The pool has no two equal children, no member of the population and no candidate that was
-    evaluated before. Children that keep the constraints come first; then pymoo's rank and crowding
-    decide, or the fitness where there is one objective. Some children are taken at random instead,
-    so that a model also learns from children that it would not choose. pymoo's generator draws all
-    random numbers.
+    The pool has no duplicates, and no candidate of the population or of an earlier evaluation.
+    Children that keep the constraints come first; then pymoo's rank and crowding decide, or the
+    fitness where there is one objective. Some children are taken at random instead, so that the
+    model also learns from candidates that it would not choose. All random numbers come from
+    pymoo's generator.
 
-    A `Prescreened` remembers its search: every search needs a new one.
+    It remembers the candidates of its search: each search needs a new one.
 
     Args:
-        mating: The engine's own mating.
-        model: As `model_factory` takes it.
-        factor: Children in the pool for each that is handed on.
+        mating: The engine's mating.
+        model: A model, as `model_factory` takes it.
+        factor: Children in the pool for each that is returned.
         explore: The share of the children that is taken at random.
-        warm_up: Candidates that are measured before a model is used; until then, the mating's
-            own children are handed on.
+        warm_up: Measured candidates that the model needs. Until then children come straight from
+            the mating.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Prescreened(InfillCriterion):
             )
             raise PruneError(msg)
         if isinstance(mating, Prescreened):
-            msg = "this mating is prescreened already; a second surrogate would see its choice only"
+            msg = "this mating is prescreened already; a second surrogate would only see its choice"
             raise PruneError(msg)
         self.mating, self.make_model = mating, model_factory(model)
         self.factor, self.explore, self.warm_up = int(factor), explore, warm_up
@@ -106,7 +106,7 @@ class Prescreened(InfillCriterion):
             kwargs: Handed to the mating; `algorithm` is the engine.
 
         Returns:
-            The children; fewer than asked for if the mating finds no more new ones.
+            The children; fewer than asked for where the mating finds no more new ones.
         """
         _check_usable(problem, kwargs.get("parents"))
         if random_state is None:
@@ -133,7 +133,7 @@ class Prescreened(InfillCriterion):
                 if key not in taken:
                     taken.add(key)
                     pool.append(child)
-            # A mating that returns too few children has tried repeatedly itself.
+            # A mating that returns fewer than it was asked for has tried often enough itself.
             stuck = len(pool) == before and len(pool) >= n
             if stuck or len(children) < asked or len(pool) >= wanted:
                 break
@@ -142,22 +142,22 @@ class Prescreened(InfillCriterion):
     def _chosen(
         self, problem: PruningProblem, X: Array, n: int, generator: np.random.Generator
     ) -> Array:
-        """Rows of the n children that are handed on: the best, then those taken at random."""
+        """Rows of the n children to return: the best, then those taken at random."""
         seed = int(generator.integers(2**31 - 1))
-        share = self.explore * n  # a share of 0.1 draws one child every tenth time
+        share = self.explore * n  # a fraction of a child is drawn with that probability
         drawn = int(share) + int(generator.random() < share % 1)
         best = best_rows(problem, self._predicted(problem, X, seed), n - drawn, generator)
         rest = np.setdiff1d(np.arange(len(X)), best)
         return np.concatenate([best, generator.choice(rest, drawn, replace=False)])
 
     def _predicted(self, problem: PruningProblem, X: Array, seed: int) -> dict[str, Values]:
-        """All quantities that the goals need, (n,) each: known sizes, and predictions."""
+        """The quantities that the goals need, (n,) each: known sizes, and predictions."""
         values = checked_sizes(problem, X)
         needed = [*problem.goals.searched, *(bound.name for bound in problem.goals.constraints)]
         unknown = [name for name in dict.fromkeys(needed) if name not in values]
         if unknown:
             Z = checked_features(problem, X)
-        # More threads add in another order, which changes last bits: results must not depend on it.
+        # Threads change the order of sums, and so their last bits; a run must not depend on that.
         with threadpool_limits(1):
             for name in unknown:
                 model = self.make_model(seed)
@@ -167,9 +167,9 @@ class Prescreened(InfillCriterion):
         return values
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Prescreened:
-        """A copy with its own mating and memory, but with the same function that makes models.
+        """Copies the mating and the evaluated candidates, and shares the model factory.
 
-        pymoo deep-copies algorithms, and the function may be bound to a user's problem.
+        pymoo deep-copies algorithms, and a user's factory may be bound to a problem.
         """
         made = copy.copy(self)
         memo[id(self)] = made
@@ -179,7 +179,7 @@ class Prescreened(InfillCriterion):
 
 
 def _check_usable(problem: Any, parents: Any) -> None:
-    """Raises an error if a model cannot choose among the children."""
+    """Refuses searches in which a model cannot choose children."""
     if parents is not None:
         msg = (
             "this engine chooses the parents of each child itself, so a surrogate cannot choose "
@@ -203,12 +203,12 @@ def _check_usable(problem: Any, parents: Any) -> None:
 def best_rows(
     problem: PruningProblem, values: Mapping[str, Values], n: int, generator: np.random.Generator
 ) -> Array:
-    """The n best of some candidates: by constraints, then by rank and crowding, or by fitness.
+    """The n best candidates: by constraints, then by rank and crowding, or by fitness.
 
     Args:
         problem: The problem, which scores them.
-        values: Their known or predicted quantities, (m,) each.
-        n: The number of rows; at most m.
+        values: Their quantities, known or predicted, (m,) each.
+        n: The number of candidates to choose; at most m.
         generator: Decides between equally crowded candidates.
 
     Returns:
@@ -234,10 +234,10 @@ def prescreen(
 
     Args:
         algorithm: A fresh engine. It is changed.
-        model: As `model_factory` takes it.
-        factor: Children in the pool for each that is measured.
+        model: A model, as `model_factory` takes it.
+        factor: Children that are predicted for each that is measured.
         explore: The share of the children that is taken at random.
-        warm_up: Candidates that are measured before the surrogate chooses.
+        warm_up: Measured candidates that the surrogate needs before it chooses.
 
     Returns:
         The same engine.

@@ -59,7 +59,7 @@ def given(*words: str, **more: Any) -> Settings:
     return settings_of(options, options.problem, **more)
 
 
-def test_a_preset_gives_the_missing_options() -> None:
+def test_a_preset_gives_what_the_options_leave_out() -> None:
     quick, paper = given(), given("--preset", "paper")
     assert (quick.algorithm, quick.budget.seconds) == ("nsga2", None)
     assert (paper.algorithm, paper.options["recovery"]) == ("own", "none")
@@ -69,7 +69,7 @@ def test_a_preset_gives_the_missing_options() -> None:
     assert paper.options["recovery"] == "none"  # the preset itself is not changed
 
 
-def test_options_override_a_preset() -> None:
+def test_options_go_before_a_preset() -> None:
     found = given(
         *("--preset", "paper", "--weights", "accuracy=1,sparsity=0.5", "--evaluations", "30"),
         *("--pop-size", "6", "--finish", "0", "--validation", "50"),

@@ -17,7 +17,7 @@ from tests.support.tiny_problem import pixels_run
 
 
 def ended(arguments: list[str]) -> object:
-    """The exit code of a command that the parser ends: after an error, or after its help."""
+    """The exit code of a command that is not understood, or that only explains."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     return caught.value.code

@@ -1,4 +1,4 @@
-"""Bad input: a message of one line, before anything is trained, and no files left behind."""
+"""Bad input: one line tells it, before anything is trained, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refused(failed: Callable[..., str], folder: Path, arguments: list[str]) -> str:
-    """The one line that a refused command prints; it must leave the folder empty."""
+    """The one line of a command that fails and leaves the folder as empty as it was."""
     error = failed(*arguments)
     assert error.count("\n") == 1
     assert list(folder.iterdir()) == []
@@ -114,7 +114,7 @@ def test_a_parent_for_a_problem_that_has_none(untouched: Path, failed: Callable[
     assert "Pixels takes no parent: its constructor has no such argument" in error
 
 
-# Devices and workers.
+# Machines and workers.
 
 
 @pytest.mark.parametrize(

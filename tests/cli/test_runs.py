@@ -148,7 +148,7 @@ def test_a_full_disk_while_the_parent_is_kept(
     with full_disk(3_000):
         error = failed(*ecomp_run(folder))
     assert "too large" in error.lower()
-    assert error.endswith(f"; what was measured is kept; once that is mended: {go_on}\n")
+    assert error.endswith(f"; what was measured is kept; once that is fixed: {go_on}\n")
     assert not (folder / "parent").exists()
     assert main(["resume", str(folder)]) == 0
     assert (folder / "front.csv").read_bytes() == (finished / "front.csv").read_bytes()

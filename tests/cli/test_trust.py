@@ -1,4 +1,4 @@
-"""A folder from a stranger executes nothing without `--trust`."""
+"""A folder from a stranger executes nothing without the user's trust."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def command(place: Path, *arguments: str, **environment: str) -> subprocess.Comp
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a module of one's own, and two runs and a comparison that were made with it."""
+    """A folder with a user's module, and two runs and a comparison that were made with it."""
     place = tmp_path_factory.mktemp("place")
     (place / "helper.py").write_text(HELPER)
     small = ["--pop-size", "6", "--generations", "2", "--threads", "1"]
     one = command(place, "run", "helper:Own", *small, "--output", "one")
     assert one.returncode == 0, one.stderr
     many = ["compare", "helper:Own", *small, "--seeds", "2", "--jobs", "2", "--output", "many"]
-    compared = command(place, *many)  # its processes may import the modules that the user named
+    compared = command(place, *many)  # its processes may import what the user named
     assert compared.returncode == 0, compared.stderr
     return place
 
 
 @pytest.fixture
 def stranger(made: Path, tmp_path: Path) -> Path:
-    """The same folder, as a stranger would send it."""
+    """The same folder, as a stranger sends it."""
     place = tmp_path / "place"
     shutil.copytree(made, place)
     (place / "executed").unlink()

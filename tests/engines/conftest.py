@@ -16,7 +16,7 @@ from tests.support.tiny_problem import Pixels, PixelsInBatches
 
 @pytest.fixture(scope="module")
 def problem_of(digits: Data) -> Callable[[str, int, bool], PruningProblem]:
-    """A problem by what its genes are, how many objectives it has, and whether it has bounds."""
+    """Makes a problem from the kind of its genes, its number of objectives, and its bounds."""
 
     @cache
     def made(kind: str, n_obj: int, bounded: bool = False) -> PruningProblem:

@@ -1,4 +1,4 @@
-"""Our changes to pymoo's engines, and pymoo's behaviour that stays."""
+"""Our changes to pymoo's engines, and the behaviour of pymoo that we keep."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.engines import THREE, TWO, run, same
 from tests.support.searches import opened
 from tests.support.tiny_problem import FailingPixels, Pixels
 
-# What several have in common.
+# Several engines.
 
 DIRECTED = ["nsga3", "unsga3", "ctaea", "moead", "rvea"]
 
@@ -66,7 +66,7 @@ def test_without_constraints_engines_are_exactly_pymoos(
 
 
 def infeasible(n: int) -> Population:
-    """Broken constraints in pairs: 0 and 1 alike, 2 and 3 alike, and so on; the last keeps them."""
+    """Broken constraints, equal in pairs: 0 and 1, 2 and 3, and so on; the last keeps them."""
     G = np.repeat(np.arange(n / 2, 0, -1), 2)[:, None]
     G[-1] = -1
     pop = Population.new(X=np.arange(n)[:, None], F=np.zeros((n, 2)), G=G)
@@ -75,7 +75,7 @@ def infeasible(n: int) -> Population:
 
 
 @pytest.mark.parametrize("comparison", [comp_by_cv_then_random, comp_by_rank_and_ref_line_dist])
-def test_a_seeded_tournament_tosses_no_coin_of_its_own(comparison: Any) -> None:
+def test_a_seeded_tournament_breaks_ties_by_its_seed(comparison: Any) -> None:
     pop = infeasible(40)
     pairs = np.array([(2 * k, 2 * k + 1) for k in range(19)] * 10 + [(0, 7), (39, 0), (5, 39)])
     given = pairs.copy()
@@ -86,12 +86,12 @@ def test_a_seeded_tournament_tosses_no_coin_of_its_own(comparison: Any) -> None:
 
     assert np.array_equal(winners(1), winners(1))
     assert not np.array_equal(winners(1), winners(2))
-    # Chances are even between two that are alike; otherwise the one that breaks less wins.
+    # Equal candidates have even chances; otherwise the smaller violation wins.
     assert 60 < (winners(1)[:190] % 2).sum() < 130
     assert all(winner in pair for winner, pair in zip(winners(1), pairs, strict=True))
     assert winners(1)[190:].tolist() == [7, 39, 39]
     assert np.array_equal(given, pairs)
-    # pymoo's own coin: once this fails, SeededTournament is not needed any more.
+    # pymoo breaks ties without the seed. Once this fails, SeededTournament is not needed any more.
     generators = [np.random.default_rng(1) for _ in range(2)]
     first, second = (comparison(pop, pairs, random_state=one) for one in generators)
     assert not np.array_equal(first, second)

@@ -1,4 +1,4 @@
-"""Which engines can be used: by name, handed over, and from a factory."""
+"""Engines by name, as objects and from factories: which can be used."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_unknown_names_are_refused(pixels: Pixels, name: str, message: str) -> N
 
 
 @pytest.mark.parametrize("engine", COMPILED)
-def test_without_numba_it_is_said_what_to_install(
+def test_without_numba_the_message_says_what_to_install(
     pixels: Pixels, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
@@ -144,7 +144,7 @@ def of_one(problem: Any) -> list[Algorithm]:
     ]
 
 
-def test_engines_for_one_objective_are_told_by_what_they_compare(pixels: Pixels) -> None:
+def test_engines_for_one_objective_are_recognised_by_their_comparison(pixels: Pixels) -> None:
     for algorithm in of_one(pixels):
         assert one_objective(algorithm)
     assert one_objective("ga")
@@ -224,16 +224,18 @@ D2 = even_directions(2, 10)
                 crossover=TwoPointCrossover(),
                 mutation=BitflipMutation(),
             ),
-            "this MOEAD calls each candidate a generation, .* take moead by name",
+            "this MOEAD counts each candidate as a generation, .* take moead by name",
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused(pixels: Pixels, make: Any, message: str) -> None:
+def test_engines_that_cannot_solve_the_problem_are_refused(
+    pixels: Pixels, make: Any, message: str
+) -> None:
     with pytest.raises(PruneError, match=message):
         check_engine(make(pixels), pixels)
 
 
-def test_coins_that_no_seed_governs_are_refused(pixels: Pixels, bounded: Pixels) -> None:
+def test_ties_broken_without_the_seed_are_refused(pixels: Pixels, bounded: Pixels) -> None:
     for engine, comparison in (
         (NSGA3, comp_by_cv_then_random),
         (UNSGA3, comp_by_rank_and_ref_line_dist),
@@ -241,7 +243,7 @@ def test_coins_that_no_seed_governs_are_refused(pixels: Pixels, bounded: Pixels)
         plain = engine(D2, **pixels.operators())
         check_engine(plain, pixels)
         with pytest.raises(
-            PruneError, match=r"tosses coins .* selection=SeededTournament\(\.\.\.\)"
+            PruneError, match=r"breaks ties without .* selection=SeededTournament\(\.\.\.\)"
         ):
             check_engine(plain, bounded)
         check_engine(
@@ -280,7 +282,7 @@ def test_whole_numbers_may_be_rounded(digits: Data) -> None:
 
 
 class Thresholds(Rows):
-    """The same with real numbers, which are rounded down."""
+    """`Rows` with real genes, which are rounded down."""
 
     def masks(self, X: Array) -> Array:
         return super().masks(np.floor(X))
@@ -319,7 +321,7 @@ def test_factories_and_classes_are_engines(digits: Data, pixels: Pixels, name: s
     assert type(algorithm) is SPEA2
     assert population_of(algorithm) == 6
     _, first = run(pixels, algorithm, Budget(generations=3))
-    # The next search does not start with what the last one has seen.
+    # The next search does not start with the state of the last one.
     three = Pixels(digits, objectives=THREE)
     run(three, make_algorithm(name, three, 6), Budget(generations=3))
     _, again = run(pixels, make_algorithm(name, pixels, 6), Budget(generations=3))

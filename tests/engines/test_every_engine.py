@@ -1,4 +1,4 @@
-"""Every engine on every problem repeats itself, ends, resumes and measures again."""
+"""Every engine on every problem: repeats itself, ends, resumes, and measures again."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_engine_repeats_itself_on_all_kinds_of_genes(
 
 
 class Few(Rows):
-    """Nine candidates: one row may lose pixels."""
+    """A problem with nine candidates: one row may lose pixels."""
 
     def operators(self) -> dict[str, Any]:
         mutation = CountMutation([8] * 8, rate=0.5, frozen=range(1, 8))
@@ -76,13 +76,13 @@ def test_every_engine_ends_where_all_candidates_are_known(digits: Data, engine: 
     algorithm = make_algorithm(engine, problem, 12)
     found, steps = run(problem, algorithm, Budget(evaluations=60))
     assert len(np.unique(np.concatenate([X for X, _ in steps]), axis=0)) <= 9
-    # MOEA/D, which asks for twins too, and RVEA, which forgets, use their budget up.
+    # MOEA/D asks for duplicates too, and RVEA forgets candidates: they use their budget up.
     asked = {"moead": 60, "rvea": found.last.evaluated}
     assert found.last.evaluated == asked.get(engine, 9) <= 72
 
 
 class Stopped(Pixels):
-    """A search over these is interrupted when so many candidates have been measured."""
+    """Interrupts a search after a number of measured candidates."""
 
     allowed = 10**9
 

@@ -1,4 +1,4 @@
-"""An engine is checked before a problem is built, with the same words as afterwards."""
+"""Checks before a problem is built give the same messages as checks afterwards."""
 
 from __future__ import annotations
 

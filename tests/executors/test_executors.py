@@ -83,11 +83,11 @@ def test_the_final_measurement_is_the_careful_one(digits: Data, X: Array) -> Non
     assert not np.array_equal(searched.measured["accuracy"], final.measured["accuracy"])
 
 
-# The dispatcher, with workers that are here and whose fates are known.
+# The dispatcher, with workers in this process that fail as planned.
 
 
 class Here(Worker):
-    """A worker that does what it is told to when it is asked."""
+    """A worker in this process; `Crew` answers for it."""
 
     def __init__(self, crew: Crew, number: int) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class Here(Worker):
 
 
 class Crew(Dispatcher):
-    """Workers without processes; they are lost as a list says, and by candidates that kill."""
+    """Workers without processes; a list and deadly candidates decide which are lost."""
 
     def __init__(self, workers: int, fates: list[bool] | None = None, **options: Any) -> None:
         super().__init__(workers, **options)
@@ -121,7 +121,7 @@ class Crew(Dispatcher):
         self.sizes: list[int] = []
         self.numbers = itertools.count()
         self.random = random.Random(0)  # noqa: S311
-        self.stillborn = False
+        self.fails_to_start = False
         self.says: Answer | None = None
         self.seconds: float | None = None
         self.on_start: Callable[[int], None] | None = None
@@ -143,8 +143,8 @@ class Crew(Dispatcher):
         workers = [worker for worker in self._staff if isinstance(worker, Here)]
         self.random.shuffle(workers)
         for worker in workers:
-            if self.stillborn:
-                yield worker, Lost("was born dead")
+            if self.fails_to_start:
+                yield worker, Lost("did not start")
             elif not worker.said:
                 worker.said = True
                 yield worker, self.says or self.bench.take(lambda: pack(self.bench.problem))
@@ -206,7 +206,7 @@ def test_chunks_are_about_a_second_and_never_more_than_a_share(
 ) -> None:
     crew = Crew(3)
     measured_by(crew, problem, X)
-    assert crew.sizes[:3] == [1, 1, 1]  # nothing is known of the cost
+    assert crew.sizes[:3] == [1, 1, 1]  # the cost is not known yet
     left = len(X) - 3
     for size in crew.sizes[3:]:
         assert 1 <= size <= -(-left // 3)
@@ -272,7 +272,7 @@ def test_a_measurement_does_not_go_on_with_workers_that_were_given_others(
         assert np.array_equal(values["accuracy"], problem.measured(X[30:50])["accuracy"])
 
 
-def test_no_worker_is_forgotten_when_starting_is_interrupted(problem: Pixels, X: Array) -> None:
+def test_an_interrupted_start_leaves_no_worker_running(problem: Pixels, X: Array) -> None:
     crew = Crew(3)
 
     def interrupt(number: int) -> None:
@@ -290,7 +290,7 @@ def test_no_worker_is_forgotten_when_starting_is_interrupted(problem: Pixels, X:
     assert sorted(crew.stopped) == [0, 1, 2, 3]
 
 
-def test_the_status_says_who_is_there_and_works_and_how_fast(
+def test_the_status_counts_workers_and_shows_their_pace(
     problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crew = Crew(3, [False] * 4 + [True])
@@ -315,7 +315,7 @@ def test_the_status_says_who_is_there_and_works_and_how_fast(
     assert Crew(1).status() == "0 of 1 worker ready"
 
 
-def test_the_pace_counts_from_the_first_that_is_handed_out_to_the_last_that_is_done(
+def test_the_pace_counts_from_the_first_chunk_handed_out_to_the_last_one_done(
     problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
@@ -336,7 +336,7 @@ def test_the_pace_counts_from_the_first_that_is_handed_out_to_the_last_that_is_d
 
 
 class Talking(Pixels):
-    """The tiny problem; it tells the pixels of each candidate."""
+    """The tiny problem; it prints the pixels of each candidate."""
 
     def measure(self, X: Array) -> Measurements:
         for x in X:
@@ -344,7 +344,7 @@ class Talking(Pixels):
         return super().measure(X)
 
 
-def test_what_workers_print_the_driver_prints(
+def test_the_driver_prints_what_workers_print(
     digits: Data, X: Array, capsys: pytest.CaptureFixture[str]
 ) -> None:
     problem = Talking(digits)
@@ -360,24 +360,25 @@ def test_what_workers_print_the_driver_prints(
 
 def test_workers_that_end_at_once_are_not_replaced_forever(problem: Pixels, X: Array) -> None:
     crew = Crew(2)
-    crew.stillborn = True
-    with pytest.raises(PruneError, match=r"are ready: the last one was born dead; each needs luck"):
+    crew.fails_to_start = True
+    with pytest.raises(PruneError, match=r"are ready: the last one did not start; each needs luck"):
         measured_by(crew, problem, X)
     assert next(crew.numbers) <= 4
 
 
-def test_who_waits_for_workers_forever_is_told(
+def test_a_measurement_without_ready_workers_is_given_up(
     problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch_module, "PATIENCE", -1.0)
+    monkeypatch.setattr(dispatch_module, "START_TIMEOUT", -1.0)
     with pytest.raises(PruneError, match="no worker is ready after 0 s; each needs luck"):
         measured_by(Crew(1), problem, X)
 
 
-def test_waiting_begins_when_the_last_one_who_was_ready_is_lost(
+def test_waiting_begins_when_the_last_ready_worker_is_lost(
     problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = itertools.count(step=dispatch_module.PATIENCE / 6)  # three looks at it in a turn
+    # The dispatcher reads the clock three times in a turn.
+    clock = itertools.count(step=dispatch_module.START_TIMEOUT / 6)
     monkeypatch.setattr(dispatch_module.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(Crew, "_size", lambda crew, job: 1)
     crew = Crew(1, [False] * 4 + [True])
@@ -397,10 +398,10 @@ def test_workers_of_another_version_are_refused(problem: Pixels, X: Array) -> No
         measured_by(crew, problem, X)
 
 
-def test_a_problem_that_workers_cannot_take_in_is_told(problem: Pixels, X: Array) -> None:
+def test_a_problem_that_workers_cannot_unpack_is_refused(problem: Pixels, X: Array) -> None:
     crew = Crew(1)
     crew.says = Raised(AttributeError("Can't get attribute 'Own'"), "the traceback")
-    message = r"cannot take the problem in: Can't get attribute 'Own'; .* put it into a file"
+    message = r"cannot unpack the problem: Can't get attribute 'Own'; .* put it into a file"
     with pytest.raises(PruneError, match=message) as caught:
         measured_by(crew, problem, X)
     assert isinstance(caught.value.__cause__, WorkerTraceback)
@@ -423,14 +424,14 @@ def test_latencies_are_not_measured_by_workers(digits: Data, X: Array) -> None:
         ({"workers": 1, "time_limit": float("nan")}, "must be above 0 seconds"),
     ],
 )
-def test_executors_that_cannot_be_are_refused(
+def test_impossible_numbers_of_workers_and_limits_are_refused(
     kind: type[Dispatcher], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(PruneError, match=message):
         kind(**options)
 
 
-# A place for a lost worker changes nothing where no worker was lost.
+# The constraint for lost candidates changes nothing where none is lost.
 
 
 @pytest.mark.slow
@@ -440,7 +441,7 @@ def test_searches_for_workers_find_the_same(
     digits: Data, engine: str, constraints: tuple[str, ...]
 ) -> None:
     if engine == "moead" and constraints:
-        pytest.skip("it knows no constraints")
+        pytest.skip("it handles no constraints")
     objectives = ["accuracy"] if engine == "ga" else ["accuracy", "pixels"]
     one = Pixels(digits, constraints=constraints, objectives=objectives)
     assert same(found_by(one, engine=engine), found_by(one, engine=engine, executor=Crew(2)))
@@ -462,7 +463,7 @@ def test_a_problem_for_workers_is_the_same_problem(problem: Pixels, X: Array) ->
     assert twin.with_goals(["pixels"]).n_ieq_constr == 1
 
 
-# Ray, without it: what it is asked for.
+# Ray, replaced by a stub that notes calls.
 
 
 @pytest.mark.parametrize(
@@ -479,7 +480,7 @@ def test_a_problem_for_workers_is_the_same_problem(problem: Pixels, X: Array) ->
         ),
     ],
 )
-def test_addresses_that_cannot_be_are_refused(address: str) -> None:
+def test_malformed_addresses_are_refused(address: str) -> None:
     with pytest.raises(PruneError, match="must read HOST:PORT, such as") as caught:
         Ray(address)
     assert str(caught.value).endswith(f"but it is {address!r}")
@@ -488,11 +489,11 @@ def test_addresses_that_cannot_be_are_refused(address: str) -> None:
 @pytest.mark.parametrize(
     "address", ["host:6379", "10.0.0.1:1", "a-b.c_d:65535", "[::1]:6379", "ray://host:10001"]
 )
-def test_addresses_that_can_be_are_kept(address: str) -> None:
+def test_well_formed_addresses_are_kept(address: str) -> None:
     assert Ray(address).address == address
 
 
-def test_without_ray_one_is_told_how_to_get_it(
+def test_without_ray_the_message_says_how_to_install_it(
     problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(name: str) -> None:
@@ -507,7 +508,7 @@ def test_without_ray_one_is_told_how_to_get_it(
 
 
 class NoRay(SimpleNamespace):
-    """Ray as far as workers are hired: notes what is asked for, and never answers."""
+    """The part of Ray that hires workers: notes what is asked for, and never answers."""
 
     def __init__(self, *nodes: dict[str, float]) -> None:
         there = [{"Alive": True, "Resources": node} for node in nodes]
@@ -532,7 +533,7 @@ class NoRay(SimpleNamespace):
 
 
 class Elsewhere:
-    """A problem of which nothing is known but where its data is."""
+    """A problem of which only the device of its data is known."""
 
     measures_latency, fingerprint = False, "beef"
 
@@ -560,7 +561,7 @@ def test_workers_ask_for_threads_and_for_a_gpu_where_the_data_is_on_one(
 ) -> None:
     ray = NoRay({"CPU": 3.0, "GPU": 2.0, "memory": 1e9}, {"CPU": 3.0, "GPU": 1.0}, {"CPU": 1.0})
     monkeypatch.setattr(joining, "import_module", lambda name: ray)
-    monkeypatch.setattr(dispatch_module, "PATIENCE", -1.0)
+    monkeypatch.setattr(dispatch_module, "START_TIMEOUT", -1.0)
     gpu = r", 1 GPU \(0 of 1 are free in the cluster\)" if needs["num_gpus"] else ""
     message = rf"each needs {threads} CPU \(0 of 4 are free in the cluster\){gpu}, and pymoo-prune"
     crew = Ray(threads=threads)

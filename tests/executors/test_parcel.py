@@ -17,7 +17,7 @@ from tests.support.tiny_problem import Pixels
 
 
 class Furniture:
-    """All that problems keep."""
+    """Everything that problems may keep."""
 
     def __init__(self) -> None:
         big = torch.arange(2 * 3 * 128 * 128, dtype=torch.float32).reshape(2, 3, 128, 128)
@@ -57,7 +57,7 @@ def test_a_parcel_brings_everything_as_it_was(tmp_path: Path) -> None:
             pass
 
 
-def test_who_writes_to_a_parcel_has_pages_of_its_own(tmp_path: Path) -> None:
+def test_writing_to_a_parcel_copies_its_pages(tmp_path: Path) -> None:
     sent = Furniture()
     with (tmp_path / "parcel").open("w+b") as file:
         write(pack(sent), file)
@@ -68,7 +68,7 @@ def test_who_writes_to_a_parcel_has_pages_of_its_own(tmp_path: Path) -> None:
         assert np.array_equal(copy.numbers, sent.numbers)
 
 
-def test_what_cannot_be_sent_is_told(digits: Data) -> None:
+def test_problems_that_cannot_be_sent_are_refused(digits: Data) -> None:
     class Local(Pixels):
         pass
 

@@ -1,4 +1,4 @@
-"""Real processes, and real runs, which are killed."""
+"""Real processes and real runs, some of which are killed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from tests.support.unruly_problem import Unruly, measured_by, until_all_work
 pytestmark = pytest.mark.slow
 
 LIMIT = 5.0
-"""Only a worker that hangs takes so many seconds, even on a busy machine."""
+"""Seconds; only a worker that hangs takes longer, even on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +104,12 @@ def test_candidates_that_end_or_stop_their_workers_are_given_up(
     well = np.setdiff1d(np.arange(len(X)), [20, 30, 40])
     for name, column in values.items():
         assert np.array_equal(column[well], whole[name][well])
-    # Some may have been in one chunk: then one death was for all of them.
+    # Several may have been in one chunk: then they were lost with one worker.
     assert crew.restarted - before >= 5
     assert f", {crew.restarted} restarted, " in crew.status()
 
 
-def test_what_a_process_prints_the_driver_prints(
+def test_the_driver_prints_what_a_process_prints(
     crew: Processes, unruly: Unruly, X: Array, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unruly.plan(X[3], "print", times=1)
@@ -131,7 +131,7 @@ def test_an_error_in_measure_stops_everything_and_shows_where(
     assert "unruly_problem.py" in str(cause)
     assert unruly.planned(X[40]) == "raise 999"  # it was tried once
     unruly.forget()
-    order, _, failures = measured_by(crew, unruly, X)  # and it goes on with what is sound
+    order, _, failures = measured_by(crew, unruly, X)  # and it goes on with healthy candidates
     assert (sorted(order), failures) == (list(range(len(X))), {})
 
 
@@ -143,7 +143,7 @@ def test_processes_end_with_their_executor(crew: Processes, unruly: Unruly, X: A
 
 
 def a_worker(target: Callable[..., object], *arguments: object) -> tuple[_Process, Messages]:
-    """A worker that does something else than workers do, and what is heard of it."""
+    """A worker with another target than usual, and the queue of its messages."""
     messages: Messages = SimpleQueue()
     worker = _Process(_Shared(0), 1, messages)
     worker.process = get_context("spawn").Process(target=target, args=(worker._theirs, *arguments))
@@ -163,7 +163,9 @@ def test_a_worker_that_ends_in_the_middle_of_an_answer_is_lost() -> None:
 def test_a_worker_that_is_stopped_in_the_middle_of_a_message_is_not_waited_for(half: bool) -> None:
     worker, messages = a_worker(Connection.poll, None)
     answer = b"\0\0\0\5ready"
-    os.write(worker._theirs.fileno(), answer[:-2] if half else answer)  # as if it had said so
+    os.write(
+        worker._theirs.fileno(), answer[:-2] if half else answer
+    )  # as if the process had sent it
     worker.start()
     os.kill(worker.process.pid or 0, signal.SIGSTOP)
     worker.give(np.zeros((1, 1 << 24), dtype=bool), 0)  # more than a pipe holds
@@ -198,7 +200,7 @@ worker.stop()
 """
 
 
-def test_the_first_worker_is_deaf_to_ctrl_c_while_it_starts() -> None:
+def test_the_first_worker_blocks_ctrl_c_while_it_starts() -> None:
     status = dict(line.split(":", 1) for line in finished(python("-c", FIRST)).splitlines() if line)
     assert int(status["SigBlk"], 16) >> (signal.SIGINT - 1) & 1
 
@@ -240,7 +242,7 @@ def test_a_problem_of_a_notebook_is_refused(
     monkeypatch.setattr(sys.modules["__main__"], "Own", Own, raising=False)
     with (
         Processes(1) as crew,
-        pytest.raises(PruneError, match=r"take the problem in: Can't get attribute 'Own' .* file"),
+        pytest.raises(PruneError, match=r"unpack the problem: Can't get attribute 'Own' .* file"),
     ):
         next(crew.measure(Own(digits), X, 0))
 

@@ -38,13 +38,13 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def quiet() -> Iterator[Path]:
-    """Settings of Ray for tests; its files lie in a folder of their own, with a short name."""
+    """Settings of Ray for tests; its files are in a separate folder with a short name."""
     with (
         pytest.MonkeyPatch.context() as patch,
         tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder,
     ):
         patch.setenv("RAY_TMPDIR", folder)
-        # Polite workers starve on a busy machine.
+        # Workers with a low priority starve on a busy machine.
         patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_DISABLE_IMPORT_WARNING", "1")
@@ -95,7 +95,7 @@ def found_by(problem: Pixels, crew: Ray | None = None) -> Found:
 
 
 def actors(nodes: Any) -> int:
-    """How many there are in a cluster."""
+    """The number of living actors in a cluster."""
     table = nodes.global_state.actor_table(None)
     return sum(actor["State"] != "DEAD" for actor in table.values())
 
@@ -107,7 +107,7 @@ def test_a_cluster_measures_the_same_and_survives_the_loss_of_a_node(
     nodes: Any, digits: Data, X: Array, tmp_path: Path
 ) -> None:
     class Own(Unruly):
-        """No module has it: it is sent along."""
+        """A class that is in no module: it is sent along."""
 
     Own.__qualname__ = "Own"
     problem = Own(digits, folder=str(tmp_path))
@@ -142,10 +142,10 @@ def test_a_cluster_measures_the_same_and_survives_the_loss_of_a_node(
     assert not ray.is_initialized()
 
 
-def test_who_waits_for_room_sees_it_and_is_told_in_the_end(
+def test_a_wait_for_room_is_shown_and_given_up_in_the_end(
     nodes: Any, problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "PATIENCE", 0.5)
+    monkeypatch.setattr(dispatch, "START_TIMEOUT", 0.5)
     said = set()
     message = r"no worker is ready after \d s; each needs 64 CPU \(. of . are free in the cluster\)"
     with (
@@ -221,7 +221,7 @@ def processes_with(files: Path) -> list[int]:
     return found
 
 
-# From outside, with what no module has.
+# From outside the cluster, with a class that is in no module.
 
 SCRIPT = """
 import sys
@@ -254,14 +254,14 @@ def test_a_problem_of_a_notebook_goes_to_a_cluster_from_outside(nodes: Any, door
 
 @contextmanager
 def silent() -> Iterator[int]:
-    """Listens, and says nothing."""
+    """A server that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 @contextmanager
 def web() -> Iterator[int]:
-    """Speaks another language."""
+    """A server that speaks HTTP/1."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -289,7 +289,7 @@ def no_server() -> Iterator[int]:
         (web, r"'{}', but something else; HOST:PORT takes the port of"),
     ],
 )
-def test_a_cluster_that_is_not_there_is_told(
+def test_a_missing_cluster_is_reported(
     server: Any, reason: str, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(joining, "CONNECTING", 1.0)
@@ -302,7 +302,7 @@ def test_a_cluster_that_is_not_there_is_told(
             raise AssertionError
 
 
-def test_a_cluster_with_another_ray_is_told(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_with_another_ray_is_refused(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = ray.__version__
     monkeypatch.setattr(ray, "__version__", "0.1")
     message = rf"cannot be joined: Version mismatch: .* Ray: {theirs} .* Ray: 0\.1 "
@@ -312,7 +312,7 @@ def test_a_cluster_with_another_ray_is_told(nodes: Any, monkeypatch: pytest.Monk
 
 @contextmanager
 def stranger() -> Iterator[int]:
-    """Speaks as clusters do, but is none."""
+    """A server that greets as a cluster does, but is none."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def greet() -> None:

@@ -117,7 +117,7 @@ def test_wrong_measurements_never_reach_an_engine(
         problem.evaluate(candidates(problem), return_as_dictionary=True)
 
 
-# Required and optional parts.
+# What a problem must define, and what it may leave out.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Options of a problem's constructor, and values that suit them."""
+"""Options of a problem's constructor, and the values that they take."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Annotated(Pixels):
-    """A problem with options of every kind."""
+    """Has options of every kind."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Annotated(Pixels):
         word: str = "a",
         flag: bool = False,
         perhaps: int | None = None,
-        older: Optional[float] = None,  # noqa: UP045 - some authors write this
+        older: Optional[float] = None,  # noqa: UP045 - some write it so
         either: str | int = "b",
         choice: Literal["c", 4] = "c",
         numbers: Sequence[int] = (1, 2),
@@ -43,14 +43,14 @@ class Annotated(Pixels):
 
 
 class Bare(Pixels):
-    """A problem without annotations."""
+    """Has options with defaults only."""
 
     def __init__(self, data, *, needed, share=0.5, open=None, objectives=None):  # type: ignore[no-untyped-def]  # noqa: A002
         super().__init__(data, objectives=objectives)
 
 
 class Unreadable(Pixels):
-    """A problem whose annotations only a type checker can read."""
+    """Has annotations that only type checkers can read."""
 
     def __init__(self, data: Data, *, share: float = 0.5, other: Unknown = None) -> None:
         super().__init__(data)

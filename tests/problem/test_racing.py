@@ -28,7 +28,7 @@ slice_sizes = st.lists(st.integers(1, 300), min_size=1, max_size=6)
 
 
 class Track:
-    """A race track: gene 0 is the candidate's number; each slice has luck of its own."""
+    """A race: gene 0 numbers the candidate; each slice has luck of its own."""
 
     def __init__(self, n: int, slices: list[int], seed: int, luck: float) -> None:
         generator = np.random.default_rng(seed)
@@ -53,7 +53,7 @@ class Track:
 
 
 def better_part(n: int, share: float) -> int:
-    """The number that `TruncationSelection` takes."""
+    """The number of candidates that `TruncationSelection` takes."""
     return max(1, round(share * n))
 
 
@@ -68,7 +68,7 @@ def test_doubling_slices_double_the_images_seen_up_to_all(images: int, first: in
     assert Racing.doubling(images, first=first, share=0.3).share == 0.3
 
 
-def test_doubling_is_as_the_docs_say() -> None:
+def test_doubling_gives_the_slices_of_the_docs() -> None:
     assert Racing.doubling(5_000).slices == (256, 256, 512, 1024, 2048, 904)
     assert Racing.doubling(100).slices == (100,)
 
@@ -99,9 +99,9 @@ def test_one_slice_is_the_plain_measurement(n: int, share: float, seed: int) -> 
 def test_every_race(n: int, share: float, slices: list[int], seed: int, luck: float) -> None:
     track = Track(n, slices, seed, luck)
     known, places = track.run(share)
-    # Every candidate has a place of its own.
+    # Each candidate has a place of its own.
     assert sorted(places.tolist()) == list(range(n))
-    # Settled candidates are never measured again, so that fewer and fewer are open.
+    # Settled candidates are never measured again, so the open ones become fewer.
     assert sorted(track.seen[0].tolist()) == list(range(n))
     for before, after in zip(track.seen[:-1], track.seen[1:], strict=True):
         assert set(after.tolist()) < set(before.tolist())
@@ -112,7 +112,7 @@ def test_every_race(n: int, share: float, slices: list[int], seed: int, luck: fl
         mean = np.average(track.values[numbers, candidate], weights=np.array(slices)[numbers])
         assert known["error"][candidate] == pytest.approx(mean)
         assert known["number"][candidate] == pytest.approx(candidate)
-    # Candidates that see more images are placed between those that were settled before.
+    # Candidates that see more images rank between those that were settled before.
     winners = better_part(n, share)
     depth = np.array([len(track.images(candidate)) for candidate in places.argsort()])
     assert (np.diff(depth[:winners]) >= 0).all()
@@ -177,7 +177,7 @@ def test_places_decide_where_all_candidates_were_raced() -> None:
     assert parents(pop) == {0, 1}
 
 
-def test_candidates_that_violate_constraints_rank_last_whatever_their_places() -> None:
+def test_candidates_that_violate_constraints_rank_behind_whatever_the_place() -> None:
     G = np.array([[0.0], [2.0], [-1.0], [1.0]])
     pop = Population.new("X", np.zeros((4, 1)), "F", np.zeros((4, 1)), "G", G)
     pop.set("place", np.array([3, 0, 2, 1]))
@@ -280,7 +280,7 @@ def test_a_resumed_race_is_the_uninterrupted_one(raced: Raced, path: Path) -> No
     assert (resumed.numbers == plain.numbers).all()
 
 
-def test_an_interruption_inside_a_race_is_mended(
+def test_a_run_interrupted_inside_a_race_goes_on(
     raced: Raced, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened(path, raced)

@@ -43,7 +43,7 @@ def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
     return found
 
 
-def test_without_latency_nothing_changes(digits: Data, meter: Meter) -> None:
+def test_without_latency_nothing_is_timed(digits: Data, meter: Meter) -> None:
     assert Pixels(digits).fingerprint == "99a9de99eb7e0a626f3e0f8b5bdd5669"
     problem = SmallPixels(digits, constraints=["macs<=50%"])
     found = problem.measured(candidates(problem))
@@ -80,7 +80,7 @@ def test_a_problem_that_mentions_latency_measures_it(
     assert (found["latency"] > 0).all()
     sizes, firsts = np.unique(X.sum(axis=1), return_index=True)
     assert meter.candidates == len(sizes)
-    # In the order in which each size came first, one percent slower than the one before.
+    # In the order in which the sizes came up, each one percent slower than the one before.
     turn = 2 + np.argsort(np.argsort(firsts))
     expected = dict(zip(sizes, 1e-6 * (10 * sizes + 10) * (1 + 0.01 * turn), strict=True))
     assert found["latency"] == pytest.approx([expected[size] for size in X.sum(axis=1)])
@@ -237,7 +237,7 @@ def test_the_note_counts_the_networks_of_a_front(digits: Data, meter: Meter) -> 
 
 
 def searched(problem: PruningProblem, folder: Path, generations: int) -> tuple[Any, Store]:
-    """A search in a folder, from its start or from where it was."""
+    """A search in a folder, from its start or from where it stopped."""
     folder.mkdir(exist_ok=True)
     problem.known_latencies = KnownLatencies(folder / "latency.sqlite")
     store = Store(folder / "store", tuple(problem.quantities), problem.fingerprint, {})

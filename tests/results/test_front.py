@@ -368,3 +368,12 @@ def test_a_front_is_a_sequence_of_its_networks(front: Front) -> None:
     assert front[-1].place == len(front) - 1
     with pytest.raises(IndexError, match="there is no network"):
         front[len(front)]
+
+
+def test_a_front_shows_itself_in_a_notebook(front: Front, tmp_path: Path) -> None:
+    assert repr(front) == str(front)
+    assert repr(front[0]).startswith("network 0: ")
+    figure = front.plot()
+    assert [axes.get_xlabel() for axes in figure.axes] == ["parameters"]
+    assert front.plot(tmp_path / "front.png").axes
+    assert (tmp_path / "front.png").stat().st_size > 0

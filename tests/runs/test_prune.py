@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,20 @@ def test_a_network_that_is_none_is_refused_before_there_is_a_folder(
     assert main(["run", "layer-vector", *options, "--output", str(folder)]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not folder.exists()
+
+
+def test_what_is_not_kept_is_told_when_it_is_needed(
+    own: nn.Module, digits: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pruned(own, digits, tmp_path / "run", baselines=False)
+    for command in ("export", "ticket"):
+        assert main([command, str(tmp_path / "run")]) == 2
+        error = " ".join(capsys.readouterr().err.split())
+        assert "was given in Python and is not kept. The run in" in error
+        assert "call it again with the same arguments" in error
+    mine = replace(digits, name="my digits")
+    pruned(own, mine, tmp_path / "mine", baselines=False)
+    assert main(["export", str(tmp_path / "mine")]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "'my digits'" in error
+    assert "made by prune() with a network or data of the caller's" in error

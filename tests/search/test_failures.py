@@ -140,7 +140,7 @@ def test_a_resumed_search_with_failures_is_the_uninterrupted_one(
     store.close()
 
 
-def test_changing_batches_end_without_failed_candidates(digits: Data, path: Path) -> None:
+def test_fronts_of_changing_batches_have_no_failed_candidates(digits: Data, path: Path) -> None:
     problem = FailingInBatches(digits)
     store = opened(path, problem)
     found = found_by(problem, Budget(generations=2), store=store)
@@ -191,7 +191,7 @@ def test_when_all_fail_in_the_last_generation_or_in_the_end_the_message_says_so(
         found_by(Darker(digits), Budget(generations=2))
 
 
-def test_failed_candidates_lose_a_race_and_keep_their_reasons(digits: Data) -> None:
+def test_failed_candidates_lose_a_race_and_keep_the_reason(digits: Data) -> None:
     problem = RacedAndFailing(digits, objectives=SUM)
     algorithm = make_algorithm("ga", problem, 30)
     algorithm.survival = Generational()

@@ -204,7 +204,7 @@ def test_failures_come_back_with_their_reasons(path: Path, n: int) -> None:
     store.close()
 
 
-def test_failures_on_some_images_do_not_prevent_measuring_on_others(store: Store) -> None:
+def test_candidates_that_failed_on_some_images_are_measured_on_others(store: Store) -> None:
     X = rows(3, 4)
     assert measured(store, X, digests(X), "batch 0", Failing()).failures == {0: "3 diverged"}
     assert measured(store, X, digests(X), "batch 1", Counting()).failures == {}
@@ -286,7 +286,7 @@ def test_a_file_of_another_format_is_refused(path: Path, other: str) -> None:
 
 
 def test_a_file_of_the_first_version_is_refused(path: Path) -> None:
-    with sqlite3.connect(path) as db:  # as that version made it: no place for failures
+    with sqlite3.connect(path) as db:  # that version has no column for failures
         db.executescript("""
             CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT);
             INSERT INTO about VALUES ('format', '1'), ('fingerprint', 'f1'),
@@ -338,7 +338,7 @@ def readable_by_all() -> Iterator[Path]:
 
 @contextmanager
 def not_to_be_written(folder: Path) -> Iterator[None]:
-    """A folder of another user: root could write to it, so the test runs as `nobody`."""
+    """A folder of another user; the test runs as `nobody`, as root could write to it."""
     root = os.geteuid() == 0
     for path in (*folder.iterdir(), folder):
         path.chmod(0o555 if path.is_dir() else 0o444)

@@ -1,4 +1,4 @@
-"""Models that we provide, and models of a user's own."""
+"""Models of the package, and a user's own models."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_models_learn_how_genes_act_together(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-@pytest.mark.parametrize("value", [0.1, 0.5, 0.0])  # 0.1 has a deviation from its mean: rounding
+@pytest.mark.parametrize("value", [0.1, 0.5, 0.0])  # by rounding, 0.1 deviates from its mean
 def test_a_constant_target_is_predicted(name: str, value: float) -> None:
     Z, _ = linear(20, seed=1)
     model = MODELS[name](0)
@@ -79,7 +79,7 @@ def test_few_points_are_enough_for_many_features(name: str, n: int) -> None:
 def test_duplicates_do_no_harm(name: str) -> None:
     Z, y = linear(60, seed=1)
     Z, y = np.repeat(Z, 3, axis=0), np.repeat(y, 3)
-    y[::3] += 0.01  # equal features with other values
+    y[::3] += 0.01  # duplicates with different values
     model = MODELS[name](0)
     model.fit(np.column_stack([Z, Z]), y)
     held_out, truth = linear(100, seed=2)
@@ -89,7 +89,7 @@ def test_duplicates_do_no_harm(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(MODELS))
-def test_features_that_never_varied_are_not_used(name: str) -> None:
+def test_features_that_never_varied_are_ignored(name: str) -> None:
     Z, y = linear(60, seed=1)
     held_out, _ = linear(20, seed=2)
     plain, more = MODELS[name](0), MODELS[name](0)
@@ -182,7 +182,7 @@ def test_an_object_with_fit_and_predict_is_copied(bits: Bits) -> None:
 
 
 @pytest.mark.parametrize("model", [Ridge, 3, None])
-def test_other_objects_are_refused_as_models(model: Any) -> None:
+def test_objects_that_are_no_models_are_refused(model: Any) -> None:
     with pytest.raises(PruneError, match=r"a regressor, not its class"):
         model_factory(model)
 

@@ -1,4 +1,4 @@
-"""The children that are handed on, and the evaluations that models learn from."""
+"""The choice of children, and the data that models learn from."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_objects_have_no_features(bits: Bits) -> None:
         bits.preview.features(genomes)
 
 
-# Which children are handed on.
+# The choice of children.
 
 
 @pytest.mark.parametrize("n", [1, 5, 12])
@@ -82,7 +82,7 @@ def test_with_two_objectives_no_better_child_is_left_behind(bits: Bits) -> None:
 
 
 def test_children_that_keep_the_constraints_come_first(digits: Data) -> None:
-    # One bound on a known quantity, one on a predicted one.
+    # One bound on what is known, one on what is predicted.
     problem = Bits(digits, constraints=["parameters<=16", "accuracy>=0.75"])
     pop = measured(problem, 60)
     mating = Recorded(mating_of(problem))
@@ -134,7 +134,7 @@ def test_no_child_was_there_before(bits: Bits) -> None:
     pop = measured(bits, 60)
 
     class Forgetful(InfillCriterion):
-        """Half of its children are known already."""
+        """A mating that repeats old candidates as half of its children."""
 
         def do(self, problem: Any, pop: Population, n_offsprings: int, **kwargs: Any) -> Any:
             old = pop.get("X")[: n_offsprings // 2]
@@ -170,7 +170,7 @@ def test_a_search_ends_when_all_candidates_were_measured(digits: Data) -> None:
     assert len(mating.made) <= found.last.generation
 
 
-# Learning.
+# What models learn from.
 
 
 def test_the_pool_is_not_measured(bits: Bits) -> None:
@@ -207,7 +207,7 @@ def test_known_quantities_need_no_model(digits: Data) -> None:
 
 def test_sizes_are_taken_as_they_are(digits: Data) -> None:
     class Misled(Bits):
-        """Its sizes say that the parent is the smallest."""
+        """A problem whose sizes say that the parent is the smallest."""
 
         def known_sizes(self, X: Array) -> Mapping[str, Values]:
             return {"parameters": 100.0 - X.sum(axis=1)}
@@ -255,7 +255,7 @@ def test_while_all_candidates_fail_children_are_the_matings_own(bits: Bits) -> N
     assert digests(off.get("X")) == digests(plain.get("X"))
 
 
-def test_unevaluated_individuals_are_not_learnt_from(bits: Bits) -> None:
+def test_candidates_without_evaluation_are_not_learnt_from(bits: Bits) -> None:
     pop = measured(bits, 60)
     choosing = Prescreened(mating_of(bits))
     new = Population.new("X", bits.random(5, np.random.default_rng(9)))

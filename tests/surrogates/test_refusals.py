@@ -1,4 +1,4 @@
-"""Options, engines and problems that a surrogate refuses."""
+"""Engines, problems and data that a surrogate refuses."""
 
 from __future__ import annotations
 
