@@ -56,6 +56,9 @@ def add_networks(commands: Commands) -> None:
         "--channels", type=int, default=3, metavar="N", help="channels of an image; default: 3"
     )
     command.add_argument(
+        "--classes", type=int, default=10, metavar="N", help="outputs; default: 10"
+    )
+    command.add_argument(
         "--size", type=int, default=32, metavar="N", help="height and width; default: 32"
     )
     command.set_defaults(command=_networks)
