@@ -173,23 +173,27 @@ class Stopwatch:
         known = self.known.get(key)
         return self.known.keep(key, self._measured(network)) if known is None else known
 
-    def note(self, networks: Sequence[nn.Module]) -> str:
-        """A sentence about noise: measures each architecture again, and compares.
+    def note(self, networks: Sequence[nn.Module]) -> tuple[str, float]:
+        """Measures each architecture again, and compares.
 
         Args:
-            networks: The networks that the sentence is about.
+            networks: The networks whose latencies are compared.
+
+        Returns:
+            A sentence about noise, and the largest difference as a share of the latency.
         """
         distinct = {self._key(network): network for network in networks}.values()
         known = np.array([self.milliseconds(network) for network in distinct])
         again = np.array([self._measured(network) for network in distinct])
         differences = 100 * np.abs(again / known - 1)
         scheme = self.scheme
-        return (
+        text = (
             f"Latencies are the quickest of {_counted(scheme.repeats, 'repeat')} in turns with the "
             f"parent, {_counted(scheme.threads, 'thread')}, batch of {scheme.batch_size}, on "
             f"{hardware(self.device)}; measured again in the end, they differ by "
             f"{np.median(differences):.1f} % in the median and {differences.max():.1f} % at most."
         )
+        return text, float(differences.max()) / 100
 
     def _measured(self, network: nn.Module) -> float:
         whole = self.parent_milliseconds

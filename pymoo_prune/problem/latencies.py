@@ -49,10 +49,13 @@ class Latencies:
         """
         return {LATENCY: np.array([self.stopwatch.milliseconds(one) for one in networks])}
 
-    def note(self, X: Array) -> str:
-        """A sentence on how the latencies of a front were measured, and how noisy they are.
+    def note(self, X: Array) -> tuple[str, float]:
+        """How the latencies of a front were measured, and how noisy they are.
 
         Args:
             X: The front's chromosomes, (n, n_var); each is measured again.
+
+        Returns:
+            A sentence, and the largest difference of two measurements as a share of the latency.
         """
         return self.stopwatch.note([self.architecture(x) for x in X])

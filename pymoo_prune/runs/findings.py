@@ -80,6 +80,25 @@ class Findings:
         accuracies = dict.fromkeys(["test_accuracy", self.tested])
         return {name: [self._hypervolume(one, name) for one in self.series] for name in accuracies}
 
+    @property
+    def noise(self) -> Mapping[str, float]:
+        """How far two measurements of an axis may differ, as a share, where that is not 0."""
+        found = self.summary.get("noise", {})
+        return {name: share for name, share in found.items() if name in self.axes and share > 0}
+
+    def spread(self, place: int) -> tuple[float, float]:
+        """The decisive hypervolume of a method if all noisy axes were larger, or all smaller.
+
+        Args:
+            place: The method's place in `series`.
+        """
+        one = self.series[place]
+        return self._with_noise(one, 1), self._with_noise(one, -1)
+
+    def _with_noise(self, one: Series, sign: int) -> float:
+        moved = {n: one.columns[n] * (1 + sign * share) for n, share in self.noise.items()}
+        return self._hypervolume(Series(one.name, one.columns | moved), self.tested)
+
     def _hypervolume(self, one: Series, accuracy: str) -> float:
         sizes = Goals(self.quantities, self.axes)
         error = 1 - one.columns[accuracy]

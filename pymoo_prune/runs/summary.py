@@ -7,6 +7,7 @@ from typing import Any
 
 from pymoo_prune.engines import population_of
 from pymoo_prune.machine import processor, versions
+from pymoo_prune.measuring import LATENCY
 from pymoo_prune.results import Front
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Found, Store
@@ -25,6 +26,11 @@ def summary_of(front: Front, found: Found, store: Store, settings: Settings) -> 
         settings: What the run depends on.
     """
     problem, reasons = front.problem, Counter(found.failures.values())
+    latency_notes: list[str] = []
+    noise: dict[str, float] = {}
+    if problem.latencies is not None:
+        note, noise[LATENCY] = problem.latencies.note(front.X)
+        latency_notes.append(note)
     return {
         "generations": found.last.generation,
         "evaluations": found.last.evaluated,
@@ -41,9 +47,10 @@ def summary_of(front: Front, found: Found, store: Store, settings: Settings) -> 
             "candidates": reasons.total(),
             "reasons": dict(reasons.most_common(REASONS)),
         },
+        "noise": noise,
         "notes": [
             *problem.illustration.notes(front.X),
-            *([problem.latencies.note(front.X)] if problem.latencies is not None else []),
+            *latency_notes,
             *failure_notes(reasons, found.last.evaluated),
         ],
         "versions": versions(),

@@ -31,13 +31,34 @@ def verdict(findings: Findings) -> str:
     if not others:
         return f"There is nothing to compare the search with: {volume(own)} is its hypervolume."
     best = max(others)
-    name = findings.series[1 + others.index(best)].name
+    row = 1 + others.index(best)
+    name = findings.series[row].name
     place = "after the same retraining" if findings.finished else "on the test images"
+    if own != best and within_noise(findings, row):
+        shares = listed([f"{n} by {100 * share:.1f} %" for n, share in findings.noise.items()])
+        return (
+            f"The search and {name} cannot be told apart {place}: {volume(own)} and "
+            f"{volume(best)}, but measured twice, the same networks differ in {shares} at most, "
+            "and that is more."
+        )
     if own > best:
         return f"The search dominates most {place}: {volume(own)}."
     if own == best:
         return f"The search and {name} dominate alike {place}: {volume(own)}."
     return f"The search does not win {place}: {name} has {volume(best)}, the search {volume(own)}."
+
+
+def within_noise(findings: Findings, row: int) -> bool:
+    """Whether noise alone could turn the order of the search and another method.
+
+    Args:
+        findings: The numbers.
+        row: The other method's place in the series.
+    """
+    if not findings.noise:
+        return False
+    (low, high), (other_low, other_high) = findings.spread(0), findings.spread(row)
+    return low <= other_high and other_low <= high
 
 
 def parent_line(findings: Findings) -> str:

@@ -230,7 +230,8 @@ def test_the_note_counts_the_networks_of_a_front(digits: Data, meter: Meter) -> 
     X = candidates(problem, 3)
     problem.measured(X)
     before = meter.candidates
-    note = problem.latencies.note(X)
+    note, noise = problem.latencies.note(X)
+    assert 0 < noise < 1
     start = "Latencies are the quickest of 20 repeats in turns with the parent, 1 thread"
     assert note.startswith(start)
     assert meter.candidates == before + 3
