@@ -91,7 +91,7 @@ def _offspring(problem: PruningProblem, operators: dict[str, Any], X: Array, see
     repair = operators.get("repair")
     if repair is not None:
         children = repair.do(problem, children, random_state=generator)
-    # pymoo has copied X into the individuals: these are what an operator can reach.
+    # pymoo has copied X into the individuals; an operator can reach these copies only.
     assert digests(pop.get("X")) == digests(X), "an operator changed its parents' chromosomes"
     return children.get("X")  # type: ignore[no-any-return]
 
@@ -216,7 +216,7 @@ def check_packing(problem: PruningProblem, X: Array) -> None:
     except Exception as error:
         msg = f"the problem cannot be sent to workers: {error}"
         raise AssertionError(msg) from error
-    assert sent.fingerprint == problem.fingerprint, "workers get a problem of another fingerprint"
+    assert sent.fingerprint == problem.fingerprint, "workers get a problem with another fingerprint"
     here, there = problem.measured(X), sent.measured(X)
     for name, values in here.items():
         assert np.array_equal(values, there[name], equal_nan=True), (

@@ -1,4 +1,4 @@
-"""Each promise of the contract is broken once; the check must notice and say which."""
+"""Each promise of the contract is broken once; the check must name it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class OwnRandomness(BalancedMaskMutation):
 
 class NumpyGlobal(BalancedMaskMutation):
     def _do(self, problem: Any, X: Array, *args: Any, **kwargs: Any) -> Array:
-        np.random.random(3)  # noqa: NPY002 - few enough to leave most of its numbers
+        np.random.random(3)  # noqa: NPY002 - too few to use up its numbers
         return super()._do(problem, X, *args, **kwargs)
 
 

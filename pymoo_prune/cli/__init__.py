@@ -1,7 +1,7 @@
 """The command line: `pymoo-prune COMMAND`.
 
-- `program`: puts the commands together; errors and Ctrl-C end here
-- `arguments`: the options of a search, from text to settings
+- `program`: puts the commands together; handles errors and Ctrl-C
+- `arguments`: the options of a search, and the settings that they make
 - `workers`: the options that say where candidates are measured
 - `runs`: the commands `run` and `resume`
 - `comparisons`: the command `compare`

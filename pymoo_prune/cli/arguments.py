@@ -1,4 +1,4 @@
-"""The options of a search, and what their texts mean."""
+"""The options of a search, and the settings that they make."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WORDS = {"None": None, "True": True, "False": False}
 
 
 def add_trust(command: argparse.ArgumentParser) -> None:
-    """Adds the option of commands that read a folder which may name code of its own."""
+    """Adds `--trust`, for commands that read a folder, which may name a user's modules."""
     command.add_argument(
         "--trust",
         action="store_true",
@@ -36,10 +36,10 @@ def add_trust(command: argparse.ArgumentParser) -> None:
 
 
 def add_search_options(command: argparse.ArgumentParser) -> None:
-    """Adds what a search depends on besides its engine.
+    """Adds the options of a search, except those of its engine.
 
     Args:
-        command: A command that searches; `settings_of` reads what was given.
+        command: A command that searches; `settings_of` reads its options.
     """
     problem = command.add_argument_group("the problem")
     problem.add_argument(
@@ -57,19 +57,19 @@ def add_search_options(command: argparse.ArgumentParser) -> None:
     _add_goals(command)
     _add_images(command)
     _add_budget(command)
-    machine = command.add_argument_group("the machine, and chance")
+    machine = command.add_argument_group("machine and seed")
     machine.add_argument("--device", default="cpu", help="such as cuda or cuda:1; default: cpu")
     machine.add_argument("--threads", type=int, metavar="N", help="torch's number of threads")
     machine.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 
 
 def _add_goals(command: argparse.ArgumentParser) -> None:
-    goals = command.add_argument_group("what is searched for")
+    goals = command.add_argument_group("goals")
     goals.add_argument(
         "--objectives",
         nargs="+",
         metavar="NAME",
-        help="one objective each; or pwad, pruned weights per accuracy drop",
+        help="one objective each; or pwad alone: pruned weights per accuracy drop",
     )
     goals.add_argument(
         "--quantity",
@@ -78,13 +78,15 @@ def _add_goals(command: argparse.ArgumentParser) -> None:
         help="adds a quantity: your function of measurements; NAME=MODULE:NAME names it",
     )
     goals.add_argument(
-        "--weights", metavar="NAME=W,...", help="one objective: 'accuracy=1,width=0.5'"
+        "--weights",
+        metavar="NAME=W,...",
+        help="one objective, a weighted sum: 'accuracy=1,width=0.5'",
     )
     goals.add_argument(
         "--constraint",
         action="append",
         metavar="BOUND",
-        help="such as 'accuracy_drop<=0.02', or 'macs<=20%%' of the parent's",
+        help="a bound: 'accuracy_drop<=0.02', or 'macs<=20%%' of the parent's",
     )
 
 
@@ -94,7 +96,7 @@ def _add_images(command: argparse.ArgumentParser) -> None:
         "--data",
         default="digits",
         metavar="NAME",
-        help=f"{', '.join(DATA_SETS)}, or a folder; default: digits",
+        help=f"{', '.join(DATA_SETS)}, or a folder of images; default: digits",
     )
     images.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
     images.add_argument(
@@ -106,8 +108,12 @@ def _add_images(command: argparse.ArgumentParser) -> None:
 
 
 def _add_budget(command: argparse.ArgumentParser) -> None:
-    budget = command.add_argument_group("the budget, which ends with the first limit reached")
-    budget.add_argument("--generations", type=int, metavar="N", help="the first population counts")
+    budget = command.add_argument_group(
+        "budget: the search ends at the first limit that it reaches"
+    )
+    budget.add_argument(
+        "--generations", type=int, metavar="N", help="the first population is generation 1"
+    )
     budget.add_argument("--evaluations", type=int, metavar="N", help="candidates asked for")
     budget.add_argument("--time", help="working time: '90', '90s', '15m' or '2h'")
     budget.add_argument("--pop-size", type=int, metavar="N", help="candidates of a generation")

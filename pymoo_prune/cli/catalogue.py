@@ -55,7 +55,9 @@ def add_networks(commands: Commands) -> None:
     command.add_argument(
         "--channels", type=int, default=3, metavar="N", help="channels of an image; default: 3"
     )
-    command.add_argument("--classes", type=int, default=10, metavar="N", help="default: 10")
+    command.add_argument(
+        "--classes", type=int, default=10, metavar="N", help="outputs; default: 10"
+    )
     command.add_argument(
         "--size", type=int, default=32, metavar="N", help="height and width; default: 32"
     )
@@ -83,7 +85,7 @@ def _network_rows(channels: int, classes: int, size: int) -> Iterator[tuple[str,
     """Names; parameters, MACs, prunable layers, and a description, or why there is no network."""
     for name, kind in ZOO.items():
         try:
-            with torch.device("meta"):  # nothing is computed
+            with torch.device("meta"):  # no weights are allocated
                 network = named_network(name, channels=channels, classes=classes, size=(size, size))
             layers = prunable_layers(network, (channels, size, size))
         except PruneError as error:

@@ -136,7 +136,7 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
     runs = len(methods) * options.seeds
     jobs = min(cores(), runs) if options.jobs is None else options.jobs
     settings = settings_of(options, problem, algorithm="nsga2", threads=_threads(options, jobs))
-    goals = settings.check()  # before there is a folder
+    goals = settings.check()  # before the folder is made
     size_bounds(options.bounds or (), goals.quantities)
     campaign = Campaign.create(
         options.output or new_folder(f"compare-{problem}"),

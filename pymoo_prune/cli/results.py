@@ -23,7 +23,9 @@ def add_report(commands: Commands) -> None:
         help="show a finished run or comparison, and write its report again",
         usage="%(prog)s FOLDER [--html]",
     )
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="of the run or comparison")
+    command.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
+    )
     command.add_argument(
         "--html", action="store_true", help="write report.html too: interactive, opens offline"
     )
@@ -132,7 +134,9 @@ def add_export(commands: Commands) -> None:
         default="pt",
         help="pt: for torch; onnx: for onnxruntime too, with latencies of both; default: pt",
     )
-    command.add_argument("--int8", action="store_true", help="with onnx: in eight bits too")
+    command.add_argument(
+        "--int8", action="store_true", help="with onnx: write a model in eight bits too"
+    )
     command.add_argument("--latency", action="store_true", help="measure latencies with pt too")
     add_trust(command)
     command.set_defaults(command=_export)
@@ -172,7 +176,7 @@ def add_ticket(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="for page, picture and network; default: ticket in the run's folder",
+        help="where page, picture and network go; default: ticket in the run's folder",
     )
     command.add_argument(
         "--batch-sizes",
@@ -180,7 +184,7 @@ def add_ticket(commands: Commands) -> None:
         type=int,
         default=list(BATCH_SIZES),
         metavar="N",
-        help=f"images at once, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
+        help=f"images in a batch, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
     )
     add_trust(command)
     command.set_defaults(command=_ticket)
@@ -202,13 +206,13 @@ def _ticket(options: argparse.Namespace, console: Console) -> None:
 
 
 def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="of a finished run")
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a finished run")
     command.add_argument(
         "--pick",
         default="knee",
         metavar="CHOICE",
-        help="knee, fittest, a number of the table, a quantity to be best in, or a bound such as "
-        "'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate); "
+        help="knee, fittest, a number of the table, a quantity (the best in it), or a bound such "
+        "as 'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate); "
         "default: knee",
     )
 

@@ -1,4 +1,4 @@
-"""The commands that search: run, and resume, which goes on with a comparison too."""
+"""The commands `run` and `resume`; `resume` also goes on with a comparison."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def add_run(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="where the run is kept; default: runs/PROBLEM-DATE-TIME",
+        help="the run's folder; default: runs/PROBLEM-DATE-TIME",
     )
     command.add_argument(
         "--profile", action="store_true", help="write a trace of the first generations"
@@ -95,9 +95,11 @@ def add_resume(commands: Commands) -> None:
         help="go on with a run or a comparison that was stopped",
         usage="%(prog)s FOLDER [options]",
     )
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="of the run or comparison")
     command.add_argument(
-        "--jobs", type=int, metavar="N", help="of a comparison: runs at once; default: cores"
+        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
+    )
+    command.add_argument(
+        "--jobs", type=int, metavar="N", help="with a comparison: runs at once; default: cores"
     )
     command.add_argument(
         "--download", action="store_true", help="fetch the data set if it is missing"

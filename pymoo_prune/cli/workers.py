@@ -10,7 +10,7 @@ from pymoo_prune.machine import cores
 
 
 def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None:
-    """Adds the options.
+    """Adds these options.
 
     Args:
         command: A command that searches.

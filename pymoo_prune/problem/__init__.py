@@ -1,12 +1,12 @@
-"""Problems: what an author writes, and what a search does with it.
+"""Problems: the parts that an author writes, and what a search does with them.
 
 Your own problem extends `PruningProblem`. Read `contract` before writing one.
 
 - `contract`: what every problem defines
 - `facets`: what only some problems define, an object each
 - `presets`: settings under one name
-- `pruning_problem`: what a search does with a problem: measure, check, score
-- `latencies`: latencies, which no problem measures by itself
+- `pruning_problem`: the base class: measures in chunks, checks, scores
+- `latencies`: latencies of candidates, where they are asked for
 - `additions`: quantities that a user adds by name
 - `names`: names that quantities must have, and cannot have
 - `trust`: which modules that a folder names may be imported

@@ -24,7 +24,7 @@ def extended(cls: type[PruningProblem], added: Sequence[str]) -> type[PruningPro
     """
     if not added:
         return cls
-    base: Any = cls  # a class is hashable, whatever its instances are
+    base: Any = cls  # classes are hashable, even if their instances are not
     made: type[PruningProblem] = _extended(base, tuple(added))
     return made
 

@@ -94,7 +94,7 @@ class Contract:
         """Whether candidates can fail with the options that are known so far.
 
         Args:
-            options: The constructor's arguments by name, without the ones that have defaults.
+            options: The constructor's arguments by name, except those that keep their defaults.
         """
         return cls.can_fail
 
@@ -135,7 +135,7 @@ class Contract:
         }
 
     def configuration(self) -> dict[str, Any]:
-        """All that a measurement depends on besides the candidate, as JSON values."""
+        """Everything that a measurement depends on besides the candidate, as JSON values."""
         parent = {}
         if self.parent is not None and "parent" not in self.depends_on:
             parent["parent"] = digest_of(self.parent)

@@ -28,7 +28,7 @@ Published = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 
 @dataclass(frozen=True)
 class Portions:
-    """How many candidates are measured at once.
+    """Numbers of candidates that are measured at once.
 
     Attributes:
         chunk: Candidates that `measure` is given at once.
@@ -84,9 +84,9 @@ class Preview:
 
     Attributes:
         sizes: From chromosomes, (n, n_var), to quantities that cost nothing to know, (n,) each:
-            exactly what `measure` would return. Nothing is known unless given.
+            exactly what `measure` would return. The default knows none.
         features: From chromosomes to (n, features) finite numbers that a model learns from, in any
-            unit; the genes as numbers unless given.
+            unit. The default is the genes as numbers.
     """
 
     sizes: Callable[[Array], Mapping[str, Values]] = _nothing_known
@@ -95,7 +95,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Timing:
-    """How latencies of candidates are measured, where they are asked for.
+    """The way in which latencies of candidates are measured, where they are asked for.
 
     Attributes:
         scheme: Batch size, repeats and the like.
@@ -144,11 +144,11 @@ class Baseline:
 
 
 class Rivals(ABC):
-    """The simpler methods that a user would take instead of a search."""
+    """The simpler methods that a user could take instead of a search."""
 
     @abstractmethod
     def at(self, front: Mapping[str, Values]) -> Sequence[Baseline]:
-        """Their networks, at the sizes of a front.
+        """The methods' networks, at the sizes of a front.
 
         Args:
             front: The front's measurements, (n,) each.

@@ -1,4 +1,4 @@
-"""Latencies of a problem's candidates, where an objective or a constraint asks for them."""
+"""Latencies of candidates, where an objective or a constraint asks for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of quantities: which a problem must have, and which it cannot have."""
+"""Names of quantities: those that a problem must have, and reserved ones."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ RESERVED = {
 
 
 def check_names(problem: str, quantities: Mapping[str, Quantity]) -> None:
-    """An error where a problem's quantities lack a standard one, or have a name that is taken.
+    """Raises an error if quantities lack a standard one, or have a reserved name.
 
     Args:
         problem: The problem's name.
-        quantities: What it measures.
+        quantities: The quantities that it measures.
     """
     clash = RESERVED & {name.lower() for name in quantities}
     missing = STANDARD.keys() - quantities.keys()

@@ -20,8 +20,8 @@ class Preset:
         pop_size: Population.
         generations: Generations, the first population included; None where time is the limit.
         seconds: Working time, where time is the limit.
-        objectives: What is optimised, where it is not the problem's default.
-        finish_images: Images that each network of the front is retrained with in the end.
+        objectives: The objectives; None takes the problem's default.
+        finish_images: Images that each network of the front is retrained with.
     """
 
     description: str

@@ -150,7 +150,7 @@ class PruningProblem(Contract, Problem):
         """The same problem with other goals.
 
         Nothing is trained or measured again; both problems share parent, data and known latencies.
-        They share the fingerprint too, unless latency is asked for here for the first time.
+        They share the fingerprint too, unless the new goals are the first to ask for latency.
 
         Args:
             objectives: Names of quantities (one objective each), or a scalarisation.
@@ -160,7 +160,7 @@ class PruningProblem(Contract, Problem):
         bounds = self.goals.constraints if constraints is None else constraints
         goals = self.goals_for(objectives, bounds, front)
         twin = copy.copy(self)
-        for cached in ("parent_values", "latencies"):  # the latency may be missing
+        for cached in ("parent_values", "latencies"):  # they may lack the latency
             twin.__dict__.pop(cached, None)
         # The twin measures all that this problem measures, so that they can share a store.
         twin.quantities = {**self.quantities, **goals.quantities}
@@ -172,7 +172,7 @@ class PruningProblem(Contract, Problem):
     def for_workers(self) -> Self:
         """The same problem for workers, where candidates can be lost with a worker.
 
-        It measures the same and has the same fingerprint.
+        Its measurements and fingerprint are the same.
         """
         twin = copy.copy(self)
         twin.loses = True
@@ -204,8 +204,8 @@ class PruningProblem(Contract, Problem):
 
         Args:
             X: Chromosomes, (n, n_var).
-            batch: The search batch, for a search's cheaper measurement; None measures as a front
-                is measured.
+            batch: The search batch, for the search's approximation; None measures in full, as for
+                a front.
         """
         return gathered(self.parts(X, batch), self.quantities, len(X))
 
@@ -239,7 +239,7 @@ class PruningProblem(Contract, Problem):
         """Adds measurements that follow from the parent, where the problem left them out.
 
         Args:
-            found: What `measure` returned: `accuracy_drop` and `sparsity` may be missing.
+            found: The result of `measure`; `accuracy_drop` and `sparsity` may be missing.
         """
         known = completed(found, self.quantities, lambda: self.parent_values)
         return Measured(known, failures_of(found)) if len(known) > len(found) else found
@@ -264,7 +264,7 @@ class PruningProblem(Contract, Problem):
         measurements: Measurements | None = None,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """Scores what a search has measured; under pymoo alone, measures here."""
+        """Scores the measurements of a search; without them, under pymoo alone, measures first."""
         if measurements is None:
             generation = algorithm.n_iter if algorithm is not None else 1
             measurements = self.measured(X, self.batch(generation))
@@ -313,7 +313,7 @@ class PruningProblem(Contract, Problem):
 
     @property
     def fingerprint(self) -> str:
-        """Names the configuration: equal for problems whose measurements are interchangeable."""
+        """A digest of the configuration; equal if measurements are interchangeable."""
         text = json.dumps(self.configuration(), sort_keys=True)
         return hash_bytes(text.encode()).hex()
 

@@ -49,7 +49,7 @@ class Racing:
         return cls(tuple(np.diff([0, *ends]).tolist()), share)
 
     def run(self, X: Array, measure: MeasureSlice, score: Score) -> tuple[Measurements, Array]:
-        """One race.
+        """Runs one race.
 
         Args:
             X: The population, (n, n_var).

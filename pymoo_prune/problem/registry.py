@@ -78,7 +78,8 @@ def own_network(name: str) -> nn.Module:
     """A network of the user's own, "package.module:name": a module, or the result of a function.
 
     Args:
-        name: Names a `torch.nn.Module`, or a function or class that takes no arguments.
+        name: "package.module:name" of a `torch.nn.Module`, or of a function or class without
+            arguments.
     """
     found = load_named(name)
     if not isinstance(found, nn.Module) and callable(found):
@@ -123,8 +124,8 @@ def build_problem(
     Args:
         cls: The problem's class.
         data: Its first argument.
-        options: What the user set; an unknown name is an error.
-        given: What the run adds where the constructor takes it (objectives, seed, parent, ...).
+        options: The user's options; an unknown name is an error.
+        given: The run's arguments (objectives, seed, parent, ...); those it takes are passed on.
     """
     check_options(cls, options, [name for name in USERS_CHOICE if given.get(name)])
     names = _parameters(cls)
@@ -134,12 +135,12 @@ def build_problem(
 def check_options(
     cls: type[PruningProblem], options: Mapping[str, Any], asked: Iterable[str] = ()
 ) -> None:
-    """An error where a problem's constructor cannot take what a user wants.
+    """Raises an error if a problem's constructor cannot take what a user wants.
 
     Args:
         cls: The problem's class.
-        options: What the user set: plain values, as a command line and JSON have them.
-        asked: Which of `USERS_CHOICE` the user made.
+        options: The user's options: plain values, as in a command line and JSON.
+        asked: Those of `USERS_CHOICE` that the user gave.
     """
     parameters = _parameters(cls)
     for name in asked:

@@ -35,10 +35,10 @@ def module_of(name: str) -> str | None:
 
 
 def check_trust(names: Iterable[str], folder: object) -> None:
-    """An error where a folder names a module that is neither imported nor trusted.
+    """Raises an error if a folder names a module that is neither imported nor trusted.
 
     Args:
-        names: What the folder names.
+        names: The names in the folder.
         folder: The folder.
     """
     allowed = _trusted()

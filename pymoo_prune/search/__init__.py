@@ -1,12 +1,12 @@
 """A search: an engine and a budget, every evaluation kept, progress shown.
 
-- `searching`: the search, from an engine and a budget to what was found
-- `budget`: when a search ends
+- `searching`: the search, from an engine and a budget to its result
+- `budget`: the limits of a search, and its working time
 - `evaluator`: a candidate's way from the engine to its measurements, and back
-- `archive`: the best of all that was evaluated
+- `archive`: the best of all evaluated candidates
 - `store`: every evaluation in one SQLite file; a run is resumed by replaying it
-- `database`: connections to that file, and what its errors mean
-- `progress`: what the terminal shows
+- `database`: connections to that file, and advice for its errors
+- `progress`: what is shown while a run works
 - `profiling`: a trace of the first generations
 """
 

@@ -1,4 +1,4 @@
-"""The best of all that a search evaluated."""
+"""The best of all candidates that a search evaluated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Archive:
         self.numbers = np.empty(0, dtype=np.int64)
 
     def add(self, X: Array, measurements: Measurements, first: int) -> None:
-        """Takes in candidates that were evaluated under the numbers from `first` on."""
+        """Takes in candidates; their evaluations are numbered from `first` on."""
         measured = np.flatnonzero(~failed_rows(measurements))
         if len(measured) == 0:
             return

@@ -1,4 +1,4 @@
-"""When a search ends, and the working time that counts."""
+"""Limits of a search, and its working time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pymoo_prune.search.store import Store
 
 @dataclass(frozen=True)
 class Budget:
-    """When a search ends: at whichever limit comes first.
+    """The limits of a search; it ends at the first that it reaches.
 
     Attributes:
-        generations: The first population counts as one.
+        generations: Generations; the first population counts as one.
         evaluations: Candidates that the engine asks for, known ones included. The last generation
             is cut short, except where generations have images of their own.
         seconds: Working time, including that of an interrupted run.

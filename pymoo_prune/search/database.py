@@ -1,4 +1,4 @@
-"""Connections to a store's SQLite file, and what its errors mean for a person."""
+"""Connections to a store's SQLite file, and advice for its errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def connected(path: Path) -> sqlite3.Connection:
 
 
 def reading(path: Path) -> sqlite3.Connection:
-    """A connection that leaves everything as it is.
+    """A connection that changes nothing on disk.
 
     Without a log beside it, the file is complete and no process writes to it. SQLite may then take
     it to be immutable, and adds no files to the folder.

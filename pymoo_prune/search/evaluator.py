@@ -26,7 +26,7 @@ class StoredEvaluator(Evaluator):
     """pymoo's evaluator, with a store behind it and an archive of the best.
 
     Args:
-        problem: What is evaluated.
+        problem: The problem.
         store: Where evaluations are kept; None keeps nothing.
         recorded: Whether the order of evaluations is part of the store's history.
         executor: Measures candidates; None measures in this process.
@@ -102,9 +102,9 @@ class StoredEvaluator(Evaluator):
         """Measurements: from the store where they are known, else new ones, which it keeps.
 
         Args:
-            problem: What is evaluated.
+            problem: The problem.
             X: Chromosomes, (n, n_var).
-            batch: The search batch; None measures as a front is measured.
+            batch: The search batch; None measures in full, as for a front.
         """
         keys, store = digests(X), self.store
         if store is None:

@@ -144,7 +144,7 @@ class SearchReporter:
     """Turns steps of a search into a line of text, computed only when it is shown.
 
     Args:
-        problem: What is searched.
+        problem: The problem.
         update: Shows the share done and a text.
     """
 
@@ -159,7 +159,7 @@ class SearchReporter:
         self.refresh(step.evaluator.executor)
 
     def refresh(self, executor: Executor) -> None:
-        """Shows the last step again, with what workers do now, unless that was a moment ago."""
+        """Shows the last step again, with the workers' status, unless that was a moment ago."""
         if time.perf_counter() - self.shown < REFRESH:
             return
         self.shown = time.perf_counter()

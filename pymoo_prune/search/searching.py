@@ -1,4 +1,4 @@
-"""One search: an engine, a budget, and what was found."""
+"""One search: an engine, a budget, and the result."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Found:
         measurements: Their measurements, (n,) each.
         numbers: The evaluation at which each was first asked for, (n,); -1 if that is not kept.
         last: The last step.
-        failures: Why candidates failed, by digest, in the search or when they were measured again.
+        failures: Reasons of candidates that failed in the search or when measured again, by digest.
     """
 
     X: Array
@@ -75,7 +75,7 @@ def search(
     """Runs an engine to the end of its budget.
 
     Args:
-        problem: What is searched.
+        problem: The problem.
         algorithm: A fresh engine.
         budget: When the search ends.
         seed: The engine's seed.

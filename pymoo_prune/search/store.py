@@ -80,11 +80,11 @@ class Store:
             quantities, versions = json.loads(about["quantities"]), json.loads(about["versions"])
             return cls(path, quantities, about["fingerprint"], versions, read_only=True)
         except (sqlite3.Error, KeyError, json.JSONDecodeError) as error:
-            advice = "the file is damaged, or not one of ours"
+            advice = "the file is damaged, or is not a store"
             if "unable to open" in str(error):
                 advice = (
-                    "check that it can be read; where a process was killed while it wrote, that "
-                    "takes a folder that can be written to: read a copy"
+                    "check that it can be read; after a process was killed while it wrote, reading "
+                    "needs a folder that can be written to: read a copy"
                 )
             msg = f"{path}: {error}; {advice}"
             raise StoreError(msg) from error
@@ -228,7 +228,7 @@ class Store:
         Args:
             number: Evaluations that the search asked for before.
             generation: The generation that asks.
-            images: What the candidates are measured on.
+            images: Names the images that candidates are measured on.
             keys: Digests, in the order in which they were asked for.
         """
         query = "SELECT number, images, digest FROM history WHERE number BETWEEN ? AND ?"

@@ -117,7 +117,7 @@ class _GaussianProcess:
         kernel = ConstantKernel(1.0, (0.01, 1_000)) * length + WhiteKernel(0.1, (1e-6, 2))
         rows = np.random.default_rng(self.seed).permutation(len(Z))[: self.POINTS]
         with warnings.catch_warnings():
-            # A hyperparameter at its bound is one that the data do not determine.
+            # A hyperparameter that the data do not determine ends at its bound.
             warnings.simplefilter("ignore", ConvergenceWarning)
             fitted = GaussianProcessRegressor(kernel).fit(Z[rows], y[rows])
         self._process = GaussianProcessRegressor(fitted.kernel_, optimizer=None).fit(Z, y)
@@ -162,8 +162,8 @@ def model_factory(model: str | Model | Callable[[int], Model]) -> Callable[[int]
     Args:
         model: One of `MODELS`; or a regressor of scikit-learn, which is copied each time, seeded
             and `Standardised`; or another object with `fit` and `predict`, which is copied; or a
-            function from a seed to such an object. The latter two see features and values as the
-            problem gives them.
+            function from a seed to such an object. The last two kinds see features and values as
+            the problem gives them.
     """
     if isinstance(model, str):
         if model not in MODELS:

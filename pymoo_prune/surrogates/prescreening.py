@@ -103,7 +103,7 @@ class Prescreened(InfillCriterion):
             n_offsprings: The number of children.
             random_state: pymoo's generator.
             n_max_iterations: Handed to the mating.
-            kwargs: Handed to the mating; of them, `algorithm` is the engine.
+            kwargs: Handed to the mating; `algorithm` is the engine.
 
         Returns:
             The children; fewer than asked for where the mating finds no more new ones.
@@ -123,7 +123,7 @@ class Prescreened(InfillCriterion):
         return pool[self._chosen(problem, pool.get("X"), n_offsprings, random_state)]
 
     def _pool(self, problem: PruningProblem, pop: Population, n: int, **options: Any) -> Population:
-        """New children, `factor` for each of n; fewer where the mating repeats itself."""
+        """New children, `factor` for each of n; fewer if the mating repeats itself."""
         pool: list[Any] = []
         taken, wanted = set(self.evaluated.keys), self.factor * n
         for _ in range(self.n_max_iterations):

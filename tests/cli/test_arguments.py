@@ -20,7 +20,7 @@ def test_times(text: str, expected: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-3", "1d", "1h30m", "inf", "m"])
-def test_times_that_cannot_be(text: str) -> None:
+def test_wrong_times_are_refused(text: str) -> None:
     with pytest.raises(PruneError, match=f"--time '{text}' must read like '90', '90s', '15m'"):
         seconds(text)
 
@@ -50,7 +50,7 @@ def test_values_are_read_as_json_as_python_writes_them_or_as_text(text: str, val
     assert type(found["name"]) is type(value)
 
 
-def test_what_is_no_number_may_be_a_value() -> None:
+def test_nan_may_be_a_value() -> None:
     assert math.isnan(assignments(["x=NaN"])["x"])
 
 
@@ -66,7 +66,7 @@ def test_a_preset_gives_what_the_options_leave_out() -> None:
     assert paper.budget.seconds is not None
     both = given("--preset", "paper", "--set", "recovery=refit", "--set", "levels=8")
     assert {**paper.options, "recovery": "refit", "levels": 8} == both.options
-    assert paper.options["recovery"] == "none"  # presets are left as they are
+    assert paper.options["recovery"] == "none"  # the preset itself is not changed
 
 
 def test_options_go_before_a_preset() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pymoo_prune.cli import main
 
 
-def test_list_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_names_problems_engines_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     out = capsys.readouterr().out
     for text in (
@@ -70,7 +70,7 @@ def test_a_network_that_does_not_fit_says_why_in_its_row(
 
 
 @pytest.mark.parametrize("option", ["--channels", "--classes", "--size"])
-def test_networks_for_nothing_are_refused(
+def test_networks_for_impossible_images_are_refused(
     capsys: pytest.CaptureFixture[str], failed: Callable[..., str], option: str
 ) -> None:
     for value in ("0", "-3"):

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def layer_vector_run(folder: Path, *more: str) -> list[str]:
-    """The command line of a small run on a network that knows little."""
+    """The command line of a small run on a barely trained network."""
     return [
         *("run", "layer-vector", "--set", "network=resnet-8", "--set", "parent_epochs=1"),
         *("--set", "search_images=100", "--generations", "2", "--threads", "1"),
@@ -36,7 +36,7 @@ def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_layer_vector_run_reports_what_a_user_would_do_instead(
+def test_a_layer_vector_run_reports_its_baselines(
     pruned: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = (pruned / "report.md").read_text()

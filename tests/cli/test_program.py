@@ -50,7 +50,7 @@ def test_the_version_is_printed(option: str, capsys: pytest.CaptureFixture[str])
         (["--nonsense", "list"], "unrecognized arguments: --nonsense\n", ""),
     ],
 )
-def test_what_is_not_understood_is_said_in_three_lines(
+def test_the_parsers_errors_have_three_lines(
     arguments: list[str], error: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ended(arguments) == 2
@@ -106,7 +106,7 @@ def interrupt(*args: object, **given: object) -> None:
 
 
 @pytest.mark.parametrize("command", ["report", "export", "ticket"])
-def test_what_needs_no_resuming_is_just_stopped(
+def test_a_command_without_resume_is_just_stopped(
     command: str,
     finished: Path,
     monkeypatch: pytest.MonkeyPatch,

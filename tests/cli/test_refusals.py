@@ -70,7 +70,7 @@ def refused(failed: Callable[..., str], folder: Path, arguments: list[str]) -> s
         (["ecomp", "--set", "encoding"], ["'encoding' must read NAME=VALUE"]),
     ],
 )
-def test_what_is_no_setting(
+def test_impossible_settings(
     untouched: Path, failed: Callable[..., str], arguments: list[str], messages: list[str]
 ) -> None:
     error = refused(failed, untouched, ["run", *arguments])
@@ -102,7 +102,7 @@ def test_what_is_no_setting(
         ("layer-vector", "racing=1", "option racing must be like False (bool), but it is 1"),
     ],
 )
-def test_options_of_another_kind(
+def test_options_of_a_wrong_type(
     untouched: Path, failed: Callable[..., str], problem: str, option: str, message: str
 ) -> None:
     assert message in refused(failed, untouched, ["run", problem, "--set", option])
@@ -130,7 +130,7 @@ def test_a_parent_for_a_problem_that_has_none(untouched: Path, failed: Callable[
         (["--profile", "--workers", "2"], "--profile traces this process only"),
     ],
 )
-def test_machines_and_workers_that_cannot_be(
+def test_impossible_machines_and_workers(
     untouched: Path, failed: Callable[..., str], arguments: list[str], message: str
 ) -> None:
     assert message in refused(failed, untouched, ["run", "ecomp", *arguments])
@@ -227,13 +227,13 @@ def test_a_problem_without_an_algorithm_of_its_own(
         (["ecomp", "--objectives", "acuracy"], "unknown objective 'acuracy'"),
     ],
 )
-def test_comparisons_that_cannot_be(
+def test_impossible_comparisons(
     untouched: Path, failed: Callable[..., str], arguments: list[str], message: str
 ) -> None:
     assert message in refused(failed, untouched, ["compare", *arguments])
 
 
-# What only the data, or the problem itself, can tell.
+# Refusals that need the data, or the problem itself.
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_comparisons_that_cannot_be(
         (["--validation", "99999"], ["validation=99999"]),
     ],
 )
-def test_what_the_data_tell(
+def test_settings_that_do_not_suit_the_data(
     tmp_path: Path, failed: Callable[..., str], arguments: list[str], messages: list[str]
 ) -> None:
     error = failed(*pixels_run(tmp_path / "run", *arguments))

@@ -21,7 +21,7 @@ def test_export_and_load_rebuild_the_network_of_the_report(
     finished: Path, tmp_path: Path, digits: Data, capsys: pytest.CaptureFixture[str], pick: str
 ) -> None:
     output = tmp_path / "network"
-    torch.set_num_threads(2)  # the run's own number of threads must count
+    torch.set_num_threads(2)  # the run's own number of threads must be used
     assert main(["export", str(finished), "--pick", pick, "--output", str(output)]) == 0
     out = capsys.readouterr().out
     assert f"written to {output}" in out
@@ -128,14 +128,14 @@ def test_the_ticket_goes_into_the_runs_folder_unless_told(finished: Path) -> Non
         (["--batch-sizes", "1", "0"], "at least 1, but batch_sizes=[1, 0]"),
     ],
 )
-def test_tickets_that_cannot_be(
+def test_impossible_tickets_are_refused(
     finished: Path, failed: Callable[..., str], arguments: list[str], message: str
 ) -> None:
     assert message in failed("ticket", str(finished), *arguments)
 
 
 @pytest.mark.parametrize("command", ["resume", "report", "export", "ticket"])
-def test_what_is_no_run_folder_is_refused(
+def test_other_folders_are_refused(
     tmp_path: Path, failed: Callable[..., str], command: str
 ) -> None:
     for folder in (tmp_path / "none", tmp_path):
@@ -153,7 +153,7 @@ def test_what_is_no_run_folder_is_refused(
         ("finished_test_accuracy>=10%", ["finished_test_accuracy"]),
     ],
 )
-def test_picks_that_cannot_be(
+def test_impossible_picks_are_refused(
     finished: Path, failed: Callable[..., str], pick: str, messages: list[str]
 ) -> None:
     for command in ("export", "ticket"):

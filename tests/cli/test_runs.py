@@ -71,7 +71,7 @@ def test_options_arrive_in_the_settings(tmp_path: Path) -> None:
     assert (front.columns["macs"] <= 0.95 * summary["parent"]["macs"]).all()
 
 
-def test_missing_data_says_where_it_was_looked_for_and_how_to_get_it(
+def test_the_message_about_missing_data_names_folders_and_a_command(
     tmp_path: Path, failed: Callable[..., str]
 ) -> None:
     arguments = ["--data", "cifar10", "--data-root", str(tmp_path / "data")]
@@ -125,7 +125,7 @@ def test_a_folder_that_is_there_is_not_overwritten(
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_said_and_the_run_goes_on_afterwards(
+def test_a_full_disk_is_reported_and_the_run_goes_on_afterwards(
     tmp_path: Path, failed: Callable[..., str]
 ) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "run"

@@ -168,7 +168,7 @@ def test_batches_follow_the_generation(digits: Data) -> None:
         assert np.array_equal(algorithm.off.get("accuracy").astype(float), expected["accuracy"])
 
 
-def test_what_a_problem_leaves_out_is_said_when_it_is_needed(digits: Data) -> None:
+def test_a_missing_part_is_an_error_when_it_is_needed(digits: Data) -> None:
     class Least(PruningProblem):
         def measure(self, X: Array) -> Measurements:
             return {name: np.zeros(len(X)) for name in STANDARD}

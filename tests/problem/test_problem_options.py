@@ -102,7 +102,7 @@ def test_unknown_options(name: str) -> None:
         check_options(Annotated, {name: 1})
 
 
-def test_what_a_user_chooses_needs_a_place() -> None:
+def test_what_a_user_asks_for_needs_a_parameter() -> None:
     check_options(EComp, {}, ["parent", "constraints", "objectives"])
     with pytest.raises(PruneError, match=r"^Annotated takes no constraints: its constructor has"):
         check_options(Annotated, {}, ["objectives", "constraints"])

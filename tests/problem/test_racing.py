@@ -58,7 +58,7 @@ def better_part(n: int, share: float) -> int:
 
 
 @given(st.integers(1, 100_000), st.integers(1, 3_000))
-def test_doubling_slices_double_what_is_known_up_to_all_images(images: int, first: int) -> None:
+def test_doubling_slices_double_the_images_seen_up_to_all(images: int, first: int) -> None:
     slices = Racing.doubling(images, first=first, share=0.3).slices
     known = np.cumsum(slices)
     assert known[-1] == images
@@ -82,7 +82,7 @@ def test_slices_that_cannot_double_are_refused(first: int) -> None:
 @pytest.mark.parametrize(
     ("slices", "share"), [([], 0.5), ([5, 0], 0.5), ([-1], 0.5), ([5], 0), ([5], 1), ([5], 1.5)]
 )
-def test_races_that_cannot_be_are_refused(slices: list[int], share: float) -> None:
+def test_impossible_races_are_refused(slices: list[int], share: float) -> None:
     with pytest.raises(PruneError, match="slices of at least one image and a share between 0 and"):
         Racing(slices, share)
 

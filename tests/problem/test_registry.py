@@ -35,7 +35,7 @@ def test_a_users_own_problem_is_found_by_its_module() -> None:
         ("a b:c d", "a b:c d"),
     ],
 )
-def test_what_is_no_problem_is_refused(name: str, message: str) -> None:
+def test_other_objects_are_refused_as_problems(name: str, message: str) -> None:
     with pytest.raises(PruneError, match=message):
         find_problem(name)
 
@@ -57,7 +57,7 @@ def test_options_reach_the_problem(digits: Data) -> None:
     [
         ("pase", "unknown option of Pixels 'pase'; there are: pause. Did you mean"),
         ("data", "unknown option of Pixels 'data'"),
-        ("seed", "unknown option of Pixels 'seed'"),  # it has an option of the run's own
+        ("seed", "unknown option of Pixels 'seed'"),  # the run has an option for it
     ],
 )
 def test_unknown_options_are_refused(digits: Data, option: str, message: str) -> None:
@@ -65,7 +65,7 @@ def test_unknown_options_are_refused(digits: Data, option: str, message: str) ->
         build_problem(Pixels, digits, {option: 1}, {"seed": 7, "constraints": ()})
 
 
-def test_options_of_another_kind_are_refused(digits: Data) -> None:
+def test_options_of_a_wrong_type_are_refused(digits: Data) -> None:
     given = {"seed": 7, "constraints": ()}
     assert build_problem(Pixels, digits, {"pause": 1}, given).pause == 1
     for value in ("long", True, [1]):

@@ -126,7 +126,7 @@ def test_latency_is_refused_where_it_means_nothing(digits: Data) -> None:
         SmallPixels(digits, objectives="latency")
 
 
-def test_a_parent_that_is_not_there_is_missed_when_it_is_needed(digits: Data) -> None:
+def test_a_missing_parent_is_an_error_when_it_is_needed(digits: Data) -> None:
     class Orphan(SmallPixels):
         def __init__(self, data: Data, **options: Any) -> None:
             super().__init__(data, **options)
@@ -181,7 +181,7 @@ def test_the_scheme_is_the_problems_and_part_of_the_fingerprint(
     assert InBatches(digits, **TIMED).fingerprint == fingerprint
 
 
-def test_twins_share_what_is_known_and_all_that_is_measured(digits: Data, meter: Meter) -> None:
+def test_twins_share_known_latencies_and_all_quantities(digits: Data, meter: Meter) -> None:
     problem = SmallPixels(digits, **TIMED)
     X = candidates(problem)
     twin = problem.with_goals(["accuracy", "macs"], front=["accuracy", "latency"])
@@ -269,10 +269,10 @@ def test_a_resumed_search_has_the_uninterrupted_ones_latencies(
     assert np.array_equal(whole.measurements["latency"], parts.measurements["latency"])
 
 
-def test_what_was_measured_before_a_crash_is_not_measured_again(
+def test_latencies_from_before_a_crash_are_not_measured_again(
     digits: Data, meter: Meter, tmp_path: Path
 ) -> None:
-    """The store loses a chunk; the latencies are there."""
+    """The store loses a chunk, but the latencies are kept."""
     result, store = searched(SmallPixels(digits, **TIMED), tmp_path, 3)
     rows = store.evaluations()
     store.close()

@@ -1,4 +1,4 @@
-"""When a search ends."""
+"""Budgets end searches."""
 
 from __future__ import annotations
 

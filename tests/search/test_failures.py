@@ -1,4 +1,4 @@
-"""Searches in which some candidates cannot be measured, or all."""
+"""Searches in which some or all candidates cannot be measured."""
 
 from __future__ import annotations
 
@@ -173,7 +173,9 @@ def test_when_all_fail_the_most_frequent_reason_is_named(digits: Data, path: Pat
     store.close()
 
 
-def test_when_all_fail_in_the_last_generation_or_in_the_end_that_is_said(digits: Data) -> None:
+def test_when_all_fail_in_the_last_generation_or_in_the_end_the_message_says_so(
+    digits: Data,
+) -> None:
     class Dark(FailingInBatches):
         def fails_finally(self, x: Array) -> bool:
             return True

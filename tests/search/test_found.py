@@ -21,7 +21,7 @@ from tests.support.tiny_problem import Pixels
         lambda k: st.lists(st.tuples(*[st.integers(0, 4)] * k), min_size=1, max_size=25)
     )
 )
-def test_nondominated_is_what_the_definition_says(table: list[tuple[int, ...]]) -> None:
+def test_nondominated_follows_the_definition(table: list[tuple[int, ...]]) -> None:
     expected = [
         not any(dominates(other, row) for other in table) and row not in table[:place]
         for place, row in enumerate(table)

@@ -31,7 +31,7 @@ def test_plain_minimize_leaves_out_failed_candidates(digits: Data) -> None:
         Front.from_result(nothing, result)
 
 
-def test_plain_minimize_does_the_same(problem: Pixels) -> None:
+def test_plain_minimize_finds_the_same(problem: Pixels) -> None:
     result = minimize(problem, NSGA2(pop_size=8, **problem.operators()), ("n_gen", 6), seed=3)
     found = found_by(problem, Budget(generations=6))
     assert digests(result.pop.get("X")) == digests(found.last.algorithm.pop.get("X"))

@@ -79,7 +79,7 @@ def count(path: Path) -> int:
 
 
 def filled(path: Path, n: int = 400) -> None:
-    """A closed store with much in it, all in the main file."""
+    """A closed store with many rows, all in the main file."""
     store = Store(path, NAMES, "f1", VERSIONS)
     X = rows(*range(n))
     store.follow(0, 1, "batch 0", digests(X))
@@ -89,7 +89,7 @@ def filled(path: Path, n: int = 400) -> None:
     assert path.stat().st_size > 20_000
 
 
-def test_what_is_known_is_not_measured_again(store: Store) -> None:
+def test_known_candidates_are_not_measured_again(store: Store) -> None:
     measure, X = Counting(), rows(4, 7)
     first = measured(store, X, digests(X), "batch 0", measure)
     more = rows(7, 9, 4)
@@ -163,7 +163,7 @@ def test_a_wrong_measurement_is_refused_before_it_is_kept(store: Store, path: Pa
         measured(store, X, digests(X), "batch 0", measure)
     assert count(path) == 0
     nothing = dict.fromkeys(NAMES, np.full(2, np.nan))
-    with pytest.raises(StoreError, match="CHECK"):  # and the table itself takes none
+    with pytest.raises(StoreError, match="CHECK"):  # the table itself refuses it too
         measured(store, X, digests(X), "batch 0", lambda X: nothing)
     assert count(path) == 0
 
@@ -328,8 +328,8 @@ def names(path: Path) -> set[str]:
 
 
 @pytest.fixture
-def anybodys() -> Iterator[Path]:
-    """The path of a store in a folder that every user finds, unlike pytest's."""
+def readable_by_all() -> Iterator[Path]:
+    """The path of a store in a folder that every user can read, unlike pytest's."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder / "evaluations.sqlite"
@@ -406,7 +406,7 @@ def killed(path: Path) -> None:
     original.unlink()
 
 
-def test_what_a_killed_process_had_committed_is_read_too(path: Path) -> None:
+def test_commits_of_a_killed_process_are_read_too(path: Path) -> None:
     killed(path)
     size = path.stat().st_size
     store = Store.existing(path)
@@ -426,26 +426,26 @@ def test_names_of_folders_are_no_options(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="there is one user")
-def test_a_store_is_read_in_a_folder_that_cannot_be_written_to(anybodys: Path) -> None:
-    filled(anybodys)
-    with not_to_be_written(anybodys.parent):
+def test_a_store_is_read_in_a_folder_that_cannot_be_written_to(readable_by_all: Path) -> None:
+    filled(readable_by_all)
+    with not_to_be_written(readable_by_all.parent):
         with pytest.raises(OSError, match="Permission denied"):
-            (anybodys.parent / "other").touch()
-        store = Store.existing(anybodys)
+            (readable_by_all.parent / "other").touch()
+        store = Store.existing(readable_by_all)
         assert len(store.history()) == 400
         store.close()
         with pytest.raises(StoreError, match="is not yours to write; work on a copy"):
-            Store(anybodys, NAMES, "f1", VERSIONS)
-    assert names(anybodys) == {anybodys.name}
+            Store(readable_by_all, NAMES, "f1", VERSIONS)
+    assert names(readable_by_all) == {readable_by_all.name}
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="there is one user")
-def test_what_a_killed_process_left_there_has_to_be_copied(anybodys: Path) -> None:
-    killed(anybodys)
+def test_a_killed_processs_store_in_such_a_folder_has_to_be_copied(readable_by_all: Path) -> None:
+    killed(readable_by_all)
     told = pytest.raises(StoreError, match=r"unable to open database file; .*: read a copy")
-    with not_to_be_written(anybodys.parent), told:
-        Store.existing(anybodys)
-    store = Store.existing(anybodys)
+    with not_to_be_written(readable_by_all.parent), told:
+        Store.existing(readable_by_all)
+    store = Store.existing(readable_by_all)
     assert len(store.history()) == 40
     store.close()
 
@@ -492,7 +492,7 @@ def test_a_database_of_something_else_is_no_store(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE people (name TEXT)")
     db.close()
-    with pytest.raises(StoreError, match="not one of ours"):
+    with pytest.raises(StoreError, match="or is not a store"):
         Store.existing(path)
 
 
@@ -631,7 +631,7 @@ def test_evaluations_have_nan_for_what_could_not_be_measured(store: Store) -> No
     measured(store, X, digests(X), "batch 0", Failing())
     found = store.evaluations()
     np.testing.assert_array_equal(np.isnan(found["accuracy"]), [True, False, True])
-    np.testing.assert_array_equal(found["macs"], [30, 40, np.nan])  # what is known stays
+    np.testing.assert_array_equal(found["macs"], [30, 40, np.nan])  # known measurements stay
 
 
 def test_an_empty_store_has_no_evaluations(store: Store) -> None:

@@ -148,7 +148,7 @@ def test_no_child_was_there_before(bits: Bits) -> None:
     assert not set(keys) & set(digests(pop.get("X")))
 
 
-def test_a_mating_that_finds_too_few_hands_on_what_there_is(bits: Bits) -> None:
+def test_if_the_mating_finds_too_few_children_all_are_handed_on(bits: Bits) -> None:
     pop = measured(bits, 60)
     new = bits.random(3, np.random.default_rng(5))
     choosing = Prescreened(RandomMating(lambda n, _: new[np.arange(n) % 3]))
@@ -198,7 +198,7 @@ def test_unknown_quantities_are_predicted(digits: Data) -> None:
     assert [y.tolist() for _, y in shown[1:]] == [Z.sum(axis=1).tolist()] * 2
 
 
-def test_where_all_is_known_there_is_no_model(digits: Data) -> None:
+def test_known_quantities_need_no_model(digits: Data) -> None:
     problem = Bits(digits, objectives=["parameters"])
     shown: list[tuple[Values, Values]] = []
     found_by(problem, 3, engine="ga", model=lambda _: Perfect(problem, shown=shown), warm_up=16)
@@ -246,7 +246,7 @@ def test_failed_candidates_are_not_learnt_from_and_not_asked_for_again(digits: D
         assert (Z.sum(axis=1) >= FailingPixels.LEAST).all()
 
 
-def test_while_no_candidate_can_be_measured_children_are_the_matings_own(bits: Bits) -> None:
+def test_while_all_candidates_fail_children_are_the_matings_own(bits: Bits) -> None:
     pop = measured(bits, 60)
     pop.set("accuracy", np.full(60, np.nan))
     generators = np.random.default_rng(1), np.random.default_rng(1)
@@ -263,7 +263,7 @@ def test_candidates_without_evaluation_are_not_learnt_from(bits: Bits) -> None:
     assert len(choosing.evaluated) == len(choosing.evaluated.keys) == 60
 
 
-def test_until_it_is_warm_the_engine_is_as_it_was(bits: Bits) -> None:
+def test_during_the_warm_up_the_engine_is_unchanged(bits: Bits) -> None:
     plain = search(bits, make_algorithm("nsga2", bits, 16), Budget(generations=5), seed=3)
     assert same(plain, found_by(bits, 5, warm_up=80))
     assert not same(plain, found_by(bits, 5, warm_up=64))

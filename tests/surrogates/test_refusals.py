@@ -34,7 +34,7 @@ def test_impossible_options_are_refused(bits: Bits, options: dict[str, Any]) -> 
         prescreen(make_algorithm("nsga2", bits, 8), **options)
 
 
-def test_engines_whose_children_are_not_free_are_refused(bits: Bits) -> None:
+def test_engines_without_a_free_mating_are_refused(bits: Bits) -> None:
     directions = get_reference_directions("das-dennis", 2, n_partitions=7)
     for algorithm in (NelderMead(), DE(), MOEAD(directions)):
         with pytest.raises(PruneError, match=f"{type(algorithm).__name__} has no mating that"):

@@ -83,7 +83,7 @@ def test_fewer_evaluations_reach_as_much(digits: Data) -> None:
 
 
 def test_minimize_copies_the_engine_but_not_the_problem(bits: Bits) -> None:
-    # A function bound to the problem, as a user may give it.
+    # Users may give a function that is bound to the problem.
     algorithm = prescreen(NSGA2(pop_size=16, **bits.operators()), model=bits.model)
     results = [
         minimize(bits, algorithm, ("n_gen", 6), seed=3, copy_termination=True) for _ in range(2)
