@@ -229,3 +229,16 @@ def test_a_run_of_a_comparison_can_be_compared_with_one_beside_it(
     assert shown.comparison.methods == ["nsga2", "ga"]
     assert shown.facts["problem's seed"] == "0"
     assert shown.facts["engine seeds"] == "0, 3"
+
+
+def test_comparisons_given_as_runs_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "comparison.json").write_text("{}")
+    assert main(["compare", *map(str, folders)]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"{folders[0]} is a comparison of its own; 'pymoo-prune report {folders[0]}'" in error
+    assert f"'pymoo-prune compare {folders[0]}/runs/* {folders[1]}/runs/*'" in error
