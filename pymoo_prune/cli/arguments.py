@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -234,13 +232,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
-
-
-def new_folder(name: str) -> Path:
-    """The folder for results where `--output` names none.
-
-    Args:
-        name: The first part of the folder's name.
-    """
-    now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{name.replace(':', '-')}-{now}"

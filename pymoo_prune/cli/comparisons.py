@@ -10,13 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pymoo_prune.cli.arguments import (
-    Commands,
-    add_search_options,
-    add_trust,
-    new_folder,
-    settings_of,
-)
+from pymoo_prune.cli.arguments import Commands, add_search_options, add_trust, settings_of
 from pymoo_prune.cli.results import show_campaign, show_comparison
 from pymoo_prune.cli.runs import resumable
 from pymoo_prune.cli.workers import add_workers, refuse_workers
@@ -24,6 +18,7 @@ from pymoo_prune.comparing import Campaign, report_of_runs, size_bounds
 from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import cores
 from pymoo_prune.problem import PruningProblem, find_problem, registered
+from pymoo_prune.runs import new_folder
 from pymoo_prune.tables import listed
 
 METHODS = ("ga", "nsga2")

@@ -10,13 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pymoo_prune.cli.arguments import (
-    Commands,
-    add_search_options,
-    add_trust,
-    new_folder,
-    settings_of,
-)
+from pymoo_prune.cli.arguments import Commands, add_search_options, add_trust, settings_of
 from pymoo_prune.cli.results import show_campaign, show_run
 from pymoo_prune.cli.workers import (
     add_workers,
@@ -30,7 +24,7 @@ from pymoo_prune.engines import ENGINES
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.executors import Executor
 from pymoo_prune.machine import cores
-from pymoo_prune.runs import Run
+from pymoo_prune.runs import Run, new_folder
 from pymoo_prune.search import Display
 from pymoo_prune.surrogates import MODELS
 

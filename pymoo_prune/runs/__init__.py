@@ -31,6 +31,7 @@ from pymoo_prune.runs.files import (
     TICKET_PICTURE,
 )
 from pymoo_prune.runs.findings import measured_quantities, published_on
+from pymoo_prune.runs.folder import new_folder
 from pymoo_prune.runs.preparing import Given, prepare_problem
 from pymoo_prune.runs.prune import prune
 from pymoo_prune.runs.reading import reading
@@ -52,6 +53,6 @@ __all__ = [
     "LATENCIES_FILE", "PARENT_FOLDER", "PICTURE_ENDINGS", "REPORT_PAGE", "SETTINGS_FILE",
     "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given", "Report",
     "ReproductionOptions", "Run", "Settings", "kept", "kept_parent", "kept_runs",
-    "measured_quantities", "prepare", "prepare_problem", "prune", "publish", "published_on",
-    "reading", "reproduced",
+    "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune", "publish",
+    "published_on", "reading", "reproduced",
 ]  # fmt: skip

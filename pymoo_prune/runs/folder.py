@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -153,3 +154,13 @@ class RunFolder:
             np.load(file, allow_pickle=False) as arrays,
         ):
             return arrays["live"], arrays["possible"]
+
+
+def new_folder(name: str) -> Path:
+    """The folder for results where `--output` names none.
+
+    Args:
+        name: The first part of the folder's name.
+    """
+    now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{name.replace(':', '-')}-{now}"

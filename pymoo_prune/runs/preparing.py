@@ -56,10 +56,14 @@ def prepare_problem(
     """
     torch.set_num_threads(settings.threads)
     settings.check()  # before anything is trained
-    data = given.data or _named_data(settings, folder, download=download)
+    data = given.data
+    if data is None:
+        data = _named_data(settings, folder, download=download)
     data = data.to(torch.device(settings.device))
     kept = folder / PARENT_FOLDER
-    parent = given.network or _named_parent(settings, kept, folder)
+    parent = given.network
+    if parent is None:
+        parent = _named_parent(settings, kept, folder)
     with display.phase("parent") as update:
         arguments: dict[str, Any] = {
             "constraints": settings.constraints,

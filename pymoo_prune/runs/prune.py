@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pymoo_prune.executors import Executor
 from pymoo_prune.objectives import Objectives
 from pymoo_prune.problem import find_problem, preset_of
 from pymoo_prune.results import Front
-from pymoo_prune.runs.folder import RunFolder
+from pymoo_prune.runs.folder import RunFolder, new_folder
 from pymoo_prune.runs.preparing import Given
 from pymoo_prune.runs.report import Report
 from pymoo_prune.runs.run import Run
@@ -103,9 +102,13 @@ def prune(
         network=GIVEN,
     )
     console = console or Console()
-    run = _run_in(_folder(output, what), settings, Given(images, network))
+    run = _run_in(Path(output) if output else new_folder(what), settings, Given(images, network))
     display = Display(console)
-    front = run.front(display) if run.complete else run.execute(display, executor=executor)
+    if run.complete:
+        front = run.front(display)
+        run.store(front.problem).close()  # refuses another network or other images
+    else:
+        front = run.execute(display, executor=executor)
     page = Report(run).write()
     console.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
     return front
@@ -116,13 +119,6 @@ def _check_name(what: str) -> None:
         find_problem(what)
     except PruneError:
         raise unknown_name("kind of pruning", what, KINDS) from None
-
-
-def _folder(output: Path | str | None, what: str) -> Path:
-    if output is not None:
-        return Path(output)
-    now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{what.replace(':', '-')}-{now}"
 
 
 def _run_in(folder: Path, settings: Settings, given: Given) -> Run:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from pymoo_prune import Budget, Data, Front, PruneError, prune
+from pymoo_prune import Budget, Data, Front, PruneError, StoreError, prune
 from pymoo_prune.cli import main
 from tests.support.own_networks import network
 from tests.support.tiny_problem import threads
@@ -118,3 +119,17 @@ def test_what_is_not_kept_is_told_when_it_is_needed(
     error = " ".join(capsys.readouterr().err.split())
     assert "'my digits'" in error
     assert "made by prune() with a network or data of the caller's" in error
+
+
+def test_a_finished_run_is_not_read_for_another_network_or_other_images(
+    own: nn.Module, digits: Data, tmp_path: Path
+) -> None:
+    pruned(own, digits, tmp_path / "run", baselines=False)
+    other = copy.deepcopy(own)
+    with torch.no_grad():
+        next(other.parameters()).add_(0.01)
+    with pytest.raises(StoreError, match="belongs to another configuration"):
+        pruned(other, digits, tmp_path / "run", baselines=False)
+    fewer = replace(digits, train=digits.train.subset(range(900)))
+    with pytest.raises(StoreError, match="belongs to another configuration"):
+        pruned(own, fewer, tmp_path / "run", baselines=False)

@@ -123,6 +123,7 @@ class DenseConnectivity(PruningProblem):
 
     can_fail = True
     rivals: StrongestConnections
+    RECOVERY = "refit+batch-norm"  # unless the user asks for another
     parent: DenseNet
     timing = Timing()
     quantities: Mapping[str, Quantity] = {
@@ -165,7 +166,7 @@ class DenseConnectivity(PruningProblem):
         depth: int = 100,
         growth: int = 12,
         weights: Literal["inherited", "scratch"] = "inherited",
-        recovery: str = "refit+batch-norm",
+        recovery: str = RECOVERY,
         parent_epochs: float = 12.0,
         epochs: float = 1.0,
         train_images: int | None = None,
@@ -247,7 +248,7 @@ class DenseConnectivity(PruningProblem):
     @classmethod
     def can_fail_with(cls, options: Mapping[str, Any]) -> bool:
         """Only training can diverge: from scratch, or gradient steps after inheriting."""
-        steps = Recovery.parse(options.get("recovery", "refit+batch-norm")).steps
+        steps = Recovery.parse(options.get("recovery", cls.RECOVERY)).steps
         return options.get("weights", "inherited") == "scratch" or steps > 0
 
     def operators(self) -> dict[str, Any]:
@@ -279,8 +280,6 @@ class DenseConnectivity(PruningProblem):
         if self.kept is not None:
             return self.random(n, generator)
         return spread_population(n, generator, self.parent, self.codec)
-
-    # Measuring.
 
     def measure(self, X: Array) -> Measurements:
         """Accuracy on the search images, and sizes in closed form."""

@@ -96,6 +96,7 @@ class DistilledFilters(PruningProblem):
 
     can_fail = True
     rivals: L1Filters
+    RECOVERY = "refit+batch-norm+steps:20"  # unless the user asks for another
     parent: nn.Module
     timing = Timing()
     quantities: Mapping[str, Quantity] = {
@@ -144,7 +145,7 @@ class DistilledFilters(PruningProblem):
         parent: nn.Module | None = None,
         network: str = "simple-cnn",
         parent_epochs: float = 12.0,
-        recovery: str = "refit+batch-norm+steps:20",
+        recovery: str = RECOVERY,
         alpha: float = 0.5,
         temperature: float = 4.0,
         patience: int = 0,
@@ -214,7 +215,7 @@ class DistilledFilters(PruningProblem):
     @classmethod
     def can_fail_with(cls, options: Mapping[str, Any]) -> bool:
         """Only gradient steps can diverge."""
-        return Recovery.parse(options.get("recovery", "refit+batch-norm+steps:20")).steps > 0
+        return Recovery.parse(options.get("recovery", cls.RECOVERY)).steps > 0
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover of blocks, mutation of filters and depth."""

@@ -105,6 +105,7 @@ class LayerVector(PruningProblem):
     """For parents that are trained here: fewer epochs than the paper's, the same optimizer."""
     retraining = Recipe("sgd", 0.01, "linear", 128, bfloat16=True)
 
+    RECOVERY = "refit+batch-norm"  # unless the user asks for another
     parent: nn.Module
     rivals: MagnitudePruning
     quantities: Mapping[str, Quantity] = {
@@ -153,7 +154,7 @@ class LayerVector(PruningProblem):
         network: str = "resnet-20",
         parent_epochs: float = 12.0,
         encoding: Literal["counts", "thresholds"] = "counts",
-        recovery: str = "refit+batch-norm",
+        recovery: str = RECOVERY,
         levels: int | None = None,
         search_images: int = 1_000,
         recovery_images: int = 256,
@@ -217,7 +218,7 @@ class LayerVector(PruningProblem):
     @classmethod
     def can_fail_with(cls, options: Mapping[str, Any]) -> bool:
         """Only gradient steps can diverge."""
-        return Recovery.parse(options.get("recovery", "refit+batch-norm")).steps > 0
+        return Recovery.parse(options.get("recovery", cls.RECOVERY)).steps > 0
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover and mutation of the encoding, and duplicates by digest."""
