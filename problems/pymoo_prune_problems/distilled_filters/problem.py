@@ -232,6 +232,14 @@ class DistilledFilters(PruningProblem):
         check_own_algorithm(type(self), self.goals)
         return GA(pop_size=self.POPULATION, **self.operators())
 
+    def narrowed(self, widths: Array) -> Array:
+        """Chromosomes of networks in which each group keeps the filters that are missed most.
+
+        Args:
+            widths: Filters of each group, (n, groups).
+        """
+        return self.filters.with_branches(self.orders.latest(widths))
+
     def random(self, n: int, generator: np.random.Generator) -> Array:
         """Random filters, at sizes spread evenly in the logarithm; random branches."""
         return self.populations.random(n, generator)

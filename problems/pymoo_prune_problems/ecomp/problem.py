@@ -333,6 +333,17 @@ class EComp(PruningProblem):
         values = self._measurements(np.array([view.parent_accuracy]), np.zeros(1), widths, view)
         return {name: float(value[0]) for name, value in values.items()}
 
+    def narrowed(self, widths: Array) -> Array:
+        """Keep-masks of networks in which each layer keeps the neurons that explain most.
+
+        Args:
+            widths: Neurons of each hidden layer, (n, layers).
+        """
+        if not isinstance(self.encoding, KeepMasks):
+            msg = "widths alone say nothing of recombined weights; use encoding 'masks'"
+            raise PruneError(msg)
+        return self.encoding.narrowed(widths)
+
     def random(self, n: int, generator: np.random.Generator) -> Array:
         """Random neurons, at random widths."""
         return self.encoding.random(n, generator)
