@@ -1,8 +1,9 @@
 """One run in its folder: settings, making it, resuming it, and its report.
 
 - `settings`: all that a run depends on
-- `files`, `folder`, `unreadable`: the names of a run's files, writing and reading them, and one error
-  for all that cannot be read
+- `defaults`: how long a ticket is retrained
+- `files`, `folder`, `unreadable`: the names of a run's files, writing and reading them, and one
+  error for all that cannot be read
 - `preparing`: from settings to a problem with its parent
 - `execution`, `summary`: search, finish, compare, write; and how that went
 - `carrying`: networks of a run's front, exported or as a ticket
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from pymoo_prune.lazy import lazily
 
 if TYPE_CHECKING:
-    from pymoo_prune.runs.carrying import AT_LENGTH
+    from pymoo_prune.runs.defaults import AT_LENGTH
     from pymoo_prune.runs.files import (
         CHROMOSOMES_FILE,
         FRONT_PICTURE,
