@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 import pymoo_prune
 from pymoo_prune.lazy import listed_imports
+from tests.support.imports import imported
 
 PLUGIN = Path(pymoo_prune.__file__).parent
 LAZY = sorted(
@@ -21,15 +20,6 @@ LAZY = sorted(
 )
 LIGHT = ("errors", "lazy", "files", "tables", "chromosomes", "objectives", "operators")
 """Rooms and modules that can be imported without torch."""
-HEAVY = ("torch", "torchvision", "scipy", "sklearn", "matplotlib", "bokeh")
-
-
-def imported(code: str) -> set[str]:
-    """Which of the heavy packages a new process has imported after this code."""
-    ask = f"; import sys; print(*sys.modules.keys() & {set(HEAVY)})"
-    command = [sys.executable, "-c", code + ask]
-    found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    return set(found.stdout.split())
 
 
 def test_the_plugin_is_imported_without_torch() -> None:
