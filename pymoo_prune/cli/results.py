@@ -9,37 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pymoo_prune.cli.arguments import Commands, add_trust
 from pymoo_prune.comparing import FRONTS_PICTURE, Campaign, ComparisonReport, report_of_campaign
-from pymoo_prune.measuring import BATCH_SIZES
-from pymoo_prune.runs import AT_LENGTH, FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
+from pymoo_prune.runs import FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
 from pymoo_prune.search import Display
 
 
-def add_report(commands: Commands) -> None:
+def do_report(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune report`."""
-    command = commands.add_parser(
-        "report",
-        help="show a finished run or comparison, and write its report again",
-        usage="%(prog)s FOLDER [--html]",
-    )
-    command.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
-    )
-    command.add_argument(
-        "--html", action="store_true", help="write report.html too: interactive, opens offline"
-    )
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="where the report goes, for folders that cannot be written to; default: FOLDER",
-    )
-    add_trust(command)
-    command.set_defaults(command=_report)
-
-
-def _report(options: argparse.Namespace, console: Console) -> None:
     if Campaign.is_one(options.folder):
         campaign = Campaign.open(options.folder)
         show_campaign(campaign, console, html=options.html, output=options.output)
@@ -114,35 +90,8 @@ def show_comparison(
     _print_line(where, console)
 
 
-def add_export(commands: Commands) -> None:
+def do_export(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune export`."""
-    command = commands.add_parser(
-        "export",
-        help="write a network of a finished run into a folder of its own",
-        usage="%(prog)s FOLDER [options]",
-    )
-    _add_folder_and_pick(command)
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="where the network goes; default: network-N in the run's folder",
-    )
-    command.add_argument(
-        "--format",
-        choices=("pt", "onnx"),
-        default="pt",
-        help="pt: for torch; onnx: for onnxruntime too, with latencies of both; default: pt",
-    )
-    command.add_argument(
-        "--int8", action="store_true", help="with onnx: write a model in eight bits too"
-    )
-    command.add_argument("--latency", action="store_true", help="measure latencies with pt too")
-    add_trust(command)
-    command.set_defaults(command=_export)
-
-
-def _export(options: argparse.Namespace, console: Console) -> None:
     carried = Run.open(options.folder).export(
         options.pick,
         options.output,
@@ -158,39 +107,8 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     _print_written(carried.folder, console)
 
 
-def add_ticket(commands: Commands) -> None:
+def do_ticket(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune ticket`."""
-    command = commands.add_parser(
-        "ticket",
-        help="retrain a network of a finished run at length, and test it with its parent",
-        usage="%(prog)s FOLDER [options]",
-    )
-    _add_folder_and_pick(command)
-    command.add_argument(
-        "--images",
-        type=int,
-        metavar="N",
-        help=f"training images; default: {AT_LENGTH} times the run's --finish, or an epoch",
-    )
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="where page, picture and network go; default: ticket in the run's folder",
-    )
-    command.add_argument(
-        "--batch-sizes",
-        nargs="+",
-        type=int,
-        default=list(BATCH_SIZES),
-        metavar="N",
-        help=f"images in a batch, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
-    )
-    add_trust(command)
-    command.set_defaults(command=_ticket)
-
-
-def _ticket(options: argparse.Namespace, console: Console) -> None:
     ticket, folder = Run.open(options.folder).ticket(
         options.pick,
         options.images,
@@ -203,18 +121,6 @@ def _ticket(options: argparse.Namespace, console: Console) -> None:
         _print_text(text, console)
     _print_line(f"report: {folder / TICKET_PAGE}, picture: {folder / TICKET_PICTURE}", console)
     _print_written(folder, console)
-
-
-def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a finished run")
-    command.add_argument(
-        "--pick",
-        default="knee",
-        metavar="CHOICE",
-        help="knee, fittest, a number of the table, a quantity (the best in it), or a bound such "
-        "as 'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate); "
-        "default: knee",
-    )
 
 
 def _print_tables(tables: Sequence[Table], console: Console) -> None:

@@ -24,8 +24,8 @@ from pymoo_prune.runs.files import (
     SETTINGS_FILE,
     SUMMARY_FILE,
 )
-from pymoo_prune.runs.reading import reading
 from pymoo_prune.runs.settings import Settings
+from pymoo_prune.runs.unreadable import reading
 
 
 class RunFolder:

@@ -61,7 +61,7 @@ accuracy is worth a tenth of the network."""
 
 
 class DistilledFilters(PruningProblem):
-    """Prune filters and branches of a network, which learns from the whole one.
+    """Prunes filters and branches of a network: the rest is distilled from the whole network.
 
     Args:
         data: The images.

@@ -57,7 +57,7 @@ from pymoo_prune_problems.ecomp.views import View, Views, one_by_one, together
 
 
 class EComp(PruningProblem):
-    """Compress a feed-forward network (see the module's docstring).
+    """Prunes hidden neurons of a feed-forward network: by masks, or by recombining weights.
 
     Args:
         data: The images.
