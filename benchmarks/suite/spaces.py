@@ -18,7 +18,6 @@ from pymoo_prune.suite.live import Measuring
 
 Genes = NDArray[np.int64]
 Columns = Mapping[str, NDArray[Any]]
-SIZES = ("parameters", "macs")
 TEST_IMAGES = 4_000
 """Test images of a table, at most; as many of each class."""
 
@@ -81,7 +80,9 @@ class Space:
     def sizes(self, genes: Genes) -> Columns:
         """Sizes, which need no measurement."""
         found = self.sized(self.measuring.chromosomes(self.typed(genes)))
-        return {name: np.rint(found[name]) for name in SIZES}
+        return {name: found[name] for name in self.kept_sizes}
+
+    kept_sizes: tuple[str, ...] = ("parameters", "macs")
 
     def sized(self, X: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """The sizes of the problem's chromosomes."""
@@ -116,6 +117,8 @@ class Levels(Space):
 
 class Neurons(Space):
     """Which hidden neurons live, or how many of each layer."""
+
+    kept_sizes = ("parameters", "macs", "width")
 
     @property
     def validation(self) -> Split:

@@ -1,4 +1,4 @@
-"""A benchmark suite: pruning problems that are the same on each machine, and whose fronts are known.
+"""A benchmark suite: pruning problems that are the same everywhere, with known fronts.
 
 Tabular instances need numpy and pymoo alone; live ones bring torch when they are first measured.
 

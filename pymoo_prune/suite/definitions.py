@@ -11,6 +11,7 @@ from pymoo_prune.suite.widths import every, spaced
 PARAMETERS = Cost("parameters", "log", 0.0)
 MACS = Cost("macs", "log", 0.0)
 WIDTH = Cost("width", "share", 1.0)
+NARROW = Cost("width", "log", 0.0)
 SIMILARITY = Cost("similarity_loss", "plain", 3.0)
 
 RESNET_8 = Live(
@@ -52,6 +53,23 @@ _TABULAR = (
         "resnet-8-digits-levels",
     ),
     Definition(
+        "resnet8-digits-levels-macs",
+        "The same with three objectives: parameters and MACs do not agree on which layer is dear.",
+        Whole((5,) * 8),
+        (ERROR, PARAMETERS, MACS),
+        RESNET_8,
+        "resnet-8-digits-levels",
+    ),
+    Definition(
+        "resnet8-digits-levels-bounded",
+        "The same, for parameters and MACs, where the accuracy may fall by two points.",
+        Whole((5,) * 8),
+        (PARAMETERS, MACS),
+        RESNET_8,
+        "resnet-8-digits-levels",
+        constraints=("accuracy_drop<=0.02",),
+    ),
+    Definition(
         "four-layers-fashion-levels",
         "How many weights each layer of a feed-forward network with three hidden layers loses: "
         "one of 24 levels each, refitted.",
@@ -69,10 +87,26 @@ _TABULAR = (
         "simple-cnn-digits-widths",
     ),
     Definition(
+        "simplecnn-digits-widths-parameters",
+        "The same with three objectives: error, parameters and MACs.",
+        Whole((10, 13, 15, 15)),
+        (ERROR, PARAMETERS, MACS),
+        CNN,
+        "simple-cnn-digits-widths",
+    ),
+    Definition(
         "three-layers-digits-widths",
         "How many neurons each of three hidden layers keeps.",
         Whole((32,) * 3),
         (ERROR, PARAMETERS),
+        THREE_DIGITS,
+        "three-layers-digits-widths",
+    ),
+    Definition(
+        "three-layers-digits-widths-five",
+        "The same with five objectives: error, similarity, neurons, parameters and MACs.",
+        Whole((32,) * 3),
+        (ERROR, SIMILARITY, NARROW, PARAMETERS, MACS),
         THREE_DIGITS,
         "three-layers-digits-widths",
     ),
@@ -92,12 +126,26 @@ _TABULAR = (
         TWO_LAYERS,
         "two-layers-digits-neurons",
     ),
+    Definition(
+        "two-layers-digits-neurons-similar",
+        "The same, and the images are to lie as the whole network has them.",
+        Bits((9, 9)),
+        (ERROR, WIDTH, SIMILARITY),
+        TWO_LAYERS,
+        "two-layers-digits-neurons",
+    ),
 )
 
-NARROW = Cost("width", "log", 0.0)
 MLP_DIGITS = Live("ecomp", "mlp-digits", "digits")
 MLP_FASHION = Live("ecomp", "mlp-fashion", "fashion-mnist", {"search_images": 1_000})
 RESNET_20 = {"search_images": 200, "recovery_images": 64, "recovery": "batch-norm"}
+DEEP = Live(
+    "layer-vector",
+    "deep-digits",
+    "digits",
+    {"levels": 32, "search_images": 479, "recovery": "refit"},
+    "levels",
+)
 ROOMY_ERROR = Cost("accuracy", "error", 0.5)
 
 _LIVE = (
@@ -151,10 +199,23 @@ _LIVE = (
         "How many weights each of nine layers loses: one of 32 levels each, refitted.",
         Whole((32,) * 9),
         (ROOMY_ERROR, PARAMETERS),
-        Live(
-            "layer-vector", "deep-digits", "digits",
-            {"levels": 32, "search_images": 479, "recovery": "refit"}, "levels",
-        ),
+        DEEP,
+    ),
+    Definition(
+        "deep-digits-levels-seeded",
+        "The same, but the first population has the networks that need no search.",
+        Whole((32,) * 9),
+        (ROOMY_ERROR, PARAMETERS),
+        DEEP,
+        seeded=True,
+    ),
+    Definition(
+        "deep-digits-levels-bounded",
+        "The same, for parameters and MACs, where the accuracy may fall by five points.",
+        Whole((32,) * 9),
+        (PARAMETERS, MACS),
+        DEEP,
+        constraints=("accuracy_drop<=0.05",),
     ),
     Definition(
         "deep-digits-thresholds",
@@ -186,22 +247,6 @@ _LIVE = (
         Live("layer-vector", "resnet-20-digits", "digits", {"levels": 32, **RESNET_20}, "levels"),
     ),
     Definition(
-        "resnet20-digits-levels-seeded",
-        "The same, but the first population has the networks that need no search.",
-        Whole((32,) * 20),
-        (ERROR, PARAMETERS),
-        Live("layer-vector", "resnet-20-digits", "digits", {"levels": 32, **RESNET_20}, "levels"),
-        seeded=True,
-    ),
-    Definition(
-        "resnet20-digits-levels-bounded",
-        "The same, for parameters and MACs, where the accuracy may fall by three points.",
-        Whole((32,) * 20),
-        (PARAMETERS, MACS),
-        Live("layer-vector", "resnet-20-digits", "digits", {"levels": 32, **RESNET_20}, "levels"),
-        constraints=("accuracy_drop<=0.03",),
-    ),
-    Definition(
         "resnet20-digits-thresholds",
         "A common threshold and a factor for each of the twenty layers; batch norms calibrated.",
         Reals((0.0, *(-2.0,) * 20), (6.64, *(2.0,) * 20)),
@@ -226,11 +271,16 @@ _LIVE = (
 DEFINITIONS: Mapping[str, Definition] = {one.name: one for one in (*_TABULAR, *_LIVE)}
 """All instances by name."""
 
-_TABLES = tuple(one.name for one in DEFINITIONS.values() if one.table)
+_TABLES = tuple(one.name for one in _TABULAR)
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "all": tuple(DEFINITIONS),
     "tabular": _TABLES,
-    "live": tuple(name for name in DEFINITIONS if name not in _TABLES),
-    "quick": tuple(name for name in _TABLES),
+    "live": tuple(one.name for one in _LIVE),
+    "quick": (
+        "resnet8-digits-levels",
+        "simplecnn-digits-widths",
+        "three-layers-digits-widths",
+        "two-layers-digits-neurons",
+    ),
 }
-"""Names by group."""
+"""Names of instances by group; "quick" has one of each kind, all tabular."""

@@ -17,7 +17,6 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
 from pymoo_prune.operators import (
     BalancedMaskMutation,
-    Candidates,
     DigestDuplicates,
     UniformVectorCrossover,
 )
@@ -207,7 +206,7 @@ class Reals(Genes):
         return generator.uniform(self.xl, self.xu, (n, self.n_var))
 
     def operators(self) -> dict[str, Any]:
-        """pymoo's own for real numbers."""
+        """Pymoo's own for real numbers."""
         return {"crossover": SBX(prob=0.9, eta=15), "mutation": PM(prob=0.9, eta=20)}
 
 

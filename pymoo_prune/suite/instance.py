@@ -98,7 +98,12 @@ class Instance(Problem):
         return np.column_stack(found) if found else np.empty((n, 0))
 
     def _evaluate(
-        self, X: Array, out: dict[str, Any], *args: Any, algorithm: Any = None, **kwargs: Any
+        self,
+        X: Array,
+        out: dict[str, Any],
+        *args: Any,  # noqa: ARG002
+        algorithm: Any = None,
+        **kwargs: Any,
     ) -> None:
         """F and G. Of a noisy instance, each generation of an algorithm has its own images."""
         genes = self.genes.checked(X, self.name())

@@ -69,4 +69,6 @@ class Measuring:
         if self.live.genes != "levels":
             return made  # type: ignore[no-any-return]
         pruned = self.problem.levels.pruned  # type: ignore[attr-defined]
-        return np.stack([np.searchsorted(pruned[:, i], made[:, i]) for i in range(made.shape[1])], 1)
+        return np.stack(
+            [np.searchsorted(pruned[:, i], made[:, i]) for i in range(made.shape[1])], 1
+        )

@@ -45,7 +45,9 @@ def unpacked(content: bytes) -> tuple[nn.Module, dict[str, Any]]:
         state = {name: torch.from_numpy(arrays[name]) for name in arrays.files if name != ABOUT}
     with torch.random.fork_rng(devices=[]):  # building draws weights, which are then replaced
         network = build_network(about["spec"])
-    network.load_state_dict({n: v.float() if v.is_floating_point() else v for n, v in state.items()})
+    network.load_state_dict(
+        {n: v.float() if v.is_floating_point() else v for n, v in state.items()}
+    )
     return network.eval(), about
 
 
