@@ -58,6 +58,11 @@ class Instance(Problem):
         """Results of different versions do not compare."""
         return self.definition.version
 
+    @property
+    def changes_batches(self) -> bool:
+        """Whether generations are measured on different images."""
+        return self.definition.noisy
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Instance:
         """The instance itself: nothing in it changes, and pymoo copies it often."""
         return self
