@@ -12,6 +12,7 @@ from rich.table import Table
 from pymoo_prune.cli.arguments import Commands, add_trust
 from pymoo_prune.comparing import FRONTS_PICTURE, Campaign, ComparisonReport, report_of_campaign
 from pymoo_prune.measuring import BATCH_SIZES
+from pymoo_prune.results import Member
 from pymoo_prune.runs import AT_LENGTH, FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
 from pymoo_prune.search import Display
 
@@ -62,6 +63,7 @@ def show_run(run: Run, console: Console, *, html: bool = False, output: Path | N
     finally:  # tables are shown even if the folder cannot be written to
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
+        _print_text(report.suggestion(), console)
         _print_text(report.parent_line(), console)
         for name, origin in report.origins().items():
             _print_line(f"{name}: {origin}.", console)
@@ -152,6 +154,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
         latency=options.latency,
     )
     _print_text(str(carried.member), console)
+    _print_reason(options.pick, carried.member, console)
     _print_tables(carried.tables(), console)
     for note in carried.notes():
         _print_text(note, console)
@@ -199,6 +202,7 @@ def _ticket(options: argparse.Namespace, console: Console) -> None:
         batch_sizes=options.batch_sizes,
     )
     _print_tables(ticket.tables(), console)
+    _print_reason(options.pick, ticket.winner, console)
     for text in (ticket.origin(), ticket.conditions(), ticket.verdict()):
         _print_text(text, console)
     _print_line(f"report: {folder / TICKET_PAGE}, picture: {folder / TICKET_PICTURE}", console)
@@ -209,11 +213,11 @@ def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a finished run")
     command.add_argument(
         "--pick",
-        default="knee",
+        default="suggestion",
         metavar="CHOICE",
-        help="knee, fittest, a number of the table, a quantity (the best in it), or a bound such "
-        "as 'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate); "
-        "default: knee",
+        help="suggestion (the arrow in the report's table), knee, fittest, a number of the table, "
+        "a quantity (the best in it), or a bound such as 'accuracy_drop<=0.02' (the smallest "
+        "within it) or 'macs<=20%%' (the most accurate); default: suggestion",
     )
 
 
@@ -227,6 +231,13 @@ def _print_tables(tables: Sequence[Table], console: Console) -> None:
 def _print_text(text: str, console: Console) -> None:
     """Prints sentences, wrapped at the width of the terminal."""
     console.print(text, highlight=False, markup=False)
+
+
+def _print_reason(pick: str, member: Member, console: Console) -> None:
+    """Prints why a network was taken, where the user did not choose one."""
+    if pick == "suggestion":
+        reason = member.front.why_suggested()
+        _print_text(f"Network {member.place} is suggested: it is {reason}.", console)
 
 
 def _print_line(text: str, console: Console) -> None:

@@ -185,6 +185,19 @@ class Front:
     def _choice(self) -> Choice:
         return Choice(self.problem, self.columns, self.quantities)
 
+    def suggestion(self) -> Member:
+        """The smallest network within one point of the parent's accuracy on the validation images.
+
+        The first size among the objectives decides. Where no network is within one point, it is the
+        most accurate one. It is the knee where the objectives have no accuracy or no size, and the
+        fittest where they are one weighted sum.
+        """
+        return self[self._choice.suggestion().place]
+
+    def why_suggested(self) -> str:
+        """Which of these `suggestion` is, in words."""
+        return self._choice.suggestion().reason
+
     def knee(self) -> Member:
         """The network farthest from the plane through the extremes of the front.
 
@@ -213,9 +226,9 @@ class Front:
         """A network by a phrase.
 
         Args:
-            choice: "knee", "fittest", a number, a quantity to be best in ("accuracy"), or a bound:
-                one on accuracy ("accuracy_drop<=0.02") takes the smallest network that keeps it,
-                one on size ("macs<=20%") takes the most accurate.
+            choice: "suggestion", "knee", "fittest", a number, a quantity to be best in
+                ("accuracy"), or a bound: one on accuracy ("accuracy_drop<=0.02") takes the smallest
+                network that keeps it, one on size ("macs<=20%") takes the most accurate.
         """
         return self[self._choice.by_phrase(choice)]
 
