@@ -236,8 +236,8 @@ def _print_text(text: str, console: Console) -> None:
 def _print_reason(pick: str, member: Member, console: Console) -> None:
     """Prints why a network was taken, where the user did not choose one."""
     if pick == "suggestion":
-        reason = member.front.why_suggested()
-        _print_text(f"Network {member.place} is suggested: it is {reason}.", console)
+        text = f"Network {member.place} is suggested: it is {member.why}."
+        _print_text(text, console)
 
 
 def _print_line(text: str, console: Console) -> None:

@@ -57,6 +57,13 @@ class Member:
         x: Array = self.front.X[self.place]
         return x
 
+    @property
+    def why(self) -> str:
+        """Why `Front.pick` suggests it; empty where it suggests another one."""
+        front = self.front
+        suggested = Choice(front.problem, front.columns, front.quantities).suggestion()
+        return suggested.reason if suggested.place == self.place else ""
+
     def network(self, *, finish_images: int = 0) -> nn.Module:
         """The small network, stand-alone.
 
@@ -185,19 +192,6 @@ class Front:
     def _choice(self) -> Choice:
         return Choice(self.problem, self.columns, self.quantities)
 
-    def suggestion(self) -> Member:
-        """The smallest network within one point of the parent's accuracy on the validation images.
-
-        The first size among the objectives decides. Where no network is within one point, it is the
-        most accurate one. It is the knee where the objectives have no accuracy or no size, and the
-        fittest where they are one weighted sum.
-        """
-        return self[self._choice.suggestion().place]
-
-    def why_suggested(self) -> str:
-        """Which of these `suggestion` is, in words."""
-        return self._choice.suggestion().reason
-
     def knee(self) -> Member:
         """The network farthest from the plane through the extremes of the front.
 
@@ -222,8 +216,13 @@ class Front:
         """The network with the fewest parameters that loses at most this much accuracy."""
         return self.best("parameters", within=f"accuracy_drop<={float(accuracy_drop)!r}")
 
-    def pick(self, choice: str) -> Member:
+    def pick(self, choice: str = "suggestion") -> Member:
         """A network by a phrase.
+
+        The suggestion is the smallest network within one point of the parent's accuracy on the
+        validation images, by the first size among the objectives. Where none is within one point,
+        it is the most accurate one. It is the knee where the objectives have no accuracy or no
+        size, and the fittest where they are one weighted sum.
 
         Args:
             choice: "suggestion", "knee", "fittest", a number, a quantity to be best in

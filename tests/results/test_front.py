@@ -108,20 +108,21 @@ def test_the_suggestion_is_the_smallest_within_one_point_of_the_parent(problem: 
     front = front_of(problem, [0.3, 0.8, 0.885, 0.89, 0.9], [100, 200, 400, 600, 1000])
     assert front.knee().place == 1
     # 0.9 - 0.89 is a little more than 0.01 in floating point.
-    assert front.suggestion().place == front.pick("suggestion").place == 3
-    assert front.why_suggested() == (
+    assert front.pick().place == front.pick("suggestion").place == 3
+    assert front.pick().why == (
         "the smallest within one point of the parent's accuracy on the validation images"
     )
+    assert [one.why for one in front].count("") == 4
     beyond = front_of(problem, [0.3, 0.8, 0.9, 0.92], [100, 200, 600, 1000])
-    assert beyond.suggestion().place == 2
+    assert beyond.pick().place == 2
 
 
 def test_the_suggestion_is_the_most_accurate_where_none_is_within_one_point(
     problem: Pixels,
 ) -> None:
     front = front_of(problem, [0.3, 0.8, 0.88], [100, 200, 600])
-    assert front.suggestion().place == 2
-    assert front.why_suggested() == (
+    assert front.pick().place == 2
+    assert front.pick().why == (
         "the most accurate, as none is within one point of the parent's accuracy on the "
         "validation images"
     )
@@ -145,7 +146,7 @@ def test_the_suggestion_is_smallest_by_the_first_size_among_the_objectives(
     columns = {"accuracy": np.full(2, 0.9), "accuracy_drop": np.zeros(2), "parameters": size}
     columns |= {"sparsity": 1 - size / 1000, "macs": 5000 - size, "pixels": size / 1000}
     X = np.repeat(front.X, 2, axis=0)
-    assert Front(front.problem, X, columns).suggestion().place == place
+    assert Front(front.problem, X, columns).pick().place == place
 
 
 @pytest.mark.parametrize("objectives", [("parameters", "pixels"), ("accuracy",)])
@@ -153,16 +154,16 @@ def test_the_suggestion_is_the_knee_without_an_accuracy_and_a_size(
     digits: Data, objectives: tuple[str, ...]
 ) -> None:
     front = front_of(Pixels(digits, objectives=objectives), [0.9, 0.8], [100, 50])
-    assert front.suggestion() == front.knee()
+    assert front.pick() == front.knee()
     if len(objectives) > 1:
-        assert front.why_suggested() == "the knee of the front"
+        assert front.pick().why == "the knee of the front"
 
 
 def test_the_suggestion_is_the_fittest_where_there_is_one_goal(digits: Data) -> None:
     fitness = WeightedSum({"accuracy": 1.0, "pixels": 0.5})
     front = front_of(Pixels(digits, objectives=fitness), [0.3, 0.8, 0.9], [100, 200, 1000])
-    assert front.suggestion() == front.fittest() == front[1]
-    assert front.why_suggested() == "the fittest"
+    assert front.pick() == front.fittest() == front[1]
+    assert front.pick().why == "the fittest"
 
 
 def test_one_network_is_knee_best_and_smallest(problem: Pixels) -> None:

@@ -156,8 +156,8 @@ def test_the_front_can_be_had_back_with_its_networks(finished: Path) -> None:
         assert accuracy(member.network(), data.test) == member.values["test_accuracy"]
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["knee"] == front.knee().place
-    assert Report(run).findings.suggestion.place == front.suggestion().place
-    assert Report(run).findings.suggestion.reason == front.why_suggested()
+    assert Report(run).findings.suggestion.place == front.pick().place
+    assert Report(run).findings.suggestion.reason == front.pick().why
     assert summary["parent"] == dict(front.problem.parent_measurements())
 
 
