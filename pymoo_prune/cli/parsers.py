@@ -237,11 +237,11 @@ def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a finished run")
     command.add_argument(
         "--pick",
-        default="knee",
+        default="suggestion",
         metavar="CHOICE",
-        help="knee, fittest, a number of the table, a quantity (the best in it), or a bound such "
-        "as 'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate); "
-        "default: knee",
+        help="suggestion (the arrow in the report's table), knee, fittest, a number of the table, "
+        "a quantity (the best in it), or a bound such as 'accuracy_drop<=0.02' (the smallest "
+        "within it) or 'macs<=20%%' (the most accurate); default: suggestion",
     )
 
 

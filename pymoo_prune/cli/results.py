@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pymoo_prune.comparing import FRONTS_PICTURE, Campaign, ComparisonReport, report_of_campaign
+from pymoo_prune.results import Member
 from pymoo_prune.runs import FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
 from pymoo_prune.search import Display
 
@@ -38,6 +39,7 @@ def show_run(run: Run, console: Console, *, html: bool = False, output: Path | N
     finally:  # tables are shown even if the folder cannot be written to
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
+        _print_text(report.suggestion(), console)
         _print_text(report.parent_line(), console)
         for name, origin in report.origins().items():
             _print_line(f"{name}: {origin}.", console)
@@ -101,6 +103,7 @@ def do_export(options: argparse.Namespace, console: Console) -> None:
         latency=options.latency,
     )
     _print_text(str(carried.member), console)
+    _print_reason(options.pick, carried.member, console)
     _print_tables(carried.tables(), console)
     for note in carried.notes():
         _print_text(note, console)
@@ -117,6 +120,7 @@ def do_ticket(options: argparse.Namespace, console: Console) -> None:
         batch_sizes=options.batch_sizes,
     )
     _print_tables(ticket.tables(), console)
+    _print_reason(options.pick, ticket.winner, console)
     for text in (ticket.origin(), ticket.conditions(), ticket.verdict()):
         _print_text(text, console)
     _print_line(f"report: {folder / TICKET_PAGE}, picture: {folder / TICKET_PICTURE}", console)
@@ -133,6 +137,13 @@ def _print_tables(tables: Sequence[Table], console: Console) -> None:
 def _print_text(text: str, console: Console) -> None:
     """Prints sentences, wrapped at the width of the terminal."""
     console.print(text, highlight=False, markup=False)
+
+
+def _print_reason(pick: str, member: Member, console: Console) -> None:
+    """Prints why a network was taken, where the user did not choose one."""
+    if pick == "suggestion":
+        text = f"Network {member.place} is suggested: it is {member.why}."
+        _print_text(text, console)
 
 
 def _print_line(text: str, console: Console) -> None:

@@ -89,6 +89,10 @@ class Report:
         """Whether the search paid off, in a sentence."""
         return words.verdict(self.findings)
 
+    def suggestion(self) -> str:
+        """The network to take, in sentences."""
+        return words.suggestion(self.findings)
+
     def parent_line(self) -> str:
         """The unpruned network's measurements, in a sentence."""
         return words.parent_line(self.findings)
@@ -125,6 +129,7 @@ class Report:
             words.made_line(findings),
             self.parent_line(),
             self.verdict(),
+            self.suggestion(),
             _link(FRONT_PICTURE),
             "## Methods",
             markdown_table(*self.method_rows()),
