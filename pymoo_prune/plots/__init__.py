@@ -6,7 +6,8 @@
 - `curves`: searches, generation by generation
 - `layers`: the parts of networks that are kept
 - `robustness`: accuracies on perturbed images
-- `style`: colours, lines, axes and files of all pictures
+- `style`: colours, lines, axes and files of all pictures, and their sizes in a paper
+- `ticks`, `legends`, `mosaic`: ticks whose labels never touch; legends; the places of matrices
 - `checks`: errors for inputs that cannot be drawn
 """
 
@@ -18,16 +19,23 @@ from pymoo_prune.plots.parallel import draw_parallel
 from pymoo_prune.plots.robustness import draw_robustness
 from pymoo_prune.plots.style import (
     COLOURS,
+    COLUMN,
+    FIGURES,
     LINE_STYLES,
     MARKERS,
+    PAGE,
+    SCREEN,
     STYLE,
+    AnyFigure,
+    FigureStyle,
     compact,
     is_logarithmic,
     picture,
 )
 
 __all__ = [
-    "COLOURS", "LINE_STYLES", "MARKERS", "STYLE", "Curve", "attainment_surfaces", "compact",
-    "draw_attainment", "draw_front", "draw_generations", "draw_hypervolumes", "draw_layers",
-    "draw_matrices", "draw_parallel", "draw_robustness", "is_logarithmic", "picture",
+    "COLOURS", "COLUMN", "FIGURES", "LINE_STYLES", "MARKERS", "PAGE", "SCREEN", "STYLE",
+    "AnyFigure", "Curve", "FigureStyle", "attainment_surfaces", "compact", "draw_attainment",
+    "draw_front", "draw_generations", "draw_hypervolumes", "draw_layers", "draw_matrices",
+    "draw_parallel", "draw_robustness", "is_logarithmic", "picture",
 ]  # fmt: skip
