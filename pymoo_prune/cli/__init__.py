@@ -4,6 +4,7 @@
 - `arguments`: the options of a search, and the settings that they make
 - `workers`: the options that say where candidates are measured
 - `runs`: the commands `run` and `resume`
+- `showing`: the options of reports
 - `comparisons`: the command `compare`
 - `results`: the commands `report`, `export` and `ticket`
 - `catalogue`: the commands `list`, `networks` and `reproduce`

@@ -13,6 +13,7 @@ from rich.console import Console
 from pymoo_prune.cli.arguments import Commands, add_search_options, add_trust, settings_of
 from pymoo_prune.cli.results import show_campaign, show_comparison
 from pymoo_prune.cli.runs import resumable
+from pymoo_prune.cli.showing import add_hypervolume, hypervolume_of
 from pymoo_prune.cli.workers import add_workers, refuse_workers
 from pymoo_prune.comparing import Campaign, report_of_runs, size_bounds
 from pymoo_prune.errors import PruneError
@@ -24,7 +25,7 @@ from pymoo_prune.tables import listed
 METHODS = ("ga", "nsga2")
 """Methods that are compared by default: for one objective, and for several."""
 
-FOR_FOLDERS = ("what", "bounds", "against", "output", "trust")
+FOR_FOLDERS = ("what", "bounds", "against", "reference", "log", "output", "trust")
 """Options that a comparison of finished runs takes."""
 
 
@@ -70,6 +71,7 @@ def add_compare(commands: Commands) -> None:
         help="test each other method against this one alone; default: all pairs, which needs more "
         "seeds",
     )
+    add_hypervolume(command)
     command.add_argument(
         "--output",
         type=Path,
@@ -118,7 +120,8 @@ def _compare_folders(options: argparse.Namespace, console: Console) -> None:
                 f"'pymoo-prune compare {runs}' compares its runs with others"
             )
             raise PruneError(msg)
-    report = report_of_runs(folders, options.bounds, options.against)
+    volumes = hypervolume_of(options)
+    report = report_of_runs(folders, options.bounds, options.against, volumes)
     show_comparison(report, options.output or new_folder("compare"), console)
 
 
@@ -133,6 +136,8 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
     settings = settings_of(options, problem, algorithm="nsga2", threads=_threads(options, jobs))
     goals = settings.check()  # before the folder is made
     size_bounds(options.bounds or (), goals.quantities)
+    volumes = hypervolume_of(options)
+    volumes.check(list(goals.quantities), goals.quantities)
     campaign = Campaign.create(
         options.output or new_folder(f"compare-{problem}"),
         settings,
@@ -140,6 +145,7 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
         range(options.seed, options.seed + options.seeds),
         options.bounds,
         options.against,
+        volumes,
     )
     with resumable(campaign.folder):
         campaign.execute(console, jobs=jobs, download=options.download)

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from pymoo_prune.cli.arguments import Commands, add_trust
-from pymoo_prune.comparing import FRONTS_PICTURE, Campaign, ComparisonReport, report_of_campaign
+from pymoo_prune.cli.showing import (
+    add_figures,
+    add_hypervolume,
+    hypervolume_of,
+    labels_of,
+    refuse_for_a_run,
+    style_of,
+)
+from pymoo_prune.comparing import (
+    FRONTS_PICTURE,
+    Campaign,
+    ComparisonReport,
+    HypervolumeOptions,
+    report_of_campaign,
+)
 from pymoo_prune.measuring import BATCH_SIZES
+from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.runs import AT_LENGTH, FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
 from pymoo_prune.search import Display
 
@@ -21,7 +36,7 @@ def add_report(commands: Commands) -> None:
     command = commands.add_parser(
         "report",
         help="show a finished run or comparison, and write its report again",
-        usage="%(prog)s FOLDER [--html]",
+        usage="%(prog)s FOLDER [options]",
     )
     command.add_argument(
         "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
@@ -35,19 +50,31 @@ def add_report(commands: Commands) -> None:
         metavar="FOLDER",
         help="where the report goes, for folders that cannot be written to; default: FOLDER",
     )
+    add_figures(command)
+    add_hypervolume(command)
     add_trust(command)
     command.set_defaults(command=_report)
 
 
 def _report(options: argparse.Namespace, console: Console) -> None:
+    shown = {"html": options.html, "output": options.output, "style": style_of(options)}
     if Campaign.is_one(options.folder):
         campaign = Campaign.open(options.folder)
-        show_campaign(campaign, console, html=options.html, output=options.output)
+        volumes, labels = hypervolume_of(options), labels_of(options)
+        show_campaign(campaign, console, volumes=volumes, labels=labels, **shown)
     else:
-        show_run(Run.open(options.folder), console, html=options.html, output=options.output)
+        refuse_for_a_run(options)
+        show_run(Run.open(options.folder), console, **shown)
 
 
-def show_run(run: Run, console: Console, *, html: bool = False, output: Path | None = None) -> None:
+def show_run(
+    run: Run,
+    console: Console,
+    *,
+    html: bool = False,
+    output: Path | None = None,
+    style: FigureStyle = SCREEN,
+) -> None:
     """Prints what a run found, and writes its report.
 
     Args:
@@ -55,10 +82,11 @@ def show_run(run: Run, console: Console, *, html: bool = False, output: Path | N
         console: Where to print.
         html: Whether to write the interactive page too.
         output: Where the report goes; None is the run's folder.
+        style: The sizes of pictures, for a screen or a paper.
     """
     report = Report(run)
     try:
-        page = report.write(output)
+        page = report.write(output, style)
     finally:  # tables are shown even if the folder cannot be written to
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
@@ -76,7 +104,14 @@ def show_run(run: Run, console: Console, *, html: bool = False, output: Path | N
 
 
 def show_campaign(
-    campaign: Campaign, console: Console, *, html: bool = False, output: Path | None = None
+    campaign: Campaign,
+    console: Console,
+    *,
+    html: bool = False,
+    output: Path | None = None,
+    style: FigureStyle = SCREEN,
+    volumes: HypervolumeOptions | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Prints what a comparison found, and writes its report.
 
@@ -85,13 +120,21 @@ def show_campaign(
         console: Where to print.
         html: Whether to write the interactive page too.
         output: Where the report goes; None is the comparison's folder.
+        style: The sizes of pictures, for a screen or a paper.
+        volumes: Options of hypervolumes; what is not given is as the comparison was made with.
+        labels: Names of methods and baselines in pictures, by their own names.
     """
-    report = report_of_campaign(campaign)
-    show_comparison(report, output or campaign.folder, console, html=html)
+    report = report_of_campaign(campaign, volumes, labels)
+    show_comparison(report, output or campaign.folder, console, html=html, style=style)
 
 
 def show_comparison(
-    report: ComparisonReport, folder: Path, console: Console, *, html: bool = False
+    report: ComparisonReport,
+    folder: Path,
+    console: Console,
+    *,
+    html: bool = False,
+    style: FigureStyle = SCREEN,
 ) -> None:
     """Prints what a comparison found, and writes its report.
 
@@ -100,9 +143,10 @@ def show_comparison(
         folder: Where its files go.
         console: Where to print.
         html: Whether to write the interactive page too.
+        style: The sizes of pictures, for a screen or a paper.
     """
     try:
-        page = report.write(folder)
+        page = report.write(folder, style)
     finally:  # as in `show_run`
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)

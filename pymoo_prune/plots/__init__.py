@@ -6,12 +6,14 @@
 - `curves`: searches, generation by generation
 - `layers`: the parts of networks that are kept
 - `robustness`: accuracies on perturbed images
-- `style`: colours, lines, axes and files of all pictures, and their sizes in a paper
+- `style`: colours, lines and axes of all pictures, and their sizes on a screen and in a paper
+- `canvas`: figures and their files
 - `ticks`, `legends`, `mosaic`: ticks whose labels never touch; legends; the places of matrices
 - `checks`: errors for inputs that cannot be drawn
 """
 
 from pymoo_prune.plots.attainment import attainment_surfaces, draw_attainment
+from pymoo_prune.plots.canvas import picture
 from pymoo_prune.plots.curves import Curve, draw_generations, draw_hypervolumes
 from pymoo_prune.plots.fronts import draw_front
 from pymoo_prune.plots.layers import draw_layers, draw_matrices
@@ -30,7 +32,6 @@ from pymoo_prune.plots.style import (
     FigureStyle,
     compact,
     is_logarithmic,
-    picture,
 )
 
 __all__ = [

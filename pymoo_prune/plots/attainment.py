@@ -13,9 +13,10 @@ from matplotlib.lines import Line2D
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Quantity, Values
+from pymoo_prune.plots.canvas import axes_in
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
 from pymoo_prune.plots.legends import legend_of
-from pymoo_prune.plots.style import GREY, SCREEN, FigureStyle, axes_in, look, set_axis
+from pymoo_prune.plots.style import GREY, SCREEN, FigureStyle, look, set_axis
 
 BOLD = {"linewidth": 1.8, "markersize": 3.5}
 THIN = 0.6

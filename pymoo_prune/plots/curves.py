@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Quantity, Values
+from pymoo_prune.plots.canvas import axes_in, panels_in
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
 from pymoo_prune.plots.legends import legend_of
 from pymoo_prune.plots.style import (
@@ -21,12 +22,10 @@ from pymoo_prune.plots.style import (
     SCREEN,
     AnyFigure,
     FigureStyle,
-    axes_in,
     compact,
     formatter,
     limits,
     look,
-    panels_in,
 )
 from pymoo_prune.plots.ticks import RoomyLocator
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from pymoo_prune.objectives import STANDARD, Goals, Quantity, Series, Values
+from pymoo_prune.plots.canvas import panels_in
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
 from pymoo_prune.plots.legends import place_legend
 from pymoo_prune.plots.style import (
@@ -21,7 +22,6 @@ from pymoo_prune.plots.style import (
     FigureStyle,
     formatter,
     look,
-    panels_in,
     set_axis,
 )
 from pymoo_prune.plots.ticks import RoomyLocator

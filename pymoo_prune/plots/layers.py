@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pymoo_prune.chromosomes import Booleans
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Quantity, Values
+from pymoo_prune.plots.canvas import panels_in
 from pymoo_prune.plots.checks import check_some
 from pymoo_prune.plots.mosaic import Mosaic
 from pymoo_prune.plots.style import (
@@ -27,7 +28,6 @@ from pymoo_prune.plots.style import (
     AnyFigure,
     FigureStyle,
     formatter,
-    panels_in,
 )
 from pymoo_prune.plots.ticks import text_width
 

@@ -43,40 +43,66 @@ class Mosaic:
             title: The title of the picture.
             style: The sizes.
         """
-        line = 0.2 * style.text / 10
-        gap, left, foot = (0.3, 0.5, 0.55) if style.paper else (0.45, 0.7, 0.95)
-        lowest, highest, whole = 0.08, 0.3, 2.8
-        if style.width is not None:
-            lowest, highest = 0.04, 0.15
-            whole = (style.width - left + gap - 0.05) / style.columns - gap
-        cell = float(np.clip(whole / max(max(shape) for shape in shapes.values()), lowest, highest))
+        space = _PAPER if style.paper else _SCREEN
+        cell = _cell(max(max(shape) for shape in shapes.values()), space, style)
         if style.paper:  # a head is as wide as its panel
             heads = {n: style.wrapped(text, cell * shapes[n][1]) for n, text in heads.items()}
         slots = {
-            name: gap + max(cell * shapes[name][1], *map(style.width_of, text.split("\n")))
+            name: space.gap + max(cell * shapes[name][1], *map(style.width_of, text.split("\n")))
             for name, text in heads.items()
         }
-        rows = _rows(slots, np.inf if style.width is None else style.width - left + gap)
-        width = style.width or left - 0.3 + max(sum(slots[n] for n in row) for row in rows)
+        rows = _rows(slots, space.row(style))
+        width = style.width or space.left - 0.3 + max(sum(slots[n] for n in row) for row in rows)
+        line = 0.02 * style.text
         lines = 0 if style.paper or not title else wrapped(title, width).count("\n") + 1
-        head = (0.05 if style.paper else 0.15) + line * max(
-            text.count("\n") + 1 for text in heads.values()
-        )
+        titled = line * lines + 0.1 * bool(lines)
+        head = space.head + line * max(text.count("\n") + 1 for text in heads.values())
         highs = [cell * max(shapes[name][0] for name in row) for row in rows]
-        height = foot + sum(highs) + len(rows) * head + (len(rows) - 1) * 0.4
-        height += line * lines + 0.1 * bool(lines)
-        places, top = {}, height - line * lines - 0.1 * bool(lines)
+        height = titled + sum(highs) + len(rows) * (head + space.axis) - space.axis + space.foot
+        places, top = {}, height - titled
         for row, high in zip(rows, highs, strict=True):
-            x, y = left, top - head
+            x, y = space.left, top - head
             for name in row:
-                high_of, wide_of = cell * shapes[name][0], cell * shapes[name][1]
-                inches = np.array([x, y - high_of, wide_of, high_of])
-                places[name] = tuple(
-                    float(v) for v in inches / np.array([width, height, width, height])
-                )
+                down, right = (cell * cells for cells in shapes[name])
+                places[name] = (x / width, (y - down) / height, right / width, down / height)
                 x += slots[name]
-            top -= head + high + 0.4
+            top -= head + high + space.axis
         return cls((width, height), places, heads, frozenset(row[0] for row in rows))
+
+
+@dataclass(frozen=True)
+class _Space:
+    """Distances in inches.
+
+    Attributes:
+        gap: Between two panels of a row.
+        left: For the labels of the first panel.
+        foot: Below the last row, with the legend.
+        axis: Between two rows, for the labels of the upper one.
+        head: Above a head.
+        cells: The least and the largest size of a cell.
+    """
+
+    gap: float
+    left: float
+    foot: float
+    axis: float
+    head: float
+    cells: tuple[float, float]
+
+    def row(self, style: FigureStyle) -> float:
+        """The width for a row of panels, with a gap for each."""
+        return np.inf if style.width is None else style.width - self.left + self.gap - 0.04
+
+
+_SCREEN = _Space(gap=0.45, left=0.7, foot=0.95, axis=0.4, head=0.15, cells=(0.08, 0.3))
+_PAPER = _Space(gap=0.3, left=0.5, foot=0.55, axis=0.4, head=0.05, cells=(0.04, 0.15))
+
+
+def _cell(most: int, space: _Space, style: FigureStyle) -> float:
+    """The size of cells, of which at most so many stand beside each other."""
+    whole = 2.8 if style.width is None else space.row(style) / style.columns - space.gap - 0.01
+    return float(np.clip(whole / most, *space.cells))
 
 
 def _rows(slots: Mapping[str, float], width: float) -> list[list[str]]:

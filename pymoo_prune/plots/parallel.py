@@ -15,8 +15,9 @@ from matplotlib.ticker import NullLocator
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Quantity, Series, Values
+from pymoo_prune.plots.canvas import axes_in
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
-from pymoo_prune.plots.style import GREY, SCREEN, WIDEST, FigureStyle, axes_in, set_axis
+from pymoo_prune.plots.style import GREY, SCREEN, WIDEST, FigureStyle, set_axis
 
 TEXT_BOX: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
 """The box behind text on lines."""
@@ -112,10 +113,9 @@ def _set_host(host: Axes, labels: Sequence[str], width: float, style: FigureStyl
     slanted = max(map(style.width_of, words)) > 0.95 * width
     wide = 1.2 if slanted else 0.9 * min(width, 1.15)
     host.set(xlim=(0, len(labels) - 1), ylim=(0, 1), ylabel="better on every axis →")
-    host.set_xticks(range(len(labels)), labels=[style.wrapped(one, wide) for one in labels])
-    if slanted:
-        look: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-        host.set_xticks(host.get_xticks(), host.get_xticklabels(), **look)
+    look: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    lines = [style.wrapped(one, wide) for one in labels]
+    host.set_xticks(range(len(labels)), labels=lines, **(look if slanted else {}))
     host.tick_params(length=0, pad=6)
     host.yaxis.set_major_locator(NullLocator())
     host.spines[:].set_visible(False)

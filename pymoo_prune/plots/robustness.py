@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from pymoo_prune.plots.canvas import panels_in
 from pymoo_prune.plots.checks import check_some
 from pymoo_prune.plots.style import (
     COLOURS,
@@ -17,7 +18,6 @@ from pymoo_prune.plots.style import (
     SCREEN,
     AnyFigure,
     FigureStyle,
-    panels_in,
 )
 
 

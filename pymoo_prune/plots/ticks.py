@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axis import Axis, XAxis
+from matplotlib.axis import XAxis
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import LogLocator, MaxNLocator
+from numpy.typing import NDArray
 
 from pymoo_prune.objectives import Values
 
@@ -17,6 +19,10 @@ STEPS = (1, 2, 2.5, 5, 10)
 """The steps between ticks, times a power of ten: matplotlib's own."""
 GAP = 0.5
 """The least distance between two labels, in units of their size."""
+
+
+AnyAxis: TypeAlias = Any
+"""What a locator knows as its axis; matplotlib's types allow dummies too."""
 
 
 class RoomyLocator(MaxNLocator):
@@ -38,7 +44,7 @@ class RoomyLocator(MaxNLocator):
         super().__init__(most, steps=list(steps), integer=integer)  # type: ignore[arg-type]
         self.given = {"steps": list(steps), "integer": integer}
 
-    def tick_values(self, vmin: float, vmax: float) -> Values:
+    def tick_values(self, vmin: float, vmax: float) -> Values:  # type: ignore[override]
         """Ticks from a least to a largest value."""
         ticks = np.asarray(super().tick_values(vmin, vmax))
         for most in range(min(len(ticks), 10), 0, -1):
@@ -60,7 +66,7 @@ class RoomyLogLocator(LogLocator):
     def __init__(self, multiples: Sequence[float]) -> None:
         super().__init__(subs=multiples)
 
-    def tick_values(self, vmin: float, vmax: float) -> Values:
+    def tick_values(self, vmin: float, vmax: float) -> Values:  # type: ignore[override]
         """Ticks from a least to a largest value."""
         ticks = np.asarray(super().tick_values(vmin, vmax))
         if not _touch(self.axis, ticks):
@@ -83,13 +89,13 @@ def text_width(text: str, points: float) -> float:
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
-def _inside(axis: Axis, ticks: Values) -> Values:
+def _inside(axis: AnyAxis, ticks: Values) -> NDArray[np.bool_]:
     """Which ticks lie between the ends of an axis, (ticks,) booleans."""
     low, high = sorted(axis.get_view_interval())
     return np.asarray((ticks >= low) & (ticks <= high))
 
 
-def _touch(axis: Axis, ticks: Values) -> bool:
+def _touch(axis: AnyAxis, ticks: Values) -> bool:
     """Whether the labels of two ticks would touch, in the present size of the axes."""
     shown = np.sort(ticks[_inside(axis, ticks)])
     if len(shown) < 2:
@@ -104,12 +110,12 @@ def _touch(axis: Axis, ticks: Values) -> bool:
         length, extents = box.height, np.full(len(texts), 0.8 * points)
     ends = axis.get_transform().transform(np.asarray(axis.get_view_interval(), dtype=float))
     places = np.asarray(axis.get_transform().transform(shown))
-    inches = length / axis.axes.get_figure().dpi  # type: ignore[union-attr]
+    inches = length / axis.axes.get_figure().dpi
     distances = np.abs(np.diff(places) / (ends[1] - ends[0])) * 72 * inches
     return bool((distances < (extents[1:] + extents[:-1]) / 2 + GAP * points).any())
 
 
-def _label_size(axis: Axis) -> float | str:
-    which = "xtick" if isinstance(axis, XAxis) else "ytick"
-    size: float | str = axis.get_tick_params().get("labelsize", mpl.rcParams[f"{which}.labelsize"])
+def _label_size(axis: AnyAxis) -> float | str:
+    default = mpl.rcParams["xtick.labelsize" if isinstance(axis, XAxis) else "ytick.labelsize"]
+    size: float | str = axis.get_tick_params().get("labelsize", default)
     return size
