@@ -66,7 +66,7 @@ class HypervolumeOptions:
         """
         for name in (*(point.name for point in self.reference), *self.log):
             if name not in axes:
-                raise unknown_name("axis of the hypervolume", name, axes)
+                raise unknown_name("axis of the hypervolume", name, set(axes))
         for name in self.log:
             if quantities[name].better == "higher":
                 msg = (

@@ -51,6 +51,7 @@ def picture(
         if title and not style.paper:
             figure.suptitle(wrapped(title, size[0]), x=0.01, ha="left")
         yield figure
+        _make_ticks(figure)
         if path is not None:
             figure.savefig(path, dpi=style.dpi, metadata=WITHOUT_DATE[suffix])
 
@@ -80,6 +81,7 @@ def panels_in(
     _check_no_path(path, "figure")
     with _DRAWING_LOCK, mpl.rc_context(style.settings):
         yield figure
+        _make_ticks(figure)
 
 
 @contextmanager
@@ -107,6 +109,14 @@ def axes_in(
     _check_no_path(path, "ax")
     with _DRAWING_LOCK, mpl.rc_context({"text.parse_math": False}):
         yield ax
+
+
+def _make_ticks(figure: AnyFigure) -> None:
+    """Makes the ticks in the present style: matplotlib makes them when a figure is drawn."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_ticks()
+            axis.get_minor_ticks()
 
 
 def _check_no_path(path: Path | str | None, name: str) -> None:
