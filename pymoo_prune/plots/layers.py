@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,13 +175,11 @@ def draw_matrices(
     }
     plan = Mosaic.of({name: live.shape for name, live in matrices.items()}, heads, title, style)
     with panels_in(path, plan.size, figure, title=title, style=style) as drawn:
-        if isinstance(drawn, Figure) and figure is None:
-            drawn.set_layout_engine("none")  # cells are squares of one size in all panels
+        own = figure is None
+        panels = _placed(drawn, plan) if own else _side_by_side(drawn, list(matrices), style)
         for name, live in matrices.items():
-            axes = drawn.add_axes(plan.places[name])
+            axes = panels[name]
             _draw_cells(axes, possible[name].astype(int) + live)
-            if figure is not None:
-                axes.set_aspect("equal")
             axes.set_title(plan.heads[name], loc="left", fontsize=style.text)
             axes.set_xlabel(columns)
             if name in plan.leftmost:
@@ -189,8 +187,27 @@ def draw_matrices(
         everywhere = all(one.all() for one in possible.values())
         kinds = list(CELL_COLOURS.items())[:2] if everywhere else CELL_COLOURS.items()
         handles = [Patch(facecolor=c, edgecolor=GREY, linewidth=0.5, label=n) for n, c in kinds]
-        drawn.legend(handles=handles, loc="lower center", ncols=3)
+        place = "lower center" if own else "outside lower center"
+        drawn.legend(handles=handles, loc=place, ncols=3)
     return drawn
+
+
+def _placed(figure: AnyFigure, plan: Mosaic) -> dict[str, Axes]:
+    """Panels in which cells are squares of one size."""
+    if isinstance(figure, Figure):
+        figure.set_layout_engine("none")
+    return {name: figure.add_axes(place) for name, place in plan.places.items()}
+
+
+def _side_by_side(figure: AnyFigure, names: Sequence[str], style: FigureStyle) -> dict[str, Axes]:
+    """Panels in a figure of the caller's, which lays them out; cells are squares."""
+    grid = figure.subplots(*style.grid(len(names)), squeeze=False)
+    for axes in grid.flat[len(names) :]:
+        axes.remove()
+    panels = dict(zip(names, grid.flat, strict=False))
+    for axes in panels.values():
+        axes.set_aspect("equal")
+    return panels
 
 
 def _check_matrices(matrices: Mapping[str, Booleans], possible: Mapping[str, Booleans]) -> None:
