@@ -187,8 +187,10 @@ def draw_matrices(
         everywhere = all(one.all() for one in possible.values())
         kinds = list(CELL_COLOURS.items())[:2] if everywhere else CELL_COLOURS.items()
         handles = [Patch(facecolor=c, edgecolor=GREY, linewidth=0.5, label=n) for n, c in kinds]
-        place = "lower center" if own else "outside lower center"
-        drawn.legend(handles=handles, loc=place, ncols=3)
+        if own:
+            drawn.legend(handles=handles, loc="lower center", ncols=3)
+        else:
+            drawn.legend(handles=handles, loc="outside lower center", ncols=3)
     return drawn
 
 
