@@ -9,7 +9,14 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
-from pymoo_prune.cli.options import METHODS, add_search_options, add_trust, add_workers
+from pymoo_prune.cli.options import (
+    METHODS,
+    add_figures,
+    add_hypervolume,
+    add_search_options,
+    add_trust,
+    add_workers,
+)
 from pymoo_prune.engines import ENGINES
 from pymoo_prune.measuring import BATCH_SIZES
 from pymoo_prune.runs import AT_LENGTH
@@ -116,6 +123,7 @@ def add_compare(commands: Commands) -> None:
         help="test each other method against this one alone; default: all pairs, which needs more "
         "seeds",
     )
+    add_hypervolume(command)
     command.add_argument(
         "--output",
         type=Path,
@@ -155,7 +163,7 @@ def add_report(commands: Commands) -> None:
     command = commands.add_parser(
         "report",
         help="show a finished run or comparison, and write its report again",
-        usage="%(prog)s FOLDER [--html]",
+        usage="%(prog)s FOLDER [options]",
     )
     command.add_argument(
         "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
@@ -169,6 +177,8 @@ def add_report(commands: Commands) -> None:
         metavar="FOLDER",
         help="where the report goes, for folders that cannot be written to; default: FOLDER",
     )
+    add_figures(command)
+    add_hypervolume(command)
     add_trust(command)
     command.set_defaults(command="pymoo_prune.cli.results:do_report")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -270,7 +270,8 @@ class Front:
             The picture, which a notebook shows.
         """
         series = [self.series("this search"), *others]
-        return plots.draw_front(path, series, self.goals, self.quantities)
+        # Without a figure of the caller's it is a new one.
+        return cast("Figure", plots.draw_front(path, series, self.goals, self.quantities))
 
     def __str__(self) -> str:
         return text_table(self.series(), self.quantities)

@@ -439,7 +439,7 @@ def test_the_picture_is_a_picture_and_the_same_again(front: Front, tmp_path: Pat
 def test_the_picture_says_what_it_shows(front: Front, tmp_path: Path) -> None:
     known(front).draw(tmp_path / "robustness.svg")
     drawn = (tmp_path / "robustness.svg").read_text(encoding="utf-8")
-    texts = re.findall(r"<!-- (.*?) -->", drawn)
+    texts = re.findall(r">([^<>]+)</text>", drawn)
     for text in (*PERTURBATIONS, "parent", "ticket", "clean", "strength", "test accuracy"):
         assert text in texts, text
     # Six markers a network and panel, and one each in the legend.
