@@ -1,6 +1,6 @@
 """Whether the suite tells engines apart: seven of them, eleven seeds, the instances' own budgets.
 
-The budget is 2,000 evaluations, or a twentieth of a small space. The figure counts instances on
+The budget is 2,000 evaluations, or an eighth of a small space. The figure counts instances on
 which some engine is shown to be ahead of random search: exact rank-sum test, Holm's correction over
 all engines and instances. An engine is the best of an instance if it is shown to be ahead of each
 other one, corrected over the pairs of that instance. `python -m benchmarks.suite.study` runs the

@@ -31,11 +31,12 @@ def engines_for(instance: Instance) -> list[str]:
 
 def run(instance: Instance, engine: str, seed: int) -> Asked:
     """A search of the study, from the last time or now; its first candidates come first."""
-    folder = PARTS / "study" / f"{instance.name()}-{instance.version}"
+    budget = instance.definition.budget
+    folder = PARTS / "study" / f"{instance.name()}-{instance.version}-{budget}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{engine}-{seed}.npz"
     if not path.exists():
-        found = asked(engine, instance, instance.definition.budget, seed)
+        found = asked(engine, instance, budget, seed)
         with writing(path) as part, part.open("wb") as file:
             np.savez_compressed(file, X=found.X, F=found.F, G=found.G)
     with np.load(path, allow_pickle=False) as arrays:

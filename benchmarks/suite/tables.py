@@ -64,8 +64,9 @@ SPACES: Mapping[str, Callable[[], Space]] = {
     "two-layers-digits-neurons": lambda: spaces.Neurons(
         DEFINITIONS["two-layers-digits-neurons"], ["similarity_loss"]
     ),
+    "dense-net-digits-connections": lambda: spaces.TrainedConnections(PARTS / "dense.npz"),
 }
-"""The spaces by the names of their tables."""
+"""The spaces by the names of their tables; the last needs `dense_connections` to have run."""
 
 
 def blocks(total: int) -> Iterator[range]:

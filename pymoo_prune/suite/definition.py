@@ -113,6 +113,6 @@ class Definition:
 
     @property
     def budget(self) -> int:
-        """Evaluations of a search that results are given for: a twentieth of a small space."""
+        """Evaluations of a search that results are given for: an eighth of a small space."""
         total = self.candidates
-        return BUDGET if total is None else min(BUDGET, max(40, total // 20 // 40 * 40))
+        return BUDGET if total is None else min(BUDGET, max(40, total // 8 // 40 * 40))

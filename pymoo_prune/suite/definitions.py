@@ -10,6 +10,8 @@ from pymoo_prune.suite.widths import every, spaced
 
 PARAMETERS = Cost("parameters", "log", 0.0)
 MACS = Cost("macs", "log", 0.0)
+SMALLER = Cost("parameters", "share", 1.0)
+FASTER = Cost("macs", "share", 1.0)
 WIDTH = Cost("width", "share", 1.0)
 NARROW = Cost("width", "log", 0.0)
 SIMILARITY = Cost("similarity_loss", "plain", 3.0)
@@ -117,6 +119,23 @@ _TABULAR = (
         (ERROR, PARAMETERS),
         THREE_FASHION,
         "three-layers-fashion-widths",
+    ),
+    Definition(
+        "densenet-digits-connections",
+        "Which of ten connections of a dense block live; each network was trained from scratch, "
+        "twice, and the mean counts.",
+        Bits((10,)),
+        (ERROR, SMALLER),
+        None,
+        "dense-net-digits-connections",
+    ),
+    Definition(
+        "densenet-digits-connections-macs",
+        "The same with three objectives: error, parameters and MACs.",
+        Bits((10,)),
+        (ERROR, SMALLER, FASTER),
+        None,
+        "dense-net-digits-connections",
     ),
     Definition(
         "two-layers-digits-neurons",
