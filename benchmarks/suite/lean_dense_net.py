@@ -60,6 +60,7 @@ class Stack:
         """
         network = self.networks[0]
         hidden = self._pointwise("stem", seen)
+        block: Any
         for place, block in enumerate(network.blocks):
             nodes = [hidden]
             for number, sources in enumerate(block.sources[:-1]):
@@ -82,13 +83,13 @@ class Stack:
         return product.view(len(hidden), -1, *hidden.shape[2:])
 
     def _spread(self, layer: str, hidden: Tensor) -> Tensor:
-        found: Tensor = Spread.apply(self.values[f"{layer}.weight"], hidden)  # type: ignore[no-untyped-call]
+        found: Tensor = Spread.apply(self.values[f"{layer}.weight"], hidden)
         return found
 
     def _activated(self, layer: str, hidden: Tensor) -> Tensor:
         names = ("weight", "bias", "running_mean", "running_var")
         values = [self.values[f"{layer}.{name}"].flatten() for name in names]
-        found: Tensor = NormReLU.apply(hidden, *values)  # type: ignore[no-untyped-call]
+        found: Tensor = NormReLU.apply(hidden, *values)
         return found
 
 
