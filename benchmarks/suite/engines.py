@@ -34,12 +34,11 @@ class Asked:
     @property
     def kept(self) -> NDArray[np.bool_]:
         """Which of them keep the constraints, (n,)."""
-        found: NDArray[np.bool_] = (self.G <= 0).all(axis=1)
-        return found
+        return np.asarray((self.G <= 0).all(axis=1))
 
 
 @dataclass
-class Recorder(Evaluator):  # type: ignore[misc]
+class Recorder(Evaluator):
     """Evaluates as pymoo does, and keeps what was evaluated."""
 
     parts: list[tuple[Any, Any, Any]] = field(default_factory=list)

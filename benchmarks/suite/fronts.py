@@ -75,7 +75,7 @@ def main() -> None:
     """Writes the named fronts, or those of all tabular instances."""
     for name in sys.argv[1:] or [one.name for one in suite("tabular")]:
         instance = problem(name)
-        published_front(instance, *true_front(instance), evaluations=instance.definition.candidates)
+        published_front(instance, *true_front(instance), instance.definition.candidates or 0)
 
 
 if __name__ == "__main__":

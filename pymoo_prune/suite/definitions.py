@@ -11,7 +11,6 @@ from pymoo_prune.suite.widths import every, spaced
 PARAMETERS = Cost("parameters", "log", 0.0)
 MACS = Cost("macs", "log", 0.0)
 SMALLER = Cost("parameters", "share", 1.0)
-FASTER = Cost("macs", "share", 1.0)
 WIDTH = Cost("width", "share", 1.0)
 NARROW = Cost("width", "log", 0.0)
 SIMILARITY = Cost("similarity_loss", "plain", 3.0)
@@ -126,14 +125,6 @@ _TABULAR = (
         "twice, and the mean counts.",
         Bits((10,)),
         (ERROR, SMALLER),
-        None,
-        "dense-net-digits-connections",
-    ),
-    Definition(
-        "densenet-digits-connections-macs",
-        "The same with three objectives: error, parameters and MACs.",
-        Bits((10,)),
-        (ERROR, SMALLER, FASTER),
         None,
         "dense-net-digits-connections",
     ),

@@ -34,7 +34,7 @@ class Measuring:
                 "would not compare with anybody's; take the data set as it is published"
             )
             raise DataError(msg)
-        self.problem: PruningProblem = find_problem(live.problem)(  # type: ignore[call-arg]
+        self.problem: PruningProblem = find_problem(live.problem)(
             data, parent=network, **live.options
         )
 
