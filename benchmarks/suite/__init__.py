@@ -4,4 +4,5 @@
 - `enumeration`: measures all candidates of a space, where they share what their layers share
 - `tables`: makes the tables
 - `publishing`: writes files into the package, with their digests
+- `page`: renews the tables of docs/suite.md
 """
