@@ -10,5 +10,8 @@
 - `engines`: engines on an instance, within a budget
 - `study`: all engines on all instances
 - `publishing`: writes files into the package, with their digests
-- `speed`, `truth`, `discriminates`: the benchmarks
+- `page`: renews the tables of docs/suite.md
+- `speed`: evaluations a second
+- `truth`: tables against live measurements
+- `discriminates`: whether engines can be told apart
 """

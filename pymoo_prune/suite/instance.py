@@ -9,6 +9,7 @@ import numpy as np
 from pymoo.core.problem import Problem
 
 from pymoo_prune.chromosomes import Array
+from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Measurements, parse_constraints
 from pymoo_prune.operators import Candidates
 from pymoo_prune.suite.definition import Definition
@@ -78,8 +79,7 @@ class Instance(Problem):
         Args:
             x: Its genes, (n_var,).
         """
-        genes = self.genes.checked(np.asarray(x).reshape(1, -1), self.name())
-        found = self.measurer.measured(genes, None)
+        found = self.measurer.measured(self._one(x), None)
         values = dict(zip(self.objectives, self.costs(found)[0].tolist(), strict=True))
         return {**values, **dict(zip(self.constraints, self._G(found)[0].tolist(), strict=True))}
 
@@ -148,8 +148,25 @@ class Instance(Problem):
         Args:
             x: Its genes, (n_var,).
         """
-        genes = self.genes.checked(np.asarray(x).reshape(1, -1), self.name())
-        return self.measurer.network(genes)
+        return self.measurer.network(self._one(x))
+
+    def _one(self, x: Any) -> Array:
+        """The checked genes of one candidate, (1, n_var)."""
+        genes = self.genes.checked(x, self.name())
+        if len(genes) != 1:
+            msg = f"one candidate of {self.name()} is wanted, but there are {len(genes)}"
+            raise PruneError(msg)
+        return genes
+
+    def evaluate(self, X: Any, *args: Any, **kwargs: Any) -> Any:
+        """F of candidates, (n, n_obj), or what pymoo's arguments ask for.
+
+        Args:
+            X: One candidate, (n_var,), or several, (n, n_var); lists do as well.
+            args: As for pymoo's `Problem.evaluate`.
+            kwargs: The same. A noisy instance takes `batch`, the number of its images.
+        """
+        return super().evaluate(np.asarray(X), *args, **kwargs)
 
     # Searches.
 
@@ -178,10 +195,18 @@ class Instance(Problem):
         """The hypervolume of a set of points as a share of the known front's.
 
         Args:
-            F: Objectives, (n, n_obj).
+            F: Objectives, (n, n_obj); None for none.
             G: Constraints' values, (n, constraints); those that break one do not count.
         """
-        points = np.asarray(F, dtype=float).reshape(-1, self.n_obj)
+        if F is None:  # pymoo's result where no candidate keeps the constraints
+            return 0.0
+        points = np.atleast_2d(np.asarray(F, dtype=float))
+        if points.shape[1] != self.n_obj or not np.isfinite(points).all():
+            msg = (
+                f"F must be finite numbers of shape (n, {self.n_obj}), one column for each of "
+                f"{', '.join(self.objectives)}, but its shape is {np.shape(F)}"
+            )
+            raise PruneError(msg)
         if G is not None:
             points = points[(np.asarray(G) <= 0).reshape(len(points), -1).all(axis=1)]
         return self.known.share(points, self.reference)
