@@ -20,6 +20,7 @@ from tests.support.tiny_problem import pixels_run
 
 COMMANDS = (
     "list", "networks", "run", "compare", "resume", "report", "export", "ticket", "reproduce",
+    "suite",
 )  # fmt: skip
 
 
