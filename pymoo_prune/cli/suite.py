@@ -78,7 +78,7 @@ def _list(group: str, console: Console) -> None:
             console.print()
     _line(
         console,
-        "'pymoo-prune suite NAME' describes one. Front: points of the known front, where there is one.",
+        "'pymoo-prune suite NAME' describes one; front: points of the known one, where there is one",
     )
 
 
@@ -273,8 +273,8 @@ def _findings(instance: Instance, found: Improvement) -> Iterator[str]:
         yield f"there is no known front yet; {found.new:,} of them are a front"
         return
     yield (
-        f"{found.new:,} are non-dominated and new: none of the {len(known.F):,} known points dominates "
-        f"or equals them; {found.equal:,} equal a known point"
+        f"{found.new:,} are non-dominated and new: none of the {len(known.F):,} known points "
+        f"dominates or equals them; {found.equal:,} equal a known point"
     )
     if found.alone is None or found.together is None:
         yield "hypervolume: no known point is better than the reference point in all objectives"

@@ -109,7 +109,7 @@ class Genes(ABC):
     def _numbers(self, rows: Array, name: str) -> Array:
         """Genes of another type as real numbers, where each of them is a number."""
         for (row, gene), value in np.ndenumerate(rows):
-            if not isinstance(value, (bool, np.bool_, Real)):
+            if rows.dtype.kind != "O" or not isinstance(value, (np.bool_, Real)):
                 msg = (
                     f"gene {gene} of candidate {row} is {value!r}, but the genes of {name} are "
                     f"{self.kind}"
