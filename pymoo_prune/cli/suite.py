@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -78,7 +79,7 @@ def _list(group: str, console: Console) -> None:
             console.print()
     _line(
         console,
-        "'pymoo-prune suite NAME' describes one; front: points of the known one, where there is one",
+        "'pymoo-prune suite NAME' describes one; 'front' counts the points of the known front",
     )
 
 
@@ -196,7 +197,7 @@ def _bounds(definition: Definition) -> str:
 
 
 def _large(number: int) -> str:
-    return f"{number:,}" if number < 10**12 else f"about {float(number):.1e}"
+    return f"{number:,}" if number < 10**12 else f"about {Decimal(number):.1e}"
 
 
 def _objectives(definition: Definition, facts: Facts) -> Table:

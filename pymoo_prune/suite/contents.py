@@ -17,8 +17,9 @@ INDEX = "index.json"
 @cache
 def index() -> dict[str, Any]:
     """The contents of the index."""
+    content = _bytes(INDEX)
     try:
-        found = json.loads(_bytes(INDEX))
+        found = json.loads(content)
         if all(isinstance(found[kind], dict) for kind in ("digests", "instances")):
             return found  # type: ignore[no-any-return]
     except (ValueError, KeyError, TypeError):

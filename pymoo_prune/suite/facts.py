@@ -58,7 +58,7 @@ class Facts:
         genes = self.definition.genes
         if isinstance(genes, Reals):
             return None
-        return math.prod(round(high) + 1 for high in genes.xu.tolist())
+        return math.prod(int(high) + 1 for high in genes.xu)
 
     @property
     def network(self) -> str:

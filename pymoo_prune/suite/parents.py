@@ -34,7 +34,8 @@ def packed(network: nn.Module, about: Mapping[str, Any]) -> bytes:
             raise ValueError(msg)
     text = json.dumps({"spec": network.spec, **about})
     content = io.BytesIO()
-    np.savez_compressed(content, **{ABOUT: np.array(text)}, **arrays)
+    arrays = {ABOUT: np.array(text), **arrays}
+    np.savez_compressed(content, **arrays)
     return content.getvalue()
 
 

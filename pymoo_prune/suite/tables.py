@@ -28,7 +28,8 @@ def strides(choices: Sequence[int]) -> NDArray[np.int64]:
 
 def chromosomes(rows: NDArray[np.int64], choices: Sequence[int]) -> NDArray[np.int64]:
     """The genes of rows of a table, (n, n_var): row 0 is all zeros, the last gene changes first."""
-    return (rows[:, None] // strides(choices)) % np.array(choices)
+    found: NDArray[np.int64] = (rows[:, None] // strides(choices)) % np.array(choices)
+    return found
 
 
 class Table:
@@ -81,7 +82,7 @@ class Table:
 
     def _summed(self) -> dict[str, Array]:
         """Columns that are kept as tables over one gene, or two."""
-        shape, found = self.choices, {}
+        shape, found = self.choices, dict[str, Any]()
         for key, values in self._arrays.items():
             name, colon, places = key.partition(":")
             if not colon:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import pymoo_prune.suite.contents as contents
-import pymoo_prune.suite.measuring as measuring
+from pymoo_prune.suite import contents, measuring
 
 FILES = Path(contents.__file__).parent / "files"
 

@@ -80,7 +80,9 @@ def test_a_missing_file_is_noticed_at_once(copied: Path, name: str) -> None:
     (copied / name).unlink()
     with pytest.raises(StoreError) as caught:
         READS[name]()
-    assert str(caught.value) == f"{name} of the benchmark suite is missing; install pymoo-prune again"
+    assert (
+        str(caught.value) == f"{name} of the benchmark suite is missing; install pymoo-prune again"
+    )
 
 
 def test_a_file_that_the_index_does_not_know_is_not_read(copied: Path) -> None:

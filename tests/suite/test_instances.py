@@ -103,9 +103,7 @@ def test_all_ways_to_measure_agree(name: str) -> None:
         G = found["G"][row].tolist() if instance.constraints else []
         assert list(named.values()) == [*found["F"][row].tolist(), *G]
         one = instance.measurements(x)
-        assert {q: v.tolist() for q, v in one.items()} == {
-            q: [v[row]] for q, v in known.items()
-        }
+        assert {q: v.tolist() for q, v in one.items()} == {q: [v[row]] for q, v in known.items()}
 
 
 def test_several_candidates_are_not_taken_for_one() -> None:
@@ -116,7 +114,7 @@ def test_several_candidates_are_not_taken_for_one() -> None:
             instance(X)
         with pytest.raises(PruneError, match="has 18 genes"):
             instance.network(X)
-    with pytest.raises(PruneError, match="one candidate of .* but there are 2"):
+    with pytest.raises(PruneError, match=r"one candidate of .* but there are 2"):
         instance(np.zeros((2, 18)))
 
 
@@ -154,9 +152,7 @@ def test_constraints_are_values_in_g() -> None:
     assert list(instance(X[0]))[2:] == ["accuracy_drop<=0.02", "parameters<=50%"]
     without = tabular(WIDTHS)
     assert np.array_equal(found["F"], without.evaluate(X))
-    result = minimize(
-        instance, NSGA2(pop_size=40, **instance.operators()), ("n_eval", 800), seed=1
-    )
+    result = minimize(instance, NSGA2(pop_size=40, **instance.operators()), ("n_eval", 800), seed=1)
     assert (result.G <= 0).all()
 
 
@@ -217,7 +213,9 @@ def test_candidates_that_cannot_be_measured_rank_last(monkeypatch: pytest.Monkey
 
     class Failing:
         table = None
-        parent = {"parameters": 100.0}
+
+        def __init__(self) -> None:
+            self.parent = {"parameters": 100.0}
 
         def measured(self, genes: Any, batch: int | None) -> dict[str, Any]:
             return {
@@ -273,7 +271,9 @@ def test_an_engine_gives_a_noisy_instance_its_generation() -> None:
 
 
 def test_listing_needs_none_of_the_heavy_packages() -> None:
-    assert not imported("from pymoo_prune.suite import problem, suite\nsuite()\nproblem('%s')" % WIDTHS)
+    assert not imported(
+        f"from pymoo_prune.suite import problem, suite\nsuite()\nproblem({WIDTHS!r})"
+    )
 
 
 def test_tabular_instances_need_no_torch() -> None:
