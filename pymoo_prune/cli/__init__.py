@@ -10,6 +10,7 @@
 - `comparisons`: the command `compare`
 - `results`: the commands `report`, `export` and `ticket`
 - `catalogue`: the commands `list`, `networks` and `reproduce`
+- `suite`: the command `suite`; without torch, except where networks are measured
 - `__main__`: makes `python -m pymoo_prune.cli` the same program
 """
 

@@ -279,3 +279,32 @@ def add_reproduce(commands: Commands) -> None:
         help="a stopped reproduction goes on here; default: runs/PAPER-reproduction",
     )
     command.set_defaults(command="pymoo_prune.cli.catalogue:do_reproduce")
+
+
+def add_suite(commands: Commands) -> None:
+    """`pymoo-prune suite`."""
+    command = commands.add_parser(
+        "suite",
+        help="fixed problems with known fronts, to compare algorithms on",
+        usage="%(prog)s [--group GROUP]\n       %(prog)s NAME [options]",
+    )
+    command.add_argument(
+        "name", nargs="?", metavar="NAME", help="describe this instance; default: list all"
+    )
+    command.add_argument(
+        "--group", metavar="GROUP", help="list quick, tabular or live instances; default: all"
+    )
+    command.add_argument(
+        "--front", type=Path, metavar="CSV", help="write the known front into a new file"
+    )
+    command.add_argument(
+        "--improve",
+        type=Path,
+        metavar="CSV",
+        help="measure the candidates of a file (columns x0, x1, ...), and say what they add to "
+        "the known front",
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="CSV", help="with --improve: write the better front"
+    )
+    command.set_defaults(command="pymoo_prune.cli.suite:do_suite")

@@ -22,6 +22,7 @@ from pymoo_prune.cli.parsers import (
     add_reproduce,
     add_resume,
     add_run,
+    add_suite,
     add_ticket,
 )
 from pymoo_prune.errors import PruneError
@@ -85,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_export(commands)
     add_ticket(commands)
     add_reproduce(commands)
+    add_suite(commands)
     return parser
 
 

@@ -13,12 +13,21 @@ Tabular instances need numpy and pymoo alone; live ones bring torch when they ar
 - `live`: candidates measured by a paper's problem
 - `parents`: the trained networks that come with the suite
 - `known`: the known fronts
+- `facts`: what is known of an instance without measuring
+- `candidates`: candidates in CSV files
+- `improving`: candidates from elsewhere beside the known front
 - `contents`: the files of the suite, and their digests
 """
 
+from pymoo_prune.suite.candidates import candidates_csv, read_candidates
 from pymoo_prune.suite.catalogue import problem, suite
 from pymoo_prune.suite.definition import Cost, Definition
+from pymoo_prune.suite.facts import Facts
+from pymoo_prune.suite.improving import Improvement, improvement
 from pymoo_prune.suite.instance import Instance
 from pymoo_prune.suite.known import Known
 
-__all__ = ["Cost", "Definition", "Instance", "Known", "problem", "suite"]
+__all__ = [
+    "Cost", "Definition", "Facts", "Improvement", "Instance", "Known", "candidates_csv",
+    "improvement", "problem", "read_candidates", "suite",
+]  # fmt: skip

@@ -17,7 +17,24 @@ INDEX = "index.json"
 @cache
 def index() -> dict[str, Any]:
     """The contents of the index."""
-    return json.loads(_bytes(INDEX))  # type: ignore[no-any-return]
+    content = _bytes(INDEX)
+    try:
+        found = json.loads(content)
+        if all(isinstance(found[kind], dict) for kind in ("digests", "instances")):
+            return found  # type: ignore[no-any-return]
+    except (ValueError, KeyError, TypeError):
+        pass
+    msg = f"{INDEX} of the benchmark suite is damaged; install pymoo-prune again"
+    raise StoreError(msg)
+
+
+def holds(name: str) -> bool:
+    """Whether the suite has a file.
+
+    Args:
+        name: Its path in the folder of the suite's files.
+    """
+    return name in index()["digests"]
 
 
 def read(name: str) -> bytes:

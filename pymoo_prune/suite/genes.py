@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from pymoo_prune.operators import (
     UniformVectorCrossover,
 )
 
-SHOWN = 3
-"""Genes that a message names at most."""
+NUMBERS = "biuf"
+"""The kinds of numpy's types that genes may have."""
 
 
 class Genes(ABC):
@@ -69,26 +70,59 @@ class Genes(ABC):
         Raises:
             PruneError: The message names the first gene that is wrong.
         """
-        given = np.asarray(X)
+        given = self._array(X, name)
         rows = given[None] if given.ndim == 1 else given
         if rows.ndim != 2 or rows.shape[1] != self.n_var:
-            msg = (
-                f"a candidate of {name} has {self.n_var} genes, so that several are an array of "
-                f"shape (n, {self.n_var}), but the shape is {given.shape}"
-            )
-            raise PruneError(msg)
-        if rows.dtype.kind not in "biuf":
-            try:
-                rows = rows.astype(float)
-            except (TypeError, ValueError) as error:
-                msg = f"the genes of {name} must be {self.kind}, but they are {given.dtype}"
-                raise PruneError(msg) from error
+            self._refuse_shape(given.shape, name)
+        if rows.dtype.kind not in NUMBERS:
+            rows = self._numbers(rows, name)
         wrong = ~((rows >= self.xl) & (rows <= self.xu))  # also where they are NaN
         if self.vtype is not float and rows.dtype.kind == "f":
             wrong |= rows != np.rint(np.nan_to_num(rows))
         if wrong.any():
             self._refuse(rows, wrong, name)
         return rows if rows.dtype == self.vtype else rows.astype(self.vtype)
+
+    def one(self, x: Any, name: str) -> Array:
+        """One candidate of the right shape, type and range, (1, n_var).
+
+        Args:
+            x: Its genes, (n_var,) or (1, n_var).
+            name: The instance's name, for messages.
+
+        Raises:
+            PruneError: There are several, or the first gene that is wrong.
+        """
+        genes = self.checked(x, name)
+        if len(genes) != 1:
+            msg = f"one candidate of {name} is asked for, but there are {len(genes)}"
+            raise PruneError(msg)
+        return genes
+
+    def _array(self, X: Any, name: str) -> Array:
+        try:
+            return np.asarray(X)
+        except ValueError as error:  # rows of different lengths
+            msg = f"candidates of {name} must have {self.n_var} genes each: {error}"
+            raise PruneError(msg) from error
+
+    def _numbers(self, rows: Array, name: str) -> Array:
+        """Genes of another type as real numbers, where each of them is a number."""
+        for (row, gene), value in np.ndenumerate(rows):
+            if rows.dtype.kind != "O" or not isinstance(value, (np.bool_, Real)):
+                msg = (
+                    f"gene {gene} of candidate {row} is {value!r}, but the genes of {name} are "
+                    f"{self.kind}"
+                )
+                raise PruneError(msg)
+        return rows.astype(float)
+
+    def _refuse_shape(self, shape: tuple[int, ...], name: str) -> None:
+        msg = (
+            f"a candidate of {name} has {self.n_var} genes, so that several are an array of "
+            f"shape (n, {self.n_var}), but the shape is {shape}"
+        )
+        raise PruneError(msg)
 
     def _refuse(self, rows: Array, wrong: Array, name: str) -> None:
         row, gene = np.argwhere(wrong)[0]

@@ -10,7 +10,7 @@ from pymoo.core.problem import Problem
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
-from pymoo_prune.objectives import Measurements, parse_constraints
+from pymoo_prune.objectives import FAILED, Measurements, parse_constraints
 from pymoo_prune.operators import Candidates
 from pymoo_prune.suite.definition import Definition
 from pymoo_prune.suite.known import Known
@@ -79,7 +79,8 @@ class Instance(Problem):
         Args:
             x: Its genes, (n_var,).
         """
-        found = self.measurer.measured(self._one(x), None)
+        genes = self.genes.one(x, self.name())
+        found = self.measurer.measured(genes, None)
         values = dict(zip(self.objectives, self.costs(found)[0].tolist(), strict=True))
         return {**values, **dict(zip(self.constraints, self._G(found)[0].tolist(), strict=True))}
 
@@ -113,13 +114,16 @@ class Instance(Problem):
         """F and G. Of a noisy instance, each generation of an algorithm has its own images."""
         genes = self.genes.checked(X, self.name())
         if not self.definition.noisy:
-            out["F"], G = self._scores(genes)
+            F, G = self._scores(genes)
         else:
             batch = kwargs.get("batch", algorithm.n_iter if algorithm is not None else 1)
             found = self.measurer.measured(genes, batch)
-            out["F"], G = self.costs(found), self._G(found)
+            F, G = self.costs(found), self._G(found)
+        # Engines would take NaN for a good value: what cannot be measured ranks last.
+        failed = np.isnan(F).any(axis=1, keepdims=True) | np.isnan(G).any(axis=1, keepdims=True)
+        out["F"] = np.where(failed, FAILED, F)
         if self._bounds:
-            out["G"] = G
+            out["G"] = np.where(failed, FAILED, G)
 
     def _scores(self, genes: Array) -> tuple[Array, Array]:
         table = self.measurer.table
@@ -148,15 +152,8 @@ class Instance(Problem):
         Args:
             x: Its genes, (n_var,).
         """
-        return self.measurer.network(self._one(x))
-
-    def _one(self, x: Any) -> Array:
-        """The checked genes of one candidate, (1, n_var)."""
-        genes = self.genes.checked(x, self.name())
-        if len(genes) != 1:
-            msg = f"one candidate of {self.name()} is wanted, but there are {len(genes)}"
-            raise PruneError(msg)
-        return genes
+        genes = self.genes.one(x, self.name())
+        return self.measurer.network(genes)
 
     def evaluate(self, X: Any, *args: Any, **kwargs: Any) -> Any:
         """F of candidates, (n, n_obj), or what pymoo's arguments ask for.
@@ -198,18 +195,25 @@ class Instance(Problem):
             F: Objectives, (n, n_obj); None for none.
             G: Constraints' values, (n, constraints); those that break one do not count.
         """
-        if F is None:  # pymoo's result where no candidate keeps the constraints
-            return 0.0
-        points = np.atleast_2d(np.asarray(F, dtype=float))
-        if points.shape[1] != self.n_obj or not np.isfinite(points).all():
-            msg = (
-                f"F must be finite numbers of shape (n, {self.n_obj}), one column for each of "
-                f"{', '.join(self.objectives)}, but its shape is {np.shape(F)}"
-            )
-            raise PruneError(msg)
-        if G is not None:
-            points = points[(np.asarray(G) <= 0).reshape(len(points), -1).all(axis=1)]
+        points = self._table(F, self.n_obj, "objectives")
+        if G is not None and self._bounds:
+            bounds = self._table(G, len(self._bounds), "constraints")
+            if len(bounds) != len(points):
+                msg = f"F has {len(points)} candidates, but G has {len(bounds)}"
+                raise PruneError(msg)
+            points = points[(bounds <= 0).all(axis=1)]
         return self.known.share(points, self.reference)
+
+    def _table(self, values: Any, width: int, what: str) -> Array:
+        """Values of candidates, (n, width); one candidate may be (width,)."""
+        found = np.asarray([] if values is None else values, dtype=float)
+        if found.size == 0:  # pymoo's F is None where it found nothing
+            return np.empty((0, width))
+        found = found[None] if found.ndim == 1 else found
+        if found.ndim != 2 or found.shape[1] != width:
+            msg = f"{self.name()} has {width} {what}, but the shape is {np.shape(values)}"
+            raise PruneError(msg)
+        return found
 
     def _calc_pareto_front(self) -> Array:
         return self.known.F

@@ -68,7 +68,7 @@ class Measuring:
         made = self.problem.operators()["sampling"].make(n, generator)
         if self.live.genes != "levels":
             return made  # type: ignore[no-any-return]
-        pruned = self.problem.levels.pruned  # type: ignore[attr-defined]
+        pruned = self.problem.levels.pruned
         return np.stack(
             [np.searchsorted(pruned[:, i], made[:, i]) for i in range(made.shape[1])], 1
         )

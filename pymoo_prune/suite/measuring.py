@@ -22,7 +22,7 @@ class Measurer:
     """Measures candidates of an instance: looks them up where there is a table.
 
     Args:
-        definition: The instance.
+        definition: An instance.
 
     Attributes:
         table: The table; None where there is none.
@@ -71,12 +71,12 @@ class Measurer:
         return Measuring(self.definition.live)
 
 
-_MEASURERS: dict[tuple[str, int], Measurer] = {}
+_MEASURERS: dict[str, Measurer] = {}
 
 
 def measurer(definition: Definition) -> Measurer:
-    """The one measurer of an instance: tables are read once."""
-    key = definition.name, definition.version
+    """The one measurer of instances that have the same table or network: tables are read once."""
+    key = repr((definition.table, definition.live))
     if key not in _MEASURERS:
         _MEASURERS[key] = Measurer(definition)
     return _MEASURERS[key]

@@ -20,6 +20,7 @@ from tests.support.tiny_problem import pixels_run
 
 COMMANDS = (
     "list", "networks", "run", "compare", "resume", "report", "export", "ticket", "reproduce",
+    "suite",
 )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def test_help_appears_without_torch(arguments: list[str]) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_a_function(command: str) -> None:
     parser = make_parser()
-    words = [] if command in ("list", "networks") else ["ecomp"]
+    words = [] if command in ("list", "networks", "suite") else ["ecomp"]
     assert callable(pkgutil.resolve_name(parser.parse_args([command, *words]).command))
 
 
