@@ -149,6 +149,8 @@ _TABULAR = (
 MLP_DIGITS = Live("ecomp", "mlp-digits", "digits")
 MLP_FASHION = Live("ecomp", "mlp-fashion", "fashion-mnist", {"search_images": 1_000})
 RESNET_20 = {"search_images": 200, "recovery_images": 64, "recovery": "batch-norm"}
+SLOW = 500
+"""Evaluations where a candidate takes more than ten milliseconds."""
 DEEP = Live(
     "layer-vector",
     "deep-digits",
@@ -255,6 +257,7 @@ _LIVE = (
         Whole((32,) * 20),
         (ERROR, PARAMETERS),
         Live("layer-vector", "resnet-20-digits", "digits", {"levels": 32, **RESNET_20}, "levels"),
+        most=SLOW,
     ),
     Definition(
         "resnet20-digits-thresholds",
@@ -265,6 +268,7 @@ _LIVE = (
             "layer-vector", "resnet-20-digits", "digits",
             {"encoding": "thresholds", **RESNET_20},
         ),
+        most=SLOW,
     ),
     Definition(
         "simplecnn-digits-filters",
@@ -275,6 +279,7 @@ _LIVE = (
             "distilled-filters", "simple-cnn-digits", "digits",
             {"recovery": "batch-norm", "search_images": 300, "recovery_images": 128},
         ),
+        most=SLOW,
     ),
 )  # fmt: skip
 
