@@ -72,7 +72,7 @@ def best_known(instance: Instance, found: Sequence[tuple[Rows, Rows]]) -> tuple[
         found: The fronts of the study.
     """
     budget = instance.definition.budget
-    unsearched = instance.measurer.first(UNSEARCHED, np.random.default_rng(0))
+    unsearched = instance.unsearched(UNSEARCHED, np.random.default_rng(0))
     measured = instance.measurements(unsearched)
     F, G = instance.costs(measured), instance.constraint_values(measured)
     start, _ = front_of([*found, best(instance, Asked(unsearched, F, G))])

@@ -177,9 +177,14 @@ class Instance(Problem):
 
     def first(self, n: int, generator: np.random.Generator) -> Array:
         """The first population: random, or where the instance is seeded, without search."""
-        if not self.definition.seeded:
-            return self.random(n, generator)
-        return self.measurer.first(n, generator)
+        return (
+            self.unsearched(n, generator) if self.definition.seeded else self.random(n, generator)
+        )
+
+    def unsearched(self, n: int, generator: np.random.Generator) -> Array:
+        """Networks that need no search, as the paper's problem samples them, (n, n_var)."""
+        made = self.measurer.first(n, generator)
+        return made.clip(self.xl, self.xu) if self.vtype is float else made
 
     def operators(self) -> dict[str, Any]:
         """`sampling`, `crossover`, `mutation` and duplicates for pymoo's engines."""
