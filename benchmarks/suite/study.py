@@ -32,8 +32,9 @@ UNSEARCHED = 200
 
 
 def engines_for(instance: Instance) -> list[str]:
-    """Engines that can solve an instance: MOEA/D takes no constraints."""
-    return [one for one in ENGINES if not (one == "moead" and instance.constraints)]
+    """Engines that can solve an instance: MOEA/D takes no constraints, and measures nothing again."""
+    no_moead = bool(instance.constraints) or instance.definition.noisy
+    return [one for one in ENGINES if not (one == "moead" and no_moead)]
 
 
 def run(instance: Instance, engine: str, seed: int) -> Asked:
