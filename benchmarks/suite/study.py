@@ -32,7 +32,7 @@ UNSEARCHED = 200
 
 
 def engines_for(instance: Instance) -> list[str]:
-    """Engines that can solve an instance: MOEA/D takes no constraints, and measures nothing again."""
+    """Engines that can solve an instance: MOEA/D takes no constraints, and never measures again."""
     no_moead = bool(instance.constraints) or instance.definition.noisy
     return [one for one in ENGINES if not (one == "moead" and no_moead)]
 
