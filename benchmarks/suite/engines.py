@@ -68,7 +68,7 @@ def asked(engine: str, instance: Instance, budget: int, seed: int) -> Asked:
         X = instance.random(budget, np.random.default_rng(seed))
         F, G = instance.evaluate(X, return_values_of=["F", "G"])
         return Asked(X, F, np.asarray(G, dtype=float).reshape(budget, -1))
-    algorithm = make_algorithm(engine, instance, POPULATION)  # type: ignore[arg-type]
+    algorithm = make_algorithm(engine, instance, POPULATION)
     return _recorded(algorithm, instance, budget, seed)
 
 

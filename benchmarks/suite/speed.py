@@ -44,7 +44,7 @@ def share_of_search(instance: Instance, evaluations: int) -> float:
         spent += time.perf_counter() - began
         return found
 
-    instance.evaluate = timed
+    instance.evaluate = timed  # type: ignore[method-assign]
     began = time.perf_counter()
     minimize(instance, NSGA2(pop_size=100, **instance.operators()), ("n_eval", evaluations), seed=1)
     return spent / (time.perf_counter() - began)
