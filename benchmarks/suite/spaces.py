@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.suite.dense_connections import SPACE, digits
 from benchmarks.suite.enumeration import Enumeration
 from pymoo_prune.data import Split, balanced
 from pymoo_prune.suite.definition import Definition
@@ -146,3 +149,50 @@ def passed(hidden: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) 
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
         hidden = torch.relu(torch.addmm(bias, hidden, weight.T))
     return torch.addmm(biases[-1], hidden, weights[-1].T)
+
+
+class TrainedConnections:
+    """Which connections of a DenseNet live; all networks were trained from scratch, twice.
+
+    Args:
+        path: What `dense_connections` wrote.
+    """
+
+    choices = (2,) * SPACE.n_var
+
+    def __init__(self, path: Path) -> None:
+        with np.load(path, allow_pickle=False) as arrays:
+            self.arrays = {name: arrays[name] for name in arrays.files}
+        data = digits()
+        images = {"validation": len(data.validation), "test": len(data.test)}
+        whole = {name: self.arrays[f"{name}_right"][-1].mean() / n for name, n in images.items()}
+        self.about: dict[str, Any] = {
+            "instance": "densenet-digits-connections",
+            "images": images,
+            "parent": {
+                "accuracy": whole["validation"],
+                "accuracy_drop": 0.0,
+                "parameters": float(self.arrays["parameters"][-1]),
+                "macs": float(self.arrays["macs"][-1]),
+                "sparsity": 0.0,
+                "connections": 1.0,
+            },
+            "training": json.loads(str(self.arrays["about"])),
+        }
+
+    def counted(self, genes: Genes) -> Columns:
+        """Right answers of both trainings, (n, 2)."""
+        rows = genes @ (1 << np.arange(SPACE.n_var)[::-1])
+        return {
+            f"right_{name}": self.arrays[f"{name}_right"][rows].astype(np.uint16)
+            for name in ("validation", "test")
+        }
+
+    def sizes(self, genes: Genes) -> Columns:
+        """Sizes of the networks, and the share of the connections that live."""
+        rows = genes @ (1 << np.arange(SPACE.n_var)[::-1])
+        return {
+            "parameters": self.arrays["parameters"][rows].astype(float),
+            "macs": self.arrays["macs"][rows].astype(float),
+            "connections": self.arrays["connections"][rows] / SPACE.n_var,
+        }

@@ -42,7 +42,7 @@ class Space(Protocol):
     choices: tuple[int, ...]
     about: dict[str, Any]
 
-    def counted(self, genes: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
+    def counted(self, genes: NDArray[np.int64]) -> Mapping[str, Any]:
         """What is measured of candidates, (n, n_var): whole numbers or float32, (n,) each."""
 
     def sizes(self, genes: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
@@ -64,8 +64,9 @@ SPACES: Mapping[str, Callable[[], Space]] = {
     "two-layers-digits-neurons": lambda: spaces.Neurons(
         DEFINITIONS["two-layers-digits-neurons"], ["similarity_loss"]
     ),
+    "dense-net-digits-connections": lambda: spaces.TrainedConnections(PARTS / "dense.npz"),
 }
-"""The spaces by the names of their tables."""
+"""The spaces by the names of their tables; the last needs `dense_connections` to have run."""
 
 
 def blocks(total: int) -> Iterator[range]:
@@ -93,10 +94,10 @@ def make(name: str) -> None:
             parts.append({key: block[key] for key in block.files})
     measured = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     genes = chromosomes(np.arange(total), space.choices)
-    columns = {**measured, **factored(space, genes)}
+    columns: dict[str, Any] = {**measured, **factored(space, genes)}
     about = {**space.about, "choices": space.choices, "made": made()}
     content = io.BytesIO()
-    np.savez_compressed(content, **{ABOUT: np.array(json.dumps(about))}, **columns)
+    np.savez_compressed(content, **{ABOUT: np.array(json.dumps(about)), **columns})
     publish(f"tables/{name}.npz", content.getvalue())
 
 
@@ -105,13 +106,14 @@ def made() -> dict[str, Any]:
     return {"hardware": processor(), "versions": versions(), "threads": torch.get_num_threads()}
 
 
-def factored(space: Space, genes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+def factored(space: Space, genes: NDArray[np.int64]) -> dict[str, Any]:
     """Sizes as sums of small tables over one gene or two genes that follow each other.
 
     The size of a layer depends on what it keeps and on what it reads. So a size of a whole network
     is such a sum, and a few kilobytes hold it exactly.
     """
-    n_var, found = len(space.choices), {}
+    n_var = len(space.choices)
+    found: dict[str, Any] = {}
     wanted = space.sizes(genes)
     base = np.zeros(n_var, dtype=np.int64)
     origin = {name: values[0] for name, values in wanted.items()}

@@ -6,6 +6,7 @@
 - `arguments`: the settings that the options of a search make
 - `workers`: where candidates are measured
 - `runs`: the commands `run` and `resume`
+- `showing`: the options of reports
 - `comparisons`: the command `compare`
 - `results`: the commands `report`, `export` and `ticket`
 - `catalogue`: the commands `list`, `networks` and `reproduce`

@@ -12,6 +12,7 @@ from pymoo_prune.cli.arguments import settings_of
 from pymoo_prune.cli.options import METHODS
 from pymoo_prune.cli.results import show_campaign, show_comparison
 from pymoo_prune.cli.runs import resumable
+from pymoo_prune.cli.showing import hypervolume_of
 from pymoo_prune.cli.workers import refuse_workers
 from pymoo_prune.comparing import Campaign, report_of_runs, size_bounds
 from pymoo_prune.errors import PruneError
@@ -20,7 +21,7 @@ from pymoo_prune.problem import PruningProblem, find_problem, registered
 from pymoo_prune.runs import new_folder
 from pymoo_prune.tables import listed
 
-FOR_FOLDERS = ("what", "bounds", "against", "output", "trust")
+FOR_FOLDERS = ("what", "bounds", "against", "reference", "log", "output", "trust")
 """Options that a comparison of finished runs takes."""
 
 
@@ -62,7 +63,8 @@ def _compare_folders(options: argparse.Namespace, console: Console) -> None:
                 f"'pymoo-prune compare {runs}' compares its runs with others"
             )
             raise PruneError(msg)
-    report = report_of_runs(folders, options.bounds, options.against)
+    volumes = hypervolume_of(options)
+    report = report_of_runs(folders, options.bounds, options.against, volumes)
     show_comparison(report, options.output or new_folder("compare"), console)
 
 
@@ -77,6 +79,8 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
     settings = settings_of(options, problem, algorithm="nsga2", threads=_threads(options, jobs))
     goals = settings.check()  # before the folder is made
     size_bounds(options.bounds or (), goals.quantities)
+    volumes = hypervolume_of(options)
+    volumes.check(list(goals.quantities), goals.quantities)
     campaign = Campaign.create(
         options.output or new_folder(f"compare-{problem}"),
         settings,
@@ -84,6 +88,7 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
         range(options.seed, options.seed + options.seeds),
         options.bounds,
         options.against,
+        volumes,
     )
     with resumable(campaign.folder):
         campaign.execute(console, jobs=jobs, download=options.download)

@@ -9,6 +9,9 @@ import argparse
 
 from pymoo_prune.data import DATA_SETS
 
+FIGURE_SIZES = ("screen", "column", "page")
+"""The sizes of pictures; `plots.FIGURES` has their styles."""
+
 METHODS = ("ga", "nsga2")
 """Methods that are compared by default: for one objective, and for several."""
 
@@ -126,3 +129,37 @@ def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None
     workers.add_argument("--workers", type=int, metavar="N", help=helps["--workers"])
     workers.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=helps["--ray"])
     workers.add_argument("--time-limit", type=float, metavar="SECONDS", help=helps["--time-limit"])
+
+
+def add_hypervolume(command: argparse.ArgumentParser) -> None:
+    """Adds the options of a comparison's hypervolumes; `hypervolume_of` reads them."""
+    command.add_argument(
+        "--reference",
+        nargs="+",
+        metavar="NAME=VALUE",
+        help="the hypervolumes' reference point, such as 'accuracy=.8 parameters=50%%' (of the "
+        "parent's); default: an accuracy of 0, and the parent's counts",
+    )
+    command.add_argument(
+        "--log",
+        nargs="+",
+        metavar="NAME",
+        help="quantities of which hypervolumes take the logarithm, such as parameters",
+    )
+
+
+def add_figures(command: argparse.ArgumentParser) -> None:
+    """Adds the options of a report's pictures; `style_of` and `labels_of` read them."""
+    command.add_argument(
+        "--figures",
+        choices=FIGURE_SIZES,
+        default="screen",
+        help="the size of pictures; column (3.5 inches) and page (7.16 inches) are for papers: no "
+        "titles, text of 8 points, and PDF files too; default: screen",
+    )
+    command.add_argument(
+        "--label",
+        action="append",
+        metavar="NAME=TEXT",
+        help="what pictures call a method or baseline of a comparison, such as nsga2=NSGA-II",
+    )

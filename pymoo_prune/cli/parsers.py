@@ -9,7 +9,14 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
-from pymoo_prune.cli.options import METHODS, add_search_options, add_trust, add_workers
+from pymoo_prune.cli.options import (
+    METHODS,
+    add_figures,
+    add_hypervolume,
+    add_search_options,
+    add_trust,
+    add_workers,
+)
 from pymoo_prune.engines import ENGINES
 from pymoo_prune.measuring import BATCH_SIZES
 from pymoo_prune.runs import AT_LENGTH
@@ -116,6 +123,7 @@ def add_compare(commands: Commands) -> None:
         help="test each other method against this one alone; default: all pairs, which needs more "
         "seeds",
     )
+    add_hypervolume(command)
     command.add_argument(
         "--output",
         type=Path,
@@ -155,7 +163,7 @@ def add_report(commands: Commands) -> None:
     command = commands.add_parser(
         "report",
         help="show a finished run or comparison, and write its report again",
-        usage="%(prog)s FOLDER [--html]",
+        usage="%(prog)s FOLDER [options]",
     )
     command.add_argument(
         "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
@@ -169,6 +177,8 @@ def add_report(commands: Commands) -> None:
         metavar="FOLDER",
         help="where the report goes, for folders that cannot be written to; default: FOLDER",
     )
+    add_figures(command)
+    add_hypervolume(command)
     add_trust(command)
     command.set_defaults(command="pymoo_prune.cli.results:do_report")
 
@@ -237,11 +247,11 @@ def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a finished run")
     command.add_argument(
         "--pick",
-        default="knee",
+        default="suggestion",
         metavar="CHOICE",
-        help="knee, fittest, a number of the table, a quantity (the best in it), or a bound such "
-        "as 'accuracy_drop<=0.02' (the smallest within it) or 'macs<=20%%' (the most accurate); "
-        "default: knee",
+        help="suggestion (the arrow in the report's table), knee, fittest, a number of the table, "
+        "a quantity (the best in it), or a bound such as 'accuracy_drop<=0.02' (the smallest "
+        "within it) or 'macs<=20%%' (the most accurate); default: suggestion",
     )
 
 

@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from pymoo_prune.comparing import FRONTS_PICTURE, Campaign, ComparisonReport, report_of_campaign
+from pymoo_prune.cli.showing import hypervolume_of, labels_of, refuse_for_a_run, style_of
+from pymoo_prune.comparing import (
+    FRONTS_PICTURE,
+    Campaign,
+    ComparisonReport,
+    HypervolumeOptions,
+    report_of_campaign,
+)
+from pymoo_prune.plots import SCREEN, FigureStyle
+from pymoo_prune.results import Member
 from pymoo_prune.runs import FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
 from pymoo_prune.search import Display
 
 
 def do_report(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune report`."""
+    shown = {"html": options.html, "output": options.output, "style": style_of(options)}
     if Campaign.is_one(options.folder):
         campaign = Campaign.open(options.folder)
-        show_campaign(campaign, console, html=options.html, output=options.output)
+        volumes, labels = hypervolume_of(options), labels_of(options)
+        show_campaign(campaign, console, volumes=volumes, labels=labels, **shown)
     else:
-        show_run(Run.open(options.folder), console, html=options.html, output=options.output)
+        refuse_for_a_run(options)
+        show_run(Run.open(options.folder), console, **shown)
 
 
-def show_run(run: Run, console: Console, *, html: bool = False, output: Path | None = None) -> None:
+def show_run(
+    run: Run,
+    console: Console,
+    *,
+    html: bool = False,
+    output: Path | None = None,
+    style: FigureStyle = SCREEN,
+) -> None:
     """Prints what a run found, and writes its report.
 
     Args:
@@ -31,13 +50,15 @@ def show_run(run: Run, console: Console, *, html: bool = False, output: Path | N
         console: Where to print.
         html: Whether to write the interactive page too.
         output: Where the report goes; None is the run's folder.
+        style: The sizes of pictures, for a screen or a paper.
     """
     report = Report(run)
     try:
-        page = report.write(output)
+        page = report.write(output, style)
     finally:  # tables are shown even if the folder cannot be written to
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
+        _print_text(report.suggestion(), console)
         _print_text(report.parent_line(), console)
         for name, origin in report.origins().items():
             _print_line(f"{name}: {origin}.", console)
@@ -52,7 +73,14 @@ def show_run(run: Run, console: Console, *, html: bool = False, output: Path | N
 
 
 def show_campaign(
-    campaign: Campaign, console: Console, *, html: bool = False, output: Path | None = None
+    campaign: Campaign,
+    console: Console,
+    *,
+    html: bool = False,
+    output: Path | None = None,
+    style: FigureStyle = SCREEN,
+    volumes: HypervolumeOptions | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Prints what a comparison found, and writes its report.
 
@@ -61,13 +89,21 @@ def show_campaign(
         console: Where to print.
         html: Whether to write the interactive page too.
         output: Where the report goes; None is the comparison's folder.
+        style: The sizes of pictures, for a screen or a paper.
+        volumes: Options of hypervolumes; what is not given is as the comparison was made with.
+        labels: Names of methods and baselines in pictures, by their own names.
     """
-    report = report_of_campaign(campaign)
-    show_comparison(report, output or campaign.folder, console, html=html)
+    report = report_of_campaign(campaign, volumes, labels)
+    show_comparison(report, output or campaign.folder, console, html=html, style=style)
 
 
 def show_comparison(
-    report: ComparisonReport, folder: Path, console: Console, *, html: bool = False
+    report: ComparisonReport,
+    folder: Path,
+    console: Console,
+    *,
+    html: bool = False,
+    style: FigureStyle = SCREEN,
 ) -> None:
     """Prints what a comparison found, and writes its report.
 
@@ -76,9 +112,10 @@ def show_comparison(
         folder: Where its files go.
         console: Where to print.
         html: Whether to write the interactive page too.
+        style: The sizes of pictures, for a screen or a paper.
     """
     try:
-        page = report.write(folder)
+        page = report.write(folder, style)
     finally:  # as in `show_run`
         _print_tables(report.tables(), console)
         _print_text(report.verdict(), console)
@@ -101,6 +138,7 @@ def do_export(options: argparse.Namespace, console: Console) -> None:
         latency=options.latency,
     )
     _print_text(str(carried.member), console)
+    _print_reason(options.pick, carried.member, console)
     _print_tables(carried.tables(), console)
     for note in carried.notes():
         _print_text(note, console)
@@ -117,6 +155,7 @@ def do_ticket(options: argparse.Namespace, console: Console) -> None:
         batch_sizes=options.batch_sizes,
     )
     _print_tables(ticket.tables(), console)
+    _print_reason(options.pick, ticket.winner, console)
     for text in (ticket.origin(), ticket.conditions(), ticket.verdict()):
         _print_text(text, console)
     _print_line(f"report: {folder / TICKET_PAGE}, picture: {folder / TICKET_PICTURE}", console)
@@ -133,6 +172,13 @@ def _print_tables(tables: Sequence[Table], console: Console) -> None:
 def _print_text(text: str, console: Console) -> None:
     """Prints sentences, wrapped at the width of the terminal."""
     console.print(text, highlight=False, markup=False)
+
+
+def _print_reason(pick: str, member: Member, console: Console) -> None:
+    """Prints why a network was taken, where the user did not choose one."""
+    if pick == "suggestion":
+        text = f"Network {member.place} is suggested: it is {member.why}."
+        _print_text(text, console)
 
 
 def _print_line(text: str, console: Console) -> None:

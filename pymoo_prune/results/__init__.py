@@ -20,6 +20,7 @@ from pymoo_prune.results.baselines import (
     simple_series,
 )
 from pymoo_prune.results.carried import Carried
+from pymoo_prune.results.choosing import Suggestion, suggest
 from pymoo_prune.results.exporting import carry, check_formats
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front import Front, Member
@@ -37,8 +38,8 @@ from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 
 __all__ = [
     "ACCURACIES", "EVALUATION", "RANDOM", "Appraisal", "Carried", "Front", "Member", "OnnxFile",
-    "OnnxNetwork", "OnnxReport", "WinningTicket", "appraise", "baseline_series", "can_be_saved",
-    "carry", "check_formats", "csv_text", "export_onnx", "final_accuracies", "finisher",
-    "is_exported", "load_network", "onnx_network", "published_series", "read_csv",
-    "save_network", "simple_series", "winning_ticket",
+    "OnnxNetwork", "OnnxReport", "Suggestion", "WinningTicket", "appraise", "baseline_series",
+    "can_be_saved", "carry", "check_formats", "csv_text", "export_onnx", "final_accuracies",
+    "finisher", "is_exported", "load_network", "onnx_network", "published_series", "read_csv",
+    "save_network", "simple_series", "suggest", "winning_ticket",
 ]  # fmt: skip

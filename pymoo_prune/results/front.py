@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -56,6 +56,13 @@ class Member:
         """Its chromosome, (n_var,)."""
         x: Array = self.front.X[self.place]
         return x
+
+    @property
+    def why(self) -> str:
+        """Why `Front.pick` suggests it; empty where it suggests another one."""
+        front = self.front
+        suggested = Choice(front.problem, front.columns, front.quantities).suggestion()
+        return suggested.reason if suggested.place == self.place else ""
 
     def network(self, *, finish_images: int = 0) -> nn.Module:
         """The small network, stand-alone.
@@ -209,13 +216,18 @@ class Front:
         """The network with the fewest parameters that loses at most this much accuracy."""
         return self.best("parameters", within=f"accuracy_drop<={float(accuracy_drop)!r}")
 
-    def pick(self, choice: str) -> Member:
+    def pick(self, choice: str = "suggestion") -> Member:
         """A network by a phrase.
 
+        The suggestion is the smallest network within one point of the parent's accuracy on the
+        validation images, by the first size among the objectives. Where none is within one point,
+        it is the most accurate one. It is the knee where the objectives have no accuracy or no
+        size, and the fittest where they are one weighted sum.
+
         Args:
-            choice: "knee", "fittest", a number, a quantity to be best in ("accuracy"), or a bound:
-                one on accuracy ("accuracy_drop<=0.02") takes the smallest network that keeps it,
-                one on size ("macs<=20%") takes the most accurate.
+            choice: "suggestion", "knee", "fittest", a number, a quantity to be best in
+                ("accuracy"), or a bound: one on accuracy ("accuracy_drop<=0.02") takes the smallest
+                network that keeps it, one on size ("macs<=20%") takes the most accurate.
         """
         return self[self._choice.by_phrase(choice)]
 
@@ -258,7 +270,8 @@ class Front:
             The picture, which a notebook shows.
         """
         series = [self.series("this search"), *others]
-        return plots.draw_front(path, series, self.goals, self.quantities)
+        # Without a figure of the caller's it is a new one.
+        return cast("Figure", plots.draw_front(path, series, self.goals, self.quantities))
 
     def __str__(self) -> str:
         return text_table(self.series(), self.quantities)

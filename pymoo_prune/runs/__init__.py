@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         INTERACTIVE_PAGE,
         LATENCIES_FILE,
         PARENT_FOLDER,
-        PICTURE_ENDINGS,
         REPORT_PAGE,
         SETTINGS_FILE,
         SHARED_LATENCIES,
@@ -58,7 +57,7 @@ else:
 
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
-    "LATENCIES_FILE", "PARENT_FOLDER", "PICTURE_ENDINGS", "REPORT_PAGE", "SETTINGS_FILE",
+    "LATENCIES_FILE", "PARENT_FOLDER", "REPORT_PAGE", "SETTINGS_FILE",
     "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given", "Report",
     "ReproductionOptions", "Run", "Settings", "kept", "kept_parent", "kept_runs",
     "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune", "publish",

@@ -10,7 +10,7 @@ import numpy as np
 
 from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume
-from pymoo_prune.results import ACCURACIES, EVALUATION, published_series
+from pymoo_prune.results import ACCURACIES, EVALUATION, Suggestion, published_series, suggest
 from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.run import Run
 from pymoo_prune.runs.settings import Settings
@@ -45,10 +45,17 @@ class Findings:
         return self.series[0]
 
     @property
-    def chosen(self) -> int:
-        """The network that the report suggests: the fittest, or the knee."""
+    def suggestion(self) -> Suggestion:
+        """The network that the report suggests, and why: the fittest, or what `suggest` says."""
         fittest = self.summary["fittest"]
-        return int(self.summary["knee"] if fittest is None else fittest)
+        if fittest is not None:
+            return Suggestion(int(fittest), "the fittest")
+        return suggest(self.goals, self.front.columns, self.summary["parent"])
+
+    @property
+    def chosen(self) -> int:
+        """The place of the network that the report suggests."""
+        return self.suggestion.place
 
     @property
     def shares(self) -> dict[str, float] | None:

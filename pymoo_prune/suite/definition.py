@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,7 +11,10 @@ import numpy as np
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.objectives import Measurements
-from pymoo_prune.suite.genes import Genes
+from pymoo_prune.suite.genes import Bits, Genes, Whole
+
+BUDGET = 2_000
+"""Evaluations that the suite's own results are for, where a space is large enough."""
 
 
 @dataclass(frozen=True)
@@ -99,3 +103,16 @@ class Definition:
     noisy: bool = False
     seeded: bool = False
     version: int = 1
+
+    @property
+    def candidates(self) -> int | None:
+        """How many candidates there are; None where genes are real numbers."""
+        if isinstance(self.genes, Whole):
+            return math.prod(self.genes.choices)
+        return 2**self.genes.n_var if isinstance(self.genes, Bits) else None
+
+    @property
+    def budget(self) -> int:
+        """Evaluations of a search that results are given for: an eighth of a small space."""
+        total = self.candidates
+        return BUDGET if total is None else min(BUDGET, max(40, total // 8 // 40 * 40))

@@ -10,6 +10,7 @@ from pymoo_prune.suite.widths import every, spaced
 
 PARAMETERS = Cost("parameters", "log", 0.0)
 MACS = Cost("macs", "log", 0.0)
+SMALLER = Cost("parameters", "share", 1.0)
 WIDTH = Cost("width", "share", 1.0)
 NARROW = Cost("width", "log", 0.0)
 SIMILARITY = Cost("similarity_loss", "plain", 3.0)
@@ -62,12 +63,12 @@ _TABULAR = (
     ),
     Definition(
         "resnet8-digits-levels-bounded",
-        "The same, for parameters and MACs, where the accuracy may fall by two points.",
+        "The same, where at most 30 % of the MACs may be left.",
         Whole((5,) * 8),
-        (PARAMETERS, MACS),
+        (ERROR, PARAMETERS),
         RESNET_8,
         "resnet-8-digits-levels",
-        constraints=("accuracy_drop<=0.02",),
+        constraints=("macs<=30%",),
     ),
     Definition(
         "four-layers-fashion-levels",
@@ -117,6 +118,15 @@ _TABULAR = (
         (ERROR, PARAMETERS),
         THREE_FASHION,
         "three-layers-fashion-widths",
+    ),
+    Definition(
+        "densenet-digits-connections",
+        "Which of ten connections of a dense block live; each network was trained from scratch, "
+        "twice, and the mean counts.",
+        Bits((10,)),
+        (ERROR, SMALLER),
+        None,
+        "dense-net-digits-connections",
     ),
     Definition(
         "two-layers-digits-neurons",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,8 @@ import numpy as np
 
 from pymoo_prune.suite.contents import holds, index, read
 from pymoo_prune.suite.definition import Definition
-from pymoo_prune.suite.genes import Bits, Reals, Whole
+from pymoo_prune.suite.definitions import DEFINITIONS
+from pymoo_prune.suite.genes import Bits, Whole
 from pymoo_prune.suite.known import Known
 
 UNTRAINED = (".running_mean", ".running_var", ".num_batches_tracked")
@@ -53,12 +53,17 @@ class Facts:
         return f"{genes.n_var} × {values} {kind}"
 
     @property
-    def candidates(self) -> int | None:
-        """The number of candidates; None where genes are real numbers."""
-        genes = self.definition.genes
-        if isinstance(genes, Reals):
-            return None
-        return math.prod(int(high) + 1 for high in genes.xu)
+    def base(self) -> Definition | None:
+        """The instance that this one is a variant of; None where it stands alone."""
+        alike = [
+            one
+            for one in DEFINITIONS.values()
+            if (one.table, one.live and one.live.parent)
+            == (self.definition.table, self.definition.live and self.definition.live.parent)
+            and one.genes == self.definition.genes
+        ]
+        first = alike[0] if alike else self.definition
+        return None if first.name == self.definition.name else first
 
     @property
     def network(self) -> str:

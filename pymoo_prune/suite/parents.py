@@ -34,8 +34,7 @@ def packed(network: nn.Module, about: Mapping[str, Any]) -> bytes:
             raise ValueError(msg)
     text = json.dumps({"spec": network.spec, **about})
     content = io.BytesIO()
-    arrays = {ABOUT: np.array(text), **arrays}
-    np.savez_compressed(content, **arrays)
+    np.savez_compressed(content, **{ABOUT: np.array(text), **arrays})
     return content.getvalue()
 
 

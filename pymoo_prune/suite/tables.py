@@ -82,7 +82,8 @@ class Table:
 
     def _summed(self) -> dict[str, Array]:
         """Columns that are kept as tables over one gene, or two."""
-        shape, found = self.choices, dict[str, Any]()
+        shape = self.choices
+        found: dict[str, Array] = {}
         for key, values in self._arrays.items():
             name, colon, places = key.partition(":")
             if not colon:

@@ -87,7 +87,7 @@ def test_every_instance_is_described(name: str, capsys: pytest.CaptureFixture[st
         f"n_var {definition.genes.n_var} ",
         f"version {definition.version} ",
         f"problem {definition.live.problem}" if definition.live else "",
-        f"{facts.parameters:,} parameters",
+        f"{facts.parameters:,} parameters" if facts.parameters else "parameters",
         f"network {facts.network}",
         f"constraints {', '.join(definition.constraints) or 'none'} ",
         *(cost.name for cost in definition.costs),
@@ -95,6 +95,7 @@ def test_every_instance_is_described(name: str, capsys: pytest.CaptureFixture[st
     ):
         assert part in plain, part
     assert ("first population networks that need no search" in plain) == definition.seeded
+    assert ("the same as" in plain) == definition.what.startswith("The same")
     assert ("noise none" in plain) != definition.noisy
     assert ("known front not there yet" in plain) == (facts.known is None)
     assert ("looked up in a table" in plain) == bool(definition.table)
@@ -116,7 +117,7 @@ def test_a_description_has_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert part in text, part
     text = " ".join(printed(capsys, "deep-digits-thresholds").split())
-    assert "genes 10 reals: real numbers (from 0 to 6.64; -2 to 2)" in text
+    assert "genes 10 reals: real numbers from 0 to 6.64 and -2 to 2" in text
     assert "candidates infinitely many" in text
 
 

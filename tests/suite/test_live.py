@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.suite import dense_connections
 from benchmarks.suite.tables import SPACES, again
+from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import count_parameters
 from pymoo_prune.suite import Instance
 from pymoo_prune.suite.contents import holds
@@ -17,7 +19,13 @@ from pymoo_prune.suite.tables import Table, chromosomes
 from tests.support.suite import NEURONS, WIDTHS, needs_data, tabular, with_front
 
 TABLES = {definition.table: definition for definition in DEFINITIONS.values() if definition.table}
-STRUCTURED = [name for name in GROUPS["tabular"] if "levels" not in name]
+LIVE_TABLES = [name for name, definition in TABLES.items() if definition.live is not None]
+TRAINED = "densenet-digits-connections"
+STRUCTURED = [
+    name
+    for name in GROUPS["tabular"]
+    if "levels" not in name and DEFINITIONS[name].live is not None
+]
 """Instances whose networks have no zeros in place of what is pruned."""
 SEEDED = "deep-digits-levels-seeded"
 
@@ -34,7 +42,7 @@ def data_of(definition: Definition) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", LIVE_TABLES)
 def test_rows_of_a_table_are_what_is_measured_again(name: str) -> None:
     if not holds(f"tables/{name}.npz"):
         pytest.skip(f"the table {name} is not made yet")
@@ -47,6 +55,28 @@ def test_rows_of_a_table_are_what_is_measured_again(name: str) -> None:
             assert np.array_equal(values, kept), key
         else:
             assert np.allclose(values, kept, rtol=1e-4, atol=1e-5), key
+
+
+def test_every_table_has_a_program() -> None:
+    assert SPACES.keys() == TABLES.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [0, 709])
+def test_networks_of_the_table_of_trainings_are_trained_again(row: int) -> None:
+    table = tabular(TRAINED).measurer.table
+    (genes,) = chromosomes(np.array([row]), table.choices).astype(bool)
+    network = dense_connections.untrained(genes, 0)
+    assert count_parameters(network) == table.columns["parameters"][row]
+    for seed in range(2):
+        validation, test = dense_connections.measured(genes, seed)
+        assert validation == table._arrays["right_validation"][row, seed]
+        assert test == table._arrays["right_test"][row, seed]
+
+
+def test_an_instance_of_trainings_has_a_table_alone() -> None:
+    with pytest.raises(PruneError, match=f"{TRAINED} has a table alone: its networks were trained"):
+        tabular(TRAINED).network(np.ones(10))
 
 
 @pytest.mark.parametrize("name", [WIDTHS, NEURONS])
