@@ -170,7 +170,7 @@ class Instance(Problem):
             args: As for pymoo's `Problem.evaluate`.
             kwargs: The same. A noisy instance takes `batch`, the number of its images.
         """
-        return super().evaluate(np.asarray(X), *args, **kwargs)
+        return super().evaluate(self.genes.shaped(X, self.name()), *args, **kwargs)
 
     # Searches.
 

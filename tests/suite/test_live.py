@@ -62,8 +62,8 @@ def test_every_table_has_a_program() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", [0, 709])
-def test_networks_of_the_table_of_trainings_are_trained_again(row: int) -> None:
+def test_networks_of_the_table_of_trainings_are_trained_again() -> None:
+    row = 709
     table = tabular(TRAINED).measurer.table
     (genes,) = chromosomes(np.array([row]), table.choices).astype(bool)
     network = dense_connections.untrained(genes, 0)
