@@ -4,6 +4,7 @@ Beside a folder for each paper and for the machinery:
 
 - `catalogue`: the benchmarks by name, as their docstrings describe them
 - `harness`: runs a benchmark, prints its tables and writes its file of results
+- `quick`: the reduced size, whose parents come with the package
 - `readme`: the figures in `README.md`
 - `kept`: trained parents, kept from one benchmark to the next
 - `processes`: runs in processes that can be killed, and what their folders hold

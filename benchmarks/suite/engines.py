@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.evaluator import Evaluator
 
 from pymoo_prune.engines import make_algorithm
+from pymoo_prune.operators import Candidates, Remeasured
 from pymoo_prune.suite import Instance
 
-POPULATION = 40
+POPULATION, LARGE_POPULATION = 40, 200
 ENGINES = ("nsga2", "nsga3", "sms-emoa", "moead", "spea2", "age-moea", "random")
 """Engines that the suite is tried with; MOEA/D takes no constraints."""
 
@@ -67,20 +69,35 @@ def asked(engine: str, instance: Instance, budget: int, seed: int) -> Asked:
         F, G = instance.evaluate(X, return_values_of=["F", "G"])
         return Asked(X, F, np.asarray(G, dtype=float).reshape(budget, -1))
     algorithm = make_algorithm(engine, instance, POPULATION)  # type: ignore[arg-type]
+    return _recorded(algorithm, instance, budget, seed)
+
+
+def continued(instance: Instance, start: NDArray[Any], budget: int, seed: int) -> Asked:
+    """NSGA-II from a first population that is good already.
+
+    Args:
+        instance: The instance.
+        start: The candidates that it begins with, (n, n_var); random ones come after them.
+        budget: Evaluations.
+        seed: The engine's seed.
+    """
+
+    def first(n: int, generator: np.random.Generator) -> NDArray[Any]:
+        few = generator.permutation(start)[: n - n // 5]
+        return np.vstack([few, instance.random(n - len(few), generator)])
+
+    operators = {**instance.operators(), "sampling": Candidates(first)}
+    algorithm = NSGA2(pop_size=LARGE_POPULATION, **operators)
+    if instance.definition.noisy:
+        algorithm.survival = Remeasured(algorithm.survival)
+    return _recorded(algorithm, instance, budget, seed)
+
+
+def _recorded(algorithm: Any, instance: Instance, budget: int, seed: int) -> Asked:
+    """Runs an engine to the end of a budget, and keeps all that it asks for."""
     recorder = Recorder()
     algorithm.setup(instance, termination=("n_eval", budget), seed=seed, evaluator=recorder)
     while algorithm.has_next():
         algorithm.next()
     X, F, G = (np.concatenate(column)[:budget] for column in zip(*recorder.parts, strict=True))
     return Asked(X, F, np.asarray(G, dtype=float).reshape(len(F), -1))
-
-
-def share(instance: Instance, found: Asked) -> float:
-    """The share of the known hypervolume that a search reached, measured without noise."""
-    if not instance.definition.noisy:
-        return instance.hypervolume(found.F[found.kept])
-    # A search that is misled by noise pays here: its front counts, measured on all images.
-    from pymoo_prune.suite.known import nondominated  # noqa: PLC0415
-
-    best = found.X[nondominated(found.F)]
-    return instance.hypervolume(instance.costs(instance.measurements(best)))

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.suite.engines import ENGINES, Asked, asked
+from benchmarks.suite.engines import ENGINES, Asked, asked, continued
 from benchmarks.suite.fronts import published_front
 from benchmarks.suite.tables import PARTS
 from pymoo_prune.files import writing
 from pymoo_prune.suite import Instance, problem, suite
 from pymoo_prune.suite.known import nondominated
 
+Rows = NDArray[Any]
 SEEDS = 11
+LONG = 10
+"""The budgets of the long run behind a live instance's front."""
+UNSEARCHED = 200
+"""Networks without search that it starts from."""
 
 
 def engines_for(instance: Instance) -> list[str]:
@@ -33,17 +40,49 @@ def run(instance: Instance, engine: str, seed: int) -> Asked:
     """A search of the study, from the last time or now; its first candidates come first."""
     budget = instance.definition.budget
     folder = PARTS / "study" / f"{instance.name()}-{instance.version}-{budget}"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{engine}-{seed}.npz"
+    return kept(folder / f"{engine}-{seed}.npz", lambda: asked(engine, instance, budget, seed))
+
+
+def kept(path: Path, search: Callable[[], Asked]) -> Asked:
+    """What a search asked for, from the last time or now."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        found = asked(engine, instance, budget, seed)
+        found = search()
         with writing(path) as part, part.open("wb") as file:
             np.savez_compressed(file, X=found.X, F=found.F, G=found.G)
     with np.load(path, allow_pickle=False) as arrays:
         return Asked(arrays["X"], arrays["F"], arrays["G"])
 
 
-def best(instance: Instance, found: Asked) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def front_of(found: Sequence[tuple[Rows, Rows]]) -> tuple[Rows, Rows]:
+    """The front of several fronts, X and F."""
+    X, F = (np.concatenate(column) for column in zip(*found, strict=True))
+    rows = nondominated(F)
+    return X[rows], F[rows]
+
+
+def best_known(instance: Instance, found: Sequence[tuple[Rows, Rows]]) -> tuple[Rows, Rows, int]:
+    """The best front of a live instance, X and F, and the evaluations behind it.
+
+    A long run of NSGA-II goes on from all that is known: the fronts of the study, and networks that
+    need no search, which the problem's own sampling makes.
+
+    Args:
+        instance: The instance.
+        found: The fronts of the study.
+    """
+    budget = instance.definition.budget
+    unsearched = instance.measurer.first(UNSEARCHED, np.random.default_rng(0))
+    measured = instance.measurements(unsearched)
+    F, G = instance.costs(measured), instance.constraint_values(measured)
+    start, _ = front_of([*found, best(instance, Asked(unsearched, F, G))])
+    folder = PARTS / "study" / f"{instance.name()}-{instance.version}-{budget}"
+    long = kept(folder / "long.npz", lambda: continued(instance, start, LONG * budget, 0))
+    X, F = front_of([*found, best(instance, long)])
+    return X, F, (len(found) + LONG) * budget + UNSEARCHED
+
+
+def best(instance: Instance, found: Asked) -> tuple[Rows, Rows]:
     """The front of a search, X and F, as the instance measures it without noise."""
     kept = found.kept
     X, F = found.X[kept], found.F[kept]
@@ -67,10 +106,7 @@ def study(name: str) -> Mapping[str, Sequence[float]]:
     print(f"{name}: searched in {time.perf_counter() - began:.0f} s", flush=True)
     if not instance.definition.table:
         found = [front for fronts_of in fronts.values() for front in fronts_of]
-        X, F = (np.concatenate(column) for column in zip(*found, strict=True))
-        rows = nondominated(F)
-        evaluations = len(found) * instance.definition.budget
-        published_front(instance, X[rows], F[rows], evaluations)
+        published_front(instance, *best_known(instance, found))
         instance = problem(name)
     return {
         engine: [instance.hypervolume(F) for _, F in of_engine]

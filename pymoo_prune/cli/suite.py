@@ -145,8 +145,6 @@ def _describe(definition: Definition, console: Console) -> None:
 
 def _about(definition: Definition, facts: Facts) -> Iterator[tuple[str, str]]:
     yield "what", definition.what
-    if facts.base is not None:
-        yield "the same as", f"{facts.base.name}: {facts.base.what}"
     live = definition.live
     if live is not None:
         options = ", ".join(f"{name}={value}" for name, value in live.options.items())

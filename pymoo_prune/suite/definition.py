@@ -14,7 +14,7 @@ from pymoo_prune.objectives import Measurements
 from pymoo_prune.suite.genes import Bits, Genes, Whole
 
 BUDGET = 2_000
-"""Evaluations that the suite's own results are for, where a space is large enough."""
+"""Evaluations that the suite's own results are for, where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class Definition:
         constraints: Bounds on quantities.
         noisy: Whether the images change from generation to generation.
         seeded: Whether the first population has networks that need no search.
+        most: Evaluations of a search that results are given for; fewer where a candidate is slow.
         version: Rises with each change of what candidates measure.
     """
 
@@ -102,6 +103,7 @@ class Definition:
     constraints: tuple[str, ...] = ()
     noisy: bool = False
     seeded: bool = False
+    most: int = BUDGET
     version: int = 1
 
     @property
@@ -113,6 +115,6 @@ class Definition:
 
     @property
     def budget(self) -> int:
-        """Evaluations of a search that results are given for: an eighth of a small space."""
+        """`most`, or an eighth of a small space."""
         total = self.candidates
-        return BUDGET if total is None else min(BUDGET, max(40, total // 8 // 40 * 40))
+        return self.most if total is None else min(self.most, max(40, total // 8 // 40 * 40))

@@ -55,7 +55,8 @@ _TABULAR = (
     ),
     Definition(
         "resnet8-digits-levels-macs",
-        "The same with three objectives: parameters and MACs do not agree on which layer is dear.",
+        "How many weights each layer of a ResNet-8 loses, as resnet8-digits-levels; parameters and "
+        "MACs do not agree on which layer is dear.",
         Whole((5,) * 8),
         (ERROR, PARAMETERS, MACS),
         RESNET_8,
@@ -63,7 +64,7 @@ _TABULAR = (
     ),
     Definition(
         "resnet8-digits-levels-bounded",
-        "The same, where at most 30 % of the MACs may be left.",
+        "How many weights each layer of a ResNet-8 loses; at most 30 % of the MACs may be left.",
         Whole((5,) * 8),
         (ERROR, PARAMETERS),
         RESNET_8,
@@ -89,7 +90,7 @@ _TABULAR = (
     ),
     Definition(
         "simplecnn-digits-widths-parameters",
-        "The same with three objectives: error, parameters and MACs.",
+        "How many filters each layer of a SimpleCNN keeps, for parameters and MACs at once.",
         Whole((10, 13, 15, 15)),
         (ERROR, PARAMETERS, MACS),
         CNN,
@@ -105,7 +106,7 @@ _TABULAR = (
     ),
     Definition(
         "three-layers-digits-widths-five",
-        "The same with five objectives: error, similarity, neurons, parameters and MACs.",
+        "How many neurons each of three hidden layers keeps, for five objectives.",
         Whole((32,) * 3),
         (ERROR, SIMILARITY, NARROW, PARAMETERS, MACS),
         THREE_DIGITS,
@@ -138,7 +139,8 @@ _TABULAR = (
     ),
     Definition(
         "two-layers-digits-neurons-similar",
-        "The same, and the images are to lie as the whole network has them.",
+        "Which of the 18 hidden neurons of a small feed-forward network live; images are to lie "
+        "as the whole network has them (EComp's similarity).",
         Bits((9, 9)),
         (ERROR, WIDTH, SIMILARITY),
         TWO_LAYERS,
@@ -149,6 +151,8 @@ _TABULAR = (
 MLP_DIGITS = Live("ecomp", "mlp-digits", "digits")
 MLP_FASHION = Live("ecomp", "mlp-fashion", "fashion-mnist", {"search_images": 1_000})
 RESNET_20 = {"search_images": 200, "recovery_images": 64, "recovery": "batch-norm"}
+SLOW = 500
+"""Evaluations where a candidate takes more than ten milliseconds."""
 DEEP = Live(
     "layer-vector",
     "deep-digits",
@@ -168,14 +172,15 @@ _LIVE = (
     ),
     Definition(
         "mlp-digits-neurons-similar",
-        "The same, and the images are to lie as the whole network has them (EComp's similarity).",
+        "Which of the 512 hidden neurons live; images are to lie as the whole network has "
+        "them (EComp's similarity).",
         Bits((256, 256)),
         (ERROR, NARROW, SIMILARITY),
         MLP_DIGITS,
     ),
     Definition(
         "mlp-digits-neurons-five",
-        "The same with five objectives: error, similarity, neurons, parameters and MACs.",
+        "Which of the 512 hidden neurons live, for five objectives.",
         Bits((256, 256)),
         (ERROR, SIMILARITY, NARROW, PARAMETERS, MACS),
         MLP_DIGITS,
@@ -189,7 +194,8 @@ _LIVE = (
     ),
     Definition(
         "mlp-fashion-neurons-noisy",
-        "The same, but each generation is measured on 200 other images.",
+        "Which of the 512 hidden neurons live, on pictures of clothes; each generation is "
+        "measured on 200 other images.",
         Bits((256, 256)),
         (ERROR, NARROW),
         Live(
@@ -213,7 +219,8 @@ _LIVE = (
     ),
     Definition(
         "deep-digits-levels-seeded",
-        "The same, but the first population has the networks that need no search.",
+        "How many weights each of nine layers loses; the first population has the networks "
+        "that need no search.",
         Whole((32,) * 9),
         (ROOMY_ERROR, PARAMETERS),
         DEEP,
@@ -221,7 +228,8 @@ _LIVE = (
     ),
     Definition(
         "deep-digits-levels-bounded",
-        "The same, for parameters and MACs, where the accuracy may fall by five points.",
+        "How many weights each of nine layers loses, for parameters and MACs, where the "
+        "accuracy may fall by five points.",
         Whole((32,) * 9),
         (PARAMETERS, MACS),
         DEEP,
@@ -255,6 +263,7 @@ _LIVE = (
         Whole((32,) * 20),
         (ERROR, PARAMETERS),
         Live("layer-vector", "resnet-20-digits", "digits", {"levels": 32, **RESNET_20}, "levels"),
+        most=SLOW,
     ),
     Definition(
         "resnet20-digits-thresholds",
@@ -265,6 +274,7 @@ _LIVE = (
             "layer-vector", "resnet-20-digits", "digits",
             {"encoding": "thresholds", **RESNET_20},
         ),
+        most=SLOW,
     ),
     Definition(
         "simplecnn-digits-filters",
@@ -275,6 +285,7 @@ _LIVE = (
             "distilled-filters", "simple-cnn-digits", "digits",
             {"recovery": "batch-norm", "search_images": 300, "recovery_images": 128},
         ),
+        most=SLOW,
     ),
 )  # fmt: skip
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from pymoo_prune.suite.contents import holds, index, read
 from pymoo_prune.suite.definition import Definition
-from pymoo_prune.suite.definitions import DEFINITIONS
 from pymoo_prune.suite.genes import Bits, Whole
 from pymoo_prune.suite.known import Known
 
@@ -51,19 +50,6 @@ class Facts:
         live = self.definition.live
         kind = live.genes if live is not None and live.genes != "own" else "values"
         return f"{genes.n_var} × {values} {kind}"
-
-    @property
-    def base(self) -> Definition | None:
-        """The instance that this one is a variant of; None where it stands alone."""
-        alike = [
-            one
-            for one in DEFINITIONS.values()
-            if (one.table, one.live and one.live.parent)
-            == (self.definition.table, self.definition.live and self.definition.live.parent)
-            and one.genes == self.definition.genes
-        ]
-        first = alike[0] if alike else self.definition
-        return None if first.name == self.definition.name else first
 
     @property
     def network(self) -> str:

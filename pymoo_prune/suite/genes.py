@@ -81,6 +81,22 @@ class Genes(ABC):
             self._refuse(rows, wrong, name)
         return rows if rows.dtype == self.vtype else rows.astype(self.vtype)
 
+    def one(self, x: Any, name: str) -> Array:
+        """One candidate of the right shape, type and range, (1, n_var).
+
+        Args:
+            x: Its genes, (n_var,) or (1, n_var).
+            name: The instance's name, for messages.
+
+        Raises:
+            PruneError: There are several, or the first gene that is wrong.
+        """
+        genes = self.checked(x, name)
+        if len(genes) != 1:
+            msg = f"one candidate of {name} is asked for, but there are {len(genes)}"
+            raise PruneError(msg)
+        return genes
+
     def shaped(self, X: Any, name: str) -> Array:
         """Candidates as an array, (n_var,) or (n, n_var); values are not checked.
 

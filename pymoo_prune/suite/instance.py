@@ -80,9 +80,13 @@ class Instance(Problem):
         Args:
             x: Its genes, (n_var,).
         """
-        found = self.measurer.measured(self._one(x), None)
+        genes = self.genes.one(x, self.name())
+        found = self.measurer.measured(genes, None)
         values = dict(zip(self.objectives, self.costs(found)[0].tolist(), strict=True))
-        return {**values, **dict(zip(self.constraints, self._G(found)[0].tolist(), strict=True))}
+        return {
+            **values,
+            **dict(zip(self.constraints, self.constraint_values(found)[0].tolist(), strict=True)),
+        }
 
     def measurements(self, X: Any) -> Measurements:
         """All that is known of candidates, (n,) each, in natural units and without noise.
@@ -97,7 +101,8 @@ class Instance(Problem):
         parent = self.measurer.parent
         return np.column_stack([c.of(measurements, parent) for c in self.definition.costs])
 
-    def _G(self, measurements: Measurements) -> Array:  # noqa: N802 - pymoo's name
+    def constraint_values(self, measurements: Measurements) -> Array:
+        """The constraints' values of candidates, (n, constraints): at most 0 where they keep it."""
         parent = self.measurer.parent
         n = len(next(iter(measurements.values())))
         found = [bound.violation(measurements, parent) for bound in self._bounds]
@@ -118,7 +123,7 @@ class Instance(Problem):
         else:
             batch = kwargs.get("batch", algorithm.n_iter if algorithm is not None else 1)
             found = self.measurer.measured(genes, batch)
-            F, G = self.costs(found), self._G(found)
+            F, G = self.costs(found), self.constraint_values(found)
         # Engines would take NaN for a good value: what cannot be measured ranks last.
         failed = np.isnan(F).any(axis=1, keepdims=True) | np.isnan(G).any(axis=1, keepdims=True)
         out["F"] = np.where(failed, FAILED, F)
@@ -129,7 +134,7 @@ class Instance(Problem):
         table = self.measurer.table
         if table is None:
             found = self.measurer.measured(genes, None)
-            return self.costs(found), self._G(found)
+            return self.costs(found), self.constraint_values(found)
         rows = table.rows(genes)
         F, G = self.all_scores
         return F[rows], G[rows]
@@ -139,7 +144,7 @@ class Instance(Problem):
         """F and G of all rows of the table."""
         assert self.measurer.table is not None  # noqa: S101 - only tables come here
         columns = self.measurer.table.columns
-        return self.costs(columns), self._G(columns)
+        return self.costs(columns), self.constraint_values(columns)
 
     @cached_property
     def measurer(self) -> Measurer:
@@ -152,15 +157,8 @@ class Instance(Problem):
         Args:
             x: Its genes, (n_var,).
         """
-        return self.measurer.network(self._one(x))
-
-    def _one(self, x: Any) -> Array:
-        """The checked genes of one candidate, (1, n_var)."""
-        genes = self.genes.checked(x, self.name())
-        if len(genes) != 1:
-            msg = f"one candidate of {self.name()} is wanted, but there are {len(genes)}"
-            raise PruneError(msg)
-        return genes
+        genes = self.genes.one(x, self.name())
+        return self.measurer.network(genes)
 
     def evaluate(self, X: Any, *args: Any, **kwargs: Any) -> Any:
         """F of candidates, (n, n_obj), or what pymoo's arguments ask for.

@@ -45,7 +45,7 @@ def test_what_instances_are_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         "10 real numbers", costs, "", "live", "a continuum", "9, best known", "4.23",
     ]  # fmt: skip
     bounded = by_name["resnet8-digits-levels-bounded"]
-    assert bounded[2:] == ["`accuracy_drop<=0.02`", "table", "390,625", "not yet"]
+    assert bounded[2:] == ["`macs<=30%`", "table", "390,625", "not yet"]
     assert by_name["simplecnn-digits-widths"][0] == "4 × 10 to 15 values"
     assert by_name["deep-digits-levels-seeded"][3:] == [
         "live, seeded", "about 10^14", "not yet", "?",

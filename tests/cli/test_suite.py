@@ -95,7 +95,6 @@ def test_every_instance_is_described(name: str, capsys: pytest.CaptureFixture[st
     ):
         assert part in plain, part
     assert ("first population networks that need no search" in plain) == definition.seeded
-    assert ("the same as" in plain) == definition.what.startswith("The same")
     assert ("noise none" in plain) != definition.noisy
     assert ("known front not there yet" in plain) == (facts.known is None)
     assert ("looked up in a table" in plain) == bool(definition.table)

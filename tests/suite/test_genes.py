@@ -139,6 +139,16 @@ def test_other_shapes_are_refused(genes: Genes) -> None:
     assert f"must have {n} genes each" in message
 
 
+def test_one_candidate_is_one_candidate() -> None:
+    zeros = np.zeros((1, 4))
+    assert np.array_equal(WHOLE.one(zeros[0], "x"), WHOLE.one(zeros, "x"))
+    for X in (np.zeros((2, 2)), np.zeros((4, 1)), np.zeros(8)):
+        with pytest.raises(PruneError, match="has 4 genes"):
+            WHOLE.one(X, "x")
+    with pytest.raises(PruneError, match="one candidate of x is asked for, but there are 2"):
+        WHOLE.one(np.zeros((2, 4)), "x")
+
+
 # Rows of tables.
 
 
