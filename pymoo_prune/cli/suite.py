@@ -26,6 +26,7 @@ from pymoo_prune.suite import (
     read_candidates,
     suite,
 )
+from pymoo_prune.tables import listed
 
 QUANTITIES: Mapping[str, str] = {
     "parameters": "parameters",
@@ -152,9 +153,9 @@ def _about(definition: Definition, facts: Facts) -> Iterator[tuple[str, str]]:
     if live is not None:
         yield "data", live.data
     yield "parent", _parent(facts)
-    yield "genes", f"{facts.genes}: {definition.genes.kind} {_bounds(definition)}"
+    yield "genes", f"{facts.genes}{_bounds(definition)}"
     yield "n_var", f"{definition.genes.n_var}"
-    candidates = facts.candidates
+    candidates = definition.candidates
     yield "candidates", "infinitely many" if candidates is None else _large(candidates)
     yield "constraints", ", ".join(definition.constraints) or "none"
     noise = "each generation has images of its own; the known front is without noise"
@@ -175,13 +176,14 @@ def _about_front(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "known front", f"{len(known.F):,} points, {kind}"
     if "evaluations" in recorded:
         yield "evaluations behind", f"{recorded['evaluations']:,}"
-    if "seconds" in recorded:
-        yield "seconds an evaluation", f"{recorded['seconds']:.3g}"
+    if "milliseconds" in recorded:
+        yield "an evaluation takes", f"{recorded['milliseconds']:.3g} ms"
 
 
 def _parent(facts: Facts) -> str:
     if not facts.about:
-        return "none"
+        values = Instance(facts.definition).measurer.parent
+        return f"accuracy {100 * values['accuracy']:.2f} %, {values['parameters']:,.0f} parameters"
     return (
         f"accuracy {100 * facts.about['validation_accuracy']:.2f} % on all validation images, "
         f"{100 * facts.about['test_accuracy']:.2f} % on test images; {facts.parameters:,} "
@@ -190,10 +192,12 @@ def _parent(facts: Facts) -> str:
 
 
 def _bounds(definition: Definition) -> str:
-    lows, highs = definition.genes.xl, definition.genes.xu
-    pairs = list(dict.fromkeys(zip(lows.tolist(), highs.tolist(), strict=True)))
+    genes = definition.genes
+    if genes.kind == "bits":
+        return ": 1 keeps a part"
+    pairs = list(dict.fromkeys(zip(genes.xl.tolist(), genes.xu.tolist(), strict=True)))
     texts = [f"{low:g} to {high:g}" for low, high in pairs]
-    return f"from {texts[0]}" if len(texts) == 1 else f"(from {'; '.join(texts)})"
+    return f": {genes.kind} from {listed(texts)}"
 
 
 def _large(number: int) -> str:
@@ -233,7 +237,8 @@ def _code(definition: Definition) -> tuple[str, ...]:
         "from pymoo.optimize import minimize",
         "from pymoo_prune.suite import problem",
         f'instance = problem("{definition.name}", version={definition.version})',
-        "result = minimize(instance, NSGA2(**instance.operators()), ('n_eval', 2_000), seed=1)",
+        "algorithm = NSGA2(pop_size=40, **instance.operators())",
+        f"result = minimize(instance, algorithm, ('n_eval', {definition.budget}), seed=1)",
         "print(instance.hypervolume(result.F))",
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from pymoo_prune.suite.contents import holds, index, read
 from pymoo_prune.suite.definition import Definition
-from pymoo_prune.suite.genes import Bits, Reals, Whole
+from pymoo_prune.suite.genes import Bits, Whole
 from pymoo_prune.suite.known import Known
 
 UNTRAINED = (".running_mean", ".running_var", ".num_batches_tracked")
@@ -51,14 +50,6 @@ class Facts:
         live = self.definition.live
         kind = live.genes if live is not None and live.genes != "own" else "values"
         return f"{genes.n_var} × {values} {kind}"
-
-    @property
-    def candidates(self) -> int | None:
-        """The number of candidates; None where genes are real numbers."""
-        genes = self.definition.genes
-        if isinstance(genes, Reals):
-            return None
-        return math.prod(int(high) + 1 for high in genes.xu)
 
     @property
     def network(self) -> str:

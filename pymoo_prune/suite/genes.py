@@ -70,10 +70,8 @@ class Genes(ABC):
         Raises:
             PruneError: The message names the first gene that is wrong.
         """
-        given = self._array(X, name)
+        given = self.shaped(X, name)
         rows = given[None] if given.ndim == 1 else given
-        if rows.ndim != 2 or rows.shape[1] != self.n_var:
-            self._refuse_shape(given.shape, name)
         if rows.dtype.kind not in NUMBERS:
             rows = self._numbers(rows, name)
         wrong = ~((rows >= self.xl) & (rows <= self.xu))  # also where they are NaN
@@ -99,30 +97,40 @@ class Genes(ABC):
             raise PruneError(msg)
         return genes
 
-    def _array(self, X: Any, name: str) -> Array:
+    def shaped(self, X: Any, name: str) -> Array:
+        """Candidates as an array, (n_var,) or (n, n_var); values are not checked.
+
+        Args:
+            X: The candidates.
+            name: The instance's name, for messages.
+
+        Raises:
+            PruneError: The shape is another one.
+        """
         try:
-            return np.asarray(X)
+            found = np.asarray(X)
         except ValueError as error:  # rows of different lengths
             msg = f"candidates of {name} must have {self.n_var} genes each: {error}"
             raise PruneError(msg) from error
+        if found.ndim not in (1, 2) or found.shape[-1] != self.n_var:
+            msg = (
+                f"a candidate of {name} has {self.n_var} genes, so that several are an array of "
+                f"shape (n, {self.n_var}), but the shape is {found.shape}"
+            )
+            raise PruneError(msg)
+        return found
 
     def _numbers(self, rows: Array, name: str) -> Array:
         """Genes of another type as real numbers, where each of them is a number."""
         for (row, gene), value in np.ndenumerate(rows):
             if rows.dtype.kind != "O" or not isinstance(value, (np.bool_, Real)):
+                shown = value.item() if isinstance(value, np.generic) else value
                 msg = (
-                    f"gene {gene} of candidate {row} is {value!r}, but the genes of {name} are "
+                    f"gene {gene} of candidate {row} is {shown!r}, but the genes of {name} are "
                     f"{self.kind}"
                 )
                 raise PruneError(msg)
         return rows.astype(float)
-
-    def _refuse_shape(self, shape: tuple[int, ...], name: str) -> None:
-        msg = (
-            f"a candidate of {name} has {self.n_var} genes, so that several are an array of "
-            f"shape (n, {self.n_var}), but the shape is {shape}"
-        )
-        raise PruneError(msg)
 
     def _refuse(self, rows: Array, wrong: Array, name: str) -> None:
         row, gene = np.argwhere(wrong)[0]

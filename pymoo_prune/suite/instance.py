@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -167,7 +168,7 @@ class Instance(Problem):
             args: As for pymoo's `Problem.evaluate`.
             kwargs: The same. A noisy instance takes `batch`, the number of its images.
         """
-        return super().evaluate(np.asarray(X), *args, **kwargs)
+        return super().evaluate(self.genes.shaped(X, self.name()), *args, **kwargs)
 
     # Searches.
 
@@ -204,28 +205,32 @@ class Instance(Problem):
             F: Objectives, (n, n_obj); None for none.
             G: Constraints' values, (n, constraints); those that break one do not count.
         """
-        points = self._table(F, self.n_obj, "objectives")
+        points = _points("F", F, self.objectives)
         if G is not None and self._bounds:
-            bounds = self._table(G, len(self._bounds), "constraints")
+            bounds = _points("G", G, self.constraints)
             if len(bounds) != len(points):
                 msg = f"F has {len(points)} candidates, but G has {len(bounds)}"
                 raise PruneError(msg)
             points = points[(bounds <= 0).all(axis=1)]
         return self.known.share(points, self.reference)
 
-    def _table(self, values: Any, width: int, what: str) -> Array:
-        """Values of candidates, (n, width); one candidate may be (width,)."""
-        found = np.asarray([] if values is None else values, dtype=float)
-        if found.size == 0:  # pymoo's F is None where it found nothing
-            return np.empty((0, width))
-        found = found[None] if found.ndim == 1 else found
-        if found.ndim != 2 or found.shape[1] != width:
-            msg = f"{self.name()} has {width} {what}, but the shape is {np.shape(values)}"
-            raise PruneError(msg)
-        return found
-
     def _calc_pareto_front(self) -> Array:
         return self.known.F
 
     def _calc_pareto_set(self) -> Array:
         return self.known.X.astype(self.genes.vtype)
+
+
+def _points(what: str, values: Any, names: Sequence[str]) -> Array:
+    """Values of candidates, (n, names); one candidate may be (names,), and None is none."""
+    found = np.asarray([] if values is None else values, dtype=float)
+    if found.size == 0:  # pymoo's F is None where no candidate keeps the constraints
+        return np.empty((0, len(names)))
+    found = np.atleast_2d(found)
+    if found.ndim != 2 or found.shape[1] != len(names) or not np.isfinite(found).all():
+        msg = (
+            f"{what} must be finite numbers of shape (n, {len(names)}), one column for each of "
+            f"{', '.join(names)}, but its shape is {np.shape(values)}"
+        )
+        raise PruneError(msg)
+    return found

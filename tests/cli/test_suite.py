@@ -87,7 +87,7 @@ def test_every_instance_is_described(name: str, capsys: pytest.CaptureFixture[st
         f"n_var {definition.genes.n_var} ",
         f"version {definition.version} ",
         f"problem {definition.live.problem}" if definition.live else "",
-        f"{facts.parameters:,} parameters",
+        f"{facts.parameters:,} parameters" if facts.parameters else "parameters",
         f"network {facts.network}",
         f"constraints {', '.join(definition.constraints) or 'none'} ",
         *(cost.name for cost in definition.costs),
@@ -116,7 +116,7 @@ def test_a_description_has_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert part in text, part
     text = " ".join(printed(capsys, "deep-digits-thresholds").split())
-    assert "genes 10 reals: real numbers (from 0 to 6.64; -2 to 2)" in text
+    assert "genes 10 reals: real numbers from 0 to 6.64 and -2 to 2" in text
     assert "candidates infinitely many" in text
 
 

@@ -126,7 +126,23 @@ def test_wrong_candidates_are_refused_wherever_they_come_in() -> None:
             ask(x)
     with pytest.raises(PruneError, match=r"gene 1 of candidate 0 is 2\.5"):
         instance.evaluate(np.array([x]))
+    for shapeless in ([[1, 2], [3]], "abc", None, {}, 3, [[[1, 2, 3]]]):
+        for ask in (instance, instance.measurements, instance.network, instance.evaluate):
+            with pytest.raises(PruneError, match=f"{WIDTHS} (has 3 genes|must have 3 genes)"):
+                ask(shapeless)
+    with pytest.raises(PruneError, match="gene 0 of candidate 0 is 'a', but "):
+        instance.evaluate([["a", "b", "c"]])
     assert instance.evaluate(np.empty((0, 3))).shape == (0, 2)
+    assert instance.evaluate([[1, 2, 3]]).shape == (1, 2)
+    assert instance.evaluate([1, 2, 3]).shape == (2,)
+
+
+def test_pymoo_shows_progress_and_keeps_the_history() -> None:
+    instance = tabular(WIDTHS)
+    algorithm = NSGA2(pop_size=8, **instance.operators())
+    result = minimize(instance, algorithm, ("n_gen", 3), seed=1, verbose=True, save_history=True)
+    assert [len(generation.pop) for generation in result.history] == [8, 8, 8]
+    assert result.problem is instance
 
 
 def test_the_whole_network_costs_what_the_parent_does() -> None:

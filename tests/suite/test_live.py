@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.suite.dense_connections import measured_row, one_thread
 from benchmarks.suite.tables import SPACES, again
+from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import count_parameters
 from pymoo_prune.suite import Instance
 from pymoo_prune.suite.contents import holds
@@ -55,6 +56,16 @@ def test_rows_of_a_table_are_what_is_measured_again(name: str) -> None:
             assert_same_images(values, kept)
         else:
             assert np.allclose(values, kept, rtol=1e-4, atol=1e-5), key
+
+
+def test_every_table_has_a_program() -> None:
+    assert SPACES.keys() == TABLES.keys()
+
+
+def test_an_instance_of_trainings_has_a_table_alone() -> None:
+    name = "densenet-digits-connections"
+    with pytest.raises(PruneError, match=f"{name} has a table alone: its networks were trained"):
+        tabular(name).network(np.ones(10))
 
 
 @pytest.mark.parametrize("name", [WIDTHS, NEURONS])
