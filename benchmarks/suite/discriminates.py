@@ -4,8 +4,9 @@ The budget is 2,000 evaluations, or an eighth of a small space. The figure count
 which some engine is shown to be ahead of random search: exact rank-sum test, Holm's correction over
 all engines and instances. An engine is the best of an instance if it is shown to be ahead of each
 other one, corrected over the pairs of that instance. Two instances with a ResNet-20 are left out:
-a candidate takes 20 ms, so that eleven seeds of seven engines would take hours. `python -m benchmarks.suite.study` runs the
-searches and keeps them; this benchmark runs those that are missing.
+a candidate takes 20 ms, so that eleven seeds of seven engines would take hours.
+`python -m benchmarks.suite.study` runs the searches and keeps them; this benchmark runs those that
+are missing.
 
 Target: at least .8, and at least three different engines are the best somewhere
 """
