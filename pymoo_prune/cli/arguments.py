@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -13,8 +14,8 @@ import torch
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Objectives, WeightedSum, parse_objectives
-from pymoo_prune.problem import Preset, find_problem, preset_of
-from pymoo_prune.runs import Settings
+from pymoo_prune.problem import Preset, find_problem, module_of, preset_of, trust
+from pymoo_prune.runs import Given, Settings, is_module, lasting
 from pymoo_prune.search import Budget
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -46,7 +47,11 @@ def add_search_options(command: argparse.ArgumentParser) -> None:
     problem.add_argument(
         "--set", action="append", metavar="NAME=VALUE", help="an option of the problem"
     )
-    problem.add_argument("--parent", metavar="FOLDER", help="an exported network to prune")
+    problem.add_argument(
+        "--parent",
+        metavar="FOLDER",
+        help="an exported network to prune; with --network, a file with its weights",
+    )
     problem.add_argument(
         "--network",
         metavar="MODULE:NAME",
@@ -94,7 +99,8 @@ def _add_images(command: argparse.ArgumentParser) -> None:
         "--data",
         default="digits",
         metavar="NAME",
-        help=f"{', '.join(DATA_SETS)}, or a folder of images; default: digits",
+        help=f"{', '.join(DATA_SETS)}, a folder of images, a file of arrays (.npz), or "
+        "module:name of your own data; default: digits",
     )
     images.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
     images.add_argument(
@@ -118,6 +124,34 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
     budget.add_argument(
         "--finish", type=int, metavar="IMAGES", help="images to retrain the front with"
     )
+    budget.add_argument(
+        "--keep-networks",
+        type=int,
+        default=Settings.keep_networks,
+        metavar="MB",
+        help="most megabytes of finished networks to keep; "
+        f"default: {Settings.keep_networks}; 0 keeps none",
+    )
+
+
+def add_place_of_data(command: argparse.ArgumentParser) -> None:
+    """Adds `--data`, for commands that need the images of a run; `given_of` reads it."""
+    command.add_argument(
+        "--data",
+        metavar="PATH",
+        help="where the run's images are now, if they have moved",
+    )
+
+
+def given_of(options: argparse.Namespace) -> Given:
+    """What a command's options bring along for a run: the place of its images.
+
+    Args:
+        options: The options of a command with `--data PATH`.
+    """
+    if options.data is not None and is_module(options.data):
+        trust([str(module_of(options.data))])
+    return Given(place=options.data)
 
 
 def settings_of(
@@ -144,8 +178,8 @@ def settings_of(
         pop_size=preset.pop_size if options.pop_size is None else options.pop_size,
         options={**preset.options, **assignments(options.set or ())},
         budget=_budget(options, preset),
-        data=options.data,
-        data_root=options.data_root,
+        data=lasting(options.data),
+        data_root=None if options.data_root is None else str(Path(options.data_root).absolute()),
         validation=None if options.validation is None else _share_or_number(options.validation),
         objectives=_objectives(options) or preset.objectives,
         constraints=options.constraint or (),
@@ -156,6 +190,7 @@ def settings_of(
         parent=options.parent,
         network=options.network,
         quantities=options.quantity or (),
+        keep_networks=options.keep_networks,
         surrogate=surrogate,
     )
 

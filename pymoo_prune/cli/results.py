@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pymoo_prune.cli.arguments import Commands, add_trust
+from pymoo_prune.cli.arguments import Commands, add_place_of_data, add_trust, given_of
 from pymoo_prune.comparing import FRONTS_PICTURE, Campaign, ComparisonReport, report_of_campaign
 from pymoo_prune.measuring import BATCH_SIZES
 from pymoo_prune.runs import AT_LENGTH, FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
@@ -138,12 +138,13 @@ def add_export(commands: Commands) -> None:
         "--int8", action="store_true", help="with onnx: write a model in eight bits too"
     )
     command.add_argument("--latency", action="store_true", help="measure latencies with pt too")
+    add_place_of_data(command)
     add_trust(command)
     command.set_defaults(command=_export)
 
 
 def _export(options: argparse.Namespace, console: Console) -> None:
-    carried = Run.open(options.folder).export(
+    carried = Run.open(options.folder, given=given_of(options)).export(
         options.pick,
         options.output,
         Display(console),
@@ -186,12 +187,13 @@ def add_ticket(commands: Commands) -> None:
         metavar="N",
         help=f"images in a batch, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
     )
+    add_place_of_data(command)
     add_trust(command)
     command.set_defaults(command=_ticket)
 
 
 def _ticket(options: argparse.Namespace, console: Console) -> None:
-    ticket, folder = Run.open(options.folder).ticket(
+    ticket, folder = Run.open(options.folder, given=given_of(options)).ticket(
         options.pick,
         options.images,
         options.output,

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pymoo_prune.cli.arguments import Commands, add_search_options, add_trust, settings_of
+from pymoo_prune.cli.arguments import (
+    Commands,
+    add_place_of_data,
+    add_search_options,
+    add_trust,
+    given_of,
+    settings_of,
+)
 from pymoo_prune.cli.results import show_campaign, show_run
 from pymoo_prune.cli.workers import (
     add_workers,
@@ -98,6 +105,7 @@ def add_resume(commands: Commands) -> None:
     command.add_argument(
         "--download", action="store_true", help="fetch the data set if it is missing"
     )
+    add_place_of_data(command)
     add_trust(command)
     add_workers(command)
     command.set_defaults(command=_resume)
@@ -113,7 +121,7 @@ def _resume(options: argparse.Namespace, console: Console) -> None:
             campaign.execute(console, jobs=jobs, download=options.download)
             show_campaign(campaign, console)
         return
-    run = Run.open(options.folder)
+    run = Run.open(options.folder, given=given_of(options))
     if run.complete:
         console.print(f"{options.folder} is finished already.", markup=False, soft_wrap=True)
     else:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.objectives import Constraint, Quantity, Values
-from pymoo_prune.problem import PruningProblem
+from pymoo_prune.objectives import Constraint, Goals, Quantity, Values
 from pymoo_prune.results.quantities import EVALUATION
+
+
+def no_fittest() -> PruneError:
+    """An error for a fittest network that is asked for where there are several objectives."""
+    return PruneError(
+        "with several objectives there is no fittest network; pick the knee, or a bound"
+    )
 
 
 @dataclass(frozen=True)
@@ -20,31 +26,32 @@ class Choice:
     """Finds the place of a network in a front.
 
     Attributes:
-        problem: The problem that the networks are candidates of.
         columns: The front's numbers, (n,) each.
         quantities: Labels and units of the columns.
+        goals: The search's goals, when they are asked for.
+        parent: The parent's measurements, when they are asked for.
     """
 
-    problem: PruningProblem
     columns: Mapping[str, Values]
     quantities: Mapping[str, Quantity]
+    goals: Callable[[], Goals]
+    parent: Callable[[], Mapping[str, float]]
 
     def knee(self) -> int:
         """The network farthest from the plane through the extremes of the front.
 
         With every objective scaled to [0, 1] over the front, that is the least sum.
         """
-        costs = self.problem.goals.costs(self.columns)
+        costs = self.goals().costs(self.columns)
         spread = np.ptp(costs, axis=0)
         scaled = (costs - costs.min(axis=0)) / np.where(spread > 0, spread, 1)
         return int(scaled.sum(axis=1).argmin())
 
     def fittest(self) -> int:
         """The network with the best fitness, where the objectives are one weighted sum."""
-        F = self.problem.goals.F(self.columns)
+        F = self.goals().F(self.columns)
         if F.shape[1] > 1:
-            msg = "with several objectives there is no fittest network; pick the knee, or a bound"
-            raise PruneError(msg)
+            raise no_fittest()
         return int(F[:, 0].argmin())
 
     def best(self, name: str, within: str | None = None) -> int:
@@ -85,7 +92,7 @@ class Choice:
     def _rows_within(self, bound: str) -> Array:
         constraint = Constraint.parse(bound)
         self._check_quantity(constraint.name)
-        parent = self.problem.parent_values if constraint.relative else {}
+        parent = self.parent() if constraint.relative else {}
         if constraint.relative and constraint.name not in parent:
             msg = f"{bound} is a share of the parent's, which is known for {', '.join(parent)} only"
             raise PruneError(msg)

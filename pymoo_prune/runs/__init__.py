@@ -3,11 +3,11 @@
 - `settings`: all that a run depends on
 - `files`, `folder`, `reading`: the names of a run's files, writing and reading them, and one error
   for all that cannot be read
-- `preparing`: from settings to a problem with its parent
+- `images`, `preparing`: from names to images, and from settings to a problem with its parent
 - `execution`, `summary`: search, finish, compare, write; and how that went
 - `carrying`: networks of a run's front, exported or as a ticket
 - `prune`: one call for a network of one's own
-- `run`: the run itself
+- `run`, `run_front`: the run itself, and its front
 - `findings`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
 - `report`, `report_page`: the report in Markdown, and as an interactive page. Import
   `report_page` where it is needed: it brings Bokeh, which takes its time
@@ -32,6 +32,7 @@ from pymoo_prune.runs.files import (
 )
 from pymoo_prune.runs.findings import measured_quantities, published_on
 from pymoo_prune.runs.folder import new_folder
+from pymoo_prune.runs.images import is_module, lasting
 from pymoo_prune.runs.preparing import Given, prepare_problem
 from pymoo_prune.runs.prune import prune
 from pymoo_prune.runs.reading import reading
@@ -52,7 +53,7 @@ __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
     "LATENCIES_FILE", "PARENT_FOLDER", "PICTURE_ENDINGS", "REPORT_PAGE", "SETTINGS_FILE",
     "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given", "Report",
-    "ReproductionOptions", "Run", "Settings", "kept", "kept_parent", "kept_runs",
-    "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune", "publish",
-    "published_on", "reading", "reproduced",
+    "ReproductionOptions", "Run", "Settings", "is_module", "kept", "kept_parent", "kept_runs",
+    "lasting", "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune",
+    "publish", "published_on", "reading", "reproduced",
 ]  # fmt: skip
