@@ -118,7 +118,7 @@ def _resume(options: argparse.Namespace, console: Console) -> None:
         at_once = max(1, cores() // campaign.settings.threads)
         with resumable(campaign.folder):
             jobs = at_once if options.jobs is None else options.jobs
-            campaign.execute(console, jobs=jobs, download=options.download)
+            campaign.execute(console, jobs=jobs, download=options.download, given=given_of(options))
             show_campaign(campaign, console)
         return
     run = Run.open(options.folder, given=given_of(options))

@@ -148,18 +148,17 @@ def read_npz(path: Path, *, needed: Sequence[str], more: Sequence[str]) -> dict[
     try:
         # numpy leaves a damaged file open that it opened itself.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            for name in needed:
-                if name not in arrays:
-                    there = ", ".join(arrays) or "nothing"
-                    raise PruneError(
-                        f"{path} has no {name!r}: it has {there}, but needs the arrays "
-                        f"{', '.join(needed)}, and may have {', '.join(more)}"
-                    )
-            return {name: arrays[name] for name in (*needed, *more) if name in arrays}
-    except PruneError:
-        raise
+            found = {name: arrays[name] for name in (*needed, *more) if name in arrays}
+            there = ", ".join(arrays) or "nothing"
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PruneError(f"{path} cannot be read as arrays: {error}") from error
+    for name in needed:
+        if name not in found:
+            raise PruneError(
+                f"{path} has no {name!r}: it has {there}, but needs the arrays "
+                f"{', '.join(needed)}, and may have {', '.join(more)}"
+            )
+    return found
 
 
 def find_images(folder: Path) -> tuple[list[str], list[tuple[str, int]]]:

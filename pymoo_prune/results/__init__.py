@@ -20,12 +20,12 @@ from pymoo_prune.results.baselines import (
     simple_series,
 )
 from pymoo_prune.results.carried import Carried
+from pymoo_prune.results.choosing import Choice, no_fittest
 from pymoo_prune.results.exporting import carry, check_formats
 from pymoo_prune.results.finished_networks import FinishedNetworks, Finishing, Keeper
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front import Front, Member
 from pymoo_prune.results.front_tables import csv_text, read_csv
-from pymoo_prune.results.choosing import Choice, no_fittest
 from pymoo_prune.results.network_files import (
     can_be_saved,
     is_exported,
@@ -33,7 +33,7 @@ from pymoo_prune.results.network_files import (
     load_weights,
     save_network,
     save_weights,
-    unknown_kind,
+    unknown_kind_in,
 )
 from pymoo_prune.results.onnx_files import (
     OnnxFile,
@@ -51,5 +51,5 @@ __all__ = [
     "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry", "check_formats",
     "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported", "load_network",
     "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv", "save_network",
-    "save_weights", "simple_series", "unknown_kind", "winning_ticket",
+    "save_weights", "simple_series", "unknown_kind_in", "winning_ticket",
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from pymoo_prune.errors import PruneError, StoreError, TrainingDiverged
 from pymoo_prune.files import writing
 from pymoo_prune.networks import build_network
 from pymoo_prune.results.finishing import Finisher
-from pymoo_prune.results.network_files import can_be_saved, in_layout, layout_of
+from pymoo_prune.results.network_files import can_be_saved, in_layout, layout_of, unknown_kind
 
 FORMAT = 1
 ABOUT = "about"
@@ -105,10 +105,11 @@ class Keeper:
         if not self._can_be_kept or not self.too_large:
             return []
         needed = math.ceil(self.bytes / MEGABYTE)
-        return [
+        text = (
             f"The finished networks are not kept: their weights have {needed:,} MB, and "
             f"{self.limit:,} MB is the limit ({option} {needed} keeps them); export retrains them."
-        ]
+        )
+        return [text]
 
     def write(self, path: Path, finishing: Finishing, data: Data) -> None:
         """Writes all networks, or removes the file where they are not kept.
@@ -121,7 +122,8 @@ class Keeper:
         if not self._networks or self.too_large:
             path.unlink(missing_ok=True)
             return
-        networks, arrays = [], {}
+        networks: list[dict[str, Any]] = []
+        arrays: dict[str, Any] = {}
         for place, (about, weights) in enumerate(self._networks):
             networks.append({**about, "digest": _digest(finishing, place, about, weights)})
             arrays |= {f"{place}/{name}": array for name, array in weights.items()}
@@ -194,6 +196,15 @@ class FinishedNetworks:
             wanted, found = vars(finishing), vars(self.finishing)
             differing = [name for name in wanted if wanted[name] != found[name]]
             raise self.unusable(f"is of another run: its {', '.join(differing)} differ")
+
+    def unknown_kind(self, place: int) -> str | None:
+        """The kind of a network if nothing here builds it; None if something does.
+
+        Args:
+            place: Its row in the front.
+        """
+        spec = self._networks[place].get("spec")
+        return None if spec is None else unknown_kind(spec)
 
     def network(self, place: int) -> nn.Module:
         """A network of the front, in evaluation mode, on the processor.

@@ -167,19 +167,28 @@ def load_weights(path: Path | str, network: nn.Module, name: str) -> nn.Module:
     return in_layout(result, layout).eval()
 
 
-def unknown_kind(folder: Path | str) -> str | None:
-    """The kind of an exported network, if nothing here builds it; None if something does.
+def unknown_kind(spec: Mapping[str, Any]) -> str | None:
+    """The kind of a network, or of its parent, if nothing here builds it; None if something does.
+
+    Args:
+        spec: The network's.
+    """
+    inner: Any = spec
+    while isinstance(inner, Mapping):
+        if (kind := inner.get("network")) not in NETWORKS:
+            return str(kind)
+        arguments = inner.get("arguments")
+        inner = arguments.get("parent") if isinstance(arguments, Mapping) else None
+    return None
+
+
+def unknown_kind_in(folder: Path | str) -> str | None:
+    """The same for an exported network.
 
     Args:
         folder: The network's folder.
     """
-    spec, _ = _read(Path(folder))
-    while isinstance(spec, dict):
-        if (kind := spec.get("network")) not in NETWORKS:
-            return str(kind)
-        arguments = spec.get("arguments")
-        spec = arguments.get("parent") if isinstance(arguments, dict) else None
-    return None
+    return unknown_kind(_read(Path(folder))[0])
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], bytes]:

@@ -31,9 +31,9 @@ from pymoo_prune.runs.files import (
     TICKET_PICTURE,
 )
 from pymoo_prune.runs.findings import measured_quantities, published_on
-from pymoo_prune.runs.folder import new_folder
+from pymoo_prune.runs.folder import RunFolder, new_folder
 from pymoo_prune.runs.images import is_module, lasting
-from pymoo_prune.runs.preparing import Given, prepare_problem
+from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
 from pymoo_prune.runs.prune import prune
 from pymoo_prune.runs.reading import reading
 from pymoo_prune.runs.report import Report
@@ -51,9 +51,9 @@ from pymoo_prune.runs.settings import Settings
 
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
-    "LATENCIES_FILE", "PARENT_FOLDER", "PICTURE_ENDINGS", "REPORT_PAGE", "SETTINGS_FILE",
-    "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given", "Report",
-    "ReproductionOptions", "Run", "Settings", "is_module", "kept", "kept_parent", "kept_runs",
-    "lasting", "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune",
-    "publish", "published_on", "reading", "reproduced",
+    "LATENCIES_FILE", "NOTHING_GIVEN", "PARENT_FOLDER", "PICTURE_ENDINGS", "REPORT_PAGE",
+    "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given",
+    "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "is_module", "kept",
+    "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder", "prepare",
+    "prepare_problem", "prune", "publish", "published_on", "reading", "reproduced",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.errors import StoreError
 from pymoo_prune.files import check_writable, write_text, writing
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import BATCH_SIZES, thop_macs
@@ -113,14 +113,9 @@ class Carrier:
 
     def _network(self, member: Member, images: int) -> nn.Module:
         """The finished network: from the run's folder if it is there."""
-        try:
-            return member.network(finish_images=images)
-        except StoreError:
-            raise
-        except PruneError:
-            if self.front.prepared:
-                raise
-        _ = self.front.problem  # the user's module may register what builds the network
+        kept = self.front.finished
+        if kept is not None and kept.unknown_kind(member.place) is not None:
+            _ = self.front.problem  # its module may know how to build the network
         return member.network(finish_images=images)
 
     def _about(

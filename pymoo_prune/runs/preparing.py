@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from pymoo_prune.data import Data
+from pymoo_prune.data import DATA_SETS, Data
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.measuring import KnownLatencies
 from pymoo_prune.problem import PruningProblem, build_problem, check_trust, own_network
@@ -19,7 +19,7 @@ from pymoo_prune.results import (
     load_weights,
     save_network,
     save_weights,
-    unknown_kind,
+    unknown_kind_in,
 )
 from pymoo_prune.runs.files import LATENCIES_FILE, PARENT_FOLDER, SHARED_LATENCIES
 from pymoo_prune.runs.folder import RunFolder
@@ -124,10 +124,13 @@ def _named_data(settings: Settings, folder: Path, place: str | None, *, download
     except PruneError as error:
         if place is not None or settings.origin is None:
             raise
-        hint = _IN_PYTHON.format(folder) if settings.network == GIVEN else ""
-        msg = f"{error}. Say where the images are now: --data PATH. {hint}".strip()
+        end = "" if str(error).endswith((".", "?")) else "."
+        msg = f"{error}{end} Say where the images are now: --data PATH"
+        if settings.network == GIVEN:
+            msg += f". {_IN_PYTHON.format(folder)}"
         raise (DataError if isinstance(error, DataError) else StoreError)(msg) from error
-    if expected is not None and data.digest != expected:
+    # A data set that is known by name is the same everywhere.
+    if name not in DATA_SETS and expected not in (None, data.digest):
         msg = (
             f"{name} holds other images than those that the run in {folder} was made with; say "
             "where those are: --data PATH"
@@ -140,7 +143,7 @@ def _named_parent(settings: Settings, kept: Path, folder: Path) -> nn.Module | N
     """The parent that is kept, or that settings name; None where the problem trains one."""
     own = settings.network
     if kept.is_dir():
-        if own not in (None, GIVEN) and unknown_kind(kept) is not None:
+        if own not in (None, GIVEN) and unknown_kind_in(kept) is not None:
             return load_weights(kept, own_network(own), own)
         return load_network(kept)
     if own == GIVEN:
@@ -160,7 +163,7 @@ def _check_can_be_built(parent: str) -> None:
     if Path(parent).is_file():
         msg = f"{parent} holds weights, but not how to build their network; {remedy}"
         raise PruneError(msg)
-    if (kind := unknown_kind(parent)) is not None:
+    if (kind := unknown_kind_in(parent)) is not None:
         msg = f"{parent} holds weights of a network {kind!r} that nothing here builds; {remedy}"
         raise PruneError(msg)
 

@@ -74,14 +74,9 @@ class RunFront(Front):
         return self._prepared
 
     @property
-    def prepared(self) -> bool:
-        """Whether the problem is there."""
-        return self._prepared is not None
-
-    @property
     def device(self) -> torch.device:
         """Where networks go: to the problem's images, or to the processor without a problem."""
-        return super().device if self.prepared else torch.device("cpu")
+        return torch.device("cpu") if self._prepared is None else super().device
 
     @property
     def input_shape(self) -> tuple[int, ...]:

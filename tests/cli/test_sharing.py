@@ -20,7 +20,6 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import read_csv
 from tests.support.running import quiet
-from tests.support.tiny_problem import ecomp_run
 
 SMALL = ("--set", "parent_widths=[8, 8]", "--set", "parent_images=1000", "--threads", "1")
 FEW = ("--pop-size", "6", "--generations", "2", "--finish", "100")
@@ -110,20 +109,25 @@ def test_a_ticket_takes_the_kept_weights_or_says_why_not(
     )
 
 
-@pytest.mark.slow
 def test_too_large_weights_are_left_out_and_the_report_says_so(
-    tmp_path: Path, no_retraining: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.undo()
     folder = tmp_path / "run"
-    wide = ("--set", "parent_widths=[600, 600]", "--set", "parent_images=500")
-    arguments = ["run", "ecomp", *wide, *FEW, "--threads", "1", "--output", str(folder)]
-    assert main([*arguments, "--keep-networks", "1"]) == 0
+    monkeypatch.setattr("pymoo_prune.results.finished_networks.MEGABYTE", 1_000)
+    arguments = ["run", "ecomp", *SMALL, *FEW, "--output", str(folder)]
+    assert main([*arguments, "--keep-networks", "5"]) == 0
     assert not (folder / "finished.npz").exists()
-    page = (folder / "report.md").read_text()
-    assert "are not kept" in page
-    assert "--keep-networks" in page
+    (note,) = [
+        line
+        for line in (folder / "report.md").read_text().splitlines()
+        if "The finished networks are not kept: their weights have " in line
+    ]
+    needed = note.split("(")[1].split(" keeps")[0].split()
     assert main(["export", str(folder)]) == 0
+    shutil.rmtree(folder)
+    assert main([*arguments, *needed]) == 0
+    assert (folder / "finished.npz").exists()
+    assert "not kept" not in (folder / "report.md").read_text()
 
 
 @pytest.mark.slow
