@@ -21,7 +21,7 @@ from pymoo_prune.results import (
     is_exported,
     winning_ticket,
 )
-from pymoo_prune.runs.files import PARENT_FOLDER, TICKET_PAGE, TICKET_PICTURE
+from pymoo_prune.runs.files import PARENT_FOLDER, TICKET_FOLDER, TICKET_PAGE, TICKET_PICTURE
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.run_front import RunFront
 from pymoo_prune.runs.settings import Settings
@@ -79,12 +79,13 @@ class Carrier:
         self,
         pick: str,
         images: int | None,
-        folder: Path,
+        output: Path | str | None,
         display: Display,
         *,
         batch_sizes: Sequence[int] = BATCH_SIZES,
-    ) -> WinningTicket:
+    ) -> tuple[WinningTicket, Path]:
         """Makes a winning ticket, and writes it into a folder; see `Run.ticket`."""
+        folder = Path(output) if output else self.run / TICKET_FOLDER
         check_ticket_folder(folder)  # before hours of retraining
         front, settings = self.front, self.settings
         if images is None:
@@ -109,7 +110,7 @@ class Carrier:
         title = f"The winning ticket of {settings.title}"
         page = ticket.markdown(title=title, picture=TICKET_PICTURE)
         write_text(folder / TICKET_PAGE, page)
-        return ticket
+        return ticket, folder
 
     def _network(self, member: Member, images: int) -> nn.Module:
         """The finished network: from the run's folder if it is there."""

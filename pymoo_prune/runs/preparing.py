@@ -117,20 +117,20 @@ def _named_data(settings: Settings, folder: Path, place: str | None, *, download
     try:
         data = named_data(
             name,
-            root=settings.data_root,
+            root=settings.data_root if place is None else None,
             download=download,
             validation=settings.validation,
         )
     except PruneError as error:
-        if place is not None or settings.origin is None:
+        if name in DATA_SETS or place is not None or settings.origin is None:
             raise
         end = "" if str(error).endswith((".", "?")) else "."
         msg = f"{error}{end} Say where the images are now: --data PATH"
         if settings.network == GIVEN:
             msg += f". {_IN_PYTHON.format(folder)}"
         raise (DataError if isinstance(error, DataError) else StoreError)(msg) from error
-    # A data set that is known by name is the same everywhere.
-    if name not in DATA_SETS and expected not in (None, data.digest):
+    moving = place is not None or name not in DATA_SETS  # others are the same everywhere
+    if moving and expected not in (None, data.digest):
         msg = (
             f"{name} holds other images than those that the run in {folder} was made with; say "
             "where those are: --data PATH"

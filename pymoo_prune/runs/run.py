@@ -16,7 +16,6 @@ from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Carried, Front, WinningTicket, check_formats
 from pymoo_prune.runs.carrying import Carrier
 from pymoo_prune.runs.execution import Execution, store_of
-from pymoo_prune.runs.files import TICKET_FOLDER
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
 from pymoo_prune.runs.run_front import RunFront
@@ -199,9 +198,7 @@ class Run:
             The ticket, and the folder with `ticket.md`, `robustness.png`, `network.pt` and
             `network.json`.
         """
-        folder = Path(output) if output else self.folder / TICKET_FOLDER
-        carrier = self._carrier(display)
-        return carrier.ticket(pick, images, folder, display, batch_sizes=batch_sizes), folder
+        return self._carrier(display).ticket(pick, images, output, display, batch_sizes=batch_sizes)
 
     def _carrier(self, display: Display) -> Carrier:
         return Carrier(self._front(display), self.settings, self.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from pymoo_prune.measuring import accuracy
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import read_csv
 from tests.support.running import quiet
+from tests.support.tiny_problem import pixels_run
 
 SMALL = ("--set", "parent_widths=[8, 8]", "--set", "parent_images=1000", "--threads", "1")
 FEW = ("--pop-size", "6", "--generations", "2", "--finish", "100")
@@ -113,9 +115,9 @@ def test_too_large_weights_are_left_out_and_the_report_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "run"
-    monkeypatch.setattr("pymoo_prune.results.finished_networks.MEGABYTE", 1_000)
+    monkeypatch.setattr("pymoo_prune.results.finished_networks.MEGABYTE", 100)
     arguments = ["run", "ecomp", *SMALL, *FEW, "--output", str(folder)]
-    assert main([*arguments, "--keep-networks", "5"]) == 0
+    assert main([*arguments, "--keep-networks", "1"]) == 0
     assert not (folder / "finished.npz").exists()
     (note,) = [
         line
@@ -150,6 +152,83 @@ def test_resume_does_not_finish_twice(finished: Path, tmp_path: Path) -> None:
     assert len(seen) == sum(len(one) for one in series[1:])  # the baselines alone
     assert (copy / "front.csv").read_bytes() == before["front.csv"]
     assert (copy / "finished.npz").read_bytes() == before["finished.npz"]
+
+
+def test_a_damaged_file_is_named_with_the_remedy(
+    finished: Path, tmp_path: Path, failed: Callable[..., str]
+) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    file, output = run / "finished.npz", ("--output", str(tmp_path / "out"))
+    whole = file.read_bytes()
+    half = len(whole) // 2
+    for content in (b"", b"garbage", whole[:half], whole[:half] + b"\0\0\0\0" + whole[half + 4 :]):
+        file.write_bytes(content)
+        for place in range(len(read_csv(run / "front.csv")[0])):
+            if main(["export", str(run), "--pick", str(place), *output]) == 2:
+                break
+        error = failed("export", str(run), "--pick", str(place), *output)
+        assert f"{file} is damaged: " in error
+        assert "remove it, and networks are retrained" in error
+    arrays = dict(np.load(io.BytesIO(whole)))
+    changed = next(name for name in arrays if name.startswith("0/"))
+    np.savez(file, **{**arrays, changed: arrays[changed] + 1})
+    error = failed("export", str(run), "--pick", "0", *output)
+    assert "the weights of network 0 are not those that were written" in error
+    file.unlink()
+    assert main(["export", str(run), "--pick", "0", *output]) == 0
+    assert (tmp_path / "out" / "network.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("fingerprint", "0" * 32), ("images", 301), ("chromosomes", None)]
+)
+def test_a_file_of_another_run_is_not_used(
+    finished: Path, tmp_path: Path, failed: Callable[..., str], name: str, value: object
+) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    arrays = dict(np.load(run / "finished.npz"))
+    about = json.loads(arrays["about"].tobytes())
+    about[name] = about[name][::-1] if value is None else value
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(run / "finished.npz", **arrays)
+    error = failed("export", str(run), "--output", str(tmp_path / "out"))
+    assert f"{run / 'finished.npz'} is of another run: its {name} differ; remove it" in error
+
+
+def test_networks_without_a_description_are_not_kept(tmp_path: Path) -> None:
+    assert main(pixels_run(tmp_path / "run")) == 0
+    assert not (tmp_path / "run" / "finished.npz").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("problem", "options", "images"),
+    [
+        ("layer-vector", ["network=resnet-8", "parent_epochs=1"], "100"),
+        ("distilled-filters", [], "100"),
+        ("distilled-filters", [], "0"),
+        ("dense-connectivity", ["depth=10", "growth=4", "parent_epochs=1"], "100"),
+    ],
+)
+def test_kept_networks_are_those_that_were_measured(
+    problem: str, options: list[str], images: str, tmp_path: Path, digits: Data
+) -> None:
+    folder = tmp_path / "run"
+    sets = [word for option in options for word in ("--set", option)]
+    few = ["--pop-size", "6", "--generations", "2", "--finish", images, "--threads", "1"]
+    assert main(["run", problem, *sets, *few, "--output", str(folder)]) == 0
+    kept = Run.open(folder).front(quiet())
+    measured = kept.columns["test_accuracy" if images == "0" else "finished_test_accuracy"]
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "finished.npz").unlink()
+    again = Run.open(copy).front(quiet())
+    for one, other, right in zip(kept, again, measured, strict=True):
+        network = one.network(finish_images=int(images))
+        assert accuracy(network, digits.test) == right
+        expected = other.network(finish_images=int(images)).state_dict()
+        weights = network.state_dict()
+        assert weights.keys() == expected.keys()
+        assert all(torch.equal(weights[name], value) for name, value in expected.items())
 
 
 # Data that is elsewhere.
@@ -223,6 +302,30 @@ def test_other_images_at_the_same_place_are_refused(
     (place / "run" / "run.json").write_text(json.dumps(settings))
     error = failed("export", str(place / "run"))
     assert f"{other} holds other images" in error
+
+
+@pytest.mark.slow
+def test_a_comparison_takes_moved_images(
+    tmp_path: Path, failed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = arrays(tmp_path / "arrays.npz")
+    few = ["--pop-size", "6", "--generations", "2", "--finish", "0", "--seeds", "1", "--jobs", "2"]
+    compared = ["compare", "ecomp", *SMALL, *few, "--data", "arrays.npz", "--output", "both"]
+    assert main(compared) == 0
+    images.rename(tmp_path / "moved.npz")
+    (tmp_path / "both" / "results.json").unlink()
+    for run in (tmp_path / "both" / "runs").iterdir():
+        (run / "summary.json").unlink()
+    monkeypatch.chdir("/")
+    error = failed("resume", str(tmp_path / "both"))
+    assert f"data {images}: there is no such file or folder" in error
+    assert "--data PATH" in error
+    np.savez(tmp_path / "other.npz", images=np.zeros((60, 8, 8)), labels=np.arange(60) % 10)
+    error = failed("resume", str(tmp_path / "both"), "--data", str(tmp_path / "other.npz"))
+    assert "holds other images" in error
+    moved = ["--data", str(tmp_path / "moved.npz"), "--jobs", "2"]
+    assert main(["resume", str(tmp_path / "both"), *moved]) == 0
 
 
 # Arrays.
