@@ -160,6 +160,9 @@ class FinishedNetworks:
             self.finishing = Finishing(str(about["fingerprint"]), int(about["images"]), chromosomes)
             self.input_shape: tuple[int, ...] = tuple(int(size) for size in about["input_shape"])
             self._networks: list[dict[str, Any]] = [dict(one) for one in about["networks"]]
+            if not all(isinstance(one.get("spec", {}), dict) for one in self._networks):
+                msg = "it has a network that is not described by an object"
+                raise TypeError(msg)
             if len(self._networks) != len(chromosomes):
                 msg = f"it has {len(self._networks)} networks of {len(chromosomes)} chromosomes"
                 raise ValueError(msg)

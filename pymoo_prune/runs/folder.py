@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from pymoo_prune.runs.files import (
     STORE_FILE,
     SUMMARY_FILE,
 )
-from pymoo_prune.runs.reading import reading
+from pymoo_prune.runs.reading import UNREADABLE, reading
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Store
 
@@ -98,11 +99,8 @@ class RunFolder:
     def data_digest(self) -> str | None:
         """The digest of the images that the run was made with; None where it is not known."""
         for name, key in ((DATA_FILE, "digest"), (SUMMARY_FILE, "data")):
-            path = self.path / name
-            if path.is_file():
-                with reading(path, "remove it to do without"):
-                    found = json.loads(path.read_text(encoding="utf-8")).get(key)
-                    return None if found is None else str(found)
+            with suppress(*UNREADABLE):  # not there, or damaged: the store checks what it can
+                return str(json.loads((self.path / name).read_text(encoding="utf-8"))[key])
         return None
 
     # After the search.

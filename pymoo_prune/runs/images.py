@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def named_data(
         validation: Share or number of training images that are held out for the search.
     """
     if not is_module(name):
-        return load_data(name, root=root, download=download, validation=validation)
+        data = load_data(name, root=root, download=download, validation=validation)
+        return replace(data, name=data_title(data.name))
     found = load_named(name)
     if callable(found):
         with seeded(0, torch.device("cpu")):  # random images are the same each time
