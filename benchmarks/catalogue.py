@@ -39,6 +39,9 @@ MODULES: Mapping[str, str] = {
     "executor-scaling": "benchmarks.executors.scaling",
     "device-evaluation": "benchmarks.executors.device_evaluation",
     "report-scale": "benchmarks.runs.report_scale",
+    "suite-discriminates": "benchmarks.suite.discriminates",
+    "suite-speed": "benchmarks.suite.speed",
+    "suite-truth": "benchmarks.suite.truth",
     "spine-overhead": "benchmarks.runs.overhead",
     "spine-resume": "benchmarks.runs.resume",
 }

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.catalogue import MODULES, RESULTS, described
+from benchmarks.quick import choose
 from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor, versions
 
@@ -39,6 +40,7 @@ class Outcome:
 def run_benchmark(name: str, *, quick: bool) -> None:
     """Runs, prints, and (at full size) writes `results/NAME.json`."""
     began = time.perf_counter()
+    choose(quick)
     run: Callable[[bool], Outcome] = importlib.import_module(MODULES[name]).run
     target = described(name).target
     outcome = run(quick)

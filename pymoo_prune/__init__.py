@@ -2,7 +2,7 @@
 
 What most programs need can be imported from here. The rooms, from the bottom up:
 
-- `errors`, `files`, `machine`, `tables`: loose modules that all rooms use
+- `errors`, `lazy`, `files`, `machine`, `tables`: loose modules that all rooms use
 - `chromosomes`, `data`, `objectives`: candidates, images, and what a search is after
 - `networks`, `operators`, `inference`: networks, crossover and mutation, fast forward passes
 - `measuring`, `recovery`, `training`: what networks are worth, repair, gradient steps
@@ -13,23 +13,30 @@ What most programs need can be imported from here. The rooms, from the bottom up
 - `testing`: checks of a problem of one's own
 """
 
-from pymoo_prune.data import Data, Split, data_from_arrays, data_from_folder, load_data
-from pymoo_prune.errors import DataError, PruneError, ReplayError, StoreError
-from pymoo_prune.measuring import LatencyScheme
-from pymoo_prune.networks import named_network
-from pymoo_prune.objectives import (
-    Constraint,
-    Measurements,
-    PrunedWeightsPerAccuracyDrop,
-    Quantity,
-    Series,
-    WeightedSum,
-)
-from pymoo_prune.problem import Baseline, Preset, PruningProblem, find_problem
-from pymoo_prune.results import Front, Member, load_network, save_network
-from pymoo_prune.runs import Run, Settings, prune
-from pymoo_prune.search import Budget, Store, StoredEvaluator
-from pymoo_prune.training import Recipe
+from typing import TYPE_CHECKING
+
+from pymoo_prune.lazy import lazily
+
+if TYPE_CHECKING:
+    from pymoo_prune.data import Data, Split, data_from_arrays, data_from_folder, load_data
+    from pymoo_prune.errors import DataError, PruneError, ReplayError, StoreError
+    from pymoo_prune.measuring import LatencyScheme
+    from pymoo_prune.networks import named_network
+    from pymoo_prune.objectives import (
+        Constraint,
+        Measurements,
+        PrunedWeightsPerAccuracyDrop,
+        Quantity,
+        Series,
+        WeightedSum,
+    )
+    from pymoo_prune.problem import Baseline, Preset, PruningProblem, find_problem
+    from pymoo_prune.results import Front, Member, load_network, save_network
+    from pymoo_prune.runs import Run, Settings, prune
+    from pymoo_prune.search import Budget, Store, StoredEvaluator
+    from pymoo_prune.training import Recipe
+else:
+    __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
     "Baseline", "Budget", "Constraint", "Data", "DataError", "Front", "LatencyScheme",

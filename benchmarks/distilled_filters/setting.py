@@ -10,10 +10,12 @@ import numpy as np
 from torch import nn
 
 from benchmarks.kept import kept_parent
-from pymoo_prune import Data, load_data
+from benchmarks.quick import images, is_quick
+from pymoo_prune import Data
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.objectives import Values
 from pymoo_prune.recovery import calibrate
+from pymoo_prune.suite.parents import parent as shipped
 from pymoo_prune.training import train_parent
 from pymoo_prune_problems import DistilledFilters
 
@@ -22,13 +24,15 @@ NETWORK, EPOCHS = "simple-cnn", 10
 
 @cache
 def data() -> Data:
-    """FashionMNIST: 50,000 images to train on, 10,000 to search with, 10,000 to report."""
-    return load_data("fashion-mnist")
+    """The images of these benchmarks."""
+    return images()
 
 
 @cache
 def teacher() -> nn.Module:
-    """The SimpleCNN: kept from the last time, or trained now."""
+    """The SimpleCNN: kept from the last time, or trained now; or the one that comes along."""
+    if is_quick():
+        return shipped(f"{NETWORK}-{data().name}")[0]
     return kept_parent(
         f"{NETWORK}-{data().name}-{EPOCHS}-0",
         lambda: train_parent(data(), NETWORK, EPOCHS, recipe=DistilledFilters.TEACHER),

@@ -7,8 +7,10 @@ from functools import cache
 from torch import nn
 
 from benchmarks.kept import kept_parent
-from pymoo_prune import Data, load_data
+from benchmarks.quick import images, is_quick
+from pymoo_prune import Data
 from pymoo_prune.measuring import accuracy
+from pymoo_prune.suite.parents import parent as shipped
 from pymoo_prune.training import train_parent
 from pymoo_prune_problems import LayerVector
 
@@ -17,13 +19,15 @@ NETWORK, EPOCHS = "resnet-20", 12
 
 @cache
 def data() -> Data:
-    """FashionMNIST: 50,000 images to train on, 10,000 to search with, 10,000 to report."""
-    return load_data("fashion-mnist")
+    """The images of these benchmarks."""
+    return images()
 
 
 @cache
 def parent(network: str = NETWORK, epochs: float = EPOCHS, seed: int = 0) -> nn.Module:
-    """A trained network: kept from the last time, or trained now."""
+    """A trained network: kept from the last time, or trained now; or the one that comes along."""
+    if is_quick():
+        return shipped(f"{network}-{data().name}")[0]
     return kept_parent(
         f"{network}-{data().name}-{epochs}-{seed}",
         lambda: train_parent(data(), network, epochs, recipe=LayerVector.PARENT, seed=seed),

@@ -1,4 +1,4 @@
-"""The options of a search, and the settings that they make."""
+"""The settings that the options of a search make."""
 
 from __future__ import annotations
 
@@ -7,140 +7,18 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
-from pymoo_prune.data import DATA_SETS
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Objectives, WeightedSum, parse_objectives
 from pymoo_prune.problem import Preset, find_problem, module_of, preset_of, trust
 from pymoo_prune.runs import Given, Settings, is_module, lasting
 from pymoo_prune.search import Budget
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
-"""The subparsers that a command is added to."""
-
 _WORDS = {"None": None, "True": True, "False": False}
 """Values in Python's spelling; all else is read as JSON, or as text."""
-
-
-def add_trust(command: argparse.ArgumentParser) -> None:
-    """Adds `--trust`, for commands that read a folder, which may name a user's modules."""
-    command.add_argument(
-        "--trust",
-        action="store_true",
-        help="import what the folder names, such as a problem of your own",
-    )
-
-
-def add_search_options(command: argparse.ArgumentParser) -> None:
-    """Adds the options of a search, except those of its engine.
-
-    Args:
-        command: A command that searches; `settings_of` reads its options.
-    """
-    problem = command.add_argument_group("the problem")
-    problem.add_argument(
-        "--preset", metavar="NAME", help="settings under one name; 'pymoo-prune list' shows them"
-    )
-    problem.add_argument(
-        "--set", action="append", metavar="NAME=VALUE", help="an option of the problem"
-    )
-    problem.add_argument(
-        "--parent",
-        metavar="FOLDER",
-        help="an exported network to prune; with --network, a file with its weights",
-    )
-    problem.add_argument(
-        "--network",
-        metavar="MODULE:NAME",
-        help="a network of your own to prune, or a function that returns it",
-    )
-    _add_goals(command)
-    _add_images(command)
-    _add_budget(command)
-    machine = command.add_argument_group("machine and seed")
-    machine.add_argument("--device", default="cpu", help="such as cuda or cuda:1; default: cpu")
-    machine.add_argument("--threads", type=int, metavar="N", help="torch's number of threads")
-    machine.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-
-
-def _add_goals(command: argparse.ArgumentParser) -> None:
-    goals = command.add_argument_group("goals")
-    goals.add_argument(
-        "--objectives",
-        nargs="+",
-        metavar="NAME",
-        help="one objective each; or pwad alone: pruned weights per accuracy drop",
-    )
-    goals.add_argument(
-        "--quantity",
-        action="append",
-        metavar="MODULE:NAME",
-        help="adds a quantity: your function of measurements; NAME=MODULE:NAME names it",
-    )
-    goals.add_argument(
-        "--weights",
-        metavar="NAME=W,...",
-        help="one objective, a weighted sum: 'accuracy=1,width=0.5'",
-    )
-    goals.add_argument(
-        "--constraint",
-        action="append",
-        metavar="BOUND",
-        help="a bound: 'accuracy_drop<=0.02', or 'macs<=20%%' of the parent's",
-    )
-
-
-def _add_images(command: argparse.ArgumentParser) -> None:
-    images = command.add_argument_group("the images")
-    images.add_argument(
-        "--data",
-        default="digits",
-        metavar="NAME",
-        help=f"{', '.join(DATA_SETS)}, a folder of images, a file of arrays (.npz), or "
-        "module:name of your own data; default: digits",
-    )
-    images.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
-    images.add_argument(
-        "--download", action="store_true", help="fetch the data set if it is missing"
-    )
-    images.add_argument(
-        "--validation", metavar="N", help="share or number of training images to search with"
-    )
-
-
-def _add_budget(command: argparse.ArgumentParser) -> None:
-    budget = command.add_argument_group(
-        "budget: the search ends at the first limit that it reaches"
-    )
-    budget.add_argument(
-        "--generations", type=int, metavar="N", help="the first population is generation 1"
-    )
-    budget.add_argument("--evaluations", type=int, metavar="N", help="candidates asked for")
-    budget.add_argument("--time", help="working time: '90', '90s', '15m' or '2h'")
-    budget.add_argument("--pop-size", type=int, metavar="N", help="candidates of a generation")
-    budget.add_argument(
-        "--finish", type=int, metavar="IMAGES", help="images to retrain the front with"
-    )
-    budget.add_argument(
-        "--keep-networks",
-        type=int,
-        default=Settings.keep_networks,
-        metavar="MB",
-        help="most megabytes of finished networks to keep; "
-        f"default: {Settings.keep_networks}; 0 keeps none",
-    )
-
-
-def add_place_of_data(command: argparse.ArgumentParser) -> None:
-    """Adds `--data`, for commands that need the images of a run; `given_of` reads it."""
-    command.add_argument(
-        "--data",
-        metavar="PATH",
-        help="where the run's images are now, if they have moved",
-    )
 
 
 def given_of(options: argparse.Namespace) -> Given:

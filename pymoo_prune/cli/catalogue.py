@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pymoo_prune.cli.arguments import Commands
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.engines import ENGINES
 from pymoo_prune.errors import PruneError
@@ -21,13 +20,9 @@ from pymoo_prune.networks import ZOO, named_network
 from pymoo_prune.problem import REPRODUCTIONS, find_problem, find_reproduction, registered
 
 
-def add_list(commands: Commands) -> None:
+def do_list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG001
     """`pymoo-prune list`."""
-    command = commands.add_parser("list", help="problems, algorithms, data sets, reproductions")
-    command.set_defaults(command=_list)
 
-
-def _list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG001
     def line(text: str) -> None:
         console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
 
@@ -49,22 +44,8 @@ def _list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG00
     line(", ".join(sorted(registered(REPRODUCTIONS))))
 
 
-def add_networks(commands: Commands) -> None:
+def do_networks(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune networks`."""
-    command = commands.add_parser("networks", help="networks to start from, and how large they are")
-    command.add_argument(
-        "--channels", type=int, default=3, metavar="N", help="channels of an image; default: 3"
-    )
-    command.add_argument(
-        "--classes", type=int, default=10, metavar="N", help="outputs; default: 10"
-    )
-    command.add_argument(
-        "--size", type=int, default=32, metavar="N", help="height and width; default: 32"
-    )
-    command.set_defaults(command=_networks)
-
-
-def _networks(options: argparse.Namespace, console: Console) -> None:
     channels, classes, size = options.channels, options.classes, options.size
     for name in ("channels", "classes", "size"):
         if (value := getattr(options, name)) < 1:
@@ -95,33 +76,8 @@ def _network_rows(channels: int, classes: int, size: int) -> Iterator[tuple[str,
             yield name, (*(f"{count:,}" for count in counts), kind.description)
 
 
-def add_reproduce(commands: Commands) -> None:
+def do_reproduce(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune reproduce`."""
-    command = commands.add_parser(
-        "reproduce",
-        help="run a paper's experiments, redraw its figures",
-        usage="%(prog)s PAPER [options]",
-    )
-    command.add_argument(
-        "paper", metavar="PAPER", help="one of the reproductions that 'pymoo-prune list' shows"
-    )
-    command.add_argument(
-        "--runs", type=int, default=1, metavar="N", help="runs of each setting; default: 1"
-    )
-    command.add_argument(
-        "--data", default="fashion-mnist", metavar="NAME", help="default: fashion-mnist"
-    )
-    command.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="a stopped reproduction goes on here; default: runs/PAPER-reproduction",
-    )
-    command.set_defaults(command=_reproduce)
-
-
-def _reproduce(options: argparse.Namespace, console: Console) -> None:
     reproduce = find_reproduction(options.paper)
     output = options.output or Path("runs") / f"{options.paper}-reproduction"
     try:

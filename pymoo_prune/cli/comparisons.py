@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from pymoo_prune.cli.arguments import Commands, add_search_options, add_trust, settings_of
+from pymoo_prune.cli.arguments import settings_of
+from pymoo_prune.cli.options import METHODS
 from pymoo_prune.cli.results import show_campaign, show_comparison
 from pymoo_prune.cli.runs import resumable
-from pymoo_prune.cli.workers import add_workers, refuse_workers
+from pymoo_prune.cli.showing import hypervolume_of
+from pymoo_prune.cli.workers import refuse_workers
 from pymoo_prune.comparing import Campaign, report_of_runs, size_bounds
 from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import cores
@@ -21,73 +21,18 @@ from pymoo_prune.problem import PruningProblem, find_problem, registered
 from pymoo_prune.runs import new_folder
 from pymoo_prune.tables import listed
 
-METHODS = ("ga", "nsga2")
-"""Methods that are compared by default: for one objective, and for several."""
-
-FOR_FOLDERS = ("what", "bounds", "against", "output", "trust")
+FOR_FOLDERS = ("what", "bounds", "against", "reference", "log", "output", "trust")
 """Options that a comparison of finished runs takes."""
 
 
-def add_compare(commands: Commands) -> None:
+def do_compare(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune compare`."""
-    command = commands.add_parser(
-        "compare",
-        help="let several algorithms search the same problem, or compare finished runs",
-        usage="%(prog)s PROBLEM [options]\n       %(prog)s FOLDER FOLDER ... [options]",
-    )
-    command.add_argument(
-        "what", nargs="+", metavar="PROBLEM|FOLDER", help="a problem, or folders of finished runs"
-    )
-    command.add_argument(
-        "--algorithms",
-        nargs="+",
-        metavar="METHOD",
-        help="ENGINE, ENGINE+MODEL for a surrogate, ENGINE@accuracy=1,width=0.5 for objectives of "
-        f"its own; default: {' '.join(METHODS)}; random search is always among them",
-    )
-    command.add_argument(
-        "--seeds",
-        type=int,
-        default=5,
-        metavar="N",
-        help="runs of each method, with seeds from --seed on; default: 5",
-    )
-    command.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="runs at once, each in a process; default: as many as cores",
-    )
-    command.add_argument(
-        "--bounds",
-        nargs="+",
-        metavar="BOUND",
-        help="sizes at which accuracies are compared, such as 'macs<=20%%'",
-    )
-    command.add_argument(
-        "--against",
-        metavar="METHOD",
-        help="test each other method against this one alone; default: all pairs, which needs more "
-        "seeds",
-    )
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="where the comparison is kept; default: runs/compare-PROBLEM-DATE-TIME",
-    )
-    add_trust(command)
-    add_search_options(command)
-    add_workers(command, shown=False)
-    untouched = vars(command.parse_args(["PROBLEM"]))
-    command.set_defaults(command=partial(_compare, untouched))
-
-
-def _compare(untouched: Mapping[str, Any], options: argparse.Namespace, console: Console) -> None:
     refuse_workers(options)
     known = registered()
     if any(Path(what).is_dir() and what not in known for what in options.what):
-        given = [name for name in untouched if getattr(options, name) != untouched[name]]
+        given = [
+            name for name, value in options.untouched.items() if getattr(options, name) != value
+        ]
         _check_for_folders(given)
         _compare_folders(options, console)
         return
@@ -118,7 +63,8 @@ def _compare_folders(options: argparse.Namespace, console: Console) -> None:
                 f"'pymoo-prune compare {runs}' compares its runs with others"
             )
             raise PruneError(msg)
-    report = report_of_runs(folders, options.bounds, options.against)
+    volumes = hypervolume_of(options)
+    report = report_of_runs(folders, options.bounds, options.against, volumes)
     show_comparison(report, options.output or new_folder("compare"), console)
 
 
@@ -133,6 +79,8 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
     settings = settings_of(options, problem, algorithm="nsga2", threads=_threads(options, jobs))
     goals = settings.check()  # before the folder is made
     size_bounds(options.bounds or (), goals.quantities)
+    volumes = hypervolume_of(options)
+    volumes.check(list(goals.quantities), goals.quantities)
     campaign = Campaign.create(
         options.output or new_folder(f"compare-{problem}"),
         settings,
@@ -140,6 +88,7 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
         range(options.seed, options.seed + options.seeds),
         options.bounds,
         options.against,
+        volumes,
     )
     with resumable(campaign.folder):
         campaign.execute(console, jobs=jobs, download=options.download)

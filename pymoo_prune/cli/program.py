@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import pkgutil
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -12,12 +13,19 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from pymoo_prune.cli.catalogue import add_list, add_networks, add_reproduce
-from pymoo_prune.cli.comparisons import add_compare
-from pymoo_prune.cli.results import add_export, add_report, add_ticket
-from pymoo_prune.cli.runs import add_resume, add_run
+from pymoo_prune.cli.parsers import (
+    add_compare,
+    add_export,
+    add_list,
+    add_networks,
+    add_report,
+    add_reproduce,
+    add_resume,
+    add_run,
+    add_suite,
+    add_ticket,
+)
 from pymoo_prune.errors import PruneError
-from pymoo_prune.problem import EVERYTHING, trust
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,10 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         parser.exit(2)
     console = Console(stderr=False)
-    if getattr(options, "trust", False):
-        trust([EVERYTHING])
     try:
-        options.command(options, console)
+        if getattr(options, "trust", False):
+            _trust_everything()
+        do = pkgutil.resolve_name(options.command)  # imports torch, as most commands do
+        do(options, console)
     except KeyboardInterrupt as stop:  # a command that can be resumed says how
         console.print(str(stop) or "stopped.", highlight=False, markup=False, soft_wrap=True)
         return 130
@@ -50,8 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _trust_everything() -> None:
+    from pymoo_prune.problem import EVERYTHING, trust  # noqa: PLC0415 - torch is slow to import
+
+    trust([EVERYTHING])
+
+
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command line; `options.command` runs the chosen command."""
+    """The parser of the command line; `options.command` names the chosen command's function."""
     parser: argparse.ArgumentParser = _Parser(
         prog="pymoo-prune",
         description="Evolutionary neural-network pruning with pymoo.",
@@ -72,6 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_export(commands)
     add_ticket(commands)
     add_reproduce(commands)
+    add_suite(commands)
     return parser
 
 

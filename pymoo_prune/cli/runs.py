@@ -10,67 +10,24 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pymoo_prune.cli.arguments import (
-    Commands,
-    add_place_of_data,
-    add_search_options,
-    add_trust,
-    given_of,
-    settings_of,
-)
+from pymoo_prune.cli.arguments import given_of, settings_of
 from pymoo_prune.cli.results import show_campaign, show_run
 from pymoo_prune.cli.workers import (
-    add_workers,
     executor_of,
     has_workers,
     refuse_workers,
     threads_for_workers,
 )
 from pymoo_prune.comparing import Campaign
-from pymoo_prune.engines import ENGINES
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.executors import Executor
 from pymoo_prune.machine import cores
 from pymoo_prune.runs import Run, new_folder
 from pymoo_prune.search import Display
-from pymoo_prune.surrogates import MODELS
 
 
-def add_run(commands: Commands) -> None:
+def do_run(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune run`."""
-    command = commands.add_parser(
-        "run", help="search, finish and report in one folder", usage="%(prog)s PROBLEM [options]"
-    )
-    command.add_argument(
-        "problem",
-        metavar="PROBLEM",
-        help="a name that 'pymoo-prune list' shows, or package.module:Class",
-    )
-    command.add_argument(
-        "--algorithm",
-        metavar="NAME",
-        help=f"{', '.join(ENGINES)}, or package.module:function",
-    )
-    command.add_argument(
-        "--surrogate",
-        metavar="MODEL",
-        help=f"a model that chooses the children worth measuring: {', '.join(MODELS)}",
-    )
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="the run's folder; default: runs/PROBLEM-DATE-TIME",
-    )
-    command.add_argument(
-        "--profile", action="store_true", help="write a trace of the first generations"
-    )
-    add_search_options(command)
-    add_workers(command)
-    command.set_defaults(command=_run)
-
-
-def _run(options: argparse.Namespace, console: Console) -> None:
     if options.profile and has_workers(options):
         msg = "--profile traces this process only; give it without workers"
         raise PruneError(msg)
@@ -89,29 +46,8 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     show_run(run, console)
 
 
-def add_resume(commands: Commands) -> None:
+def do_resume(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune resume`."""
-    command = commands.add_parser(
-        "resume",
-        help="go on with a run or a comparison that was stopped",
-        usage="%(prog)s FOLDER [options]",
-    )
-    command.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
-    )
-    command.add_argument(
-        "--jobs", type=int, metavar="N", help="with a comparison: runs at once; default: cores"
-    )
-    command.add_argument(
-        "--download", action="store_true", help="fetch the data set if it is missing"
-    )
-    add_place_of_data(command)
-    add_trust(command)
-    add_workers(command)
-    command.set_defaults(command=_resume)
-
-
-def _resume(options: argparse.Namespace, console: Console) -> None:
     if Campaign.is_one(options.folder):
         refuse_workers(options)
         campaign = Campaign.open(options.folder)

@@ -1,4 +1,4 @@
-"""Where candidates are measured: `--workers`, `--ray` and `--time-limit`."""
+"""Where candidates are measured: what `--workers`, `--ray` and `--time-limit` make."""
 
 from __future__ import annotations
 
@@ -7,25 +7,6 @@ import argparse
 from pymoo_prune.errors import PruneError
 from pymoo_prune.executors import Executor, InProcess, Processes, Ray
 from pymoo_prune.machine import cores
-
-
-def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None:
-    """Adds these options.
-
-    Args:
-        command: A command that searches.
-        shown: Whether the command's help shows them; False where they are refused.
-    """
-    helps = {
-        "--workers": "measure in this many processes",
-        "--ray": "measure on a Ray cluster; no address: the one that runs here, or a new one",
-        "--time-limit": "with workers: a candidate that exceeds this three times has failed",
-    }
-    helps = helps if shown else dict.fromkeys(helps, argparse.SUPPRESS)
-    workers = command.add_argument_group("workers")
-    workers.add_argument("--workers", type=int, metavar="N", help=helps["--workers"])
-    workers.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=helps["--ray"])
-    workers.add_argument("--time-limit", type=float, metavar="SECONDS", help=helps["--time-limit"])
 
 
 def has_workers(options: argparse.Namespace) -> bool:

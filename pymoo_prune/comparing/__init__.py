@@ -1,6 +1,7 @@
 """Several methods on the same problem: made, measured against each other, reported.
 
-- `trials`, `bounds`, `statistics`, `comparison`: the numbers of each run and of all side by side
+- `trials`, `bounds`, `volumes`, `statistics`, `comparison`: the numbers of each run and of all side
+  by side
 - `methods`, `compare`: makes them in Python
 - `plan`, `files`, `runs`, `jobs`, `shared`, `campaign`: makes them in a folder
 - `words`, `tables`, `pictures`, `report`: shows them
@@ -19,10 +20,11 @@ from pymoo_prune.comparing.pictures import draw
 from pymoo_prune.comparing.plan import Plan
 from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.trials import Trial, union_front
+from pymoo_prune.comparing.volumes import HypervolumeOptions, front_volumes
 from pymoo_prune.comparing.words import meaning, verdict
 
 __all__ = [
-    "FRONTS_PICTURE", "Campaign", "Comparison", "ComparisonReport", "Method", "Plan", "Trial",
-    "compare", "draw", "meaning", "report_of_campaign", "report_of_runs", "size_bounds",
-    "union_front", "verdict",
+    "FRONTS_PICTURE", "Campaign", "Comparison", "ComparisonReport", "HypervolumeOptions", "Method",
+    "Plan", "Trial", "compare", "draw", "front_volumes", "meaning", "report_of_campaign",
+    "report_of_runs", "size_bounds", "union_front", "verdict",
 ]  # fmt: skip

@@ -10,7 +10,6 @@ from typing import Self
 
 from rich.console import Console
 
-from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER, SHARED_FILE
 from pymoo_prune.comparing.jobs import make_runs
@@ -19,6 +18,7 @@ from pymoo_prune.comparing.plan import Plan, has_plan
 from pymoo_prune.comparing.runs import create_run, is_done, trial_of
 from pymoo_prune.comparing.shared import Shared
 from pymoo_prune.comparing.trials import Trial
+from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import locked
 from pymoo_prune.problem import PruningProblem
@@ -56,6 +56,7 @@ class Campaign:
         seeds: Sequence[int],
         bounds: Sequence[str] | None = None,
         against: str | None = None,
+        volumes: HypervolumeOptions | None = None,
     ) -> Self:
         """A new comparison, or one that is there with more methods or seeds.
 
@@ -68,9 +69,10 @@ class Campaign:
             seeds: The engines' seeds.
             bounds: Bounds on sizes, as `Comparison` takes them.
             against: The method that each other one is tested against; None tests all pairs.
+            volumes: The reference point and the logarithmic axes of hypervolumes.
         """
         folder = Path(folder)
-        plan = Plan.of(settings, methods, seeds, bounds, against)
+        plan = Plan.of(settings, methods, seeds, bounds, against, volumes)
         if cls.is_one(folder):
             more = plan.added_to(Plan.read(folder), folder)
             # A plan without runs may be impossible, and is replaced.
@@ -167,7 +169,7 @@ class Campaign:
         problem = prepare_problem(
             self.settings, self.folder, display, download=download, given=given
         )
-        size_bounds(self.plan.bounds or (), problem.quantities, problem.parent_values)
+        self.plan.check_numbers(problem)
         twins = []
         for method in self.plan.methods:
             twin = problem.with_goals(method.goal(problem), front=problem.goals.names)
@@ -231,8 +233,12 @@ class Campaign:
         """The common results of all runs."""
         return Shared.read(self.folder)
 
-    def comparison(self) -> Comparison:
-        """The findings of all runs, side by side."""
+    def comparison(self, volumes: HypervolumeOptions | None = None) -> Comparison:
+        """The findings of all runs, side by side.
+
+        Args:
+            volumes: Options of hypervolumes; what is not given is as the comparison was made with.
+        """
         shared = self.shared()
         goals = shared.over(self.settings)
         return Comparison(
@@ -243,6 +249,7 @@ class Campaign:
             parent=shared.parent,
             bounds=self.plan.bounds,
             against=self.plan.against,
+            volumes=(volumes or HypervolumeOptions()).or_else(self.plan.volumes),
         )
 
     def trials(self) -> list[Trial]:

@@ -14,6 +14,7 @@ from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.methods import Method, check_against, check_design, file_name, weighed
 from pymoo_prune.comparing.trials import Trial, recorded_trial, union_front
+from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.engines import check_engine, one_objective
 from pymoo_prune.errors import NothingFoundError, PruneError
 from pymoo_prune.machine import versions
@@ -36,6 +37,7 @@ def compare(
     finish_images: int = 0,
     bounds: Sequence[str] | None = None,
     against: str | None = None,
+    volumes: HypervolumeOptions | None = None,
     folder: Path | str | None = None,
     display: Display | None = None,
 ) -> Comparison:
@@ -51,6 +53,7 @@ def compare(
         finish_images: Training images that each network of a front is retrained with.
         bounds: Bounds on sizes, as `Comparison` takes them.
         against: The method that each other one is tested against; None tests all pairs.
+        volumes: The reference point and the logarithmic axes of hypervolumes.
         folder: Keeps evaluations, a file for each run: the same call goes on where it was stopped.
             None keeps nothing.
         display: Shows progress; None for silence.
@@ -63,6 +66,9 @@ def compare(
     check_design(list(methods), seeds)
     check_against(against, list(methods))
     size_bounds(bounds or (), problem.quantities, problem.parent_values)
+    volumes = volumes or HypervolumeOptions()
+    axes = ["accuracy", *problem.goals.names]
+    volumes.check(axes, problem.quantities, problem.parent_values)
     if finish_images < 0:
         msg = f"finish_images must be at least 0, but it is {finish_images}"
         raise PruneError(msg)
@@ -96,6 +102,7 @@ def compare(
         parent=problem.parent_values,
         bounds=bounds,
         against=against,
+        volumes=volumes,
     )
 
 

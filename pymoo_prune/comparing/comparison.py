@@ -12,6 +12,7 @@ from pymoo_prune.comparing.bounds import quantile_bounds, size_bounds
 from pymoo_prune.comparing.methods import check_against
 from pymoo_prune.comparing.statistics import Contrast, contrasts
 from pymoo_prune.comparing.trials import Trial, best_of_all, union_front
+from pymoo_prune.comparing.volumes import HypervolumeOptions, Scale, front_volumes
 from pymoo_prune.objectives import (
     Constraint,
     Goals,
@@ -20,10 +21,10 @@ from pymoo_prune.objectives import (
     Values,
     distance,
     failed_rows,
-    hypervolume,
     hypervolumes,
     nondominated,
 )
+from pymoo_prune.results import ACCURACIES
 
 CHECKPOINTS = 100
 """Points of a curve over the evaluations."""
@@ -37,8 +38,9 @@ class Comparison:
     """Methods over the same problem, several runs each.
 
     Hypervolumes are over costs between 0 and 1, with 1 in each as the reference point: see
-    `Goals.unit_costs`. IGD+ is the distance to the union of all fronts, baselines' included where
-    their measurements are known. A run that found nothing has a hypervolume of 0.
+    `Goals.unit_costs`; options give another reference point, or logarithmic axes. IGD+ is the
+    distance to the union of all fronts, baselines' included where their measurements are known,
+    without these options. A run that found nothing has a hypervolume of 0.
 
     Args:
         trials: All runs; every method must have one.
@@ -49,6 +51,7 @@ class Comparison:
         bounds: Bounds on sizes, at which accuracies are compared; None takes quantiles of the sizes
             on the union of all fronts.
         against: The method that each other one is tested against; None tests all pairs.
+        volumes: The reference point and the logarithmic axes of hypervolumes.
     """
 
     def __init__(
@@ -61,11 +64,14 @@ class Comparison:
         parent: Mapping[str, float],
         bounds: Sequence[str] | None = None,
         against: str | None = None,
+        volumes: HypervolumeOptions | None = None,
     ) -> None:
         self.front = union_front(trials, goals)
         self.trials, self.others = tuple(trials), tuple(others)
         self.goals, self.quantities, self.parent = goals, quantities, parent
         self.against = check_against(against, self.methods)
+        self.volumes = volumes or HypervolumeOptions()
+        self.volumes.check(["accuracy", *goals.names], goals.quantities, parent)
         if bounds is None:
             size = next(iter(self.axes), "parameters")
             self.bounds = quantile_bounds(size, self.front[size], quantities[size], parent)
@@ -109,8 +115,7 @@ class Comparison:
     def indicators(self) -> dict[str, Values]:
         """Each indicator of each trial, (trials,); NaN where it is not known."""
         names = [SEARCHED, DISTANCE, TESTED, *([FINISHED] if self.finished else [])]
-        rows = [self._indicators(trial.columns) for trial in self.trials]
-        found = {name: np.array([row[name] for row in rows]) for name in names}
+        found = {name: self._every[name][: len(self.trials)] for name in names}
         for bound in self.bounds:
             found[str(bound)] = np.array([self.best(t.columns, bound)[1] for t in self.trials])
         return found
@@ -119,19 +124,32 @@ class Comparison:
     def indicators_of_others(self) -> list[dict[str, float]]:
         """Each indicator of each baseline."""
         return [
-            self._indicators(one.columns)
+            {name: float(values[len(self.trials) + place]) for name, values in self._every.items()}
             | {str(bound): self.best(one.columns, bound)[1] for bound in self.bounds}
-            for one in self.others
+            for place, one in enumerate(self.others)
         ]
 
-    def _indicators(self, columns: Mapping[str, Values]) -> dict[str, float]:
-        costs = self._unit_costs(columns)
+    @cached_property
+    def _every(self) -> dict[str, Values]:
+        """Each indicator of each trial, and then of each baseline."""
+        fronts = self._fronts
+        costs = [self._unit_costs(columns) for columns in fronts]
+        distances = [np.nan if one is None else distance(one, self.union) for one in costs]
         return {
-            SEARCHED: np.nan if costs is None else hypervolume(costs),
-            DISTANCE: np.nan if costs is None else distance(costs, self.union),
-            TESTED: self._on_test(columns, "test_accuracy"),
-            FINISHED: self._on_test(columns, "finished_test_accuracy"),
+            SEARCHED: front_volumes(fronts, self.goals, self.parent, self.volumes),
+            DISTANCE: np.array(distances),
+            TESTED: self._on_test("test_accuracy"),
+            FINISHED: self._on_test("finished_test_accuracy"),
         }
+
+    @property
+    def _fronts(self) -> list[Mapping[str, Values]]:
+        """The columns of all runs, and then of all baselines."""
+        return [one.columns for one in self.trials] + [one.columns for one in self.others]
+
+    def _on_test(self, accuracy: str) -> Values:
+        goals = Goals({**ACCURACIES, **self.quantities}, [accuracy, *self.axes])
+        return front_volumes(self._fronts, goals, self.parent, self.volumes)
 
     def _unit_costs(self, columns: Mapping[str, Values]) -> Values | None:
         """Costs of a front; None where a quantity is not known, which happens with baselines."""
@@ -141,21 +159,10 @@ class Comparison:
             return None
         return self.goals.unit_costs(columns, self.parent)
 
-    def _on_test(self, columns: Mapping[str, Values], accuracy: str) -> float:
-        if not columns:
-            return 0.0
-        if not {accuracy, *self.axes} <= columns.keys():
-            return np.nan
-        costs = [1 - columns[accuracy]]
-        if self.axes:
-            costs.append(Goals(self.quantities, self.axes).unit_costs(columns, self.parent))
-        return hypervolume(np.column_stack(costs))
-
     @cached_property
     def union(self) -> Values:
         """The best of all runs and baselines together, in unit costs."""
-        columns = [one.columns for one in self.trials] + [one.columns for one in self.others]
-        every = [self._unit_costs(one) for one in columns]
+        every = [self._unit_costs(one) for one in self._fronts]
         costs = np.concatenate([one for one in every if one is not None])
         # Sorted: the last bits of a distance do not depend on the order of the methods.
         return np.unique(costs[nondominated(costs)], axis=0)
@@ -216,10 +223,17 @@ class Comparison:
         if trial.history is None:
             return None
         history, n = trial.history, trial.evaluations
-        costs = self.goals.unit_costs(history, self.parent)
+        costs = self._scale.unit_costs(history)
         costs[~self._allowed(history)] = np.nan
         after = np.unique(np.linspace(1, n, min(n, CHECKPOINTS)).round().astype(np.int64))
         return after.astype(np.float64), hypervolumes(costs, after)
+
+    @cached_property
+    def _scale(self) -> Scale:
+        """The scale of the hypervolume on the search images."""
+        names = set(self.goals.names)
+        fronts = [columns for columns in self._fronts if names <= columns.keys()]
+        return Scale.of(fronts, self.goals, self.parent, self.volumes)
 
     def _allowed(self, history: Mapping[str, Values]) -> NDArray[np.bool_]:
         """Which candidates were measured and keep all constraints."""

@@ -11,6 +11,7 @@ from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.runs import trial_of
 from pymoo_prune.comparing.trials import Trial
+from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.errors import StoreError
 from pymoo_prune.objectives import Goals, objectives_text, parse_constraints
 from pymoo_prune.results import ACCURACIES, EVALUATION
@@ -18,21 +19,35 @@ from pymoo_prune.runs import Run, Settings, measured_quantities, published_on
 from pymoo_prune.search import Budget
 
 
-def report_of_campaign(campaign: Campaign) -> ComparisonReport:
-    """The report of a finished comparison."""
+def report_of_campaign(
+    campaign: Campaign,
+    volumes: HypervolumeOptions | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> ComparisonReport:
+    """The report of a finished comparison.
+
+    Args:
+        campaign: The comparison.
+        volumes: Options of hypervolumes; what is not given is as the comparison was made with.
+        labels: Names of methods and baselines in pictures, by their own names.
+    """
     settings, shared = campaign.settings, campaign.shared()
-    comparison = campaign.comparison()
+    comparison = campaign.comparison(volumes)
     runs = [Run.open(trial.origin) for trial in comparison.trials]
     facts = {
         **_facts([run.settings for run in runs]),
         "processor": shared.processor,
         **shared.versions,
     }
-    return _report(comparison, settings, facts)
+    return _report(comparison, settings, facts, labels=labels)
 
 
 def report_of_runs(
-    folders: Sequence[Path], bounds: Sequence[str] | None = None, against: str | None = None
+    folders: Sequence[Path],
+    bounds: Sequence[str] | None = None,
+    against: str | None = None,
+    volumes: HypervolumeOptions | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> ComparisonReport:
     """The report of runs that were made one by one; they must be of the same problem.
 
@@ -43,6 +58,8 @@ def report_of_runs(
         folders: Folders of finished runs.
         bounds: Bounds on sizes, as `Comparison` takes them.
         against: The method that each other one is tested against; None tests all pairs.
+        volumes: The reference point and the logarithmic axes of hypervolumes.
+        labels: Names of methods and baselines in pictures, by their own names.
     """
     runs = [Run.open(folder) for folder in folders]
     results = [run.results() for run in runs]
@@ -63,6 +80,7 @@ def report_of_runs(
         parent=summary["parent"],
         bounds=bounds,
         against=against,
+        volumes=volumes,
     )
     summaries = [one for _, one in results]
     facts = {
@@ -73,11 +91,15 @@ def report_of_runs(
     }
     budgets = _all(_limits(one.budget) for one in settings)
     caution = f"The runs had different budgets: {budgets}." if " / " in budgets else ""
-    return _report(comparison, first.settings, facts, caution)
+    return _report(comparison, first.settings, facts, caution, labels)
 
 
 def _report(
-    comparison: Comparison, settings: Settings, facts: Mapping[str, str], caution: str = ""
+    comparison: Comparison,
+    settings: Settings,
+    facts: Mapping[str, str],
+    caution: str = "",
+    labels: Mapping[str, str] | None = None,
 ) -> ComparisonReport:
     return ComparisonReport(
         comparison,
@@ -85,6 +107,7 @@ def _report(
         facts=facts,
         published=published_on(settings),
         caution=caution,
+        labels=labels,
     )
 
 

@@ -32,7 +32,7 @@ CAPTION = Markup(
     "hides it.</p>"
 )
 TEXTS = {
-    CURVES_PICTURE: "Hypervolume of what was found so far, over the evaluations.",
+    CURVES_PICTURE: "{} of what was found so far, over the evaluations.",
     ATTAINMENT_PICTURE: "What half of the runs attain, with the best and the worst of them.",
     PARALLEL_PICTURE: "The best of all runs, one line a network.",
 }
@@ -74,7 +74,9 @@ class ComparisonPage:
     def _fronts(self) -> list[Part]:
         one = self.comparison
         axes = [n for n in one.goals.names if "accuracy" not in n] or ["parameters"]
-        methods = linked([*shown_fronts(one), *self.report.published], one.quantities)
+        methods = linked(
+            [*shown_fronts(one, self.report.labels), *self.report.published], one.quantities
+        )
         found = [method for method in methods if len(method.series)]
         if not found:
             return [paragraph("No method's median run found anything.")]
@@ -83,6 +85,7 @@ class ComparisonPage:
 
     def _methods(self) -> list[Part]:
         return [
+            *map(paragraph, self.report.options()),
             html_table(*tables.quality_rows(self.comparison)),
             paragraph(meaning(self.comparison)),
             html_table(*tables.contrast_rows(self.comparison), texts=(0, 1, 5)),
@@ -93,7 +96,8 @@ class ComparisonPage:
 
     def _pictures(self) -> list[Part]:
         parts: list[Part] = []
-        for name, text in TEXTS.items():
+        volume = self.comparison.volumes.named("Hypervolume")
+        for name, text in ((n, t.format(volume)) for n, t in TEXTS.items()):
             path = self.folder / f"{name}.svg"
             if path.is_file():
                 parts += [paragraph(text), picture(path, text=text)]

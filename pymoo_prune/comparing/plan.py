@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER
 from pymoo_prune.comparing.methods import Method, check_against, check_design
+from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.engines import check_goals
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.files import check_no_links, write_text
+from pymoo_prune.problem import PruningProblem
 from pymoo_prune.runs import Settings, reading
 
 PLAN_FORMAT = 1
@@ -29,6 +31,7 @@ class Plan:
         seeds: The engines' seeds.
         bounds: Bounds on sizes, as `Comparison` takes them.
         against: The method that each other one is tested against; None tests all pairs.
+        volumes: The reference point and the logarithmic axes of hypervolumes.
     """
 
     settings: Settings
@@ -36,6 +39,7 @@ class Plan:
     seeds: tuple[int, ...]
     bounds: tuple[str, ...] | None = None
     against: str | None = None
+    volumes: HypervolumeOptions = field(default_factory=HypervolumeOptions)
 
     @classmethod
     def of(
@@ -45,22 +49,32 @@ class Plan:
         seeds: Sequence[int],
         bounds: Sequence[str] | None = None,
         against: str | None = None,
+        volumes: HypervolumeOptions | None = None,
     ) -> Self:
         """A plan with methods as `Method.parse` takes them."""
         check_design(methods, seeds)
         check_against(against, methods)
         parsed = tuple(Method.parse(text) for text in methods)
         limits = None if bounds is None else tuple(bounds)
-        return cls(settings, parsed, tuple(seeds), limits, against)
+        options = volumes or HypervolumeOptions()
+        return cls(settings, parsed, tuple(seeds), limits, against, options)
 
     def check_names(self) -> None:
         """Refuses names that nothing measures or minimises, before a parent is trained."""
         problem = self.settings.problem_class
-        size_bounds(self.bounds or (), problem.offered())
+        offered = problem.offered()
+        size_bounds(self.bounds or (), offered)
+        self.volumes.check(list(offered), offered)
         for method in self.methods:
             if method.objectives is not None:
                 goals = problem.goals_for(method.objectives, self.settings.constraints)
                 check_goals(method.algorithm, problem, goals)
+
+    def check_numbers(self, problem: PruningProblem) -> None:
+        """Refuses bounds and references that a problem's parent makes impossible."""
+        parent = problem.parent_values
+        size_bounds(self.bounds or (), problem.quantities, parent)
+        self.volumes.check(["accuracy", *problem.goals.names], problem.quantities, parent)
 
     def added_to(self, before: Plan, folder: Path) -> Self:
         """The methods and seeds of both plans, where their settings are the same.
@@ -81,7 +95,8 @@ class Plan:
         names = dict.fromkeys(method.name for method in (*before.methods, *self.methods))
         seeds = sorted({*before.seeds, *self.seeds})
         bounds, against = self.bounds or before.bounds, self.against or before.against
-        return self.of(self.settings, list(names), seeds, bounds, against)
+        volumes = self.volumes.or_else(before.volumes)
+        return self.of(self.settings, list(names), seeds, bounds, against, volumes)
 
     def write(self, folder: Path) -> None:
         """Writes it into a comparison's folder."""
@@ -93,6 +108,8 @@ class Plan:
             "bounds": self.bounds,
             "against": self.against,
         }
+        if self.volumes:
+            values["hypervolume"] = {"reference": self.volumes.texts, "log": self.volumes.log}
         write_text(folder / PLAN_FILE, json.dumps(values, indent=2) + "\n")
 
     @classmethod
@@ -113,7 +130,10 @@ class Plan:
                 raise PruneError(msg)
             settings = Settings.from_json(json.dumps(values["settings"]), folder)
             against = values.get("against")  # older plans test all pairs
-            return cls.of(settings, values["methods"], values["seeds"], values["bounds"], against)
+            volumes = HypervolumeOptions.parse(**values.get("hypervolume", {}))
+            return cls.of(
+                *(settings, values["methods"], values["seeds"], values["bounds"], against, volumes)
+            )
 
 
 def has_plan(folder: Path) -> bool:

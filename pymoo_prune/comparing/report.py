@@ -16,11 +16,12 @@ from pymoo_prune.comparing.files import (
     INDICATORS_TABLE,
     PARALLEL_PICTURE,
 )
-from pymoo_prune.comparing.pictures import draw
+from pymoo_prune.comparing.pictures import checked_labels, draw
 from pymoo_prune.comparing.words import meaning, verdict
 from pymoo_prune.errors import StoreError
 from pymoo_prune.files import write_text
 from pymoo_prune.objectives import Series
+from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.runs import REPORT_PAGE, SETTINGS_FILE
 from pymoo_prune.tables import markdown_table, terminal_table
 
@@ -34,6 +35,7 @@ class ComparisonReport:
         facts: How it was made: budget, seeds, machine, versions.
         published: Results that papers report, drawn beside the fronts.
         caution: A warning to readers, after the verdict.
+        labels: Names of methods and baselines in pictures, by their own names.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class ComparisonReport:
         facts: Mapping[str, str],
         published: Sequence[Series] = (),
         caution: str = "",
+        labels: Mapping[str, str] | None = None,
     ) -> None:
+        self.labels = checked_labels(comparison, labels or {})
         self.comparison, self.title, self.facts = comparison, title, facts
         self.published, self.caution = published, caution
 
@@ -63,19 +67,41 @@ class ComparisonReport:
             terminal_table("how they searched", *tables.cost_rows(one)),
             terminal_table("test accuracy in %, within bounds", *tables.bound_rows(one)),
             terminal_table("pairs of methods", *tables.contrast_rows(one)),
-            terminal_table("methods: hypervolumes, and IGD+", *tables.quality_rows(one)),
+            terminal_table(
+                f"methods: {one.volumes.named('hypervolumes')}, and IGD+", *tables.quality_rows(one)
+            ),
         ]
 
-    def write(self, folder: Path) -> Path:
-        """Writes page, pictures and numbers into a folder; returns the page."""
+    def write(self, folder: Path, style: FigureStyle = SCREEN) -> Path:
+        """Writes page, pictures and numbers into a folder.
+
+        Args:
+            folder: Where they go, made if it is not there.
+            style: The sizes of pictures, for a screen or a paper.
+
+        Returns:
+            The page.
+        """
         if (folder / SETTINGS_FILE).is_file():
             msg = f"{folder} is a run, and its own report would be lost; give another --output"
             raise StoreError(msg)
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = draw(self.comparison, folder, title=self.title, published=self.published)
+        drawn = draw(
+            self.comparison,
+            folder,
+            title=self.title,
+            published=self.published,
+            labels=self.labels,
+            style=style,
+        )
         write_text(folder / INDICATORS_TABLE, tables.indicators_csv(self.comparison))
         write_text(folder / REPORT_PAGE, self.page(drawn))
         return folder / REPORT_PAGE
+
+    def options(self) -> list[str]:
+        """A line that names the options of hypervolumes, where there are any."""
+        volumes = self.comparison.volumes
+        return [f"All are {volumes.named('hypervolumes')}, and IGD+:"] if volumes else []
 
     def page(self, drawn: list[str]) -> str:
         """The report in Markdown.
@@ -85,7 +111,7 @@ class ComparisonReport:
         """
         texts = {
             FRONTS_PICTURE: "fronts of all methods",
-            CURVES_PICTURE: "hypervolume over the evaluations",
+            CURVES_PICTURE: f"{self.comparison.volumes.named()} over the evaluations",
             ATTAINMENT_PICTURE: "what half of the runs attain, and the best and the worst",
             PARALLEL_PICTURE: "the best of all runs, one line a network",
         }
@@ -98,6 +124,7 @@ class ComparisonReport:
             self.verdict(),
             pictures.pop(FRONTS_PICTURE),
             "## Methods",
+            *self.options(),
             markdown_table(*tables.quality_rows(self.comparison)),
             meaning(self.comparison),
             "## Methods in pairs",

@@ -15,6 +15,8 @@ from pymoo_prune.tables import Row
 
 SHORT = {SEARCHED: "searched", DISTANCE: "IGD+", TESTED: "on test", FINISHED: "retrained"}
 """Heads of columns that fit into a terminal, by indicator."""
+VOLUMES = (SEARCHED, TESTED, FINISHED)
+"""Indicators that are hypervolumes."""
 
 
 def quality_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
@@ -73,7 +75,7 @@ def contrast_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
         for indicator in (SEARCHED, comparison.decisive)
         for c in comparison.contrasts(indicator)
     ]
-    return ("pair", "hypervolume", "A", "p", "p (Holm)", "ahead"), rows
+    return ("pair", comparison.volumes.named(), "A", "p", "p (Holm)", "ahead"), rows
 
 
 def run_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
@@ -84,7 +86,8 @@ def run_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
         cells = [_chosen(comparison, trial, bound) for bound in comparison.bounds]
         volume = f"{comparison.indicators[comparison.decisive][place]:.4f}"
         rows.append((trial.method, str(trial.seed), trial.origin, volume, *cells))
-    return ("method", "seed", "from", f"hypervolume {stage(comparison)}", *names), rows
+    name = comparison.volumes.named(f"hypervolume {stage(comparison)}")
+    return ("method", "seed", "from", name, *names), rows
 
 
 def _chosen(comparison: Comparison, trial: Trial, bound: Constraint) -> str:
@@ -101,7 +104,8 @@ def indicators_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = list(comparison.indicators)
-    writer.writerow(["method", "seed", "from", "evaluations", "known", "seconds", *names])
+    heads = [comparison.volumes.named(n) if n in VOLUMES else n for n in names]
+    writer.writerow(["method", "seed", "from", "evaluations", "known", "seconds", *heads])
     for place, trial in enumerate(comparison.trials):
         about = trial.method, trial.seed, trial.origin, trial.evaluations, trial.known
         numbers = (repr(float(comparison.indicators[name][place])) for name in names)

@@ -15,9 +15,12 @@ from pymoo_prune.tables import listed
 
 def verdict(comparison: Comparison) -> str:
     """Which method wins, over which others, and whether so few runs can show it."""
+    if (nothing := _unreached(comparison)) is not None:
+        return nothing
     best = comparison.leader()
     values = comparison.of(best, comparison.decisive)
-    mean = f"{best} has the largest mean hypervolume {stage(comparison)}: {spread(values, 4)}"
+    name = comparison.volumes.named(f"hypervolume {stage(comparison)}")
+    mean = f"{best} has the largest mean {name}: {spread(values, 4)}"
     mine = [c for c in comparison.contrasts(comparison.decisive) if best in (c.first, c.second)]
     parts = [
         mean,
@@ -26,6 +29,17 @@ def verdict(comparison: Comparison) -> str:
         *_without_result(comparison),
     ]
     return f"{'; '.join(parts)}."
+
+
+def _unreached(comparison: Comparison) -> str | None:
+    """The verdict where no network is better than a reference that was asked for; else None."""
+    if not comparison.volumes or comparison.indicators[comparison.decisive].any():
+        return None
+    name = comparison.volumes.named(f"hypervolume {stage(comparison)}")
+    return (
+        "No network of any run is better than the reference point in all quantities, so every "
+        f"{name} is 0: give another reference."
+    )
 
 
 def _beside_methods(best: str, mine: Sequence[Contrast]) -> list[str]:
@@ -91,6 +105,16 @@ def meaning(comparison: Comparison) -> str:
         f"correction for {_tested(comparison)} that share a hypervolume, and a difference is "
         f"called one where it is at most {LEVEL}."
     )
+    if comparison.volumes.reference:
+        text += (
+            f" Here the reference point is {listed(comparison.volumes.texts)} (% of the parent's), "
+            "and 1 for all else; each axis is divided by it. IGD+ has none."
+        )
+    if comparison.volumes.log:
+        text += (
+            f" Of {listed(comparison.volumes.log)} hypervolumes take the logarithm, from the "
+            "smallest value of any front, which is 0, to the reference point, which is 1."
+        )
     if comparison.others:
         text += (
             " Baselines are measured on all validation images, which the search images may be "

@@ -1,20 +1,28 @@
 """Data sets in three parts: one to train on, one to search with, one to report on.
 
 - `splits`: what a data set is: images and labels in three parts
+- `names`: the names of data sets
 - `loading`: data sets by name, from arrays, from files of arrays and from folders of images
 - `files`: readers of the file formats
 - `batches`: the images that a search measures its candidates on
 """
 
-from pymoo_prune.data.batches import SearchBatches, balanced
-from pymoo_prune.data.loading import (
-    DATA_SETS,
-    data_from_arrays,
-    data_from_folder,
-    data_from_npz,
-    load_data,
-)
-from pymoo_prune.data.splits import Data, Split
+from typing import TYPE_CHECKING
+
+from pymoo_prune.lazy import lazily
+
+if TYPE_CHECKING:
+    from pymoo_prune.data.batches import SearchBatches, balanced
+    from pymoo_prune.data.loading import (
+        data_from_arrays,
+        data_from_folder,
+        data_from_npz,
+        load_data,
+    )
+    from pymoo_prune.data.names import DATA_SETS
+    from pymoo_prune.data.splits import Data, Split
+else:
+    __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
     "DATA_SETS", "Data", "SearchBatches", "Split", "balanced", "data_from_arrays",

@@ -18,16 +18,10 @@ from pymoo_prune.data.files import (
     read_mnist,
     read_npz,
 )
+from pymoo_prune.data.names import DATA_SETS
 from pymoo_prune.data.splits import ArrayOrTensor, Data, Split, hold_out, is_integer
 from pymoo_prune.errors import DataError, PruneError, unknown_name
 
-DATA_SETS = {
-    "digits": "handwritten digits, 1,797 grey 8×8 images, 10 classes (comes with scikit-learn)",
-    "fashion-mnist": "Zalando's clothes, 70,000 grey 28×28 images, 10 classes",
-    "mnist": "handwritten digits, 70,000 grey 28×28 images, 10 classes",
-    "cifar10": "photographs, 60,000 colour 32×32 images, 10 classes",
-    "cifar100": "photographs, 60,000 colour 32×32 images, 100 classes",
-}
 TEST_SHARE = 0.2
 TEST_SEED = 0  # fixed: every run must report on the same test images
 

@@ -7,17 +7,24 @@
 - `variants`: pymoo's engines that need a change to serve a pruning search
 """
 
-from pymoo_prune.engines.checks import (
-    check_engine,
-    check_goals,
-    check_own_algorithm,
-    one_objective,
-    takes_failures,
-)
-from pymoo_prune.engines.making import make_algorithm, population_of
-from pymoo_prune.engines.names import ENGINES, check_engine_name
-from pymoo_prune.engines.stepping import step
-from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
+from typing import TYPE_CHECKING
+
+from pymoo_prune.lazy import lazily
+
+if TYPE_CHECKING:
+    from pymoo_prune.engines.checks import (
+        check_engine,
+        check_goals,
+        check_own_algorithm,
+        one_objective,
+        takes_failures,
+    )
+    from pymoo_prune.engines.making import make_algorithm, population_of
+    from pymoo_prune.engines.names import ENGINES, check_engine_name
+    from pymoo_prune.engines.stepping import step
+    from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
+else:
+    __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
     "ENGINES", "EndingCTAEA", "PacedRVEA", "ScaledMOEAD", "check_engine", "check_engine_name",

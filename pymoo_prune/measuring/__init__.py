@@ -3,6 +3,7 @@
 - `accuracies`: the share of images that a network classifies correctly
 - `complexity`: parameters and multiply-accumulates, exactly
 - `anatomies`: weights and MACs layer by layer
+- `defaults`: the batch sizes for latencies
 - `latency`: how long networks take, side by side
 - `stopwatch`: latencies of candidates beside their parent, each measured once
 - `perturbations`: accuracy on images with noise, blur, low contrast or occlusion
@@ -10,30 +11,43 @@
 - `stacks`: several candidates run as one program, as many as memory allows
 """
 
-from pymoo_prune.measuring.accuracies import accuracy
-from pymoo_prune.measuring.anatomies import Anatomies, Layer, anatomy
-from pymoo_prune.measuring.complexity import (
-    LayerShape,
-    count_macs,
-    count_parameters,
-    dense_complexity,
-    dense_net_complexity,
-    layer_macs,
-    prunable_layers,
-    thop_macs,
-)
-from pymoo_prune.measuring.latency import BATCH_SIZES, Latency, latencies
-from pymoo_prune.measuring.perturbations import PERTURBATIONS, STRENGTHS, perturbed, robustness
-from pymoo_prune.measuring.similarity import Affinities, affinities, divergence, squared_distances
-from pymoo_prune.measuring.stacks import Memory, Stacks, is_about_memory, stack_size
-from pymoo_prune.measuring.stopwatch import (
-    LATENCY,
-    MILLISECONDS,
-    KnownLatencies,
-    LatencyScheme,
-    Stopwatch,
-    conditions,
-)
+from typing import TYPE_CHECKING
+
+from pymoo_prune.lazy import lazily
+
+if TYPE_CHECKING:
+    from pymoo_prune.measuring.accuracies import accuracy
+    from pymoo_prune.measuring.anatomies import Anatomies, Layer, anatomy
+    from pymoo_prune.measuring.complexity import (
+        LayerShape,
+        count_macs,
+        count_parameters,
+        dense_complexity,
+        dense_net_complexity,
+        layer_macs,
+        prunable_layers,
+        thop_macs,
+    )
+    from pymoo_prune.measuring.defaults import BATCH_SIZES
+    from pymoo_prune.measuring.latency import Latency, latencies
+    from pymoo_prune.measuring.perturbations import PERTURBATIONS, STRENGTHS, perturbed, robustness
+    from pymoo_prune.measuring.similarity import (
+        Affinities,
+        affinities,
+        divergence,
+        squared_distances,
+    )
+    from pymoo_prune.measuring.stacks import Memory, Stacks, is_about_memory, stack_size
+    from pymoo_prune.measuring.stopwatch import (
+        LATENCY,
+        MILLISECONDS,
+        KnownLatencies,
+        LatencyScheme,
+        Stopwatch,
+        conditions,
+    )
+else:
+    __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
     "BATCH_SIZES", "LATENCY", "MILLISECONDS", "PERTURBATIONS", "STRENGTHS", "Affinities",

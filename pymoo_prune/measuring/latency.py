@@ -17,8 +17,6 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import check_device
 from pymoo_prune.networks import evaluating
 
-BATCH_SIZES = (1, 64)
-"""One image alone, and many images at once."""
 SHORTEST_CALL = 1e-3
 """Seconds; a network that takes less is called several times in a repeat."""
 SHORTEST_REPEAT = 2e-3

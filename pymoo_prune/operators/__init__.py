@@ -12,31 +12,42 @@
 - `rates`: checks of chances
 """
 
-from pymoo_prune.operators.count_mutation import CountMutation, KeepShareMutation
-from pymoo_prune.operators.crossover import (
-    BlockCrossover,
-    CutPointWeightCrossover,
-    QuadrantMatrixCrossover,
-    UniformMaskCrossover,
-    UniformVectorCrossover,
-)
-from pymoo_prune.operators.duplicates import DigestDuplicates
-from pymoo_prune.operators.mutation import (
-    BalancedMaskMutation,
-    FilterMutation,
-    MatrixBitFlip,
-    WeightScaling,
-)
-from pymoo_prune.operators.sampling import Candidates, RandomMating, around, uniform_counts
-from pymoo_prune.operators.selection import SeededTournament, SoftmaxRoulette, TruncationSelection
-from pymoo_prune.operators.survival import (
-    Elitism,
-    Generational,
-    OpenRanges,
-    PacedAPD,
-    Remeasured,
-    ShortArchives,
-)
+from typing import TYPE_CHECKING
+
+from pymoo_prune.lazy import lazily
+
+if TYPE_CHECKING:
+    from pymoo_prune.operators.count_mutation import CountMutation, KeepShareMutation
+    from pymoo_prune.operators.crossover import (
+        BlockCrossover,
+        CutPointWeightCrossover,
+        QuadrantMatrixCrossover,
+        UniformMaskCrossover,
+        UniformVectorCrossover,
+    )
+    from pymoo_prune.operators.duplicates import DigestDuplicates
+    from pymoo_prune.operators.mutation import (
+        BalancedMaskMutation,
+        FilterMutation,
+        MatrixBitFlip,
+        WeightScaling,
+    )
+    from pymoo_prune.operators.sampling import Candidates, RandomMating, around, uniform_counts
+    from pymoo_prune.operators.selection import (
+        SeededTournament,
+        SoftmaxRoulette,
+        TruncationSelection,
+    )
+    from pymoo_prune.operators.survival import (
+        Elitism,
+        Generational,
+        OpenRanges,
+        PacedAPD,
+        Remeasured,
+        ShortArchives,
+    )
+else:
+    __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
     "BalancedMaskMutation", "BlockCrossover", "Candidates", "CountMutation",

@@ -6,11 +6,14 @@
 - `curves`: searches, generation by generation
 - `layers`: the parts of networks that are kept
 - `robustness`: accuracies on perturbed images
-- `style`: colours, lines, axes and files of all pictures
+- `style`: colours, lines and axes of all pictures, and their sizes on a screen and in a paper
+- `canvas`: figures and their files
+- `ticks`, `legends`, `mosaic`: ticks whose labels never touch; legends; the places of matrices
 - `checks`: errors for inputs that cannot be drawn
 """
 
 from pymoo_prune.plots.attainment import attainment_surfaces, draw_attainment
+from pymoo_prune.plots.canvas import picture
 from pymoo_prune.plots.curves import Curve, draw_generations, draw_hypervolumes
 from pymoo_prune.plots.fronts import draw_front
 from pymoo_prune.plots.layers import draw_layers, draw_matrices
@@ -18,16 +21,22 @@ from pymoo_prune.plots.parallel import draw_parallel
 from pymoo_prune.plots.robustness import draw_robustness
 from pymoo_prune.plots.style import (
     COLOURS,
+    COLUMN,
+    FIGURES,
     LINE_STYLES,
     MARKERS,
+    PAGE,
+    SCREEN,
     STYLE,
+    AnyFigure,
+    FigureStyle,
     compact,
     is_logarithmic,
-    picture,
 )
 
 __all__ = [
-    "COLOURS", "LINE_STYLES", "MARKERS", "STYLE", "Curve", "attainment_surfaces", "compact",
-    "draw_attainment", "draw_front", "draw_generations", "draw_hypervolumes", "draw_layers",
-    "draw_matrices", "draw_parallel", "draw_robustness", "is_logarithmic", "picture",
+    "COLOURS", "COLUMN", "FIGURES", "LINE_STYLES", "MARKERS", "PAGE", "SCREEN", "STYLE",
+    "AnyFigure", "Curve", "FigureStyle", "attainment_surfaces", "compact", "draw_attainment",
+    "draw_front", "draw_generations", "draw_hypervolumes", "draw_layers", "draw_matrices",
+    "draw_parallel", "draw_robustness", "is_logarithmic", "picture",
 ]  # fmt: skip

@@ -13,8 +13,10 @@ from matplotlib.lines import Line2D
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Quantity, Values
+from pymoo_prune.plots.canvas import axes_in
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
-from pymoo_prune.plots.style import GREY, look, picture, set_axis
+from pymoo_prune.plots.legends import legend_of
+from pymoo_prune.plots.style import GREY, SCREEN, FigureStyle, look, set_axis
 
 BOLD = {"linewidth": 1.8, "markersize": 3.5}
 THIN = 0.6
@@ -58,27 +60,34 @@ def attainment_surfaces(
 
 
 def draw_attainment(
-    path: Path | str,
+    path: Path | str | None,
     sets: Mapping[str, Sequence[Mapping[str, Values]]],
     x: str,
     y: str,
     quantities: Mapping[str, Quantity],
     *,
     title: str = "",
-) -> None:
+    style: FigureStyle = SCREEN,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the pairs of two quantities that runs of several methods attain.
 
     The bold line bounds the pairs that at least half of a method's runs attain, the thin lines
     those that any and that all of them attain. Networks without a number are left out.
 
     Args:
-        path: PNG or SVG file.
+        path: PNG, SVG or PDF file; None writes none.
         sets: The networks of each run of each method: columns by name, (n,) each. A method without
             runs is left out; the others keep their colours.
         x: The quantity that is drawn to the right.
         y: The quantity that is drawn upwards.
         quantities: Labels, units, and which way is better.
         title: The title above the picture.
+        style: The sizes, for a screen or a paper.
+        ax: Axes of the caller's; their figure is neither written nor closed.
+
+    Returns:
+        The axes.
     """
     check_known((x, y), quantities)
     check_some("sets", [one for runs in sets.values() for one in runs])
@@ -91,8 +100,7 @@ def draw_attainment(
         for name, runs in sets.items()
     }
     everything = np.concatenate([one for runs in points.values() for one in runs])
-    with picture(path, (7.4, 4.4), title=title) as figure:
-        axes = figure.add_subplot()
+    with axes_in(path, style.size(7.4, 4.4), ax, title=title, style=style) as axes:
         _set_axes(axes, (x, y), quantities, everything)
         # Surfaces reach to the edges of the picture on the worse sides.
         worst = (signs * np.array([axes.get_xlim(), axes.get_ylim()]).T).max(axis=0)
@@ -100,8 +108,9 @@ def draw_attainment(
             if not known:
                 continue
             surfaces = attainment_surfaces([signs * one for one in known])
-            _draw_surfaces(axes, [signs * _outline(one, worst) for one in surfaces], look(place))
-        figure.legend(handles=_legend(points), loc="outside right center")
+            _draw_surfaces(axes, [signs * _outline(one, worst) for one in surfaces], place, style)
+        legend_of(axes, _legend(points, style), style, own=ax is None)
+    return axes
 
 
 def _known(owner: str, columns: Mapping[str, Values], x: str, y: str) -> Values:
@@ -131,19 +140,25 @@ def _outline(corners: Values, worst: Values) -> Values:
     return np.column_stack([x, y])
 
 
-def _draw_surfaces(axes: Axes, outlines: Sequence[Values], line: dict[str, Any]) -> None:
+def _draw_surfaces(axes: Axes, outlines: Sequence[Values], place: int, style: FigureStyle) -> None:
     best, median, least = outlines
+    line = _bold(place, style)
     colour = line["color"]
     axes.fill(*np.concatenate([best, least[::-1]]).T, color=colour, alpha=0.13, linewidth=0)
     for outline in (best, least):
-        axes.plot(*outline.T, color=colour, linewidth=THIN, alpha=0.8)
+        axes.plot(*outline.T, color=colour, linewidth=THIN * style.scale, alpha=0.8)
     # Every other point of the outline is an attained corner.
-    axes.plot(*median.T, **{**line, **BOLD, "markevery": (1, 2)})
+    axes.plot(*median.T, **{**line, "markevery": (1, 2)})
 
 
-def _legend(points: Mapping[str, Sequence[Values]]) -> list[Line2D]:
+def _bold(place: int, style: FigureStyle) -> dict[str, Any]:
+    """The line of the method at this place."""
+    return {**look(place), **{name: style.scale * size for name, size in BOLD.items()}}
+
+
+def _legend(points: Mapping[str, Sequence[Values]], style: FigureStyle) -> list[Line2D]:
     handles = [
-        Line2D([], [], label=name, **{**look(place), **BOLD})
+        Line2D([], [], label=name, **_bold(place, style))
         for place, (name, runs) in enumerate(points.items())
         if runs
     ]
@@ -151,5 +166,6 @@ def _legend(points: Mapping[str, Sequence[Values]]) -> list[Line2D]:
     if counts == {1}:
         return handles
     runs = f"{counts.pop()} runs" if len(counts) == 1 else "the runs"
-    median = Line2D([], [], color=GREY, linewidth=BOLD["linewidth"], label=f"median of {runs}")
-    return [*handles, median, Line2D([], [], color=GREY, linewidth=THIN, label="best and worst")]
+    thick, thin = (style.scale * width for width in (BOLD["linewidth"], THIN))
+    median = Line2D([], [], color=GREY, linewidth=thick, label=f"median of {runs}")
+    return [*handles, median, Line2D([], [], color=GREY, linewidth=thin, label="best and worst")]

@@ -8,12 +8,23 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pymoo_prune.objectives import STANDARD, Goals, Quantity, Series, Values
+from pymoo_prune.plots.canvas import panels_in
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
-from pymoo_prune.plots.style import GREY, formatter, look, picture, set_axis
+from pymoo_prune.plots.legends import place_legend
+from pymoo_prune.plots.style import (
+    GREY,
+    SCREEN,
+    WIDEST,
+    AnyFigure,
+    FigureStyle,
+    formatter,
+    look,
+    set_axis,
+)
+from pymoo_prune.plots.ticks import RoomyLocator
 
 BEFORE, AFTER = ("test_accuracy", "accuracy"), "finished_test_accuracy"
 """Columns with accuracies before and after retraining."""
@@ -30,7 +41,10 @@ def draw_front(
     *,
     title: str = "",
     published: Sequence[Series] = (),
-) -> Figure:
+    legend_title: str = "",
+    style: FigureStyle = SCREEN,
+    figure: AnyFigure | None = None,
+) -> AnyFigure:
     """Draws accuracy over every other objective, for several methods.
 
     Filled markers are networks after retraining, hollow ones the same networks before. The accuracy
@@ -44,6 +58,9 @@ def draw_front(
         quantities: Labels and units.
         title: The title above the picture.
         published: Networks that papers report: sizes, and `test_accuracy` or `accuracy`.
+        legend_title: What holds for all methods, such as "median of 5 runs".
+        style: The sizes, for a screen or a paper.
+        figure: A figure of the caller's, for the panels; it is neither written nor closed.
 
     Returns:
         The picture.
@@ -53,22 +70,48 @@ def draw_front(
     check_known(names, quantities)
     for one in (*series, *published):
         check_columns(repr(one.name), one.columns)
-    with picture(path, (1.8 + 5.4 * len(names), 4.4), title=title) as figure:
-        panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
-        for axes, name in zip(panels, names, strict=True):
-            for place, one in enumerate(series):
-                _draw_method(axes, name, one, look(place))
-            for place, one in enumerate(published):
-                axes.plot(*_points(one, name, BEFORE), **_published_look(place))
+    rows, columns = style.grid(len(names))
+    size = style.size(*_screen_size(rows, columns), columns=columns)
+    with panels_in(
+        path, (size[0], size[1] * (rows if style.paper else 1)), figure, title=title, style=style
+    ) as drawn:
+        grid = drawn.subplots(rows, columns, sharey=True, squeeze=False)
+        for axes in grid.flat[len(names) :]:
+            axes.remove()
+        for axes, name in zip(grid.flat, names, strict=False):
+            _draw_panel(axes, name, series, published, style)
             sizes = [v for one in (*series, *published) for v in one.columns.get(name, ())]
             set_axis(axes, "x", quantities[name], sizes)
             share = " (share of the parent's)" if quantities[name].share else ""
-            axes.set_xlabel(quantities[name].label + share)
+            width = 0.95 * (size[0] - 0.6) / columns
+            axes.set_xlabel(style.wrapped(quantities[name].label + share, width))
         tested = any("test_accuracy" in one.columns for one in series)
-        panels[0].set_ylabel("test accuracy" if tested else "accuracy on the search images")
-        panels[0].yaxis.set_major_formatter(formatter(STANDARD["accuracy"]))
-        figure.legend(handles=_legend(names, series, published), loc="outside right center")
-    return figure
+        for axes in grid[:, 0]:
+            axes.set_ylabel("test accuracy" if tested else "accuracy on the search images")
+            axes.yaxis.set_major_locator(RoomyLocator())
+            axes.yaxis.set_major_formatter(formatter(STANDARD["accuracy"]))
+        handles = _legend(names, series, published, style)
+        place_legend(drawn, handles, style, title=legend_title, own=figure is None)
+    return drawn
+
+
+def _screen_size(rows: int, columns: int) -> tuple[float, float]:
+    """Width and height in inches: panels are smaller where there are many."""
+    width = min(1.8 + 5.4 * columns, WIDEST)
+    return width, 4.4 if rows == 1 else 0.4 + 3.2 * rows
+
+
+def _draw_panel(
+    axes: Axes,
+    name: str,
+    series: Sequence[Series],
+    published: Sequence[Series],
+    style: FigureStyle,
+) -> None:
+    for place, one in enumerate(series):
+        _draw_method(axes, name, one, look(place, style.scale))
+    for place, one in enumerate(published):
+        axes.plot(*_points(one, name, BEFORE), **_published_look(place, style.scale))
 
 
 def _points(one: Series, name: str, *accuracies: Sequence[str]) -> Values:
@@ -100,15 +143,16 @@ def _draw_method(axes: Axes, name: str, one: Series, line: dict[str, Any]) -> No
     axes.plot(*after, **line)
     # The gain of retraining: from each hollow marker to its filled one.
     sizes, low, high = _points(one, name, BEFORE, [AFTER])
-    axes.vlines(sizes, low, high, color=line["color"], linewidth=0.8, alpha=0.6)
+    axes.vlines(sizes, low, high, color=line["color"], linewidth=0.6 * line["linewidth"], alpha=0.6)
 
 
-def _published_look(place: int) -> dict[str, Any]:
+def _published_look(place: int, scale: float) -> dict[str, Any]:
     marker = PUBLISHED_MARKERS[place % len(PUBLISHED_MARKERS)]
     return {
         "color": "black",
         "marker": marker,
-        "markersize": 11 if marker == "*" else 8,
+        "markersize": scale * (11 if marker == "*" else 8),
+        "markeredgewidth": scale,
         "markerfacecolor": "none",
         "linestyle": "none",
         "zorder": 4,
@@ -116,18 +160,21 @@ def _published_look(place: int) -> dict[str, Any]:
 
 
 def _legend(
-    names: Sequence[str], series: Sequence[Series], published: Sequence[Series]
+    names: Sequence[str],
+    series: Sequence[Series],
+    published: Sequence[Series],
+    style: FigureStyle,
 ) -> list[Line2D]:
     def shown(one: Series, *accuracies: str) -> bool:
         return any(_points(one, name, accuracies).size for name in names)
 
     drawn = [(place, one) for place, one in enumerate(series) if shown(one, *BEFORE, AFTER)]
-    handles = [Line2D([], [], label=one.name, **look(place)) for place, one in drawn]
+    handles = [Line2D([], [], label=one.name, **look(place, style.scale)) for place, one in drawn]
     if any(AFTER in one.columns for _, one in drawn):
-        grey = {**look(0), "color": GREY}
+        grey = {**look(0, style.scale), "color": GREY}
         handles.append(Line2D([], [], label="after retraining", **grey))
         handles.append(Line2D([], [], label="before retraining", **{**grey, **HOLLOW}))
     for place, one in enumerate(published):
         if shown(one, *BEFORE):
-            handles.append(Line2D([], [], label=one.name, **_published_look(place)))
+            handles.append(Line2D([], [], label=one.name, **_published_look(place, style.scale)))
     return handles

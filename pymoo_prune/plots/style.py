@@ -1,23 +1,22 @@
-"""Colours, lines, axes and files of all pictures."""
+"""Colours, lines and axes of all pictures, and their sizes on a screen and in a paper."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from textwrap import fill
-from threading import RLock
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import Formatter, FuncFormatter, NullFormatter
 from numpy.typing import ArrayLike
 
-from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Quantity, Values
+from pymoo_prune.plots.ticks import RoomyLocator, RoomyLogLocator, text_width
+
+AnyFigure: TypeAlias = Figure | SubFigure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
@@ -44,46 +43,120 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.handlelength": 2.6,  # long enough to tell dashes from dots
     "svg.hashsalt": "pymoo-prune",  # the same picture is the same file
+    "svg.fonttype": "none",  # text stays text, which can be searched and edited
+    "pdf.fonttype": 42,  # TrueType: many publishers refuse matplotlib's default
+    "savefig.bbox": None,  # a picture is as large as it says
 }
+TEXT, PAPER_TEXT = 10.0, 8.0
+"""The size of text in points, on a screen and in a paper."""
+PAPER: dict[Any, Any] = {
+    **dict.fromkeys(
+        (
+            "font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize",
+            "legend.fontsize", "legend.title_fontsize", "figure.titlesize", "figure.labelsize",
+        ),
+        PAPER_TEXT,
+    ),
+    "figure.titleweight": "normal",
+    "axes.linewidth": 0.6,
+    "axes.labelpad": 2.0,
+    "axes.titlepad": 3.0,
+    "grid.linewidth": 0.4,
+    **{f"{axis}tick.major.{what}": size for axis in "xy"
+       for what, size in (("width", 0.6), ("size", 2.5), ("pad", 2.0))},
+    **{f"{axis}tick.minor.{what}": size for axis in "xy"
+       for what, size in (("width", 0.4), ("size", 1.5))},
+    "legend.handlelength": 2.4,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.2,
+    "legend.labelspacing": 0.3,
+    "legend.borderpad": 0.1,
+    "legend.borderaxespad": 0.2,
+    "figure.constrained_layout.w_pad": 0.02,
+    "figure.constrained_layout.h_pad": 0.02,
+}  # fmt: skip
+"""Settings for the columns of a paper, besides `STYLE`."""
+WIDEST = 12.6
+"""The width in inches that pictures of several panels keep on a screen."""
+
+
+@dataclass(frozen=True)
+class FigureStyle:
+    """The sizes of pictures: for a screen, or for a column or a page of a paper.
+
+    Attributes:
+        width: The width of every picture in inches; None: as wide as it needs.
+        columns: The most panels beside each other.
+        scale: Factor for lines and markers.
+        dpi: Pixels per inch, where a picture has pixels.
+        endings: The files of each picture in a report.
+    """
+
+    width: float | None = None
+    columns: int = 3
+    scale: float = 1.0
+    dpi: int = 160
+    endings: tuple[str, ...] = (".png", ".svg")
+
+    @property
+    def paper(self) -> bool:
+        """Whether pictures are for a paper: they have captions there, and no titles."""
+        return self.width is not None
+
+    @property
+    def text(self) -> float:
+        """The size of text in points."""
+        return PAPER_TEXT if self.paper else TEXT
+
+    @property
+    def settings(self) -> dict[Any, Any]:
+        """Matplotlib's settings; names are shown unchanged, even with dollars."""
+        return {**STYLE, **(PAPER if self.paper else {}), "text.parse_math": False}
+
+    def grid(self, panels: int) -> tuple[int, int]:
+        """Rows and columns for this number of panels: four are two rows of two."""
+        rows = -(-panels // self.columns)
+        return rows, -(-panels // rows)
+
+    def size(self, wide: float, high: float, *, columns: int = 1) -> tuple[float, float]:
+        """Width and height in inches: as given on a screen, the paper's width in a paper.
+
+        Args:
+            wide: The width on a screen.
+            high: The height on a screen.
+            columns: Panels beside each other. In a paper the height is that of one row of them.
+        """
+        if self.width is None:
+            return wide, high
+        return self.width, float(np.clip(0.62 * self.width / columns, 1.5, 2.8))
+
+    def width_of(self, text: str) -> float:
+        """The width of a text in inches."""
+        return text_width(text, self.text)
+
+    def wrapped(self, text: str, width: float) -> str:
+        """A text in as many lines as it needs within this width in inches; words stay whole."""
+        lines: list[str] = []
+        for word in text.split():
+            longer = f"{lines[-1]} {word}" if lines else word
+            if lines and self.width_of(longer) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return "\n".join(lines)
+
+
+SCREEN = FigureStyle()
+COLUMN = FigureStyle(3.5, columns=2, scale=0.72, dpi=300, endings=(".png", ".svg", ".pdf"))
+"""One column: 3.5 inches, as in IEEE's two-column journals. ACM's are 3.33 inches."""
+PAGE = FigureStyle(7.16, columns=3, scale=0.8, dpi=300, endings=(".png", ".svg", ".pdf"))
+"""The text of a page with two columns: 7.16 inches, as in IEEE's journals."""
+FIGURES: Mapping[str, FigureStyle] = {"screen": SCREEN, "column": COLUMN, "page": PAGE}
+"""The styles by the name that `report --figures` takes."""
 LOG_SPREAD = 20
 """Axes whose values spread over more than this factor are logarithmic."""
 MARGIN = 0.04
 """The distance from the outermost values to the ends of an axis, as a share of their range."""
-
-WITHOUT_DATE: Mapping[str, dict[str, Any]] = {
-    ".png": {},
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None},
-}
-"""Formats by suffix, each with the metadata that keeps the date out of the file."""
-_DRAWING_LOCK = RLock()  # matplotlib's settings are the same for all threads
-
-
-@contextmanager
-def picture(
-    path: Path | str | None, size: tuple[float, float], *, title: str = ""
-) -> Iterator[Figure]:
-    """Gives an empty figure in the common style, and writes it at the end of the block.
-
-    It needs no display. Several threads may use it; they draw one after the other.
-
-    Args:
-        path: PNG, SVG or PDF file; None writes none.
-        size: Width and height in inches.
-        title: The title above all panels.
-    """
-    suffix = "" if path is None else Path(path).suffix.lower()
-    if path is not None and suffix not in WITHOUT_DATE:
-        msg = f"pictures are {', '.join(WITHOUT_DATE)} files, but the path is {str(path)!r}"
-        raise PruneError(msg)
-    # Names are shown unchanged, even with dollars.
-    with _DRAWING_LOCK, mpl.rc_context({**STYLE, "text.parse_math": False}):
-        figure = Figure(figsize=size, layout="constrained")
-        if title:
-            figure.suptitle(wrapped(title, size[0]), x=0.01, ha="left")
-        yield figure
-        if path is not None:
-            figure.savefig(path, dpi=160, metadata=WITHOUT_DATE[suffix])
 
 
 def wrapped(title: str, width: float) -> str:
@@ -91,14 +164,19 @@ def wrapped(title: str, width: float) -> str:
     return fill(title, max(int(9.5 * width), 1))
 
 
-def look(place: int) -> dict[str, Any]:
-    """The look of the method at this place, the same in every picture."""
+def look(place: int, scale: float = 1.0) -> dict[str, Any]:
+    """The look of the method at this place, the same in every picture.
+
+    Args:
+        place: The method's place.
+        scale: Factor for its line and markers.
+    """
     return {
         "color": COLOURS[place % len(COLOURS)],
         "marker": MARKERS[place % len(MARKERS)],
         "linestyle": LINE_STYLES[place % len(LINE_STYLES)],
-        "markersize": 4.5,
-        "linewidth": 1.3,
+        "markersize": 4.5 * scale,
+        "linewidth": 1.3 * scale,
     }
 
 
@@ -165,8 +243,10 @@ def set_axis(axes: Axes, which: Literal["x", "y"], quantity: Quantity, values: A
     if log:
         axes.set(**{f"{which}scale": "log"})
         wide = known.max() / known.min() > 400  # more labels would touch
-        axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+        axis.set_major_locator(RoomyLogLocator((1,) if wide else (1, 2, 5)))
         axis.set_minor_formatter(NullFormatter())
+    else:
+        axis.set_major_locator(RoomyLocator())
     axes.set(**{f"{which}lim": limits(known, log=log)})
     axis.set_major_formatter(formatter(quantity))
 

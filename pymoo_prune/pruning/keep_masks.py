@@ -96,6 +96,14 @@ class KeepMasks:
             [order.argsort(axis=1) < counts[:, [layer]] for layer, order in enumerate(orders)]
         )
 
+    def narrowed(self, widths: NDArray[np.int64]) -> NeuronMask:
+        """Masks that keep the neurons that explain most, (n, n_var).
+
+        Args:
+            widths: Neurons of each layer, (n, layers).
+        """
+        return prefix_masks(self.explaining_orders, widths)
+
     def counts(self, shares: Array) -> NDArray[np.int64]:
         """Neurons of each layer at these shares, (n, layers); at least one."""
         counts: NDArray[np.int64] = np.maximum(np.rint(shares * np.array(self.sizes)), 1).astype(

@@ -52,6 +52,8 @@ def explaining_order(
         gain = np.where(left, (projected**2).sum(axis=0) / variance, -1.0)
         chosen = int(gain.argmax())
         order[place], left[chosen] = chosen, False
+        if residual[chosen, chosen] < floor / 1_000:
+            continue  # rounding errors are left of it, and would grow
         direction = residual[chosen] / variance[chosen]
         projected -= np.outer(projected[:, chosen], direction)
         residual -= np.outer(residual[:, chosen], direction)

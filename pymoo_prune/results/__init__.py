@@ -20,7 +20,7 @@ from pymoo_prune.results.baselines import (
     simple_series,
 )
 from pymoo_prune.results.carried import Carried
-from pymoo_prune.results.choosing import Choice, no_fittest
+from pymoo_prune.results.choosing import Choice, Suggestion, no_fittest, suggest
 from pymoo_prune.results.exporting import carry, check_formats
 from pymoo_prune.results.finished_networks import FinishedNetworks, Finishing, Keeper
 from pymoo_prune.results.finishing import final_accuracies, finisher
@@ -48,8 +48,9 @@ from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 __all__ = [
     "ACCURACIES", "EVALUATION", "RANDOM", "Appraisal", "Carried", "Choice", "FinishedNetworks",
     "Finishing", "Front", "Keeper", "Member", "OnnxFile", "OnnxNetwork", "OnnxReport",
-    "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry", "check_formats",
-    "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported", "load_network",
-    "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv", "save_network",
-    "save_weights", "simple_series", "unknown_kind_in", "winning_ticket",
+    "Suggestion", "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry",
+    "check_formats", "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported",
+    "load_network", "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv",
+    "save_network", "save_weights", "simple_series", "suggest", "unknown_kind_in",
+    "winning_ticket",
 ]  # fmt: skip

@@ -1,4 +1,8 @@
-"""Choosing a network of a front by its numbers."""
+"""Choosing a network of a front by its numbers.
+
+The suggestion is the smallest network within one point of the parent's accuracy. A knee is further
+down: where a search also finds tiny networks of little accuracy, they draw the knee towards them.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,63 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Constraint, Goals, Quantity, Values
 from pymoo_prune.results.quantities import EVALUATION
+
+ONE_POINT = 0.01
+"""The accuracy that a suggestion may lose."""
+WITHIN = "one point of the parent's accuracy on the validation images"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """The network of a front that is taken where the user names none.
+
+    Attributes:
+        place: Its row in the front.
+        reason: Why it is this one.
+    """
+
+    place: int
+    reason: str
+
+
+def suggest(goals: Goals, columns: Mapping[str, Values], parent: Mapping[str, float]) -> Suggestion:
+    """The smallest network within one point of the parent's accuracy; the first size decides.
+
+    Where none is within one point, the most accurate one; where the objectives have no accuracy or
+    no size, the knee.
+
+    Args:
+        goals: The search's goals.
+        columns: The front's numbers, (n,) each.
+        parent: The parent's measurements.
+    """
+    names = [n for n in goals.names if n not in ("accuracy", "accuracy_drop")]
+    known, quantities = [n for n in names if n in parent], goals.quantities
+    sizes = [n for n in known if _is_size(quantities[n], columns[n], parent[n])]
+    if len(names) == len(goals.names) or not sizes:
+        return Suggestion(knee(goals, columns), "the knee of the front")
+    drop, size = columns["accuracy_drop"], quantities[sizes[0]].sign * columns[sizes[0]]
+    within = np.flatnonzero(drop <= ONE_POINT + 1e-6)  # .95 - .94 is a bit more than .01
+    if len(within) == 0:
+        place = int(np.lexsort((size, drop))[0])
+        return Suggestion(place, f"the most accurate, as none is within {WITHIN}")
+    place = int(within[np.lexsort((drop[within], size[within]))[0]])
+    return Suggestion(place, f"the smallest within {WITHIN}")
+
+
+def _is_size(quantity: Quantity, values: Values, whole: float) -> bool:
+    """Whether the parent has the most of a quantity, or the least of what is removed."""
+    if quantity.better == "lower":
+        return whole > 0
+    return bool((values >= whole).all() and (values > whole).any())
+
+
+def knee(goals: Goals, columns: Mapping[str, Values]) -> int:
+    """The place of a front's knee: the least sum of objectives, each scaled to [0, 1]."""
+    costs = goals.costs(columns)
+    spread = np.ptp(costs, axis=0)
+    scaled = (costs - costs.min(axis=0)) / np.where(spread > 0, spread, 1)
+    return int(scaled.sum(axis=1).argmin())
 
 
 def no_fittest() -> PruneError:
@@ -37,15 +98,16 @@ class Choice:
     goals: Callable[[], Goals]
     parent: Callable[[], Mapping[str, float]]
 
-    def knee(self) -> int:
-        """The network farthest from the plane through the extremes of the front.
+    def suggestion(self) -> Suggestion:
+        """The network to take: the fittest with one goal, else what `suggest` says."""
+        goals = self.goals()
+        if goals.n_obj == 1:
+            return Suggestion(self.fittest(), "the fittest")
+        return suggest(goals, self.columns, self.parent())
 
-        With every objective scaled to [0, 1] over the front, that is the least sum.
-        """
-        costs = self.goals().costs(self.columns)
-        spread = np.ptp(costs, axis=0)
-        scaled = (costs - costs.min(axis=0)) / np.where(spread > 0, spread, 1)
-        return int(scaled.sum(axis=1).argmin())
+    def knee(self) -> int:
+        """The network farthest from the plane through the extremes of the front."""
+        return knee(self.goals(), self.columns)
 
     def fittest(self) -> int:
         """The network with the best fitness, where the objectives are one weighted sum."""
@@ -66,13 +128,15 @@ class Choice:
         """The network that a phrase describes; see `Front.pick`."""
         if re.fullmatch(r"-?[0-9]+", choice):
             return int(choice)
+        if choice == "suggestion":
+            return self.suggestion().place
         if choice in ("knee", "fittest"):
             return self.knee() if choice == "knee" else self.fittest()
         if re.search("[<>=]", choice):
             about_accuracy = "accuracy" in Constraint.parse(choice).name
             return self.best("parameters" if about_accuracy else "accuracy", within=choice)
         if choice not in self.columns:
-            raise unknown_name("pick", choice, ["knee", "fittest", *self._choosable])
+            raise unknown_name("pick", choice, ["suggestion", "knee", "fittest", *self._choosable])
         return self.best(choice)
 
     @property

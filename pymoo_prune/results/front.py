@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from pymoo_prune.objectives import (
     nondominated,
 )
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results.choosing import Choice
+from pymoo_prune.results.choosing import Choice, Suggestion
 from pymoo_prune.results.finished_networks import FinishedNetworks
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front_tables import csv_text, text_table
@@ -58,6 +58,12 @@ class Member:
         """Its chromosome, (n_var,)."""
         x: Array = self.front.X[self.place]
         return x
+
+    @property
+    def why(self) -> str:
+        """Why `Front.pick` suggests it; empty where it suggests another one."""
+        suggested = self.front.suggestion
+        return suggested.reason if suggested.place == self.place else ""
 
     def network(self, *, finish_images: int = 0) -> nn.Module:
         """The small network, stand-alone.
@@ -212,6 +218,11 @@ class Front:
             parent=lambda: self.problem.parent_values,
         )
 
+    @property
+    def suggestion(self) -> Suggestion:
+        """The network that `pick` takes where none is named, and why."""
+        return self._choice.suggestion()
+
     def knee(self) -> Member:
         """The network farthest from the plane through the extremes of the front.
 
@@ -236,13 +247,18 @@ class Front:
         """The network with the fewest parameters that loses at most this much accuracy."""
         return self.best("parameters", within=f"accuracy_drop<={float(accuracy_drop)!r}")
 
-    def pick(self, choice: str) -> Member:
+    def pick(self, choice: str = "suggestion") -> Member:
         """A network by a phrase.
 
+        The suggestion is the smallest network within one point of the parent's accuracy on the
+        validation images, by the first size among the objectives. Where none is within one point,
+        it is the most accurate one. It is the knee where the objectives have no accuracy or no
+        size, and the fittest where they are one weighted sum.
+
         Args:
-            choice: "knee", "fittest", a number, a quantity to be best in ("accuracy"), or a bound:
-                one on accuracy ("accuracy_drop<=0.02") takes the smallest network that keeps it,
-                one on size ("macs<=20%") takes the most accurate.
+            choice: "suggestion", "knee", "fittest", a number, a quantity to be best in
+                ("accuracy"), or a bound: one on accuracy ("accuracy_drop<=0.02") takes the smallest
+                network that keeps it, one on size ("macs<=20%") takes the most accurate.
         """
         return self[self._choice.by_phrase(choice)]
 
@@ -297,7 +313,8 @@ class Front:
             The picture, which a notebook shows.
         """
         series = [self.series("this search"), *others]
-        return plots.draw_front(path, series, self.goals, self.quantities)
+        # Without a figure of the caller's it is a new one.
+        return cast("Figure", plots.draw_front(path, series, self.goals, self.quantities))
 
     def __str__(self) -> str:
         return text_table(self.series(), self.quantities)

@@ -133,7 +133,7 @@ class WinningTicket:
 def winning_ticket(
     front: Front,
     *,
-    pick: str = "knee",
+    pick: str = "suggestion",
     images: int,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     threads: int = 1,

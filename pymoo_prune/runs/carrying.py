@@ -21,14 +21,12 @@ from pymoo_prune.results import (
     is_exported,
     winning_ticket,
 )
+from pymoo_prune.runs.defaults import AT_LENGTH
 from pymoo_prune.runs.files import PARENT_FOLDER, TICKET_FOLDER, TICKET_PAGE, TICKET_PICTURE
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.run_front import RunFront
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Display
-
-AT_LENGTH = 10
-"""A ticket is retrained with this multiple of the images of the front's networks."""
 
 
 @dataclass(frozen=True)

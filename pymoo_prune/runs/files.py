@@ -27,8 +27,6 @@ GENERATIONS_PICTURE = "generations.png"
 LAYERS_PICTURE = "layers.png"
 PARALLEL_PICTURE = "parallel.png"
 MATRICES_PICTURE = "matrices.png"
-PICTURE_ENDINGS = (".png", ".svg")
-"""The report's pictures are written with both: pages show the first, papers take the second."""
 
 TICKET_FOLDER = "ticket"
 TICKET_PAGE = "ticket.md"

@@ -10,9 +10,10 @@ import numpy as np
 
 from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume
-from pymoo_prune.results import ACCURACIES, EVALUATION, published_series
+from pymoo_prune.results import ACCURACIES, EVALUATION, Suggestion, published_series
 from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.run import Run
+from pymoo_prune.runs.run_front import recorded_suggestion
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Store
 
@@ -45,10 +46,14 @@ class Findings:
         return self.series[0]
 
     @property
+    def suggestion(self) -> Suggestion:
+        """The network that the report suggests, and why."""
+        return recorded_suggestion(self.summary, self.front.columns, self.quantities)
+
+    @property
     def chosen(self) -> int:
-        """The network that the report suggests: the fittest, or the knee."""
-        fittest = self.summary["fittest"]
-        return int(self.summary["knee"] if fittest is None else fittest)
+        """The place of the network that the report suggests."""
+        return self.suggestion.place
 
     @property
     def shares(self) -> dict[str, float] | None:

@@ -29,8 +29,8 @@ from pymoo_prune.runs.files import (
     STORE_FILE,
     SUMMARY_FILE,
 )
-from pymoo_prune.runs.reading import UNREADABLE, reading
 from pymoo_prune.runs.settings import Settings
+from pymoo_prune.runs.unreadable import UNREADABLE, reading
 from pymoo_prune.search import Store
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a run's report, as PNG and SVG."""
+"""The pictures of a run's report, for a screen or a paper."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from pymoo_prune import plots
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.files import writing
+from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.runs.files import (
     FRONT_PICTURE,
     GENERATIONS_PICTURE,
     LAYERS_PICTURE,
     MATRICES_PICTURE,
     PARALLEL_PICTURE,
-    PICTURE_ENDINGS,
 )
 from pymoo_prune.runs.findings import Findings
 from pymoo_prune.runs.words import title
@@ -29,25 +29,28 @@ TEXTS = {
 """Captions, by picture."""
 
 
-def draw(findings: Findings, folder: Path) -> None:
+def draw(findings: Findings, folder: Path, style: FigureStyle = SCREEN) -> None:
     """Draws every picture for which there are numbers.
 
     Args:
         findings: The numbers.
         folder: Where the pictures go.
+        style: The sizes, for a screen or a paper, and the files of each picture.
     """
-    for name, drawn in pictures(findings).items():
-        for ending in PICTURE_ENDINGS:
+    for name, drawn in pictures(findings, style).items():
+        for ending in style.endings:
             with writing((folder / name).with_suffix(ending)) as path:
                 drawn(path)
 
 
-def pictures(findings: Findings) -> dict[str, Callable[[Path], object]]:
+def pictures(
+    findings: Findings, style: FigureStyle = SCREEN
+) -> dict[str, Callable[[Path], object]]:
     """A function that draws each picture for which there are numbers, by the picture's name."""
-    return {**_of_all(findings), **_of_the_chosen(findings)}
+    return {**_of_all(findings, style), **_of_the_chosen(findings, style)}
 
 
-def _of_all(findings: Findings) -> dict[str, Callable[[Path], object]]:
+def _of_all(findings: Findings, style: FigureStyle) -> dict[str, Callable[[Path], object]]:
     names, quantities = findings.goals.names, findings.quantities
     found: dict[str, Callable[[Path], object]] = {
         FRONT_PICTURE: lambda path: plots.draw_front(
@@ -57,9 +60,10 @@ def _of_all(findings: Findings) -> dict[str, Callable[[Path], object]]:
             quantities,
             title=title(findings),
             published=findings.published,
+            style=style,
         ),
         GENERATIONS_PICTURE: lambda path: plots.draw_generations(
-            path, findings.generation_means, names, quantities
+            path, findings.generation_means, names, quantities, style=style
         ),
     }
     if len(names) > 2:
@@ -70,11 +74,12 @@ def _of_all(findings: Findings) -> dict[str, Callable[[Path], object]]:
             quantities,
             chosen=findings.chosen,
             title=title(findings),
+            style=style,
         )
     return found
 
 
-def _of_the_chosen(findings: Findings) -> dict[str, Callable[[Path], object]]:
+def _of_the_chosen(findings: Findings, style: FigureStyle) -> dict[str, Callable[[Path], object]]:
     chosen = findings.chosen
     found: dict[str, Callable[[Path], object]] = {}
     if (shares := findings.shares) is not None:
@@ -83,14 +88,17 @@ def _of_the_chosen(findings: Findings) -> dict[str, Callable[[Path], object]]:
             {f"network {chosen}": shares},
             title=f"where network {chosen} was pruned",
             label="weights left",
+            style=style,
         )
     if (matrices := findings.run.matrices()) is not None:
-        found[MATRICES_PICTURE] = lambda path: _draw_matrices(path, chosen, *matrices)
+        found[MATRICES_PICTURE] = lambda path: _draw_matrices(path, chosen, *matrices, style)
     return found
 
 
-def _draw_matrices(path: Path, chosen: int, live: Array, possible: Array) -> None:
+def _draw_matrices(
+    path: Path, chosen: int, live: Array, possible: Array, style: FigureStyle
+) -> None:
     blocks = {f"block {k + 1}": block for k, block in enumerate(live[chosen])}
     cells = dict.fromkeys(blocks, possible)
     heading = f"what reads what in network {chosen}"
-    plots.draw_matrices(path, blocks, possible=cells, title=heading)
+    plots.draw_matrices(path, blocks, possible=cells, title=heading, style=style)

@@ -8,6 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from pymoo_prune.files import write_text
+from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.results import ACCURACIES, EVALUATION
 from pymoo_prune.runs import words
 from pymoo_prune.runs.files import (
@@ -89,6 +90,10 @@ class Report:
         """Whether the search paid off, in a sentence."""
         return words.verdict(self.findings)
 
+    def suggestion(self) -> str:
+        """The network to take, in sentences."""
+        return words.suggestion(self.findings)
+
     def parent_line(self) -> str:
         """The unpruned network's measurements, in a sentence."""
         return words.parent_line(self.findings)
@@ -99,15 +104,16 @@ class Report:
 
     # As files.
 
-    def write(self, folder: Path | None = None) -> Path:
+    def write(self, folder: Path | None = None, style: FigureStyle = SCREEN) -> Path:
         """Writes the pictures and the page; returns the page.
 
         Args:
             folder: Where they go, made if it is not there; None is the run's folder.
+            style: The sizes of pictures, for a screen or a paper.
         """
         folder = self.findings.run.folder if folder is None else folder
         folder.mkdir(parents=True, exist_ok=True)
-        draw(self.findings, folder)
+        draw(self.findings, folder, style)
         write_text(folder / REPORT_PAGE, self.page())
         return folder / REPORT_PAGE
 
@@ -125,6 +131,7 @@ class Report:
             words.made_line(findings),
             self.parent_line(),
             self.verdict(),
+            self.suggestion(),
             _link(FRONT_PICTURE),
             "## Methods",
             markdown_table(*self.method_rows()),

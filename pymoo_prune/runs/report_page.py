@@ -88,7 +88,7 @@ class ReportPage:
         ]
         lead = [
             paragraph(text)
-            for text in (report.verdict(), words.suggestion(findings), report.parent_line())
+            for text in (report.verdict(), report.suggestion(), report.parent_line())
         ]
         return document(words.title(findings), sections, lead=lead)
 

@@ -18,7 +18,7 @@ from pymoo_prune.files import write_text
 from pymoo_prune.results import load_network
 from pymoo_prune.runs.files import REPORT_PAGE
 from pymoo_prune.runs.preparing import keep_parent
-from pymoo_prune.runs.reading import reading
+from pymoo_prune.runs.unreadable import reading
 
 REPRODUCED_FILE = "settings.json"
 """The settings that a reproduction's results depend on."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pymoo_prune.chromosomes import Array
-from pymoo_prune.objectives import Quantity, Values
+from pymoo_prune.objectives import Goals, Quantity, Values
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import (
     ACCURACIES,
@@ -17,19 +17,41 @@ from pymoo_prune.results import (
     Choice,
     FinishedNetworks,
     Front,
+    Suggestion,
     no_fittest,
+    suggest,
 )
+
+
+def recorded_suggestion(
+    summary: Mapping[str, Any], columns: Mapping[str, Values], quantities: Mapping[str, Quantity]
+) -> Suggestion:
+    """The network that a run suggests, and why: the fittest, or what `suggest` says.
+
+    Args:
+        summary: The run's summary.
+        columns: The numbers of the front's table, (n,) each.
+        quantities: Labels and units of the columns.
+    """
+    fittest = summary["fittest"]
+    if fittest is not None:
+        return Suggestion(int(fittest), "the fittest")
+    return suggest(Goals(quantities, summary["goals"]), columns, summary["parent"])
 
 
 @dataclass(frozen=True)
 class RecordedChoice(Choice):
-    """Knows the knee and the fittest network from the run's summary.
+    """Knows the suggestion, the knee and the fittest network from the run's summary.
 
     Attributes:
         places: The summary, which names their places.
     """
 
     places: Mapping[str, Any]
+
+    def suggestion(self) -> Suggestion:
+        """The network to take, as the report names it."""
+        return recorded_suggestion(self.places, self.columns, self.quantities)
 
     def knee(self) -> int:
         """The network farthest from the plane through the extremes of the front."""

@@ -27,6 +27,7 @@ from pymoo_prune.problem import (
     own_network,
     trust,
 )
+from pymoo_prune.runs.defaults import KEEP_NETWORKS
 from pymoo_prune.runs.images import data_title, is_module
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
@@ -92,7 +93,7 @@ class Settings:
     front: Sequence[str] = ()
     latencies: str | None = None
     baselines: bool = True
-    keep_networks: int = 64
+    keep_networks: int = KEEP_NETWORKS
     origin: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

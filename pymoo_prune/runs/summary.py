@@ -8,7 +8,7 @@ from typing import Any
 
 from pymoo_prune.engines import population_of
 from pymoo_prune.machine import processor, versions
-from pymoo_prune.measuring import LATENCY
+from pymoo_prune.measuring import LATENCY, accuracy
 from pymoo_prune.results import Front
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Found, Store
@@ -30,6 +30,7 @@ def summary_of(
         notes: More that a reader must know.
     """
     problem, reasons = front.problem, Counter(found.failures.values())
+    parent = problem.parent
     latency_notes: list[str] = []
     noise: dict[str, float] = {}
     if problem.latencies is not None:
@@ -42,6 +43,7 @@ def summary_of(
         "known_evaluations": store.hits,
         "seconds": round(found.last.seconds, 3),
         "parent": dict(problem.parent_values),
+        "parent_test_accuracy": None if parent is None else accuracy(parent, problem.data_set.test),
         "data": problem.data_set.digest,
         "goals": list(problem.goals.names),
         "quantities": {name: one.about() for name, one in problem.quantities.items()},

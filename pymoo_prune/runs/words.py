@@ -71,17 +71,24 @@ def parent_line(findings: Findings) -> str:
 
 
 def suggestion(findings: Findings) -> str:
-    """The network that the report suggests."""
-    columns, place, quantities = findings.front.columns, findings.chosen, findings.quantities
+    """The network that the report suggests, why, and its test accuracy beside the parent's."""
+    columns, quantities, suggested = (
+        findings.front.columns,
+        findings.quantities,
+        findings.suggestion,
+    )
+    place, whole = suggested.place, findings.summary.get("parent_test_accuracy")
     parts = [
         f"{quantities[n].label} {quantities[n].format(float(columns[n][place]))}"
         for n in (findings.tested, "parameters", "macs")
     ]
+    if whole is not None:  # older runs did not measure it
+        parts[0] += f" (the parent's: {quantities['test_accuracy'].format(float(whole))})"
     left = 100 * columns["parameters"][place] / findings.summary["parent"]["parameters"]
     share = f"{left:.2g}" if left < 10 else f"{left:.0f}"  # never 1e+02
     return (
-        f"The suggestion is network {place}: {', '.join(parts)}. Of the parent's parameters "
-        f"{share}\u00a0% are left."
+        f"The suggestion is network {place}, {suggested.reason}: {', '.join(parts)}. Of the "
+        f"parent's parameters {share}\u00a0% are left."
     )
 
 

@@ -10,8 +10,21 @@ keeps them like all others.
 - `evaluated`: the measured candidates from which models learn
 """
 
-from pymoo_prune.surrogates.models import DEFAULT_MODEL, MODELS, Model, Standardised, model_factory
-from pymoo_prune.surrogates.prescreening import Prescreened, prescreen
+from typing import TYPE_CHECKING
+
+from pymoo_prune.lazy import lazily
+
+if TYPE_CHECKING:
+    from pymoo_prune.surrogates.models import (
+        DEFAULT_MODEL,
+        MODELS,
+        Model,
+        Standardised,
+        model_factory,
+    )
+    from pymoo_prune.surrogates.prescreening import Prescreened, prescreen
+else:
+    __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
     "DEFAULT_MODEL", "MODELS", "Model", "Prescreened", "Standardised", "model_factory",

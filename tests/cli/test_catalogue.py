@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 
 from pymoo_prune.cli import main
+from pymoo_prune.problem import registered
 
 
 def test_list_names_problems_engines_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,6 +24,14 @@ def test_list_names_problems_engines_and_data_sets(capsys: pytest.CaptureFixture
         "reproductions",
     ):
         assert text in out, text
+
+
+def test_list_says_what_each_problem_prunes_and_how(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in registered():
+        (line,) = [line for line in lines if line.startswith(f"  {name} ")]
+        assert re.fullmatch(rf"  {name} +Prunes [^?()]+[:;] [^?()]+\.", line), line
 
 
 def networks(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import pkgutil
 import shlex
 import subprocess
 import sys
@@ -12,8 +13,15 @@ import pytest
 
 from pymoo_prune import Run
 from pymoo_prune.cli import main
+from pymoo_prune.cli.program import make_parser
 from pymoo_prune.comparing import Campaign
+from tests.support.imports import imported
 from tests.support.tiny_problem import pixels_run
+
+COMMANDS = (
+    "list", "networks", "run", "compare", "resume", "report", "export", "ticket", "reproduce",
+    "suite",
+)  # fmt: skip
 
 
 def ended(arguments: list[str]) -> object:
@@ -61,13 +69,29 @@ def test_the_parsers_errors_have_three_lines(
     assert printed.endswith(f"\n'pymoo-prune{command} --help' shows what there is\n")
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["list", "networks", "run", "compare", "resume", "report", "export", "ticket", "reproduce"],
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended([command, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"usage: pymoo-prune {command}")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)]
+)
+def test_help_appears_without_torch(arguments: list[str]) -> None:
+    code = (
+        "from pymoo_prune.cli import main\n"
+        f"try:\n    main({arguments})\nexcept SystemExit as end:\n    code = end.code\n"
+        f"assert code == {0 if arguments else 2}"
+    )
+    assert not imported(code)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_function(command: str) -> None:
+    parser = make_parser()
+    words = [] if command in ("list", "networks", "suite") else ["ecomp"]
+    assert callable(pkgutil.resolve_name(parser.parse_args([command, *words]).command))
 
 
 @pytest.mark.slow

@@ -16,7 +16,9 @@ from pymoo_prune.runs import Report
 from tests.support.tiny_problem import pixels_run
 
 
-@pytest.mark.parametrize("pick", ["knee", "0", "accuracy", "width<=60%", "accuracy_drop<=0.9"])
+@pytest.mark.parametrize(
+    "pick", ["suggestion", "knee", "0", "accuracy", "width<=60%", "accuracy_drop<=0.9"]
+)
 def test_export_and_load_rebuild_the_network_of_the_report(
     finished: Path, tmp_path: Path, digits: Data, capsys: pytest.CaptureFixture[str], pick: str
 ) -> None:
@@ -25,6 +27,7 @@ def test_export_and_load_rebuild_the_network_of_the_report(
     assert main(["export", str(finished), "--pick", pick, "--output", str(output)]) == 0
     out = capsys.readouterr().out
     assert f"written to {output}" in out
+    assert ("is suggested: it is the " in out) == (pick == "suggestion")
     spec = json.loads((output / "network.json").read_text())
     place = spec["made_by"]["network"]
     front = read_csv(finished / "front.csv")[0]

@@ -31,8 +31,19 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 MARKED = re.compile(
     r"<!-- (?:run|file: (\S+)) -->\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
+# A block in front of which a comment names a package is run alone, where the package is installed.
+WITH_A_PACKAGE = re.compile(
+    r"<!-- run with (\S+) -->\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 RUN = [name for name, page in zip(NAMES, PAGES, strict=True) if MARKED.search(page.read_text())]
 MOST_LINES = 50
+MOST_OF_THE_FRONT = 0.8
+"""What an example of the suite reaches at least: its genes and objectives are the right ones."""
+EXAMPLES = [
+    pytest.param(package, code, id=f"{name}-{package}")
+    for name, page in zip(NAMES, PAGES, strict=True)
+    for package, code in WITH_A_PACKAGE.findall(page.read_text())
+]
 
 
 @pytest.fixture
@@ -66,6 +77,26 @@ def run_page(page: Path, folder: Path) -> dict[str, Any]:
 def test_code_runs(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_page(ROOT / name, folder)
     assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("package", "code"), EXAMPLES)
+def test_code_with_a_package_runs(
+    package: str, code: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip(package)
+    path = folder / "example.py"
+    path.write_text(code)
+    runpy.run_path(str(path))
+    shares = [float(line) for line in capsys.readouterr().out.splitlines()]
+    assert shares
+    assert all(MOST_OF_THE_FRONT < share <= 1 for share in shares)
+
+
+def test_the_suite_is_shown_with_other_packages() -> None:
+    page = (ROOT / "docs" / "suite.md").read_text()
+    packages = [package for package, _ in WITH_A_PACKAGE.findall(page)]
+    assert packages == ["optuna", "nevergrad", "platypus"]
 
 
 def test_the_readme_and_the_example_are_among_what_is_run() -> None:

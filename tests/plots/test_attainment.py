@@ -133,7 +133,7 @@ def test_the_same_runs_are_the_same_file(tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
         draw_attainment(tmp_path / name, {"a": RUNS}, "macs", "accuracy", STANDARD, title="digits")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
-    assert "<!-- MACs -->" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert ">MACs</text>" in (tmp_path / "a.svg").read_text(encoding="utf-8")
 
 
 def test_what_attainment_cannot_be_drawn_from() -> None:

@@ -43,7 +43,7 @@ def series(name: str = "this search", *, tested: bool = True, finished: bool = F
 
 
 def texts(path: Path) -> str:
-    """An SVG file's text: matplotlib writes texts as comments beside their outlines."""
+    """An SVG file, in which text is text."""
     return path.read_text(encoding="utf-8")
 
 
@@ -298,8 +298,8 @@ def test_generations_are_a_picture(tmp_path: Path, generations: int) -> None:
         "macs": np.linspace(9_000, 1_000, generations),
     }
     draw_generations(path, means, ["accuracy", "macs"], QUANTITIES)
-    assert "<!-- accuracy -->" in texts(path)
-    assert "<!-- MACs -->" in texts(path)
+    assert ">accuracy</text>" in texts(path)
+    assert ">MACs</text>" in texts(path)
 
 
 def test_a_method_keeps_its_colour_and_its_name_where_a_panel_lacks_it(tmp_path: Path) -> None:

@@ -104,10 +104,73 @@ def test_the_knee_is_where_the_front_bends(front: Front) -> None:
     assert front.knee().values["accuracy"] == 0.8
 
 
+def test_the_suggestion_is_the_smallest_within_one_point_of_the_parent(problem: Pixels) -> None:
+    front = front_of(problem, [0.3, 0.8, 0.885, 0.89, 0.9], [100, 200, 400, 600, 1000])
+    assert front.knee().place == 1
+    # 0.9 - 0.89 is a little more than 0.01 in floating point.
+    assert front.pick().place == front.pick("suggestion").place == 3
+    assert front.pick().why == (
+        "the smallest within one point of the parent's accuracy on the validation images"
+    )
+    assert [one.why for one in front].count("") == 4
+    beyond = front_of(problem, [0.3, 0.8, 0.9, 0.92], [100, 200, 600, 1000])
+    assert beyond.pick().place == 2
+
+
+def test_the_suggestion_is_the_most_accurate_where_none_is_within_one_point(
+    problem: Pixels,
+) -> None:
+    front = front_of(problem, [0.3, 0.8, 0.88], [100, 200, 600])
+    assert front.pick().place == 2
+    assert front.pick().why == (
+        "the most accurate, as none is within one point of the parent's accuracy on the "
+        "validation images"
+    )
+
+
+@pytest.mark.parametrize(
+    ("objectives", "place"),
+    [
+        (("accuracy", "parameters"), 0),
+        (("accuracy", "macs", "parameters"), 1),
+        (("accuracy", "accuracy_drop", "macs"), 1),
+        (("accuracy", "sparsity"), 0),  # removed: the parent has none of it
+        (("macs", "accuracy_drop"), 1),
+    ],
+)
+def test_the_suggestion_is_smallest_by_the_first_size_among_the_objectives(
+    digits: Data, objectives: tuple[str, ...], place: int
+) -> None:
+    front = front_of(Pixels(digits, objectives=objectives), [0.9] * 2, [100, 200])
+    size = np.array([100.0, 200.0])
+    columns = {"accuracy": np.full(2, 0.9), "accuracy_drop": np.zeros(2), "parameters": size}
+    columns |= {"sparsity": 1 - size / 1000, "macs": 5000 - size, "pixels": size / 1000}
+    X = np.repeat(front.X, 2, axis=0)
+    assert Front(front.problem, X, columns).pick().place == place
+
+
+@pytest.mark.parametrize("objectives", [("parameters", "pixels"), ("accuracy",)])
+def test_the_suggestion_is_the_knee_without_an_accuracy_and_a_size(
+    digits: Data, objectives: tuple[str, ...]
+) -> None:
+    front = front_of(Pixels(digits, objectives=objectives), [0.9, 0.8], [100, 50])
+    assert front.pick() == front.knee()
+    if len(objectives) > 1:
+        assert front.pick().why == "the knee of the front"
+
+
+def test_the_suggestion_is_the_fittest_where_there_is_one_goal(digits: Data) -> None:
+    fitness = WeightedSum({"accuracy": 1.0, "pixels": 0.5})
+    front = front_of(Pixels(digits, objectives=fitness), [0.3, 0.8, 0.9], [100, 200, 1000])
+    assert front.pick() == front.fittest() == front[1]
+    assert front.pick().why == "the fittest"
+
+
 def test_one_network_is_knee_best_and_smallest(problem: Pixels) -> None:
     front = front_of(problem, [0.5], [100])
     assert len(front) == 1
-    for choice in ("knee", "0", "-1", "accuracy", "accuracy_drop<=0.5", "parameters<=100"):
+    bounds = ("accuracy_drop<=0.5", "parameters<=100")
+    for choice in ("suggestion", "knee", "0", "-1", "accuracy", *bounds):
         assert front.pick(choice).place == 0
     assert "network 0" in str(front.pick("knee"))
 
@@ -115,6 +178,7 @@ def test_one_network_is_knee_best_and_smallest(problem: Pixels) -> None:
 @pytest.mark.parametrize(
     ("choice", "place"),
     [
+        ("suggestion", 3),
         ("knee", 1),
         ("0", 0),
         ("3", 3),

@@ -183,15 +183,15 @@ def test_latencies_that_cannot_be_measured(digits: Data, wrong: dict[str, Any]) 
 def test_the_ticket_is_the_chosen_network_retrained_with_its_own_seed(
     front: Front, found: WinningTicket, digits: Data
 ) -> None:
-    assert found.winner == front.knee()
+    assert found.winner == front.pick()
     assert found.images == 300
-    expected = front.knee().network(finish_images=300).state_dict()
+    expected = front.pick().network(finish_images=300).state_dict()
     weights = found.network.state_dict()
     assert weights.keys() == expected.keys()
     for name, value in expected.items():
         assert torch.equal(weights[name], value), name
-    assert found.ticket.name == f"network {front.knee().place}"
-    assert found.ticket.test_accuracy == front.knee().values["finished_test_accuracy"]
+    assert found.ticket.name == f"network {front.pick().place}"
+    assert found.ticket.test_accuracy == front.pick().values["finished_test_accuracy"]
     assert dict(found.ticket.robustness) == robustness(found.network, digits.test)
     other = winning_ticket(front, pick="0", images=0, **FAST)
     assert other.winner == front[0]
@@ -208,7 +208,7 @@ def test_the_parent_is_not_retrained(front: Front, found: WinningTicket, digits:
 
 def test_zeros_do_not_count_where_networks_are_masked(front: Front, found: WinningTicket) -> None:
     assert found.masked
-    values, whole = front.knee().values, front.problem.parent_measurements()
+    values, whole = front.pick().values, front.problem.parent_measurements()
     assert (found.ticket.parameters, found.ticket.macs) == (values["parameters"], values["macs"])
     assert (found.parent.parameters, found.parent.macs) == (whole["parameters"], whole["macs"])
     assert found.ticket.parameters < count_parameters(found.network) == 650
@@ -439,7 +439,7 @@ def test_the_picture_is_a_picture_and_the_same_again(front: Front, tmp_path: Pat
 def test_the_picture_says_what_it_shows(front: Front, tmp_path: Path) -> None:
     known(front).draw(tmp_path / "robustness.svg")
     drawn = (tmp_path / "robustness.svg").read_text(encoding="utf-8")
-    texts = re.findall(r"<!-- (.*?) -->", drawn)
+    texts = re.findall(r">([^<>]+)</text>", drawn)
     for text in (*PERTURBATIONS, "parent", "ticket", "clean", "strength", "test accuracy"):
         assert text in texts, text
     # Six markers a network and panel, and one each in the legend.

@@ -17,6 +17,7 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.cli import main
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError
+from pymoo_prune.measuring import accuracy as accuracy_of
 from pymoo_prune.problem import Illustration
 from pymoo_prune.results import csv_text, read_csv
 from pymoo_prune.runs import Report, words
@@ -233,6 +234,36 @@ def test_the_suggestion_says_how_much_is_left(
     assert suggestion.endswith(f" Of the parent's parameters {text}\u00a0% are left.")
 
 
+def test_the_suggestion_stands_in_the_report_beside_the_parents_test_accuracy(
+    folder: Path, tmp_path: Path, report: Report, digits: Data, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns, summary = report.findings.front.columns, report.findings.summary
+    place = report.findings.chosen
+    within = columns["accuracy_drop"] <= 0.01 + 1e-6
+    smallest = np.where(within, columns["width"], np.inf).argmin()
+    assert place == (smallest if within.any() else columns["accuracy"].argmax())
+    problem = Run.open(folder).prepare(Display(Console(quiet=True)))
+    assert problem.parent is not None
+    assert summary["parent_test_accuracy"] == accuracy_of(problem.parent, digits.test)
+    tested, whole = columns["finished_test_accuracy"][place], summary["parent_test_accuracy"]
+    shown = f"retraining {100 * tested:.2f}\u00a0% (the parent's: {100 * whole:.2f}\u00a0%), param"
+    assert report.suggestion().startswith(f"The suggestion is network {place}, the ")
+    assert shown in report.suggestion()
+    assert f"\n\n{report.suggestion()}\n\n" in (folder / "report.md").read_text(encoding="utf-8")
+    assert main(["report", str(folder), "--output", str(tmp_path / "a")]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert " ".join(report.suggestion().split()) in out
+    # Older runs have no test accuracy of the parent.
+    older = with_columns(folder, tmp_path / "b", {"this search": {"accuracy_drop": 0.02}})
+    del older.findings.summary["parent_test_accuracy"]
+    reason = (
+        "the most accurate, as none is within one point of the parent's accuracy on the "
+        "validation images: test accuracy after retraining "
+    )
+    assert reason in older.suggestion()
+    assert "(the parent's" not in older.suggestion()
+
+
 def test_a_report_names_methods_with_networks_that_may_break_the_constraints(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -287,8 +318,8 @@ def test_networks_are_thinned_evenly_and_the_chosen_one_is_marked(report: Report
     assert marked == [f"{report.findings.chosen} ←"]
     n = 60
     columns = {name: np.linspace(0.1, 0.9, n) for name in report.findings.front.columns}
+    columns["accuracy_drop"] = np.where(np.arange(n) < 7, 0.02, 0.0)
     report.findings.series[0] = Series("this search", columns)
-    report.findings.summary["knee"] = 7
     rows = report.network_rows(most=5)[1]
     assert [row[0] for row in rows] == ["0", "7 ←", "15", "30", "44", "59"]
 

@@ -28,6 +28,7 @@ from pymoo_prune.chromosomes import Array, WeightGenome, as_column, digests, pac
 from pymoo_prune.cli import main
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.results import baseline_series
+from pymoo_prune.runs import Report
 from pymoo_prune.runs.summary import failure_notes
 from pymoo_prune.search import Display
 from tests.support.running import asked, assert_same_run, query, quiet, started, stopped_when
@@ -155,6 +156,8 @@ def test_the_front_can_be_had_back_with_its_networks(finished: Path) -> None:
         assert accuracy(member.network(), data.test) == member.values["test_accuracy"]
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["knee"] == front.knee().place
+    assert Report(run).findings.suggestion.place == front.pick().place
+    assert Report(run).findings.suggestion.reason == front.pick().why
     assert summary["parent"] == dict(front.problem.parent_measurements())
 
 

@@ -82,7 +82,7 @@ from pymoo_prune_problems.dense_connectivity.training import DenseNetTrainer, au
 
 
 class DenseConnectivity(PruningProblem):
-    """Prune the connections of a DenseNet-BC: which layers read which?
+    """Prunes connections of a DenseNet-BC: each layer reads only some of the layers before it.
 
     Args:
         data: The images.

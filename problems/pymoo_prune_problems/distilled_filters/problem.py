@@ -61,7 +61,7 @@ accuracy is worth a tenth of the network."""
 
 
 class DistilledFilters(PruningProblem):
-    """Prune filters and branches of a network, which learns from the whole one.
+    """Prunes filters and branches of a network: the rest is distilled from the whole network.
 
     Args:
         data: The images.
@@ -231,6 +231,14 @@ class DistilledFilters(PruningProblem):
         """An elitist GA: the best of parents and children survive (section III.E)."""
         check_own_algorithm(type(self), self.goals)
         return GA(pop_size=self.POPULATION, **self.operators())
+
+    def narrowed(self, widths: Array) -> Array:
+        """Chromosomes of networks in which each group keeps the filters that are missed most.
+
+        Args:
+            widths: Filters of each group, (n, groups).
+        """
+        return self.filters.with_branches(self.orders.latest(widths))
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
         """Random filters, at sizes spread evenly in the logarithm; random branches."""

@@ -57,7 +57,7 @@ from pymoo_prune_problems.ecomp.views import View, Views, one_by_one, together
 
 
 class EComp(PruningProblem):
-    """Compress a feed-forward network (see the module's docstring).
+    """Prunes hidden neurons of a feed-forward network: by masks, or by recombining weights.
 
     Args:
         data: The images.
@@ -332,6 +332,17 @@ class EComp(PruningProblem):
         view, widths = self.views[0], np.array([self.parent.widths])
         values = self._measurements(np.array([view.parent_accuracy]), np.zeros(1), widths, view)
         return {name: float(value[0]) for name, value in values.items()}
+
+    def narrowed(self, widths: Array) -> Array:
+        """Keep-masks of networks in which each layer keeps the neurons that explain most.
+
+        Args:
+            widths: Neurons of each hidden layer, (n, layers).
+        """
+        if not isinstance(self.encoding, KeepMasks):
+            msg = "widths alone say nothing of recombined weights; use encoding 'masks'"
+            raise PruneError(msg)
+        return self.encoding.narrowed(widths)
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
         """Random neurons, at random widths."""

@@ -71,7 +71,7 @@ from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA
 
 
 class LayerVector(PruningProblem):
-    """Prune single weights: how many of its smallest does each layer lose?
+    """Prunes single weights of a network: each layer loses a number of its smallest weights.
 
     Args:
         data: The images.

@@ -1,0 +1,187 @@
+"""The options that several commands have.
+
+Nothing here imports torch, so that help appears at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from pymoo_prune.data import DATA_SETS
+from pymoo_prune.runs import KEEP_NETWORKS
+
+FIGURE_SIZES = ("screen", "column", "page")
+"""The sizes of pictures; `plots.FIGURES` has their styles."""
+
+METHODS = ("ga", "nsga2")
+"""Methods that are compared by default: for one objective, and for several."""
+
+
+def add_trust(command: argparse.ArgumentParser) -> None:
+    """Adds `--trust`, for commands that read a folder, which may name a user's modules."""
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="import what the folder names, such as a problem of your own",
+    )
+
+
+def add_search_options(command: argparse.ArgumentParser) -> None:
+    """Adds the options of a search, except those of its engine.
+
+    Args:
+        command: A command that searches; `settings_of` reads its options.
+    """
+    problem = command.add_argument_group("the problem")
+    problem.add_argument(
+        "--preset", metavar="NAME", help="settings under one name; 'pymoo-prune list' shows them"
+    )
+    problem.add_argument(
+        "--set", action="append", metavar="NAME=VALUE", help="an option of the problem"
+    )
+    problem.add_argument(
+        "--parent",
+        metavar="FOLDER",
+        help="an exported network to prune; with --network, a file with its weights",
+    )
+    problem.add_argument(
+        "--network",
+        metavar="MODULE:NAME",
+        help="a network of your own to prune, or a function that returns it",
+    )
+    _add_goals(command)
+    _add_images(command)
+    _add_budget(command)
+    machine = command.add_argument_group("machine and seed")
+    machine.add_argument("--device", default="cpu", help="such as cuda or cuda:1; default: cpu")
+    machine.add_argument("--threads", type=int, metavar="N", help="torch's number of threads")
+    machine.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def _add_goals(command: argparse.ArgumentParser) -> None:
+    goals = command.add_argument_group("goals")
+    goals.add_argument(
+        "--objectives",
+        nargs="+",
+        metavar="NAME",
+        help="one objective each; or pwad alone: pruned weights per accuracy drop",
+    )
+    goals.add_argument(
+        "--quantity",
+        action="append",
+        metavar="MODULE:NAME",
+        help="adds a quantity: your function of measurements; NAME=MODULE:NAME names it",
+    )
+    goals.add_argument(
+        "--weights",
+        metavar="NAME=W,...",
+        help="one objective, a weighted sum: 'accuracy=1,width=0.5'",
+    )
+    goals.add_argument(
+        "--constraint",
+        action="append",
+        metavar="BOUND",
+        help="a bound: 'accuracy_drop<=0.02', or 'macs<=20%%' of the parent's",
+    )
+
+
+def _add_images(command: argparse.ArgumentParser) -> None:
+    images = command.add_argument_group("the images")
+    images.add_argument(
+        "--data",
+        default="digits",
+        metavar="NAME",
+        help=f"{', '.join(DATA_SETS)}, a folder of images, a file of arrays (.npz), or "
+        "module:name of your own data; default: digits",
+    )
+    images.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
+    images.add_argument(
+        "--download", action="store_true", help="fetch the data set if it is missing"
+    )
+    images.add_argument(
+        "--validation", metavar="N", help="share or number of training images to search with"
+    )
+
+
+def _add_budget(command: argparse.ArgumentParser) -> None:
+    budget = command.add_argument_group(
+        "budget: the search ends at the first limit that it reaches"
+    )
+    budget.add_argument(
+        "--generations", type=int, metavar="N", help="the first population is generation 1"
+    )
+    budget.add_argument("--evaluations", type=int, metavar="N", help="candidates asked for")
+    budget.add_argument("--time", help="working time: '90', '90s', '15m' or '2h'")
+    budget.add_argument("--pop-size", type=int, metavar="N", help="candidates of a generation")
+    budget.add_argument(
+        "--finish", type=int, metavar="IMAGES", help="images to retrain the front with"
+    )
+    budget.add_argument(
+        "--keep-networks",
+        type=int,
+        default=KEEP_NETWORKS,
+        metavar="MB",
+        help=f"most megabytes of finished networks to keep; default: {KEEP_NETWORKS}; 0 keeps none",
+    )
+
+
+def add_place_of_data(command: argparse.ArgumentParser) -> None:
+    """Adds `--data`, for commands that need the images of a run; `given_of` reads it."""
+    command.add_argument(
+        "--data",
+        metavar="PATH",
+        help="where the run's images are now, if they have moved",
+    )
+
+
+def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None:
+    """Adds the options that say where candidates are measured.
+
+    Args:
+        command: A command that searches.
+        shown: Whether the command's help shows them; False where they are refused.
+    """
+    helps = {
+        "--workers": "measure in this many processes",
+        "--ray": "measure on a Ray cluster; no address: the one that runs here, or a new one",
+        "--time-limit": "with workers: a candidate that exceeds this three times has failed",
+    }
+    helps = helps if shown else dict.fromkeys(helps, argparse.SUPPRESS)
+    workers = command.add_argument_group("workers")
+    workers.add_argument("--workers", type=int, metavar="N", help=helps["--workers"])
+    workers.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=helps["--ray"])
+    workers.add_argument("--time-limit", type=float, metavar="SECONDS", help=helps["--time-limit"])
+
+
+def add_hypervolume(command: argparse.ArgumentParser) -> None:
+    """Adds the options of a comparison's hypervolumes; `hypervolume_of` reads them."""
+    command.add_argument(
+        "--reference",
+        nargs="+",
+        metavar="NAME=VALUE",
+        help="the hypervolumes' reference point, such as 'accuracy=.8 parameters=50%%' (of the "
+        "parent's); default: an accuracy of 0, and the parent's counts",
+    )
+    command.add_argument(
+        "--log",
+        nargs="+",
+        metavar="NAME",
+        help="quantities of which hypervolumes take the logarithm, such as parameters",
+    )
+
+
+def add_figures(command: argparse.ArgumentParser) -> None:
+    """Adds the options of a report's pictures; `style_of` and `labels_of` read them."""
+    command.add_argument(
+        "--figures",
+        choices=FIGURE_SIZES,
+        default="screen",
+        help="the size of pictures; column (3.5 inches) and page (7.16 inches) are for papers: no "
+        "titles, text of 8 points, and PDF files too; default: screen",
+    )
+    command.add_argument(
+        "--label",
+        action="append",
+        metavar="NAME=TEXT",
+        help="what pictures call a method or baseline of a comparison, such as nsga2=NSGA-II",
+    )

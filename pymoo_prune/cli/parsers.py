@@ -1,0 +1,314 @@
+"""The commands' parsers. Each names the function that does its command, "module:function".
+
+Nothing here imports torch, so that help appears at once: `main` imports that function's module.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+from pymoo_prune.cli.options import (
+    METHODS,
+    add_figures,
+    add_hypervolume,
+    add_place_of_data,
+    add_search_options,
+    add_trust,
+    add_workers,
+)
+from pymoo_prune.engines import ENGINES
+from pymoo_prune.measuring import BATCH_SIZES
+from pymoo_prune.runs import AT_LENGTH
+from pymoo_prune.surrogates import MODELS
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+"""The subparsers that a command is added to."""
+
+
+def add_list(commands: Commands) -> None:
+    """`pymoo-prune list`."""
+    command = commands.add_parser("list", help="problems, algorithms, data sets, reproductions")
+    command.set_defaults(command="pymoo_prune.cli.catalogue:do_list")
+
+
+def add_networks(commands: Commands) -> None:
+    """`pymoo-prune networks`."""
+    command = commands.add_parser("networks", help="networks to start from, and how large they are")
+    command.add_argument(
+        "--channels", type=int, default=3, metavar="N", help="channels of an image; default: 3"
+    )
+    command.add_argument(
+        "--classes", type=int, default=10, metavar="N", help="outputs; default: 10"
+    )
+    command.add_argument(
+        "--size", type=int, default=32, metavar="N", help="height and width; default: 32"
+    )
+    command.set_defaults(command="pymoo_prune.cli.catalogue:do_networks")
+
+
+def add_run(commands: Commands) -> None:
+    """`pymoo-prune run`."""
+    command = commands.add_parser(
+        "run", help="search, finish and report in one folder", usage="%(prog)s PROBLEM [options]"
+    )
+    command.add_argument(
+        "problem",
+        metavar="PROBLEM",
+        help="a name that 'pymoo-prune list' shows, or package.module:Class",
+    )
+    command.add_argument(
+        "--algorithm",
+        metavar="NAME",
+        help=f"{', '.join(ENGINES)}, or package.module:function",
+    )
+    command.add_argument(
+        "--surrogate",
+        metavar="MODEL",
+        help=f"a model that chooses the children worth measuring: {', '.join(MODELS)}",
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="the run's folder; default: runs/PROBLEM-DATE-TIME",
+    )
+    command.add_argument(
+        "--profile", action="store_true", help="write a trace of the first generations"
+    )
+    add_search_options(command)
+    add_workers(command)
+    command.set_defaults(command="pymoo_prune.cli.runs:do_run")
+
+
+def add_compare(commands: Commands) -> None:
+    """`pymoo-prune compare`."""
+    command = commands.add_parser(
+        "compare",
+        help="let several algorithms search the same problem, or compare finished runs",
+        usage="%(prog)s PROBLEM [options]\n       %(prog)s FOLDER FOLDER ... [options]",
+    )
+    command.add_argument(
+        "what", nargs="+", metavar="PROBLEM|FOLDER", help="a problem, or folders of finished runs"
+    )
+    command.add_argument(
+        "--algorithms",
+        nargs="+",
+        metavar="METHOD",
+        help="ENGINE, ENGINE+MODEL for a surrogate, ENGINE@accuracy=1,width=0.5 for objectives of "
+        f"its own; default: {' '.join(METHODS)}; random search is always among them",
+    )
+    command.add_argument(
+        "--seeds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="runs of each method, with seeds from --seed on; default: 5",
+    )
+    command.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="runs at once, each in a process; default: as many as cores",
+    )
+    command.add_argument(
+        "--bounds",
+        nargs="+",
+        metavar="BOUND",
+        help="sizes at which accuracies are compared, such as 'macs<=20%%'",
+    )
+    command.add_argument(
+        "--against",
+        metavar="METHOD",
+        help="test each other method against this one alone; default: all pairs, which needs more "
+        "seeds",
+    )
+    add_hypervolume(command)
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where the comparison is kept; default: runs/compare-PROBLEM-DATE-TIME",
+    )
+    add_trust(command)
+    add_search_options(command)
+    add_workers(command, shown=False)
+    untouched = vars(command.parse_args(["PROBLEM"]))
+    command.set_defaults(command="pymoo_prune.cli.comparisons:do_compare", untouched=untouched)
+
+
+def add_resume(commands: Commands) -> None:
+    """`pymoo-prune resume`."""
+    command = commands.add_parser(
+        "resume",
+        help="go on with a run or a comparison that was stopped",
+        usage="%(prog)s FOLDER [options]",
+    )
+    command.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
+    )
+    command.add_argument(
+        "--jobs", type=int, metavar="N", help="with a comparison: runs at once; default: cores"
+    )
+    command.add_argument(
+        "--download", action="store_true", help="fetch the data set if it is missing"
+    )
+    add_place_of_data(command)
+    add_trust(command)
+    add_workers(command)
+    command.set_defaults(command="pymoo_prune.cli.runs:do_resume")
+
+
+def add_report(commands: Commands) -> None:
+    """`pymoo-prune report`."""
+    command = commands.add_parser(
+        "report",
+        help="show a finished run or comparison, and write its report again",
+        usage="%(prog)s FOLDER [options]",
+    )
+    command.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
+    )
+    command.add_argument(
+        "--html", action="store_true", help="write report.html too: interactive, opens offline"
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where the report goes, for folders that cannot be written to; default: FOLDER",
+    )
+    add_figures(command)
+    add_hypervolume(command)
+    add_trust(command)
+    command.set_defaults(command="pymoo_prune.cli.results:do_report")
+
+
+def add_export(commands: Commands) -> None:
+    """`pymoo-prune export`."""
+    command = commands.add_parser(
+        "export",
+        help="write a network of a finished run into a folder of its own",
+        usage="%(prog)s FOLDER [options]",
+    )
+    _add_folder_and_pick(command)
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where the network goes; default: network-N in the run's folder",
+    )
+    command.add_argument(
+        "--format",
+        choices=("pt", "onnx"),
+        default="pt",
+        help="pt: for torch; onnx: for onnxruntime too, with latencies of both; default: pt",
+    )
+    command.add_argument(
+        "--int8", action="store_true", help="with onnx: write a model in eight bits too"
+    )
+    command.add_argument("--latency", action="store_true", help="measure latencies with pt too")
+    add_place_of_data(command)
+    add_trust(command)
+    command.set_defaults(command="pymoo_prune.cli.results:do_export")
+
+
+def add_ticket(commands: Commands) -> None:
+    """`pymoo-prune ticket`."""
+    command = commands.add_parser(
+        "ticket",
+        help="retrain a network of a finished run at length, and test it with its parent",
+        usage="%(prog)s FOLDER [options]",
+    )
+    _add_folder_and_pick(command)
+    command.add_argument(
+        "--images",
+        type=int,
+        metavar="N",
+        help=f"training images; default: {AT_LENGTH} times the run's --finish, or an epoch",
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where page, picture and network go; default: ticket in the run's folder",
+    )
+    command.add_argument(
+        "--batch-sizes",
+        nargs="+",
+        type=int,
+        default=list(BATCH_SIZES),
+        metavar="N",
+        help=f"images in a batch, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
+    )
+    add_place_of_data(command)
+    add_trust(command)
+    command.set_defaults(command="pymoo_prune.cli.results:do_ticket")
+
+
+def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a finished run")
+    command.add_argument(
+        "--pick",
+        default="suggestion",
+        metavar="CHOICE",
+        help="suggestion (the arrow in the report's table), knee, fittest, a number of the table, "
+        "a quantity (the best in it), or a bound such as 'accuracy_drop<=0.02' (the smallest "
+        "within it) or 'macs<=20%%' (the most accurate); default: suggestion",
+    )
+
+
+def add_reproduce(commands: Commands) -> None:
+    """`pymoo-prune reproduce`."""
+    command = commands.add_parser(
+        "reproduce",
+        help="run a paper's experiments, redraw its figures",
+        usage="%(prog)s PAPER [options]",
+    )
+    command.add_argument(
+        "paper", metavar="PAPER", help="one of the reproductions that 'pymoo-prune list' shows"
+    )
+    command.add_argument(
+        "--runs", type=int, default=1, metavar="N", help="runs of each setting; default: 1"
+    )
+    command.add_argument(
+        "--data", default="fashion-mnist", metavar="NAME", help="default: fashion-mnist"
+    )
+    command.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="a stopped reproduction goes on here; default: runs/PAPER-reproduction",
+    )
+    command.set_defaults(command="pymoo_prune.cli.catalogue:do_reproduce")
+
+
+def add_suite(commands: Commands) -> None:
+    """`pymoo-prune suite`."""
+    command = commands.add_parser(
+        "suite",
+        help="fixed problems with known fronts, to compare algorithms on",
+        usage="%(prog)s [--group GROUP]\n       %(prog)s NAME [options]",
+    )
+    command.add_argument(
+        "name", nargs="?", metavar="NAME", help="describe this instance; default: list all"
+    )
+    command.add_argument(
+        "--group", metavar="GROUP", help="list quick, tabular or live instances; default: all"
+    )
+    command.add_argument(
+        "--front", type=Path, metavar="CSV", help="write the known front into a new file"
+    )
+    command.add_argument(
+        "--improve",
+        type=Path,
+        metavar="CSV",
+        help="measure the candidates of a file (columns x0, x1, ...), and say what they add to "
+        "the known front",
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="CSV", help="with --improve: write the better front"
+    )
+    command.set_defaults(command="pymoo_prune.cli.suite:do_suite")

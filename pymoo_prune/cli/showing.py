@@ -1,0 +1,44 @@
+"""The options of reports: hypervolumes of comparisons, figures, and names in them."""
+
+from __future__ import annotations
+
+import argparse
+
+from pymoo_prune.comparing import HypervolumeOptions
+from pymoo_prune.errors import PruneError
+from pymoo_prune.plots import FIGURES, FigureStyle
+from pymoo_prune.tables import listed
+
+OF_COMPARISONS = ("reference", "log", "label")
+"""Options that mean nothing in the report of one run."""
+
+
+def hypervolume_of(options: argparse.Namespace) -> HypervolumeOptions:
+    """The options that a command was given."""
+    return HypervolumeOptions.parse(options.reference or (), options.log or ())
+
+
+def style_of(options: argparse.Namespace) -> FigureStyle:
+    """The style of pictures that a command was given."""
+    return FIGURES[options.figures]
+
+
+def labels_of(options: argparse.Namespace) -> dict[str, str]:
+    """The names in pictures that a command was given."""
+    labels: dict[str, str] = {}
+    for text in options.label or ():
+        # The name of a method may have an equals sign, and a label hardly ever has one.
+        name, equals, label = text.rpartition("=")
+        if not (equals and name and label) or name in labels:
+            msg = f"--label {text!r} must read NAME=TEXT, each name once"
+            raise PruneError(msg)
+        labels[name] = label
+    return labels
+
+
+def refuse_for_a_run(options: argparse.Namespace) -> None:
+    """Refuses options that only comparisons have."""
+    given = [f"--{name}" for name in OF_COMPARISONS if getattr(options, name)]
+    if given:
+        msg = f"{listed(given)} cannot be given with a run: reports of comparisons take them"
+        raise PruneError(msg)
