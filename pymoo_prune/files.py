@@ -52,6 +52,24 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+def check_writable(folder: Path) -> None:
+    """Refuses a folder, there or still to be made, in which no file can be written.
+
+    Args:
+        folder: Where files will go; nothing is left in it.
+    """
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        part = place / f"{PART}{secrets.token_hex(8)}"
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
+        part.unlink()
+    except OSError as error:
+        msg = f"{folder} cannot be written to: {error.strerror}; give another --output"
+        raise StoreError(msg) from error
+
+
 def check_no_links(folder: Path) -> None:
     """Refuses a folder in which a name leads elsewhere: writing there would change other files.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pymoo_prune import StoreError
-from pymoo_prune.files import locked, write_text, writing
+from pymoo_prune.files import check_writable, locked, write_text, writing
 from tests.support.tiny_problem import full_disk
 
 
@@ -104,3 +104,12 @@ def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) ->
     with locked(tmp_path):
         assert not old.exists()
     assert fresh.exists()
+
+
+def test_a_place_to_write_to_is_tried_and_left_as_it_is(tmp_path: Path) -> None:
+    check_writable(tmp_path)
+    check_writable(tmp_path / "new" / "deep")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="inside cannot be written to: Not a directory; give"):
+        check_writable(tmp_path / "file" / "inside")

@@ -6,18 +6,30 @@ import argparse
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Objectives, WeightedSum, parse_objectives
-from pymoo_prune.problem import Preset, find_problem, preset_of
-from pymoo_prune.runs import Settings
+from pymoo_prune.problem import Preset, find_problem, module_of, preset_of, trust
+from pymoo_prune.runs import Given, Settings, is_module, lasting
 from pymoo_prune.search import Budget
 
 _WORDS = {"None": None, "True": True, "False": False}
 """Values in Python's spelling; all else is read as JSON, or as text."""
+
+
+def given_of(options: argparse.Namespace) -> Given:
+    """What a command's options bring along for a run: the place of its images.
+
+    Args:
+        options: The options of a command with `--data PATH`.
+    """
+    if options.data is not None and is_module(options.data):
+        trust([str(module_of(options.data))])
+    return Given(place=options.data)
 
 
 def settings_of(
@@ -44,8 +56,8 @@ def settings_of(
         pop_size=preset.pop_size if options.pop_size is None else options.pop_size,
         options={**preset.options, **assignments(options.set or ())},
         budget=_budget(options, preset),
-        data=options.data,
-        data_root=options.data_root,
+        data=lasting(options.data),
+        data_root=None if options.data_root is None else str(Path(options.data_root).absolute()),
         validation=None if options.validation is None else _share_or_number(options.validation),
         objectives=_objectives(options) or preset.objectives,
         constraints=options.constraint or (),
@@ -56,6 +68,7 @@ def settings_of(
         parent=options.parent,
         network=options.network,
         quantities=options.quantity or (),
+        keep_networks=options.keep_networks,
         surrogate=surrogate,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from pymoo_prune.data import DATA_SETS
+from pymoo_prune.runs import KEEP_NETWORKS
 
 FIGURE_SIZES = ("screen", "column", "page")
 """The sizes of pictures; `plots.FIGURES` has their styles."""
@@ -38,7 +39,11 @@ def add_search_options(command: argparse.ArgumentParser) -> None:
     problem.add_argument(
         "--set", action="append", metavar="NAME=VALUE", help="an option of the problem"
     )
-    problem.add_argument("--parent", metavar="FOLDER", help="an exported network to prune")
+    problem.add_argument(
+        "--parent",
+        metavar="FOLDER",
+        help="an exported network to prune; with --network, a file with its weights",
+    )
     problem.add_argument(
         "--network",
         metavar="MODULE:NAME",
@@ -86,7 +91,8 @@ def _add_images(command: argparse.ArgumentParser) -> None:
         "--data",
         default="digits",
         metavar="NAME",
-        help=f"{', '.join(DATA_SETS)}, or a folder of images; default: digits",
+        help=f"{', '.join(DATA_SETS)}, a folder of images, a file of arrays (.npz), or "
+        "module:name of your own data; default: digits",
     )
     images.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
     images.add_argument(
@@ -109,6 +115,22 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
     budget.add_argument("--pop-size", type=int, metavar="N", help="candidates of a generation")
     budget.add_argument(
         "--finish", type=int, metavar="IMAGES", help="images to retrain the front with"
+    )
+    budget.add_argument(
+        "--keep-networks",
+        type=int,
+        default=KEEP_NETWORKS,
+        metavar="MB",
+        help=f"most megabytes of finished networks to keep; default: {KEEP_NETWORKS}; 0 keeps none",
+    )
+
+
+def add_place_of_data(command: argparse.ArgumentParser) -> None:
+    """Adds `--data`, for commands that need the images of a run; `given_of` reads it."""
+    command.add_argument(
+        "--data",
+        metavar="PATH",
+        help="where the run's images are now, if they have moved",
     )
 
 

@@ -13,6 +13,7 @@ from pymoo_prune.cli.options import (
     METHODS,
     add_figures,
     add_hypervolume,
+    add_place_of_data,
     add_search_options,
     add_trust,
     add_workers,
@@ -153,6 +154,7 @@ def add_resume(commands: Commands) -> None:
     command.add_argument(
         "--download", action="store_true", help="fetch the data set if it is missing"
     )
+    add_place_of_data(command)
     add_trust(command)
     add_workers(command)
     command.set_defaults(command="pymoo_prune.cli.runs:do_resume")
@@ -207,6 +209,7 @@ def add_export(commands: Commands) -> None:
         "--int8", action="store_true", help="with onnx: write a model in eight bits too"
     )
     command.add_argument("--latency", action="store_true", help="measure latencies with pt too")
+    add_place_of_data(command)
     add_trust(command)
     command.set_defaults(command="pymoo_prune.cli.results:do_export")
 
@@ -239,6 +242,7 @@ def add_ticket(commands: Commands) -> None:
         metavar="N",
         help=f"images in a batch, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
     )
+    add_place_of_data(command)
     add_trust(command)
     command.set_defaults(command="pymoo_prune.cli.results:do_ticket")
 

@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PruneError, OSError) as error:
         # Unbroken lines: a path or a command can be copied from them.
         errors = Console(stderr=True, soft_wrap=True)
-        errors.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False)
+        text = f"[bold red]error:[/] {_plain(str(error))}"
+        errors.print(text, highlight=False, emoji=False)  # my:b: is a name here
         return 2
     return 0
 

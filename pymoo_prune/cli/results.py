@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from pymoo_prune.cli.arguments import given_of
 from pymoo_prune.cli.showing import hypervolume_of, labels_of, refuse_for_a_run, style_of
 from pymoo_prune.comparing import (
     FRONTS_PICTURE,
@@ -129,7 +130,7 @@ def show_comparison(
 
 def do_export(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune export`."""
-    carried = Run.open(options.folder).export(
+    carried = Run.open(options.folder, given=given_of(options)).export(
         options.pick,
         options.output,
         Display(console),
@@ -147,7 +148,7 @@ def do_export(options: argparse.Namespace, console: Console) -> None:
 
 def do_ticket(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune ticket`."""
-    ticket, folder = Run.open(options.folder).ticket(
+    ticket, folder = Run.open(options.folder, given=given_of(options)).ticket(
         options.pick,
         options.images,
         options.output,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pymoo_prune.cli.arguments import settings_of
+from pymoo_prune.cli.arguments import given_of, settings_of
 from pymoo_prune.cli.results import show_campaign, show_run
 from pymoo_prune.cli.workers import (
     executor_of,
@@ -54,10 +54,10 @@ def do_resume(options: argparse.Namespace, console: Console) -> None:
         at_once = max(1, cores() // campaign.settings.threads)
         with resumable(campaign.folder):
             jobs = at_once if options.jobs is None else options.jobs
-            campaign.execute(console, jobs=jobs, download=options.download)
+            campaign.execute(console, jobs=jobs, download=options.download, given=given_of(options))
             show_campaign(campaign, console)
         return
-    run = Run.open(options.folder)
+    run = Run.open(options.folder, given=given_of(options))
     if run.complete:
         console.print(f"{options.folder} is finished already.", markup=False, soft_wrap=True)
     else:

@@ -24,9 +24,12 @@ from pymoo_prune.files import locked
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import ACCURACIES, EVALUATION
 from pymoo_prune.runs import (
+    NOTHING_GIVEN,
     PARENT_FOLDER,
     SHARED_LATENCIES,
+    Given,
     Run,
+    RunFolder,
     Settings,
     prepare_problem,
 )
@@ -98,7 +101,14 @@ class Campaign:
 
     # Making it.
 
-    def execute(self, console: Console, *, jobs: int = 1, download: bool = False) -> Comparison:
+    def execute(
+        self,
+        console: Console,
+        *,
+        jobs: int = 1,
+        download: bool = False,
+        given: Given = NOTHING_GIVEN,
+    ) -> Comparison:
         """Makes every run that is not done, and the baselines at what they found.
 
         Args:
@@ -106,13 +116,14 @@ class Campaign:
             jobs: How many runs at once, each in a process of its own; where latencies are measured
                 it is one. Results do not depend on it, unless time is the budget.
             download: Whether to fetch the data set.
+            given: The place of the images, if they have moved.
         """
         if jobs < 1:
             msg = f"jobs must be at least 1, but it is {jobs}"
             raise PruneError(msg)
         try:
             with locked(self.folder):
-                return self._execute(Display(console), jobs, download=download)
+                return self._execute(Display(console), jobs, given, download=download)
         except DataError:
             raise  # resume goes on once the data set is there
         except PruneError:
@@ -125,16 +136,17 @@ class Campaign:
             )
             raise StoreError(msg) from error
 
-    def _execute(self, display: Display, jobs: int, *, download: bool) -> Comparison:
+    def _execute(self, display: Display, jobs: int, given: Given, *, download: bool) -> Comparison:
         self.plan.check_names()
         if not self.complete:
             self._say_power(display)
-        problem, twins = self._prepare(display, download=download)
+        problem, twins = self._prepare(display, given, download=download)
         if jobs > 1 and any(twin.measures_latency for twin in twins):
             display.console.print("one run at a time: others would disturb the latencies")
             jobs = 1
         self.plan.write(self.folder)
-        runs = self._runs(problem, twins)
+        RunFolder(self.folder).write_data(problem.data_set)
+        runs = self._runs(problem, twins, given)
         pending = {name: run for name, run in runs.items() if not is_done(run)}
         if pending:
             (self.folder / SHARED_FILE).unlink(missing_ok=True)
@@ -150,11 +162,13 @@ class Campaign:
             display.console.print(note, markup=False, highlight=False, soft_wrap=True)
 
     def _prepare(
-        self, display: Display, *, download: bool
+        self, display: Display, given: Given, *, download: bool
     ) -> tuple[PruningProblem, list[PruningProblem]]:
         """The problem, and a twin with each method's goal; refuses what cannot be searched."""
         # The parent is trained once, for all runs.
-        problem = prepare_problem(self.settings, self.folder, display, download=download)
+        problem = prepare_problem(
+            self.settings, self.folder, display, download=download, given=given
+        )
         self.plan.check_numbers(problem)
         twins = []
         for method in self.plan.methods:
@@ -169,7 +183,9 @@ class Campaign:
             (self.folder / PLAN_FILE).unlink()
             self.folder.rmdir()
 
-    def _runs(self, problem: PruningProblem, twins: Sequence[PruningProblem]) -> dict[str, Run]:
+    def _runs(
+        self, problem: PruningProblem, twins: Sequence[PruningProblem], given: Given
+    ) -> dict[str, Run]:
         """All runs by name; makes missing folders, each with the parent."""
         runs = {}
         for method, twin in zip(self.plan.methods, twins, strict=True):
@@ -189,7 +205,7 @@ class Campaign:
                 if not folder.exists():
                     create_run(folder, settings, parent=self.folder / PARENT_FOLDER)
                 with self._remedied(folder):
-                    runs[f"{method.name}, seed {seed}"] = Run.open(folder)
+                    runs[f"{method.name}, seed {seed}"] = Run.open(folder, given=given)
         return runs
 
     def run_folder(self, method: Method, seed: int) -> Path:

@@ -103,7 +103,7 @@ def _report(
 ) -> ComparisonReport:
     return ComparisonReport(
         comparison,
-        title=f"{settings.problem} on {settings.data}",
+        title=settings.title,
         facts=facts,
         published=published_on(settings),
         caution=caution,

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from pymoo_prune.comparing.runs import make_run
 from pymoo_prune.errors import PruneError
-from pymoo_prune.runs import Run
+from pymoo_prune.runs import Given, Run
 from pymoo_prune.search import REFRESH, Board
 
 Reports: TypeAlias = "Queue[tuple[str, str, float, str]]"
@@ -57,7 +57,8 @@ def _make_at_once(runs: Mapping[str, Run], board: Board, jobs: int) -> None:
         try:
             with _interrupts_blocked():  # Ctrl-C is for this process, which ends the others
                 futures = {
-                    pool.submit(_Worker.make, name, run.folder): name for name, run in runs.items()
+                    pool.submit(_Worker.make, name, run.folder, run.given): name
+                    for name, run in runs.items()
                 }
             for future in as_completed(futures):
                 with _named(futures[future]):
@@ -88,11 +89,11 @@ class _Worker:
         os._exit(1)  # what was measured is in the store
 
     @classmethod
-    def make(cls, name: str, folder: Path) -> str:
+    def make(cls, name: str, folder: Path, given: Given) -> str:
         """Makes one run."""
         reports = cls.reports
         assert reports is not None  # noqa: S101 - begin was called
-        return make_run(Run.open(folder), lambda *state: reports.put((name, *state)))
+        return make_run(Run.open(folder, given=given), lambda *state: reports.put((name, *state)))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 - `splits`: what a data set is: images and labels in three parts
 - `names`: the names of data sets
-- `loading`: data sets by name, from arrays and from folders of images
+- `loading`: data sets by name, from arrays, from files of arrays and from folders of images
 - `files`: readers of the file formats
 - `batches`: the images that a search measures its candidates on
 """
@@ -13,7 +13,12 @@ from pymoo_prune.lazy import lazily
 
 if TYPE_CHECKING:
     from pymoo_prune.data.batches import SearchBatches, balanced
-    from pymoo_prune.data.loading import data_from_arrays, data_from_folder, load_data
+    from pymoo_prune.data.loading import (
+        data_from_arrays,
+        data_from_folder,
+        data_from_npz,
+        load_data,
+    )
     from pymoo_prune.data.names import DATA_SETS
     from pymoo_prune.data.splits import Data, Split
 else:
@@ -21,5 +26,5 @@ else:
 
 __all__ = [
     "DATA_SETS", "Data", "SearchBatches", "Split", "balanced", "data_from_arrays",
-    "data_from_folder", "load_data",
+    "data_from_folder", "data_from_npz", "load_data",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zipfile
 import zlib
 from collections.abc import Sequence
 from math import prod
@@ -14,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pymoo_prune.errors import DataError
+from pymoo_prune.errors import DataError, PruneError
 
 Pixels: TypeAlias = npt.NDArray[Any]
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+NPZ = ".npz"
 IDX_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -128,6 +130,35 @@ def read_cifar(name: str, root: Path, *, download: bool) -> list[Pixels]:
     for part in (kind(root, train=True), kind(root, train=False)):
         arrays += [part.data.transpose(0, 3, 1, 2), np.array(part.targets)]
     return arrays
+
+
+def read_npz(path: Path, *, needed: Sequence[str], more: Sequence[str]) -> dict[str, Pixels]:
+    """Arrays from a file that `numpy.savez` wrote; pickled objects are refused.
+
+    Args:
+        path: The file.
+        needed: Names of arrays that must be there.
+        more: Names of arrays that may be there.
+    """
+    if path.suffix != NPZ:
+        raise PruneError(
+            f"{path} is a file, but data are a folder of images, or a file of arrays whose name "
+            f"ends in {NPZ}"
+        )
+    try:
+        # numpy leaves a damaged file open that it opened itself.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in (*needed, *more) if name in arrays}
+            there = ", ".join(arrays) or "nothing"
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise PruneError(f"{path} cannot be read as arrays: {error}") from error
+    for name in needed:
+        if name not in found:
+            raise PruneError(
+                f"{path} has no {name!r}: it has {there}, but needs the arrays "
+                f"{', '.join(needed)}, and may have {', '.join(more)}"
+            )
+    return found
 
 
 def find_images(folder: Path) -> tuple[list[str], list[tuple[str, int]]]:

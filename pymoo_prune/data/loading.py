@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pymoo_prune.data.files import find_images, read_cifar, read_digits, read_images, read_mnist
+from pymoo_prune.data.files import (
+    NPZ,
+    find_images,
+    read_cifar,
+    read_digits,
+    read_images,
+    read_mnist,
+    read_npz,
+)
 from pymoo_prune.data.names import DATA_SETS
 from pymoo_prune.data.splits import ArrayOrTensor, Data, Split, hold_out, is_integer
 from pymoo_prune.errors import DataError, PruneError, unknown_name
@@ -29,7 +37,7 @@ def load_data(
     """Loads a data set by its name.
 
     Args:
-        name: One of `DATA_SETS`, or a folder for `data_from_folder`.
+        name: One of `DATA_SETS`, a folder for `data_from_folder`, or a file for `data_from_npz`.
         root: The folder of data sets; default $PYMOO_PRUNE_DATA, else ~/.cache/pymoo-prune/data.
         download: Whether a missing data set may be downloaded into root.
         validation: A share (float) or a number (int) of the training images. Default: 500
@@ -44,9 +52,7 @@ def load_data(
         DataError: The data set is missing or damaged.
     """
     if name not in DATA_SETS:
-        if Path(name).is_dir():
-            return data_from_folder(name, size=None, validation=validation, seed=seed)
-        raise unknown_name("data set", name, DATA_SETS)
+        return _from_path(name, validation, seed)
     folder = Path(root or os.environ.get("PYMOO_PRUNE_DATA") or "~/.cache/pymoo-prune/data")
     arrays: Sequence[ArrayOrTensor]
     if name == "digits":
@@ -57,6 +63,39 @@ def load_data(
         arrays = read_mnist(name, folder.expanduser(), download=download)
     classes = 100 if name == "cifar100" else 10
     return data_from_arrays(*arrays, validation=validation, name=name, seed=seed, classes=classes)
+
+
+def _from_path(name: str, validation: float | None, seed: int) -> Data:
+    path = Path(name)
+    if path.is_dir():
+        return data_from_folder(name, size=None, validation=validation, seed=seed)
+    if path.is_file():
+        return data_from_npz(name, validation=validation, seed=seed)
+    if len(path.parts) > 1 or path.suffix == NPZ:
+        msg = f"data {name}: there is no such file or folder"
+        raise PruneError(msg)
+    raise unknown_name("data set", name, DATA_SETS)
+
+
+def data_from_npz(
+    path: str | Path, *, validation: float | None = None, seed: int = 0, classes: int | None = None
+) -> Data:
+    """Reads arrays from a file that `numpy.savez` wrote, by their names.
+
+    Args:
+        path: Has `images` and `labels`, and may have `test_images` and `test_labels`; each as
+            `data_from_arrays` takes it.
+        validation: As for `data_from_arrays`.
+        seed: As for `data_from_arrays`.
+        classes: As for `data_from_arrays`.
+    """
+    arrays = read_npz(Path(path), needed=("images", "labels"), more=("test_images", "test_labels"))
+    try:
+        return data_from_arrays(
+            **arrays, validation=validation, name=str(path), seed=seed, classes=classes
+        )
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def data_from_arrays(

@@ -3,7 +3,7 @@
 - `front`: the networks of a front
 - `choosing`, `front_tables`, `quantities`: choosing one of them, fronts as CSV and text, and the
   quantities that are known after the search
-- `finishing`: retraining and testing
+- `finishing`, `finished_networks`: retraining and testing, and what it made in one file
 - `baselines`: what a front is compared with
 - `appraisal`, `ticket`, `ticket_words`: finished networks measured side by side, one network
   retrained at length beside its parent, and what is said of it
@@ -20,12 +20,21 @@ from pymoo_prune.results.baselines import (
     simple_series,
 )
 from pymoo_prune.results.carried import Carried
-from pymoo_prune.results.choosing import Suggestion, suggest
+from pymoo_prune.results.choosing import Choice, Suggestion, no_fittest, suggest
 from pymoo_prune.results.exporting import carry, check_formats
+from pymoo_prune.results.finished_networks import FinishedNetworks, Finishing, Keeper
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front import Front, Member
 from pymoo_prune.results.front_tables import csv_text, read_csv
-from pymoo_prune.results.network_files import can_be_saved, is_exported, load_network, save_network
+from pymoo_prune.results.network_files import (
+    can_be_saved,
+    is_exported,
+    load_network,
+    load_weights,
+    save_network,
+    save_weights,
+    unknown_kind_in,
+)
 from pymoo_prune.results.onnx_files import (
     OnnxFile,
     OnnxNetwork,
@@ -37,9 +46,11 @@ from pymoo_prune.results.quantities import ACCURACIES, EVALUATION
 from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 
 __all__ = [
-    "ACCURACIES", "EVALUATION", "RANDOM", "Appraisal", "Carried", "Front", "Member", "OnnxFile",
-    "OnnxNetwork", "OnnxReport", "Suggestion", "WinningTicket", "appraise", "baseline_series",
-    "can_be_saved", "carry", "check_formats", "csv_text", "export_onnx", "final_accuracies",
-    "finisher", "is_exported", "load_network", "onnx_network", "published_series", "read_csv",
-    "save_network", "simple_series", "suggest", "winning_ticket",
+    "ACCURACIES", "EVALUATION", "RANDOM", "Appraisal", "Carried", "Choice", "FinishedNetworks",
+    "Finishing", "Front", "Keeper", "Member", "OnnxFile", "OnnxNetwork", "OnnxReport",
+    "Suggestion", "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry",
+    "check_formats", "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported",
+    "load_network", "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv",
+    "save_network", "save_weights", "simple_series", "suggest", "unknown_kind_in",
+    "winning_ticket",
 ]  # fmt: skip

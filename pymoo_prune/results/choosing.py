@@ -7,7 +7,7 @@ down: where a search also finds tiny networks of little accuracy, they draw the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,6 @@ import numpy as np
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Constraint, Goals, Quantity, Values
-from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results.quantities import EVALUATION
 
 ONE_POINT = 0.01
@@ -76,36 +75,45 @@ def knee(goals: Goals, columns: Mapping[str, Values]) -> int:
     return int(scaled.sum(axis=1).argmin())
 
 
+def no_fittest() -> PruneError:
+    """An error for a fittest network that is asked for where there are several objectives."""
+    return PruneError(
+        "with several objectives there is no fittest network; pick the knee, or a bound"
+    )
+
+
 @dataclass(frozen=True)
 class Choice:
     """Finds the place of a network in a front.
 
     Attributes:
-        problem: The problem that the networks are candidates of.
         columns: The front's numbers, (n,) each.
         quantities: Labels and units of the columns.
+        goals: The search's goals, when they are asked for.
+        parent: The parent's measurements, when they are asked for.
     """
 
-    problem: PruningProblem
     columns: Mapping[str, Values]
     quantities: Mapping[str, Quantity]
+    goals: Callable[[], Goals]
+    parent: Callable[[], Mapping[str, float]]
 
     def suggestion(self) -> Suggestion:
         """The network to take: the fittest with one goal, else what `suggest` says."""
-        if self.problem.n_obj == 1:
+        goals = self.goals()
+        if goals.n_obj == 1:
             return Suggestion(self.fittest(), "the fittest")
-        return suggest(self.problem.goals, self.columns, self.problem.parent_values)
+        return suggest(goals, self.columns, self.parent())
 
     def knee(self) -> int:
         """The network farthest from the plane through the extremes of the front."""
-        return knee(self.problem.goals, self.columns)
+        return knee(self.goals(), self.columns)
 
     def fittest(self) -> int:
         """The network with the best fitness, where the objectives are one weighted sum."""
-        F = self.problem.goals.F(self.columns)
+        F = self.goals().F(self.columns)
         if F.shape[1] > 1:
-            msg = "with several objectives there is no fittest network; pick the knee, or a bound"
-            raise PruneError(msg)
+            raise no_fittest()
         return int(F[:, 0].argmin())
 
     def best(self, name: str, within: str | None = None) -> int:
@@ -148,7 +156,7 @@ class Choice:
     def _rows_within(self, bound: str) -> Array:
         constraint = Constraint.parse(bound)
         self._check_quantity(constraint.name)
-        parent = self.problem.parent_values if constraint.relative else {}
+        parent = self.parent() if constraint.relative else {}
         if constraint.relative and constraint.name not in parent:
             msg = f"{bound} is a share of the parent's, which is known for {', '.join(parent)} only"
             raise PruneError(msg)

@@ -37,6 +37,7 @@ def final_accuracies(
     *,
     seeds: Sequence[int],
     finished: Finisher | None,
+    keep: Callable[[nn.Module | None], None] | None = None,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Values]:
     """Accuracies of finished networks, on the test images too.
@@ -46,6 +47,8 @@ def final_accuracies(
         data: The images.
         seeds: Each retraining's seed.
         finished: Retrains a network, from a seed; None leaves networks as they are.
+        keep: Called with each network as it is in the end; with None where its retraining
+            diverged.
         progress: Called after each network.
 
     Returns:
@@ -57,14 +60,18 @@ def final_accuracies(
         columns |= {"finished_accuracy": [], "finished_test_accuracy": []}
     for network, seed in zip(networks, seeds, strict=True):
         columns["test_accuracy"].append(accuracy(network, data.test))
+        final: nn.Module | None = network
         if finished:
+            final = None
             on_validation = on_test = np.nan
             with suppress(TrainingDiverged):
-                retrained = finished(network, seed)
-                on_validation = accuracy(retrained, data.validation)
-                on_test = accuracy(retrained, data.test)
+                final = finished(network, seed)
+                on_validation = accuracy(final, data.validation)
+                on_test = accuracy(final, data.test)
             columns["finished_accuracy"].append(on_validation)
             columns["finished_test_accuracy"].append(on_test)
+        if keep is not None:
+            keep(final)
         if progress is not None:
             progress()
     return {name: np.array(values) for name, values in columns.items()}

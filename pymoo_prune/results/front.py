@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast, overload
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from pymoo.core.result import Result
 from torch import nn
@@ -27,7 +28,8 @@ from pymoo_prune.objectives import (
     nondominated,
 )
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results.choosing import Choice
+from pymoo_prune.results.choosing import Choice, Suggestion
+from pymoo_prune.results.finished_networks import FinishedNetworks
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front_tables import csv_text, text_table
 from pymoo_prune.results.quantities import ACCURACIES, EVALUATION
@@ -60,8 +62,7 @@ class Member:
     @property
     def why(self) -> str:
         """Why `Front.pick` suggests it; empty where it suggests another one."""
-        front = self.front
-        suggested = Choice(front.problem, front.columns, front.quantities).suggestion()
+        suggested = self.front.suggestion
         return suggested.reason if suggested.place == self.place else ""
 
     def network(self, *, finish_images: int = 0) -> nn.Module:
@@ -69,8 +70,11 @@ class Member:
 
         Args:
             finish_images: Training images for retraining; the same number gives the same weights
-                again.
+                again. They are read where the run keeps them.
         """
+        kept = self.front.finished
+        if kept is not None and kept.finishing.images == finish_images:
+            return kept.network(self.place).to(self.front.device)
         problem = self.front.problem
         network = problem.network(self.x)
         if finish_images:
@@ -94,6 +98,7 @@ class Front:
         X: Chromosomes, (n, n_var).
         columns: Measurements, and accuracies after the search, (n,) each.
         layers: What each network is made of; None until `finish` has built the networks.
+        finished: The finished networks, where a run keeps them.
     """
 
     def __init__(
@@ -102,13 +107,14 @@ class Front:
         X: Array,
         columns: Mapping[str, Values],
         layers: Sequence[Sequence[Layer]] | None = None,
+        finished: FinishedNetworks | None = None,
     ) -> None:
         if len(X) == 0:
             msg = "there is no front: no candidate keeps the constraints"
             raise NothingFoundError(msg)
-        self.problem, self.X = problem, X
+        self._problem, self.X = problem, X
         self.columns: dict[str, Values] = dict(columns)
-        self.layers = layers
+        self.layers, self.finished = layers, finished
 
     @classmethod
     def from_candidates(
@@ -172,6 +178,21 @@ class Front:
         return Member(self, place % len(self))
 
     @property
+    def problem(self) -> PruningProblem:
+        """The problem that was searched."""
+        return self._problem
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks go."""
+        return self.problem.data_set.train.images.device
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Channels, height and width of an image."""
+        return self.problem.data_set.shape
+
+    @property
     def goals(self) -> Goals:
         """The search's goals."""
         return self.problem.goals
@@ -190,7 +211,17 @@ class Front:
 
     @property
     def _choice(self) -> Choice:
-        return Choice(self.problem, self.columns, self.quantities)
+        return Choice(
+            self.columns,
+            self.quantities,
+            goals=lambda: self.goals,
+            parent=lambda: self.problem.parent_values,
+        )
+
+    @property
+    def suggestion(self) -> Suggestion:
+        """The network that `pick` takes where none is named, and why."""
+        return self._choice.suggestion()
 
     def knee(self) -> Member:
         """The network farthest from the plane through the extremes of the front.
@@ -233,23 +264,35 @@ class Front:
 
     # After the search.
 
-    def finish(self, *, images: int = 0, progress: Callable[[], None] | None = None) -> Front:
+    def finish(
+        self,
+        *,
+        images: int = 0,
+        keep: Callable[[nn.Module | None], None] | None = None,
+        progress: Callable[[], None] | None = None,
+    ) -> Front:
         """The front with accuracies on the test images, as found and after retraining.
 
         Args:
-            images: Training images that each network is retrained with; 0 for no retraining.
+            images: Training images that each network is retrained with; 0 for no retraining. What
+                `finished` keeps is not retrained.
+            keep: Called with each finished network; with None where its retraining diverged.
             progress: Called after each network.
         """
+        retrain, kept = finisher(self.problem, images), self.finished
+        if retrain is not None and kept is not None and kept.finishing.images == images:
+            retrain = kept.finisher(self.problem.seed, self.device)
         networks = [self.problem.network(x) for x in self.X]
         columns = final_accuracies(
             networks,
             self.problem.data_set,
             seeds=self.seeds,
-            finished=finisher(self.problem, images),
+            finished=retrain,
+            keep=keep,
             progress=progress,
         )
         layers = [anatomy(network, self.problem.data_set.shape) for network in networks]
-        return Front(self.problem, self.X, {**self.columns, **columns}, layers)
+        return Front(self.problem, self.X, {**self.columns, **columns}, layers, self.finished)
 
     def series(self, name: str = "front") -> Series:
         """The numbers alone, under a name."""

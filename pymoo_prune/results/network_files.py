@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import pickle
@@ -14,7 +15,7 @@ from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.files import write_text, writing
-from pymoo_prune.networks import build_network
+from pymoo_prune.networks import NETWORKS, build_network
 from pymoo_prune.training import to_channels_last
 
 WEIGHTS, SPEC = "network.pt", "network.json"
@@ -37,7 +38,6 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
     Returns:
         The folder.
     """
-    folder = Path(folder)
     spec = getattr(network, "spec", None)
     if not isinstance(spec, dict):
         msg = (
@@ -45,6 +45,26 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
             '{"network": NAME, "arguments": {...}} from which it could be rebuilt'
         )
         raise PruneError(msg)
+    return _write(network, Path(folder), spec, about)
+
+
+def save_weights(network: nn.Module, folder: Path | str, *, about: Mapping[str, Any]) -> Path:
+    """Writes `network.pt`, and `network.json` without how to build the network.
+
+    Args:
+        network: Any network; only `load_weights` can read it.
+        folder: Made if it is not there.
+        about: All that the description says.
+
+    Returns:
+        The folder.
+    """
+    return _write(network, Path(folder), {}, about)
+
+
+def _write(
+    network: nn.Module, folder: Path, spec: Mapping[str, Any], about: Mapping[str, Any]
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     # Through memory: torch turns a full disk into an error that does not say so.
@@ -52,7 +72,7 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
     torch.save(weights, content)
     with writing(folder / WEIGHTS) as path:
         path.write_bytes(content.getvalue())
-    description = {**spec, "memory_format": _memory_format(network), **about}
+    description = {**spec, "memory_format": layout_of(network), **about}
     write_text(folder / SPEC, json.dumps(description, indent=2) + "\n")
     return folder
 
@@ -62,12 +82,25 @@ def can_be_saved(network: nn.Module) -> bool:
     return isinstance(getattr(network, "spec", None), dict)
 
 
-def _memory_format(network: nn.Module) -> str:
+def layout_of(network: nn.Module) -> str:
+    """How the weights of a network lie in memory, one of `MEMORY_FORMATS`."""
     weights = [weight for weight in network.parameters() if weight.ndim == 4]
     # Some weights, such as those of 1×1 convolutions, have both layouts, and tell nothing.
     told = not all(weight.is_contiguous() for weight in weights)
     last = all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
     return "channels_last" if told and last else "contiguous"
+
+
+def in_layout(network: nn.Module, layout: str) -> nn.Module:
+    """The network itself, with weights that lie in memory so.
+
+    Args:
+        network: The network, as it was built.
+        layout: One of `MEMORY_FORMATS`.
+    """
+    if layout == "channels_last":
+        to_channels_last(network)
+    return network
 
 
 def is_exported(folder: Path) -> bool:
@@ -85,6 +118,81 @@ def load_network(folder: Path | str) -> nn.Module:
     Weights keep their layout in memory.
     """
     folder = Path(folder)
+    spec, content = _read(folder)
+    layout = _layout(spec)
+    with torch.random.fork_rng(devices=[]):  # building draws weights, which are then replaced
+        network = build_network(spec)
+    try:
+        network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
+    except DAMAGES as error:
+        raise PruneError(_damaged(folder, error)) from error
+    return in_layout(network, layout).eval()
+
+
+def load_weights(path: Path | str, network: nn.Module, name: str) -> nn.Module:
+    """A copy of a network with weights from a file, in evaluation mode; only tensors are unpickled.
+
+    Args:
+        path: A file with a state_dict, or the folder of an exported network.
+        network: What the weights are of.
+        name: The network's name; errors say it.
+    """
+    path, layout = Path(path), layout_of(network)
+    if path.is_dir():
+        spec, content = _read(path)
+        layout = _layout(spec)
+    elif path.is_file():
+        content = path.read_bytes()
+    else:
+        msg = f"there is no {path} with weights for the network of {name}"
+        raise PruneError(msg)
+    try:
+        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if not isinstance(weights, Mapping):
+            msg = f"it holds a {type(weights).__name__}"
+            raise TypeError(msg)
+    except DAMAGES as error:
+        msg = (
+            f"{path} holds no state_dict that can be read safely; write it with "
+            "torch.save(network.state_dict(), FILE)"
+        )
+        raise PruneError(msg) from error
+    result = copy.deepcopy(network)
+    try:
+        result.load_state_dict(weights)
+    except DAMAGES as error:
+        reason = " ".join(str(error).split())
+        msg = f"the weights in {path} do not fit the network of {name}: {reason}"
+        raise PruneError(msg) from error
+    return in_layout(result, layout).eval()
+
+
+def unknown_kind(spec: Mapping[str, Any]) -> str | None:
+    """The kind of a network, or of its parent, if nothing here builds it; None if something does.
+
+    Args:
+        spec: The network's.
+    """
+    inner: Any = spec
+    while isinstance(inner, Mapping):
+        if (kind := inner.get("network")) not in NETWORKS:
+            return str(kind)
+        arguments = inner.get("arguments")
+        inner = arguments.get("parent") if isinstance(arguments, Mapping) else None
+    return None
+
+
+def unknown_kind_in(folder: Path | str) -> str | None:
+    """The same for an exported network.
+
+    Args:
+        folder: The network's folder.
+    """
+    return unknown_kind(_read(Path(folder))[0])
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """The description of an exported network, and the content of the file with its weights."""
     try:
         spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
         content = (folder / WEIGHTS).read_bytes()
@@ -95,18 +203,14 @@ def load_network(folder: Path | str) -> nn.Module:
         raise PruneError(_damaged(folder, error)) from error
     if not isinstance(spec, dict):
         raise PruneError(_damaged(folder, f"{SPEC} holds no object"))
-    memory_format = spec.get("memory_format", "contiguous")
-    if memory_format not in MEMORY_FORMATS:
-        raise unknown_name("memory format", str(memory_format), MEMORY_FORMATS)
-    with torch.random.fork_rng(devices=[]):  # building draws weights, which are then replaced
-        network = build_network(spec)
-    try:
-        network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
-    except DAMAGES as error:
-        raise PruneError(_damaged(folder, error)) from error
-    if memory_format == "channels_last":
-        to_channels_last(network)
-    return network.eval()
+    return spec, content
+
+
+def _layout(spec: Mapping[str, Any]) -> str:
+    layout = spec.get("memory_format", "contiguous")
+    if layout not in MEMORY_FORMATS:
+        raise unknown_name("memory format", str(layout), MEMORY_FORMATS)
+    return str(layout)
 
 
 def _damaged(folder: Path, reason: Exception | str) -> str:

@@ -1,14 +1,14 @@
 """One run in its folder: settings, making it, resuming it, and its report.
 
 - `settings`: all that a run depends on
-- `defaults`: how long a ticket is retrained
+- `defaults`: the defaults of options, which the command line shows
 - `files`, `folder`, `unreadable`: the names of a run's files, writing and reading them, and one
   error for all that cannot be read
-- `preparing`: from settings to a problem with its parent
+- `images`, `preparing`: from names to images, and from settings to a problem with its parent
 - `execution`, `summary`: search, finish, compare, write; and how that went
 - `carrying`: networks of a run's front, exported or as a ticket
 - `one_call`: one call for a network of one's own
-- `run`: the run itself
+- `run`, `run_front`: the run itself, and its front
 - `findings`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
 - `report`, `report_page`: the report in Markdown, and as an interactive page. Import
   `report_page` where it is needed: it brings Bokeh, which takes its time
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from pymoo_prune.lazy import lazily
 
 if TYPE_CHECKING:
-    from pymoo_prune.runs.defaults import AT_LENGTH
+    from pymoo_prune.runs.defaults import AT_LENGTH, KEEP_NETWORKS
     from pymoo_prune.runs.files import (
         CHROMOSOMES_FILE,
         FRONT_PICTURE,
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
         TICKET_PICTURE,
     )
     from pymoo_prune.runs.findings import measured_quantities, published_on
-    from pymoo_prune.runs.folder import new_folder
+    from pymoo_prune.runs.folder import RunFolder, new_folder
+    from pymoo_prune.runs.images import is_module, lasting
     from pymoo_prune.runs.one_call import prune
-    from pymoo_prune.runs.preparing import Given, prepare_problem
+    from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
     from pymoo_prune.runs.report import Report
     from pymoo_prune.runs.reproduction import (
         ReproductionOptions,
@@ -57,9 +58,9 @@ else:
 
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
-    "LATENCIES_FILE", "PARENT_FOLDER", "REPORT_PAGE", "SETTINGS_FILE",
-    "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given", "Report",
-    "ReproductionOptions", "Run", "Settings", "kept", "kept_parent", "kept_runs",
-    "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune", "publish",
-    "published_on", "reading", "reproduced",
+    "KEEP_NETWORKS", "LATENCIES_FILE", "NOTHING_GIVEN", "PARENT_FOLDER", "REPORT_PAGE",
+    "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given",
+    "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "is_module", "kept",
+    "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder", "prepare",
+    "prepare_problem", "prune", "publish", "published_on", "reading", "reproduced",
 ]  # fmt: skip

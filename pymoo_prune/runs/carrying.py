@@ -10,12 +10,11 @@ from typing import Any
 from torch import nn
 
 from pymoo_prune.errors import StoreError
-from pymoo_prune.files import write_text, writing
+from pymoo_prune.files import check_writable, write_text, writing
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import BATCH_SIZES, thop_macs
 from pymoo_prune.results import (
     Carried,
-    Front,
     Member,
     WinningTicket,
     carry,
@@ -23,8 +22,9 @@ from pymoo_prune.results import (
     winning_ticket,
 )
 from pymoo_prune.runs.defaults import AT_LENGTH
-from pymoo_prune.runs.files import PARENT_FOLDER, TICKET_PAGE, TICKET_PICTURE
+from pymoo_prune.runs.files import PARENT_FOLDER, TICKET_FOLDER, TICKET_PAGE, TICKET_PICTURE
 from pymoo_prune.runs.folder import RunFolder
+from pymoo_prune.runs.run_front import RunFront
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Display
 
@@ -39,7 +39,7 @@ class Carrier:
         run: The run's folder.
     """
 
-    front: Front
+    front: RunFront
     settings: Settings
     run: Path
 
@@ -57,9 +57,11 @@ class Carrier:
         member = self.front.pick(pick)
         folder = Path(output) if output else self.run / f"network-{member.place}"
         check_export_folder(folder)
+        if onnx or latency:
+            _ = self.front.problem  # its images are needed: an error before anything is written
         images = self.settings.finish_images
-        with display.phase("retraining the network"):
-            network = member.network(finish_images=images)
+        with display.phase("the network"):
+            network = self._network(member, images)
         return carry(
             member,
             network,
@@ -75,15 +77,24 @@ class Carrier:
         self,
         pick: str,
         images: int | None,
-        folder: Path,
+        output: Path | str | None,
         display: Display,
         *,
         batch_sizes: Sequence[int] = BATCH_SIZES,
-    ) -> WinningTicket:
+    ) -> tuple[WinningTicket, Path]:
         """Makes a winning ticket, and writes it into a folder; see `Run.ticket`."""
+        folder = Path(output) if output else self.run / TICKET_FOLDER
+        check_ticket_folder(folder)  # before hours of retraining
         front, settings = self.front, self.settings
         if images is None:
             images = AT_LENGTH * settings.finish_images or len(front.problem.data_set.train)
+        if front.finished is not None and images != (kept := front.finished.finishing.images):
+            display.console.print(
+                f"The network is retrained with {images:,} images: the weights that the run keeps "
+                f"are those after {kept:,} (--images {kept} takes them).",
+                markup=False,
+                highlight=False,
+            )
         ticket = winning_ticket(
             front, pick=pick, images=images, batch_sizes=batch_sizes, display=display
         )
@@ -94,10 +105,17 @@ class Carrier:
         carry(member, network, folder, about=self._about(member, network, images, values))
         with writing(folder / TICKET_PICTURE) as path:
             ticket.draw(path)
-        title = f"The winning ticket of {settings.problem} on {settings.data}"
+        title = f"The winning ticket of {settings.title}"
         page = ticket.markdown(title=title, picture=TICKET_PICTURE)
         write_text(folder / TICKET_PAGE, page)
-        return ticket
+        return ticket, folder
+
+    def _network(self, member: Member, images: int) -> nn.Module:
+        """The finished network: from the run's folder if it is there."""
+        kept = self.front.finished
+        if kept is not None and kept.unknown_kind(member.place) is not None:
+            _ = self.front.problem  # its module may know how to build the network
+        return member.network(finish_images=images)
 
     def _about(
         self,
@@ -107,7 +125,7 @@ class Carrier:
         measurements: Mapping[str, float],
     ) -> dict[str, Any]:
         """Entries of `network.json`, besides how to build the network."""
-        shape = member.front.problem.data_set.shape
+        shape = member.front.input_shape
         return {
             "input_shape": list(shape),
             "measurements": dict(measurements),
@@ -133,6 +151,7 @@ def check_export_folder(folder: Path) -> None:
     elif folder.is_dir() and any(folder.iterdir()) and not is_exported(folder):
         msg = f"{folder} is there already, and is no exported network"
     else:
+        check_writable(folder)
         return
     msg += "; give another --output"
     raise StoreError(msg)
@@ -144,6 +163,7 @@ def check_ticket_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; give another --output, a folder"
         raise StoreError(msg)
+    check_writable(folder)
 
 
 def _check_no_parent(folder: Path) -> None:

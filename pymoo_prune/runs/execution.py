@@ -13,8 +13,8 @@ from pymoo_prune.machine import versions
 from pymoo_prune.measuring import Anatomies, anatomy
 from pymoo_prune.objectives import Series
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import Front, baseline_series
-from pymoo_prune.runs.files import STORE_FILE
+from pymoo_prune.results import Finishing, Front, Keeper, baseline_series
+from pymoo_prune.runs.files import FINISHED_FILE, STORE_FILE
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.runs.summary import summary_of
@@ -53,9 +53,10 @@ class Execution:
         """Everything; what the store has is not measured again."""
         store = store_of(self.problem, self.folder)
         try:
+            self._files.write_data(self.problem.data_set)
             found = self._search(store)
-            front = self._finish(Front.from_found(self.problem, found))
-            self._write(front, self._baselines(front, found, store), found, store)
+            front, notes = self._finish(Front.from_found(self.problem, found))
+            self._write(front, self._baselines(front, found, store), found, store, notes)
         finally:
             store.close()
         return front
@@ -86,13 +87,27 @@ class Execution:
                 on_generation=note,
             )
 
-    def _finish(self, front: Front) -> Front:
+    @property
+    def _files(self) -> RunFolder:
+        return RunFolder(self.folder)
+
+    def _finish(self, front: Front) -> tuple[Front, Sequence[str]]:
+        """The finished front, and what the report says of its networks' weights."""
+        problem, images = self.problem, self.settings.finish_images
+        finishing = Finishing.of(problem.fingerprint, images, front.X)
+        known = self._files.finished_if_whole(finishing)
+        keeper = Keeper(self.settings.keep_networks)
+        front = Front(problem, front.X, front.columns, finished=known)
         with self.display.phase("finish") as update:
             done = iter(range(1, len(front) + 1))
-            return front.finish(
-                images=self.settings.finish_images,
+            finished = front.finish(
+                images=images,
+                keep=keeper.add if known is None else None,
                 progress=lambda: update(next(done) / len(front), "retrain and test"),
             )
+        if known is None:
+            keeper.write(self.folder / FINISHED_FILE, finishing, problem.data_set)
+        return finished, keeper.notes("--keep-networks")
 
     def _baselines(self, front: Front, found: Found, store: Store) -> Sequence[Series]:
         settings = self.settings
@@ -110,14 +125,21 @@ class Execution:
             executor=self.executor,
         )
 
-    def _write(self, front: Front, others: Sequence[Series], found: Found, store: Store) -> None:
+    def _write(
+        self,
+        front: Front,
+        others: Sequence[Series],
+        found: Found,
+        store: Store,
+        notes: Sequence[str],
+    ) -> None:
         problem = self.problem
         parent, matrices = problem.parent, problem.illustration.matrices
         whole = None if parent is None else anatomy(parent, problem.data_set.shape)
-        RunFolder(self.folder).write(
+        self._files.write(
             front.X,
             None if matrices is None else matrices(front.X),
             [front.series(THIS_SEARCH), *others],
             Anatomies(whole, front.layers or ()),
-            summary_of(front, found, store, self.settings),
+            summary_of(front, found, store, self.settings, notes),
         )

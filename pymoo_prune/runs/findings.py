@@ -10,9 +10,10 @@ import numpy as np
 
 from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume
-from pymoo_prune.results import ACCURACIES, EVALUATION, Suggestion, published_series, suggest
+from pymoo_prune.results import ACCURACIES, EVALUATION, Suggestion, published_series
 from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.run import Run
+from pymoo_prune.runs.run_front import recorded_suggestion
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Store
 
@@ -46,11 +47,8 @@ class Findings:
 
     @property
     def suggestion(self) -> Suggestion:
-        """The network that the report suggests, and why: the fittest, or what `suggest` says."""
-        fittest = self.summary["fittest"]
-        if fittest is not None:
-            return Suggestion(int(fittest), "the fittest")
-        return suggest(self.goals, self.front.columns, self.summary["parent"])
+        """The network that the report suggests, and why."""
+        return recorded_suggestion(self.summary, self.front.columns, self.quantities)
 
     @property
     def chosen(self) -> int:

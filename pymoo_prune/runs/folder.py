@@ -5,27 +5,33 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pymoo_prune.chromosomes import Array, pack, unpack
-from pymoo_prune.errors import StoreError
+from pymoo_prune.data import Data
+from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.files import check_no_links, write_text, writing
 from pymoo_prune.measuring import Anatomies
 from pymoo_prune.objectives import Series
-from pymoo_prune.results import csv_text, read_csv
+from pymoo_prune.results import FinishedNetworks, Finishing, csv_text, read_csv
 from pymoo_prune.runs.files import (
     CHROMOSOMES_FILE,
+    DATA_FILE,
+    FINISHED_FILE,
     FRONT_TABLE,
     LAYERS_FILE,
     MATRICES_FILE,
     SETTINGS_FILE,
+    STORE_FILE,
     SUMMARY_FILE,
 )
 from pymoo_prune.runs.settings import Settings
-from pymoo_prune.runs.unreadable import reading
+from pymoo_prune.runs.unreadable import UNREADABLE, reading
+from pymoo_prune.search import Store
 
 
 class RunFolder:
@@ -77,6 +83,26 @@ class RunFolder:
             (self.path / SETTINGS_FILE).unlink()
             self.path.rmdir()
 
+    # The images.
+
+    def write_data(self, data: Data) -> None:
+        """Notes which images the run is made with; they are the same whenever it goes on."""
+        about = {
+            "digest": data.digest,
+            "name": data.name,
+            "shape": data.shape,
+            "classes": data.classes,
+            "images": {n: len(getattr(data, n)) for n in ("train", "validation", "test")},
+        }
+        write_text(self.path / DATA_FILE, json.dumps(about, indent=2) + "\n")
+
+    def data_digest(self) -> str | None:
+        """The digest of the images that the run was made with; None where it is not known."""
+        for name, key in ((DATA_FILE, "digest"), (SUMMARY_FILE, "data")):
+            with suppress(*UNREADABLE):  # not there, or damaged: the store checks what it can
+                return str(json.loads((self.path / name).read_text(encoding="utf-8"))[key])
+        return None
+
     # After the search.
 
     def write(
@@ -127,6 +153,39 @@ class RunFolder:
             np.load(file, allow_pickle=False) as arrays,
         ):
             return unpack(arrays)
+
+    def finished(self, settings: Settings) -> FinishedNetworks | None:
+        """The finished networks of a finished run; None where they are not kept.
+
+        Args:
+            settings: The run's.
+        """
+        path = self.path / FINISHED_FILE
+        if not path.is_file() or not (self.path / STORE_FILE).is_file():
+            return None
+        store = Store.existing(self.path / STORE_FILE)
+        store.close()
+        found = FinishedNetworks(path)
+        images = settings.finish_images
+        found.check(Finishing.of(store.fingerprint, images, self.chromosomes()))
+        return found
+
+    def finished_if_whole(self, finishing: Finishing) -> FinishedNetworks | None:
+        """The networks of a finishing, if all of them are kept and can be read.
+
+        Args:
+            finishing: How they were finished.
+        """
+        path = self.path / FINISHED_FILE
+        if not path.is_file():
+            return None
+        try:
+            found = FinishedNetworks(path)
+            found.check(finishing)
+            found.check_all()
+        except PruneError:  # they are made again
+            return None
+        return found
 
     def layers(self) -> Anatomies | None:
         """The layers of the front's networks; None in folders of older versions."""

@@ -9,13 +9,14 @@ from typing import Any
 from rich.console import Console
 from torch import nn
 
-from pymoo_prune.data import Data, load_data
+from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.executors import Executor
 from pymoo_prune.objectives import Objectives
 from pymoo_prune.problem import find_problem, preset_of
 from pymoo_prune.results import Front
 from pymoo_prune.runs.folder import RunFolder, new_folder
+from pymoo_prune.runs.images import lasting, named_data
 from pymoo_prune.runs.preparing import Given
 from pymoo_prune.runs.report import Report
 from pymoo_prune.runs.run import Run
@@ -57,7 +58,7 @@ def prune(
 
     Args:
         network: Any classifier that the problem can follow; it is not changed.
-        data: The images, or the name or folder of a data set.
+        data: The images, or a data set's name, a folder, a file or "package.module:name".
         what: One of `KINDS`, or a problem's name: "filters", "weights", "neurons", "connections".
         objectives: Names of quantities, or a scalarisation; None takes the preset's.
         constraints: Bounds, such as "accuracy_drop<=0.02".
@@ -83,7 +84,7 @@ def prune(
     problem = KINDS.get(what, what)
     if problem == what and ":" not in what:
         _check_name(what)
-    images = load_data(data) if isinstance(data, str) else data
+    images = named_data(data) if isinstance(data, str) else data
     device = images.train.images.device
     chosen = preset_of(find_problem(problem), preset)
     settings = Settings(
@@ -92,7 +93,7 @@ def prune(
         pop_size=chosen.pop_size if pop_size is None else pop_size,
         budget=budget or Budget(generations=chosen.generations, seconds=chosen.seconds),
         options={**chosen.options, **(options or {})},
-        data=images.name,
+        data=lasting(data) if isinstance(data, str) else images.name,
         objectives=objectives or chosen.objectives,
         constraints=tuple(constraints),
         seed=seed,

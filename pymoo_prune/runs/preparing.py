@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from pymoo_prune.data import Data, load_data
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.data import DATA_SETS, Data
+from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.measuring import KnownLatencies
-from pymoo_prune.problem import PruningProblem, build_problem, own_network
-from pymoo_prune.results import can_be_saved, load_network, save_network
+from pymoo_prune.problem import PruningProblem, build_problem, check_trust, own_network
+from pymoo_prune.results import (
+    can_be_saved,
+    load_network,
+    load_weights,
+    save_network,
+    save_weights,
+    unknown_kind_in,
+)
 from pymoo_prune.runs.files import LATENCIES_FILE, PARENT_FOLDER, SHARED_LATENCIES
+from pymoo_prune.runs.folder import RunFolder
+from pymoo_prune.runs.images import is_module, named_data
 from pymoo_prune.runs.settings import GIVEN, Settings
 from pymoo_prune.search import Display
 
@@ -24,10 +34,12 @@ class Given(NamedTuple):
     Attributes:
         data: The images.
         network: The network to prune.
+        place: Where the images are now: a name for `named_data`, which the caller trusts.
     """
 
     data: Data | None = None
     network: nn.Module | None = None
+    place: str | None = None
 
 
 NOTHING_GIVEN = Given()
@@ -58,7 +70,7 @@ def prepare_problem(
     settings.check()  # before anything is trained
     data = given.data
     if data is None:
-        data = _named_data(settings, folder, download=download)
+        data = _named_data(settings, folder, given.place, download=download)
     data = data.to(torch.device(settings.device))
     kept = folder / PARENT_FOLDER
     parent = given.network
@@ -75,10 +87,12 @@ def prepare_problem(
             arguments["objectives"] = settings.objectives
         problem = build_problem(settings.problem_class, data, settings.options, arguments)
     own = given.network is not None or settings.network is not None
-    # A network of the user's own that no description can rebuild is brought along each time.
-    keeps = problem.parent is not None and (can_be_saved(problem.parent) or not own)
-    if problem.parent is not None and keeps and not kept.is_dir():
-        keep_parent(problem.parent, kept)
+    if problem.parent is not None and not kept.is_dir():
+        if can_be_saved(problem.parent) or not own:
+            keep_parent(problem.parent, kept)
+        elif settings.parent is not None:
+            keep_parent(problem.parent, kept, save=save_weights)
+        # Any other network that no description can rebuild is brought along each time.
     problem.known_latencies = KnownLatencies(_latencies_file(settings, folder))
     if settings.front:
         problem = problem.with_goals(problem.goals.objectives, front=settings.front)
@@ -96,40 +110,74 @@ def _latencies_file(settings: Settings, folder: Path) -> Path:
     return folder / (settings.latencies or LATENCIES_FILE)
 
 
-def _named_data(settings: Settings, folder: Path, *, download: bool) -> Data:
+def _named_data(settings: Settings, folder: Path, place: str | None, *, download: bool) -> Data:
+    name, expected = place or settings.data, RunFolder(folder).data_digest()
+    if place is None and is_module(name) and settings.origin is not None:
+        check_trust([name], settings.origin)
     try:
-        return load_data(
-            settings.data,
-            root=settings.data_root,
+        data = named_data(
+            name,
+            root=settings.data_root if place is None else None,
             download=download,
             validation=settings.validation,
         )
     except PruneError as error:
-        if settings.network != GIVEN:
+        if name in DATA_SETS or place is not None or settings.origin is None:
             raise
-        msg = f"{error}. {_IN_PYTHON.format(folder)}"
-        raise StoreError(msg) from error
+        end = "" if str(error).endswith((".", "?")) else "."
+        msg = f"{error}{end} Say where the images are now: --data PATH"
+        if settings.network == GIVEN:
+            msg += f". {_IN_PYTHON.format(folder)}"
+        raise (DataError if isinstance(error, DataError) else StoreError)(msg) from error
+    moving = place is not None or name not in DATA_SETS  # others are the same everywhere
+    if moving and expected not in (None, data.digest):
+        msg = (
+            f"{name} holds other images than those that the run in {folder} was made with; say "
+            "where those are: --data PATH"
+        )
+        raise DataError(msg)
+    return data
 
 
 def _named_parent(settings: Settings, kept: Path, folder: Path) -> nn.Module | None:
     """The parent that is kept, or that settings name; None where the problem trains one."""
+    own = settings.network
     if kept.is_dir():
+        if own not in (None, GIVEN) and unknown_kind_in(kept) is not None:
+            return load_weights(kept, own_network(own), own)
         return load_network(kept)
-    if settings.network == GIVEN:
+    if own == GIVEN:
         msg = f"the network of {folder} was given in Python and is not kept. {_IN_PYTHON}"
         raise StoreError(msg.format(folder))
-    if settings.network is not None:
-        return own_network(settings.network)
-    return None if settings.parent is None else load_network(settings.parent)
+    if settings.parent is None:
+        return None if own is None else own_network(own)
+    if own is not None:
+        return load_weights(settings.parent, own_network(own), own)
+    _check_can_be_built(settings.parent)
+    return load_network(settings.parent)
 
 
-def keep_parent(parent: nn.Module, folder: Path) -> None:
+def _check_can_be_built(parent: str) -> None:
+    """Refuses weights without how to build their network."""
+    remedy = f"say which network they are of: --parent {parent} --network my_module:network"
+    if Path(parent).is_file():
+        msg = f"{parent} holds weights, but not how to build their network; {remedy}"
+        raise PruneError(msg)
+    if (kind := unknown_kind_in(parent)) is not None:
+        msg = f"{parent} holds weights of a network {kind!r} that nothing here builds; {remedy}"
+        raise PruneError(msg)
+
+
+def keep_parent(
+    parent: nn.Module, folder: Path, *, save: Callable[..., Path] = save_network
+) -> None:
     """Saves a parent, complete or not at all.
 
     Args:
         parent: The network.
         folder: Its own folder, which is not there yet.
+        save: `save_network`, or `save_weights` where only the user can build the network.
     """
     # Written beside and moved: half a parent would be taken for a whole one.
     part = folder.with_name(f".part-{folder.name}")
-    save_network(parent, part, about={"role": "parent"}).replace(folder)
+    save(parent, part, about={"role": "parent"}).replace(folder)

@@ -14,11 +14,11 @@ from pymoo_prune.measuring import BATCH_SIZES, Anatomies
 from pymoo_prune.objectives import Series
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Carried, Front, WinningTicket, check_formats
-from pymoo_prune.runs.carrying import Carrier, check_ticket_folder
+from pymoo_prune.runs.carrying import Carrier
 from pymoo_prune.runs.execution import Execution, store_of
-from pymoo_prune.runs.files import TICKET_FOLDER
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
+from pymoo_prune.runs.run_front import RunFront
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Display, Store
 
@@ -37,8 +37,8 @@ class Run:
 
     def __repr__(self) -> str:
         state = "finished" if self.complete else "not finished"
-        problem = f"{self.settings.problem} on {self.settings.data}"
-        return f"Run({str(self.folder)!r}: {problem}, {self.settings.algorithm}, {state})"
+        title, engine = self.settings.title, self.settings.algorithm
+        return f"Run({str(self.folder)!r}: {title}, {engine}, {state})"
 
     @classmethod
     def create(
@@ -126,9 +126,20 @@ class Run:
 
     def front(self, display: Display) -> Front:
         """The front of a finished run, with chromosomes and networks."""
-        series, _ = self.results()
-        X = self._files.chromosomes()
-        return Front(self.prepare(display), X, series[0].columns)
+        front = self._front(display)
+        _ = front.problem  # what is missing is an error here
+        return front
+
+    def _front(self, display: Display) -> RunFront:
+        """The same; the problem is prepared where it is needed."""
+        (series, *_), summary = self.results()
+        return RunFront(
+            lambda: self.prepare(display),
+            self._files.chromosomes(),
+            series.columns,
+            summary,
+            self._files.finished(self.settings),
+        )
 
     # Its networks.
 
@@ -143,6 +154,9 @@ class Run:
         latency: bool = False,
     ) -> Carried:
         """Carries one network of the front away, retrained as the report shows it.
+
+        It needs no data where the run keeps the network, and neither ONNX nor latencies are asked
+        for.
 
         Args:
             pick: Which network, as `Front.pick` takes it.
@@ -184,10 +198,7 @@ class Run:
             The ticket, and the folder with `ticket.md`, `robustness.png`, `network.pt` and
             `network.json`.
         """
-        folder = Path(output) if output else self.folder / TICKET_FOLDER
-        check_ticket_folder(folder)  # before hours of retraining
-        carrier = self._carrier(display)
-        return carrier.ticket(pick, images, folder, display, batch_sizes=batch_sizes), folder
+        return self._carrier(display).ticket(pick, images, output, display, batch_sizes=batch_sizes)
 
     def _carrier(self, display: Display) -> Carrier:
-        return Carrier(self.front(display), self.settings, self.folder)
+        return Carrier(self._front(display), self.settings, self.folder)

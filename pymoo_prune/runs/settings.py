@@ -27,6 +27,8 @@ from pymoo_prune.problem import (
     own_network,
     trust,
 )
+from pymoo_prune.runs.defaults import KEEP_NETWORKS
+from pymoo_prune.runs.images import data_title, is_module
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
 
@@ -42,7 +44,8 @@ class Settings:
     Attributes:
         problem: The problem's registered name.
         options: The problem's keyword arguments.
-        data: A data set's name or folder.
+        data: A data set's name, the path of a folder or file, or "package.module:name"; see
+            `images.named_data`.
         data_root: Where data sets lie.
         validation: Share or number of training images held out for the search.
         algorithm: An engine's name.
@@ -54,7 +57,8 @@ class Settings:
         device: Where networks are measured.
         threads: torch's; another number may change the last bits of a measurement.
         finish_images: Training images that each network of the front is retrained with.
-        parent: Folder of an exported network to prune; None lets the problem train one.
+        parent: Folder of an exported network to prune, or, with `network`, its weights; None lets
+            the problem train one.
         network: A network of the user's own to prune, "package.module:name"; None is `parent`.
         surrogate: A model's name, one of `surrogates.MODELS`; None measures every child.
         problem_seed: The problem's seed, where it is not the engine's: searches that are compared
@@ -62,6 +66,7 @@ class Settings:
         quantities: Quantities that are added to the problem's, "package.module:name" each.
         front: Quantities that the front is over, where they are not the objectives.
         latencies: File of known latencies, relative to the run's folder; None is the run's own.
+        keep_networks: The most megabytes of finished networks that the folder keeps.
         origin: The folder that they were read from; None where the user gave them.
         baselines: Whether the front is compared with simpler methods.
     """
@@ -88,10 +93,11 @@ class Settings:
     front: Sequence[str] = ()
     latencies: str | None = None
     baselines: bool = True
+    keep_networks: int = KEEP_NETWORKS
     origin: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0}
+        least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0, "keep_networks": 0}
         for name, limit in least.items():
             if (value := getattr(self, name)) < limit:
                 msg = f"{name} must be at least {limit}, but it is {value}"
@@ -110,7 +116,13 @@ class Settings:
         if self.origin is not None:
             check_trust(names, self.origin)
         else:  # the user named it: processes that read it from a folder may import it
+            names += [self.data] if is_module(self.data) else []
             trust(module for name in names if (module := module_of(name)))
+
+    @property
+    def title(self) -> str:
+        """The problem and its data, for a reader."""
+        return f"{self.problem} on {data_title(self.data)}"
 
     @property
     def problem_class(self) -> type[PruningProblem]:
@@ -128,9 +140,6 @@ class Settings:
             The search's goals; the accuracy where only the problem itself knows them.
         """
         cls = self.problem_class
-        if self.parent is not None and self.network is not None:
-            msg = "give the folder of a parent, or a network of your own, not both"
-            raise PruneError(msg)
         asked = [name for name in USERS_CHOICE if getattr(self, name)]
         check_options(cls, self.options, [*asked, *(["parent"] if self.network else [])])
         if self.network is not None and self.network != GIVEN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from pymoo_prune.engines import population_of
@@ -16,7 +17,9 @@ REASONS = 3
 """How many reasons of failed candidates are named, the most frequent first."""
 
 
-def summary_of(front: Front, found: Found, store: Store, settings: Settings) -> dict[str, Any]:
+def summary_of(
+    front: Front, found: Found, store: Store, settings: Settings, notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """The summary as plain values.
 
     Args:
@@ -24,6 +27,7 @@ def summary_of(front: Front, found: Found, store: Store, settings: Settings) -> 
         found: What the search ended with.
         store: The run's evaluations.
         settings: What the run depends on.
+        notes: More that a reader must know.
     """
     problem, reasons = front.problem, Counter(found.failures.values())
     parent = problem.parent
@@ -54,6 +58,7 @@ def summary_of(front: Front, found: Found, store: Store, settings: Settings) -> 
             *problem.illustration.notes(front.X),
             *latency_notes,
             *failure_notes(reasons, found.last.evaluated),
+            *notes,
         ],
         "versions": versions(),
         "machine": {

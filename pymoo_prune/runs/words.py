@@ -16,8 +16,7 @@ DIGITS = 4
 
 def title(findings: Findings) -> str:
     """The problem and its data."""
-    settings = findings.run.settings
-    return f"{settings.problem} on {settings.data}"
+    return findings.run.settings.title
 
 
 def volume(value: float) -> str:

@@ -49,7 +49,7 @@ class Store:
         read_only: bool = False,
     ) -> None:
         self.path = Path(path)
-        self.quantities = tuple(quantities)
+        self.quantities, self.fingerprint = tuple(quantities), fingerprint
         self.versions = dict(versions or {})
         self.fresh = self.hits = 0
         with explained(self.path):

@@ -22,7 +22,7 @@ def untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def loaded(*args: object, **given: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("pymoo_prune.runs.preparing.load_data", loaded)
+    monkeypatch.setattr("pymoo_prune.runs.images.load_data", loaded)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -90,7 +90,7 @@ def test_a_run_that_waits_for_its_data_can_fetch_it(
         msg = f"{name}, {download=}"
         raise DataError(msg)
 
-    monkeypatch.setattr("pymoo_prune.runs.preparing.load_data", loaded)
+    monkeypatch.setattr("pymoo_prune.runs.images.load_data", loaded)
     run, comparison = tmp_path / "run", tmp_path / "comparison"
     named = ["tests.support.tiny_problem:Pixels", "--data", "mnist", "--output"]
     for command, folder in (("run", run), ("compare", comparison)):

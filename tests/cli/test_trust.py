@@ -30,6 +30,9 @@ def engine(problem, pop_size):
 def network():
     raise RuntimeError
 
+def data():
+    raise RuntimeError
+
 def energy(measurements):
     return measurements["macs"]
 """
@@ -110,6 +113,7 @@ def test_what_needs_the_problem_is_refused_by_name(
     [
         {"algorithm": "helper:engine"},
         {"network": "helper:network"},
+        {"data": "helper:data"},
         {"quantities": ["macs_again=helper:energy"]},
     ],
 )

@@ -558,3 +558,21 @@ def test_regression_and_tables_are_told_what_to_do() -> None:
         data_from_arrays(images.reshape(40, 16), np.arange(40) % 2)
     table = images.reshape(40, 16)[:, None, :]
     assert data_from_arrays(table, np.arange(40) % 2).shape == (1, 1, 16)
+
+
+def test_a_file_of_arrays_is_the_arrays(tmp_path: Path) -> None:
+    digits = load_digits()
+    images, labels = digits.images[:300] / 16, digits.target[:300]
+    more = {"test_images": digits.images[300:400] / 16, "test_labels": digits.target[300:400]}
+    path = tmp_path / "arrays.npz"
+    np.savez(path, images=images, labels=labels, notes=np.zeros(3))
+    found = load_data(str(path), validation=0.2)
+    assert found.digest == data_from_arrays(images, labels, validation=0.2).digest
+    np.savez_compressed(path, images=images, labels=labels, **more)
+    found = load_data(str(path))
+    assert len(found.test) == 100
+    expected = data_from_arrays(images, labels, more["test_images"], more["test_labels"])
+    assert found.digest == expected.digest
+    np.savez(path, images=images, labels=labels, test_images=more["test_images"])
+    with pytest.raises(DataError, match=r"arrays\.npz: test images and test labels go together"):
+        load_data(str(path))

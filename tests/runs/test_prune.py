@@ -92,7 +92,11 @@ def test_what_cannot_be_pruned_is_refused(own: nn.Module, digits: Data, tmp_path
         (["--network", "tests.support.own_networks:NOT_A_NETWORK"], "is a int; it must be"),
         (["--network", "tests.support.own_networks:gives_text"], "is a str; it must be"),
         (["--network", "tests.support.own_networks:missing"], "cannot be imported"),
-        (["--network", "a:b", "--parent", "there"], "not both"),
+        (["--network", "a:b", "--parent", "there"], "'a:b' cannot be imported"),
+        (
+            ["--network", "tests.support.own_networks:network", "--parent", "nowhere"],
+            "there is no nowhere with weights for the network of tests.support",
+        ),
     ],
 )
 def test_a_network_that_is_none_is_refused_before_there_is_a_folder(
