@@ -41,7 +41,8 @@ def trained_again(row: int) -> int:
     assert found.parameters == kept.columns["parameters"][kept.rows(genes)[0]]
     assert found.macs == kept.columns["macs"][kept.rows(genes)[0]]
     images = kept.about["images"]["validation"]
-    return round(abs(np.mean(found.validation_right) - kept.columns["accuracy"][row] * images))
+    off = float(np.mean(found.validation_right)) - float(kept.columns["accuracy"][row]) * images
+    return round(abs(off))
 
 
 def _random(instance: Instance, rows: int, seed: int) -> np.ndarray:
