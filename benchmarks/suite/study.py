@@ -25,8 +25,9 @@ from pymoo_prune.suite.known import nondominated
 
 Rows = NDArray[Any]
 SEEDS = 11
-FEW_SEEDS = {"resnet20-digits-levels": 2, "resnet20-digits-thresholds": 2}
-"""Seeds of instances whose candidates take too long for more: their fronts are known, no ranks."""
+FEW_SEEDS = {"resnet20-digits-levels": 1, "resnet20-digits-thresholds": 1}
+"""Seeds of instances whose candidates take too long for more: their fronts are known, but no ranks,
+and the long run has two budgets."""
 LONG = 10
 """The budgets of the long run behind a live instance's front."""
 UNSEARCHED = 200
@@ -80,9 +81,10 @@ def best_known(instance: Instance, found: Sequence[tuple[Rows, Rows]]) -> tuple[
     F, G = instance.costs(measured), instance.constraint_values(measured)
     start, _ = front_of([*found, best(instance, Asked(unsearched, F, G))])
     folder = PARTS / "study" / f"{instance.name()}-{instance.version}-{budget}"
-    long = kept(folder / "long.npz", lambda: continued(instance, start, LONG * budget, 0))
+    long_budget = (2 if instance.name() in FEW_SEEDS else LONG) * budget
+    long = kept(folder / "long.npz", lambda: continued(instance, start, long_budget, 0))
     X, F = front_of([*found, best(instance, long)])
-    return X, F, (len(found) + LONG) * budget + UNSEARCHED
+    return X, F, len(found) * budget + long_budget + UNSEARCHED
 
 
 def best(instance: Instance, found: Asked) -> tuple[Rows, Rows]:

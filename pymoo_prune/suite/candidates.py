@@ -60,6 +60,9 @@ def read_candidates(path: Path, instance: Instance) -> Array:
             reader = csv.DictReader(file)
             columns = _columns(reader.fieldnames or (), path, instance)
             rows = list(_rows(reader, columns, path))
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise PruneError(msg) from error
     except (UnicodeDecodeError, csv.Error) as error:
         msg = f"{path} is not a CSV file: {error}"
         raise PruneError(msg) from error

@@ -176,3 +176,8 @@ def test_definitions_name_every_column_once() -> None:
         names = [cost.name for cost in definition.costs]
         assert len(set(names)) == len(names)
         assert not any(name.startswith("x") and name[1:].isdigit() for name in names)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(PruneError, match=r"front\.csv cannot be read: No such file"):
+        read_candidates(tmp_path / "front.csv", tabular(WIDTHS))
