@@ -40,7 +40,7 @@ def trained_again(row: int) -> int:
     genes = chromosomes(np.array([row]), kept.choices)
     assert found.parameters == kept.columns["parameters"][kept.rows(genes)[0]]
     assert found.macs == kept.columns["macs"][kept.rows(genes)[0]]
-    images = kept.about["images"]["validation"]
+    images: int = kept.about["images"]["validation"]
     off = float(np.mean(found.validation_right)) - float(kept.columns["accuracy"][row]) * images
     return round(abs(off))
 
