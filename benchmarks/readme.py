@@ -22,12 +22,17 @@ def write_readme() -> None:
 
 def renewed(text: str) -> str:
     """A README with its generated part made again."""
-    if not (0 <= text.find(BEGIN) < text.find(END)):
-        msg = f"the README has no place for the figures, from {BEGIN!r} to {END!r}"
+    return put(text, BEGIN, END, generated())
+
+
+def put(text: str, begin: str, end: str, content: str) -> str:
+    """A page with other content between two marks; the text around them stays."""
+    if not (0 <= text.find(begin) < text.find(end)):
+        msg = f"the page has no place from {begin!r} to {end!r}"
         raise ValueError(msg)
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{generated()}\n{END}{after}"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def generated() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.catalogue import RESULTS, ROOT
+from benchmarks.readme import put
 from pymoo_prune.suite import Definition, suite
 from pymoo_prune.suite.contents import index
 from pymoo_prune.suite.genes import Bits, Genes, Whole
@@ -30,12 +31,7 @@ def renewed(text: str) -> str:
 
 def _put(text: str, place: str, content: str) -> str:
     begin, end = f"<!-- {place}: begin -->", f"<!-- {place}: end -->"
-    if not (0 <= text.find(begin) < text.find(end)):
-        msg = f"the page has no place from {begin!r} to {end!r}"
-        raise ValueError(msg)
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    return f"{before}{begin}\n{content}\n{end}{after}"
+    return put(text, begin, end, content)
 
 
 def instances() -> str:
@@ -89,8 +85,11 @@ def engine_shares(found: Mapping[str, Any] | None) -> str:
         shares = {engine: f"{np.mean(each):.3f}" for engine, each in one["shares"].items()}
         ahead = ", ".join(one["ahead_of_random"]) or "none"
         middle = [shares.get(engine, "") for engine in engines]
-        rows.append((f"`{name}`", f"{one['budget']:,}", *middle, ahead, one["best"] or "none"))
-    return _table(("instance", "budget", *engines, "ahead of random", "best"), rows)
+        unsearched = "" if one["unsearched"] is None else f"{one['unsearched']:.3f}"
+        last = (unsearched, ahead, one["best"] or "none")
+        rows.append((f"`{name}`", f"{one['budget']:,}", *middle, *last))
+    head = ("instance", "budget", *engines, "no search", "ahead of random", "best")
+    return _table(head, rows)
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -31,7 +31,7 @@ and the long run has two budgets."""
 LONG = 10
 """The budgets of the long run behind a live instance's front."""
 UNSEARCHED = 200
-"""Networks without search that it starts from."""
+"""Networks without search, which belong to the front too, and from which the long run starts."""
 
 
 def engines_for(instance: Instance) -> list[str]:
@@ -76,15 +76,23 @@ def best_known(instance: Instance, found: Sequence[tuple[Rows, Rows]]) -> tuple[
         found: The fronts of the study.
     """
     budget = instance.definition.budget
-    unsearched = instance.unsearched(UNSEARCHED, np.random.default_rng(0))
-    measured = instance.measurements(unsearched)
-    F, G = instance.costs(measured), instance.constraint_values(measured)
-    start, _ = front_of([*found, best(instance, Asked(unsearched, F, G))])
+    fronts = [*found, unsearched_front(instance)]
+    start, _ = front_of(fronts)
     folder = PARTS / "study" / f"{instance.name()}-{instance.version}-{budget}"
     long_budget = (2 if instance.name() in FEW_SEEDS else LONG) * budget
     long = kept(folder / "long.npz", lambda: continued(instance, start, long_budget, 0))
-    X, F = front_of([*found, best(instance, long)])
+    X, F = front_of([*fronts, best(instance, long)])
     return X, F, len(found) * budget + long_budget + UNSEARCHED
+
+
+def unsearched_front(instance: Instance) -> tuple[Rows, Rows]:
+    """The front of networks that need no search, X and F: the problem's own sampling makes them."""
+    X = instance.unsearched(UNSEARCHED, np.random.default_rng(0))
+    measured = instance.measurements(X)
+    keep = (instance.constraint_values(measured) <= 0).all(axis=1)
+    X, F = X[keep], instance.costs(measured)[keep]
+    rows = nondominated(F)
+    return X[rows], F[rows]
 
 
 def best(instance: Instance, found: Asked) -> tuple[Rows, Rows]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.suite.definition import Definition
 from pymoo_prune.suite.definitions import DEFINITIONS, GROUPS
@@ -38,8 +36,3 @@ def suite(group: str = "all") -> list[Definition]:
     if group not in GROUPS:
         raise unknown_name("group of the suite", group, GROUPS)
     return [DEFINITIONS[name] for name in GROUPS[group]]
-
-
-def names(group: str = "all") -> Iterable[str]:
-    """The names of the instances of a group."""
-    return [definition.name for definition in suite(group)]

@@ -23,7 +23,7 @@ class Cost:
 
     Attributes:
         quantity: The quantity that is measured.
-        scale: "error" is 1 − the quantity; "share" divides it by the parent's; "log" is the
+        scale: "error" is 1 − the accuracy; "share" divides it by the parent's; "log" is the
             logarithm to base 10 of that share; "plain" leaves it.
         reference: The reference point's value.
     """
@@ -36,7 +36,7 @@ class Cost:
     def name(self) -> str:
         """Its name in results."""
         if self.scale == "error":
-            return "error" if self.quantity == "accuracy" else f"{self.quantity}_error"
+            return "error"
         return f"log_{self.quantity}" if self.scale == "log" else self.quantity
 
     def of(self, measurements: Measurements, parent: Mapping[str, float]) -> Array:

@@ -71,7 +71,7 @@ def test_what_stands_around_the_figures_stays() -> None:
 
 
 def test_a_readme_without_the_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match="has no place for the figures"):
+    with pytest.raises(ValueError, match="the page has no place"):
         renewed("nothing")
 
 

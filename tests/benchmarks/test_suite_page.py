@@ -16,8 +16,15 @@ FOUND = {
             "budget": 2000,
             "ahead_of_random": ["nsga2"],
             "best": "nsga2",
+            "unsearched": None,
         },
-        "two": {"shares": {"moead": [0.25]}, "budget": 500, "ahead_of_random": [], "best": None},
+        "two": {
+            "shares": {"moead": [0.25]},
+            "budget": 500,
+            "ahead_of_random": [],
+            "best": None,
+            "unsearched": 0.75,
+        },
     }
 }
 
@@ -55,10 +62,10 @@ def test_what_instances_are_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_engines_reach() -> None:
     assert page.engine_shares(FOUND).splitlines() == [
-        "| instance | budget | nsga2 | random | moead | ahead of random | best |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        "| `one` | 2,000 | 0.940 | 0.600 |  | nsga2 | nsga2 |",
-        "| `two` | 500 |  |  | 0.250 | none | none |",
+        "| instance | budget | nsga2 | random | moead | no search | ahead of random | best |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| `one` | 2,000 | 0.940 | 0.600 |  |  | nsga2 | nsga2 |",
+        "| `two` | 500 |  |  | 0.250 | 0.750 | none | none |",
     ]
 
 
