@@ -12,7 +12,7 @@ from benchmarks.suite.dense_connections import measured_row, one_thread
 from benchmarks.suite.tables import SPACES, again
 from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import count_parameters
-from pymoo_prune.suite import Instance
+from pymoo_prune.suite import Instance, problem
 from pymoo_prune.suite.contents import holds
 from pymoo_prune.suite.definition import Definition
 from pymoo_prune.suite.definitions import DEFINITIONS, GROUPS
@@ -128,3 +128,14 @@ def test_a_trained_network_of_the_table_is_trained_again() -> None:
     # Another processor rounds otherwise, and a training makes more of that than a measurement.
     assert np.abs(np.array(row.validation_right) - kept["right_validation"][729]).max() <= 50
     assert row.parameters == table.columns["parameters"][729]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GROUPS["live"])
+def test_the_known_front_of_a_live_instance_is_what_is_measured(name: str) -> None:
+    needs_data(data_of(DEFINITIONS[name]))
+    instance = problem(name)
+    rows = np.linspace(0, len(instance.known.F) - 1, 4).astype(int)
+    found = instance.costs(instance.measurements(instance.known.X[rows]))
+    # Two of the 200 images of the smallest instance; sizes are exact.
+    assert np.allclose(found, instance.known.F[rows], rtol=1e-3, atol=0.0101)
