@@ -6,6 +6,7 @@
 - `defaults`: the batch sizes for latencies
 - `latency`: how long networks take, side by side
 - `stopwatch`: latencies of candidates beside their parent, each measured once
+- `outputs`: what outputs are compared with, and how far they are from the parent's
 - `perturbations`: accuracy on images with noise, blur, low contrast or occlusion
 - `similarity`: how differently two networks arrange the same images (EComp)
 - `stacks`: several candidates run as one program, as many as memory allows
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     )
     from pymoo_prune.measuring.defaults import BATCH_SIZES
     from pymoo_prune.measuring.latency import Latency, latencies
+    from pymoo_prune.measuring.outputs import DIVERGENCE, NATS, Expected
     from pymoo_prune.measuring.perturbations import PERTURBATIONS, STRENGTHS, perturbed, robustness
     from pymoo_prune.measuring.similarity import (
         Affinities,
         affinities,
-        divergence,
+        affinity_divergence,
         squared_distances,
     )
     from pymoo_prune.measuring.stacks import Memory, Stacks, is_about_memory, stack_size
@@ -50,10 +52,10 @@ else:
     __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
-    "BATCH_SIZES", "LATENCY", "MILLISECONDS", "PERTURBATIONS", "STRENGTHS", "Affinities",
-    "Anatomies", "KnownLatencies", "Latency", "LatencyScheme", "Layer", "LayerShape", "Memory",
-    "Stacks", "Stopwatch", "accuracy", "affinities", "anatomy", "conditions", "count_macs",
-    "count_parameters", "dense_complexity", "dense_net_complexity", "divergence",
-    "is_about_memory", "latencies", "layer_macs", "perturbed", "prunable_layers", "robustness",
-    "squared_distances", "stack_size", "thop_macs",
+    "BATCH_SIZES", "DIVERGENCE", "LATENCY", "MILLISECONDS", "NATS", "PERTURBATIONS", "STRENGTHS",
+    "Affinities", "Anatomies", "Expected", "KnownLatencies", "Latency", "LatencyScheme", "Layer",
+    "LayerShape", "Memory", "Stacks", "Stopwatch", "accuracy", "affinities", "affinity_divergence",
+    "anatomy", "conditions", "count_macs", "count_parameters", "dense_complexity",
+    "dense_net_complexity", "is_about_memory", "latencies", "layer_macs", "perturbed",
+    "prunable_layers", "robustness", "squared_distances", "stack_size", "thop_macs",
 ]  # fmt: skip

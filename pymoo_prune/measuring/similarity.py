@@ -145,7 +145,7 @@ def _bisected(scaled: Tensor, target: float) -> Tensor:
     return high
 
 
-def divergence(parent: Tensor, child: Tensor) -> Tensor:
+def affinity_divergence(parent: Tensor, child: Tensor) -> Tensor:
     """The Kullback-Leibler divergence of joint distributions: 2 times the sum over pairs i < j.
 
     Args:

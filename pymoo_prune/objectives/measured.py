@@ -47,26 +47,30 @@ def failed_rows(measurements: Measurements) -> NDArray[np.bool_]:
 
 
 def one_by_one(
-    measure: Callable[..., float], *arguments: Iterable[Any]
-) -> tuple[Values, dict[int, str]]:
+    names: Sequence[str],
+    measure: Callable[..., Mapping[str, float]],
+    *arguments: Iterable[Any],
+) -> Measured:
     """Measures candidates one by one, and continues after one that fails.
 
     Args:
-        measure: Returns the value of one candidate, or raises `CandidateFailed`.
+        names: The quantities that are measured.
+        measure: Returns them for one candidate, by name, or raises `CandidateFailed`.
         arguments: Its arguments, each for all candidates in turn: for example the rows of X.
 
     Returns:
-        The values, (n,), NaN for failed candidates; and the reasons by row, as `Measured` takes
-        them.
+        Values, (n,) each, NaN for failed candidates, with the reasons.
     """
-    values, failures = [], {}
+    rows: list[Mapping[str, float]] = []
+    failures = {}
     for row, given in enumerate(zip(*arguments, strict=True)):
         try:
-            values.append(measure(*given))
+            rows.append(measure(*given))
         except CandidateFailed as error:
-            values.append(np.nan)
+            rows.append(dict.fromkeys(names, np.nan))
             failures[row] = str(error)
-    return np.array(values, dtype=np.float64), failures
+    columns = {name: np.array([one[name] for one in rows], dtype=np.float64) for name in names}
+    return Measured(columns, failures)
 
 
 def check_measurements(

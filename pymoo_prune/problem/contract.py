@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,9 +18,18 @@ from torch import nn
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Data
-from pymoo_prune.errors import CandidateFailed, PruneError
-from pymoo_prune.measuring import accuracy, count_macs, count_parameters
-from pymoo_prune.objectives import STANDARD, Measured, Measurements, Quantity
+from pymoo_prune.errors import PruneError
+from pymoo_prune.measuring import (
+    DIVERGENCE,
+    LATENCY,
+    MILLISECONDS,
+    NATS,
+    Expected,
+    accuracy,
+    count_macs,
+    count_parameters,
+)
+from pymoo_prune.objectives import STANDARD, Measurements, Quantity, one_by_one
 from pymoo_prune.problem.facets import (
     Approximation,
     Illustration,
@@ -47,7 +57,7 @@ class Contract:
     # What every problem defines.
 
     quantities: Mapping[str, Quantity] = STANDARD
-    """What is measured; an instance adds the latency where that is asked for."""
+    """What is measured; an instance adds latency and divergence where they are asked for."""
 
     @abstractmethod
     def network(self, x: Array) -> nn.Module:
@@ -70,21 +80,49 @@ class Contract:
         tested on the validation images and counted. `accuracy_drop` and `sparsity` follow from the
         parent, and may be left out. Where `can_fail`, the result may be `Measured`.
         """
-        table = np.full((len(X), 3), np.nan)
-        failures = {}
-        for row, x in enumerate(X):
-            try:
-                table[row] = self._tested_and_counted(self.network(x))
-            except CandidateFailed as error:
-                failures[row] = str(error)
-        return Measured(
-            dict(zip(("accuracy", "parameters", "macs"), table.T, strict=True)), failures
-        )
+        names = (*self.judged, "parameters", "macs")
+        return one_by_one(names, lambda x: self._tested_and_counted(self.network(x)), X)
 
-    def _tested_and_counted(self, network: nn.Module) -> tuple[float, int, int]:
-        """Accuracy on the validation images, parameters and MACs."""
+    def _tested_and_counted(self, network: nn.Module) -> dict[str, float]:
+        """What is measured on the validation images, parameters and MACs."""
         macs = count_macs(network, self.data_set.shape)
-        return accuracy(network, self.data_set.validation), count_parameters(network), macs
+        sizes = {"parameters": count_parameters(network), "macs": macs}
+        images = self.data_set.validation
+        if DIVERGENCE not in self.judged:  # the only one that needs a parent
+            return {"accuracy": accuracy(network, images), **sizes}
+        return {**self._expected.measured_on(network, images.images, self.judged), **sizes}
+
+    @cached_property
+    def _expected(self) -> Expected:
+        """What the default `measure` compares outputs with."""
+        if self.parent is None:
+            msg = f"{type(self).__name__} has no `parent` that outputs could be compared with"
+            raise PruneError(msg)
+        return Expected.of(self.parent, self.data_set.validation)
+
+    compares: ClassVar[bool] = False
+    """Whether a `measure` of the problem's own measures the quantities that `judged` names."""
+
+    @classmethod
+    def offered(cls) -> Mapping[str, Quantity]:
+        """All that objectives and constraints can name: `quantities`, and what they can ask for."""
+        offered = dict(cls.quantities)
+        if not cls._latency_refusal():
+            offered.setdefault(LATENCY, MILLISECONDS)
+        if cls.compares or cls.measure is Contract.measure:
+            offered.setdefault(DIVERGENCE, NATS)
+        return offered
+
+    @classmethod
+    def _latency_refusal(cls) -> str:
+        if cls.timing is None:
+            return "a problem that has a parent allows it with `timing = Timing()`"
+        return cls.timing.refused
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """What is measured on outputs: the accuracy, and the divergence where it is asked for."""
+        return ("accuracy", *(n for n in (DIVERGENCE,) if n in self.quantities))
 
     can_fail: bool = False
     """Whether `measure` may return `Measured` with failures; set before `super().__init__()`."""
@@ -124,15 +162,9 @@ class Contract:
                 "value for it (Quantity(..., whole=1)), or write parent_measurements()"
             )
             raise PruneError(msg)
-        right, parameters, macs = self._tested_and_counted(self.parent)
-        return {
-            **{n: q.whole for n, q in self.quantities.items() if q.whole is not None},
-            "accuracy": right,
-            "accuracy_drop": 0.0,
-            "sparsity": 0.0,
-            "parameters": float(parameters),
-            "macs": float(macs),
-        }
+        measured = {n: float(v) for n, v in self._tested_and_counted(self.parent).items()}
+        known = {n: q.whole for n, q in self.quantities.items() if q.whole is not None}
+        return {**known, "accuracy_drop": 0.0, "sparsity": 0.0, **measured}
 
     def configuration(self) -> dict[str, Any]:
         """Everything that a measurement depends on besides the candidate, as JSON values."""

@@ -20,7 +20,7 @@ from pymoo_prune.chromosomes import Array, hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import exact
-from pymoo_prune.measuring import LATENCY, MILLISECONDS, KnownLatencies, Stopwatch, conditions
+from pymoo_prune.measuring import DIVERGENCE, LATENCY, KnownLatencies, Stopwatch, conditions
 from pymoo_prune.objectives import (
     FAILED,
     Constraint,
@@ -29,7 +29,6 @@ from pymoo_prune.objectives import (
     Measurements,
     Objectives,
     Part,
-    Quantity,
     Scalarisation,
     Values,
     check_measurements,
@@ -52,8 +51,8 @@ class PruningProblem(Contract, Problem):
         data: The images; a search sees `data.train` and `data.validation`, never `data.test`.
         n_var: Genes of a chromosome.
         objectives: Names of quantities (one objective each), or a scalarisation.
-        constraints: Bounds on quantities. Where they or the objectives mention "latency", it is
-            measured too.
+        constraints: Bounds on quantities. Where they or the objectives mention "latency" or
+            "divergence", these are measured too.
         parent: The unpruned network; None leaves the attribute as it is.
         seed: The seed of everything random in a measurement, and of the parent's training.
         xl: Lowest gene values, where pymoo's operators need them.
@@ -104,27 +103,13 @@ class PruningProblem(Contract, Problem):
     # The goals of a search.
 
     @classmethod
-    def offered(cls) -> Mapping[str, Quantity]:
-        """All that objectives and constraints can name: `quantities`, and the latency if any."""
-        offered = dict(cls.quantities)
-        if not cls._latency_refusal():
-            offered.setdefault(LATENCY, MILLISECONDS)
-        return offered
-
-    @classmethod
-    def _latency_refusal(cls) -> str:
-        if cls.timing is None:
-            return "a problem that has a parent allows it with `timing = Timing()`"
-        return cls.timing.refused
-
-    @classmethod
     def goals_for(
         cls,
         objectives: Objectives,
         constraints: Sequence[Constraint | str] = (),
         front: Sequence[str] = (),
     ) -> Goals:
-        """Goals over what this problem measures; the latency is measured where they mention it.
+        """Goals over what this problem measures, and what they ask for: latency, divergence.
 
         Args:
             objectives: Names of quantities (one objective each), or a scalarisation.
@@ -133,12 +118,14 @@ class PruningProblem(Contract, Problem):
         """
         bounds = parse_constraints(constraints)
         named = objectives.mentioned if isinstance(objectives, Scalarisation) else objectives
-        asked = LATENCY in [*named, *front, *(bound.name for bound in bounds)]
-        if asked and LATENCY not in cls.offered():
+        mentioned = {*named, *front, *(bound.name for bound in bounds)}
+        offered = cls.offered()
+        if LATENCY in mentioned and LATENCY not in offered:
             msg = f"{cls.__name__} does not measure latencies: {cls._latency_refusal()}"
             raise PruneError(msg)
-        goals = Goals(cls.offered(), objectives, bounds, front)
-        return goals if asked else replace(goals, quantities=cls.quantities)
+        goals = Goals(offered, objectives, bounds, front)
+        asked = {n: q for n, q in offered.items() if n in cls.quantities or n in mentioned}
+        return replace(goals, quantities=asked)
 
     def with_goals(
         self,
@@ -150,7 +137,8 @@ class PruningProblem(Contract, Problem):
         """The same problem with other goals.
 
         Nothing is trained or measured again; both problems share parent, data and known latencies.
-        They share the fingerprint too, unless the new goals are the first to ask for latency.
+        They share the fingerprint too, unless the new goals are the first to ask for the latency or
+        the divergence.
 
         Args:
             objectives: Names of quantities (one objective each), or a scalarisation.
@@ -160,7 +148,7 @@ class PruningProblem(Contract, Problem):
         bounds = self.goals.constraints if constraints is None else constraints
         goals = self.goals_for(objectives, bounds, front)
         twin = copy.copy(self)
-        for cached in ("parent_values", "latencies"):  # they may lack the latency
+        for cached in ("parent_values", "latencies"):  # they may lack what is asked for now
             twin.__dict__.pop(cached, None)
         # The twin measures all that this problem measures, so that they can share a store.
         twin.quantities = {**self.quantities, **goals.quantities}
@@ -298,17 +286,20 @@ class PruningProblem(Contract, Problem):
     @cached_property
     def parent_values(self) -> Mapping[str, float]:
         """The parent's measurements, with its latency where that is measured."""
-        found = dict(self.parent_measurements())
+        whole = {n: q.whole for n, q in self.quantities.items() if q.whole is not None}
+        found = {**whole, **self.parent_measurements()}
         if self.latencies is not None:
             found[LATENCY] = self.latencies.parent
         table = {name: np.array([value]) for name, value in found.items()}
         return {name: float(v[0]) for name, v in completed(table, self.quantities).items()}
 
     def configuration(self) -> dict[str, Any]:
-        """The problem's configuration, and the conditions of latencies where they are measured."""
+        """The problem's configuration, and what was asked for besides its own quantities."""
         found = super().configuration()
         if self.measures_latency:
             found[LATENCY] = conditions(self._timing.scheme, self._device)
+        if DIVERGENCE in self.quantities and DIVERGENCE not in type(self).quantities:
+            found[DIVERGENCE] = True
         return found
 
     @property

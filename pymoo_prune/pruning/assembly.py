@@ -25,7 +25,7 @@ CACHE_BYTES = 2**30
 
 
 class Assembly:
-    """Prunes the smallest weights of a network, repairs what is left, and classifies images.
+    """Prunes the smallest weights of a network, repairs what is left, and runs it on images.
 
     A pruned layer depends only on the number of weights that it loses. So each is solved for once,
     and shared by all candidates that contain it.
@@ -122,33 +122,29 @@ class Assembly:
             return {}
         return inference.statistics(weights, self._calibration[inference])
 
-    def correct(
-        self, counts: Array, images: PreparedImages, labels: Tensor, *, exact: bool = False
-    ) -> Tensor:
-        """Tells which images a candidate classifies correctly, (n,).
+    def outputs(self, counts: Array, images: PreparedImages, *, exact: bool = False) -> Tensor:
+        """A candidate's outputs, (n, classes).
 
         Args:
             counts: Pruned weights of each layer, (layers,).
             images: Images that `fast` has prepared, or `exact`.
-            labels: (n,).
             exact: Whether in float32.
         """
         inference = self.exact if exact else self.fast
         weights = self.weights(counts)
-        return inference.correct(weights, images, labels, self.statistics(weights, inference))
+        return inference.outputs(weights, images, self.statistics(weights, inference))
 
-    def correct_together(
-        self, counts: Array, images: PreparedImages, labels: Tensor, *, exact: bool = False
+    def outputs_together(
+        self, counts: Array, images: PreparedImages, *, exact: bool = False
     ) -> Tensor:
-        """Tells which images several candidates classify correctly, (candidates, n), in one pass.
+        """The outputs of several candidates in one pass, (candidates, n, classes).
 
         Where the network does not allow one pass, candidates are computed one by one.
 
         Args:
             counts: Pruned weights of each layer, (candidates, layers).
-            images: See `correct`.
-            labels: See `correct`.
-            exact: See `correct`.
+            images: See `outputs`.
+            exact: See `outputs`.
         """
         inference = self.exact if exact else self.fast
         if inference not in self._together:
@@ -156,14 +152,12 @@ class Assembly:
             self._together[inference] = Together(inference) if possible else None
         together = self._together[inference]
         if together is None:
-            rows = [self.correct(row, images, labels, exact=exact) for row in counts]
-            return torch.stack(rows)
+            return torch.stack([self.outputs(row, images, exact=exact) for row in counts])
         weights = [self.weights(row) for row in counts]
         statistics: Statistics = {}
         if self.recovery.batch_norm:
             statistics = together.statistics(weights, self._calibration[inference])
-        outputs = together.outputs(weights, images, statistics)
-        return outputs.argmax(dim=2) == labels.to(outputs.device)
+        return together.outputs(weights, images, statistics)
 
     def network(self, counts: Array) -> nn.Module:
         """The stand-alone candidate, with zeros where it was pruned."""

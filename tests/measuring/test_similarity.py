@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmarks.ecomp.reference import EPSILON, joint
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
-from pymoo_prune.measuring import affinities, divergence, squared_distances
+from pymoo_prune.measuring import affinities, affinity_divergence, squared_distances
 from pymoo_prune.measuring.similarity import STACK, _conditional
 from pymoo_prune.networks import FeedForward
 
@@ -75,7 +75,7 @@ def joints(*embeddings: Tensor) -> Tensor:
 
 def loss(one: Tensor, other: Tensor) -> float:
     P, Q = joints(one, other)
-    return float(divergence(P, Q))
+    return float(affinity_divergence(P, Q))
 
 
 def reference_loss(one: Tensor, other: Tensor) -> float:
@@ -207,10 +207,10 @@ def _distances(kind: str) -> Tensor:
 def test_a_divergence_does_not_depend_on_its_neighbours() -> None:
     P = joints(embedding("relu", 1))
     Q = joints(*[embedding(kind) for kind in KINDS])
-    together = divergence(P, Q)
+    together = affinity_divergence(P, Q)
     assert together.shape == (len(KINDS),)
     for place in range(len(KINDS)):
-        assert torch.equal(divergence(P, Q[[place]])[0], together[place])
+        assert torch.equal(affinity_divergence(P, Q[[place]])[0], together[place])
 
 
 def test_stacks_of_any_depth_keep_their_shape() -> None:
@@ -218,7 +218,7 @@ def test_stacks_of_any_depth_keep_their_shape() -> None:
     deep = joint_probabilities(flat.reshape(2, 3, IMAGES, IMAGES))
     assert torch.equal(deep.reshape(6, IMAGES, IMAGES), joint_probabilities(flat))
     parents = deep[:, :1]
-    assert divergence(parents, deep).shape == (2, 3)
+    assert affinity_divergence(parents, deep).shape == (2, 3)
 
 
 def test_arguments_of_the_distributions_are_left_alone() -> None:
@@ -227,7 +227,7 @@ def test_arguments_of_the_distributions_are_left_alone() -> None:
     P = joint_probabilities(distances)
     assert torch.equal(distances, before)
     kept = P.clone()
-    divergence(P, P.flip(0))
+    affinity_divergence(P, P.flip(0))
     assert torch.equal(P, kept)
 
 

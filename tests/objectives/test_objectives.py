@@ -417,26 +417,29 @@ def test_a_failure_has_a_row_a_reason_and_nan(
 
 
 def test_one_by_one_goes_on_where_a_candidate_fails() -> None:
-    def divided(a: float, b: float) -> float:
+    def divided(a: float, b: float) -> dict[str, float]:
         if b == 0:
             raise TrainingDiverged(f"{a} by nothing")
-        return a / b
+        return {"quotient": a / b, "sum": a + b}
 
-    values, failures = one_by_one(divided, [1, 2, 3], np.array([2.0, 0.0, 4.0]))
-    assert values.dtype == np.float64
-    assert np.array_equal(values, [0.5, np.nan, 0.75], equal_nan=True)
-    assert failures == {1: "2 by nothing"}
-    assert one_by_one(divided, [1], [2])[1] == {}
+    names = ("sum", "quotient")
+    found = one_by_one(names, divided, [1, 2, 3], np.array([2.0, 0.0, 4.0]))
+    assert list(found) == list(names)
+    assert found["quotient"].dtype == np.float64
+    assert np.array_equal(found["quotient"], [0.5, np.nan, 0.75], equal_nan=True)
+    assert np.array_equal(found["sum"], [3, np.nan, 7], equal_nan=True)
+    assert found.failures == {1: "2 by nothing"}
+    assert one_by_one(names, divided, [1], [2]).failures == {}
 
 
 def test_one_by_one_stops_at_any_other_error() -> None:
-    def wrong(a: float) -> float:
+    def wrong(a: float) -> dict[str, float]:
         raise PruneError("a setting that cannot be")
 
     with pytest.raises(PruneError, match="a setting that cannot be"):
-        one_by_one(wrong, [1])
+        one_by_one(["sum"], wrong, [1])
     with pytest.raises(ValueError, match="zip"):
-        one_by_one(max, [1, 2], [3])
+        one_by_one(["sum"], lambda a, b: {"sum": a + b}, [1, 2], [3])
 
 
 def test_measurements_with_failures_survive_pickling() -> None:

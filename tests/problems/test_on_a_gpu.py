@@ -56,11 +56,13 @@ def test_the_layer_vector(digits: Data, recovery: str) -> None:
     counts = problem.encoding.decode(X)
     with on_fake_gpu(problem) as (there,):
         assembly, view = there.assembly, there.search_images
-        right = assembly.correct_together(counts, view.exact, view.split.labels)
-        assert (right.device, right.shape) == (GPU, (3, 50))
+        outputs = assembly.outputs_together(counts, view.exact)
+        assert (outputs.device, outputs.shape) == (GPU, (3, 50, 10))
+        for name in ("accuracy", "divergence"):
+            assert getattr(view.expected, name)(outputs).shape == (3,)
         if "batch-norm" not in recovery:  # its sums need numbers to have shapes
-            right = assembly.correct(counts[0], view.exact, view.split.labels)
-            assert (right.device, right.shape) == (GPU, (50,))
+            outputs = assembly.outputs(counts[0], view.exact)
+            assert (outputs.device, outputs.shape) == (GPU, (50, 10))
 
 
 def test_dense_networks_in_a_stack(digits: Data) -> None:

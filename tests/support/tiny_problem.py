@@ -17,7 +17,7 @@ from torch import nn
 from pymoo_prune import Data, Measurements, Preset, PruningProblem, Quantity
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import TrainingDiverged
-from pymoo_prune.objectives import STANDARD, Measured, Objectives, Values, one_by_one
+from pymoo_prune.objectives import STANDARD, Objectives, Values, one_by_one
 from pymoo_prune.operators import (
     BalancedMaskMutation,
     Candidates,
@@ -143,8 +143,8 @@ class FailingPixels(Pixels):
     LEAST = 20
 
     def _measure(self, X: Array, images: slice) -> Measurements:
-        accuracy, failures = one_by_one(lambda x: self._accuracy(x, images), X)
-        return Measured(self._with_sizes(X, accuracy, images), failures)
+        found = one_by_one(["accuracy"], lambda x: {"accuracy": self._accuracy(x, images)}, X)
+        return found | self._with_sizes(X, found["accuracy"], images)
 
     def _accuracy(self, x: Array, images: slice) -> float:
         if self.fails(x):

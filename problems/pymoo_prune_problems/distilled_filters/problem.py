@@ -26,12 +26,11 @@ from torch import nn
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Data, balanced
 from pymoo_prune.engines import check_own_algorithm
-from pymoo_prune.measuring import accuracy, count_parameters
+from pymoo_prune.measuring import Expected, accuracy, count_parameters
 from pymoo_prune.networks import SlimNetwork
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
-    Measured,
     Measurements,
     Objectives,
     Quantity,
@@ -95,6 +94,7 @@ class DistilledFilters(PruningProblem):
     WATCHED = 256  # training images held out for early stopping, or a quarter of fewer
 
     can_fail = True
+    compares = True
     rivals: L1Filters
     RECOVERY = "refit+batch-norm+steps:20"  # unless the user asks for another
     parent: nn.Module
@@ -249,13 +249,12 @@ class DistilledFilters(PruningProblem):
     def measure(self, X: Array) -> Measurements:
         """Accuracy on the search images after recovery, and sizes in closed form."""
         X = self.filters.repaired(X)
-        right, failures = one_by_one(lambda x: accuracy(self._candidate(x), self.search_images), X)
-        values = {
-            "accuracy": right,
-            "accuracy_drop": self.parent_accuracy - right,
-            **self._sizes(X),
-        }
-        return Measured(values, failures)
+        found = one_by_one(self.judged, self._judged, X)
+        drop = self.parent_accuracy - found["accuracy"]
+        return found | {"accuracy_drop": drop, **self._sizes(X)}
+
+    def _judged(self, x: Array) -> Mapping[str, float]:
+        return self.expected.measured_on(self._candidate(x), self.search_images.images, self.judged)
 
     def _sizes(self, X: Array) -> dict[str, Values]:
         """Sizes of the small networks, from the table of channels."""
@@ -320,6 +319,11 @@ class DistilledFilters(PruningProblem):
     @cached_property
     def _all_parameters(self) -> int:
         return count_parameters(self.parent)
+
+    @cached_property
+    def expected(self) -> Expected:
+        """What candidates' outputs are compared with."""
+        return Expected.of(self.parent, self.search_images)
 
     @cached_property
     def parent_accuracy(self) -> float:

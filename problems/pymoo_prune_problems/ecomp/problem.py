@@ -100,6 +100,7 @@ class EComp(PruningProblem):
         "121": (1, 2, 1),
     }
 
+    compares = True
     parent: FeedForward
     rivals: L1Pruning
     timing = Timing()
@@ -246,29 +247,21 @@ class EComp(PruningProblem):
         view = self.views[batch]
         several = self.portions.together > 1
 
-        def program(places: Sequence[int]) -> list[tuple[float, float]]:
+        def program(places: Sequence[int]) -> list[tuple[float, ...]]:
             passed = self._together if several else self._one_by_one
             logits, products = passed(X[places], view)
             losses = view.similarity_losses(products, self.PERPLEXITY)
-            correct = (logits.argmax(dim=2) == view.labels).sum(dim=1)
-            return list(zip(correct.tolist(), losses.tolist(), strict=True))
+            judged = [getattr(view.expected, name)(logits).tolist() for name in self.judged]
+            return list(zip(losses.tolist(), *judged, strict=True))
 
         n = len(X)
         # One by one, passes are separate, but similarities are computed for all at once.
         found = self.stacks.run(n, program) if several else program(list(range(n)))
-        correct, losses = np.array(found).T
-        widths = self.encoding.widths(X)
-        return self._measurements(correct / len(view.labels), losses, widths, view)
-
-    def _measurements(
-        self, accuracy: Array, similarity_loss: Array, widths: Array, view: View
-    ) -> Measurements:
-        return {
-            "accuracy": accuracy,
-            "accuracy_drop": view.parent_accuracy - accuracy,
-            "similarity_loss": similarity_loss,
-            **self._sizes(widths),
-        }
+        losses, *judged = np.array(found).T
+        values = dict(zip(self.judged, judged, strict=True))
+        drop = view.parent_accuracy - values["accuracy"]
+        sizes = self._sizes(self.encoding.widths(X))
+        return {**values, "accuracy_drop": drop, "similarity_loss": losses, **sizes}
 
     def _sizes(self, widths: Array) -> dict[str, Array]:
         inputs, full, classes = self.parent.inputs, self.parent.widths, self.parent.classes
@@ -329,9 +322,13 @@ class EComp(PruningProblem):
 
     def parent_measurements(self) -> Mapping[str, float]:
         """The parent on the first search batch."""
-        view, widths = self.views[0], np.array([self.parent.widths])
-        values = self._measurements(np.array([view.parent_accuracy]), np.zeros(1), widths, view)
-        return {name: float(value[0]) for name, value in values.items()}
+        sizes = self._sizes(np.array([self.parent.widths]))
+        return {
+            "accuracy": self.views[0].parent_accuracy,
+            "accuracy_drop": 0.0,
+            "similarity_loss": 0.0,
+            **{name: float(value[0]) for name, value in sizes.items()},
+        }
 
     def narrowed(self, widths: Array) -> Array:
         """Keep-masks of networks in which each layer keeps the neurons that explain most.

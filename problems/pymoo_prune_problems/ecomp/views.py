@@ -12,7 +12,13 @@ from torch import Tensor
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import SearchBatches, Split
-from pymoo_prune.measuring import Affinities, affinities, divergence, squared_distances
+from pymoo_prune.measuring import (
+    Affinities,
+    Expected,
+    affinities,
+    affinity_divergence,
+    squared_distances,
+)
 from pymoo_prune.networks import FeedForward, FeedForwardStack
 from pymoo_prune.pruning import WeightsAndBiases
 
@@ -23,7 +29,7 @@ class View:
 
     Attributes:
         images: (images, inputs).
-        labels: (images,).
+        expected: What candidates' outputs are compared with.
         hidden: The parent's first hidden layer, (neurons, images), so that a neuron is a row.
         affinities: The parent's affinities; their joint probabilities P are (layers, 1, images,
             images).
@@ -31,7 +37,7 @@ class View:
     """
 
     images: Tensor
-    labels: Tensor
+    expected: Expected
     hidden: Tensor
     affinities: Affinities
     parent_accuracy: float
@@ -45,7 +51,7 @@ class View:
         """
         child = affinities(squared_distances(products), perplexity, near=self.affinities)
         # Summed over the hidden layers.
-        return divergence(self.affinities.joint, child.joint).sum(dim=0)
+        return affinity_divergence(self.affinities.joint, child.joint).sum(dim=0)
 
 
 class Views:
@@ -96,7 +102,7 @@ class Views:
         distances = squared_distances(torch.stack([some @ some.T for some in few]))
         return View(
             images,
-            split.labels,
+            Expected.given(outputs, split.labels),
             embeddings[0].T.contiguous(),
             affinities(distances[:, None], self.perplexity),
             int((outputs.argmax(dim=1) == split.labels).sum()) / len(split),
@@ -123,7 +129,7 @@ def one_by_one(
         Outputs, (n, images, classes), and embeddings' inner products, (layers, n, few, few).
     """
     images = view.affinities.joint.shape[-1]
-    logits = view.images.new_empty(number, len(view.labels), parent.classes)
+    logits = view.images.new_empty(number, len(view.images), parent.classes)
     products = view.images.new_empty(len(parent.widths), number, images, images)
     for row, (layers, kept) in enumerate(candidates):
         embeddings, logits[row] = _forward(parent, layers, kept, view)

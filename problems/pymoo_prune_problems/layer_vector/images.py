@@ -12,7 +12,7 @@ import torch
 from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.inference import PreparedImages
-from pymoo_prune.measuring import accuracy
+from pymoo_prune.measuring import Expected, accuracy
 from pymoo_prune.pruning import Assembly
 
 
@@ -24,12 +24,14 @@ class SearchImages:
         split: Images and labels.
         exact: The images for float32.
         fast: The images for the search's precision.
+        expected: What candidates' outputs are compared with.
         parent_accuracy: The parent's accuracy on them.
     """
 
     split: Split
     exact: PreparedImages
     fast: PreparedImages
+    expected: Expected
     parent_accuracy: float
 
     @classmethod
@@ -39,7 +41,8 @@ class SearchImages:
         fast = exact
         if assembly.fast is not assembly.exact:
             fast = assembly.fast.prepare(split.images)
-        return cls(split, exact, fast, accuracy(assembly.network_template, split))
+        parent = assembly.network_template
+        return cls(split, exact, fast, Expected.of(parent, split), accuracy(parent, split))
 
     @classmethod
     def slices(cls, split: Split, sizes: Sequence[int], assembly: Assembly) -> list[SearchImages]:
@@ -50,23 +53,28 @@ class SearchImages:
             for start, end in pairwise(ends)
         ]
 
-    def accuracy(self, assembly: Assembly, counts: Array, *, exact: bool) -> float:
-        """The accuracy of one candidate.
+    def measured(
+        self, assembly: Assembly, counts: Array, names: Sequence[str], *, exact: bool
+    ) -> dict[str, float]:
+        """One candidate on these images.
 
         Args:
             assembly: Puts candidates together.
             counts: Weights that each layer loses, (layers,).
+            names: What is measured: accuracy, divergence.
             exact: Whether it is measured in float32, whatever the search's precision.
         """
-        images = self.exact if exact else self.fast
-        right = assembly.correct(counts, images, self.split.labels, exact=exact)
-        return int(right.sum()) / len(self.split)
+        outputs = assembly.outputs(counts, self.exact if exact else self.fast, exact=exact)
+        return self.expected.measured(outputs, names)
 
-    def accuracies(self, assembly: Assembly, counts: Counts, *, exact: bool) -> list[float]:
-        """The accuracies of several candidates, measured together; counts are (n, layers)."""
+    def measured_together(
+        self, assembly: Assembly, counts: Counts, names: Sequence[str], *, exact: bool
+    ) -> list[tuple[float, ...]]:
+        """Several candidates in one pass, a value for each name; counts are (n, layers)."""
         images = self.exact if exact else self.fast
-        right = assembly.correct_together(counts, images, self.split.labels, exact=exact)
-        return [int(each) / len(self.split) for each in right.sum(dim=1)]
+        outputs = assembly.outputs_together(counts, images, exact=exact)
+        columns = [getattr(self.expected, name)(outputs).tolist() for name in names]
+        return list(zip(*columns, strict=True))
 
 
 def balanced_images(data: Data, number: int, seed: int) -> Split:

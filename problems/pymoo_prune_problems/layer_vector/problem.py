@@ -30,7 +30,7 @@ from pymoo_prune.data import Data
 from pymoo_prune.engines import check_own_algorithm
 from pymoo_prune.errors import PruneError
 from pymoo_prune.inference import Precision
-from pymoo_prune.measuring import Stacks, accuracy, stack_size
+from pymoo_prune.measuring import Stacks, stack_size
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
@@ -106,6 +106,7 @@ class LayerVector(PruningProblem):
     retraining = Recipe("sgd", 0.01, "linear", 128, bfloat16=True)
 
     RECOVERY = "refit+batch-norm"  # unless the user asks for another
+    compares = True
     parent: nn.Module
     rivals: MagnitudePruning
     quantities: Mapping[str, Quantity] = {
@@ -248,23 +249,20 @@ class LayerVector(PruningProblem):
 
     def _measured(self, X: Array, images: SearchImages, *, exact: bool = False) -> Measurements:
         counts = self.encoding.decode(X)
-        failures: dict[int, str] = {}
         if self.portions.together > 1:
-            right = np.array(
-                self.stacks.run(
-                    len(X), lambda some: images.accuracies(self.assembly, counts[some], exact=exact)
-                )
+            rows = self.stacks.run(
+                len(X),
+                lambda some: images.measured_together(
+                    self.assembly, counts[some], self.judged, exact=exact
+                ),
             )
+            found = Measured(dict(zip(self.judged, np.array(rows).T, strict=True)), {})
         else:
-            right, failures = one_by_one(
-                lambda x, row: self._accuracy(x, row, images, exact=exact), X, counts
+            found = one_by_one(
+                self.judged, lambda x, row: self._one(x, row, images, exact=exact), X, counts
             )
-        values = {
-            "accuracy": right,
-            "accuracy_drop": images.parent_accuracy - right,  # eq. 1
-            **self._sizes(counts),
-        }
-        return Measured(values, failures)
+        drop = images.parent_accuracy - found["accuracy"]  # eq. 1
+        return found | {"accuracy_drop": drop, **self._sizes(counts)}
 
     def _sizes_of(self, X: Array) -> dict[str, Values]:
         """Sizes, which are known without measuring."""
@@ -275,10 +273,12 @@ class LayerVector(PruningProblem):
         kept = self.order.counts - self.encoding.decode(X)
         return np.log((kept + 1) / (self.order.counts + 1))
 
-    def _accuracy(self, x: Array, counts: Array, images: SearchImages, *, exact: bool) -> float:
+    def _one(
+        self, x: Array, counts: Array, images: SearchImages, *, exact: bool
+    ) -> Mapping[str, float]:
         if self.recovery.steps:
-            return accuracy(self.network(x), images.split)
-        return images.accuracy(self.assembly, counts, exact=exact)
+            return images.expected.measured_on(self.network(x), images.split.images, self.judged)
+        return images.measured(self.assembly, counts, self.judged, exact=exact)
 
     def _sizes(self, counts: Counts) -> dict[str, Values]:
         parameters, macs = self.order.complexity(counts)
