@@ -6,6 +6,8 @@ Neurons
 
 Single weights
 - `magnitude`: the weights of a network by magnitude
+- `levels`: a few numbers of weights for each layer to choose from
+- `closed_forms`: how many weights each layer loses, without a search
 - `allocations`: how many weights each layer loses, as chromosomes
 - `assembly`: pruned networks, put together from layers that are prepared once
 
@@ -25,13 +27,15 @@ Connections
 - `stacked`: many DenseNets trained at once as one network
 """
 
-from pymoo_prune.pruning.allocations import CountAllocations, Levels, OnLevels, ThresholdAllocations
+from pymoo_prune.pruning.allocations import CountAllocations, ThresholdAllocations
 from pymoo_prune.pruning.assembly import Assembly
 from pymoo_prune.pruning.channel_flow import ChannelFlow
 from pymoo_prune.pruning.channel_labels import ChannelLayer
+from pymoo_prune.pruning.closed_forms import CLOSED_FORMS, POWERS, least_loss
 from pymoo_prune.pruning.connectivity import RandomPaths, SharedWeights, strengths
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.pruning.keep_masks import KeepMasks, WeightsAndBiases
+from pymoo_prune.pruning.levels import Levels, OnLevels
 from pymoo_prune.pruning.magnitude import MagnitudeOrder
 from pymoo_prune.pruning.neurons import (
     explaining_order,
@@ -44,8 +48,9 @@ from pymoo_prune.pruning.removal import RemovalOrders
 from pymoo_prune.pruning.stacked import DenseNetStack, train_together
 
 __all__ = [
-    "Assembly", "ChannelFlow", "ChannelLayer", "CountAllocations", "DenseNetStack", "KeepMasks",
-    "Levels", "MagnitudeOrder", "OnLevels", "PrunableFilters", "RandomPaths", "RemovalOrders",
-    "SharedWeights", "ThresholdAllocations", "WeightsAndBiases", "explaining_order", "kept_width",
-    "l1_order", "prefix_masks", "split_mask", "strengths", "train_together",
+    "CLOSED_FORMS", "POWERS", "Assembly", "ChannelFlow", "ChannelLayer", "CountAllocations",
+    "DenseNetStack", "KeepMasks", "Levels", "MagnitudeOrder", "OnLevels", "PrunableFilters",
+    "RandomPaths", "RemovalOrders", "SharedWeights", "ThresholdAllocations", "WeightsAndBiases",
+    "explaining_order", "kept_width", "l1_order", "least_loss", "prefix_masks", "split_mask",
+    "strengths", "train_together",
 ]  # fmt: skip

@@ -6,90 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from pymoo.core.repair import Repair
 from pymoo.operators.crossover.sbx import SBX
 from pymoo.operators.mutation.pm import PM
 
 from pymoo_prune.chromosomes import Array, Counts, Floats
 from pymoo_prune.errors import PruneError
 from pymoo_prune.operators import Candidates, KeepShareMutation, UniformVectorCrossover
+from pymoo_prune.pruning.levels import LEAST_KEPT, Levels, OnLevels
 from pymoo_prune.pruning.magnitude import MagnitudeOrder
-
-LEAST_KEPT = 0.01
-"""The smallest share of the weights that first populations keep."""
-
-
-class Levels:
-    """A few pruned counts for each layer, evenly spaced in the logarithm of the kept share.
-
-    A refit is solved once for each level of each layer. Levels are spaced in the logarithm because
-    a point of the pruned share is a fifth of what is left at 95 % sparsity, and a fiftieth at 50 %.
-
-    Args:
-        counts: Weights of each layer, (layers,).
-        number: The number of levels; the first keeps everything, the last the share `LEAST_KEPT`,
-            but at least one weight.
-    """
-
-    def __init__(self, counts: Counts, number: int) -> None:
-        if number < 2:
-            msg = f"levels must be at least 2, but there are {number}"
-            raise PruneError(msg)
-        shares = np.geomspace(1, LEAST_KEPT, number)
-        kept = np.maximum(np.rint(shares[:, None] * counts), 1).astype(np.int64)
-        self.counts = counts
-        self.pruned: Counts = counts - kept  # (levels, layers), ascending
-
-    def nearest(self, counts: Counts) -> Counts:
-        """The nearest level of each gene, (n, layers); counts that are levels stay as they are."""
-        snapped = np.empty_like(counts)
-        for layer, levels in enumerate(self.pruned.T):
-            genes = counts[:, layer]
-            above = np.searchsorted(levels, genes).clip(1, len(levels) - 1)
-            low, high = levels[above - 1], levels[above]
-            snapped[:, layer] = np.where(genes - low <= high - genes, low, high)
-        return snapped
-
-    def cheapest(self, losses: Floats, prices: Floats, kept: Floats) -> Counts:
-        """Counts with the least sum of losses for a given sum of prices, (n, layers).
-
-        Lagrange's method: given a rate of exchange between loss and price, every layer chooses for
-        itself. Bisection finds the lowest rate that keeps within the budget.
-
-        Args:
-            losses: The loss of every level, (levels, layers).
-            prices: The price of each weight that is kept, (layers,).
-            kept: The share of the price of all weights that may be spent, (n,).
-        """
-        left = (self.counts - self.pruned) * prices
-        budgets = kept * (self.counts * prices).sum()
-
-        def chosen(rates: Floats) -> Counts:
-            found: Counts = (losses + rates[:, None, None] * left).argmin(axis=1)
-            return found
-
-        low, high = np.full(len(kept), 1e-15), np.full(len(kept), 1e6)
-        for _ in range(100):
-            rates = np.sqrt(low * high)
-            over = np.take_along_axis(left, chosen(rates), axis=0).sum(axis=1) > budgets
-            low, high = np.where(over, rates, low), np.where(over, high, rates)
-        counts: Counts = np.take_along_axis(self.pruned, chosen(high), axis=0)
-        return counts
-
-
-class OnLevels(Repair):
-    """Moves every gene to its nearest level.
-
-    Args:
-        levels: The levels.
-    """
-
-    def __init__(self, levels: Levels) -> None:
-        super().__init__()
-        self.levels = levels
-
-    def _do(self, problem: Any, X: Array, **kwargs: Any) -> Array:  # noqa: ARG002
-        return self.levels.nearest(X)
 
 
 class CountAllocations:
@@ -98,7 +22,8 @@ class CountAllocations:
     Args:
         order: The network's weights.
         levels: The levels that counts are rounded to; None for any count.
-        losses: Gives the loss of each layer at each level, (levels, layers), or None.
+        losses: Gives the loss of each layer at each level, (levels, layers); None where they are
+            not known.
     """
 
     vtype: type = int
@@ -107,7 +32,7 @@ class CountAllocations:
         self,
         order: MagnitudeOrder,
         levels: Levels | None,
-        losses: Callable[[Counts], Floats | None] = lambda _: None,
+        losses: Callable[[Counts], Floats] | None = None,
     ) -> None:
         self.order, self.levels, self.losses = order, levels, losses
         self.n_var = len(order)
@@ -134,8 +59,8 @@ class CountAllocations:
         shares = spread_shares(n)
         globally, uniformly = self.order.smallest(1 - shares), self.order.uniform(1 - shares)
         kinds = [globally, uniformly, self._disturbed(globally, generator)]
-        losses = None if self.levels is None else self.losses(self.levels.pruned)
-        if self.levels is not None and losses is not None:
+        if self.levels is not None and self.losses is not None:
+            losses = self.losses(self.levels.pruned)
             weights, macs = np.ones(self.n_var), self.order.positions.astype(float)
             # A power above 1: one layer with a large loss is worse than two with half of it.
             thrifty = self.levels.cheapest(losses**1.5, weights, shares)

@@ -68,17 +68,18 @@ class Assembly:
         self._layers: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
         self._bytes = 0
 
-    def losses(self, counts: Counts) -> NDArray[np.float64] | None:
-        """The loss of each refitted layer at each of several counts; None without a refit.
+    def losses(self, counts: Counts) -> NDArray[np.float64]:
+        """The loss of each layer at each of several counts.
 
         Args:
             counts: Pruned weights, (levels, layers).
 
         Returns:
-            Shares of the mean square of the layer's outputs, (levels, layers).
+            Shares of the mean square of the refitted layer's outputs, (levels, layers); without a
+            refit, of the sum of the squares of its weights.
         """
         if self.refit is None:
-            return None
+            return self.order.losses(counts)
         return np.array(
             [
                 [

@@ -107,7 +107,19 @@ class MagnitudeOrder:
         ]
         return np.column_stack(columns).astype(np.int64)
 
-    # Magnitude pruning without a search.
+    def losses(self, counts: Counts) -> NDArray[np.float64]:
+        """The squares of the pruned weights, as shares of their layer's sum, (n, layers).
+
+        Args:
+            counts: Pruned weights, (n, layers).
+        """
+        columns = []
+        for layer, sizes in enumerate(self.magnitudes):
+            lost = np.concatenate([[0.0], np.cumsum(sizes**2)])
+            columns.append(lost[counts[:, layer]] / lost[-1])
+        return np.column_stack(columns)
+
+    # Pruning without a search: see `closed_forms`.
 
     def uniform(self, shares: NDArray[np.float64]) -> Counts:
         """Counts for shares of each layer: (n,) for the same in all, or (n, layers)."""
@@ -120,10 +132,18 @@ class MagnitudeOrder:
         Args:
             shares: Shares of all prunable weights, (n,).
         """
-        total = len(self.all_magnitudes)
-        order = np.argsort(np.concatenate(self.magnitudes), kind="stable")
+        return self.lowest(self.magnitudes, shares)
+
+    def lowest(self, scores: Sequence[NDArray[np.float64]], shares: NDArray[np.float64]) -> Counts:
+        """Counts where the weights with the network's lowest scores go, (n, layers).
+
+        Args:
+            scores: A score for each weight of each layer, in the order of `magnitudes`, ascending.
+            shares: Shares of all prunable weights, (n,).
+        """
+        order = np.argsort(np.concatenate(scores), kind="stable")
         owner = np.repeat(np.arange(len(self)), self.counts)[order]
-        ends = np.rint(shares * total).astype(np.int64)
+        ends = np.rint(shares * len(owner)).astype(np.int64)
         return np.stack([np.bincount(owner[:end], minlength=len(self)) for end in ends])
 
 

@@ -40,8 +40,10 @@ def test_a_layer_vector_run_reports_its_baselines(
     pruned: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = (pruned / "report.md").read_text()
-    methods = ["this search", "global magnitude pruning", "uniform magnitude pruning"]
-    for method in (*methods, "random search"):
+    methods = [
+        "this search", "global magnitude pruning", "uniform magnitude pruning", "LAMP", "ERK",
+    ]  # fmt: skip
+    for method in (*methods, "least loss", "random search"):
         assert f"| {method} |" in report, method
     series = {one.name: one.columns for one in read_csv(pruned / "front.csv")}
     sparsities = [series[method]["sparsity"] for method in methods]

@@ -66,8 +66,11 @@ from pymoo_prune.recovery import Recovery
 from pymoo_prune.training import Recipe, check_parent, train_parent, trained
 from pymoo_prune_problems.layer_vector.checks import check_options
 from pymoo_prune_problems.layer_vector.images import SearchImages, balanced_images
-from pymoo_prune_problems.layer_vector.rivals import MagnitudePruning
+from pymoo_prune_problems.layer_vector.rivals import ClosedFormAllocations
 from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA
+
+LEVELS = 32
+"""The levels of a layer, where a refit is solved for each, and of least-loss allocations."""
 
 
 class LayerVector(PruningProblem):
@@ -108,7 +111,7 @@ class LayerVector(PruningProblem):
     RECOVERY = "refit+batch-norm"  # unless the user asks for another
     compares = True
     parent: nn.Module
-    rivals: MagnitudePruning
+    rivals: ClosedFormAllocations
     quantities: Mapping[str, Quantity] = {
         **STANDARD,
         "pruned": Quantity("higher", "weights pruned", share=True),
@@ -179,11 +182,12 @@ class LayerVector(PruningProblem):
             self.parent, self.order, data.train, self.recovery,
             images=recovery_images, precision=precision, seed=seed,
         )  # fmt: skip
-        number = 32 if levels is None and self.recovery.refit else levels
+        number = LEVELS if levels is None and self.recovery.refit else levels
         self.levels = None if number is None else Levels(self.order.counts, number)
         self.encoding: CountAllocations | ThresholdAllocations
         if encoding == "counts":
-            self.encoding = CountAllocations(self.order, self.levels, self.assembly.losses)
+            losses = self.assembly.losses if self.recovery.refit else None
+            self.encoding = CountAllocations(self.order, self.levels, losses)
         else:
             self.encoding = ThresholdAllocations(self.order, self.levels)
         size = stack_size(together, data.train.images.device, 32)
@@ -203,7 +207,10 @@ class LayerVector(PruningProblem):
             self.approximation = Approximation(self._measured_on, self._batch, race)
         self.preview = Preview(sizes=self._sizes_of, features=self._features)
         self.illustration = Illustration(notes=self._notes)
-        self.rivals = MagnitudePruning(self.order, self._repaired, self._sizes)
+        self.rivals = ClosedFormAllocations(
+            self.order, self.levels or Levels(self.order.counts, LEVELS), self.assembly.losses,
+            repaired=self._repaired, error=self._error, sizes=self._sizes,
+        )  # fmt: skip
         self.depends_on = {
             "encoding": type(self.encoding).__name__,
             "levels": number,
@@ -315,6 +322,12 @@ class LayerVector(PruningProblem):
             )
 
     # What it is compared with.
+
+    def _error(self, counts: Array) -> float:
+        """The divergence of an allocation on the search images, before any gradient step."""
+        images = self.search_images
+        found = images.measured(self.assembly, counts, ("divergence",), exact=True)
+        return found["divergence"]
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
         """Random counts, or thresholds."""

@@ -1,51 +1,77 @@
-"""The simple alternative to a search: magnitude pruning, repaired like the candidates."""
+"""What a user does without a search: allocations in closed form, repaired like the candidates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import numpy as np
 from torch import nn
 
-from pymoo_prune.chromosomes import Array, Counts
+from pymoo_prune.chromosomes import Array, Counts, Floats
 from pymoo_prune.objectives import Values
 from pymoo_prune.problem import Baseline, Rivals
-from pymoo_prune.pruning import MagnitudeOrder
+from pymoo_prune.pruning import CLOSED_FORMS, POWERS, Levels, MagnitudeOrder, least_loss
+
+LEAST_LOSS = "least loss"
+NAMES = {"uniform": "uniform magnitude pruning", "global": "global magnitude pruning"}
+"""Those of `CLOSED_FORMS` that are not names by themselves."""
+SIZES = 12
 
 
-class MagnitudePruning(Rivals):
-    """The smallest weights of the whole network go, or the same share of each layer.
+class ClosedFormAllocations(Rivals):
+    """Uniform and global magnitude pruning, LAMP, ERK, and the levels that lose least.
 
     Args:
         order: The network's weights, by size.
+        levels: The levels that least-loss allocations choose from.
+        losses: Gives the loss of each layer at each level, (levels, layers).
         repaired: From weights that each layer loses, (layers,), to the repaired network.
+        error: From such counts to how bad they are on the search images.
         sizes: From such counts, (n, layers), to quantities, (n,) each.
     """
 
     def __init__(
         self,
         order: MagnitudeOrder,
+        levels: Levels,
+        losses: Callable[[Counts], Floats],
+        *,
         repaired: Callable[[Array], nn.Module],
+        error: Callable[[Array], float],
         sizes: Callable[[Counts], Mapping[str, Values]],
     ) -> None:
-        self.order, self.repaired, self.sizes = order, repaired, sizes
+        self.order, self.levels, self.losses = order, levels, losses
+        self.repaired, self.error, self.sizes = repaired, error, sizes
 
     def at(self, front: Mapping[str, Values]) -> list[Baseline]:
-        """Global and uniform magnitude pruning, at the sparsities of a front."""
-        sparsities = np.unique(np.quantile(front["sparsity"], np.linspace(0, 1, 12)))
-        return [self.pruned("global", sparsities), self.pruned("uniform", sparsities)]
+        """All of them, at the sparsities of a front."""
+        sparsities = np.unique(np.quantile(front["sparsity"], np.linspace(0, 1, SIZES)))
+        return [self.pruned(kind, sparsities) for kind in (*CLOSED_FORMS, LEAST_LOSS)]
 
-    def pruned(self, kind: Literal["global", "uniform"], sparsities: Values) -> Baseline:
+    def pruned(self, kind: str, sparsities: Values) -> Baseline:
         """Networks at certain sparsities.
 
         Args:
-            kind: The smallest weights of the whole network, or the same share of each layer.
+            kind: One of `CLOSED_FORMS`, or "least loss".
             sparsities: Parameters removed, as shares of all, (n,).
         """
+        counts = self.counts(kind, sparsities)
+        networks = [self.repaired(row) for row in counts]
+        return Baseline(NAMES.get(kind, kind), networks, self.sizes(counts))
+
+    def counts(self, kind: str, sparsities: Values) -> Counts:
+        """Weights that each layer loses, (n, layers); see `pruned`."""
         order = self.order
         gone = sparsities * order.all_parameters - (order.all_parameters - order.parameters)
         shares = (gone / order.counts.sum()).clip(0, 1)
-        counts = order.smallest(shares) if kind == "global" else order.uniform(shares)
-        networks = [self.repaired(row) for row in counts]
-        return Baseline(f"{kind} magnitude pruning", networks, self.sizes(counts))
+        if kind in CLOSED_FORMS:
+            return CLOSED_FORMS[kind](order, shares)
+        losses = self.losses(self.levels.pruned)
+        several = least_loss(self.levels, losses, shares)  # (powers, n, layers)
+        # No power is best at all sizes, so each size takes the one that the search images like.
+        best = [
+            min(range(len(POWERS)), key=lambda power: self.error(several[power, place]))
+            for place in range(len(shares))
+        ]
+        chosen: Counts = several[best, np.arange(len(shares))]
+        return chosen

@@ -16,6 +16,7 @@ from pymoo_prune import Budget, Data, Front, PruneError, find_problem
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.networks import CifarResNet
+from pymoo_prune.pruning import least_loss
 from pymoo_prune.search import StoredEvaluator, search
 from pymoo_prune_problems import LayerVector
 from tests.support.layer_vector import (
@@ -140,22 +141,21 @@ def test_a_raced_population_is_sorted_nearly_as_if_all_had_seen_everything(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recovery", ["none", "batch-norm", "batch-norm+steps:1"])
-def test_baselines_are_magnitude_pruning_at_the_fronts_sparsities(
+def test_baselines_are_closed_forms_at_the_fronts_sparsities(
     digits: Data, resnet: nn.Module, recovery: str
 ) -> None:
     problem = small(digits, resnet, recovery=recovery)
     wanted = np.array([0.0, 0.5, 0.9, 0.99])
     front = {"sparsity": wanted}
-    globally, uniformly = problem.rivals.at(front)
-    assert (globally.name, uniformly.name) == (
-        "global magnitude pruning",
-        "uniform magnitude pruning",
-    )
+    uniformly, globally, lamp, erk, least = problem.rivals.at(front)
+    assert [one.name for one in (uniformly, globally, lamp, erk, least)] == [
+        "uniform magnitude pruning", "global magnitude pruning", "LAMP", "ERK", "least loss",
+    ]  # fmt: skip
     sizes = np.concatenate([problem.order.weights[k].flatten().abs() for k in range(8)])
     full, prunable = count_parameters(resnet), len(sizes)
     sparsities = np.unique(np.quantile(wanted, np.linspace(0, 1, 12)))
     weights = [f"{name}.weight" for name in problem.order.names]
-    for baseline, exact in ((globally, 1), (uniformly, 8)):
+    for baseline, exact in ((globally, 1), (uniformly, 8), (lamp, 1), (erk, 9)):
         assert len(baseline.networks) == len(sparsities)
         gone = [zeros(network) for network in baseline.networks]
         assert np.abs(gone - sparsities * full).max() <= exact / 2 + 1e-6
@@ -174,6 +174,8 @@ def test_baselines_are_magnitude_pruning_at_the_fronts_sparsities(
                 torch.equal(value, own.state_dict()[name])
                 for name, value in network.state_dict().items()
             )
+    # Levels are coarse: the least loss is at the next sparser choice of them.
+    assert (least.sizes["sparsity"] >= sparsities[: len(least.networks)] - 1e-9)[:-1].all()
     for network, pruned in zip(globally.networks, sparsities * full, strict=True):
         mask = np.concatenate([(network.get_parameter(n) != 0).flatten() for n in weights])
         if 0 < pruned < prunable:
@@ -231,3 +233,20 @@ def test_the_papers_algorithm_needs_counts_and_one_objective(
         small(digits, resnet, recovery="none", encoding="thresholds").algorithm()
     with pytest.raises(PruneError, match="needs one objective, but the problem has 2"):
         search(plain, plain.algorithm(), Budget(generations=3), seed=0)
+
+
+@pytest.mark.slow
+def test_the_least_loss_has_the_power_that_diverges_least(digits: Data, resnet: nn.Module) -> None:
+    problem = small(digits, resnet, recovery="refit+batch-norm", levels=12)
+    sparsities = np.array([0.5, 0.9, 0.95])
+    found = problem.rivals.counts("least loss", sparsities)
+    asked = problem.with_goals(("divergence", "sparsity"))
+    losses = problem.assembly.losses(problem.levels.pruned)
+    gone = sparsities * problem.order.all_parameters / problem.order.counts.sum()
+    several = least_loss(problem.levels, losses, gone)
+    best = np.min([asked.measured(each)["divergence"] for each in several], axis=0)
+    assert asked.measured(found)["divergence"] == pytest.approx(best, rel=1e-6)
+    powers = [
+        int((several[:, place] == row).all(axis=1).argmax()) for place, row in enumerate(found)
+    ]
+    assert all((several[power, i] == found[i]).all() for i, power in enumerate(powers))
