@@ -28,6 +28,7 @@ from pymoo.operators.sampling.rnd import FloatRandomSampling
 
 from pymoo_prune.engines.names import follows_changes, moves_by_one_value, moves_points
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
+from pymoo_prune.engines.walking import check_walks
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Goals
 from pymoo_prune.operators import (
@@ -90,6 +91,8 @@ def check_goals(
         reason = _NEEDS_SEVERAL
     elif name == "moead" and (goals.constraints or cls.can_fail_with(options)):
         reason = _handles_none(_constraints_of(goals, can_fail=cls.can_fail_with(options)))
+    elif name == "levels":
+        reason = check_walks(goals)
     if reason is not None:
         msg = f"algorithm {name!r} {reason}"
         raise PruneError(msg)

@@ -23,6 +23,7 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.engines.checks import check_engine, unsuited
 from pymoo_prune.engines.names import check_engine_name
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
+from pymoo_prune.engines.walking import level_walks
 from pymoo_prune.errors import PruneError
 from pymoo_prune.operators import (
     Candidates,
@@ -104,6 +105,8 @@ def population_of(algorithm: Algorithm) -> int | None:
 def _by_name(name: str, problem: PruningProblem, pop_size: int) -> Algorithm:
     if name in _DIRECTED:
         return _directed(name, problem, pop_size)
+    if name == "levels":
+        return level_walks(problem, pop_size)
     operators = problem.operators()
     if name == "random":
         operators |= {

@@ -20,6 +20,7 @@ ENGINES: dict[str, str] = {
     "ctaea": "C-TAEA: a second archive that may break constraints, for two objectives and more",
     "moead": "MOEA/D: one candidate at a time, for two objectives and more, no constraints",
     "rvea": "RVEA: along directions that count more and more, for two objectives and more",
+    "levels": "level switches below a bound on the size, or along a front; needs ordered genes",
     "random": "random search: the problem's random candidates, nothing learnt",
 }
 

@@ -4,6 +4,7 @@
 - `crossover`: how two parents become children, for every kind of chromosome
 - `mutation`: how weights, masks, matrices and filters mutate
 - `count_mutation`: how layer-pruning vectors mutate
+- `level_walks`: walks below bounds on the size, which switch the levels of genes
 - `selection`: which candidates become parents
 - `survival`: which candidates live on
 - `duplicates`: removes candidates that are already there
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         UniformVectorCrossover,
     )
     from pymoo_prune.operators.duplicates import DigestDuplicates
+    from pymoo_prune.operators.level_walks import BestWithinBounds, Ladders, LevelSwitch, Walks
     from pymoo_prune.operators.mutation import (
         BalancedMaskMutation,
         FilterMutation,
@@ -50,10 +52,10 @@ else:
     __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
-    "BalancedMaskMutation", "BlockCrossover", "Candidates", "CountMutation",
+    "BalancedMaskMutation", "BestWithinBounds", "BlockCrossover", "Candidates", "CountMutation",
     "CutPointWeightCrossover", "DigestDuplicates", "Elitism", "FilterMutation", "Generational",
-    "KeepShareMutation", "MatrixBitFlip", "OpenRanges", "PacedAPD", "QuadrantMatrixCrossover",
-    "RandomMating", "Remeasured", "SeededTournament", "ShortArchives", "SoftmaxRoulette",
-    "TruncationSelection", "UniformMaskCrossover", "UniformVectorCrossover", "WeightScaling",
-    "around", "uniform_counts",
+    "KeepShareMutation", "Ladders", "LevelSwitch", "MatrixBitFlip", "OpenRanges", "PacedAPD",
+    "QuadrantMatrixCrossover", "RandomMating", "Remeasured", "SeededTournament", "ShortArchives",
+    "SoftmaxRoulette", "TruncationSelection", "UniformMaskCrossover", "UniformVectorCrossover",
+    "Walks", "WeightScaling", "around", "uniform_counts",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ problems set as attributes, and presets. See `facets` for what only some problem
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -210,6 +210,9 @@ class Contract:
 
     # What only some problems define: see `facets`.
 
+    ladders: Sequence[Array] | None = None
+    """The values of each gene from the whole layer to the least of it, where genes have such an
+    order; Booleans have it without saying so."""
     approximation: Approximation | None = None
     preview: Preview = Preview()
     timing: Timing | None = None

@@ -43,6 +43,7 @@ from pymoo_prune.problem import (
     Approximation,
     Portions,
     Preset,
+    Preview,
     PruningProblem,
     Published,
     Timing,
@@ -216,6 +217,7 @@ class EComp(PruningProblem):
         }
         if self.batches.changing:
             self.approximation = Approximation(self._measured_on, self._batch)
+        self.preview = Preview(sizes=self._sizes_of)
         self.timing = Timing(architecture=self._architecture)
         self.rivals = L1Pruning(self.parent, self._sizes)
 
@@ -262,6 +264,10 @@ class EComp(PruningProblem):
         drop = view.parent_accuracy - values["accuracy"]
         sizes = self._sizes(self.encoding.widths(X))
         return {**values, "accuracy_drop": drop, "similarity_loss": losses, **sizes}
+
+    def _sizes_of(self, X: Array) -> dict[str, Array]:
+        """Sizes, which are known without measuring."""
+        return self._sizes(self.encoding.widths(X))
 
     def _sizes(self, widths: Array) -> dict[str, Array]:
         inputs, full, classes = self.parent.inputs, self.parent.widths, self.parent.classes

@@ -188,6 +188,7 @@ class LayerVector(PruningProblem):
         if encoding == "counts":
             losses = self.assembly.losses if self.recovery.refit else None
             self.encoding = CountAllocations(self.order, self.levels, losses)
+            self.ladders = list((self.levels or Levels(self.order.counts, LEVELS)).pruned.T)
         else:
             self.encoding = ThresholdAllocations(self.order, self.levels)
         size = stack_size(together, data.train.images.device, 32)

@@ -1,0 +1,135 @@
+"""Makes the engine that walks over levels: it finds the size, and the bounds on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pymoo.algorithms.base.genetic import GeneticAlgorithm
+
+from pymoo_prune.chromosomes import Array, Floats
+from pymoo_prune.errors import PruneError
+from pymoo_prune.objectives import Constraint, Goals
+from pymoo_prune.operators import BestWithinBounds, Ladders, LevelSwitch, Walks
+from pymoo_prune.problem import PruningProblem
+
+CHILDREN = 4
+"""Children of each walk in a generation, where there are several walks."""
+
+
+def level_walks(
+    problem: PruningProblem, pop_size: int, *, at: Sequence[float] | None = None
+) -> GeneticAlgorithm:
+    """The engine "levels".
+
+    With one objective, a constraint bounds a size, and one walk has `pop_size` children a
+    generation. With two, one of them a size, there are walks at several sizes.
+
+    Args:
+        problem: The problem; its genes must have an order (`ladders`), and its sizes must be known
+            without measuring (`preview`).
+        pop_size: The size of the first population, and the children of a generation.
+        at: Values of the size at which walks go, for example sparsities; None spreads them over the
+            sizes of the first population.
+    """
+    ladders = _ladders(problem)
+    name, bound = _size(problem, ladders)
+    goals = Goals(problem.quantities, (name,))
+    bounds: Sequence[float] | int
+    if bound is not None:
+        if at is not None:
+            msg = f"the walk goes below {bound}; `at` is for two objectives"
+            raise PruneError(msg)
+        parent = problem.parent_values
+
+        def below(X: Array) -> Floats:
+            return bound.violation(problem.preview.sizes(X), parent)
+
+        bounds, objective, cost = [0.0], 0, below
+    else:
+        cost = _Size(problem, goals)
+        searched = list(problem.goals.searched)
+        objective = 1 - searched.index(name)
+        bounds = max(2, pop_size // CHILDREN)
+        if at is not None:
+            values = {name: np.asarray(at, dtype=np.float64)}
+            bounds = goals.unit_costs(values, problem.parent_values)[:, 0].tolist()
+    walks = Walks(Ladders(ladders, cost), bounds)
+    operators = problem.operators()
+    duplicates: Any = operators.get("eliminate_duplicates", True)
+    return GeneticAlgorithm(
+        pop_size=pop_size,
+        sampling=operators["sampling"],
+        repair=operators.get("repair"),
+        eliminate_duplicates=duplicates,
+        mating=LevelSwitch(walks, eliminate_duplicates=operators.get("eliminate_duplicates")),
+        survival=BestWithinBounds(walks, objective=objective),
+        advance_after_initial_infill=True,
+    )
+
+
+class _Size:
+    """A size of chromosomes as a cost between 0 and 1, in closed form."""
+
+    def __init__(self, problem: PruningProblem, goals: Goals) -> None:
+        self.problem, self.goals = problem, goals
+
+    def __call__(self, X: Array) -> Floats:
+        sizes = self.problem.preview.sizes(X)
+        costs: Floats = self.goals.unit_costs(sizes, self.problem.parent_values)[:, 0]
+        return costs
+
+
+def check_walks(goals: Goals) -> str | None:
+    """Why walks cannot search for goals, as the rest of a sentence; or None.
+
+    It serves before a problem is built; `level_walks` sees which quantities are sizes.
+    """
+    if goals.n_obj > 2:
+        return (
+            f"walks below bounds on one size, but there are {goals.n_obj} objectives; take two, "
+            "one of them a size, or nsga2"
+        )
+    if goals.n_obj == 1 and not goals.constraints:
+        return (
+            "needs a bound on a size where there is one objective, for example --constraint "
+            "'sparsity>=0.9'; or a size as a second objective"
+        )
+    return None
+
+
+def _ladders(problem: PruningProblem) -> Sequence[Array]:
+    if problem.ladders is not None:
+        return problem.ladders
+    if problem.vtype is bool:
+        return [np.array([True, False])] * problem.n_var
+    msg = (
+        f"algorithm 'levels' needs genes with ordered levels, which {type(problem).__name__} does "
+        "not have with these options (ladders); take another engine, such as nsga2"
+    )
+    raise PruneError(msg)
+
+
+def _size(problem: PruningProblem, ladders: Sequence[Array]) -> tuple[str, Constraint | None]:
+    """The quantity that is the size, and its bound where that is a constraint."""
+    whole = np.array([one[0] for one in ladders])[None]
+    sizes = problem.preview.sizes(whole).keys()
+    goals = problem.goals
+    if goals.n_obj == 1:
+        found = [one for one in goals.constraints if one.name in sizes]
+        if found:
+            return found[0].name, found[0]
+        wanted = "a bound on one of them, for example as a constraint"
+    else:
+        named = [name for name in goals.searched if name in sizes]
+        if len(named) == 1:
+            return named[0], None
+        wanted = "one of them as one of two objectives"
+    msg = (
+        f"algorithm 'levels' walks below bounds on a size that is known without measuring "
+        f"({', '.join(sizes) or 'this problem knows none'}); it needs {wanted}, but the objectives "
+        f"are {', '.join(goals.searched)} and the constraints "
+        f"{', '.join(map(str, goals.constraints)) or 'none'}"
+    )
+    raise PruneError(msg)

@@ -1,0 +1,287 @@
+"""Walks over levels: each stays below its bound on the size, and changes two genes or a few.
+
+A gene's levels are ordered, from the whole layer (or a neuron that lives) to the least of it. A
+level switch takes some of one layer's size and gives it to another, so that the sum stays what it
+was. With one bound this is the (1+λ) search of EvoPress (Sieberling, Kuznedelev, Kurtic and
+Alistarh, ICML 2025); with several, walks along a front share what they measure, and cross.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pymoo.core.individual import Individual
+from pymoo.core.infill import InfillCriterion
+from pymoo.core.population import Population
+from pymoo.core.survival import Survival
+
+from pymoo_prune.chromosomes import Array, Floats, hash_bytes
+
+Places = NDArray[np.int64]
+FILLED = 32
+"""Genes that are tried, at most, for the room that a move leaves."""
+TRIES = 10
+"""Children that are made, at most, for each that has not been seen before."""
+
+
+class Ladders:
+    """Chromosomes as places on ladders: 0 is all of a layer, the last place the least of it.
+
+    Args:
+        values: The values of each gene, from the whole layer to the least of it.
+        cost: The size of chromosomes, (n, n_var), as (n,) numbers of which less is smaller.
+    """
+
+    def __init__(self, values: Sequence[Array], cost: Callable[[Array], Floats]) -> None:
+        self.values, self.cost = [np.asarray(one) for one in values], cost
+        self.last: Places = np.array([len(one) - 1 for one in self.values])
+        self.longest = int(self.last.max())
+
+    def places(self, x: Array) -> Places:
+        """The place of each gene of a chromosome: the nearest level."""
+        found = [
+            np.abs(one.astype(float) - float(gene)).argmin()
+            for one, gene in zip(self.values, x, strict=True)
+        ]
+        return np.array(found, dtype=np.int64)
+
+    def chromosomes(self, places: Places) -> Array:
+        """Chromosomes of places, (n, n_var) each."""
+        columns = [one[places[:, gene]] for gene, one in enumerate(self.values)]
+        return np.column_stack(columns)
+
+    def size(self, places: Places) -> Floats:
+        """The size of places, (n, n_var), as (n,) numbers."""
+        return self.cost(self.chromosomes(places))
+
+    # Every method below returns places that are at most as large as the bound, if any are.
+
+    def shifted(self, places: Places, bound: float) -> Places:
+        """All genes moved by as many levels, by as few down or as many up as the bound allows."""
+        offsets = np.arange(-self.longest, self.longest + 1)
+        several = (places + offsets[:, None]).clip(0, self.last)
+        fits = np.flatnonzero(self.size(several) <= bound)
+        found: Places = several[fits[0]] if len(fits) else several[-1]
+        return found
+
+    def grown(self, places: Places, gene: int, bound: float, *, most: int) -> Places:
+        """One gene moved up as far as the bound allows.
+
+        Args:
+            places: (n_var,).
+            gene: The gene.
+            bound: The largest size.
+            most: The most levels that it moves.
+        """
+        steps = min(most, int(places[gene]))
+        if steps == 0:
+            return places
+        several = np.repeat(places[None], steps, axis=0)
+        several[:, gene] -= np.arange(steps, 0, -1)
+        fits = np.flatnonzero(self.size(several) <= bound)
+        return several[fits[0]] if len(fits) else places
+
+    def shrunk(self, places: Places, bound: float, generator: np.random.Generator) -> Places:
+        """Random genes moved down, a level each time, until the bound is kept."""
+        places = places.copy()
+        while self.size(places[None])[0] > bound:
+            movable = np.flatnonzero(places < self.last)
+            if not len(movable):
+                break
+            places[generator.choice(movable)] += 1
+        return places
+
+    def filled(
+        self,
+        places: Places,
+        bound: float,
+        generator: np.random.Generator,
+        losers: Collection[int] = (),
+    ) -> Places:
+        """Random genes moved up, one after the other, as far as the bound allows.
+
+        Args:
+            places: (n_var,).
+            bound: The largest size.
+            generator: Chooses the order.
+            losers: Genes that come last.
+        """
+        order = generator.permutation(len(places))
+        last = np.isin(order, list(losers))
+        for gene in np.concatenate([order[~last], order[last]])[:FILLED]:
+            places = self.grown(places, int(gene), bound, most=int(self.last[gene]))
+        return places
+
+    def switched(self, places: Places, bound: float, generator: np.random.Generator) -> Places:
+        """One level switch, and as many more as a Poisson variable of mean 1 says."""
+        places, losers = places.copy(), set()
+        for _ in range(1 + generator.poisson(1.0)):
+            loser, winner = generator.choice(len(places), 2, replace=False)
+            losers.add(int(loser))
+            step = int(generator.geometric(0.5))
+            places[loser] = min(places[loser] + step, self.last[loser])
+            places = self.grown(places, int(winner), bound, most=2 * step + 2)
+        places = self.shrunk(places, bound, generator)
+        return self.filled(places, bound, generator, losers)
+
+
+class Walks:
+    """Walks below bounds, and the candidate that each stands on.
+
+    Args:
+        levels: The genes' levels, and sizes.
+        bounds: The largest size of each walk, ascending, (walks,); or how many walks there are,
+            spread evenly in the logarithm over the sizes of the first population.
+
+    Attributes:
+        standing: Each walk's candidate; None where there is none yet.
+        repeats: Changes that made one walk better, and the neighbouring walks that try them next.
+        seen: Digests of the children so far, so that none is measured twice.
+    """
+
+    def __init__(self, levels: Ladders, bounds: Sequence[float] | int) -> None:
+        self.levels = levels
+        self.number = bounds if isinstance(bounds, int) else len(bounds)
+        self.bounds: Floats | None = None if isinstance(bounds, int) else np.sort(bounds)
+        self.standing: list[Individual | None] = [None] * self.number
+        self.repeats: list[tuple[int, Places]] = []
+        self.seen: set[bytes] = set()
+
+    def begin(self, sizes: Floats) -> Floats:
+        """The bounds, from the sizes of the first population where they were not given."""
+        if self.bounds is None:
+            low, high = float(sizes.min()), float(sizes.max())
+            # A size may be 0, of which there is no logarithm.
+            low = max(low, high / 1_000)
+            self.bounds = np.geomspace(low, high, self.number) if high > 0 else np.zeros(1)
+        return self.bounds
+
+    def stand(self, walk: int, candidate: Individual | None) -> None:
+        """A walk's candidate from now on; if it is new, the neighbours try what changed it."""
+        if candidate is None or candidate is self.standing[walk]:
+            return
+        self.standing[walk] = candidate
+        change = candidate.get("change")
+        if change is not None:
+            near = [walk - 1, walk + 1]
+            self.repeats += [(one, change) for one in near if 0 <= one < self.number]
+
+
+class LevelSwitch(InfillCriterion):
+    """Children of walks: most are level switches, some cross with a neighbouring walk.
+
+    Args:
+        walks: The walks.
+        crossing: The chance that a child has two parents.
+        eliminate_duplicates: The engine's duplicate elimination.
+    """
+
+    REACH = 2  # walks away that a second parent may be
+
+    def __init__(
+        self, walks: Walks, *, crossing: float = 0.2, eliminate_duplicates: Any = None
+    ) -> None:
+        super().__init__(eliminate_duplicates=eliminate_duplicates, n_max_iterations=20)
+        self.walks, self.crossing, self.turn = walks, crossing, 0
+
+    def _do(
+        self,
+        problem: Any,  # noqa: ARG002
+        pop: Population,
+        n_offsprings: int,
+        *,
+        random_state: np.random.Generator,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> Population:
+        levels, bounds = self.walks.levels, self.walks.begin(self.walks.levels.cost(pop.get("X")))
+        smallest = pop[int(levels.cost(pop.get("X")).argmin())]
+        standing = [smallest if one is None else one for one in self.walks.standing]
+        places = [levels.places(one.X) for one in standing]
+        # Changes that were good next door are half of the children at most, the latest first.
+        repeats = self.walks.repeats[::-1][: n_offsprings // 2]
+        self.walks.repeats = []
+        children: list[tuple[Places, Places | None]] = []
+        for attempt in range(n_offsprings * TRIES):
+            child: tuple[Places, Places | None]
+            if attempt < len(repeats):
+                walk, known = repeats[attempt]
+                child = self._repeated(places[walk], known, bounds[walk], random_state), None
+            else:
+                walk, self.turn = self.turn, (self.turn + 1) % len(places)
+                child = self._child(places, walk, bounds[walk], random_state)
+            digest = hash_bytes(child[0].tobytes())
+            if digest not in self.walks.seen:
+                self.walks.seen.add(digest)
+                children.append(child)
+            if len(children) == n_offsprings:
+                break
+        if not children:
+            return Population.create()
+        found = Population.new(X=levels.chromosomes(np.stack([child for child, _ in children])))
+        for individual, (_, change) in zip(found, children, strict=True):
+            individual.set("change", change)
+        return found
+
+    def _child(
+        self, places: Sequence[Places], walk: int, bound: float, generator: np.random.Generator
+    ) -> tuple[Places, Places | None]:
+        """A child of a walk, and how it differs where its neighbours could try that as well."""
+        levels, own = self.walks.levels, places[walk]
+        other = places[self._neighbour(walk, generator)]
+        if not np.array_equal(own, other) and generator.random() < self.crossing:
+            chosen = generator.random(len(own)) < 0.5
+            mixed = np.where(chosen, own, levels.shifted(other, bound))
+            mixed = levels.shrunk(mixed, bound, generator)
+            return levels.filled(mixed, bound, generator), None
+        child = levels.switched(own, bound, generator)
+        return child, child - own
+
+    def _repeated(
+        self, own: Places, change: Places, bound: float, generator: np.random.Generator
+    ) -> Places:
+        levels = self.walks.levels
+        child = levels.shrunk((own + change).clip(0, levels.last), bound, generator)
+        return levels.filled(child, bound, generator)
+
+    def _neighbour(self, walk: int, generator: np.random.Generator) -> int:
+        away = int(generator.integers(1, self.REACH + 1)) * int(generator.choice([-1, 1]))
+        return int(np.clip(walk + away, 0, self.walks.number - 1))
+
+
+class BestWithinBounds(Survival):
+    """The best candidate of each walk lives on: the least fitness within the walk's bound.
+
+    Every candidate competes in every walk, so walks share what they measure. Candidates that
+    violate constraints do not compete; where no walk has a candidate, the smallest lives.
+
+    Args:
+        walks: The walks.
+        objective: The column of F that a walk minimises.
+    """
+
+    def __init__(self, walks: Walks, *, objective: int = 0) -> None:
+        super().__init__(filter_infeasible=False)
+        self.walks, self.objective = walks, objective
+
+    def _do(
+        self,
+        problem: Any,  # noqa: ARG002
+        pop: Population,
+        *args: Any,  # noqa: ARG002
+        **kwargs: Any,  # noqa: ARG002
+    ) -> Population:
+        sizes = self.walks.levels.cost(pop.get("X"))
+        fitness = pop.get("F")[:, self.objective]
+        feasible = pop.get("CV")[:, 0] <= 0
+        bounds = self.walks.begin(sizes[feasible] if feasible.any() else sizes)
+        kept: list[int] = []
+        for walk, bound in enumerate(bounds):
+            there = np.flatnonzero(feasible & (sizes <= bound))
+            best = int(there[fitness[there].argmin()]) if len(there) else None
+            if best is not None and best not in kept:
+                kept.append(best)
+            self.walks.stand(walk, None if best is None else pop[best])
+        return pop[kept or [int(sizes.argmin())]]
