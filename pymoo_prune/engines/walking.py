@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 from pymoo.algorithms.base.genetic import GeneticAlgorithm
+from pymoo.core.sampling import Sampling
 
 from pymoo_prune.chromosomes import Array, Floats
 from pymoo_prune.errors import PruneError
@@ -35,49 +36,90 @@ def level_walks(
     """
     ladders = _ladders(problem)
     name, bound = _size(problem, ladders)
-    goals = Goals(problem.quantities, (name,))
-    bounds: Sequence[float] | int
+    goals, parent = Goals(problem.quantities, (name,)), problem.parent_values
+    operators = problem.operators()
+    sampling, duplicates = operators["sampling"], operators.get("eliminate_duplicates")
+    cost: Callable[[Array], Floats] = _Size(problem, goals)
+    bounds: Sequence[float] | int = max(2, pop_size // CHILDREN)
+    objective = 0
     if bound is not None:
         if at is not None:
             msg = f"the walk goes below {bound}; `at` is for two objectives"
             raise PruneError(msg)
-        parent = problem.parent_values
-
-        def below(X: Array) -> Floats:
-            return bound.violation(problem.preview.sizes(X), parent)
-
-        bounds, objective, cost = [0.0], 0, below
+        at, bounds, cost = [bound.limit(parent)], [0.0], _Excess(problem, bound)
     else:
-        cost = _Size(problem, goals)
-        searched = list(problem.goals.searched)
-        objective = 1 - searched.index(name)
-        bounds = max(2, pop_size // CHILDREN)
+        objective = 1 - list(problem.goals.searched).index(name)
         if at is not None:
             values = {name: np.asarray(at, dtype=np.float64)}
-            bounds = goals.unit_costs(values, problem.parent_values)[:, 0].tolist()
+            bounds = goals.unit_costs(values, parent)[:, 0].tolist()
     walks = Walks(Ladders(ladders, cost), bounds)
-    operators = problem.operators()
-    duplicates: Any = operators.get("eliminate_duplicates", True)
     return GeneticAlgorithm(
         pop_size=pop_size,
-        sampling=operators["sampling"],
+        sampling=_Start(problem, sampling, name, at, walks.number),
         repair=operators.get("repair"),
-        eliminate_duplicates=duplicates,
-        mating=LevelSwitch(walks, eliminate_duplicates=operators.get("eliminate_duplicates")),
+        eliminate_duplicates=True if duplicates is None else duplicates,
+        mating=LevelSwitch(walks, eliminate_duplicates=duplicates),
         survival=BestWithinBounds(walks, objective=objective),
         advance_after_initial_infill=True,
     )
+
+
+class _Start(Sampling):
+    """Begins where rivals end: all methods that need no search, at the sizes of all walks.
+
+    The problem's own sampling fills the rest of the population; it is all where the rivals are no
+    chromosomes.
+    """
+
+    def __init__(
+        self,
+        problem: PruningProblem,
+        sampling: Sampling,
+        name: str,
+        at: Sequence[float] | None,
+        walks: int,
+    ) -> None:
+        super().__init__()
+        self.rivals, self.sizes = problem.rivals, problem.preview.sizes
+        self.sampling, self.name, self.at, self.walks = sampling, name, at, walks
+
+    def _do(self, problem: Any, n_samples: int, *args: Any, **kwargs: Any) -> Array:
+        own: Array = self.sampling(problem, n_samples, *args, **kwargs).get("X")
+        if self.rivals is None:
+            return own
+        at = self.at
+        if at is None:
+            sizes = self.sizes(own)[self.name]
+            at = np.linspace(sizes.min(), sizes.max(), self.walks).tolist()
+        found = self.rivals.candidates({self.name: np.asarray(at, dtype=np.float64)})
+        if found is None:
+            return own
+        return np.concatenate([found, own[: max(0, n_samples - len(found))]])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The sampling itself, as rivals belong to a problem with a large network."""
+        return self
+
+
+class _Excess:
+    """How far chromosomes are past a bound on a size, in closed form."""
+
+    def __init__(self, problem: PruningProblem, bound: Constraint) -> None:
+        self.sizes, self.parent, self.bound = problem.preview.sizes, problem.parent_values, bound
+
+    def __call__(self, X: Array) -> Floats:
+        excess: Floats = self.bound.violation(self.sizes(X), self.parent)
+        return excess
 
 
 class _Size:
     """A size of chromosomes as a cost between 0 and 1, in closed form."""
 
     def __init__(self, problem: PruningProblem, goals: Goals) -> None:
-        self.problem, self.goals = problem, goals
+        self.sizes, self.parent, self.goals = problem.preview.sizes, problem.parent_values, goals
 
     def __call__(self, X: Array) -> Floats:
-        sizes = self.problem.preview.sizes(X)
-        costs: Floats = self.goals.unit_costs(sizes, self.problem.parent_values)[:, 0]
+        costs: Floats = self.goals.unit_costs(self.sizes(X), self.parent)[:, 0]
         return costs
 
 

@@ -153,3 +153,14 @@ class Rivals(ABC):
         Args:
             front: The front's measurements, (n,) each.
         """
+
+    def candidates(self, sizes: Mapping[str, Values]) -> Array | None:  # noqa: ARG002
+        """The same networks as chromosomes, (n, n_var), where a search can begin with them.
+
+        Args:
+            sizes: The sizes that are wanted, by the name of one quantity.
+
+        Returns:
+            None where they are no chromosomes, or not at such sizes.
+        """
+        return None

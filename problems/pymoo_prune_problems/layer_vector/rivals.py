@@ -59,13 +59,32 @@ class ClosedFormAllocations(Rivals):
         networks = [self.repaired(row) for row in counts]
         return Baseline(NAMES.get(kind, kind), networks, self.sizes(counts))
 
-    def counts(self, kind: str, sparsities: Values) -> Counts:
-        """Weights that each layer loses, (n, layers); see `pruned`."""
+    def candidates(self, sizes: Mapping[str, Values]) -> Counts | None:
+        """All of them at certain sparsities or numbers of parameters, as levels, (n, layers)."""
+        if "sparsity" in sizes:
+            sparsities = sizes["sparsity"]
+        elif "parameters" in sizes:
+            sparsities = 1 - sizes["parameters"] / self.order.all_parameters
+        else:
+            return None
+        shares = self._shares(sparsities)
+        forms = [self.levels.nearest(form(self.order, shares)) for form in CLOSED_FORMS.values()]
+        least = least_loss(self.levels, self.losses(self.levels.pruned), shares)
+        found: Counts = np.concatenate([*forms, *least])
+        return found
+
+    def _shares(self, sparsities: Values) -> Floats:
+        """Shares of the prunable weights that go, for shares of all parameters."""
         order = self.order
         gone = sparsities * order.all_parameters - (order.all_parameters - order.parameters)
-        shares = (gone / order.counts.sum()).clip(0, 1)
+        shares: Floats = (gone / order.counts.sum()).clip(0, 1)
+        return shares
+
+    def counts(self, kind: str, sparsities: Values) -> Counts:
+        """Weights that each layer loses, (n, layers); see `pruned`."""
+        shares = self._shares(sparsities)
         if kind in CLOSED_FORMS:
-            return CLOSED_FORMS[kind](order, shares)
+            return CLOSED_FORMS[kind](self.order, shares)
         losses = self.losses(self.levels.pruned)
         several = least_loss(self.levels, losses, shares)  # (powers, n, layers)
         # No power is best at all sizes, so each size takes the one that the search images like.
