@@ -153,3 +153,7 @@ class Rivals(ABC):
         Args:
             front: The front's measurements, (n,) each.
         """
+
+    def left_out(self) -> Sequence[str]:
+        """Sentences on the methods that `at` leaves out here, each with the reason."""
+        return ()
