@@ -136,7 +136,7 @@ def _add_gradients(network: nn.Module, split: Split) -> None:
             split.images.split(BATCH), split.labels.split(BATCH), strict=True
         ):
             loss = functional.cross_entropy(network(images), labels, reduction="sum")
-            (loss / len(split)).backward()  # type: ignore[no-untyped-call]
+            (loss / len(split)).backward()
 
 
 def _check(labels: Sequence[Integers], scores: Sequence[Array]) -> None:
