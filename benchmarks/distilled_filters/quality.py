@@ -1,9 +1,9 @@
 """Is the search worth it? Filters of a SimpleCNN, against what a user would do instead.
 
 NSGA-II over accuracy and MACs, against the rivals of every report, its own first population and
-random search, five seeds. The rivals are L1 pruning in two ways, the filters with the least loss
-for their MACs, and torch-pruning's group importances in two ways. All methods give networks at the
-same eight numbers of MACs, with the same recovery. All networks are distilled alike in the end,
+random search, five seeds. The rivals are L1 pruning in two ways, the filters with the least loss in
+two ways, and torch-pruning's group importances in two ways. All methods give networks at the same
+eight numbers of MACs, with the same recovery. All networks are distilled alike in the end,
 from as many images, and only then tested. Hypervolumes are of (MACs, test error) and of
 (parameters, test error), relative to the teacher, up to (1, 1). The best rival is the one with the
 largest mean; the figure is the mean over seeds of our hypervolume over its, with a 95 % interval.

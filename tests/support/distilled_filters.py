@@ -22,6 +22,7 @@ STEPS: dict[str, Any] = {"recovery": "batch-norm+steps:2"}
 RIVALS = (
     "L1 pruning, all layers alike",
     "L1 pruning, whole network",
+    "least loss, all layers alike",
     "least loss for its MACs, best of 3",
     "least loss for its parameters, best of 3",
     "torch-pruning, group magnitude",

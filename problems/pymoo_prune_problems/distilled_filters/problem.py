@@ -240,7 +240,7 @@ class DistilledFilters(PruningProblem):
         Args:
             widths: Filters of each group, (n, groups).
         """
-        return self.filters.with_branches(self.orders.latest(widths))
+        return self.populations.narrowed(widths)
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
         """Random filters, at sizes spread evenly in the logarithm; random branches."""

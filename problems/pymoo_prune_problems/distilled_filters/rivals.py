@@ -30,6 +30,7 @@ class FilterRivals(Rivals):
     """Networks that need no search, each with the recovery of a search's candidates.
 
     - L1 pruning: the filters with the largest weights, in all layers alike or over the network.
+    - Least loss, all layers alike: the filters that are missed most when the rest is refitted.
     - Least loss for a size: the members of the first population's priced family that are nearest
       to the size, one for each mixture of prices; the most accurate on the search images is taken.
     - torch-pruning's group importances, magnitude and Taylor, ranked over the whole network.
@@ -61,9 +62,12 @@ class FilterRivals(Rivals):
         """
         axis = "parameters" if "parameters" in front else "macs"
         wanted = _spread(front[axis])
+        shares = np.linspace(0, 1, 400)
+        counts = self.filters.counts(np.repeat(shares[:, None], len(self.filters.genes.sizes), 1))
         families = {
-            "L1 pruning, all layers alike": self.filters.uniform(np.linspace(0, 1, 400)),
-            "L1 pruning, whole network": self.filters.overall(np.linspace(0, 1, 400)),
+            "L1 pruning, all layers alike": self.filters.uniform(shares),
+            "L1 pruning, whole network": self.filters.overall(shares),
+            "least loss, all layers alike": self.populations.narrowed(counts),
         }
         return [
             *(self._nearest(name, family, axis, wanted) for name, family in families.items()),

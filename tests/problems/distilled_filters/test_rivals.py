@@ -91,6 +91,26 @@ def test_a_front_without_parameters_has_rivals_at_its_macs(
             )  # few filters: sizes jump
 
 
+# Least loss.
+
+
+def test_all_layers_alike_may_keep_the_filters_that_are_missed_most(
+    digits: Data, teacher: SimpleCNN
+) -> None:
+    problem = small(digits, teacher, recovery="refit+batch-norm")
+    strong, _, missed, *_ = problem.rivals.at(some_front(problem))
+    assert missed.name == "least loss, all layers alike"
+    assert missed.sizes["macs"].tolist() == strong.sizes["macs"].tolist()
+    shares = np.linspace(0, 1, 400)
+    X = problem.narrowed(problem.filters.counts(np.repeat(shares[:, None], 3, axis=1)))
+    sizes = problem.preview.sizes(X)["macs"]
+    for network, size in zip(missed.networks, missed.sizes["macs"], strict=True):
+        twins = np.unique(X[sizes == size], axis=0)
+        assert any(same(problem.network(x), network) for x in twins)
+    pairs = zip(missed.networks, strong.networks, strict=True)
+    assert sum(not same(one, other) for one, other in pairs) > len(missed.networks) / 2
+
+
 # Least loss for a size.
 
 
@@ -192,7 +212,7 @@ def test_what_it_cannot_take_is_left_out_with_the_reason(
     monkeypatch.setattr(tp.pruner, "BasePruner", failing)
     problem = small(digits, residual, recovery="refit")
     found = problem.rivals.at(some_front(problem))
-    assert tuple(one.name for one in found) == RIVALS[:4]
+    assert tuple(one.name for one in found) == RIVALS[:5]
     (line,) = problem.rivals.left_out()
     assert line.startswith(f"{WITHOUT}it cannot take this network (KeyError: ")
     assert "\n" not in line
@@ -209,7 +229,7 @@ def test_one_importance_may_be_left_out_alone(
     )
     problem = small(digits, teacher, recovery="none")
     found = problem.rivals.at(some_front(problem))
-    assert tuple(one.name for one in found) == RIVALS[:5]
+    assert tuple(one.name for one in found) == RIVALS[:6]
     assert problem.rivals.left_out() == (
         "torch-pruning, group Taylor, is left out: its importances are not finite.",
     )
@@ -222,7 +242,7 @@ def test_without_torch_pruning_the_others_are_there(
     problem = small(digits, teacher, recovery="none")
     console = Console(record=True, quiet=False, width=200, file=io.StringIO())
     found = simple_series(problem, some_front(problem), seed=0, images=0, display=Display(console))
-    assert tuple(one.name for one in found) == RIVALS[:4]
+    assert tuple(one.name for one in found) == RIVALS[:5]
     assert NOT_HERE in console.export_text()
 
 
@@ -251,7 +271,7 @@ def test_a_report_on_a_users_network_says_what_is_left_out(
     )
     assert len(front)
     page = (tmp_path / "run" / "report.md").read_text()
-    names = RIVALS if there else RIVALS[:4]
+    names = RIVALS if there else RIVALS[:5]
     assert [name for name in RIVALS if f"| {name} |" in page] == list(names)
     assert page.count("is left out") == (0 if there else 1)
     assert (f"- {NOT_HERE}\n" in page) is not there
