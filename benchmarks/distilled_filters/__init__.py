@@ -2,9 +2,9 @@
 
 - `evaluation`: the time of one candidate
 - `phases`: distillation in the search, and after it
-- `quality`: searched filters, beside L1 pruning and torch-pruning
+- `quality`: searched filters, beside the problem's rivals
 - `recovery`: the worth of each repair
 - `tables`: the paper's tables in small
 - `reference`: a candidate the plain way, with torch-pruning
-- `setting`: data, teacher, and the filters that torch-pruning chooses
+- `setting`: data and teacher
 """

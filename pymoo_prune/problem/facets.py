@@ -164,3 +164,7 @@ class Rivals(ABC):
             None where they are no chromosomes, or not at such sizes.
         """
         return None
+
+    def left_out(self) -> Sequence[str]:
+        """Sentences on the methods that `at` leaves out here, each with the reason."""
+        return ()

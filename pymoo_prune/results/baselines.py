@@ -78,7 +78,8 @@ def simple_series(
         display: Shows progress.
 
     Returns:
-        A series for each baseline; its accuracies are on the validation images.
+        A series for each baseline; its accuracies are on the validation images. Baselines that
+        cannot be had here are named on the console, each with the reason.
     """
     found = []
     for baseline in () if problem.rivals is None else problem.rivals.at(front):
@@ -98,6 +99,8 @@ def simple_series(
         measured = completed({**sizes, "accuracy": np.array(before)}, problem.quantities)
         columns = {**measured, **accuracies}
         found.append(Series(baseline.name, columns))
+    for line in () if problem.rivals is None else problem.rivals.left_out():
+        display.console.print(line, highlight=False, markup=False)
     return found
 
 

@@ -56,7 +56,8 @@ class Execution:
             self._files.write_data(self.problem.data_set)
             found = self._search(store)
             front, notes = self._finish(Front.from_found(self.problem, found))
-            self._write(front, self._baselines(front, found, store), found, store, notes)
+            others = self._baselines(front, found, store)
+            self._write(front, others, found, store, [*notes, *self._left_out])
         finally:
             store.close()
         return front
@@ -124,6 +125,12 @@ class Execution:
             display=self.display,
             executor=self.executor,
         )
+
+    @property
+    def _left_out(self) -> Sequence[str]:
+        """Sentences on the baselines that cannot be had here."""
+        rivals = self.problem.rivals
+        return () if rivals is None or not self.settings.baselines else rivals.left_out()
 
     def _write(
         self,

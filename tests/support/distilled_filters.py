@@ -19,6 +19,15 @@ from pymoo_prune_problems import DistilledFilters
 
 RECOVERIES = ("none", "refit", "batch-norm", "refit+batch-norm", "refit+batch-norm+steps:2")
 STEPS: dict[str, Any] = {"recovery": "batch-norm+steps:2"}
+RIVALS = (
+    "L1 pruning, all layers alike",
+    "L1 pruning, whole network",
+    "least loss, all layers alike",
+    "least loss for its MACs, best of 3",
+    "least loss for its parameters, best of 3",
+    "torch-pruning, group magnitude",
+    "torch-pruning, group Taylor",
+)
 
 
 def small(data: Data, parent: nn.Module | None, **options: Any) -> DistilledFilters:

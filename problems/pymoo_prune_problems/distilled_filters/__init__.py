@@ -3,7 +3,8 @@
 - `problem`: the paper's encoding and fitness, for any network
 - `populations`: first populations, and random networks
 - `checks`: options that cannot work are refused
-- `rivals`: L1 pruning of filters
+- `rivals`: what a front is compared with
+- `group_importance`: torch-pruning's choice of filters, an optional rival
 - `reproduction`: the paper's tables
 """
 

@@ -67,4 +67,12 @@ class Populations:
         """
         parameters, macs = self.filters.filter_costs()
         costs = np.broadcast_to(share * parameters + (1 - share) * macs, (len(prices), len(macs)))
-        return self.filters.with_branches(self.orders.latest(self.orders.worth(prices, costs)))
+        return self.narrowed(self.orders.worth(prices, costs))
+
+    def narrowed(self, widths: Array) -> Array:
+        """Networks in which each group keeps the filters that are missed most, (n, n_var).
+
+        Args:
+            widths: Filters of each group, (n, groups).
+        """
+        return self.filters.with_branches(self.orders.latest(widths))

@@ -52,7 +52,7 @@ from pymoo_prune.training import (
 )
 from pymoo_prune_problems.distilled_filters.checks import check_numbers
 from pymoo_prune_problems.distilled_filters.populations import Populations
-from pymoo_prune_problems.distilled_filters.rivals import L1Filters
+from pymoo_prune_problems.distilled_filters.rivals import FilterRivals
 
 FITNESS = WeightedSum({"accuracy": 1.0, "sparsity": 0.1, "macs_removed": 0.1})
 """Section III.E weighs accuracy, parameters and FLOPs and does not say how. Here a point of
@@ -95,7 +95,7 @@ class DistilledFilters(PruningProblem):
 
     can_fail = True
     compares = True
-    rivals: L1Filters
+    rivals: FilterRivals
     RECOVERY = "refit+batch-norm+steps:20"  # unless the user asks for another
     parent: nn.Module
     timing = Timing()
@@ -199,7 +199,9 @@ class DistilledFilters(PruningProblem):
         self.populations = Populations(self.filters, self.orders, smallest)
         self.preview = Preview(sizes=self._sizes, features=self._features)
         self.timing = Timing(architecture=self._architecture)
-        self.rivals = L1Filters(self.filters, self._candidate, self._sizes, self._all_parameters)
+        self.rivals = FilterRivals(
+            self.populations, self._candidate, self._sizes, self.search_images, self.recovery_split
+        )
         self.depends_on = {
             "recovery": str(self.recovery),
             "recovery_images": len(self.recovery_split),
@@ -238,7 +240,7 @@ class DistilledFilters(PruningProblem):
         Args:
             widths: Filters of each group, (n, groups).
         """
-        return self.filters.with_branches(self.orders.latest(widths))
+        return self.populations.narrowed(widths)
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
         """Random filters, at sizes spread evenly in the logarithm; random branches."""
