@@ -12,7 +12,7 @@ from pymoo.core.sampling import Sampling
 from pymoo_prune.chromosomes import Array, Floats
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Constraint, Goals
-from pymoo_prune.operators import BestWithinBounds, Ladders, LevelSwitch, Walks
+from pymoo_prune.operators import BestWithinBounds, Ladders, LevelSwitch, Moves, Walks
 from pymoo_prune.problem import PruningProblem
 
 CHILDREN = 4
@@ -52,7 +52,7 @@ def level_walks(
         if at is not None:
             values = {name: np.asarray(at, dtype=np.float64)}
             bounds = goals.unit_costs(values, parent)[:, 0].tolist()
-    walks = Walks(Ladders(ladders, cost), bounds)
+    walks = Walks(Moves(ladders, cost), bounds)
     return GeneticAlgorithm(
         pop_size=pop_size,
         sampling=_Start(problem, sampling, name, at, walks.number),
@@ -141,11 +141,11 @@ def check_walks(goals: Goals) -> str | None:
     return None
 
 
-def _ladders(problem: PruningProblem) -> Sequence[Array]:
+def _ladders(problem: PruningProblem) -> Ladders:
     if problem.ladders is not None:
         return problem.ladders
     if problem.vtype is bool:
-        return [np.array([True, False])] * problem.n_var
+        return Ladders([np.array([True, False])] * problem.n_var)
     msg = (
         f"algorithm 'levels' needs genes with ordered levels, which {type(problem).__name__} does "
         "not have with these options (ladders); take another engine, such as nsga2"
@@ -153,9 +153,9 @@ def _ladders(problem: PruningProblem) -> Sequence[Array]:
     raise PruneError(msg)
 
 
-def _size(problem: PruningProblem, ladders: Sequence[Array]) -> tuple[str, Constraint | None]:
+def _size(problem: PruningProblem, ladders: Ladders) -> tuple[str, Constraint | None]:
     """The quantity that is the size, and its bound where that is a constraint."""
-    whole = np.array([one[0] for one in ladders])[None]
+    whole = ladders.chromosomes(np.zeros((1, len(ladders.last)), dtype=np.int64))
     sizes = problem.preview.sizes(whole).keys()
     goals = problem.goals
     if goals.n_obj == 1:

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
         UniformVectorCrossover,
     )
     from pymoo_prune.operators.duplicates import DigestDuplicates
-    from pymoo_prune.operators.level_walks import BestWithinBounds, Ladders, LevelSwitch, Walks
+    from pymoo_prune.operators.level_walks import (
+        BestWithinBounds,
+        Ladders,
+        LevelSwitch,
+        Moves,
+        Walks,
+    )
     from pymoo_prune.operators.mutation import (
         BalancedMaskMutation,
         FilterMutation,
@@ -54,8 +60,8 @@ else:
 __all__ = [
     "BalancedMaskMutation", "BestWithinBounds", "BlockCrossover", "Candidates", "CountMutation",
     "CutPointWeightCrossover", "DigestDuplicates", "Elitism", "FilterMutation", "Generational",
-    "KeepShareMutation", "Ladders", "LevelSwitch", "MatrixBitFlip", "OpenRanges", "PacedAPD",
-    "QuadrantMatrixCrossover", "RandomMating", "Remeasured", "SeededTournament", "ShortArchives",
-    "SoftmaxRoulette", "TruncationSelection", "UniformMaskCrossover", "UniformVectorCrossover",
-    "Walks", "WeightScaling", "around", "uniform_counts",
+    "KeepShareMutation", "Ladders", "LevelSwitch", "MatrixBitFlip", "Moves", "OpenRanges",
+    "PacedAPD", "QuadrantMatrixCrossover", "RandomMating", "Remeasured", "SeededTournament",
+    "ShortArchives", "SoftmaxRoulette", "TruncationSelection", "UniformMaskCrossover",
+    "UniformVectorCrossover", "Walks", "WeightScaling", "around", "uniform_counts",
 ]  # fmt: skip

@@ -1,9 +1,10 @@
-"""Walks over levels: each stays below its bound on the size, and changes two genes or a few.
+"""Walks over levels: each stays below its bound on the size, and changes two levels or a few.
 
-A gene's levels are ordered, from the whole layer (or a neuron that lives) to the least of it. A
-level switch takes some of one layer's size and gives it to another, so that the sum stays what it
-was. With one bound this is the (1+λ) search of EvoPress (Sieberling, Kuznedelev, Kurtic and
-Alistarh, ICML 2025); with several, walks along a front share what they measure, and cross.
+The levels of a layer are ordered, from all of it to the least of it; as are those of a neuron,
+which lives or does not. A level switch takes some of one layer's size and gives it to another, so
+that the sum stays what it was. With one bound this is the (1+λ) search of EvoPress (Sieberling,
+Kuznedelev, Kurtic and Alistarh, ICML 2025); with several, walks along a front share what they
+measure, and cross.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pymoo_prune.chromosomes import Array, Floats, hash_bytes
 
 Places = NDArray[np.int64]
 FILLED = 32
-"""Genes that are tried, at most, for the room that a move leaves."""
+"""Ladders that are tried, at most, for the room that a move leaves."""
 TRIES = 10
 """Children that are made, at most, for each that has not been seen before."""
 
@@ -30,62 +31,82 @@ TRIES = 10
 class Ladders:
     """Chromosomes as places on ladders: 0 is all of a layer, the last place the least of it.
 
+    Here a ladder is a gene. Subclasses may have other ladders, of which chromosomes are made.
+
     Args:
-        values: The values of each gene, from the whole layer to the least of it.
-        cost: The size of chromosomes, (n, n_var), as (n,) numbers of which less is smaller.
+        values: The values of each ladder, from the whole layer to the least of it.
     """
 
-    def __init__(self, values: Sequence[Array], cost: Callable[[Array], Floats]) -> None:
-        self.values, self.cost = [np.asarray(one) for one in values], cost
+    def __init__(self, values: Sequence[Array]) -> None:
+        self.values = [np.asarray(one) for one in values]
         self.last: Places = np.array([len(one) - 1 for one in self.values])
-        self.longest = int(self.last.max())
+
+    def read(self, x: Array) -> Array:
+        """The value of each ladder in a chromosome, (ladders,)."""
+        return x
+
+    def made(self, values: Array) -> Array:
+        """Chromosomes with certain values, (n, n_var) from (n, ladders)."""
+        return values
 
     def places(self, x: Array) -> Places:
-        """The place of each gene of a chromosome: the nearest level."""
+        """A chromosome's place on each ladder, (ladders,): the nearest."""
         found = [
-            np.abs(one.astype(float) - float(gene)).argmin()
-            for one, gene in zip(self.values, x, strict=True)
+            np.abs(one.astype(float) - float(value)).argmin()
+            for one, value in zip(self.values, self.read(x), strict=True)
         ]
         return np.array(found, dtype=np.int64)
 
     def chromosomes(self, places: Places) -> Array:
-        """Chromosomes of places, (n, n_var) each."""
-        columns = [one[places[:, gene]] for gene, one in enumerate(self.values)]
-        return np.column_stack(columns)
+        """Chromosomes at certain places, (n, n_var) from (n, ladders)."""
+        columns = [one[places[:, ladder]] for ladder, one in enumerate(self.values)]
+        return self.made(np.column_stack(columns))
+
+
+class Moves:
+    """Moves on ladders that keep a bound on the size.
+
+    Args:
+        ladders: The ladders.
+        cost: The size of chromosomes, (n, n_var), as (n,) numbers of which less is smaller.
+    """
+
+    def __init__(self, ladders: Ladders, cost: Callable[[Array], Floats]) -> None:
+        self.ladders, self.cost = ladders, cost
+        self.last = ladders.last
 
     def size(self, places: Places) -> Floats:
-        """The size of places, (n, n_var), as (n,) numbers."""
-        return self.cost(self.chromosomes(places))
-
-    # Every method below returns places that are at most as large as the bound, if any are.
+        """The size of places, (n, ladders), as (n,) numbers."""
+        return self.cost(self.ladders.chromosomes(places))
 
     def shifted(self, places: Places, bound: float) -> Places:
-        """All genes moved by as many levels, by as few down or as many up as the bound allows."""
-        offsets = np.arange(-self.longest, self.longest + 1)
+        """All places moved by as many levels, by as few down or as many up as the bound allows."""
+        longest = int(self.last.max())
+        offsets = np.arange(-longest, longest + 1)
         several = (places + offsets[:, None]).clip(0, self.last)
         fits = np.flatnonzero(self.size(several) <= bound)
         found: Places = several[fits[0]] if len(fits) else several[-1]
         return found
 
-    def grown(self, places: Places, gene: int, bound: float, *, most: int) -> Places:
-        """One gene moved up as far as the bound allows.
+    def grown(self, places: Places, ladder: int, bound: float, *, most: int) -> Places:
+        """One place moved up as far as the bound allows.
 
         Args:
-            places: (n_var,).
-            gene: The gene.
+            places: (ladders,).
+            ladder: The ladder.
             bound: The largest size.
             most: The most levels that it moves.
         """
-        steps = min(most, int(places[gene]))
+        steps = min(most, int(places[ladder]))
         if steps == 0:
             return places
         several = np.repeat(places[None], steps, axis=0)
-        several[:, gene] -= np.arange(steps, 0, -1)
+        several[:, ladder] -= np.arange(steps, 0, -1)
         fits = np.flatnonzero(self.size(several) <= bound)
         return several[fits[0]] if len(fits) else places
 
     def shrunk(self, places: Places, bound: float, generator: np.random.Generator) -> Places:
-        """Random genes moved down, a level each time, until the bound is kept."""
+        """Random places moved down, a level each time, until the bound is kept."""
         places = places.copy()
         while self.size(places[None])[0] > bound:
             movable = np.flatnonzero(places < self.last)
@@ -101,18 +122,18 @@ class Ladders:
         generator: np.random.Generator,
         losers: Collection[int] = (),
     ) -> Places:
-        """Random genes moved up, one after the other, as far as the bound allows.
+        """Random places moved up, one after the other, as far as the bound allows.
 
         Args:
-            places: (n_var,).
+            places: (ladders,).
             bound: The largest size.
             generator: Chooses the order.
-            losers: Genes that come last.
+            losers: Ladders that come last.
         """
         order = generator.permutation(len(places))
         last = np.isin(order, list(losers))
-        for gene in np.concatenate([order[~last], order[last]])[:FILLED]:
-            places = self.grown(places, int(gene), bound, most=int(self.last[gene]))
+        for ladder in np.concatenate([order[~last], order[last]])[:FILLED].tolist():
+            places = self.grown(places, ladder, bound, most=int(self.last[ladder]))
         return places
 
     def switched(self, places: Places, bound: float, generator: np.random.Generator) -> Places:
@@ -132,7 +153,7 @@ class Walks:
     """Walks below bounds, and the candidate that each stands on.
 
     Args:
-        levels: The genes' levels, and sizes.
+        moves: The moves.
         bounds: The largest size of each walk, ascending, (walks,); or how many walks there are,
             spread evenly in the logarithm over the sizes of the first population.
 
@@ -142,8 +163,8 @@ class Walks:
         seen: Digests of the children so far, so that none is measured twice.
     """
 
-    def __init__(self, levels: Ladders, bounds: Sequence[float] | int) -> None:
-        self.levels = levels
+    def __init__(self, moves: Moves, bounds: Sequence[float] | int) -> None:
+        self.moves = moves
         self.number = bounds if isinstance(bounds, int) else len(bounds)
         self.bounds: Floats | None = None if isinstance(bounds, int) else np.sort(bounds)
         self.standing: list[Individual | None] = [None] * self.number
@@ -196,10 +217,10 @@ class LevelSwitch(InfillCriterion):
         random_state: np.random.Generator,
         **kwargs: Any,  # noqa: ARG002
     ) -> Population:
-        levels, bounds = self.walks.levels, self.walks.begin(self.walks.levels.cost(pop.get("X")))
-        smallest = pop[int(levels.cost(pop.get("X")).argmin())]
+        sizes, ladders = self.walks.moves.cost(pop.get("X")), self.walks.moves.ladders
+        bounds, smallest = self.walks.begin(sizes), pop[int(sizes.argmin())]
         standing = [smallest if one is None else one for one in self.walks.standing]
-        places = [levels.places(one.X) for one in standing]
+        places = [ladders.places(one.X) for one in standing]
         # Changes that were good next door are half of the children at most, the latest first.
         repeats = self.walks.repeats[::-1][: n_offsprings // 2]
         self.walks.repeats = []
@@ -220,7 +241,7 @@ class LevelSwitch(InfillCriterion):
                 break
         if not children:
             return Population.create()
-        found = Population.new(X=levels.chromosomes(np.stack([child for child, _ in children])))
+        found = Population.new(X=ladders.chromosomes(np.stack([child for child, _ in children])))
         for individual, (_, change) in zip(found, children, strict=True):
             individual.set("change", change)
         return found
@@ -229,22 +250,22 @@ class LevelSwitch(InfillCriterion):
         self, places: Sequence[Places], walk: int, bound: float, generator: np.random.Generator
     ) -> tuple[Places, Places | None]:
         """A child of a walk, and how it differs where its neighbours could try that as well."""
-        levels, own = self.walks.levels, places[walk]
+        moves, own = self.walks.moves, places[walk]
         other = places[self._neighbour(walk, generator)]
         if not np.array_equal(own, other) and generator.random() < self.crossing:
             chosen = generator.random(len(own)) < 0.5
-            mixed = np.where(chosen, own, levels.shifted(other, bound))
-            mixed = levels.shrunk(mixed, bound, generator)
-            return levels.filled(mixed, bound, generator), None
-        child = levels.switched(own, bound, generator)
+            mixed = np.where(chosen, own, moves.shifted(other, bound))
+            mixed = moves.shrunk(mixed, bound, generator)
+            return moves.filled(mixed, bound, generator), None
+        child = moves.switched(own, bound, generator)
         return child, child - own
 
     def _repeated(
         self, own: Places, change: Places, bound: float, generator: np.random.Generator
     ) -> Places:
-        levels = self.walks.levels
-        child = levels.shrunk((own + change).clip(0, levels.last), bound, generator)
-        return levels.filled(child, bound, generator)
+        moves = self.walks.moves
+        child = moves.shrunk((own + change).clip(0, moves.last), bound, generator)
+        return moves.filled(child, bound, generator)
 
     def _neighbour(self, walk: int, generator: np.random.Generator) -> int:
         away = int(generator.integers(1, self.REACH + 1)) * int(generator.choice([-1, 1]))
@@ -273,7 +294,7 @@ class BestWithinBounds(Survival):
         *args: Any,  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> Population:
-        sizes = self.walks.levels.cost(pop.get("X"))
+        sizes = self.walks.moves.cost(pop.get("X"))
         fitness = pop.get("F")[:, self.objective]
         feasible = pop.get("CV")[:, 0] <= 0
         bounds = self.walks.begin(sizes[feasible] if feasible.any() else sizes)

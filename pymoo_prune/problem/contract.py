@@ -8,7 +8,7 @@ problems set as attributes, and presets. See `facets` for what only some problem
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from pymoo.core.algorithm import Algorithm
 from torch import nn
 
 from pymoo_prune.chromosomes import Array
-from pymoo_prune.data import Data
+from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import (
     DIVERGENCE,
@@ -30,6 +30,7 @@ from pymoo_prune.measuring import (
     count_parameters,
 )
 from pymoo_prune.objectives import STANDARD, Measurements, Quantity, one_by_one
+from pymoo_prune.operators import Ladders
 from pymoo_prune.problem.facets import (
     Approximation,
     Illustration,
@@ -84,21 +85,28 @@ class Contract:
         return one_by_one(names, lambda x: self._tested_and_counted(self.network(x)), X)
 
     def _tested_and_counted(self, network: nn.Module) -> dict[str, float]:
-        """What is measured on the validation images, parameters and MACs."""
+        """What is measured on images, parameters and MACs."""
         macs = count_macs(network, self.data_set.shape)
-        sizes = {"parameters": count_parameters(network), "macs": macs}
-        images = self.data_set.validation
+        return {**self.tested(network), "parameters": count_parameters(network), "macs": macs}
+
+    @property
+    def tested_on(self) -> Split:
+        """The images that candidates are measured on."""
+        return self.data_set.validation
+
+    def tested(self, network: nn.Module) -> Mapping[str, float]:
+        """What is measured of a network on these images, by name; see `judged`."""
         if DIVERGENCE not in self.judged:  # the only one that needs a parent
-            return {"accuracy": accuracy(network, images), **sizes}
-        return {**self._expected.measured_on(network, images.images, self.judged), **sizes}
+            return {"accuracy": accuracy(network, self.tested_on)}
+        return self.expected.measured_on(network, self.tested_on.images, self.judged)
 
     @cached_property
-    def _expected(self) -> Expected:
-        """What the default `measure` compares outputs with."""
+    def expected(self) -> Expected:
+        """What outputs for these images are compared with."""
         if self.parent is None:
             msg = f"{type(self).__name__} has no `parent` that outputs could be compared with"
             raise PruneError(msg)
-        return Expected.of(self.parent, self.data_set.validation)
+        return Expected.of(self.parent, self.tested_on)
 
     compares: ClassVar[bool] = False
     """Whether a `measure` of the problem's own measures the quantities that `judged` names."""
@@ -210,8 +218,8 @@ class Contract:
 
     # What only some problems define: see `facets`.
 
-    ladders: Sequence[Array] | None = None
-    """The values of each gene from the whole layer to the least of it, where genes have such an
+    ladders: Ladders | None = None
+    """The levels of each layer, from all of it to the least of it, where chromosomes have such an
     order; Booleans have it without saying so."""
     approximation: Approximation | None = None
     preview: Preview = Preview()

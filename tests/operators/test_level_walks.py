@@ -13,7 +13,7 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 
 from pymoo_prune.chromosomes import Array, Floats
-from pymoo_prune.operators import BestWithinBounds, Candidates, Ladders, LevelSwitch, Walks
+from pymoo_prune.operators import BestWithinBounds, Candidates, Ladders, LevelSwitch, Moves, Walks
 
 VALUES = [np.array([0, 3, 5, 9]), np.array([0, 4, 8]), np.array([0, 1]), np.arange(0, 40, 5)]
 WHOLE = np.array([10, 9, 2, 41])
@@ -23,7 +23,8 @@ def left(X: Array) -> Floats:
     return (WHOLE - X).sum(axis=1) / WHOLE.sum()
 
 
-LADDERS = Ladders(VALUES, left)
+LADDERS = Ladders(VALUES)
+MOVES = Moves(LADDERS, left)
 any_places = st.tuples(*(st.integers(0, len(one) - 1) for one in VALUES)).map(np.array)
 SMALLEST = float(left(np.array([[one[-1] for one in VALUES]]))[0])
 bounds = st.floats(SMALLEST, 1.0)
@@ -42,9 +43,9 @@ def test_moves_keep_the_bound_and_leave_their_argument(
 ) -> None:
     before, generator = places.copy(), np.random.default_rng(seed)
     for moved in (
-        LADDERS.switched(places, bound, generator),
-        LADDERS.shifted(places, bound),
-        LADDERS.shrunk(places, bound, generator),
+        MOVES.switched(places, bound, generator),
+        MOVES.shifted(places, bound),
+        MOVES.shrunk(places, bound, generator),
     ):
         assert ((moved >= 0) & (moved <= LADDERS.last)).all()
         assert left(LADDERS.chromosomes(moved[None]))[0] <= bound
@@ -53,7 +54,7 @@ def test_moves_keep_the_bound_and_leave_their_argument(
 
 @given(any_places, bounds, st.integers(0, 9))
 def test_after_a_switch_nothing_more_fits(places: Any, bound: float, seed: int) -> None:
-    child = LADDERS.switched(places, bound, np.random.default_rng(seed))
+    child = MOVES.switched(places, bound, np.random.default_rng(seed))
     for gene in np.flatnonzero(child):
         larger = child.copy()
         larger[gene] -= 1
@@ -62,8 +63,8 @@ def test_after_a_switch_nothing_more_fits(places: Any, bound: float, seed: int) 
 
 def test_a_switch_gives_one_layer_what_it_takes_from_another() -> None:
     generator, bound = np.random.default_rng(0), 0.6
-    places = LADDERS.filled(np.array([3, 2, 1, 7]), bound, generator)
-    children = [LADDERS.switched(places, bound, generator) for _ in range(200)]
+    places = MOVES.filled(np.array([3, 2, 1, 7]), bound, generator)
+    children = [MOVES.switched(places, bound, generator) for _ in range(200)]
     changes = np.array([child - places for child in children])
     assert (changes.any(axis=1)).mean() > 0.3
     moved = changes[changes.any(axis=1)]
@@ -107,7 +108,7 @@ def best_below(bound: float) -> float:
 @pytest.mark.usefixtures("untouched_global_generators")
 @pytest.mark.parametrize("bound", [0.3, 0.5, 0.8])
 def test_one_walk_finds_the_best_below_its_bound(bound: float) -> None:
-    algorithm = engine(Walks(LADDERS, [bound]), 8)
+    algorithm = engine(Walks(MOVES, [bound]), 8)
     algorithm.setup(Known(1, bound), termination=("n_gen", 12), seed=1)
     while algorithm.has_next():
         algorithm.next()
@@ -117,7 +118,7 @@ def test_one_walk_finds_the_best_below_its_bound(bound: float) -> None:
 
 def test_walks_along_a_front_find_each_its_best_and_measure_nothing_twice() -> None:
     sizes = [0.3, 0.45, 0.6, 0.75, 0.9]
-    walks = Walks(LADDERS, sizes)
+    walks = Walks(MOVES, sizes)
     algorithm = engine(walks, 20)
     algorithm.setup(Known(2), termination=("n_gen", 9), seed=1, save_history=False)
     seen: list[bytes] = []
@@ -133,7 +134,7 @@ def test_walks_along_a_front_find_each_its_best_and_measure_nothing_twice() -> N
 
 
 def test_every_candidate_competes_in_every_walk_and_only_feasible_ones() -> None:
-    walks = Walks(LADDERS, [0.55, 0.95])
+    walks = Walks(MOVES, [0.55, 0.95])
     survival = BestWithinBounds(walks)
     pop = Population.new(X=np.array([[9, 8, 1, 35], [0, 0, 0, 5], [5, 4, 0, 20], [9, 8, 1, 30]]))
     pop.set("F", np.array([[3.0, 0.1], [1.0, 0.9], [2.0, 0.5], [0.5, 0.2]]))

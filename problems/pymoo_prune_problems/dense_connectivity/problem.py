@@ -33,10 +33,10 @@ from pymoo_prune.chromosomes import (
     check_share,
     digests,
 )
-from pymoo_prune.data import Data
+from pymoo_prune.data import Data, Split
 from pymoo_prune.engines import check_own_algorithm
 from pymoo_prune.errors import TrainingDiverged
-from pymoo_prune.measuring import Expected, accuracy, count_parameters, stack_size
+from pymoo_prune.measuring import accuracy, count_parameters, stack_size
 from pymoo_prune.networks import DenseNet, layers_of_depth
 from pymoo_prune.objectives import (
     STANDARD,
@@ -283,17 +283,16 @@ class DenseConnectivity(PruningProblem):
 
     def measure(self, X: Array) -> Measurements:
         """Accuracy on the search images, and sizes in closed form."""
-        found = one_by_one(self.judged, self._judged, self._networks(X))
+        found = one_by_one(
+            self.judged, lambda network: self.tested(ready(network)), self._networks(X)
+        )
         drop = self.parent_accuracy - found["accuracy"]
         return found | {"accuracy_drop": drop, **self._sizes(X)}
 
-    def _judged(self, network: DenseNet | TrainingDiverged) -> Mapping[str, float]:
-        return self.expected.measured_on(ready(network), self.search_images.images, self.judged)
-
-    @cached_property
-    def expected(self) -> Expected:
-        """What candidates' outputs are compared with."""
-        return Expected.of(self.parent, self.search_images)
+    @property
+    def tested_on(self) -> Split:
+        """The search images."""
+        return self.search_images
 
     def _sizes(self, X: Array) -> dict[str, Values]:
         """Sizes of the networks, which no training changes."""

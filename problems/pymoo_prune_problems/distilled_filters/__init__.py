@@ -3,6 +3,7 @@
 - `problem`: the paper's encoding and fitness, for any network
 - `populations`: first populations, and random networks
 - `checks`: options that cannot work are refused
+- `width_ladders`: widths of layers as levels
 - `rivals`: what a front is compared with
 - `group_importance`: torch-pruning's choice of filters, an optional rival
 - `reproduction`: the paper's tables

@@ -24,9 +24,9 @@ from pymoo.core.algorithm import Algorithm
 from torch import nn
 
 from pymoo_prune.chromosomes import Array
-from pymoo_prune.data import Data, balanced
+from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.engines import check_own_algorithm
-from pymoo_prune.measuring import Expected, accuracy, count_parameters
+from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.networks import SlimNetwork
 from pymoo_prune.objectives import (
     STANDARD,
@@ -53,6 +53,7 @@ from pymoo_prune.training import (
 from pymoo_prune_problems.distilled_filters.checks import check_numbers
 from pymoo_prune_problems.distilled_filters.populations import Populations
 from pymoo_prune_problems.distilled_filters.rivals import FilterRivals
+from pymoo_prune_problems.distilled_filters.width_ladders import WidthLadders
 
 FITNESS = WeightedSum({"accuracy": 1.0, "sparsity": 0.1, "macs_removed": 0.1})
 """Section III.E weighs accuracy, parameters and FLOPs and does not say how. Here a point of
@@ -197,6 +198,7 @@ class DistilledFilters(PruningProblem):
         self.refit = statistics if self.recovery.refit else None
         self.orders = RemovalOrders(self.filters, statistics)
         self.populations = Populations(self.filters, self.orders, smallest)
+        self.ladders = WidthLadders(self.filters, self.orders)
         self.preview = Preview(sizes=self._sizes, features=self._features)
         self.timing = Timing(architecture=self._architecture)
         self.rivals = FilterRivals(
@@ -251,12 +253,14 @@ class DistilledFilters(PruningProblem):
     def measure(self, X: Array) -> Measurements:
         """Accuracy on the search images after recovery, and sizes in closed form."""
         X = self.filters.repaired(X)
-        found = one_by_one(self.judged, self._judged, X)
+        found = one_by_one(self.judged, lambda x: self.tested(self._candidate(x)), X)
         drop = self.parent_accuracy - found["accuracy"]
         return found | {"accuracy_drop": drop, **self._sizes(X)}
 
-    def _judged(self, x: Array) -> Mapping[str, float]:
-        return self.expected.measured_on(self._candidate(x), self.search_images.images, self.judged)
+    @property
+    def tested_on(self) -> Split:
+        """The search images."""
+        return self.search_images
 
     def _sizes(self, X: Array) -> dict[str, Values]:
         """Sizes of the small networks, from the table of channels."""
@@ -321,11 +325,6 @@ class DistilledFilters(PruningProblem):
     @cached_property
     def _all_parameters(self) -> int:
         return count_parameters(self.parent)
-
-    @cached_property
-    def expected(self) -> Expected:
-        """What candidates' outputs are compared with."""
-        return Expected.of(self.parent, self.search_images)
 
     @cached_property
     def parent_accuracy(self) -> float:

@@ -62,21 +62,39 @@ class FilterRivals(Rivals):
         """
         axis = "parameters" if "parameters" in front else "macs"
         wanted = _spread(front[axis])
-        shares = np.linspace(0, 1, 400)
-        counts = self.filters.counts(np.repeat(shares[:, None], len(self.filters.genes.sizes), 1))
-        families = {
-            "L1 pruning, all layers alike": self.filters.uniform(shares),
-            "L1 pruning, whole network": self.filters.overall(shares),
-            "least loss, all layers alike": self.populations.narrowed(counts),
-        }
         return [
-            *(self._nearest(name, family, axis, wanted) for name, family in families.items()),
+            *(self._nearest(name, family, axis, wanted) for name, family in self._plain.items()),
             *(self._priced(axis, _spread(front[axis])) for axis in MIXTURES if axis in front),
             *(
                 self._nearest(name, family, axis, wanted)
                 for name, family in self._ranked[0].items()
             ),
         ]
+
+    def candidates(self, sizes: Mapping[str, Values]) -> Array | None:
+        """All but torch-pruning's, so that a search does not depend on what is installed."""
+        axis = next((axis for axis in MIXTURES if axis in sizes), None)
+        if axis is None:
+            return None
+        families = [
+            *self._plain.values(),
+            *(self._family(share) for share in MIXTURES[axis]),
+        ]
+        return np.concatenate([one[self._places(one, axis, sizes[axis])] for one in families])
+
+    @cached_property
+    def _plain(self) -> Mapping[str, Array]:
+        """Families without a price, (n, n_var) each."""
+        shares = np.linspace(0, 1, 400)
+        counts = self.filters.counts(np.repeat(shares[:, None], len(self.filters.genes.sizes), 1))
+        return {
+            "L1 pruning, all layers alike": self.filters.uniform(shares),
+            "L1 pruning, whole network": self.filters.overall(shares),
+            "least loss, all layers alike": self.populations.narrowed(counts),
+        }
+
+    def _family(self, share: float) -> Array:
+        return self.populations.priced(np.logspace(-5, 2, 400), share)
 
     def left_out(self) -> tuple[str, ...]:
         """What torch-pruning cannot do here, and why."""
@@ -114,7 +132,7 @@ class FilterRivals(Rivals):
         """At each size, the most accurate of those that lose least for it."""
         nearest = []
         for share in MIXTURES[axis]:
-            family = self.populations.priced(np.logspace(-5, 2, 400), share)
+            family = self._family(share)
             nearest.append(family[self._places(family, axis, wanted)])
         best: dict[bytes, tuple[Array, nn.Module]] = {}
         for X in np.stack(nearest, axis=1):

@@ -42,7 +42,7 @@ from pymoo_prune.objectives import (
     Values,
     one_by_one,
 )
-from pymoo_prune.operators import DigestDuplicates
+from pymoo_prune.operators import DigestDuplicates, Ladders
 from pymoo_prune.problem import (
     CHUNK,
     Approximation,
@@ -188,7 +188,8 @@ class LayerVector(PruningProblem):
         if encoding == "counts":
             losses = self.assembly.losses if self.recovery.refit else None
             self.encoding = CountAllocations(self.order, self.levels, losses)
-            self.ladders = list((self.levels or Levels(self.order.counts, LEVELS)).pruned.T)
+            levels_of_all = self.levels or Levels(self.order.counts, LEVELS)
+            self.ladders = Ladders(list(levels_of_all.pruned.T))
         else:
             self.encoding = ThresholdAllocations(self.order, self.levels)
         size = stack_size(together, data.train.images.device, 32)
