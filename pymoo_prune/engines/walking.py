@@ -34,6 +34,10 @@ def level_walks(
         at: Values of the size at which walks go, for example sparsities; None spreads them over the
             sizes of the first population.
     """
+    reason = check_walks(problem.goals)
+    if reason is not None:
+        msg = f"algorithm 'levels' {reason}"
+        raise PruneError(msg)
     ladders = _ladders(problem)
     name, bound = _size(problem, ladders)
     goals, parent = Goals(problem.quantities, (name,)), problem.parent_values

@@ -55,6 +55,7 @@ def test_the_refusals_are_these(digits: Data) -> None:
         *(("ga", number) for number in range(1, 4)),
         *((name, 0) for name in several),
         ("moead", 2),
+        *(("levels", number) for number in (0, 3)),
     }
 
 

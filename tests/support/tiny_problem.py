@@ -24,7 +24,7 @@ from pymoo_prune.operators import (
     DigestDuplicates,
     UniformMaskCrossover,
 )
-from pymoo_prune.problem import Approximation
+from pymoo_prune.problem import Approximation, Preview
 
 
 class Pixels(PruningProblem):
@@ -66,6 +66,7 @@ class Pixels(PruningProblem):
             xl=0,
             xu=1,
         )
+        self.preview = Preview(sizes=self._sizes)
 
     def measure(self, X: Array) -> Measurements:
         return self._measure(X, slice(None))
@@ -80,11 +81,16 @@ class Pixels(PruningProblem):
     def _with_sizes(self, X: Array, accuracy: Values, images: slice) -> Measurements:
         time.sleep(self.pause)
         whole = Pixels._accuracy(self, np.ones(self.n_var, dtype=bool), images)
-        used = np.count_nonzero(self.weight, axis=0)
-        parameters = (X * used).sum(axis=1) + len(self.bias)
         return {
             "accuracy": accuracy,
             "accuracy_drop": whole - accuracy,
+            **self._sizes(X),
+        }
+
+    def _sizes(self, X: Array) -> dict[str, Values]:
+        used = np.count_nonzero(self.weight, axis=0)
+        parameters = (X * used).sum(axis=1) + len(self.bias)
+        return {
             "parameters": parameters,
             "sparsity": 1 - parameters / (used.sum() + len(self.bias)),
             "macs": parameters - len(self.bias),

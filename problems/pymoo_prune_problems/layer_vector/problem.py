@@ -132,8 +132,10 @@ class LayerVector(PruningProblem):
     own_goal = "--objectives pwad"
     presets: ClassVar[Mapping[str, Preset]] = {
         "quick": Preset(
-            "NSGA-II over counts, weights refitted and batch norms calibrated",
+            "walks over levels of counts, nearest to the parent; refit and batch norms",
             {"network": "resnet-8", "parent_epochs": 15},
+            algorithm="levels",
+            objectives=("divergence", "sparsity"),
             pop_size=40,
             generations=20,
             finish_images=2_000,
