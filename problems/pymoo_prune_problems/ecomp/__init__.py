@@ -3,7 +3,7 @@
 - `problem`: the paper's fitness and algorithm, for its encoding and for keep-masks
 - `recombined_weights`: the paper's encoding
 - `views`: search batches as the parent sees them, and candidates' forward passes
-- `rivals`: L1 pruning of neurons
+- `rivals`: neurons pruned without a search
 - `parents`: the network that is compressed
 - `reproduction`: the paper's figures
 """
