@@ -11,5 +11,6 @@
 from pymoo_prune_problems.ecomp.parents import train_feed_forward
 from pymoo_prune_problems.ecomp.problem import EComp
 from pymoo_prune_problems.ecomp.reproduction import AUTHORS, COLUMNS, run_weighting
+from pymoo_prune_problems.ecomp.rivals import REFITTED
 
-__all__ = ["AUTHORS", "COLUMNS", "EComp", "run_weighting", "train_feed_forward"]
+__all__ = ["AUTHORS", "COLUMNS", "REFITTED", "EComp", "run_weighting", "train_feed_forward"]
