@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from benchmarks.harness import Outcome, spread
-from benchmarks.quick import images
+from benchmarks.quick import images, is_quick
 from pymoo_prune import Data, Front
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.measuring import accuracy
@@ -35,7 +35,7 @@ from pymoo_prune_problems.ecomp import REFITTED
 
 SEEDS = (0, 1, 2, 3, 4)
 POPULATION, GENERATIONS = 100, 60
-FINISH = 10_000
+FINISH = 1_000 if is_quick() else 10_000
 SHARES = np.array([0.03, 0.05, 0.08, 0.12, 0.17, 0.23, 0.3, 0.4])
 """Widths at which the search is compared with the rivals after the same retraining."""
 OURS, RANDOM, FIRST = "this search", "random search", "first population"
@@ -44,7 +44,7 @@ KINDS = ("test_accuracy", "finished_test_accuracy")
 
 def run(quick: bool) -> Outcome:
     """The figure is the mean over seeds of the gain over the seed's best rival."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     data = images()
     seeds = SEEDS[:1] if quick else SEEDS
     runs = [one_seed(data, seed, quick=quick) for seed in seeds]
@@ -63,7 +63,7 @@ def run(quick: bool) -> Outcome:
             "shares": SHARES.tolist(),
             "population": POPULATION,
             "generations": GENERATIONS,
-            "threads": 2,
+            "threads": 1,
         },
     )
 
