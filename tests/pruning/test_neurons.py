@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,14 @@ from pymoo_prune.data import Data
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.pruning import (
     KeepMasks,
+    active_order,
     explaining_order,
     kept_width,
     l1_order,
     prefix_masks,
     split_mask,
+    widths_of_least_loss,
+    widths_of_same_share,
 )
 
 Matrix = NDArray[np.float64]
@@ -122,6 +126,43 @@ def test_a_dead_neuron_comes_last_and_an_all_dead_layer_keeps_its_order() -> Non
     readout = generator.standard_normal((4, 5)).astype(np.float32)
     assert explaining_order(covariance(samples), readout).tolist()[-1] == 1
     assert explaining_order(np.zeros((5, 5)), readout).tolist() == list(range(5))
+
+
+def test_active_order_weighs_activations_with_outgoing_weights() -> None:
+    readout = np.array([[3, 1, 0, 0, 1], [4, 0, 9, 0, 0]], dtype=np.float32)
+    means = np.array([1.0, -7.0, 0.0, 2.0, 7.0])
+    assert active_order(means, readout).tolist() == [1, 4, 0, 2, 3]
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=4), min_size=1, max_size=3),
+    st.integers(0, 100),
+)
+def test_widths_have_the_least_loss_of_all_with_as_many_neurons(
+    losses: list[list[float]], total: int
+) -> None:
+    total = len(losses) + total % (sum(map(len, losses)) - len(losses) + 1)
+    (found,) = widths_of_least_loss([np.array(some) for some in losses], np.array([total]))
+
+    def loss(widths: Any) -> float:
+        return sum(some[width - 1] for some, width in zip(losses, widths, strict=True))
+
+    possible = itertools.product(*(range(1, len(some) + 1) for some in losses))
+    assert found.sum() == total
+    assert loss(found) == min(loss(widths) for widths in possible if sum(widths) == total)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4))
+def test_widths_of_the_same_share_have_the_neurons_asked_for(full: list[int]) -> None:
+    totals = np.arange(len(full), sum(full) + 1)
+    widths = widths_of_same_share(full, totals)
+    assert widths.sum(axis=1).tolist() == totals.tolist()
+    assert widths.min() >= 1
+    assert (widths <= full).all()
+    wanted = totals[:, None] * np.array(full) / sum(full)
+    assert (widths - wanted).max() <= 1
+    if totals[0] == totals[-1] or min(wanted[-1]) >= 1:
+        assert widths[-1].tolist() == full
 
 
 def test_arguments_of_explaining_order_are_left_alone() -> None:

@@ -92,7 +92,7 @@ class NeuronRivals(Rivals):
         totals = np.rint(shares * sum(self.parent.widths)).astype(np.int64)
         totals = np.unique(totals.clip(len(self.parent.widths)))
         alike = widths_of_same_share(self.parent.widths, totals)
-        orders = self._orders[name]
+        orders = self.orders[name]
         losses = [self._refit.losses(layer, order) for layer, order in enumerate(orders)]
         spread = [
             widths_of_least_loss([loss.clip(0) ** power for loss in losses], totals)
@@ -116,7 +116,7 @@ class NeuronRivals(Rivals):
         return [l1_order(weight) for weight in self.parent.arrays()[0][:-1]]
 
     @cached_property
-    def _orders(self) -> dict[str, Sequence[NeuronOrder]]:
+    def orders(self) -> dict[str, Sequence[NeuronOrder]]:
         """Each layer's neurons, the first to be kept first, by the order's name."""
         weights, refit = self.parent.arrays()[0], self._refit
         layers = range(len(self.parent.widths))

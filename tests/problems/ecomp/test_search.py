@@ -14,7 +14,7 @@ from pymoo_prune.networks import FeedForward
 from pymoo_prune.search import search
 from pymoo_prune.testing import sample
 from pymoo_prune_problems import EComp
-from pymoo_prune_problems.ecomp import train_feed_forward
+from pymoo_prune_problems.ecomp import REFITTED, train_feed_forward
 from tests.support.ecomp import IN_BATCHES, WEIGHTS, random_parent
 
 # The paper's settings.
@@ -178,12 +178,16 @@ def test_the_final_measurements_are_means_over_all_batches(
 # Baselines.
 
 
-def test_the_baseline_is_l1_pruning_at_the_fronts_widths(
+def test_baselines_are_l1_pruning_and_refitted_networks_at_the_fronts_widths(
     digits: Data, balanced_parent: FeedForward
 ) -> None:
     problem = EComp(digits, parent=balanced_parent)
-    (baseline,) = problem.rivals.at({"width": np.array([0.25, 0.5, 1.0])})
+    baseline, *refitted = problem.rivals.at({"width": np.array([0.25, 0.5, 1.0])})
     assert baseline.name == "L1 pruning"
+    assert [one.name for one in refitted] == [f"{name} with refit" for name in REFITTED]
+    for one in refitted:
+        assert (one.sizes["width"].min(), one.sizes["width"].max()) == (0.25, 1)
+        assert len(one.networks) == len(one.sizes["width"]) <= 12
     assert baseline.sizes["width"].min() == 0.25
     assert baseline.sizes["width"].max() == 1
     weights, _ = balanced_parent.arrays()
