@@ -100,7 +100,7 @@ class DenseRefit:
         factor = torch.linalg.cholesky(within)
         rows = torch.linalg.solve_triangular(factor, self.crossed[layer][index], upper=False)
         explained = rows.square().sum(dim=1).cumsum(dim=0).cpu().numpy()
-        losses: NDArray[np.float64] = 1 - explained / self.power(layer)
+        losses: NDArray[np.float64] = (1 - explained / self.power(layer)).clip(0)
         return losses
 
     def together(self, alive: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

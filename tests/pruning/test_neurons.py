@@ -20,11 +20,13 @@ from pymoo_prune.pruning import (
     explaining_order,
     kept_width,
     l1_order,
+    least_missed_order,
     prefix_masks,
     split_mask,
     widths_of_least_loss,
     widths_of_same_share,
 )
+from pymoo_prune.recovery import DenseRefit
 
 Matrix = NDArray[np.float64]
 SIZES = (24, 16)
@@ -225,20 +227,34 @@ def test_the_first_population_covers_the_widths_and_empties_no_layer(
     assert counts.min() >= 1
     shares = np.exp(np.linspace(np.log(0.01), np.log(0.9), n))[:, None]
     expected = np.maximum(np.rint(shares * SIZES), 1)
-    even = np.arange(n) % 3 != 2
-    np.testing.assert_array_equal(counts[even], expected[even])
+    alike, least = np.arange(n) % 3 == 1, np.arange(n) % 3 == 0
+    np.testing.assert_array_equal(counts[alike], expected[alike])
+    np.testing.assert_array_equal(counts[least].sum(axis=1), expected[least].sum(axis=1))
     # Others are up to half a unit of the logarithm away.
-    ratio = counts[~even] / np.maximum(shares * SIZES, 1)[~even]
+    uneven = np.arange(n) % 3 == 2
+    ratio = counts[uneven] / np.maximum(shares * SIZES, 1)[uneven]
     assert ((ratio > np.exp(-0.5) - 0.5) & (ratio < np.exp(0.5) + 0.5)).all()
 
 
-def test_the_first_population_follows_both_orders(encoding: KeepMasks, parent: FeedForward) -> None:
+@pytest.mark.parametrize("refit", [True, False])
+def test_the_first_population_follows_both_orders(
+    digits: Data, parent: FeedForward, refit: bool
+) -> None:
+    encoding = KeepMasks(parent, digits.train, refit=refit)
     masks = encoding.initial(30, np.random.default_rng(0))
     counts = layer_counts(masks)
     weights, _ = parent.arrays()
+    fitted = DenseRefit(parent, digits.train)
+    orders = [
+        least_missed_order(fitted, layer) if refit else l1_order(weights[layer]) for layer in (0, 1)
+    ]
     for row in range(0, 30, 3):
         for layer, part in enumerate(split_mask(masks[row], SIZES)):
-            assert set(part) == set(l1_order(weights[layer])[: counts[row, layer]])
+            assert set(part) == set(orders[layer][: counts[row, layer]])
+    if refit:
+        losses = [fitted.losses(layer, order) ** 1.5 for layer, order in enumerate(orders)]
+        least = widths_of_least_loss(losses, counts[::3].sum(axis=1))
+        np.testing.assert_array_equal(counts[::3], least)
     for row in (1, 2, 16, 29):
         for layer, part in enumerate(split_mask(masks[row], SIZES)):
             assert set(part) == set(encoding.explaining_orders[layer][: counts[row, layer]])

@@ -95,8 +95,7 @@ class NeuronRivals(Rivals):
         orders = self.orders[name]
         losses = [self._refit.losses(layer, order) for layer, order in enumerate(orders)]
         spread = [
-            widths_of_least_loss([loss.clip(0) ** power for loss in losses], totals)
-            for power in POWERS
+            widths_of_least_loss([loss**power for loss in losses], totals) for power in POWERS
         ]
         networks, widths = [], []
         for some in np.stack([alike, *spread], axis=1):
