@@ -49,7 +49,11 @@ def run(quick: bool) -> Outcome:
     """The figure is the mean over seeds of the gain over the seed's best rival."""
     seeds = SEEDS[:1] if quick else SEEDS
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        runs = list(pool.map(one_seed, seeds, [quick] * len(seeds)))
+        runs = []
+        for one in pool.map(one_seed, seeds, [quick] * len(seeds)):
+            runs.append(one)
+            volumes = {name: round(both[1], 4) for name, both in one["hypervolumes"].items()}
+            print(f"seed {one['seed']}: {volumes}", flush=True)
     best = best_rival(runs)
     seconds = mean(one["seconds"] for one in runs)
     title = f"hypervolume on test, {len(seeds)} seeds; search in {seconds:.1f} s"
