@@ -20,7 +20,7 @@ Filters and branches
 - `liveness`: the layers and channels that live in a candidate, and the size of the candidate
 - `verification`: small networks compared with masked ones
 - `filters`: filters and branches as chromosomes, and the small networks
-- `removal`: orders in which removed filters are missed least
+- `removal`: orders in which removed filters or neurons are missed least
 
 Connections
 - `connectivity`: connections of a DenseNet, and networks with inherited weights
@@ -38,19 +38,23 @@ from pymoo_prune.pruning.keep_masks import KeepMasks, WeightsAndBiases
 from pymoo_prune.pruning.levels import Levels, OnLevels
 from pymoo_prune.pruning.magnitude import MagnitudeOrder
 from pymoo_prune.pruning.neurons import (
+    active_order,
     explaining_order,
     kept_width,
     l1_order,
     prefix_masks,
     split_mask,
+    widths_of_least_loss,
+    widths_of_same_share,
 )
-from pymoo_prune.pruning.removal import RemovalOrders
+from pymoo_prune.pruning.removal import RemovalOrders, least_missed_order
 from pymoo_prune.pruning.stacked import DenseNetStack, train_together
 
 __all__ = [
     "CLOSED_FORMS", "POWERS", "Assembly", "ChannelFlow", "ChannelLayer", "CountAllocations",
     "DenseNetStack", "KeepMasks", "Levels", "MagnitudeOrder", "OnLevels", "PrunableFilters",
     "RandomPaths", "RemovalOrders", "SharedWeights", "ThresholdAllocations", "WeightsAndBiases",
-    "explaining_order", "kept_width", "l1_order", "least_loss", "prefix_masks", "split_mask",
-    "strengths", "train_together",
+    "active_order", "explaining_order", "kept_width", "l1_order", "least_loss",
+    "least_missed_order", "prefix_masks", "split_mask", "strengths", "train_together",
+    "widths_of_least_loss", "widths_of_same_share",
 ]  # fmt: skip

@@ -21,11 +21,16 @@ from pymoo_prune.pruning.neurons import (
     l1_order,
     prefix_masks,
     split_mask,
+    widths_of_least_loss,
 )
+from pymoo_prune.pruning.removal import least_missed_order
 from pymoo_prune.recovery import DenseRefit, plain_layers
 
 WeightsAndBiases = tuple[Sequence[Tensor], Sequence[Tensor]]
 """Weights, (outputs, inputs) each, and biases of a feed-forward network, layer by layer."""
+
+LOSS_POWER = 1.5
+"""Above 1, because one layer with a large loss is worse than two with half of it."""
 
 
 class KeepMasks:
@@ -54,7 +59,11 @@ class KeepMasks:
         fitted = DenseRefit(parent, images)
         self.refit = fitted if refit else None
         weights, _ = parent.arrays()
-        self.l1_orders = [l1_order(weight) for weight in weights[:-1]]
+        if refit:
+            self.orders = [least_missed_order(fitted, layer) for layer in range(len(self.sizes))]
+            self.losses = [fitted.losses(*one) ** LOSS_POWER for one in enumerate(self.orders)]
+        else:
+            self.orders, self.losses = [l1_order(weight) for weight in weights[:-1]], []
         self.explaining_orders = [
             explaining_order(covariance.cpu().numpy(), readout)
             for covariance, readout in zip(fitted.covariances, weights[1:], strict=True)
@@ -71,9 +80,10 @@ class KeepMasks:
     def initial(self, n: int, generator: np.random.Generator) -> NeuronMask:
         """The first population; its widths are evenly spaced in the logarithm over all shares.
 
-        Of every three masks one keeps the neurons with the largest weights. The other two keep the
-        neurons that explain most of the parent's activations, one of them with layers of different
-        shares.
+        Of every three masks one keeps the neurons that are missed most after a refit, with the
+        layers' widths that lose least; without a refit, the neurons with the largest weights. The
+        other two keep the neurons that explain most of the parent's activations, one of them with
+        layers of different shares.
         """
         low, high = np.log(self.shares)
         shares = np.exp(np.linspace(low, high, n))[:, None].repeat(len(self.sizes), axis=1)
@@ -82,8 +92,11 @@ class KeepMasks:
         shares[uneven] = np.minimum(shares * np.exp(tilt), 1.0)[uneven]
         counts = self.counts(shares)
         masks = prefix_masks(self.explaining_orders, counts)
-        by_weight = np.arange(n) % 3 == 0
-        masks[by_weight] = prefix_masks(self.l1_orders, counts)[by_weight]
+        others = np.arange(n) % 3 == 0
+        widths = counts[others]
+        if self.losses:
+            widths = widths_of_least_loss(self.losses, widths.sum(axis=1))
+        masks[others] = prefix_masks(self.orders, widths)
         return masks
 
     def random(self, n: int, generator: np.random.Generator) -> NeuronMask:

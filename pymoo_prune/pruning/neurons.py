@@ -60,6 +60,70 @@ def explaining_order(
     return order
 
 
+def active_order(means: NDArray[np.float64], readout: FloatArray) -> NeuronOrder:
+    """Neurons by the size of their mean activation, times the norm of their outgoing weights.
+
+    Args:
+        means: The mean activation of each neuron over images, (neurons,).
+        readout: The next layer's weights, (outputs, neurons).
+
+    Returns:
+        All neurons, the most active first; ties by index.
+    """
+    norms = np.sqrt((np.asarray(readout, dtype=np.float64) ** 2).sum(axis=0))
+    return np.argsort(-np.abs(means) * norms, kind="stable")
+
+
+def widths_of_same_share(full: Sequence[int], totals: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Widths as near to the same share of every layer as numbers of neurons in all allow.
+
+    Args:
+        full: Neurons of each layer.
+        totals: Neurons of all layers together, (n,): at least one a layer, at most all.
+
+    Returns:
+        (n, layers); each layer has at least one neuron.
+    """
+    wanted = totals[:, None] * np.array(full) / sum(full)
+    widths = np.ones(wanted.shape, dtype=np.int64)
+    while (short := widths.sum(axis=1) < totals).any():
+        widths[short, (wanted - widths)[short].argmax(axis=1)] += 1
+    return widths
+
+
+def widths_of_least_loss(
+    losses: Sequence[NDArray[np.float64]], totals: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Widths of the layers with the least sum of losses, for given numbers of neurons in all.
+
+    The sum is the least exactly: layer after layer, the best split of each number of neurons is
+    noted. Lagrange's method would find only those splits that lie on the convex hull.
+
+    Args:
+        losses: For each layer, the loss with 1, 2, ... of its neurons, (neurons of the layer,).
+        totals: Neurons of all layers together, (n,): at least one a layer, at most all.
+
+    Returns:
+        (n, layers).
+    """
+    best, choices = np.zeros(1), []
+    for loss in losses:
+        least = np.full(len(best) + len(loss), np.inf)
+        choice = np.zeros(len(least), dtype=np.int64)
+        for width in range(1, len(loss) + 1):
+            part = slice(width, width + len(best))
+            found = best + loss[width - 1]
+            better = found < least[part]
+            least[part][better], choice[part][better] = found[better], width
+        best = least
+        choices.append(choice)
+    left, columns = totals, []
+    for choice in reversed(choices):
+        columns.append(choice[left])
+        left = left - columns[-1]
+    return np.column_stack(columns[::-1])
+
+
 def kept_width(size: int, rate: float) -> int:
     """Neurons that remain of a layer when a share is removed; at least one."""
     return max(size - int(rate * size), 1)

@@ -1,4 +1,4 @@
-"""The order in which removed filters are missed least, when the rest of the network is refitted."""
+"""The order in which filters or neurons are missed least, when what is left is refitted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from pymoo_prune.chromosomes import Booleans, Floats, Integers
 from pymoo_prune.pruning.channel_labels import ChannelLayer
 from pymoo_prune.pruning.filters import PrunableFilters
-from pymoo_prune.recovery import ChannelRefit
+from pymoo_prune.recovery import ChannelRefit, DenseRefit
 
 STEPS = 32
 """A group of n filters loses n // STEPS filters at a time, but at least one."""
@@ -46,7 +46,8 @@ class RemovalOrders:
         self.losses: list[Floats] = []
         for start, size in zip(genes.starts.tolist(), genes.sizes, strict=True):
             labels = np.arange(start, start + size)
-            order, losses = _taken_apart(_readers(filters, refit, labels), size)
+            step = max(1, size // STEPS)
+            order, losses = _taken_apart(_readers(filters, refit, labels), size, step)
             self.ranks[labels[order]] = np.arange(size)
             self.losses.append(losses)
 
@@ -84,6 +85,26 @@ class RemovalOrders:
         gone = np.array(genes.sizes) - counts
         kept: Booleans = self.ranks >= gone[:, genes.filter_groups]
         return kept
+
+
+def least_missed_order(refit: DenseRefit, layer: int) -> NDArray[np.intp]:
+    """Neurons of a feed-forward network, those that are missed most first.
+
+    Neurons go one after the other: each time the one without which the refitted next layer loses
+    least.
+
+    Args:
+        refit: The statistics of the network's layers.
+        layer: The hidden layer.
+    """
+    covariance, crossed = refit.covariances[layer], refit.crossed[layer]
+    ridged = covariance.clone()
+    ridged.diagonal().add_(refit.ridges[layer])
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(ridged))
+    columns = torch.arange(len(covariance), device=covariance.device)[:, None]
+    reader = _Reader(inverse, inverse @ crossed, columns, refit.power(layer))
+    order, _ = _taken_apart([reader], len(covariance), 1)
+    return order[::-1].copy()
 
 
 @dataclass
@@ -168,11 +189,11 @@ def _columns(layer: ChannelLayer, labels: NDArray[np.int64]) -> Tensor:
     return pad_sequence(columns, batch_first=True, padding_value=-1)
 
 
-def _taken_apart(readers: Sequence[_Reader], size: int) -> tuple[Integers, Floats]:
+def _taken_apart(readers: Sequence[_Reader], size: int, step: int) -> tuple[Integers, Floats]:
     left = torch.arange(size)
     order: list[int] = []
     losses = np.zeros(size)
-    total, step = 0.0, max(1, size // STEPS)
+    total = 0.0
     while len(left) > 1:
         costs = torch.stack([reader.losses(left) for reader in readers]).mean(dim=0).cpu()
         gone = left[torch.argsort(costs, stable=True)[: min(step, len(left) - 1)]]

@@ -78,6 +78,31 @@ class DenseRefit:
             biases.append((self.biases[layer + 1][target] + shift).float())
         return weights, biases
 
+    def power(self, layer: int) -> float:
+        """The variance of what the layer behind a hidden layer gets, summed over its neurons."""
+        power = float((self.weights[layer + 1].T * self.crossed[layer]).sum())
+        return max(power, 1e-12)
+
+    def losses(self, layer: int, order: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The share of this variance that is lost when the first neurons of an order are left.
+
+        Args:
+            layer: The hidden layer.
+            order: All of its neurons, in the order in which they are kept.
+
+        Returns:
+            (neurons,): with the first neuron alone, with the first two, ..., with all.
+        """
+        index = torch.from_numpy(order)
+        within = self.covariances[layer][index][:, index]
+        within.diagonal().add_(self.ridges[layer])
+        # Rows of a Cholesky factor do not depend on later rows: one factor serves all sizes.
+        factor = torch.linalg.cholesky(within)
+        rows = torch.linalg.solve_triangular(factor, self.crossed[layer][index], upper=False)
+        explained = rows.square().sum(dim=1).cumsum(dim=0).cpu().numpy()
+        losses: NDArray[np.float64] = (1 - explained / self.power(layer)).clip(0)
+        return losses
+
     def together(self, alive: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Weights and biases of several candidates at once, of the parent's shapes.
 

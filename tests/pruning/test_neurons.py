@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,17 @@ from pymoo_prune.data import Data
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.pruning import (
     KeepMasks,
+    active_order,
     explaining_order,
     kept_width,
     l1_order,
+    least_missed_order,
     prefix_masks,
     split_mask,
+    widths_of_least_loss,
+    widths_of_same_share,
 )
+from pymoo_prune.recovery import DenseRefit
 
 Matrix = NDArray[np.float64]
 SIZES = (24, 16)
@@ -124,6 +130,43 @@ def test_a_dead_neuron_comes_last_and_an_all_dead_layer_keeps_its_order() -> Non
     assert explaining_order(np.zeros((5, 5)), readout).tolist() == list(range(5))
 
 
+def test_active_order_weighs_activations_with_outgoing_weights() -> None:
+    readout = np.array([[3, 1, 0, 0, 1], [4, 0, 9, 0, 0]], dtype=np.float32)
+    means = np.array([1.0, -7.0, 0.0, 2.0, 7.0])
+    assert active_order(means, readout).tolist() == [1, 4, 0, 2, 3]
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=4), min_size=1, max_size=3),
+    st.integers(0, 100),
+)
+def test_widths_have_the_least_loss_of_all_with_as_many_neurons(
+    losses: list[list[float]], total: int
+) -> None:
+    total = len(losses) + total % (sum(map(len, losses)) - len(losses) + 1)
+    (found,) = widths_of_least_loss([np.array(some) for some in losses], np.array([total]))
+
+    def loss(widths: Any) -> float:
+        return sum(some[width - 1] for some, width in zip(losses, widths, strict=True))
+
+    possible = itertools.product(*(range(1, len(some) + 1) for some in losses))
+    assert found.sum() == total
+    assert loss(found) == min(loss(widths) for widths in possible if sum(widths) == total)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4))
+def test_widths_of_the_same_share_have_the_neurons_asked_for(full: list[int]) -> None:
+    totals = np.arange(len(full), sum(full) + 1)
+    widths = widths_of_same_share(full, totals)
+    assert widths.sum(axis=1).tolist() == totals.tolist()
+    assert widths.min() >= 1
+    assert (widths <= full).all()
+    wanted = totals[:, None] * np.array(full) / sum(full)
+    assert (widths - wanted).max() <= 1
+    if totals[0] == totals[-1] or min(wanted[-1]) >= 1:
+        assert widths[-1].tolist() == full
+
+
 def test_arguments_of_explaining_order_are_left_alone() -> None:
     generator = np.random.default_rng(3)
     matrix = covariance(generator.standard_normal((50, 5)))
@@ -184,20 +227,34 @@ def test_the_first_population_covers_the_widths_and_empties_no_layer(
     assert counts.min() >= 1
     shares = np.exp(np.linspace(np.log(0.01), np.log(0.9), n))[:, None]
     expected = np.maximum(np.rint(shares * SIZES), 1)
-    even = np.arange(n) % 3 != 2
-    np.testing.assert_array_equal(counts[even], expected[even])
+    alike, least = np.arange(n) % 3 == 1, np.arange(n) % 3 == 0
+    np.testing.assert_array_equal(counts[alike], expected[alike])
+    np.testing.assert_array_equal(counts[least].sum(axis=1), expected[least].sum(axis=1))
     # Others are up to half a unit of the logarithm away.
-    ratio = counts[~even] / np.maximum(shares * SIZES, 1)[~even]
+    uneven = np.arange(n) % 3 == 2
+    ratio = counts[uneven] / np.maximum(shares * SIZES, 1)[uneven]
     assert ((ratio > np.exp(-0.5) - 0.5) & (ratio < np.exp(0.5) + 0.5)).all()
 
 
-def test_the_first_population_follows_both_orders(encoding: KeepMasks, parent: FeedForward) -> None:
+@pytest.mark.parametrize("refit", [True, False])
+def test_the_first_population_follows_both_orders(
+    digits: Data, parent: FeedForward, refit: bool
+) -> None:
+    encoding = KeepMasks(parent, digits.train, refit=refit)
     masks = encoding.initial(30, np.random.default_rng(0))
     counts = layer_counts(masks)
     weights, _ = parent.arrays()
+    fitted = DenseRefit(parent, digits.train)
+    orders = [
+        least_missed_order(fitted, layer) if refit else l1_order(weights[layer]) for layer in (0, 1)
+    ]
     for row in range(0, 30, 3):
         for layer, part in enumerate(split_mask(masks[row], SIZES)):
-            assert set(part) == set(l1_order(weights[layer])[: counts[row, layer]])
+            assert set(part) == set(orders[layer][: counts[row, layer]])
+    if refit:
+        losses = [fitted.losses(layer, order) ** 1.5 for layer, order in enumerate(orders)]
+        least = widths_of_least_loss(losses, counts[::3].sum(axis=1))
+        np.testing.assert_array_equal(counts[::3], least)
     for row in (1, 2, 16, 29):
         for layer, part in enumerate(split_mask(masks[row], SIZES)):
             assert set(part) == set(encoding.explaining_orders[layer][: counts[row, layer]])

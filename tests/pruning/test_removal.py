@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pymoo_prune.data import Data, Split
-from pymoo_prune.pruning import ChannelLayer, PrunableFilters, RemovalOrders, removal
+from pymoo_prune.networks import FeedForward
+from pymoo_prune.pruning import (
+    ChannelLayer,
+    PrunableFilters,
+    RemovalOrders,
+    least_missed_order,
+    removal,
+)
 from pymoo_prune.pruning.channel_labels import ALWAYS
-from pymoo_prune.recovery import ChannelRefit
+from pymoo_prune.recovery import ChannelRefit, DenseRefit
 from pymoo_prune.recovery.moments import MOST_INPUTS
 from pymoo_prune.training import Recipe, trained
 from tests.support.small_networks import ALL, CLASSES, SHAPE, Net, conv, mixed, small, unit
@@ -473,3 +480,26 @@ def test_statistics_are_left_as_they_were() -> None:
         assert torch.equal(gram.inverse, before[name])
     for name, value in filters.whole.state_dict().items():
         assert torch.equal(value, weights[name])
+
+
+def test_neurons_go_as_a_loop_of_refits_finds(digits: Data) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = FeedForward(64, (9, 7), 10).eval()
+    refit = DenseRefit(network, digits.train)
+    for layer, width in enumerate((9, 7)):
+        left, gone = list(range(width)), []
+        while left:
+            rest = {k: np.array([n for n in left if n != k], dtype=np.intp) for k in left}
+            # With the first neurons alone, the others may come in any order.
+            losses = {
+                k: refit.losses(layer, np.array([*some, *set(range(width)) - {*some}]))[
+                    len(some) - 1
+                ]
+                if len(some)
+                else 1.0
+                for k, some in rest.items()
+            }
+            gone.append(min(losses, key=losses.__getitem__))
+            left.remove(gone[-1])
+        assert least_missed_order(refit, layer).tolist() == gone[::-1]

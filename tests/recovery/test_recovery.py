@@ -166,6 +166,25 @@ def test_the_refit_is_worth_its_name(digits: Data, parent: FeedForward) -> None:
     assert refit > cut + 0.1
 
 
+def test_losses_are_those_of_refitted_layers(digits: Data, parent: FeedForward) -> None:
+    refit = DenseRefit(parent, digits.train, ridge=1e-9)
+    hidden = activations(parent, digits.train.images)
+    generator = np.random.default_rng(0)
+    for layer, width in enumerate((24, 16)):
+        order = generator.permutation(width)
+        losses = refit.losses(layer, order)
+        assert losses.shape == (width,)
+        goal = hidden[layer] @ parent.arrays()[0][layer + 1].T.astype(np.float64)
+        goal -= goal.mean(axis=0)
+        A = hidden[layer] - hidden[layer].mean(axis=0)
+        for left in (1, 3, width - 2):
+            design = A[:, order[:left]]
+            gap = goal - design @ np.linalg.lstsq(design, goal, rcond=None)[0]
+            expected = (gap**2).sum() / (goal**2).sum()
+            assert losses[left - 1] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        assert losses[-1] == pytest.approx(0, abs=1e-5)
+
+
 def test_dead_neurons_and_constant_layers_are_refitted_too(digits: Data) -> None:
     torch.manual_seed(0)
     network = FeedForward(64, [6, 5], 10)

@@ -22,6 +22,8 @@ from pymoo_prune.problem import Illustration
 from pymoo_prune.results import csv_text, read_csv
 from pymoo_prune.runs import Report, words
 from pymoo_prune.search import Budget, Display, SearchReporter, Step, search
+from pymoo_prune.tables import listed
+from pymoo_prune_problems.ecomp import REFITTED
 from tests.support.tiny_problem import (
     AllFailing,
     FailingPixels,
@@ -30,6 +32,7 @@ from tests.support.tiny_problem import (
     pixels_run,
 )
 
+REFITTED_RIVALS = [f"{name} with refit" for name in REFITTED]
 PICTURES = [f"{n}.{e}" for n in ("front", "generations", "layers") for e in ("png", "svg")]
 
 
@@ -82,7 +85,9 @@ def test_the_page_shows_what_was_found(folder: Path) -> None:
 
 def test_every_report_has_what_a_user_would_do_instead(report: Report) -> None:
     names = [one.name for one in report.findings.series]
-    assert names == ["this search", "L1 pruning", "random search"]
+    assert names == [
+        "this search", "L1 pruning", *REFITTED_RIVALS, "random search",
+    ]  # fmt: skip
     for one in report.findings.series:
         assert one.columns.keys() >= {"test_accuracy", "finished_test_accuracy", "width"}
 
@@ -177,7 +182,10 @@ def test_a_run_may_go_without_baselines(tmp_path: Path) -> None:
 def test_every_network_can_be_traced(folder: Path, report: Report) -> None:
     line = {
         "this search": f"evaluations, numbered from 0, of {folder} (`evaluations.sqlite`), seed 0",
-        "L1 pruning": "made without a search, at sizes of the front, retrained with seed 0",
+        **dict.fromkeys(
+            ["L1 pruning", *REFITTED_RIVALS],
+            "made without a search, at sizes of the front, retrained with seed 0",
+        ),
         "random search": (
             "as many random candidates as the search had, numbered from 0 on their own, seed 0"
         ),
@@ -271,9 +279,10 @@ def test_a_report_names_methods_with_networks_that_may_break_the_constraints(
     plain = words.meaning(report.findings)
     bounds = ("accuracy_drop<=0.02", "macs<=20%")
     report.findings.run.settings = replace(report.findings.run.settings, constraints=bounds)
-    note = "networks of L1 pruning need not keep accuracy_drop<=0.02 and macs<=20%."
+    rivals = ["L1 pruning", *REFITTED_RIVALS]
+    note = f"networks of {listed(rivals)} need not keep accuracy_drop<=0.02 and macs<=20%."
     assert words.meaning(report.findings) == f"{plain[:-1]}; {note}"
-    report.findings.series = [one for one in report.findings.series if one.name != "L1 pruning"]
+    report.findings.series = [one for one in report.findings.series if one.name not in rivals]
     assert words.meaning(report.findings) == plain  # random search keeps them
 
 

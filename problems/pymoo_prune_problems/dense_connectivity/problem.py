@@ -75,7 +75,7 @@ from pymoo_prune_problems.dense_connectivity.checks import (
 from pymoo_prune_problems.dense_connectivity.images import TEST_WARNING, train_and_search_images
 from pymoo_prune_problems.dense_connectivity.inheritance import Inheritance
 from pymoo_prune_problems.dense_connectivity.populations import spread_population
-from pymoo_prune_problems.dense_connectivity.rivals import StrongestConnections
+from pymoo_prune_problems.dense_connectivity.rivals import ConnectionRivals
 from pymoo_prune_problems.dense_connectivity.sizes import DenseNetSizes
 from pymoo_prune_problems.dense_connectivity.training import DenseNetTrainer, augmented, ready
 
@@ -122,7 +122,7 @@ class DenseConnectivity(PruningProblem):
 
     can_fail = True
     compares = True
-    rivals: StrongestConnections
+    rivals: ConnectionRivals
     RECOVERY = "refit+batch-norm"  # unless the user asks for another
     parent: DenseNet
     timing = Timing()
@@ -225,8 +225,8 @@ class DenseConnectivity(PruningProblem):
         self.preview = Preview(sizes=self._sizes, features=self._features)
         self.timing = Timing(architecture=self._architecture)
         self.illustration = Illustration(self._notes, self._matrices)
-        self.rivals = StrongestConnections(
-            self.parent, self.dense_sizes, networks=self._networks, narrower=self._narrower
+        self.rivals = ConnectionRivals(
+            self.parent, self.dense_sizes, seed, self._networks, self._narrower
         )
         self.depends_on = {
             "layers": self.codec.layers,

@@ -1,4 +1,4 @@
-"""What a front is compared with: the strongest connections alone, and narrower DenseNets."""
+"""What a front is compared with: strong or random connections alone, and narrower DenseNets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, Booleans
 from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.objectives import Values
@@ -18,12 +18,13 @@ from pymoo_prune_problems.dense_connectivity.populations import KINDS, Kind, str
 from pymoo_prune_problems.dense_connectivity.sizes import DenseNetSizes
 
 
-class StrongestConnections(Rivals):
-    """The strongest connections alone, and narrower networks with all of theirs.
+class ConnectionRivals(Rivals):
+    """The strongest connections alone, random ones, and narrower networks with all of theirs.
 
     Args:
         parent: The network with all connections.
         sizes: Sizes of networks in closed form.
+        seed: The seed of random connections.
         networks: From chromosomes to networks as the search trains them, or to what stopped their
             training.
         narrower: From a growth to a trained DenseNet with all connections.
@@ -33,18 +34,18 @@ class StrongestConnections(Rivals):
         self,
         parent: DenseNet,
         sizes: DenseNetSizes,
-        *,
+        seed: int,
         networks: Callable[[Array], Sequence[DenseNet | TrainingDiverged]],
         narrower: Callable[[int], DenseNet],
     ) -> None:
         self.parent, self.sizes, self.codec = parent, sizes, sizes.codec
-        self.networks, self.narrower = networks, narrower
+        self.seed, self.networks, self.narrower = seed, networks, narrower
 
     def at(self, front: Mapping[str, Values]) -> list[Baseline]:
         """Networks at like numbers of parameters."""
         sizes = np.unique(np.quantile(front["parameters"], np.linspace(0, 1, 6)))
         found = [self.strongest(kind, sizes) for kind in KINDS]
-        found.append(self.narrower_dense_nets(sizes))
+        found += [self.random_connections(sizes), self.narrower_dense_nets(sizes)]
         return [baseline for baseline in found if len(baseline.networks)]
 
     def strongest(self, kind: Kind, sizes: Values) -> Baseline:
@@ -54,14 +55,37 @@ class StrongestConnections(Rivals):
             kind: One of `KINDS`.
             sizes: The numbers of parameters that are wanted.
         """
-        X = strongest(self.parent, self.codec, kind)
+        X = self._sized(strongest(self.parent, self.codec, kind), sizes)
+        return self._trained(f"{kind} magnitude pruning", X)
+
+    def random_connections(self, sizes: Values) -> Baseline:
+        """Random networks: for each size, connections are added in an order of its own.
+
+        Args:
+            sizes: The numbers of parameters that are wanted.
+        """
+        generator = np.random.default_rng(self.seed)
+        found = []
+        for size in sizes:
+            ranks = generator.permutation(self.codec.n_var)
+            added = ranks < np.arange(self.codec.n_var + 1)[:, None]
+            found.append(self._sized(added, np.array([size])))
+        X = np.concatenate(found)
+        _, first = np.unique(X, axis=0, return_index=True)
+        return self._trained("random connections", X[np.sort(first)])
+
+    def _sized(self, X: Booleans, sizes: Values) -> Booleans:
+        """The chromosomes whose networks are nearest to the wanted sizes, each once."""
         known = self.sizes.of(self.codec.matrices(X))
-        X = X[_nearest(known["parameters"], sizes)]
+        return X[_nearest(known["parameters"], sizes)]
+
+    def _trained(self, name: str, X: Booleans) -> Baseline:
+        """Networks as the search trains them, without those whose training diverges."""
         networks = self.networks(X)
         there = [isinstance(network, DenseNet) for network in networks]
         kept = {n: v[there] for n, v in self.sizes.of(self.codec.matrices(X)).items()}
         trained = [network for network in networks if isinstance(network, DenseNet)]
-        return Baseline(f"{kind} magnitude pruning", trained, kept)
+        return Baseline(name, trained, kept)
 
     def narrower_dense_nets(self, sizes: Values, *, most: int = 3) -> Baseline:
         """DenseNets with all connections and a smaller growth.

@@ -3,7 +3,7 @@
 - `problem`: the paper's fitness and algorithm, for its encoding and for keep-masks
 - `recombined_weights`: the paper's encoding
 - `views`: search batches as the parent sees them, and candidates' forward passes
-- `rivals`: L1 pruning of neurons
+- `rivals`: neurons pruned without a search
 - `parents`: the network that is compressed
 - `reproduction`: the paper's figures
 """
@@ -11,5 +11,6 @@
 from pymoo_prune_problems.ecomp.parents import train_feed_forward
 from pymoo_prune_problems.ecomp.problem import EComp
 from pymoo_prune_problems.ecomp.reproduction import AUTHORS, COLUMNS, run_weighting
+from pymoo_prune_problems.ecomp.rivals import REFITTED
 
-__all__ = ["AUTHORS", "COLUMNS", "EComp", "run_weighting", "train_feed_forward"]
+__all__ = ["AUTHORS", "COLUMNS", "REFITTED", "EComp", "run_weighting", "train_feed_forward"]

@@ -1,4 +1,4 @@
-"""The feed-forward network that is compressed: trained here, or checked."""
+"""The feed-forward network that is compressed: trained, checked, and its images for refits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pymoo_prune.data import Data
+from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import FeedForward, as_feed_forward
 from pymoo_prune.training import seeded, trained
@@ -39,3 +39,8 @@ def check_feed_forward(parent: nn.Module, data: Data) -> FeedForward:
         )
         raise PruneError(msg)
     return network.to(data.train.images.device)
+
+
+def refit_images(data: Data, images: int, seed: int) -> Split:
+    """Training images for the statistics of the parent's activations."""
+    return data.train.subset(balanced(data.train.labels, images, seed))

@@ -16,6 +16,7 @@ closed form. Masks allow layers of different widths (section 6 calls that an uns
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -25,7 +26,7 @@ from pymoo.core.algorithm import Algorithm
 from torch import Tensor, nn
 
 from pymoo_prune.chromosomes import Array, WeightGenome, candidate_seed, digests
-from pymoo_prune.data import Data, SearchBatches, balanced
+from pymoo_prune.data import Data, SearchBatches
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.measuring import Stacks, dense_complexity, stack_size
 from pymoo_prune.networks import FeedForward, FeedForwardStack
@@ -51,9 +52,9 @@ from pymoo_prune.problem import (
 from pymoo_prune.pruning import KeepMasks, WeightsAndBiases
 from pymoo_prune.recovery import Recovery, plain_layers
 from pymoo_prune.training import Recipe, trained
-from pymoo_prune_problems.ecomp.parents import check_feed_forward, train_feed_forward
+from pymoo_prune_problems.ecomp.parents import check_feed_forward, refit_images, train_feed_forward
 from pymoo_prune_problems.ecomp.recombined_weights import RecombinedWeights
-from pymoo_prune_problems.ecomp.rivals import L1Pruning
+from pymoo_prune_problems.ecomp.rivals import NeuronRivals
 from pymoo_prune_problems.ecomp.views import View, Views, one_by_one, together
 
 
@@ -103,7 +104,7 @@ class EComp(PruningProblem):
 
     compares = True
     parent: FeedForward
-    rivals: L1Pruning
+    rivals: NeuronRivals
     timing = Timing()
     quantities: Mapping[str, Quantity] = {
         **STANDARD,
@@ -180,12 +181,10 @@ class EComp(PruningProblem):
         if parent is None:
             parent = train_feed_forward(data, parent_widths, parent_images, seed, progress)
         self.parent = check_feed_forward(parent, data)
+        images = partial(refit_images, data, self.REFIT_IMAGES, seed)
         self.encoding: KeepMasks | RecombinedWeights
         if encoding == "masks":
-            rows = balanced(data.train.labels, self.REFIT_IMAGES, seed)
-            self.encoding = KeepMasks(
-                self.parent, data.train.subset(rows), refit=self.recovery.refit
-            )
+            self.encoding = KeepMasks(self.parent, images(), refit=self.recovery.refit)
         else:
             self.encoding = RecombinedWeights(
                 self.parent,
@@ -219,7 +218,7 @@ class EComp(PruningProblem):
             self.approximation = Approximation(self._measured_on, self._batch)
         self.preview = Preview(sizes=self._sizes_of)
         self.timing = Timing(architecture=self._architecture)
-        self.rivals = L1Pruning(self.parent, self._sizes)
+        self.rivals = NeuronRivals(self.parent, self._sizes, images, self.batches.pool)
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover and mutation of the encoding, and duplicates by digest."""

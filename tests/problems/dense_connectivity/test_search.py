@@ -149,9 +149,10 @@ def test_baselines_are_networks_of_like_sizes(
     problem = small(digits, parent, **options, parent_epochs=0.2)
     front = problem.preview.sizes(problem.random(30, np.random.default_rng(0)))
     spy = Spy(monkeypatch)
-    globally, uniformly, narrower = problem.rivals.at(front)
-    assert [baseline.name for baseline in (globally, uniformly, narrower)] == [
-        "global magnitude pruning", "uniform magnitude pruning", "narrower DenseNets",
+    globally, uniformly, randomly, narrower = problem.rivals.at(front)
+    assert [baseline.name for baseline in (globally, uniformly, randomly, narrower)] == [
+        "global magnitude pruning", "uniform magnitude pruning", "random connections",
+        "narrower DenseNets",
     ]  # fmt: skip
     wanted = np.quantile(front["parameters"], np.linspace(0, 1, 6))
     strength = strengths(problem.parent)[:, problem.codec.free]
@@ -181,7 +182,7 @@ def test_baselines_are_networks_of_like_sizes(
     assert images == (192 if weights == "inherited" else 67)
     calls = spy.calls[-len(narrower.networks) :]
     assert {call["images"] for call in calls} == {images}
-    for baseline in (globally, uniformly, narrower):
+    for baseline in (globally, uniformly, randomly, narrower):
         assert len({count_parameters(network) for network in baseline.networks}) == len(
             baseline.networks
         )
@@ -192,6 +193,45 @@ def test_baselines_are_networks_of_like_sizes(
             assert own["macs"] == count_macs(network, (1, 8, 8))
             assert own["connections"] == pytest.approx(live(network, problem).mean())
             assert not network.training
+
+
+@pytest.mark.parametrize("weights", ["inherited", "scratch"])
+def test_random_connections_have_the_sizes_asked_for(
+    digits: Data, parent: DenseNet, weights: str
+) -> None:
+    options = SCRATCH if weights == "scratch" else {"recovery": "refit+batch-norm"}
+    problem = small(digits, parent, **options)
+    codec = problem.codec
+    everything = codec.matrices(np.vstack([np.zeros(codec.n_var, bool), np.eye(codec.n_var) > 0]))
+    alone, *with_one = problem.dense_sizes.of(everything)["parameters"]
+    dearest = max(with_one) - alone
+    smallest, largest = (
+        problem.preview.sizes(np.full((1, codec.n_var), live))["parameters"][0]
+        for live in (False, True)
+    )
+    wanted = np.linspace(smallest, largest, 5)
+    baseline = problem.rivals.random_connections(wanted)
+    assert baseline.name == "random connections"
+    assert len(baseline.networks) == len(wanted)
+    for place, (network, size) in enumerate(zip(baseline.networks, wanted, strict=True)):
+        assert isinstance(network, DenseNet)
+        assert baseline.sizes["parameters"][place] == count_parameters(network)
+        assert baseline.sizes["macs"][place] == count_macs(network, (1, 8, 8))
+        assert abs(count_parameters(network) - size) <= dearest / 2
+        # Weights come as those of the search's candidates.
+        assert same(network, problem.network(live(network, problem)))
+    assert not live(baseline.networks[0], problem).any()
+    assert live(baseline.networks[-1], problem).all()
+
+
+def test_random_connections_follow_from_the_seed(digits: Data, parent: DenseNet) -> None:
+    def drawn(seed: int) -> list[list[bool]]:
+        problem = small(digits, parent, recovery="none", seed=seed)
+        smallest, largest = problem.preview.sizes(candidates(problem, 2))["parameters"]
+        networks = problem.rivals.random_connections(np.linspace(smallest, largest, 6)).networks
+        return [live(network, problem).tolist() for network in networks]
+
+    assert drawn(3) == drawn(3) != drawn(4)
 
 
 def test_a_narrower_network_that_diverges_is_left_out(
