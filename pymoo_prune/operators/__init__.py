@@ -4,7 +4,8 @@
 - `crossover`: how two parents become children, for every kind of chromosome
 - `mutation`: how weights, masks, matrices and filters mutate
 - `count_mutation`: how layer-pruning vectors mutate
-- `level_walks`: walks below bounds on the size, which switch the levels of genes
+- `ladders`: levels in order, and moves on them that keep a bound on the size
+- `level_walks`: walks below bounds on the size, which switch levels
 - `selection`: which candidates become parents
 - `survival`: which candidates live on
 - `duplicates`: removes candidates that are already there
@@ -27,13 +28,8 @@ if TYPE_CHECKING:
         UniformVectorCrossover,
     )
     from pymoo_prune.operators.duplicates import DigestDuplicates
-    from pymoo_prune.operators.level_walks import (
-        BestWithinBounds,
-        Ladders,
-        LevelSwitch,
-        Moves,
-        Walks,
-    )
+    from pymoo_prune.operators.ladders import Ladders, Moves
+    from pymoo_prune.operators.level_walks import BestWithinBounds, LevelSwitch, Walks
     from pymoo_prune.operators.mutation import (
         BalancedMaskMutation,
         FilterMutation,

@@ -103,10 +103,19 @@ class Contract:
     @cached_property
     def expected(self) -> Expected:
         """What outputs for these images are compared with."""
+        return Expected.of(self._the_parent, self.tested_on)
+
+    @cached_property
+    def parent_accuracy(self) -> float:
+        """The parent's accuracy on these images."""
+        return accuracy(self._the_parent, self.tested_on)
+
+    @property
+    def _the_parent(self) -> nn.Module:
         if self.parent is None:
-            msg = f"{type(self).__name__} has no `parent` that outputs could be compared with"
+            msg = f"{type(self).__name__} has no `parent` to compare networks with"
             raise PruneError(msg)
-        return Expected.of(self.parent, self.tested_on)
+        return self.parent
 
     compares: ClassVar[bool] = False
     """Whether a `measure` of the problem's own measures the quantities that `judged` names."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -36,7 +35,7 @@ from pymoo_prune.chromosomes import (
 from pymoo_prune.data import Data, Split
 from pymoo_prune.engines import check_own_algorithm
 from pymoo_prune.errors import TrainingDiverged
-from pymoo_prune.measuring import accuracy, count_parameters, stack_size
+from pymoo_prune.measuring import count_parameters, stack_size
 from pymoo_prune.networks import DenseNet, layers_of_depth
 from pymoo_prune.objectives import (
     STANDARD,
@@ -302,11 +301,6 @@ class DenseConnectivity(PruningProblem):
         """The connections, and the sizes that follow from them."""
         sizes = self._sizes(X)
         return np.column_stack([X, np.log(sizes["parameters"]), np.log(sizes["macs"])])
-
-    @cached_property
-    def parent_accuracy(self) -> float:
-        """The parent's accuracy on the search images."""
-        return accuracy(self.parent, self.search_images)
 
     def parent_measurements(self) -> Mapping[str, float]:
         """The parent on the search images."""

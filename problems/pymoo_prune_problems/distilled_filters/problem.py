@@ -26,7 +26,7 @@ from torch import nn
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.engines import check_own_algorithm
-from pymoo_prune.measuring import accuracy, count_parameters
+from pymoo_prune.measuring import count_parameters
 from pymoo_prune.networks import SlimNetwork
 from pymoo_prune.objectives import (
     STANDARD,
@@ -325,11 +325,6 @@ class DistilledFilters(PruningProblem):
     @cached_property
     def _all_parameters(self) -> int:
         return count_parameters(self.parent)
-
-    @cached_property
-    def parent_accuracy(self) -> float:
-        """The teacher's accuracy on the search images."""
-        return accuracy(self.parent, self.search_images)
 
     def parent_measurements(self) -> Mapping[str, float]:
         """The teacher on the search images."""

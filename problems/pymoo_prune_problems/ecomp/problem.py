@@ -196,15 +196,9 @@ class EComp(PruningProblem):
             self.parent, self.batches, similarity=self.SIMILARITY_IMAGES, perplexity=self.PERPLEXITY
         )
         super().__init__(
-            data,
-            n_var=self.encoding.n_var,
-            objectives=objectives,
-            constraints=constraints,
-            seed=seed,
-            vtype=self.encoding.vtype,
-            xl=self.encoding.xl,
-            xu=self.encoding.xu,
-        )
+            data, n_var=self.encoding.n_var, objectives=objectives, constraints=constraints,
+            seed=seed, vtype=self.encoding.vtype, xl=self.encoding.xl, xu=self.encoding.xu,
+        )  # fmt: skip
         self.depends_on = {
             "encoding": type(self.encoding).__name__,
             "recovery": str(self.recovery),
@@ -218,7 +212,9 @@ class EComp(PruningProblem):
             self.approximation = Approximation(self._measured_on, self._batch)
         self.preview = Preview(sizes=self._sizes_of)
         self.timing = Timing(architecture=self._architecture)
-        self.rivals = NeuronRivals(self.parent, self._sizes, images, self.batches.pool)
+        self.rivals = NeuronRivals(
+            self.parent, self._sizes, images, self.batches.pool, masks=encoding == "masks"
+        )
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover and mutation of the encoding, and duplicates by digest."""

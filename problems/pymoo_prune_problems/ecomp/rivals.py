@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Split
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward
@@ -48,6 +49,7 @@ class NeuronRivals(Rivals):
         sizes: From widths by layer, (n, layers), to quantities, (n,) each.
         refit_images: Gives the training images that candidates' refits take statistics from.
         search_images: Images that decide between widths.
+        masks: Whether chromosomes are keep-masks, so that a search can begin with these networks.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class NeuronRivals(Rivals):
         sizes: Callable[[Widths], Mapping[str, Values]],
         refit_images: Callable[[], Split],
         search_images: Split,
+        *,
+        masks: bool,
     ) -> None:
-        self.parent, self.sizes = parent, sizes
+        self.parent, self.sizes, self.masks = parent, sizes, masks
         self.refit_images, self.search_images = refit_images, search_images
 
     def at(self, front: Mapping[str, Values]) -> list[Baseline]:
@@ -89,22 +93,36 @@ class NeuronRivals(Rivals):
             shares: Neurons kept, as shares of all, (n,). At least one a layer is kept,
                 and each number of neurons is tried once.
         """
-        totals = np.rint(shares * sum(self.parent.widths)).astype(np.int64)
-        totals = np.unique(totals.clip(len(self.parent.widths)))
-        alike = widths_of_same_share(self.parent.widths, totals)
         orders = self.orders[name]
-        losses = [self._refit.losses(layer, order) for layer, order in enumerate(orders)]
-        spread = [
-            widths_of_least_loss([loss**power for loss in losses], totals) for power in POWERS
-        ]
         networks, widths = [], []
-        for some in np.stack([alike, *spread], axis=1):
+        for some in self._widths(orders, shares):
             tried = np.unique(some, axis=0)
             found = [self._network(keep) for keep in self._kept(orders, tried)]
             best = int(np.argmax([accuracy(one, self.search_images) for one in found]))
             networks.append(found[best])
             widths.append(tried[best])
         return Baseline(f"{name} with refit", networks, self.sizes(np.array(widths)))
+
+    def candidates(self, sizes: Mapping[str, Values]) -> Array | None:
+        """All of them at certain widths, as keep-masks, (n, n_var)."""
+        if not self.masks or "width" not in sizes:
+            return None
+        several = [
+            prefix_masks(orders, np.concatenate(list(self._widths(orders, sizes["width"]))))
+            for orders in self.orders.values()
+        ]
+        found: Array = np.unique(np.concatenate(several), axis=0)
+        return found
+
+    def _widths(self, orders: Sequence[NeuronOrder], shares: Values) -> Widths:
+        """Widths that are tried for each number of neurons, (numbers, tried, layers)."""
+        totals = np.rint(shares * sum(self.parent.widths)).astype(np.int64)
+        totals = np.unique(totals.clip(len(self.parent.widths)))
+        losses = [self._refit.losses(layer, order) for layer, order in enumerate(orders)]
+        spread = [
+            widths_of_least_loss([loss**power for loss in losses], totals) for power in POWERS
+        ]
+        return np.stack([widths_of_same_share(self.parent.widths, totals), *spread], axis=1)
 
     @cached_property
     def _refit(self) -> DenseRefit:
