@@ -50,16 +50,17 @@ def settings_of(
         threads: Torch's threads; None keeps their present number.
     """
     preset = preset_of(find_problem(problem), options.preset)
+    objectives = _objectives(options)
     return Settings(
         problem=problem,
-        algorithm=algorithm or preset.algorithm,
+        algorithm=algorithm or preset.engine_for(objectives),
         pop_size=preset.pop_size if options.pop_size is None else options.pop_size,
         options={**preset.options, **assignments(options.set or ())},
         budget=_budget(options, preset),
         data=lasting(options.data),
         data_root=None if options.data_root is None else str(Path(options.data_root).absolute()),
         validation=None if options.validation is None else _share_or_number(options.validation),
-        objectives=_objectives(options) or preset.objectives,
+        objectives=objectives or preset.objectives,
         constraints=options.constraint or (),
         seed=options.seed,
         device=options.device,

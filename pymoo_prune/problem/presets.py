@@ -32,3 +32,12 @@ class Preset:
     seconds: float | None = None
     objectives: Objectives | None = None
     finish_images: int = 0
+
+    def engine_for(self, objectives: Objectives | None) -> str:
+        """The engine where a user names none: NSGA-II takes other objectives than the preset's.
+
+        Args:
+            objectives: Those that the user asks for; None for the preset's.
+        """
+        other = objectives is not None and objectives != self.objectives
+        return "nsga2" if other and self.algorithm == "levels" else self.algorithm

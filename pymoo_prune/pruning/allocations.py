@@ -131,6 +131,11 @@ class ThresholdAllocations:
         self.xl: Any = np.array([0.0, *[-widest] * len(order)])
         self.xu: Any = np.array([-np.log2(LEAST_KEPT), *[widest] * len(order)])
 
+    def steps(self, number: int) -> Floats:
+        """Evenly spaced values of each gene, from most weights kept to least, (n_var, number)."""
+        steps: Floats = np.linspace(self.xl, self.xu, number, axis=1)
+        return steps
+
     def operators(self) -> dict[str, Any]:
         """Sampling, and pymoo's crossover and mutation for real numbers."""
         return {

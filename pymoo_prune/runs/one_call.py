@@ -89,7 +89,7 @@ def prune(
     chosen = preset_of(find_problem(problem), preset)
     settings = Settings(
         problem=problem,
-        algorithm=algorithm or chosen.algorithm,
+        algorithm=algorithm or chosen.engine_for(objectives),
         pop_size=chosen.pop_size if pop_size is None else pop_size,
         budget=budget or Budget(generations=chosen.generations, seconds=chosen.seconds),
         options={**chosen.options, **(options or {})},

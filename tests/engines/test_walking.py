@@ -119,7 +119,16 @@ def test_goals_without_a_size_are_refused(
         make_algorithm("levels", Pixels(digits, **goals), 8)
 
 
-def test_genes_without_an_order_are_refused(digits: Data) -> None:
+def test_thresholds_have_an_order_too(digits: Data) -> None:
     problem = layers(digits, encoding="thresholds")
+    assert problem.rivals.candidates({"sparsity": np.array([0.9])}) is None
+    found = search(problem, make_algorithm("levels", problem, 8), Budget(generations=3), seed=0)
+    assert np.isfinite(found.measurements["divergence"]).all()
+
+
+def test_genes_without_an_order_are_refused(digits: Data) -> None:
+    problem = EComp(
+        digits, parent=parent("mlp-digits")[0], encoding="weights", objectives=("accuracy", "width")
+    )
     with pytest.raises(PruneError, match="needs genes with ordered levels"):
         make_algorithm("levels", problem, 8)

@@ -194,6 +194,7 @@ class LayerVector(PruningProblem):
             self.ladders = Ladders(list(levels_of_all.pruned.T))
         else:
             self.encoding = ThresholdAllocations(self.order, self.levels)
+            self.ladders = Ladders(list(self.encoding.steps(LEVELS)))
         size = stack_size(together, data.train.images.device, 32)
         self.portions = Portions(max(CHUNK, size), 1 if self.recovery.steps else size)
         self.stacks = Stacks.on(data.train.images.device, self.portions.together)
@@ -214,6 +215,7 @@ class LayerVector(PruningProblem):
         self.rivals = ClosedFormAllocations(
             self.order, self.levels or Levels(self.order.counts, LEVELS), self.assembly.losses,
             repaired=self._repaired, error=self._error, sizes=self._sizes,
+            chromosomes=encoding == "counts",
         )  # fmt: skip
         self.depends_on = {
             "encoding": type(self.encoding).__name__,

@@ -28,6 +28,7 @@ class ClosedFormAllocations(Rivals):
         repaired: From weights that each layer loses, (layers,), to the repaired network.
         error: From such counts to how bad they are on the search images.
         sizes: From such counts, (n, layers), to quantities, (n,) each.
+        chromosomes: Whether counts are the chromosomes of the search.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class ClosedFormAllocations(Rivals):
         repaired: Callable[[Array], nn.Module],
         error: Callable[[Array], float],
         sizes: Callable[[Counts], Mapping[str, Values]],
+        chromosomes: bool,
     ) -> None:
         self.order, self.levels, self.losses = order, levels, losses
         self.repaired, self.error, self.sizes = repaired, error, sizes
+        self.chromosomes = chromosomes
 
     def at(self, front: Mapping[str, Values]) -> list[Baseline]:
         """All of them, at the sparsities of a front."""
@@ -61,6 +64,8 @@ class ClosedFormAllocations(Rivals):
 
     def candidates(self, sizes: Mapping[str, Values]) -> Counts | None:
         """All of them at certain sparsities or numbers of parameters, as levels, (n, layers)."""
+        if not self.chromosomes:
+            return None
         if "sparsity" in sizes:
             sparsities = sizes["sparsity"]
         elif "parameters" in sizes:
