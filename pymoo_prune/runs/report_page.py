@@ -173,9 +173,9 @@ class ReportPage:
         return f"Evaluation {number:,} of {where}: number {number} in the history of {STORE_FILE}."
 
     def _methods(self) -> list[Part]:
-        head, rows = self.report.method_rows()
+        head, rows = self.report.volume_rows()
         origins = self.report.origins()
-        rows = [(*row, origins[row[0]].replace("`", "")) for row in rows]
+        rows = [(*row, origins.get(row[0], "").replace("`", "")) for row in rows]
         return [
             paragraph(self.report.verdict()),
             html_table((*head, "its networks"), rows, texts=(0, len(head))),
