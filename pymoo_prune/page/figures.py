@@ -136,7 +136,7 @@ def _draw(panel: figure, one: Linked, name: str) -> tuple[list[GlyphRenderer], l
             one.series.columns[accuracy][order],
             color=one.colour,
             line_dash="dotted" if hollow else "solid",
-            line_alpha=0.8,
+            line_alpha=0.0 if one.light else 0.8,
         )
         point = panel.scatter(
             x=one.fields[name],

@@ -8,7 +8,14 @@ from typing import Any
 
 from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.objectives import Goals, Quantity, Series, Values
-from pymoo_prune.results import ACCURACIES, EVALUATION, Gain, Suggestion, published_series
+from pymoo_prune.results import (
+    ACCURACIES,
+    EVALUATION,
+    FIRST_POPULATION,
+    Gain,
+    Suggestion,
+    published_series,
+)
 from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.run import Run
 from pymoo_prune.runs.run_front import recorded_suggestion
@@ -46,6 +53,11 @@ class Findings:
     def front(self) -> Series:
         """The search's own networks."""
         return self.series[0]
+
+    @property
+    def first(self) -> Series | None:
+        """The first population; None where no candidate was feasible, and in older folders."""
+        return next((one for one in self.series if one.name == FIRST_POPULATION), None)
 
     @property
     def suggestion(self) -> Suggestion:

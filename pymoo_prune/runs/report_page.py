@@ -29,6 +29,7 @@ from pymoo_prune.page import (
     sparkline,
     where_pruned,
 )
+from pymoo_prune.results import FIRST_POPULATION
 from pymoo_prune.runs import words
 from pymoo_prune.runs.files import (
     GENERATIONS_PICTURE,
@@ -102,7 +103,9 @@ class ReportPage:
         axes = [n for n in dict.fromkeys([*goals, *sizes]) if "accuracy" not in n]
         links = [f"#{anchor(place)}" for place in range(len(findings.front))]
         others = [["#methods"] * len(one) for one in findings.series[1:]]
-        methods = linked(findings.series, self.quantities, links=[links, *others])
+        methods = linked(
+            findings.series, self.quantities, links=[links, *others], light=[FIRST_POPULATION]
+        )
         legend, *panels = figure_of_fronts(
             methods, axes, self.quantities, suggested=findings.chosen
         )

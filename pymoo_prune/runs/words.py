@@ -10,7 +10,7 @@ from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.findings import DIGITS, Findings
 from pymoo_prune.tables import Row, listed
 
-TOGETHER, ADDED = "before the search, together", "the search adds"
+TOGETHER, ADDED = "before the search", "the search adds"
 """Rows of the table of hypervolumes."""
 
 def title(findings: Findings) -> str:
@@ -58,9 +58,8 @@ def share(findings: Findings) -> str:
         return (
             "Nothing was there before the first generation: all of the hypervolume is the search's."
         )
-    first = any(one.name == FIRST_POPULATION for one in findings.series)
     rivals = bool(_free(findings))
-    names = ["the first population"] if first else []
+    names = [] if findings.first is None else ["the first population"]
     names += ["the rivals that need no search"] if rivals else []
     subject = listed(names)
     before, added = in_percent(gain)

@@ -102,7 +102,7 @@ def test_the_verdict_and_every_page_have_the_share(
     assert words.share(report.findings) == sentence
     assert report.verdict() == f"{words.verdict(report.findings)} {sentence}"
     rows = {row[0]: row[1:] for row in report.volume_rows()[1]}
-    assert rows["before the search, together"] == ("3", "0.3700", "0.3700")
+    assert rows["before the search"] == ("3", "0.3700", "0.3700")
     added = "0.0900 (19.6\u00a0%)"
     assert rows["the search adds"] == ("", added, added)
     report.write(tmp_path)
