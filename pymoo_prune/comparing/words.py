@@ -153,7 +153,7 @@ def meaning(comparison: Comparison) -> str:
         )
     if np.isfinite(comparison.shares).any():
         text += (
-            " \"adds\" is the share that a search adds to its first population and the baselines "
+            ' "adds" is the share that a search adds to its first population and the baselines '
             "that need no search: the hypervolume of these and of its front together, less that "
             "of these alone, relative to the former."
         )

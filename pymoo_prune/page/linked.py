@@ -82,7 +82,11 @@ class Linked:
     @property
     def marker(self) -> str:
         """The method's marker in every picture."""
-        return plots.LIGHT_MARKER if self.light else BOKEH_MARKERS[plots.MARKERS[self.place % len(plots.MARKERS)]]
+        return (
+            plots.LIGHT_MARKER
+            if self.light
+            else BOKEH_MARKERS[plots.MARKERS[self.place % len(plots.MARKERS)]]
+        )
 
 
 def linked(

@@ -13,7 +13,7 @@ from pymoo_prune.machine import versions
 from pymoo_prune.measuring import Anatomies, anatomy
 from pymoo_prune.objectives import Series
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import FirstPopulation, Finishing, Front, Keeper, baseline_series
+from pymoo_prune.results import Finishing, FirstPopulation, Front, Keeper, baseline_series
 from pymoo_prune.runs.files import FINISHED_FILE, STORE_FILE
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.settings import Settings
@@ -147,7 +147,11 @@ class Execution:
         notes: Sequence[str],
     ) -> None:
         problem = self.problem
-        series = [front.series(THIS_SEARCH), *others, *([first.series] if len(first.series) else [])]
+        series = [
+            front.series(THIS_SEARCH),
+            *others,
+            *([first.series] if len(first.series) else []),
+        ]
         summary = {
             **summary_of(front, found, store, self.settings, notes),
             "first_population": first.about(),

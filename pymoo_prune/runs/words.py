@@ -13,6 +13,7 @@ from pymoo_prune.tables import Row, listed
 TOGETHER, ADDED = "before the search", "the search adds"
 """Rows of the table of hypervolumes."""
 
+
 def title(findings: Findings) -> str:
     """The problem and its data."""
     return findings.run.settings.title

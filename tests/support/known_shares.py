@@ -55,7 +55,7 @@ class Alike(Crossover):
     def __init__(self) -> None:
         super().__init__(2, 2)
 
-    def _do(self, problem: Any, X: Array, **_: Any) -> Array:  # noqa: ARG002
+    def _do(self, problem: Any, X: Array, **_: Any) -> Array:
         return X.copy()
 
 
@@ -65,7 +65,7 @@ class OneMore(Mutation):
     def __init__(self) -> None:
         super().__init__(prob=1.0)
 
-    def _do(self, problem: Any, X: Array, **_: Any) -> Array:  # noqa: ARG002
+    def _do(self, problem: Any, X: Array, **_: Any) -> Array:
         return reads(*np.minimum(X.sum(axis=1) + 1, PIXELS))
 
 
@@ -116,11 +116,11 @@ class Known(PruningProblem):
             linear.bias.copy_(torch.tensor([0.0, 0.5]))
         return nn.Sequential(nn.Flatten(), linear).eval()
 
-    def finished(self, network: nn.Module, *, images: int, seed: int) -> nn.Module:  # noqa: ARG002
+    def finished(self, network: nn.Module, *, images: int, seed: int) -> nn.Module:
         Known.retrained.append(network.state_dict()["1.weight"].sum().item())
         return network
 
-    def first(self, n: int, generator: np.random.Generator) -> Array:  # noqa: ARG002
+    def first(self, n: int, generator: np.random.Generator) -> Array:
         """The first population: two good networks, and the same with a pixel less each."""
         better = reads(*FIRST)
         worse = np.repeat(better, 3, axis=0)
@@ -142,7 +142,7 @@ class One(Rivals):
     def __init__(self, problem: Known) -> None:
         self.problem = problem
 
-    def at(self, front: Mapping[str, Values]) -> list[Baseline]:  # noqa: ARG002
+    def at(self, front: Mapping[str, Values]) -> list[Baseline]:
         X = reads(RIVAL)
         sizes = {n: c for n, c in self.problem.measure(X).items() if "accuracy" not in n}
         return [Baseline("one network", [self.problem.network(X[0])], sizes)]
