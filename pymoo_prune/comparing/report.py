@@ -55,7 +55,7 @@ class ComparisonReport:
     # In words.
 
     def verdict(self) -> str:
-        """Which method wins, whether so few runs can show it, what searches add, and the caution."""
+        """Which method wins, if so few runs can show it, what searches add, and the caution."""
         texts = (verdict(self.comparison), shares(self.comparison), self.caution)
         return " ".join(text for text in texts if text)
 

@@ -180,9 +180,8 @@ def _legend(
 
     drawn = [(place, one) for place, one in enumerate(series) if shown(one, *BEFORE, AFTER)]
     handles = [Line2D([], [], label=one.name, **look(place, style.scale)) for place, one in drawn]
-    for one in light:
-        if shown(one, *LAST):
-            handles.append(Line2D([], [], label=one.name, **light_look(style.scale)))
+    crosses = light_look(style.scale)
+    handles += [Line2D([], [], label=one.name, **crosses) for one in light if shown(one, *LAST)]
     if any(AFTER in one.columns for _, one in drawn):
         grey = {**look(0, style.scale), "color": GREY}
         handles.append(Line2D([], [], label="after retraining", **grey))

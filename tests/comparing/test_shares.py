@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from pymoo_prune import Budget, Run, Series
 from pymoo_prune.comparing import Campaign, HypervolumeOptions, compare, meaning, tables
@@ -27,7 +28,7 @@ from tests.support.known_shares import (
     data,
     settings,
 )
-from tests.support.made_up_runs import cells, front, report, runs
+from tests.support.made_up_runs import HIGH, MIXED, cells, front, report, runs
 from tests.support.running import quiet
 
 METHODS, SEEDS = ["nsga2", "spea2"], [0, 1]
@@ -151,6 +152,20 @@ def test_shares_are_taken_with_the_options_of_hypervolumes() -> None:
     assert shown.comparison.shares == pytest.approx([0.5])
     zero = [replace(one, first=front([0.75], [0.0])) for one in ga]
     assert report(zero, volumes=options).comparison.shares == pytest.approx([0.5])
+
+
+def test_the_table_with_shares_fits_into_a_terminal() -> None:
+    finished = {"finished_accuracy": np.ones(1), "finished_test_accuracy": np.ones(1)}
+    trials = [
+        replace(one, columns={**one.columns, **finished}, first={**front([0.5], [0.4]), **finished})
+        for one in [*runs("nsga2", *HIGH), *runs("random", *MIXED)]
+    ]
+    console = Console(file=io.StringIO(), width=80)
+    for table in report(trials).tables():
+        console.print(table)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(len, lines)) <= 80
+    assert any(line.endswith("\u00a0%") and ".8300 ± .0158" in line for line in lines)
 
 
 def test_random_search_is_no_rival_without_search() -> None:
