@@ -12,6 +12,11 @@ from pymoo_prune.tables import Row, listed
 
 TOGETHER, ADDED = "before the search", "the search adds"
 """Rows of the table of hypervolumes."""
+MEANT = {
+    TOGETHER: "the first population and the rivals that need no search, together",
+    ADDED: "these and the search's networks together, less these alone; as a share of the former",
+}
+"""What these rows mean, beside the origins of networks."""
 
 
 def title(findings: Findings) -> str:

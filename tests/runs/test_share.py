@@ -15,9 +15,10 @@ import pytest
 from pymoo_prune import Budget, Run
 from pymoo_prune.cli import main
 from pymoo_prune.executors import Processes
+from pymoo_prune.page import anchor
 from pymoo_prune.results import FIRST_POPULATION, read_csv
 from pymoo_prune.runs import Report, words
-from pymoo_prune.runs.report_page import write_page
+from pymoo_prune.runs.report_page import ReportPage, write_page
 from tests.support import known_shares
 from tests.support.known_shares import (
     FIRST,
@@ -117,6 +118,16 @@ def test_the_verdict_and_every_page_have_the_share(
     origin = f"evaluations of the first generation, numbered from 0, of {folder}"
     assert f"- first population: {origin} (`evaluations.sqlite`), seed 0" in page
     assert "what the search adds is" in words.meaning(report.findings)
+
+
+def test_points_of_the_first_population_lead_to_the_same_networks(report: Report) -> None:
+    page = ReportPage(report, report.findings.run.folder)
+    front, rival, first = report.findings.series
+    rows = [front.columns["parameters"].tolist().index(size) for size in FIRST]
+    assert page._links(first) == [f"#{anchor(row)}" for row in rows]
+    first.columns["evaluation"][0] = 1_000
+    assert page._links(first) == ["#methods", f"#{anchor(rows[1])}"]
+    assert page._links(rival) == ["#methods"]
 
 
 def test_the_first_population_does_not_decide_the_verdict(tmp_path: Path) -> None:
