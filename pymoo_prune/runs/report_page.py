@@ -9,6 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pymoo_prune.files import write_text
+from pymoo_prune.objectives import Series
 from pymoo_prune.page import (
     Part,
     Section,
@@ -29,7 +30,6 @@ from pymoo_prune.page import (
     sparkline,
     where_pruned,
 )
-from pymoo_prune.objectives import Series
 from pymoo_prune.results import FIRST_POPULATION
 from pymoo_prune.runs import words
 from pymoo_prune.runs.files import (

@@ -17,6 +17,7 @@ from pymoo_prune import Budget, Run, Series
 from pymoo_prune.comparing import Campaign, HypervolumeOptions, compare, meaning, tables
 from pymoo_prune.comparing.folders import report_of_campaign, report_of_runs
 from pymoo_prune.comparing.page import write_page
+from pymoo_prune.comparing.pictures import first_population
 from pymoo_prune.results import FIRST_POPULATION
 from tests.support.campaigns import done
 from tests.support.known_shares import (
@@ -75,6 +76,17 @@ def test_the_shares_of_a_comparison_are_exact(finished: Campaign, tmp_path: Path
     assert [float(row["share that the search adds"]) for row in rows] == list(comparison.shares)
 
 
+def test_pictures_show_the_first_population_of_the_method_that_leads(finished: Campaign) -> None:
+    comparison = finished.comparison()
+    leader = comparison.leader()
+    (one,) = first_population(comparison)
+    assert one.name == f"first population of {leader}"
+    assert one.columns["parameters"].tolist() == list(FIRST)
+    assert first_population(comparison, {leader: "L"})[0].name == "first population of L"
+    assert first_population(report(runs("ga", 0.5)).comparison) == []
+
+
+@pytest.mark.slow
 def test_python_has_the_same_shares(finished: Campaign) -> None:
     problem = KnownWithRival(data())
     budget = settings().budget

@@ -93,6 +93,7 @@ def test_the_share_is_exact(folder: Path, report: Report) -> None:
     assert summary["first_population"] == {"candidates": 8, "nondominated": 2, "shown": 2}
 
 
+@pytest.mark.slow
 def test_the_verdict_and_every_page_have_the_share(
     folder: Path, report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,6 +191,7 @@ def test_networks_of_the_front_are_not_left_out(tmp_path: Path) -> None:
     assert words.share(report.findings).startswith("The search adds nothing")
 
 
+@pytest.mark.slow
 def test_candidates_that_break_constraints_are_left_out(tmp_path: Path) -> None:
     report = made(tmp_path / "a", constraints=["parameters>=5"])
     assert sizes(report, FIRST_POPULATION) == [10]
