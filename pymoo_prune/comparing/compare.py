@@ -20,7 +20,7 @@ from pymoo_prune.errors import NothingFoundError, PruneError
 from pymoo_prune.machine import versions
 from pymoo_prune.objectives import Values, objectives_text
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import ACCURACIES, EVALUATION, Front, simple_series
+from pymoo_prune.results import ACCURACIES, EVALUATION, FirstPopulation, Front, simple_series
 from pymoo_prune.search import Budget, Display, SearchReporter, Step, Store, search
 
 Engine: TypeAlias = str | Algorithm | Callable[[PruningProblem], Algorithm]
@@ -150,6 +150,7 @@ def _trial(
 ) -> Trial:
     last: Step | None = None
     columns: Mapping[str, Values] = {}
+    first: Mapping[str, Values] | None = None
     try:
         with display.phase(f"{name} {seed}") as update:
             reporter = SearchReporter(problem, update)
@@ -157,7 +158,9 @@ def _trial(
                 problem, algorithm, budget, seed=seed, store=store, on_generation=reporter
             )
         last = found.last
-        columns = Front.from_found(problem, found).finish(images=images).columns
+        front = Front.from_found(problem, found).finish(images=images)
+        started = FirstPopulation.of(problem, found, front, images=images, display=display)
+        columns, first = front.columns, started.series.columns
     except NothingFoundError as error:
         display.console.print(f"{name} {seed}: {error}", highlight=False, markup=False)
     return recorded_trial(
@@ -168,4 +171,5 @@ def _trial(
         generations=None if last is None else last.generation,
         evaluations=None if last is None else last.evaluated,
         goal=objectives_text(problem.goals.objectives),
+        first=first,
     )

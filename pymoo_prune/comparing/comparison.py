@@ -21,10 +21,11 @@ from pymoo_prune.objectives import (
     Values,
     distance,
     failed_rows,
+    hypervolume,
     hypervolumes,
     nondominated,
 )
-from pymoo_prune.results import ACCURACIES
+from pymoo_prune.results import ACCURACIES, RANDOM, Gain, stacked
 
 CHECKPOINTS = 100
 """Points of a curve over the evaluations."""
@@ -109,6 +110,10 @@ class Comparison:
         """The indicator that the verdict is about: the last that is known."""
         return FINISHED if self.finished else TESTED
 
+    @property
+    def _decisive_accuracy(self) -> str:
+        return "finished_test_accuracy" if self.finished else "test_accuracy"
+
     # Indicators, one number a run.
 
     @cached_property
@@ -167,6 +172,35 @@ class Comparison:
         # Sorted: the last bits of a distance do not depend on the order of the methods.
         return np.unique(costs[nondominated(costs)], axis=0)
 
+    # What the searches add.
+
+    @cached_property
+    def shares(self) -> Values:
+        """The share that each run's search adds, (trials,); NaN where that is not known.
+
+        It adds to its first population and to the baselines that need no search, by the decisive
+        hypervolume: see `Gain`. A run that found nothing adds nothing.
+        """
+        names = [self._decisive_accuracy, *self.axes]
+        goals = Goals({**ACCURACIES, **self.quantities}, names)
+        complete = [columns for columns in self._fronts if set(names) <= columns.keys()]
+        scale = Scale.of(complete, goals, self.parent, self.volumes)
+        rivals = [one.columns for one in self.others if one.name != RANDOM]
+
+        def volume(*fronts: Mapping[str, Values]) -> float:
+            # On a logarithmic axis a first population may begin before all fronts.
+            return hypervolume(np.maximum(scale.unit_costs(stacked(fronts, names)), 0))
+
+        known = any(trial.first is not None for trial in self.trials)
+        shares = []
+        for trial in self.trials:
+            if trial.first is None:
+                shares.append(0.0 if known and not len(trial) else np.nan)
+                continue
+            before = trial.first, *rivals
+            shares.append(Gain(volume(*before), volume(trial.columns, *before)).share)
+        return np.array(shares)
+
     # Accuracies within bounds.
 
     def best(self, columns: Mapping[str, Values], bound: Constraint) -> tuple[int, float]:
@@ -186,6 +220,11 @@ class Comparison:
         return row, float(columns[f"{stage}test_accuracy"][row])
 
     # Statements about methods.
+
+    def shares_of(self, method: str) -> Values:
+        """The shares that the searches of a method add, (runs,)."""
+        shares: Values = self.shares[[trial.method == method for trial in self.trials]]
+        return shares
 
     def of(self, method: str, indicator: str) -> Values:
         """An indicator over a method's runs, (runs,)."""

@@ -14,7 +14,7 @@ from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.errors import StoreError
 from pymoo_prune.objectives import Goals, objectives_text, parse_constraints
-from pymoo_prune.results import ACCURACIES, EVALUATION
+from pymoo_prune.results import ACCURACIES, EVALUATION, FIRST_POPULATION
 from pymoo_prune.runs import Run, Settings, measured_quantities, published_on
 from pymoo_prune.search import Budget
 
@@ -71,7 +71,8 @@ def report_of_runs(
     _check_different(trials, settings)
     measured = measured_quantities(first.settings, summary.get("quantities"))
     goals = Goals(measured, summary["goals"], parse_constraints(first.settings.constraints))
-    others = results[0][0][1:]
+    # A first population belongs to its run.
+    others = [one for one in results[0][0][1:] if one.name != FIRST_POPULATION]
     comparison = Comparison(
         trials,
         others,

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from pymoo_prune.comparing import tables
 from pymoo_prune.comparing.files import ATTAINMENT_PICTURE, CURVES_PICTURE, PARALLEL_PICTURE
-from pymoo_prune.comparing.pictures import shown_fronts
+from pymoo_prune.comparing.pictures import first_population, shown_fronts
 from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.words import meaning
 from pymoo_prune.files import write_text
@@ -27,7 +27,8 @@ from pymoo_prune.page import (
 from pymoo_prune.runs import INTERACTIVE_PAGE
 
 CAPTION = Markup(
-    '<p class="caption">Each method\'s median run, and the baselines. Point at a '
+    '<p class="caption">Each method\'s median run, and the baselines. Crosses are the first '
+    "population of the run of the method that leads, where it is known. Point at a "
     "network for all its measurements, click it to find it in every panel. A click on a method "
     "hides it.</p>"
 )
@@ -74,8 +75,12 @@ class ComparisonPage:
     def _fronts(self) -> list[Part]:
         one = self.comparison
         axes = [n for n in one.goals.names if "accuracy" not in n] or ["parameters"]
+        labels, published = self.report.labels, self.report.published
+        light = first_population(one, labels)
         methods = linked(
-            [*shown_fronts(one, self.report.labels), *self.report.published], one.quantities
+            [*shown_fronts(one, labels), *published, *light],
+            one.quantities,
+            light=[first.name for first in light],
         )
         found = [method for method in methods if len(method.series)]
         if not found:

@@ -18,6 +18,7 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.files import writing
 from pymoo_prune.objectives import Series, Values
 from pymoo_prune.plots import SCREEN, FigureStyle
+from pymoo_prune.results import FIRST_POPULATION
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ def draw(
             quantities,
             title=title,
             published=published,
+            light=first_population(comparison, labels),
             legend_title=_of_runs(comparison),
             style=style,
         )
@@ -111,6 +113,22 @@ def shown_fronts(comparison: Comparison, labels: Mapping[str, str] | None = None
     others = {one.name: one.columns for one in comparison.others}
     shown = _labelled({**fronts, **others}, labels or {})
     return [Series(name, dict(columns)) for name, columns in shown.items()]
+
+
+def first_population(
+    comparison: Comparison, labels: Mapping[str, str] | None = None
+) -> list[Series]:
+    """The first population of the shown run of the method that leads, where it is known.
+
+    Args:
+        comparison: The numbers.
+        labels: Names in pictures, by the methods' and baselines' own names.
+    """
+    leader = comparison.leader()
+    if not (columns := comparison.median_trial(leader).first):
+        return []
+    name = (labels or {}).get(leader, leader)
+    return [Series(f"{FIRST_POPULATION} of {name}", dict(columns))]
 
 
 def _of_runs(comparison: Comparison) -> str:

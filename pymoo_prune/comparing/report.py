@@ -17,7 +17,7 @@ from pymoo_prune.comparing.files import (
     PARALLEL_PICTURE,
 )
 from pymoo_prune.comparing.pictures import checked_labels, draw
-from pymoo_prune.comparing.words import meaning, verdict
+from pymoo_prune.comparing.words import meaning, shares, verdict
 from pymoo_prune.errors import StoreError
 from pymoo_prune.files import write_text
 from pymoo_prune.objectives import Series
@@ -55,8 +55,9 @@ class ComparisonReport:
     # In words.
 
     def verdict(self) -> str:
-        """Which method wins, whether so few runs can show it, and the caution."""
-        return f"{verdict(self.comparison)} {self.caution}".strip()
+        """Which method wins, if so few runs can show it, what searches add, and the caution."""
+        texts = (verdict(self.comparison), shares(self.comparison), self.caution)
+        return " ".join(text for text in texts if text)
 
     # Where it goes.
 

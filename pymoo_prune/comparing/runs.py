@@ -13,6 +13,7 @@ from pymoo_prune.comparing.trials import Trial, recorded_trial
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.files import write_text
 from pymoo_prune.objectives import Values, objectives_text
+from pymoo_prune.results import FIRST_POPULATION
 from pymoo_prune.runs import PARENT_FOLDER, STORE_FILE, Run, Settings
 from pymoo_prune.search import Relay, Store
 
@@ -74,9 +75,13 @@ def trial_of(run: Run, method: str) -> Trial:
     """
     columns: Mapping[str, Values] = {}
     summary: Mapping[str, Any] = {}
+    first: Mapping[str, Values] | None = None
     if not _found_nothing(run):
-        (front, *_), summary = run.results()
+        (front, *others), summary = run.results()
         columns = front.columns
+        if "first_population" in summary:
+            there = (one.columns for one in others if one.name == FIRST_POPULATION)
+            first = next(there, {})
     store = Store.existing(run.folder / STORE_FILE)
     try:
         return recorded_trial(
@@ -88,6 +93,7 @@ def trial_of(run: Run, method: str) -> Trial:
             evaluations=summary.get("evaluations"),
             goal=objectives_text(run.settings.objectives or summary.get("goals", ())),
             origin=str(run.folder),
+            first=first,
         )
     finally:
         store.close()

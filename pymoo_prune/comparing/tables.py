@@ -9,12 +9,16 @@ import numpy as np
 
 from pymoo_prune.comparing.comparison import DISTANCE, FINISHED, SEARCHED, TESTED, Comparison
 from pymoo_prune.comparing.trials import Trial
-from pymoo_prune.comparing.words import probability, spread, stage
+from pymoo_prune.comparing.words import mean_share, probability, spread, stage
 from pymoo_prune.objectives import Constraint
 from pymoo_prune.tables import Row
 
 SHORT = {SEARCHED: "searched", DISTANCE: "IGD+", TESTED: "on test", FINISHED: "retrained"}
 """Heads of columns that fit into a terminal, by indicator."""
+ADDED = "adds"
+"""Head of the column with the share that each search adds to what was there before it."""
+SHARE = "share that the search adds"
+"""Head of the same column in the file of all numbers."""
 VOLUMES = (SEARCHED, TESTED, FINISHED)
 """Indicators that are hypervolumes."""
 
@@ -23,14 +27,17 @@ def quality_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
     """Indicators of methods, mean and standard deviation over the runs, and of baselines."""
     names = [name for name in SHORT if name in comparison.indicators]
     best = comparison.leader()
+    said = bool(np.isfinite(comparison.shares).any())
     rows: list[Row] = []
     for method in comparison.methods:
         runs = comparison.of(method, SEARCHED)
-        cells = (spread(comparison.of(method, name), 4) for name in names)
+        cells = [spread(comparison.of(method, name), 4) for name in names]
+        cells += [mean_share(comparison.shares_of(method))] if said else []
         rows.append((f"{method} ←" if method == best else method, str(len(runs)), *cells))
     for other, values in zip(comparison.others, comparison.indicators_of_others, strict=True):
-        rows.append((other.name, "", *(spread(np.array([values[n]]), 4) for n in names)))
-    return ("method", "runs", *(SHORT[name] for name in names)), rows
+        cells = [spread(np.array([values[n]]), 4) for n in names]
+        rows.append((other.name, "", *cells, *([""] if said else [])))
+    return ("method", "runs", *(SHORT[name] for name in names), *([ADDED] if said else [])), rows
 
 
 def bound_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
@@ -105,9 +112,12 @@ def indicators_csv(comparison: Comparison) -> str:
     writer = csv.writer(text, lineterminator="\n")
     names = list(comparison.indicators)
     heads = [comparison.volumes.named(n) if n in VOLUMES else n for n in names]
+    said = bool(np.isfinite(comparison.shares).any())
+    heads += [SHARE] if said else []
     writer.writerow(["method", "seed", "from", "evaluations", "known", "seconds", *heads])
     for place, trial in enumerate(comparison.trials):
         about = trial.method, trial.seed, trial.origin, trial.evaluations, trial.known
         numbers = (repr(float(comparison.indicators[name][place])) for name in names)
-        writer.writerow([*about, trial.seconds, *numbers])
+        added = [repr(float(comparison.shares[place]))] if said else []
+        writer.writerow([*about, trial.seconds, *numbers, *added])
     return text.getvalue()

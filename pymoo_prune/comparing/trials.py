@@ -28,6 +28,8 @@ class Trial:
         seconds: Working time of the search.
         goal: What it minimised, in words.
         origin: The run folder that its numbers are from.
+        first: The columns of its first population; none where no candidate was feasible. None where
+            it is not known: in folders of older versions, and where the run found nothing.
     """
 
     method: str
@@ -39,6 +41,7 @@ class Trial:
     seconds: float
     goal: str = ""
     origin: str = ""
+    first: Mapping[str, Values] | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -54,6 +57,7 @@ def recorded_trial(
     evaluations: int | None,
     goal: str,
     origin: str = "",
+    first: Mapping[str, Values] | None = None,
 ) -> Trial:
     """A search from its store, however often it was interrupted.
 
@@ -66,6 +70,7 @@ def recorded_trial(
         evaluations: How many candidates it asked for; None counts what the store has.
         goal: What it minimised, in words.
         origin: The run folder that its numbers are from.
+        first: The columns of its first population; None where it is not known.
     """
     asked = [row for row in store.history() if generations is None or row[1] <= generations]
     history = {name: column[: len(asked)] for name, column in store.evaluations().items()}
@@ -80,6 +85,7 @@ def recorded_trial(
         seconds=store.elapsed(asked[-1][1]) or 0.0,
         goal=goal,
         origin=origin,
+        first=first,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.statistics import LEVEL, Contrast
 from pymoo_prune.objectives import Values
+from pymoo_prune.results import RANDOM
 from pymoo_prune.tables import listed
 
 
@@ -29,6 +30,36 @@ def verdict(comparison: Comparison) -> str:
         *_without_result(comparison),
     ]
     return f"{'; '.join(parts)}."
+
+
+def shares(comparison: Comparison) -> str:
+    """What the searches add to what was there before them; empty where that is not known."""
+    means = {method: comparison.shares_of(method) for method in comparison.methods}
+    known = {method: mean_share(values) for method, values in means.items()}
+    texts = [f"{method} {text}" for method, text in known.items() if text != "–"]
+    if not texts:
+        return ""
+    rivals = [one.name for one in comparison.others if one.name != RANDOM]
+    there = "its first population" + (" and the rivals that need no search" if rivals else "")
+    return (
+        f"To {there}, a search adds this share of the hypervolume of all together, on average over "
+        f"its runs: {listed(texts)}."
+    )
+
+
+def mean_share(values: Values) -> str:
+    """The mean of shares in percent; a dash where none is known.
+
+    Where some runs have no value, the text says how many have one.
+    """
+    known = values[np.isfinite(values)]
+    if len(known) == 0:
+        return "–"
+    mean = float(known.mean())
+    text = "< 0.1" if 0 < mean < 0.0005 else f"{100 * mean:.1f}"
+    return f"{text}\u00a0%" + (
+        "" if len(known) == len(values) else f" ({len(known)} of {len(values)})"
+    )
 
 
 def _unreached(comparison: Comparison) -> str | None:
@@ -119,6 +150,12 @@ def meaning(comparison: Comparison) -> str:
         text += (
             " Baselines are measured on all validation images, which the search images may be "
             "a part of."
+        )
+    if np.isfinite(comparison.shares).any():
+        text += (
+            ' "adds" is the share that a search adds to its first population and the baselines '
+            "that need no search: the hypervolume of these and of its front together, less that "
+            "of these alone, relative to the former."
         )
     if comparison.others and comparison.goals.constraints:
         bounds = ", ".join(map(str, comparison.goals.constraints))

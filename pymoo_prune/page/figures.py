@@ -26,6 +26,8 @@ SHARE_TICKS, NUMBER_TICKS = "0.[0000] %", "0,0.[000000]"
 PANEL_HEIGHT = 330
 LEGEND_HEIGHT, LEGEND_LINE = 28, 38
 """Pixels of a legend with one line, and of each further line."""
+LIGHT_SIZE = 11
+"""Pixels of a light cross: its ends show beside a marker in front of it or behind it."""
 PAGE_WIDTH = 740
 """Pixels that a page has at least."""
 
@@ -136,14 +138,15 @@ def _draw(panel: figure, one: Linked, name: str) -> tuple[list[GlyphRenderer], l
             one.series.columns[accuracy][order],
             color=one.colour,
             line_dash="dotted" if hollow else "solid",
-            line_alpha=0.8,
+            line_alpha=0.0 if one.light else 0.8,
         )
         point = panel.scatter(
             x=one.fields[name],
             y=one.fields[accuracy],
             source=one.source,
             marker=one.marker,
-            size=8,
+            size=LIGHT_SIZE if one.light else 8,
+            line_width=1.5 if one.light else 1,
             line_color=one.colour,
             fill_color="white" if hollow else one.colour,
         )

@@ -54,18 +54,21 @@ class Linked:
         place: Its place among the methods, which decides its colour and marker.
         source: Its columns: each quantity's value and text, and the networks' numbers and links.
         fields: The column of each quantity's value, by the quantity's name.
+        light: Whether its networks are there for orientation, as light crosses.
     """
 
     series: Series
     place: int
     source: ColumnDataSource
     fields: Mapping[str, str]
+    light: bool = False
 
     @property
     def accuracies(self) -> list[str]:
         """The accuracies that are drawn over sizes: after retraining, and before."""
         known = [name for name in DRAWN_ACCURACIES if name in self.series.columns]
-        return known[:2] if known[:1] == ["finished_test_accuracy"] else known[:1]
+        both = known[:1] == ["finished_test_accuracy"] and not self.light
+        return known[:2] if both else known[:1]
 
     def text(self, name: str) -> str:
         """The column of a quantity's text."""
@@ -74,12 +77,16 @@ class Linked:
     @property
     def colour(self) -> str:
         """The method's colour in every picture."""
-        return plots.COLOURS[self.place % len(plots.COLOURS)]
+        return plots.LIGHT if self.light else plots.COLOURS[self.place % len(plots.COLOURS)]
 
     @property
     def marker(self) -> str:
         """The method's marker in every picture."""
-        return BOKEH_MARKERS[plots.MARKERS[self.place % len(plots.MARKERS)]]
+        return (
+            plots.LIGHT_MARKER
+            if self.light
+            else BOKEH_MARKERS[plots.MARKERS[self.place % len(plots.MARKERS)]]
+        )
 
 
 def linked(
@@ -87,6 +94,7 @@ def linked(
     quantities: Mapping[str, Quantity],
     *,
     links: Sequence[Sequence[str]] | None = None,
+    light: Sequence[str] = (),
 ) -> list[Linked]:
     """Prepares methods for linked pictures and tables.
 
@@ -94,6 +102,7 @@ def linked(
         series: The methods.
         quantities: Labels and units of their columns.
         links: The link of each network of each method, for example "#network-3".
+        light: Names of methods that are there for orientation.
     """
     found = []
     for place, one in enumerate(series):
@@ -106,7 +115,7 @@ def linked(
             data[f"value_{column}"] = one.columns[name]
             data[f"text_{column}"] = [quantities[name].format(v) for v in one.columns[name]]
         fields = {name: f"value_{column}" for column, name in enumerate(names)}
-        found.append(Linked(one, place, ColumnDataSource(data), fields))
+        found.append(Linked(one, place, ColumnDataSource(data), fields, one.name in light))
     return found
 
 

@@ -23,6 +23,8 @@ from pymoo_prune.plots.style import (
     COLOURS,
     COLUMN,
     FIGURES,
+    LIGHT,
+    LIGHT_MARKER,
     LINE_STYLES,
     MARKERS,
     PAGE,
@@ -35,8 +37,8 @@ from pymoo_prune.plots.style import (
 )
 
 __all__ = [
-    "COLOURS", "COLUMN", "FIGURES", "LINE_STYLES", "MARKERS", "PAGE", "SCREEN", "STYLE",
-    "AnyFigure", "Curve", "FigureStyle", "attainment_surfaces", "compact", "draw_attainment",
-    "draw_front", "draw_generations", "draw_hypervolumes", "draw_layers", "draw_matrices",
-    "draw_parallel", "draw_robustness", "is_logarithmic", "picture",
+    "COLOURS", "COLUMN", "FIGURES", "LIGHT", "LIGHT_MARKER", "LINE_STYLES", "MARKERS", "PAGE",
+    "SCREEN", "STYLE", "AnyFigure", "Curve", "FigureStyle", "attainment_surfaces", "compact",
+    "draw_attainment", "draw_front", "draw_generations", "draw_hypervolumes", "draw_layers",
+    "draw_matrices", "draw_parallel", "draw_robustness", "is_logarithmic", "picture",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from pymoo_prune.plots.style import (
     AnyFigure,
     FigureStyle,
     formatter,
+    light_look,
     look,
     set_axis,
 )
@@ -28,6 +29,8 @@ from pymoo_prune.plots.ticks import RoomyLocator
 
 BEFORE, AFTER = ("test_accuracy", "accuracy"), "finished_test_accuracy"
 """Columns with accuracies before and after retraining."""
+LAST = (AFTER, *BEFORE)
+"""Columns with the accuracy that is known last, the last one first."""
 HOLLOW = {"linestyle": "none", "markerfacecolor": "white"}
 PUBLISHED_MARKERS = ("*", "<", ">", "d", "h")
 """Markers that no method has."""
@@ -41,6 +44,7 @@ def draw_front(
     *,
     title: str = "",
     published: Sequence[Series] = (),
+    light: Sequence[Series] = (),
     legend_title: str = "",
     style: FigureStyle = SCREEN,
     figure: AnyFigure | None = None,
@@ -58,6 +62,8 @@ def draw_front(
         quantities: Labels and units.
         title: The title above the picture.
         published: Networks that papers report: sizes, and `test_accuracy` or `accuracy`.
+        light: Networks for orientation, such as the first population: one kind of light marker,
+            after retraining where there was one.
         legend_title: What holds for all methods, such as "median of 5 runs".
         style: The sizes, for a screen or a paper.
         figure: A figure of the caller's, for the panels; it is neither written nor closed.
@@ -68,7 +74,7 @@ def draw_front(
     names = [n for n in goals.names if "accuracy" not in n] or ["parameters"]
     check_some("series", series)
     check_known(names, quantities)
-    for one in (*series, *published):
+    for one in (*series, *light, *published):
         check_columns(repr(one.name), one.columns)
     rows, columns = style.grid(len(names))
     size = style.size(*_screen_size(rows, columns), columns=columns)
@@ -79,8 +85,8 @@ def draw_front(
         for axes in grid.flat[len(names) :]:
             axes.remove()
         for axes, name in zip(grid.flat, names, strict=False):
-            _draw_panel(axes, name, series, published, style)
-            sizes = [v for one in (*series, *published) for v in one.columns.get(name, ())]
+            _draw_panel(axes, name, series, light, published, style)
+            sizes = [v for one in (*series, *light, *published) for v in one.columns.get(name, ())]
             set_axis(axes, "x", quantities[name], sizes)
             share = " (share of the parent's)" if quantities[name].share else ""
             width = 0.95 * (size[0] - 0.6) / columns
@@ -90,7 +96,7 @@ def draw_front(
             axes.set_ylabel("test accuracy" if tested else "accuracy on the search images")
             axes.yaxis.set_major_locator(RoomyLocator())
             axes.yaxis.set_major_formatter(formatter(STANDARD["accuracy"]))
-        handles = _legend(names, series, published, style)
+        handles = _legend(names, series, light, published, style)
         place_legend(drawn, handles, style, title=legend_title, own=figure is None)
     return drawn
 
@@ -105,9 +111,12 @@ def _draw_panel(
     axes: Axes,
     name: str,
     series: Sequence[Series],
+    light: Sequence[Series],
     published: Sequence[Series],
     style: FigureStyle,
 ) -> None:
+    for one in light:
+        axes.plot(*_points(one, name, LAST), **light_look(style.scale))
     for place, one in enumerate(series):
         _draw_method(axes, name, one, look(place, style.scale))
     for place, one in enumerate(published):
@@ -162,6 +171,7 @@ def _published_look(place: int, scale: float) -> dict[str, Any]:
 def _legend(
     names: Sequence[str],
     series: Sequence[Series],
+    light: Sequence[Series],
     published: Sequence[Series],
     style: FigureStyle,
 ) -> list[Line2D]:
@@ -170,6 +180,8 @@ def _legend(
 
     drawn = [(place, one) for place, one in enumerate(series) if shown(one, *BEFORE, AFTER)]
     handles = [Line2D([], [], label=one.name, **look(place, style.scale)) for place, one in drawn]
+    crosses = light_look(style.scale)
+    handles += [Line2D([], [], label=one.name, **crosses) for one in light if shown(one, *LAST)]
     if any(AFTER in one.columns for _, one in drawn):
         grey = {**look(0, style.scale), "color": GREY}
         handles.append(Line2D([], [], label="after retraining", **grey))

@@ -29,6 +29,8 @@ LINE_STYLES: tuple[Any, ...] = (
     (0, (1.5, 1.2)),
     (0, (8, 1.5, 1, 1.5, 1, 1.5)),
 )
+LIGHT, LIGHT_MARKER = "#8C8C8C", "x"
+"""The look of networks that are there for orientation: no method has this grey or this marker."""
 GREY = "#555555"
 """The colour of legend entries that hold for all methods."""
 STYLE: dict[Any, Any] = {
@@ -177,6 +179,22 @@ def look(place: int, scale: float = 1.0) -> dict[str, Any]:
         "linestyle": LINE_STYLES[place % len(LINE_STYLES)],
         "markersize": 4.5 * scale,
         "linewidth": 1.3 * scale,
+    }
+
+
+def light_look(scale: float = 1.0) -> dict[str, Any]:
+    """The look of networks that are there for orientation: crosses, behind the methods' markers.
+
+    Args:
+        scale: Factor for their markers.
+    """
+    return {
+        "color": LIGHT,
+        "marker": LIGHT_MARKER,
+        "linestyle": "none",
+        "markersize": 8.5 * scale,
+        "markeredgewidth": 1.3 * scale,
+        "zorder": 1.5,
     }
 
 

@@ -4,7 +4,7 @@
 - `choosing`, `front_tables`, `quantities`: choosing one of them, fronts as CSV and text, and the
   quantities that are known after the search
 - `finishing`, `finished_networks`: retraining and testing, and what it made in one file
-- `baselines`: what a front is compared with
+- `baselines`, `first_population`, `gain`: what a front is compared with, and what the search adds
 - `appraisal`, `ticket`, `ticket_words`: finished networks measured side by side, one network
   retrained at length beside its parent, and what is said of it
 - `exporting`, `carried`: a network in a folder of its own, with its measurements and a page
@@ -13,19 +13,16 @@
 """
 
 from pymoo_prune.results.appraisal import Appraisal, appraise
-from pymoo_prune.results.baselines import (
-    RANDOM,
-    baseline_series,
-    published_series,
-    simple_series,
-)
+from pymoo_prune.results.baselines import RANDOM, baseline_series, published_series, simple_series
 from pymoo_prune.results.carried import Carried
 from pymoo_prune.results.choosing import Choice, Suggestion, no_fittest, suggest
 from pymoo_prune.results.exporting import carry, check_formats
 from pymoo_prune.results.finished_networks import FinishedNetworks, Finishing, Keeper
 from pymoo_prune.results.finishing import final_accuracies, finisher
+from pymoo_prune.results.first_population import FIRST_POPULATION, FirstPopulation
 from pymoo_prune.results.front import Front, Member
 from pymoo_prune.results.front_tables import csv_text, read_csv
+from pymoo_prune.results.gain import Gain, stacked, there_before
 from pymoo_prune.results.network_files import (
     can_be_saved,
     is_exported,
@@ -46,11 +43,11 @@ from pymoo_prune.results.quantities import ACCURACIES, EVALUATION
 from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 
 __all__ = [
-    "ACCURACIES", "EVALUATION", "RANDOM", "Appraisal", "Carried", "Choice", "FinishedNetworks",
-    "Finishing", "Front", "Keeper", "Member", "OnnxFile", "OnnxNetwork", "OnnxReport",
-    "Suggestion", "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry",
-    "check_formats", "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported",
-    "load_network", "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv",
-    "save_network", "save_weights", "simple_series", "suggest", "unknown_kind_in",
-    "winning_ticket",
+    "ACCURACIES", "EVALUATION", "FIRST_POPULATION", "RANDOM", "Appraisal", "Carried", "Choice",
+    "FinishedNetworks", "Finishing", "FirstPopulation", "Front", "Gain", "Keeper", "Member",
+    "OnnxFile", "OnnxNetwork", "OnnxReport", "Suggestion", "WinningTicket", "appraise",
+    "baseline_series", "can_be_saved", "carry", "check_formats", "csv_text", "export_onnx",
+    "final_accuracies", "finisher", "is_exported", "load_network", "load_weights", "no_fittest",
+    "onnx_network", "published_series", "read_csv", "save_network", "save_weights", "simple_series",
+    "stacked", "suggest", "there_before", "unknown_kind_in", "winning_ticket",
 ]  # fmt: skip

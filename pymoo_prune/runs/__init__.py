@@ -9,7 +9,7 @@
 - `carrying`: networks of a run's front, exported or as a ticket
 - `one_call`: one call for a network of one's own
 - `run`, `run_front`: the run itself, and its front
-- `findings`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
+- `findings`, `share`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
 - `report`, `report_page`: the report in Markdown, and as an interactive page. Import
   `report_page` where it is needed: it brings Bokeh, which takes its time
 - `reproduction`: what the reproductions of papers share

@@ -13,10 +13,11 @@ from pymoo_prune.machine import versions
 from pymoo_prune.measuring import Anatomies, anatomy
 from pymoo_prune.objectives import Series
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import Finishing, Front, Keeper, baseline_series
+from pymoo_prune.results import Finishing, FirstPopulation, Front, Keeper, baseline_series
 from pymoo_prune.runs.files import FINISHED_FILE, STORE_FILE
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.settings import Settings
+from pymoo_prune.runs.share import share_of
 from pymoo_prune.runs.summary import summary_of
 from pymoo_prune.search import Display, Found, Profile, SearchReporter, Step, Store, search
 
@@ -57,7 +58,8 @@ class Execution:
             found = self._search(store)
             front, notes = self._finish(Front.from_found(self.problem, found))
             others = self._baselines(front, found, store)
-            self._write(front, others, found, store, [*notes, *self._left_out])
+            first = self._first_population(front, found)
+            self._write(front, others, first, found, store, [*notes, *self._left_out])
         finally:
             store.close()
         return front
@@ -132,21 +134,41 @@ class Execution:
         rivals = self.problem.rivals
         return () if rivals is None or not self.settings.baselines else rivals.left_out()
 
+    def _first_population(self, front: Front, found: Found) -> FirstPopulation:
+        return FirstPopulation.of(
+            self.problem,
+            found,
+            front,
+            images=self.settings.finish_images,
+            display=self.display,
+        )
+
     def _write(
         self,
         front: Front,
         others: Sequence[Series],
+        first: FirstPopulation,
         found: Found,
         store: Store,
         notes: Sequence[str],
     ) -> None:
         problem = self.problem
+        series = [
+            front.series(THIS_SEARCH),
+            *others,
+            *([first.series] if len(first.series) else []),
+        ]
+        summary = {
+            **summary_of(front, found, store, self.settings, notes),
+            "first_population": first.about(),
+            "search_share": share_of(series, problem),
+        }
         parent, matrices = problem.parent, problem.illustration.matrices
         whole = None if parent is None else anatomy(parent, problem.data_set.shape)
         self._files.write(
             front.X,
             None if matrices is None else matrices(front.X),
-            [front.series(THIS_SEARCH), *others],
+            series,
             Anatomies(whole, front.layers or ()),
-            summary_of(front, found, store, self.settings, notes),
+            summary,
         )

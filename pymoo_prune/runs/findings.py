@@ -6,16 +6,25 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from pymoo_prune.errors import UntrustedCode
-from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume
-from pymoo_prune.results import ACCURACIES, EVALUATION, Suggestion, published_series
+from pymoo_prune.objectives import Goals, Quantity, Series, Values
+from pymoo_prune.results import (
+    ACCURACIES,
+    EVALUATION,
+    FIRST_POPULATION,
+    Gain,
+    Suggestion,
+    published_series,
+)
 from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.run import Run
 from pymoo_prune.runs.run_front import recorded_suggestion
 from pymoo_prune.runs.settings import Settings
+from pymoo_prune.runs.share import Volumes, decisive, shared_axes, with_lower_accuracies
 from pymoo_prune.search import Store
+
+DIGITS = 4
+"""Digits of hypervolumes that are shown; what is equal in them is alike."""
 
 
 class Findings:
@@ -25,7 +34,7 @@ class Findings:
         run: The run.
 
     Attributes:
-        series: The search's networks first, then those of each baseline.
+        series: The search's networks first, then those of each baseline, the first population last.
         summary: How the search went.
         layers: What the networks are made of; None in folders of older versions.
         quantities: Labels and units of all columns.
@@ -44,6 +53,11 @@ class Findings:
     def front(self) -> Series:
         """The search's own networks."""
         return self.series[0]
+
+    @property
+    def first(self) -> Series | None:
+        """The first population; None where no candidate was feasible, and in older folders."""
+        return next((one for one in self.series if one.name == FIRST_POPULATION), None)
 
     @property
     def suggestion(self) -> Suggestion:
@@ -68,13 +82,12 @@ class Findings:
     @property
     def tested(self) -> str:
         """The accuracy that decides: on the test images, after retraining where there was one."""
-        return "finished_test_accuracy" if self.finished else "test_accuracy"
+        return decisive(self.front)
 
     @property
     def axes(self) -> list[str]:
         """The axes of hypervolumes besides the error: the objectives that all methods measure."""
-        names = [n for n in self.goals.names if "accuracy" not in n]
-        return [n for n in names if all(n in one.columns for one in self.series)] or ["parameters"]
+        return shared_axes(self.goals.names, self.series)
 
     @cached_property
     def hypervolumes(self) -> dict[str, list[float]]:
@@ -105,10 +118,39 @@ class Findings:
         return self._hypervolume(Series(one.name, one.columns | moved), self.tested)
 
     def _hypervolume(self, one: Series, accuracy: str) -> float:
-        sizes = Goals(self.quantities, self.axes)
-        error = 1 - one.columns[accuracy]
-        costs = sizes.unit_costs(one.columns, self.summary["parent"])
-        return float(hypervolume(np.column_stack([error, costs])))
+        return self._volumes.of(one.columns, accuracy)
+
+    @property
+    def _volumes(self) -> Volumes:
+        return Volumes(self.axes, self.quantities, self.summary["parent"])
+
+    # What the search itself adds.
+
+    @property
+    def gains(self) -> dict[str, Gain]:
+        """What the search adds to what was there before it, by accuracy as in `hypervolumes`.
+
+        Empty in folders of older versions.
+        """
+        if "search_share" not in self.summary:
+            return {}
+        names = dict.fromkeys(["test_accuracy", self.tested])
+        return {name: self._volumes.gain(self.series, name) for name in names}
+
+    @property
+    def gain(self) -> Gain | None:
+        """The decisive one of `gains`; None in folders of older versions."""
+        return self.gains.get(self.tested)
+
+    @property
+    def gain_within_noise(self) -> bool:
+        """Whether nothing is gained if each accuracy of the search is lower by a standard error."""
+        if "search_share" not in self.summary:
+            return False
+        images = self.summary["search_share"]["test_images"]
+        lower = with_lower_accuracies(self.front, self.tested, images)
+        lowered = self._volumes.gain([lower, *self.series[1:]], self.tested)
+        return round(lowered.added, DIGITS) == 0
 
     @cached_property
     def generation_means(self) -> Mapping[str, Values]:

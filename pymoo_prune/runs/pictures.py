@@ -55,11 +55,12 @@ def _of_all(findings: Findings, style: FigureStyle) -> dict[str, Callable[[Path]
     found: dict[str, Callable[[Path], object]] = {
         FRONT_PICTURE: lambda path: plots.draw_front(
             path,
-            findings.series,
+            [one for one in findings.series if one is not findings.first],
             findings.goals,
             quantities,
             title=title(findings),
             published=findings.published,
+            light=[] if findings.first is None else [findings.first],
             style=style,
         ),
         GENERATIONS_PICTURE: lambda path: plots.draw_generations(

@@ -57,6 +57,11 @@ class Report:
         ]
         return ("method", "networks", *(HEADS[accuracy] for accuracy in volumes)), rows
 
+    def volume_rows(self) -> tuple[Row, list[Row]]:
+        """The same, then what was there before the search together, and what the search adds."""
+        head, rows = self.method_rows()
+        return head, [*rows, *words.gain_rows(self.findings)]
+
     @property
     def shown(self) -> list[str]:
         """The quantities that tables of networks show."""
@@ -81,14 +86,14 @@ class Report:
         """For the terminal."""
         return [
             terminal_table("networks of the front", *self.network_rows()),
-            terminal_table("methods", *self.method_rows()),
+            terminal_table("methods", *self.volume_rows()),
         ]
 
     # In words.
 
     def verdict(self) -> str:
-        """Whether the search paid off, in a sentence."""
-        return words.verdict(self.findings)
+        """Whether the search paid off, and what it adds to what was there before it."""
+        return f"{words.verdict(self.findings)} {words.share(self.findings)}".strip()
 
     def suggestion(self) -> str:
         """The network to take, in sentences."""
@@ -134,7 +139,7 @@ class Report:
             self.suggestion(),
             _link(FRONT_PICTURE),
             "## Methods",
-            markdown_table(*self.method_rows()),
+            markdown_table(*self.volume_rows()),
             words.meaning(findings),
             "## Networks",
             markdown_table(*self.network_rows()),

@@ -9,6 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pymoo_prune.files import write_text
+from pymoo_prune.objectives import Series
 from pymoo_prune.page import (
     Part,
     Section,
@@ -29,6 +30,7 @@ from pymoo_prune.page import (
     sparkline,
     where_pruned,
 )
+from pymoo_prune.results import FIRST_POPULATION
 from pymoo_prune.runs import words
 from pymoo_prune.runs.files import (
     GENERATIONS_PICTURE,
@@ -101,8 +103,10 @@ class ReportPage:
         sizes = ["macs"] if "sparsity" in goals else ["parameters", "macs"]
         axes = [n for n in dict.fromkeys([*goals, *sizes]) if "accuracy" not in n]
         links = [f"#{anchor(place)}" for place in range(len(findings.front))]
-        others = [["#methods"] * len(one) for one in findings.series[1:]]
-        methods = linked(findings.series, self.quantities, links=[links, *others])
+        others = [self._links(one) for one in findings.series[1:]]
+        methods = linked(
+            findings.series, self.quantities, links=[links, *others], light=[FIRST_POPULATION]
+        )
         legend, *panels = figure_of_fronts(
             methods, axes, self.quantities, suggested=findings.chosen
         )
@@ -118,6 +122,16 @@ class ReportPage:
             )
             parts.append(PARALLEL_CAPTION)
         return parts
+
+    def _links(self, one: Series) -> list[str]:
+        """Links of a method's networks: to a network of the front where it is the same."""
+        links = ["#methods"] * len(one)
+        if one is self.findings.first and "evaluation" in self.columns:
+            places = {number: k for k, number in enumerate(self.columns["evaluation"].tolist())}
+            for row, number in enumerate(one.columns["evaluation"].tolist()):
+                if number in places:
+                    links[row] = f"#{anchor(places[number])}"
+        return links
 
     def _profiles(self) -> list[Markup]:
         """Small pictures of what is left of each layer, where that is known of every network."""
@@ -173,8 +187,8 @@ class ReportPage:
         return f"Evaluation {number:,} of {where}: number {number} in the history of {STORE_FILE}."
 
     def _methods(self) -> list[Part]:
-        head, rows = self.report.method_rows()
-        origins = self.report.origins()
+        head, rows = self.report.volume_rows()
+        origins = {**self.report.origins(), **words.MEANT}
         rows = [(*row, origins[row[0]].replace("`", "")) for row in rows]
         return [
             paragraph(self.report.verdict()),

@@ -5,13 +5,18 @@ from __future__ import annotations
 import shlex
 
 from pymoo_prune.objectives import Series
-from pymoo_prune.results import RANDOM
+from pymoo_prune.results import FIRST_POPULATION, RANDOM, Gain, there_before
 from pymoo_prune.runs.files import STORE_FILE
-from pymoo_prune.runs.findings import Findings
-from pymoo_prune.tables import listed
+from pymoo_prune.runs.findings import DIGITS, Findings
+from pymoo_prune.tables import Row, listed
 
-DIGITS = 4
-"""Digits of hypervolumes that are shown; what is equal in them is alike."""
+TOGETHER, ADDED = "before the search", "the search adds"
+"""Rows of the table of hypervolumes."""
+MEANT = {
+    TOGETHER: "the first population and the rivals that need no search, together",
+    ADDED: "these and the search's networks together, less these alone; as a share of the former",
+}
+"""What these rows mean, beside the origins of networks."""
 
 
 def title(findings: Findings) -> str:
@@ -27,10 +32,11 @@ def volume(value: float) -> str:
 def verdict(findings: Findings) -> str:
     """Whether the search paid off."""
     own, *others = (round(value, DIGITS) for value in findings.hypervolumes[findings.tested])
-    if not others:
+    rows = [row for row, one in enumerate(findings.series) if row and one.name != FIRST_POPULATION]
+    if not rows:
         return f"There is nothing to compare the search with: {volume(own)} is its hypervolume."
-    best = max(others)
-    row = 1 + others.index(best)
+    row = max(rows, key=lambda row: others[row - 1])
+    best = others[row - 1]
     name = findings.series[row].name
     place = "after the same retraining" if findings.finished else "on the test images"
     if own != best and within_noise(findings, row):
@@ -45,6 +51,52 @@ def verdict(findings: Findings) -> str:
     if own == best:
         return f"The search and {name} dominate alike {place}: {volume(own)}."
     return f"The search does not win {place}: {name} has {volume(best)}, the search {volume(own)}."
+
+
+def share(findings: Findings) -> str:
+    """What the search adds to what was there before it; empty in folders of older versions."""
+    gain = findings.gain
+    if gain is None:
+        return ""
+    if not gain.added:
+        return "The search adds nothing to what was there before its first generation."
+    if not gain.before:
+        return (
+            "Nothing was there before the first generation: all of the hypervolume is the search's."
+        )
+    rivals = bool(_free(findings))
+    names = [] if findings.first is None else ["the first population"]
+    names += ["the rivals that need no search"] if rivals else []
+    subject = listed(names)
+    before, added = in_percent(gain)
+    text = (
+        f"{subject[0].upper()}{subject[1:]} {'have' if rivals else 'has'} {before} of the "
+        f"hypervolume; the search adds {added}"
+    )
+    if findings.gain_within_noise:
+        images = findings.summary["search_share"]["test_images"]
+        text += f", no more than the standard error of an accuracy on {images:,} images"
+    return f"{text}."
+
+
+def in_percent(gain: Gain) -> tuple[str, str]:
+    """The share that was there before a search, and the share that it adds; together 100 %."""
+    tenths = round(1000 * gain.share)
+    if gain.added and not tenths:
+        return "more than 99.9\u00a0%", "less than 0.1\u00a0%"
+    return f"{100 - tenths / 10:.1f}\u00a0%", f"{tenths / 10:.1f}\u00a0%"
+
+
+def gain_rows(findings: Findings) -> list[Row]:
+    """Rows of the table of hypervolumes: what was there before the search, and what it adds."""
+    if not (gains := findings.gains.values()):
+        return []
+    networks = sum(len(one) for one in there_before(findings.series))
+    added = (f"{volume(gain.added)} ({in_percent(gain)[1]})" for gain in gains)
+    return [
+        (TOGETHER, str(networks), *(volume(gain.before) for gain in gains)),
+        (ADDED, "", *added),
+    ]
 
 
 def within_noise(findings: Findings, row: int) -> bool:
@@ -121,15 +173,34 @@ def meaning(findings: Findings) -> str:
     text = f"Hypervolumes of ({axes}), reference point 1 for each"
     if images := settings.finish_images:
         text += f"; every network is retrained with the same {images:,} images"
-    free = [one.name for one in findings.series[1:] if one.name != RANDOM]
+    if findings.gain is not None:
+        text += (
+            "; what the search adds is the hypervolume of its networks and of all that was there "
+            "before its first generation together, less that of the latter alone, and as a share "
+            "of the former"
+        )
+    free = _free(findings)
     if free and (bounds := settings.constraints):
         text += f"; networks of {listed(free)} need not keep {listed(bounds)}"
     return f"{text}."
 
 
+def _free(findings: Findings) -> list[str]:
+    """The rivals that need no search, and know no constraints."""
+    names = (one.name for one in there_before(findings.series))
+    return [name for name in names if name != FIRST_POPULATION]
+
+
 def origins(findings: Findings) -> dict[str, str]:
     """From which seed and which evaluations the networks of each method come."""
     return {one.name: _origin(findings, one) for one in findings.series}
+
+
+def _left_out(findings: Findings) -> str:
+    """How many of the first generation's non-dominated networks are shown, if not all."""
+    counts = findings.summary["first_population"]
+    shown, there = counts["shown"], counts["nondominated"]
+    return "" if shown == there else f"; {shown} of {there} networks that none dominates"
 
 
 def _origin(findings: Findings, one: Series) -> str:
@@ -140,6 +211,10 @@ def _origin(findings: Findings, one: Series) -> str:
     if one is findings.front:
         which = "evaluations, numbered from 0," if numbered else "the last population"
         return f"{which} of {findings.run.folder} (`{STORE_FILE}`), {seeds}"
+    if one.name == FIRST_POPULATION:
+        which = "evaluations of the first generation, numbered from 0,"
+        place = f"of {findings.run.folder} (`{STORE_FILE}`), {seeds}"
+        return f"{which if numbered else 'the first generation'} {place}{_left_out(findings)}"
     if one.name == RANDOM:
         own = ", numbered from 0 on their own" if numbered else ""
         return f"as many random candidates as the search had{own}, {seeds}"

@@ -15,10 +15,10 @@ from pymoo_prune.search.budget import Budget
 from pymoo_prune.search.evaluator import StoredEvaluator
 from pymoo_prune.search.profiling import Profile
 from pymoo_prune.search.progress import REFRESH, Board, Display, Relay, SearchReporter
-from pymoo_prune.search.searching import Found, Step, search
+from pymoo_prune.search.searching import First, Found, Step, search
 from pymoo_prune.search.store import Store
 
 __all__ = [
-    "REFRESH", "Archive", "Board", "Budget", "Display", "Found", "Profile", "Relay",
+    "REFRESH", "Archive", "Board", "Budget", "Display", "First", "Found", "Profile", "Relay",
     "SearchReporter", "Step", "Store", "StoredEvaluator", "search",
 ]  # fmt: skip

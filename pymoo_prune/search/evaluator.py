@@ -34,6 +34,8 @@ class StoredEvaluator(Evaluator):
     Attributes:
         asked: Candidates asked for so far.
         failures: Why candidates failed, by digest.
+        first: What the first generation asked for: chromosomes, measurements and numbers of
+            evaluations, for each time that it asked.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class StoredEvaluator(Evaluator):
         self.racing = _racing(problem)
         self.asked = 0
         self.failures: dict[bytes, str] = {}
+        self.first: list[tuple[Array, Measured, Array]] = []
 
     def _eval(
         self,
@@ -70,6 +73,8 @@ class StoredEvaluator(Evaluator):
             pop.set("place", places)
         else:
             found = self._asked_for(problem, X, problem.batch(generation), generation)
+        if generation == 1:
+            self.first.append((X, found, first + np.arange(len(X))))
         if self.archive is not None:
             self.archive.add(X, found, first)
         super()._eval(

@@ -43,6 +43,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class First:
+    """The first generation of a search, as the search measured it.
+
+    Attributes:
+        X: All candidates that it asked for, (n, n_var).
+        measurements: Their measurements, (n,) each; NaN where a candidate failed.
+        numbers: Their evaluations, counted from 0, (n,).
+    """
+
+    X: Array
+    measurements: Mapping[str, Values]
+    numbers: Array
+
+
+@dataclass(frozen=True)
 class Found:
     """The result of a search.
 
@@ -52,6 +67,7 @@ class Found:
         numbers: The evaluation at which each was first asked for, (n,); -1 if that is not kept.
         last: The last step.
         failures: Reasons of candidates that failed in the search or when measured again, by digest.
+        first: The first generation.
     """
 
     X: Array
@@ -59,6 +75,7 @@ class Found:
     numbers: Array
     last: Step
     failures: Mapping[bytes, str]
+    first: First
 
 
 def search(
@@ -120,6 +137,7 @@ def search(
 
 def _found(problem: PruningProblem, last: Step) -> Found:
     archive, failures = last.evaluator.archive, last.evaluator.failures
+    first = _first(last)
     if archive is None:
         pop = last.algorithm.pop
         measured = ~failed_rows({name: pop.get(name).astype(float) for name in problem.quantities})
@@ -132,10 +150,21 @@ def _found(problem: PruningProblem, last: Step) -> Found:
     else:
         X, numbers = archive.X, archive.numbers
         if problem.approximation is None:
-            return Found(X, archive.measurements, numbers, last, failures)
+            return Found(X, archive.measurements, numbers, last, failures, first)
     values = last.evaluator.measured(problem, X)
     measured = ~failed_rows(values)
     if not measured.any():
         raise all_failed("candidates that were measured again", values.failures.values())
     kept = {name: column[measured] for name, column in values.items()}
-    return Found(X[measured], kept, numbers[measured], last, last.evaluator.failures)
+    return Found(X[measured], kept, numbers[measured], last, failures, first)
+
+
+def _first(last: Step) -> First:
+    """The first generation, which may have been asked for in parts."""
+    X, measured, numbers = zip(*last.evaluator.first, strict=True)
+    names = measured[0]
+    return First(
+        np.concatenate(X),
+        {name: np.concatenate([part[name] for part in measured]) for name in names},
+        np.concatenate(numbers),
+    )

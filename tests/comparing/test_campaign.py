@@ -33,7 +33,8 @@ def test_each_run_is_a_run_of_its_own(finished: Campaign) -> None:
         assert list(run.settings.front) == ["accuracy", "parameters"]
         assert not run.settings.baselines
         series, summary = run.results()
-        assert [one.name for one in series] == ["this search"]
+        # Baselines belong to the comparison, the first population to its run.
+        assert [one.name for one in series] == ["this search", "first population"]
         assert summary["goals"] == ["accuracy", "parameters"]
 
 

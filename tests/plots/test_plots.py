@@ -16,7 +16,16 @@ from matplotlib.lines import Line2D
 
 from pymoo_prune import PruneError, Series
 from pymoo_prune.objectives import STANDARD, Goals, Quantity
-from pymoo_prune.plots import COLOURS, compact, draw_front, draw_generations, picture
+from pymoo_prune.plots import (
+    COLOURS,
+    LIGHT,
+    MARKERS,
+    compact,
+    draw_front,
+    draw_generations,
+    picture,
+)
+from pymoo_prune.plots.fronts import PUBLISHED_MARKERS
 from pymoo_prune.plots.style import limits, look, set_axis
 from pymoo_prune.results import ACCURACIES
 
@@ -129,6 +138,22 @@ def test_each_network_is_joined_to_itself_after_retraining(drawn: list[Figure]) 
         np.array([[[0.1, 0.49], [0.1, 0.55]], [[0.6, 0.89], [0.6, 0.95]]])
     )
     assert labels(drawn[0]) == ["this search", "after retraining", "before retraining"]
+
+
+def test_networks_for_orientation_are_light_crosses_behind_the_methods(drawn: list[Figure]) -> None:
+    first = series("first population", finished=True)
+    first.columns["finished_test_accuracy"][0] = np.nan
+    draw_front("unused.png", [series(finished=True)], GOALS, QUANTITIES, light=[first])
+    light, *methods = drawn[0].axes[0].lines
+    assert points(light) == [(0.2, 0.75), (0.6, pytest.approx(0.95))]
+    assert (light.get_marker(), light.get_linestyle(), light.get_color()) == ("x", "None", LIGHT)
+    assert "x" not in {*MARKERS, *PUBLISHED_MARKERS}
+    assert LIGHT not in COLOURS
+    assert all(light.zorder < line.zorder for line in methods)
+    assert labels(drawn[0])[:2] == ["this search", "first population"]
+    # Without retraining they are where the search measured them.
+    draw_front("unused.png", [series()], GOALS, QUANTITIES, light=[series("first population")])
+    assert points(drawn[1].axes[0].lines[0])[0] == (0.1, 0.49)
 
 
 def test_papers_are_drawn_beside_the_methods(drawn: list[Figure]) -> None:

@@ -86,7 +86,7 @@ def test_the_page_shows_what_was_found(folder: Path) -> None:
 def test_every_report_has_what_a_user_would_do_instead(report: Report) -> None:
     names = [one.name for one in report.findings.series]
     assert names == [
-        "this search", "L1 pruning", *REFITTED_RIVALS, "random search",
+        "this search", "L1 pruning", *REFITTED_RIVALS, "random search", "first population",
     ]  # fmt: skip
     for one in report.findings.series:
         assert one.columns.keys() >= {"test_accuracy", "finished_test_accuracy", "width"}
@@ -118,10 +118,13 @@ def with_columns(folder: Path, tmp_path: Path, changes: dict[str, dict[str, floa
 def test_the_verdict_names_the_winner(folder: Path, tmp_path: Path) -> None:
     best = {"finished_test_accuracy": 1.0, "width": 0.01}
     won = with_columns(folder, tmp_path / "a", {"this search": best})
-    assert won.verdict() == "The search dominates most after the same retraining: 0.9900."
+    assert (
+        words.verdict(won.findings)
+        == "The search dominates most after the same retraining: 0.9900."
+    )
     lost = with_columns(folder, tmp_path / "b", {"L1 pruning": best})
     own = lost.method_rows()[1][0][-1]
-    assert lost.verdict() == (
+    assert words.verdict(lost.findings) == (
         "The search does not win after the same retraining: L1 pruning has 0.9900, "
         f"the search {own}."
     )
@@ -132,7 +135,7 @@ def test_a_method_that_dominates_as_much_as_the_search_does_not_lose(
 ) -> None:
     alike = {"finished_test_accuracy": 0.9, "width": 0.1}
     report = with_columns(folder, tmp_path / "a", {"this search": alike, "L1 pruning": alike})
-    assert report.verdict() == (
+    assert words.verdict(report.findings) == (
         "The search and L1 pruning dominate alike after the same retraining: 0.8100."
     )
 
@@ -145,7 +148,7 @@ def test_what_is_equal_in_the_digits_that_are_shown_is_alike(folder: Path, tmp_p
         report = with_columns(folder, tmp_path / place, changes)
         volumes = report.findings.hypervolumes["finished_test_accuracy"]
         assert abs(volumes[0] - volumes[1]) == pytest.approx(9e-7)
-        assert report.verdict() == (
+        assert words.verdict(report.findings) == (
             "The search and L1 pruning dominate alike after the same retraining: 0.8100."
         )
 
@@ -154,7 +157,7 @@ def test_without_others_there_is_nothing_to_compare_with(folder: Path, tmp_path:
     report = with_columns(folder, tmp_path / "a", {})
     report.findings.series = report.findings.series[:1]
     own = report.method_rows()[1][0][-1]
-    assert report.verdict() == (
+    assert words.verdict(report.findings) == (
         f"There is nothing to compare the search with: {own} is its hypervolume."
     )
     assert "## Methods" in report.page()
@@ -169,9 +172,11 @@ def test_a_run_may_go_without_baselines(tmp_path: Path) -> None:
     display = Display(Console(quiet=True))
     for run in (plain, alone):
         run.execute(display)
-    assert len(Report(plain).findings.series) == 2
+    assert len(Report(plain).findings.series) == 3
     report = Report(alone)
-    assert [one.name for one in report.findings.series] == ["this search"]
+    # The first population belongs to the search.
+    names = [one.name for one in report.findings.series]
+    assert names == ["this search", "first population"]
     assert report.verdict().startswith("There is nothing to compare")
     report.write()
     assert report.findings.front.columns["evaluation"].tolist() == (
@@ -188,6 +193,10 @@ def test_every_network_can_be_traced(folder: Path, report: Report) -> None:
         ),
         "random search": (
             "as many random candidates as the search had, numbered from 0 on their own, seed 0"
+        ),
+        "first population": (
+            f"evaluations of the first generation, numbered from 0, of {folder} "
+            "(`evaluations.sqlite`), seed 0"
         ),
     }
     assert report.origins() == line
@@ -215,6 +224,7 @@ def test_origins_say_what_is_not_known(folder: Path, tmp_path: Path) -> None:
         f"the last population of {where}, seed 3, 0 for the problem",
         "made without a search, at sizes of the front",
         "as many random candidates as the search had, seed 3, 0 for the problem",
+        f"the first generation of {where}, seed 3, 0 for the problem",
     ]
 
 
@@ -347,7 +357,7 @@ def test_without_retraining_there_are_no_columns_of_it(tmp_path: Path) -> None:
     report = Report(Run.open(tmp_path / "run"))
     head, rows = report.method_rows()
     assert head == ("method", "networks", "hypervolume on test")
-    assert [row[0] for row in rows] == ["this search", "random search"]
+    assert [row[0] for row in rows] == ["this search", "random search", "first population"]
     assert "retrained" not in report.page()
     assert " on the test images: " in report.verdict()
     columns, parent = report.findings.front.columns, report.findings.summary["parent"]
@@ -397,8 +407,10 @@ def test_a_network_without_accuracy_after_retraining_has_a_dash(
     changes = {"finished_test_accuracy": nan, "finished_accuracy": nan}
     report = with_columns(folder, tmp_path / "a", {"random search": changes})
     plain = with_columns(folder, tmp_path / "b", {})
-    assert report.method_rows()[1][:-1] == plain.method_rows()[1][:-1]
-    assert report.method_rows()[1][-1][-1] == "0.0000"
+    rows, others = report.method_rows()[1], plain.method_rows()[1]
+    place = [row[0] for row in rows].index("random search")
+    assert rows[:place] + rows[place + 1 :] == others[:place] + others[place + 1 :]
+    assert rows[place][-1] == "0.0000"
     report.findings.series[0].columns["finished_test_accuracy"][report.findings.chosen] = nan
     head, rows = report.network_rows()
     column = head.index("test accuracy after retraining")
