@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.objectives import Constraint, Quantity, Values
+from pymoo_prune.objectives import Constraint, Quantity, Values, without_judgements
 
 QUANTILES = (0.25, 0.5, 0.75)
 """Unless bounds are given, they are these quantiles of the sizes on the union of all fronts."""
@@ -27,7 +27,7 @@ def size_bounds(
         quantities: All that the problem measures.
         parent: The unpruned network's measurements; None where they are not known yet.
     """
-    sizes = [name for name in quantities if "accuracy" not in name]
+    sizes = without_judgements(quantities)
     bounds = [Constraint.parse(text) for text in texts]
     for bound in bounds:
         if bound.name not in quantities:

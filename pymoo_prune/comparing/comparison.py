@@ -24,6 +24,7 @@ from pymoo_prune.objectives import (
     hypervolume,
     hypervolumes,
     nondominated,
+    without_judgements,
 )
 from pymoo_prune.results import ACCURACIES, RANDOM, Gain, stacked
 
@@ -96,7 +97,7 @@ class Comparison:
         All other quantities of the front. Those that some baseline does not have are left out,
         unless none would be left.
         """
-        names = [n for n in self.goals.names if "accuracy" not in n]
+        names = without_judgements(self.goals.names)
         shared = [n for n in names if all(n in one.columns for one in self.others)]
         return shared or names
 

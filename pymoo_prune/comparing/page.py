@@ -13,6 +13,7 @@ from pymoo_prune.comparing.pictures import first_population, shown_fronts
 from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.words import meaning
 from pymoo_prune.files import write_text
+from pymoo_prune.objectives import without_judgements
 from pymoo_prune.page import (
     Part,
     Section,
@@ -74,7 +75,7 @@ class ComparisonPage:
 
     def _fronts(self) -> list[Part]:
         one = self.comparison
-        axes = [n for n in one.goals.names if "accuracy" not in n] or ["parameters"]
+        axes = without_judgements(one.goals.names) or ["parameters"]
         labels, published = self.report.labels, self.report.published
         light = first_population(one, labels)
         methods = linked(

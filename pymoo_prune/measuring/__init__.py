@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from pymoo_prune.measuring.defaults import BATCH_SIZES
     from pymoo_prune.measuring.latency import Latency, latencies
-    from pymoo_prune.measuring.outputs import DIVERGENCE, NATS, Expected
+    from pymoo_prune.measuring.outputs import Expected
     from pymoo_prune.measuring.perturbations import PERTURBATIONS, STRENGTHS, perturbed, robustness
     from pymoo_prune.measuring.similarity import (
         Affinities,
@@ -52,7 +52,7 @@ else:
     __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
-    "BATCH_SIZES", "DIVERGENCE", "LATENCY", "MILLISECONDS", "NATS", "PERTURBATIONS", "STRENGTHS",
+    "BATCH_SIZES", "LATENCY", "MILLISECONDS", "PERTURBATIONS", "STRENGTHS",
     "Affinities", "Anatomies", "Expected", "KnownLatencies", "Latency", "LatencyScheme", "Layer",
     "LayerShape", "Memory", "Stacks", "Stopwatch", "accuracy", "affinities", "affinity_divergence",
     "anatomy", "conditions", "count_macs", "count_parameters", "dense_complexity",

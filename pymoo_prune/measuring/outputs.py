@@ -12,10 +12,6 @@ from torch import Tensor, nn
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import evaluating
-from pymoo_prune.objectives import Quantity
-
-DIVERGENCE = "divergence"
-NATS = Quantity("lower", "divergence from the parent (nats)", whole=0.0)
 
 UNKNOWN = 1e6
 """The divergence, in nats, of an image whose outputs are not numbers."""

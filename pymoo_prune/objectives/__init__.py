@@ -24,12 +24,15 @@ from pymoo_prune.objectives.measured import (
     one_by_one,
 )
 from pymoo_prune.objectives.quantities import (
+    DIVERGENCE,
+    NATS,
     STANDARD,
     Measurements,
     Quantity,
     Values,
     completed,
     from_measurements,
+    without_judgements,
 )
 from pymoo_prune.objectives.scalarisations import (
     SCALARISATIONS,
@@ -43,9 +46,10 @@ from pymoo_prune.objectives.scalarisations import (
 from pymoo_prune.objectives.series import Series
 
 __all__ = [
-    "FAILED", "SCALARISATIONS", "STANDARD", "Constraint", "Goals", "Measured", "Measurements",
-    "Objectives", "Part", "PrunedWeightsPerAccuracyDrop", "Quantity", "Scalarisation", "Series",
-    "Values", "WeightedSum", "check_measurements", "completed", "distance", "failed_rows",
-    "failures_of", "from_measurements", "gathered", "hypervolume", "hypervolumes",
-    "nondominated", "objectives_text", "one_by_one", "parse_constraints", "parse_objectives",
+    "DIVERGENCE", "FAILED", "NATS", "SCALARISATIONS", "STANDARD", "Constraint", "Goals", "Measured",
+    "Measurements", "Objectives", "Part", "PrunedWeightsPerAccuracyDrop", "Quantity",
+    "Scalarisation", "Series", "Values", "WeightedSum", "check_measurements", "completed",
+    "distance", "failed_rows", "failures_of", "from_measurements", "gathered", "hypervolume",
+    "hypervolumes", "nondominated", "objectives_text", "one_by_one", "parse_constraints",
+    "parse_objectives", "without_judgements",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -102,6 +102,18 @@ STANDARD: Mapping[str, Quantity] = {
     "macs": Quantity("lower", "MACs"),
 }
 """The quantities that every problem measures."""
+
+
+DIVERGENCE = "divergence"
+NATS = Quantity("lower", "divergence from the parent (nats)", whole=0.0)
+
+
+def without_judgements(names: Iterable[str]) -> list[str]:
+    """The names of quantities that do not say how good a network's outputs are: mostly sizes.
+
+    In the end accuracy on test images takes the place of all that do.
+    """
+    return [name for name in names if "accuracy" not in name and name != DIVERGENCE]
 
 
 def signed(

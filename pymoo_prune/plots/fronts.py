@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from pymoo_prune.objectives import STANDARD, Goals, Quantity, Series, Values
+from pymoo_prune.objectives import STANDARD, Goals, Quantity, Series, Values, without_judgements
 from pymoo_prune.plots.canvas import panels_in
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
 from pymoo_prune.plots.legends import place_legend
@@ -71,7 +71,7 @@ def draw_front(
     Returns:
         The picture.
     """
-    names = [n for n in goals.names if "accuracy" not in n] or ["parameters"]
+    names = without_judgements(goals.names) or ["parameters"]
     check_some("series", series)
     check_known(names, quantities)
     for one in (*series, *light, *published):

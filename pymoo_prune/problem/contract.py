@@ -20,16 +20,21 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import (
-    DIVERGENCE,
     LATENCY,
     MILLISECONDS,
-    NATS,
     Expected,
     accuracy,
     count_macs,
     count_parameters,
 )
-from pymoo_prune.objectives import STANDARD, Measurements, Quantity, one_by_one
+from pymoo_prune.objectives import (
+    DIVERGENCE,
+    NATS,
+    STANDARD,
+    Measurements,
+    Quantity,
+    one_by_one,
+)
 from pymoo_prune.operators import Ladders
 from pymoo_prune.problem.facets import (
     Approximation,

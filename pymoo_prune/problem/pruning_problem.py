@@ -20,8 +20,9 @@ from pymoo_prune.chromosomes import Array, hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import exact
-from pymoo_prune.measuring import DIVERGENCE, LATENCY, KnownLatencies, Stopwatch, conditions
+from pymoo_prune.measuring import LATENCY, KnownLatencies, Stopwatch, conditions
 from pymoo_prune.objectives import (
+    DIVERGENCE,
     FAILED,
     Constraint,
     Goals,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 import numpy as np
+from torch import nn
 
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.executors import Executor
-from pymoo_prune.measuring import accuracy
-from pymoo_prune.objectives import Series, Values, completed
+from pymoo_prune.measuring import Expected, accuracy
+from pymoo_prune.objectives import DIVERGENCE, Series, Values, completed
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front import Front
@@ -94,14 +95,23 @@ def simple_series(
             )
         timed = problem.latencies
         latencies = {} if timed is None else timed.of(baseline.networks)
-        before = [accuracy(network, problem.data_set.validation) for network in baseline.networks]
-        sizes = {**baseline.sizes, **latencies}
-        measured = completed({**sizes, "accuracy": np.array(before)}, problem.quantities)
+        before = _judged(problem, baseline.networks)
+        measured = completed({**baseline.sizes, **latencies, **before}, problem.quantities)
         columns = {**measured, **accuracies}
         found.append(Series(baseline.name, columns))
     for line in () if problem.rivals is None else problem.rivals.left_out():
         display.console.print(line, highlight=False, markup=False)
     return found
+
+
+def _judged(problem: PruningProblem, networks: Sequence[nn.Module]) -> dict[str, Values]:
+    """Accuracies on the validation images, and divergences where the search has them, (n,) each."""
+    images = problem.data_set.validation
+    if DIVERGENCE not in problem.judged or problem.parent is None:
+        return {"accuracy": np.array([accuracy(network, images) for network in networks])}
+    expected = Expected.of(problem.parent, images)
+    rows = [expected.measured_on(one, images.images, problem.judged) for one in networks]
+    return {name: np.array([row[name] for row in rows]) for name in problem.judged}
 
 
 def _random_search(

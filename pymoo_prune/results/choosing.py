@@ -14,14 +14,11 @@ import numpy as np
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.measuring import DIVERGENCE
-from pymoo_prune.objectives import Constraint, Goals, Quantity, Values
+from pymoo_prune.objectives import Constraint, Goals, Quantity, Values, without_judgements
 from pymoo_prune.results.quantities import EVALUATION
 
 ONE_POINT = 0.01
 """The accuracy that a suggestion may lose."""
-JUDGED = ("accuracy", "accuracy_drop", DIVERGENCE)
-"""Quantities that say how good a network is."""
 WITHIN = "one point of the parent's accuracy on the validation images"
 
 
@@ -49,7 +46,7 @@ def suggest(goals: Goals, columns: Mapping[str, Values], parent: Mapping[str, fl
         columns: The front's numbers, (n,) each.
         parent: The parent's measurements.
     """
-    names = [n for n in goals.names if n not in JUDGED]
+    names = without_judgements(goals.names)
     known, quantities = [n for n in names if n in parent], goals.quantities
     sizes = [n for n in known if _is_size(quantities[n], columns[n], parent[n])]
     if len(names) == len(goals.names) or not sizes:

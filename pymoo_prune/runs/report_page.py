@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pymoo_prune.files import write_text
-from pymoo_prune.objectives import Series
+from pymoo_prune.objectives import Series, without_judgements
 from pymoo_prune.page import (
     Part,
     Section,
@@ -101,7 +101,7 @@ class ReportPage:
         goals = findings.goals.names
         # What is removed and what is left are the same picture twice.
         sizes = ["macs"] if "sparsity" in goals else ["parameters", "macs"]
-        axes = [n for n in dict.fromkeys([*goals, *sizes]) if "accuracy" not in n]
+        axes = without_judgements(dict.fromkeys([*goals, *sizes]))
         links = [f"#{anchor(place)}" for place in range(len(findings.front))]
         others = [self._links(one) for one in findings.series[1:]]
         methods = linked(

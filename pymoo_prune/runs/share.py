@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume
+from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume, without_judgements
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import ACCURACIES, Gain, stacked, there_before
 
@@ -20,7 +20,7 @@ def shared_axes(names: Sequence[str], series: Sequence[Series]) -> list[str]:
         names: The objectives.
         series: The methods.
     """
-    sizes = [name for name in names if "accuracy" not in name]
+    sizes = without_judgements(names)
     return [n for n in sizes if all(n in one.columns for one in series)] or ["parameters"]
 
 

@@ -61,7 +61,11 @@ def given(*words: str, **more: Any) -> Settings:
 
 def test_a_preset_gives_what_the_options_leave_out() -> None:
     quick, paper = given(), given("--preset", "paper")
-    assert (quick.algorithm, quick.budget.seconds) == ("nsga2", None)
+    assert (quick.algorithm, quick.budget.seconds) == ("levels", None)
+    assert quick.objectives == ("divergence", "sparsity")
+    # Walks are for these objectives; NSGA-II takes any.
+    assert given("--objectives", "accuracy", "sparsity", "macs").algorithm == "nsga2"
+    assert given("--objectives", "divergence", "sparsity").algorithm == "levels"
     assert (paper.algorithm, paper.options["recovery"]) == ("own", "none")
     assert paper.budget.seconds is not None
     both = given("--preset", "paper", "--set", "recovery=refit", "--set", "levels=8")

@@ -15,8 +15,9 @@ from pymoo_prune import Data, Front, PruneError, Series, Split, WeightedSum
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.measuring import accuracy
+from pymoo_prune.objectives import NATS, STANDARD, Goals
 from pymoo_prune.problem import contract
-from pymoo_prune.results import csv_text, read_csv
+from pymoo_prune.results import csv_text, read_csv, suggest
 from pymoo_prune.search import Budget, search
 from tests.support.tiny_problem import FailingPixels, Pixels
 
@@ -147,6 +148,18 @@ def test_the_suggestion_is_smallest_by_the_first_size_among_the_objectives(
     columns |= {"sparsity": 1 - size / 1000, "macs": 5000 - size, "pixels": size / 1000}
     X = np.repeat(front.X, 2, axis=0)
     assert Front(front.problem, X, columns).pick().place == place
+
+
+def test_the_suggestion_goes_by_accuracy_where_the_search_went_by_divergence() -> None:
+    goals = Goals({**STANDARD, "divergence": NATS}, ("divergence", "sparsity"))
+    columns = {
+        "accuracy_drop": np.array([0.3, 0.009, 0.001]),
+        "divergence": np.array([1.0, 0.3, 0.1]),
+        "sparsity": np.array([0.98, 0.9, 0.5]),
+    }
+    found = suggest(goals, columns, {"accuracy": 0.9, "sparsity": 0.0, "divergence": 0.0})
+    assert found.place == 1
+    assert found.reason.startswith("the smallest within one point")
 
 
 @pytest.mark.parametrize("objectives", [("parameters", "pixels"), ("accuracy",)])
