@@ -39,6 +39,7 @@ MODULES: Mapping[str, str] = {
     "executor-scaling": "benchmarks.executors.scaling",
     "device-evaluation": "benchmarks.executors.device_evaluation",
     "report-scale": "benchmarks.runs.report_scale",
+    "search-share": "benchmarks.suite.share",
     "suite-discriminates": "benchmarks.suite.discriminates",
     "suite-speed": "benchmarks.suite.speed",
     "suite-truth": "benchmarks.suite.truth",

@@ -14,4 +14,5 @@
 - `speed`: evaluations a second
 - `truth`: tables against live measurements
 - `discriminates`: whether engines can be told apart
+- `share`: what a search adds to what was there before it
 """

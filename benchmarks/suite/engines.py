@@ -69,7 +69,7 @@ def asked(engine: str, instance: Instance, budget: int, seed: int) -> Asked:
         F, G = instance.evaluate(X, return_values_of=["F", "G"])
         return Asked(X, F, np.asarray(G, dtype=float).reshape(budget, -1))
     algorithm = make_algorithm(engine, instance, POPULATION)
-    return _recorded(algorithm, instance, budget, seed)
+    return recorded(algorithm, instance, budget, seed)
 
 
 def continued(instance: Instance, start: NDArray[Any], budget: int, seed: int) -> Asked:
@@ -90,10 +90,10 @@ def continued(instance: Instance, start: NDArray[Any], budget: int, seed: int) -
     algorithm = NSGA2(pop_size=LARGE_POPULATION, **operators)
     if instance.definition.noisy:
         algorithm.survival = Remeasured(algorithm.survival)
-    return _recorded(algorithm, instance, budget, seed)
+    return recorded(algorithm, instance, budget, seed)
 
 
-def _recorded(algorithm: Any, instance: Instance, budget: int, seed: int) -> Asked:
+def recorded(algorithm: Any, instance: Instance, budget: int, seed: int) -> Asked:
     """Runs an engine to the end of a budget, and keeps all that it asks for."""
     recorder = Recorder()
     algorithm.setup(instance, termination=("n_eval", budget), seed=seed, evaluator=recorder)
