@@ -73,6 +73,12 @@ def check_parent(parent: nn.Module, data: Data) -> nn.Module:
             f"{data.classes} classes"
         )
         raise PruneError(msg)
+    if not torch.isfinite(outputs).all():
+        msg = (
+            f"the parent's outputs for images of {data.name} are not finite (NaN or infinite); its "
+            "training diverged, or its weights were damaged: train it again"
+        )
+        raise PruneError(msg)
     return parent
 
 

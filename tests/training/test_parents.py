@@ -144,6 +144,7 @@ def fails(error: Exception) -> Any:
         (Wrapped(lambda x: x[:, :7]), r"the parent gives \(7,\) values .* digits has 10 classes"),
         (nn.Conv2d(1, 10, 3), r"the parent gives \(10, 6, 6\) values an image, but digits has 10"),
         (Wrapped(lambda x: x[:, 0]), r"the parent gives \(\) values an image"),
+        (Wrapped(lambda x: x * torch.nan), "outputs for images of digits are not finite"),
     ],
 )
 def test_parents_that_do_not_fit_are_refused(digits: Data, parent: nn.Module, message: str) -> None:
