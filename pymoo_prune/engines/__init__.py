@@ -4,6 +4,7 @@
 - `making`: makes an engine for a problem
 - `checks`: refuses engines that cannot solve a problem, with the reason
 - `stepping`: one generation, within what is left of a budget
+- `sparse`: SparseEA
 - `walking`: the engine that walks over levels
 - `variants`: pymoo's engines that need a change to serve a pruning search
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     )
     from pymoo_prune.engines.making import make_algorithm, population_of
     from pymoo_prune.engines.names import ENGINES, check_engine_name
+    from pymoo_prune.engines.sparse import SparseEA, sparse_ea
     from pymoo_prune.engines.stepping import step
     from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
     from pymoo_prune.engines.walking import level_walks
@@ -29,7 +31,7 @@ else:
     __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
-    "ENGINES", "EndingCTAEA", "PacedRVEA", "ScaledMOEAD", "check_engine", "check_engine_name",
-    "check_goals", "check_own_algorithm", "level_walks", "make_algorithm", "one_objective",
-    "population_of", "step", "takes_failures",
+    "ENGINES", "EndingCTAEA", "PacedRVEA", "ScaledMOEAD", "SparseEA", "check_engine",
+    "check_engine_name", "check_goals", "check_own_algorithm", "level_walks", "make_algorithm",
+    "one_objective", "population_of", "sparse_ea", "step", "takes_failures",
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from pymoo.util.reference_direction import (
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.engines.checks import check_engine, unsuited
 from pymoo_prune.engines.names import check_engine_name
+from pymoo_prune.engines.sparse import sparse_ea
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
 from pymoo_prune.engines.walking import level_walks
 from pymoo_prune.errors import PruneError
@@ -107,6 +108,8 @@ def _by_name(name: str, problem: PruningProblem, pop_size: int) -> Algorithm:
         return _directed(name, problem, pop_size)
     if name == "levels":
         return level_walks(problem, pop_size)
+    if name == "sparse-ea":
+        return sparse_ea(problem, pop_size)
     operators = problem.operators()
     if name == "random":
         operators |= {

@@ -21,6 +21,7 @@ ENGINES: dict[str, str] = {
     "moead": "MOEA/D: one candidate at a time, for two objectives and more, no constraints",
     "rvea": "RVEA: along directions that count more and more, for two objectives and more",
     "levels": "level switches below a bound on the size, or along a front; needs ordered genes",
+    "sparse-ea": "SparseEA: masks by scores of genes; first measures the network without each gene",
     "random": "random search: the problem's random candidates, nothing learnt",
 }
 

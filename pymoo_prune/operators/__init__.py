@@ -6,6 +6,7 @@
 - `count_mutation`: how layer-pruning vectors mutate
 - `ladders`: levels in order, and moves on them that keep a bound on the size
 - `level_walks`: walks below bounds on the size, which switch levels
+- `scored_flips`: sampling and variation of masks by the scores of their genes
 - `selection`: which candidates become parents
 - `survival`: which candidates live on
 - `duplicates`: removes candidates that are already there

@@ -28,7 +28,7 @@ from tests.support.tiny_problem import Pixels
 
 TWO, THREE = ("accuracy", "parameters"), ("accuracy", "parameters", "pixels")
 BOUNDS = ("pixels<=0.5", "accuracy>=0.3")
-FOR_SEVERAL = [name for name in ENGINES if name not in ("own", "ga", "levels")]
+FOR_SEVERAL = [name for name in ENGINES if name not in ("own", "ga", "levels", "sparse-ea")]
 COMPILED = ["age-moea", "age-moea2"]
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
 
