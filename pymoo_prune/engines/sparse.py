@@ -11,7 +11,7 @@ from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.operators.scored_flips import ScoredFlips, Scores
+from pymoo_prune.operators import ScoredFlips, Scores
 from pymoo_prune.problem import PruningProblem
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         WeightScaling,
     )
     from pymoo_prune.operators.sampling import Candidates, RandomMating, around, uniform_counts
+    from pymoo_prune.operators.scored_flips import ScoredFlips, Scores
     from pymoo_prune.operators.selection import (
         SeededTournament,
         SoftmaxRoulette,
@@ -58,7 +59,8 @@ __all__ = [
     "BalancedMaskMutation", "BestWithinBounds", "BlockCrossover", "Candidates", "CountMutation",
     "CutPointWeightCrossover", "DigestDuplicates", "Elitism", "FilterMutation", "Generational",
     "KeepShareMutation", "Ladders", "LevelSwitch", "MatrixBitFlip", "Moves", "OpenRanges",
-    "PacedAPD", "QuadrantMatrixCrossover", "RandomMating", "Remeasured", "SeededTournament",
-    "ShortArchives", "SoftmaxRoulette", "TruncationSelection", "UniformMaskCrossover",
-    "UniformVectorCrossover", "Walks", "WeightScaling", "around", "uniform_counts",
+    "PacedAPD", "QuadrantMatrixCrossover", "RandomMating", "Remeasured", "ScoredFlips", "Scores",
+    "SeededTournament", "ShortArchives", "SoftmaxRoulette", "TruncationSelection",
+    "UniformMaskCrossover", "UniformVectorCrossover", "Walks", "WeightScaling", "around",
+    "uniform_counts",
 ]  # fmt: skip

@@ -73,6 +73,11 @@ def check_parent(parent: nn.Module, data: Data) -> nn.Module:
             f"{data.classes} classes"
         )
         raise PruneError(msg)
+    for name, weight in parent.named_parameters():
+        if not torch.isfinite(weight).all():
+            layer = name.rpartition(".")[0]
+            msg = f"layer {layer!r} has weights that are not finite (NaN or infinite)"
+            raise PruneError(msg)
     if not torch.isfinite(outputs).all():
         msg = (
             f"the parent's outputs for images of {data.name} are not finite (NaN or infinite); its "

@@ -10,7 +10,7 @@ import pytest
 from pymoo_prune import Budget, Data, PruneError
 from pymoo_prune.chromosomes import digests
 from pymoo_prune.engines import make_algorithm
-from pymoo_prune.operators.scored_flips import ScoredFlips, Scores
+from pymoo_prune.operators import ScoredFlips, Scores
 from pymoo_prune.search import search
 from tests.support.engines import Rows
 from tests.support.tiny_problem import Pixels

@@ -196,7 +196,7 @@ def test_groups_that_are_read_in_part() -> None:
     gram, weight = rows.T @ rows / 50, generator.standard_normal((12, 3))
     power = float((weight * (gram @ weight)).sum())
     tensors = torch.from_numpy(np.linalg.inv(gram)), torch.from_numpy(weight)
-    order, losses = removal._taken_apart([removal._Reader(*tensors, columns, power)], 4)
+    order, losses = removal._taken_apart([removal._Reader(*tensors, columns, power)], 4, 1)
     places = [[place for place in row if place >= 0] for row in columns.tolist()]
     expected = brute_force([(gram, weight, places, 0.0)], 4)
     assert order.tolist() == expected[0]
