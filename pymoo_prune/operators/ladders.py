@@ -31,6 +31,12 @@ class Ladders:
     def __init__(self, values: Sequence[Array]) -> None:
         self.values = [np.asarray(one) for one in values]
         self.last: Places = np.array([len(one) - 1 for one in self.values])
+        # One table for all, whose rows end with copies of the last level, so that hundreds of
+        # ladders cost no more than one.
+        longest = int(self.last.max()) + 1
+        self._table = np.stack(
+            [one[np.minimum(np.arange(longest), len(one) - 1)] for one in self.values]
+        )
 
     def read(self, x: Array) -> Array:
         """The value of each ladder in a chromosome, (ladders,)."""
@@ -42,16 +48,13 @@ class Ladders:
 
     def places(self, x: Array) -> Places:
         """A chromosome's place on each ladder, (ladders,): the nearest."""
-        found = [
-            np.abs(one.astype(float) - float(value)).argmin()
-            for one, value in zip(self.values, self.read(x), strict=True)
-        ]
-        return np.array(found, dtype=np.int64)
+        distances = np.abs(self._table.astype(float) - self.read(x).astype(float)[:, None])
+        found: Places = distances.argmin(axis=1)
+        return found
 
     def chromosomes(self, places: Places) -> Array:
         """Chromosomes at certain places, (n, n_var) from (n, ladders)."""
-        columns = [one[places[:, ladder]] for ladder, one in enumerate(self.values)]
-        return self.made(np.column_stack(columns))
+        return self.made(self._table[np.arange(len(self.last)), places])
 
 
 class Moves:
