@@ -124,6 +124,12 @@ def miscounted(problem: Pixels, X: Array, values: dict[str, Any]) -> None:
     values["parameters"] = values["parameters"] + 1
 
 
+class Miscounting(Pixels):
+    def _sizes(self, X: Array) -> dict[str, Any]:
+        sizes = super()._sizes(X)
+        return {**sizes, "parameters": sizes["parameters"] + 1}
+
+
 def reinitialised(network: nn.Module) -> nn.Module:
     network[1].weight.data.add_(torch.rand(10, 64) * (network[1].weight != 0))
     return network
@@ -205,7 +211,8 @@ class FailingTogether(FailingPixels):
         (broken_measure(without_parameters), r"\['parameters'\] are missing"),
         (broken_measure(nan), "'macs' of candidate 0 is nan"),
         (broken_measure(percent), "a share between 0 and 1"),
-        (broken_measure(miscounted), "but the network has 650"),
+        (broken_measure(miscounted), "preview.sizes gives another parameters than measure"),
+        (Miscounting, "but the network has 650"),
         (broken_network(reinitialised), "is not repeatable"),
         (
             broken_network(lambda n: nn.Sequential(n, nn.Softmax(1), nn.Unflatten(1, (2, 5)))),

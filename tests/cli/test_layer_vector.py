@@ -64,7 +64,8 @@ def test_layers_without_a_weight_are_named_in_the_report(tmp_path: Path) -> None
     save_network(parent, tmp_path / "parent", about={})
     folder = tmp_path / "run"
     arguments = ["--parent", str(tmp_path / "parent"), "--set", "recovery=none"]
-    more = ["--pop-size", "7", "--generations", "1", "--finish", "0"]
+    more = ["--pop-size", "7", "--generations", "1", "--finish", "0", "--algorithm", "nsga2"]
+    more += ["--objectives", "accuracy", "sparsity"]
     assert main(layer_vector_run(folder, *arguments, *more)) == 0
     empty = read_csv(folder / "front.csv")[0].columns["empty_layers"]
     assert empty.max() == 1

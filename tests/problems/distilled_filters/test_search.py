@@ -343,7 +343,7 @@ def test_a_run_that_is_killed_ends_as_if_nothing_had_happened(
     assert same(load_network(whole / "parent"), teacher)
     names = [series.name for series in run.results()[0]]
     assert names[1:] == [
-        *RIVALS, "random search",
+        *RIVALS, "random search", "first population",
     ]  # fmt: skip
     carried = run.export("knee", tmp_path / "ticket", quiet())
     member, ticket = carried.member, load_network(carried.folder)
