@@ -59,7 +59,7 @@ def level_walks(
     walks = Walks(Moves(ladders, cost), bounds)
     return GeneticAlgorithm(
         pop_size=pop_size,
-        sampling=_Start(problem, sampling, name, at, walks.number),
+        sampling=_Start(problem, sampling, name, at, walks),
         repair=operators.get("repair"),
         eliminate_duplicates=True if duplicates is None else duplicates,
         mating=LevelSwitch(walks, eliminate_duplicates=duplicates),
@@ -81,7 +81,7 @@ class _Start(Sampling):
         sampling: Sampling,
         name: str,
         at: Sequence[float] | None,
-        walks: int,
+        walks: Walks,
     ) -> None:
         super().__init__()
         self.rivals, self.sizes = problem.rivals, problem.preview.sizes
@@ -93,8 +93,11 @@ class _Start(Sampling):
             return own
         at = self.at
         if at is None:
-            sizes = self.sizes(own)[self.name]
-            at = np.linspace(sizes.min(), sizes.max(), self.walks).tolist()
+            # Spread like the walks' bounds, which follow from the first population.
+            costs = self.walks.moves.cost(own)
+            bounds = Walks(self.walks.moves, self.walks.number).begin(costs)
+            nearest = np.abs(costs - bounds[:, None]).argmin(axis=1)
+            at = self.sizes(own)[self.name][nearest].tolist()
         found = self.rivals.candidates({self.name: np.asarray(at, dtype=np.float64)})
         if found is None:
             return own

@@ -41,6 +41,24 @@ def test_it_begins_with_all_rivals_at_all_its_sizes(digits: Data) -> None:
         assert found.measurements["divergence"][ours].min() <= best["divergence"][fits].min()
 
 
+def test_rivals_are_spread_like_the_walks(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = layers(digits)
+    asked: list[Any] = []
+    candidates = problem.rivals.candidates
+
+    def spy(sizes: Any) -> Any:
+        asked.append(sizes["sparsity"])
+        return candidates(sizes)
+
+    monkeypatch.setattr(problem.rivals, "candidates", spy)
+    search(problem, make_algorithm("levels", problem, 40), Budget(generations=1), seed=0)
+    (sparsities,) = asked
+    kept = np.sort(1 - sparsities)
+    assert len(kept) == 10
+    # Even in the logarithm of what is kept: the sparse ones are not skipped.
+    assert np.diff(np.log(kept)).max() < 2 * np.log(kept[-1] / kept[0]) / 9
+
+
 def test_one_bound_is_kept_and_the_walk_gets_better(digits: Data) -> None:
     problem = layers(digits, objectives=["divergence"], constraints=["sparsity>=0.9"])
     best: list[float] = []
