@@ -9,7 +9,9 @@ What most programs need can be imported from here. The rooms, from the bottom up
 - `pruning`, `problem`: what can be cut out of networks; problems, which the papers extend
 - `executors`, `surrogates`, `engines`: where candidates are measured; models; pymoo's algorithms
 - `plots`, `page`, `search`, `results`: pictures, interactive pages, one search, what it leaves
-- `runs`, `comparing`, `cli`: one run in its folder, many side by side, the command line
+- `suite`, `exchange`: fixed problems with known fronts; results in formats that others read
+- `runs`, `comparing`, `studies`, `cli`: one run in its folder, many side by side, the same over
+  many problems, the command line
 - `testing`: checks of a problem of one's own
 """
 

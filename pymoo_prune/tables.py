@@ -1,8 +1,8 @@
-"""Makes tables, in Markdown and for the terminal, and lists within sentences."""
+"""Makes tables, in Markdown, LaTeX and for the terminal, and lists within sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from rich.box import SIMPLE_HEAD
@@ -10,6 +10,17 @@ from rich.markup import escape
 from rich.table import Table
 
 Row = tuple[str, ...]
+Place = tuple[int, int]
+"""A cell: its row and its column, from 0."""
+
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "±": r"$\pm$", "−": "$-$", "–": "--", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$",
+    "≈": r"$\approx$", "<": "$<$", ">": "$>$", "²": "$^2$", "←": r"$\leftarrow$",
+    "→": r"$\rightarrow$", "µ": r"$\mu$", "…": r"\ldots{}",
+}  # fmt: skip
+"""Characters that LaTeX reads otherwise, or that its fonts lack, and what prints them."""
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -18,6 +29,57 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     # A bar in a cell would end the cell.
     escaped = ([cell.replace("|", r"\|") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+
+
+def latex_table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    caption: str,
+    label: str,
+    bold: Collection[Place] = (),
+    wide: bool = False,
+) -> str:
+    """A floating table in LaTeX with booktabs: the first column is left-aligned, others right.
+
+    Args:
+        head: The columns' names.
+        rows: The cells, as plain text.
+        caption: A plain text, which says how the numbers were made.
+        label: For references, such as "tab:methods".
+        bold: Cells that are printed bold.
+        wide: Whether the table spans both columns of a page.
+    """
+    lines = [
+        " & ".join(
+            rf"\textbf{{{latex(cell)}}}" if (place, column) in bold else latex(cell)
+            for column, cell in enumerate(row)
+        )
+        for place, row in enumerate(rows)
+    ]
+    kind = "table*" if wide else "table"
+    return "\n".join(
+        [
+            rf"\begin{{{kind}}}",
+            r"  \centering",
+            rf"  \caption{{{latex(caption)}}}",
+            rf"  \label{{{label}}}",
+            rf"  \begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+            r"    \toprule",
+            rf"    {' & '.join(map(latex, head))} \\",
+            r"    \midrule",
+            *(rf"    {line} \\" for line in lines),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            rf"\end{{{kind}}}",
+            "",
+        ]
+    )
+
+
+def latex(text: str) -> str:
+    """A plain text as LaTeX prints it."""
+    return "".join(LATEX.get(character, character) for character in text)
 
 
 def terminal_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

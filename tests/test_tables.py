@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pymoo_prune.tables import listed, markdown_table, terminal_table
+from pymoo_prune.tables import latex_table, listed, markdown_table, terminal_table
 
 HEAD = ("no.", "accuracy", "test accuracy after retraining", "latency [ms]")
 ROWS = [
@@ -45,3 +45,26 @@ def test_a_table_in_markdown() -> None:
 
 def test_texts_are_listed_as_in_a_sentence() -> None:
     assert [listed(list(texts)) for texts in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
+
+
+def test_a_latex_table_escapes_what_latex_reads_otherwise() -> None:
+    table = latex_table(
+        ("a_1", "50 %"),
+        [("{x} & \\y", "0.9 ± 0.1"), ("−1", "≤ 2")],
+        caption="100 % of #2",
+        label="tab:one",
+        bold={(0, 1)},
+    )
+    lines = [line.strip() for line in table.splitlines()]
+    assert r"\caption{100 \% of \#2}" in lines
+    assert r"\begin{tabular}{lr}" in lines
+    assert r"a\_1 & 50 \% \\" in lines
+    assert r"\{x\} \& \textbackslash{}y & \textbf{0.9 $\pm$ 0.1} \\" in lines
+    assert r"$-$1 & $\leq$ 2 \\" in lines
+    assert lines[0] == r"\begin{table}"
+
+
+def test_a_wide_latex_table_spans_both_columns() -> None:
+    table = latex_table(("a",), [("b",)], caption="c", label="tab:d", wide=True)
+    assert table.startswith(r"\begin{table*}")
+    assert table.rstrip().endswith(r"\end{table*}")
