@@ -44,7 +44,7 @@ class SearchBatches:
             )
             raise PruneError(msg)
         self.name, self.seed = split, seed
-        self.pool = splits[split].subset(balanced(splits[split].labels, images, seed))
+        self.pool = splits[split].subset(balanced(splits[split].groups, images, seed))
         self.batch_size = min(batch_size or len(self.pool), len(self.pool))
         self.changing = batch_size is not None
 

@@ -132,13 +132,17 @@ def read_cifar(name: str, root: Path, *, download: bool) -> list[Pixels]:
     return arrays
 
 
-def read_npz(path: Path, *, needed: Sequence[str], more: Sequence[str]) -> dict[str, Pixels]:
+def read_npz(
+    path: Path, *, needed: Sequence[str], more: Sequence[str], missing: Sequence[str] = ()
+) -> dict[str, Pixels]:
     """Arrays from a file that `numpy.savez` wrote; pickled objects are refused.
 
     Args:
         path: The file.
         needed: Names of arrays that must be there.
         more: Names of arrays that may be there.
+        missing: Those of the needed ones that may be missing, unless the file has arrays of other
+            names: one of these may be meant.
     """
     if path.suffix != NPZ:
         raise PruneError(
@@ -150,10 +154,11 @@ def read_npz(path: Path, *, needed: Sequence[str], more: Sequence[str]) -> dict[
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in (*needed, *more) if name in arrays}
             there = ", ".join(arrays) or "nothing"
+            strange = any(name not in (*needed, *more) for name in arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PruneError(f"{path} cannot be read as arrays: {error}") from error
     for name in needed:
-        if name not in found:
+        if name not in found and (strange or name not in missing):
             raise PruneError(
                 f"{path} has no {name!r}: it has {there}, but needs the arrays "
                 f"{', '.join(needed)}, and may have {', '.join(more)}"

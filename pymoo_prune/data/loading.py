@@ -84,12 +84,17 @@ def data_from_npz(
 
     Args:
         path: Has `images` and `labels`, and may have `test_images` and `test_labels`; each as
-            `data_from_arrays` takes it.
+            `data_from_arrays` takes it. `labels` may be missing where no other array could be them.
         validation: As for `data_from_arrays`.
         seed: As for `data_from_arrays`.
         classes: As for `data_from_arrays`.
     """
-    arrays = read_npz(Path(path), needed=("images", "labels"), more=("test_images", "test_labels"))
+    arrays = read_npz(
+        Path(path),
+        needed=("images", "labels"),
+        more=("test_images", "test_labels"),
+        missing=("labels",),
+    )
     try:
         return data_from_arrays(
             **arrays, validation=validation, name=str(path), seed=seed, classes=classes
@@ -100,7 +105,7 @@ def data_from_npz(
 
 def data_from_arrays(
     images: ArrayOrTensor,
-    labels: ArrayOrTensor,
+    labels: ArrayOrTensor | None = None,
     test_images: ArrayOrTensor | None = None,
     test_labels: ArrayOrTensor | None = None,
     *,
@@ -113,20 +118,24 @@ def data_from_arrays(
 
     Args:
         images: (n[, channels], height, width), uint8 (divided by 255) or floating-point (kept).
-        labels: (n,), integers from 0.
+        labels: (n,), integers from 0. None where they are not known: a search then measures how far
+            networks are from their parent.
         test_images: As `images`; without them a fixed fifth of the images is the test part.
-        test_labels: As `labels`.
+        test_labels: As `labels`; they go with `test_images`, and may be missing where `labels` are.
         validation: A share (float) or a number (int) of the training images. Default: 500
             images, but at least a sixth of them and at most a third.
         name: The data set's name in reports.
         seed: Chooses the validation images.
-        classes: The number of classes; default the largest label plus one.
+        classes: The number of classes; default the largest label plus one, or, without labels, as
+            many as the network has outputs.
 
     Returns:
-        The data set; validation and test images are taken from each class in proportion.
+        The data set; validation and test images are taken from each class in proportion, or at
+        random where there are no labels.
     """
     train = _as_split(images, labels)
-    if test_images is not None and test_labels is not None:
+    alone = test_labels is None and labels is None
+    if test_images is not None and (test_labels is not None or alone):
         test = _as_split(test_images, test_labels)
     elif test_images is None and test_labels is None:
         count = max(1, round(TEST_SHARE * len(train)))
@@ -134,7 +143,9 @@ def data_from_arrays(
     else:
         raise DataError("test images and test labels go together; only one of them was given")
     if classes is None:
-        classes = _number_of_classes(torch.cat([train.labels, test.labels]))
+        classes = 0
+        if train.labels is not None and test.labels is not None:
+            classes = _number_of_classes(torch.cat([train.labels, test.labels]))
     count = _validation_count(validation, len(train))
     train, held = hold_out(train, count, part="validation", seed=seed)
     return Data(name, train, held, test, classes)
@@ -197,24 +208,24 @@ def _number_of_classes(labels: torch.Tensor) -> int:
     return classes
 
 
-def _as_split(images: ArrayOrTensor, labels: ArrayOrTensor) -> Split:
+def _as_split(images: ArrayOrTensor, labels: ArrayOrTensor | None) -> Split:
     """A split with copies of images, (n[, channels], height, width), and labels, (n,)."""
-    pixels, targets = _as_tensor(images), _as_tensor(labels)
+    pixels = _as_tensor(images)
     if pixels.dtype != torch.uint8 and not pixels.is_floating_point():
         raise DataError(f"images must be uint8 or floating-point, these are {pixels.dtype}")
     if pixels.ndim not in {3, 4}:
         raise DataError(_shape_hint(tuple(pixels.shape)))
-    if targets.is_floating_point():
+    targets = None if labels is None else _as_tensor(labels)
+    if targets is not None and targets.is_floating_point():
         raise DataError(
             "labels must be integers, the numbers of classes, but they are real numbers "
             f"({targets.dtype}); networks here are classifiers, and what they prune is measured by "
             "accuracy. Whole numbers are converted with labels.astype(int)"
         )
     pixels = pixels.to(torch.float32).div_(255 if pixels.dtype == torch.uint8 else 1)
-    return Split(
-        pixels.unsqueeze(1) if pixels.ndim == 3 else pixels,
-        targets.long() if is_integer(targets) else targets,
-    )
+    if targets is not None and is_integer(targets):
+        targets = targets.long()
+    return Split(pixels.unsqueeze(1) if pixels.ndim == 3 else pixels, targets)
 
 
 def _shape_hint(shape: tuple[int, ...]) -> str:

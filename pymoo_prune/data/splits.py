@@ -1,4 +1,4 @@
-"""A data set in three parts: images and labels to train on, to search with, and to report on."""
+"""A data set in three parts: images to train on, to search with, and to report on; with labels."""
 
 from __future__ import annotations
 
@@ -24,34 +24,30 @@ class Split:
 
     Attributes:
         images: (n, channels, height, width), float32, in [0, 1] where the source was uint8.
-        labels: (n,), int64, from 0.
+        labels: (n,), int64, from 0; None where they are not known.
     """
 
     images: torch.Tensor
-    labels: torch.Tensor
+    labels: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
-        images, labels = self.images, self.labels
+        images = self.images
         if images.ndim != 4 or not images.is_floating_point():
             raise DataError(
                 "images must be floating-point (n, channels, height, width), "
                 f"these are {images.dtype} {tuple(images.shape)}"
             )
-        if labels.ndim != 1 or not is_integer(labels):
-            raise DataError(
-                f"labels must be integers (n,), these are {labels.dtype} {tuple(labels.shape)}"
-            )
-        if len(images) != len(labels):
-            raise DataError(f"{len(images)} images but {len(labels)} labels")
+        if self.labels is not None:
+            _check_labels(self.labels, len(images))
         if images.numel() == 0:
             raise DataError(f"there are no images: their shape is {tuple(images.shape)}")
         if not torch.isfinite(images).all():
             raise DataError("the images hold values that are not finite (NaN or infinite)")
-        if labels.min() < 0:
-            raise DataError(f"labels must be 0 or more, one is {int(labels.min())}")
+        if self.labels is not None and self.labels.min() < 0:
+            raise DataError(f"labels must be 0 or more, one is {int(self.labels.min())}")
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.images)
 
     def __repr__(self) -> str:
         shape = "×".join(str(n) for n in self.images.shape[1:])
@@ -63,10 +59,26 @@ class Split:
         Args:
             indices: (k,) positions, or (n,) booleans.
         """
-        chosen = torch.as_tensor(indices, device=self.labels.device)
+        chosen = torch.as_tensor(indices, device=self.images.device)
         if chosen.dtype != torch.bool:
             chosen = chosen.long()  # an empty list would be float
-        return Split(self.images[chosen], self.labels[chosen])
+        labels = None if self.labels is None else self.labels[chosen]
+        return Split(self.images[chosen], labels)
+
+    @property
+    def known_labels(self) -> torch.Tensor:
+        """The labels, (n,), or an error where they are not known."""
+        if self.labels is None:
+            raise DataError("these images have no labels, so nothing can be compared with them")
+        return self.labels
+
+    @property
+    def groups(self) -> torch.Tensor:
+        """The groups that a balanced choice takes alike, (n,): the classes, or one without labels.
+        """
+        if self.labels is None:
+            return torch.zeros(len(self), dtype=torch.int64, device=self.images.device)
+        return self.labels
 
     def resized(self, size: int) -> Split:
         """The same images in size × size pixels; images that shrink are averaged over areas."""
@@ -77,7 +89,18 @@ class Split:
 
     def to(self, device: torch.device | str) -> Split:
         """The same split on a device."""
-        return Split(self.images.to(device), self.labels.to(device))
+        labels = None if self.labels is None else self.labels.to(device)
+        return Split(self.images.to(device), labels)
+
+
+def _check_labels(labels: torch.Tensor, images: int) -> None:
+    """Refuses labels that are no whole numbers, or not one for each image."""
+    if labels.ndim != 1 or not is_integer(labels):
+        raise DataError(
+            f"labels must be integers (n,), these are {labels.dtype} {tuple(labels.shape)}"
+        )
+    if images != len(labels):
+        raise DataError(f"{images} images but {len(labels)} labels")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -88,8 +111,10 @@ class Data:
         name: Its name in reports.
         train: Networks are trained on it.
         validation: A search measures its candidates on it.
-        test: Used once, when a finished network is reported.
-        classes: The number of classes; labels are below it.
+        test: Used once, when a finished network is reported. It may have labels or none, whatever
+            the other parts have.
+        classes: The number of classes; labels are below it. 0 where nothing says it: without
+            labels, the network that is pruned has an output for each class.
     """
 
     name: str
@@ -101,15 +126,20 @@ class Data:
     def __repr__(self) -> str:
         shape = "×".join(str(n) for n in self.shape)
         parts = f"{len(self.train):,} to train, {len(self.validation):,} to search"
+        about = f"{self.classes} classes" if self.labelled else "no labels"
         return (
-            f"Data({self.name!r}: images of {shape}, {parts}, {len(self.test):,} to test; "
-            f"{self.classes} classes)"
+            f"Data({self.name!r}: images of {shape}, {parts}, {len(self.test):,} to test; {about})"
         )
 
     def __post_init__(self) -> None:
+        if (self.train.labels is None) != (self.validation.labels is None):
+            raise DataError(
+                f"{self.name}: train and validation images must both have labels, or neither"
+            )
         for part in ("train", "validation", "test"):
             split: Split = getattr(self, part)
-            if (largest := int(split.labels.max())) >= self.classes:
+            largest = -1 if split.labels is None else int(split.labels.max())
+            if largest >= self.classes and (self.classes or self.labelled):
                 raise DataError(
                     f"{self.name}: a {part} label is {largest}, but with {self.classes} classes "
                     f"the largest is {self.classes - 1}"
@@ -119,6 +149,26 @@ class Data:
                     f"{self.name}: {part} images are {shape}, train images {self.shape}; "
                     "(channels, height, width) must be the same"
                 )
+
+    @property
+    def labelled(self) -> bool:
+        """Whether training and validation images have labels."""
+        return self.train.labels is not None
+
+    def takes(self, outputs: int) -> bool:
+        """Whether a network with this many outputs has one for each class."""
+        if self.classes:
+            return outputs == self.classes
+        labels = self.test.labels
+        return outputs > (0 if labels is None else int(labels.max()))
+
+    @property
+    def classes_text(self) -> str:
+        """What `takes` asks for, in words."""
+        if self.classes:
+            return f"{self.classes} classes"
+        labels = self.test.labels
+        return "no labels" if labels is None else f"test labels up to {int(labels.max())}"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -142,6 +192,8 @@ class Data:
         hasher = hashlib.blake2b(digest_size=16)
         for split in (self.train, self.validation, self.test):
             for tensor in (split.images, split.labels):
+                if tensor is None:
+                    continue
                 hasher.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
                 hasher.update(tensor.detach().cpu().contiguous().flatten().numpy().data)
         return hasher.hexdigest()
@@ -174,7 +226,7 @@ def hold_out(split: Split, count: int, *, part: str, seed: int) -> tuple[Split, 
         The images that stay and the images taken out, both in their old order.
     """
     _, classes, sizes = np.unique(
-        split.labels.cpu().numpy(), return_inverse=True, return_counts=True
+        split.groups.cpu().numpy(), return_inverse=True, return_counts=True
     )
     if count > (most := len(split) - len(sizes)):
         raise DataError(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from pymoo_prune.measuring.defaults import BATCH_SIZES
     from pymoo_prune.measuring.latency import Latency, latencies
-    from pymoo_prune.measuring.outputs import Expected
+    from pymoo_prune.measuring.outputs import Expected, goodness
     from pymoo_prune.measuring.perturbations import PERTURBATIONS, STRENGTHS, perturbed, robustness
     from pymoo_prune.measuring.similarity import (
         Affinities,
@@ -56,6 +56,6 @@ __all__ = [
     "Affinities", "Anatomies", "Expected", "KnownLatencies", "Latency", "LatencyScheme", "Layer",
     "LayerShape", "Memory", "Stacks", "Stopwatch", "accuracy", "affinities", "affinity_divergence",
     "anatomy", "conditions", "count_macs", "count_parameters", "dense_complexity",
-    "dense_net_complexity", "is_about_memory", "latencies", "layer_macs", "perturbed",
+    "dense_net_complexity", "goodness", "is_about_memory", "latencies", "layer_macs", "perturbed",
     "prunable_layers", "robustness", "squared_distances", "stack_size", "thop_macs",
 ]  # fmt: skip

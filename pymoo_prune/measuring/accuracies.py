@@ -22,7 +22,7 @@ def accuracy(network: nn.Module, split: Split, *, batch_size: int = 128) -> floa
         correct = sum(
             int(torch.sum(network(images).argmax(dim=1) == labels))
             for images, labels in zip(
-                split.images.split(batch_size), split.labels.split(batch_size), strict=True
+                split.images.split(batch_size), split.known_labels.split(batch_size), strict=True
             )
         )
     return correct / len(split)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError
+from pymoo_prune.measuring.accuracies import accuracy
 from pymoo_prune.networks import evaluating
 
 UNKNOWN = 1e6
@@ -22,11 +23,11 @@ class Expected:
     """The labels of some images, and the parent's outputs for them.
 
     Attributes:
-        labels: The right classes, (n,).
+        labels: The right classes, (n,); None where they are not known.
         parents: The logarithms of the parent's probabilities, (n, classes).
     """
 
-    labels: Tensor
+    labels: Tensor | None
     parents: Tensor
 
     @classmethod
@@ -35,12 +36,12 @@ class Expected:
         return cls.given(_outputs(parent, split.images), split.labels)
 
     @classmethod
-    def given(cls, outputs: Tensor, labels: Tensor) -> Self:
+    def given(cls, outputs: Tensor, labels: Tensor | None) -> Self:
         """The same from the parent's outputs.
 
         Args:
             outputs: (n, classes).
-            labels: (n,).
+            labels: (n,), or None.
 
         Raises:
             PruneError: The outputs are not finite, or the same for all images.
@@ -69,6 +70,9 @@ class Expected:
         Returns:
             (...,), float64.
         """
+        if self.labels is None:
+            msg = "accuracy cannot be measured: the images have no labels"
+            raise PruneError(msg)
         right = outputs.argmax(dim=-1) == self.labels.to(outputs.device)
         # As a quotient of whole numbers: a mean of floats may differ in its last bit.
         return right.sum(dim=-1).double() / len(self.labels)
@@ -111,6 +115,24 @@ class Expected:
             names: See `measured`.
         """
         return self.measured(_outputs(network, images), names)
+
+
+def goodness(networks: Sequence[nn.Module], parent: nn.Module, split: Split) -> list[float]:
+    """How good networks are on some images; higher is better.
+
+    It is their accuracy, and where there are no labels the divergence from their parent, with a
+    minus.
+
+    Args:
+        networks: Classifiers; every layer keeps its mode.
+        parent: The unpruned network.
+        split: Images, with labels or without.
+    """
+    if split.labels is not None:
+        return [accuracy(network, split) for network in networks]
+    expected = Expected.of(parent, split)
+    found = (expected.measured_on(one, split.images, ("divergence",)) for one in networks)
+    return [-one["divergence"] for one in found]
 
 
 @torch.no_grad()

@@ -152,7 +152,10 @@ class Goals:
             if quantity.share:
                 columns.append(1 - values if quantity.better == "higher" else values)
             else:
-                unit = values / parent[name] if parent[name] > 0 else values
+                # What is known of every parent, such as a divergence of 0, need not be measured.
+                known = None if name in parent else quantity.whole
+                whole = parent[name] if known is None else known
+                unit = values / whole if whole > 0 else values
                 columns.append(2 - unit if quantity.better == "higher" else unit)
         return np.column_stack(columns)
 

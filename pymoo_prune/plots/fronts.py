@@ -10,7 +10,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from pymoo_prune.objectives import STANDARD, Goals, Quantity, Series, Values, without_judgements
+from pymoo_prune.objectives import (
+    DIVERGENCE,
+    NATS,
+    STANDARD,
+    Goals,
+    Quantity,
+    Series,
+    Values,
+    without_judgements,
+)
 from pymoo_prune.plots.canvas import panels_in
 from pymoo_prune.plots.checks import check_columns, check_known, check_some
 from pymoo_prune.plots.legends import place_legend
@@ -31,6 +40,8 @@ BEFORE, AFTER = ("test_accuracy", "accuracy"), "finished_test_accuracy"
 """Columns with accuracies before and after retraining."""
 LAST = (AFTER, *BEFORE)
 """Columns with the accuracy that is known last, the last one first."""
+DIVERGENCES = ("finished_test_divergence", "test_divergence", DIVERGENCE)
+"""The same of divergences, where no accuracies are known."""
 HOLLOW = {"linestyle": "none", "markerfacecolor": "white"}
 PUBLISHED_MARKERS = ("*", "<", ">", "d", "h")
 """Markers that no method has."""

@@ -25,6 +25,7 @@ def draw_robustness(
     path: Path | str | None,
     accuracies: Mapping[str, Mapping[str, Sequence[float]]],
     *,
+    label: str = "test accuracy",
     style: FigureStyle = SCREEN,
     figure: AnyFigure | None = None,
 ) -> AnyFigure:
@@ -33,6 +34,7 @@ def draw_robustness(
     Args:
         path: PNG, SVG or PDF file; None writes none.
         accuracies: By perturbation and network: first on clean images, then at each strength.
+        label: What the accuracies are.
         style: The sizes, for a screen or a paper.
         figure: A figure of the caller's, for the panels; it is neither written nor closed.
 
@@ -52,6 +54,7 @@ def draw_robustness(
             first = panels[0] if panels else None
             axes = drawn.add_subplot(rows, 2, place + 1, sharex=first, sharey=first)
             _draw_panel(axes, kind, networks, style.scale)
+            axes.set_ylabel(label)
             panels.append(axes)
         for axes in panels:
             axes.label_outer()
@@ -76,7 +79,6 @@ def _draw_panel(
         )
     axes.set_title(kind)
     axes.set_xlabel("strength")
-    axes.set_ylabel("test accuracy")
     strengths = range(1, max(map(len, networks.values())))
     axes.set_xticks([0, *strengths], labels=["clean", *map(str, strengths)])
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))

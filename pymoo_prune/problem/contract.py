@@ -46,7 +46,7 @@ from pymoo_prune.problem.facets import (
     Timing,
 )
 from pymoo_prune.problem.presets import Preset
-from pymoo_prune.training import Recipe, digest_of, trained
+from pymoo_prune.training import Lessons, Recipe, digest_of
 
 
 class Contract:
@@ -111,9 +111,10 @@ class Contract:
         return Expected.of(self._the_parent, self.tested_on)
 
     @cached_property
-    def parent_accuracy(self) -> float:
-        """The parent's accuracy on these images."""
-        return accuracy(self._the_parent, self.tested_on)
+    def parent_accuracy(self) -> float | None:
+        """The parent's accuracy on these images; None where they have no labels."""
+        unknown = self.tested_on.labels is None
+        return None if unknown else accuracy(self._the_parent, self.tested_on)
 
     @property
     def _the_parent(self) -> nn.Module:
@@ -143,8 +144,11 @@ class Contract:
 
     @property
     def judged(self) -> tuple[str, ...]:
-        """What is measured on outputs: the accuracy, and the divergence where it is asked for."""
-        return ("accuracy", *(n for n in (DIVERGENCE,) if n in self.quantities))
+        """What is measured on outputs: the accuracy, and the divergence where it is asked for.
+
+        Without labels it is the divergence alone.
+        """
+        return tuple(name for name in ("accuracy", DIVERGENCE) if name in self.quantities)
 
     can_fail: bool = False
     """Whether `measure` may return `Measured` with failures; set before `super().__init__()`."""
@@ -221,14 +225,14 @@ class Contract:
             images: Training images, counted with repetition.
             seed: The seed of their order.
         """
-        return trained(
-            network,
-            self.data_set.train,
-            images=images,
-            recipe=self.retraining,
-            seed=seed,
-            keep_zeros=True,
+        return self.lessons.learnt(
+            network, images=images, recipe=self.retraining, seed=seed, keep_zeros=True
         )
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        """Trainings on the training images: on their labels, or on the parent's outputs."""
+        return Lessons(self.data_set.train, self.parent)
 
     # What only some problems define: see `facets`.
 

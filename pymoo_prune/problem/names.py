@@ -11,6 +11,7 @@ RESERVED = {
     *("f", "g", "h", "x", "cv", "feas", "rank", "crowding", "n_gen", "n_iter"),  # pymoo's
     *("failure", "digest", "images", "number", "generation", "evaluation"),  # a store's
     *("test_accuracy", "finished_accuracy", "finished_test_accuracy"),  # a front's
+    *("test_divergence", "finished_divergence", "finished_test_divergence"),  # the same
 }
 """Names that pymoo, a store or a front uses for other values of a candidate."""
 

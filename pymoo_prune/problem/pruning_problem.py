@@ -43,13 +43,15 @@ from pymoo_prune.problem.contract import Contract
 from pymoo_prune.problem.facets import Timing
 from pymoo_prune.problem.latencies import Latencies
 from pymoo_prune.problem.names import check_names
+from pymoo_prune.problem.unlabelled import NEED_LABELS, goals_on, objectives_on
 
 
 class PruningProblem(Contract, Problem):
     """The base of every pruning problem; `Contract` has what a problem defines.
 
     Args:
-        data: The images; a search sees `data.train` and `data.validation`, never `data.test`.
+        data: The images; a search sees `data.train` and `data.validation`, never `data.test`. Where
+            these have no labels, the divergence is measured in place of accuracies.
         n_var: Genes of a chromosome.
         objectives: Names of quantities (one objective each), or a scalarisation.
         constraints: Bounds on quantities. Where they or the objectives mention "latency" or
@@ -78,10 +80,10 @@ class PruningProblem(Contract, Problem):
         vtype: type | None = None,
     ) -> None:
         check_names(type(self).__name__, self.quantities)
-        self.goals = self.goals_for(objectives, constraints)
+        self.data_set = data
+        self.goals = self._goals_here(objectives, constraints)
         self.quantities = self.goals.quantities
         self.known_latencies = KnownLatencies()
-        self.data_set = data
         self.seed = seed
         if parent is not None:
             self.parent = parent
@@ -128,6 +130,17 @@ class PruningProblem(Contract, Problem):
         asked = {n: q for n, q in offered.items() if n in cls.quantities or n in mentioned}
         return replace(goals, quantities=asked)
 
+    def _goals_here(
+        self,
+        objectives: Objectives,
+        constraints: Sequence[Constraint | str] = (),
+        front: Sequence[str] = (),
+    ) -> Goals:
+        """Goals over what this problem measures on its images, which may have no labels."""
+        cls, data = type(self), self.data_set
+        objectives = objectives_on(data, cls, objectives, constraints, front)
+        return goals_on(data, cls, self.goals_for(objectives, constraints, front))
+
     def with_goals(
         self,
         objectives: Objectives,
@@ -147,7 +160,7 @@ class PruningProblem(Contract, Problem):
             front: Quantities of a front; those of the objectives unless given.
         """
         bounds = self.goals.constraints if constraints is None else constraints
-        goals = self.goals_for(objectives, bounds, front)
+        goals = self._goals_here(objectives, bounds, front)
         twin = copy.copy(self)
         for cached in ("parent_values", "latencies"):  # they may lack what is asked for now
             twin.__dict__.pop(cached, None)
@@ -289,6 +302,8 @@ class PruningProblem(Contract, Problem):
         """The parent's measurements, with its latency where that is measured."""
         whole = {n: q.whole for n, q in self.quantities.items() if q.whole is not None}
         found = {**whole, **self.parent_measurements()}
+        if not self.data_set.labelled:
+            found = {n: value for n, value in found.items() if n not in NEED_LABELS}
         if self.latencies is not None:
             found[LATENCY] = self.latencies.parent
         table = {name: np.array([value]) for name, value in found.items()}

@@ -52,7 +52,7 @@ class Assembly:
         seed: int = 0,
     ) -> None:
         self.network_template, self.order, self.recovery = network, order, recovery
-        self.images = train.subset(balanced(train.labels, images, seed)).images
+        self.images = train.subset(balanced(train.groups, images, seed)).images
         self.exact = Inference(network, self.images)
         self.fast = (
             self.exact
@@ -62,7 +62,7 @@ class Assembly:
         self._calibration = {one: one.prepare(self.images) for one in (self.exact, self.fast)}
         self.refit: WeightRefit | None = None
         if recovery.refit:
-            sample = train.subset(balanced(train.labels, REFIT_IMAGES, seed))
+            sample = train.subset(balanced(train.groups, REFIT_IMAGES, seed))
             self.refit = WeightRefit(network, order.names, sample, centred=recovery.batch_norm)
         self._together: dict[Inference, Together | None] = {}
         self._layers: OrderedDict[tuple[int, int], Tensor] = OrderedDict()

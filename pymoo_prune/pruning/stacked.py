@@ -237,7 +237,7 @@ def _stacked(
 
     def loss(outputs: Tensor, rows: Tensor) -> Tensor:
         nonlocal losses
-        labels = split.labels[rows].repeat(len(networks))
+        labels = split.known_labels[rows].repeat(len(networks))
         every = functional.cross_entropy(outputs.flatten(0, 1), labels, reduction="none")
         means = every.unflatten(0, (len(networks), -1)).mean(dim=1)
         losses = means.detach()

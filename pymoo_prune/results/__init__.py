@@ -18,7 +18,7 @@ from pymoo_prune.results.carried import Carried
 from pymoo_prune.results.choosing import Choice, Suggestion, no_fittest, suggest
 from pymoo_prune.results.exporting import carry, check_formats
 from pymoo_prune.results.finished_networks import FinishedNetworks, Finishing, Keeper
-from pymoo_prune.results.finishing import final_accuracies, finisher
+from pymoo_prune.results.finishing import Judge, final_accuracies, finisher
 from pymoo_prune.results.first_population import FIRST_POPULATION, FirstPopulation
 from pymoo_prune.results.front import Front, Member
 from pymoo_prune.results.front_tables import csv_text, read_csv
@@ -39,15 +39,16 @@ from pymoo_prune.results.onnx_files import (
     export_onnx,
     onnx_network,
 )
-from pymoo_prune.results.quantities import ACCURACIES, EVALUATION
+from pymoo_prune.results.quantities import ACCURACIES, EVALUATION, FINAL, Judged
 from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 
 __all__ = [
-    "ACCURACIES", "EVALUATION", "FIRST_POPULATION", "RANDOM", "Appraisal", "Carried", "Choice",
-    "FinishedNetworks", "Finishing", "FirstPopulation", "Front", "Gain", "Keeper", "Member",
-    "OnnxFile", "OnnxNetwork", "OnnxReport", "Suggestion", "WinningTicket", "appraise",
-    "baseline_series", "can_be_saved", "carry", "check_formats", "csv_text", "export_onnx",
-    "final_accuracies", "finisher", "is_exported", "load_network", "load_weights", "no_fittest",
-    "onnx_network", "published_series", "read_csv", "save_network", "save_weights", "simple_series",
-    "stacked", "suggest", "there_before", "unknown_kind_in", "winning_ticket",
+    "ACCURACIES", "EVALUATION", "FINAL", "FIRST_POPULATION", "RANDOM", "Appraisal", "Carried",
+    "Choice", "FinishedNetworks", "Finishing", "FirstPopulation", "Front", "Gain", "Judge",
+    "Judged", "Keeper", "Member", "OnnxFile", "OnnxNetwork", "OnnxReport", "Suggestion",
+    "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry", "check_formats",
+    "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported", "load_network",
+    "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv", "save_network",
+    "save_weights", "simple_series", "stacked", "suggest", "there_before", "unknown_kind_in",
+    "winning_ticket",
 ]  # fmt: skip

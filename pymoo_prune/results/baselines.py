@@ -91,6 +91,7 @@ def simple_series(
                 problem.data_set,
                 seeds=[seed] * total,
                 finished=finisher(problem, images),
+                parent=problem.parent,
                 progress=lambda: update(next(done) / total, baseline.name),  # noqa: B023
             )
         timed = problem.latencies

@@ -1,6 +1,7 @@
 """Choosing a network of a front by its numbers.
 
-The suggestion is the smallest network within one point of the parent's accuracy. A knee is further
+The suggestion is the smallest network within one point of the parent's accuracy, or, where images
+have no labels, near the parent by its divergence. A knee is further
 down: where a search also finds tiny networks of little accuracy, they draw the knee towards them.
 """
 
@@ -14,12 +15,22 @@ import numpy as np
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.objectives import Constraint, Goals, Quantity, Values, without_judgements
+from pymoo_prune.objectives import (
+    DIVERGENCE,
+    Constraint,
+    Goals,
+    Quantity,
+    Values,
+    without_judgements,
+)
 from pymoo_prune.results.quantities import EVALUATION
 
 ONE_POINT = 0.01
 """The accuracy that a suggestion may lose."""
 WITHIN = "one point of the parent's accuracy on the validation images"
+NEAR = 0.05
+"""The divergence that a suggestion may have, in nats, where accuracies are not known."""
+WITHIN_NATS = f"{NEAR} nats of the parent on the validation images"
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,8 @@ def suggest(goals: Goals, columns: Mapping[str, Values], parent: Mapping[str, fl
     """The smallest network within one point of the parent's accuracy; the first size decides.
 
     Where none is within one point, the most accurate one; where the objectives have neither
-    accuracy nor divergence, or no size, the knee.
+    accuracy nor divergence, or no size, the knee. Without labels, a divergence of `NEAR` takes the
+    place of the point.
 
     Args:
         goals: The search's goals.
@@ -51,13 +63,16 @@ def suggest(goals: Goals, columns: Mapping[str, Values], parent: Mapping[str, fl
     sizes = [n for n in known if _is_size(quantities[n], columns[n], parent[n])]
     if len(names) == len(goals.names) or not sizes:
         return Suggestion(knee(goals, columns), "the knee of the front")
-    drop, size = columns["accuracy_drop"], quantities[sizes[0]].sign * columns[sizes[0]]
-    within = np.flatnonzero(drop <= ONE_POINT + 1e-6)  # .95 - .94 is a bit more than .01
+    size = quantities[sizes[0]].sign * columns[sizes[0]]
+    drop, most, best, bound = columns.get("accuracy_drop"), ONE_POINT, "most accurate", WITHIN
+    if drop is None:
+        drop, most, best, bound = columns[DIVERGENCE], NEAR, "nearest to it", WITHIN_NATS
+    within = np.flatnonzero(drop <= most + 1e-6)  # .95 - .94 is a bit more than .01
     if len(within) == 0:
         place = int(np.lexsort((size, drop))[0])
-        return Suggestion(place, f"the most accurate, as none is within {WITHIN}")
+        return Suggestion(place, f"the {best}, as none is within {bound}")
     place = int(within[np.lexsort((drop[within], size[within]))[0]])
-    return Suggestion(place, f"the smallest within {WITHIN}")
+    return Suggestion(place, f"the smallest within {bound}")
 
 
 def _is_size(quantity: Quantity, values: Values, whole: float) -> bool:
@@ -133,17 +148,29 @@ class Choice:
         if choice in ("knee", "fittest"):
             return self.knee() if choice == "knee" else self.fittest()
         if re.search("[<>=]", choice):
-            about_accuracy = "accuracy" in Constraint.parse(choice).name
-            return self.best("parameters" if about_accuracy else "accuracy", within=choice)
-        if choice not in self.columns:
+            bounded, judged = Constraint.parse(choice).name, self._judged
+            by_it = "accuracy" in bounded or bounded == judged
+            return self.best("parameters" if by_it else judged, within=choice)
+        if choice not in self.columns and "accuracy" not in choice:
             raise unknown_name("pick", choice, ["suggestion", "knee", "fittest", *self._choosable])
         return self.best(choice)
+
+    @property
+    def _judged(self) -> str:
+        """What says how good networks are."""
+        return "accuracy" if "accuracy" in self.columns else DIVERGENCE
 
     @property
     def _choosable(self) -> list[str]:
         return [n for n in self.columns if "test" not in n and n not in EVALUATION]
 
     def _check_quantity(self, name: str) -> None:
+        if "accuracy" in name and "accuracy" not in self.columns and name not in self.columns:
+            msg = (
+                f"{name} is not known, as the images have no labels; choose by "
+                f"{', '.join(self._choosable)}"
+            )
+            raise PruneError(msg)
         if name not in self.columns or name in EVALUATION:
             raise unknown_name("quantity", name, self._choosable)
         if name not in self._choosable:

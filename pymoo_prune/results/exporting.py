@@ -124,8 +124,9 @@ def _found(
     found: dict[str, dict[str, Any]] = {}
     if report is not None:
         files = {file.path.name: asdict(file) for file in report.files}
-        for file in files.values():
-            del file["path"]
+        for name, file in files.items():
+            known = {key: value for key, value in file.items() if value is not None}
+            files[name] = {key: value for key, value in known.items() if key != "path"}
         found["onnx"] = {"images": report.images, **files}
     seconds = {name: [asdict(one) for one in several] for name, several in times.items()}
     return {**found, "latency": {"processor": processor(), "networks": seconds}}

@@ -32,7 +32,7 @@ from pymoo_prune.results.choosing import Choice, Suggestion
 from pymoo_prune.results.finished_networks import FinishedNetworks
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front_tables import csv_text, text_table
-from pymoo_prune.results.quantities import ACCURACIES, EVALUATION
+from pymoo_prune.results.quantities import EVALUATION, FINAL
 from pymoo_prune.search import Found
 
 
@@ -200,7 +200,7 @@ class Front:
     @property
     def quantities(self) -> dict[str, Quantity]:
         """Labels and units of the columns."""
-        return {**self.problem.quantities, **ACCURACIES, **EVALUATION}
+        return {**self.problem.quantities, **FINAL, **EVALUATION}
 
     @property
     def seeds(self) -> list[int]:
@@ -253,7 +253,8 @@ class Front:
         The suggestion is the smallest network within one point of the parent's accuracy on the
         validation images, by the first size among the objectives. Where none is within one point,
         it is the most accurate one. It is the knee where the objectives have no accuracy or no
-        size, and the fittest where they are one weighted sum.
+        size, and the fittest where they are one weighted sum. Where images have no labels, the
+        divergence decides in place of the accuracy; see `choosing.suggest`.
 
         Args:
             choice: "suggestion", "knee", "fittest", a number, a quantity to be best in
@@ -288,6 +289,7 @@ class Front:
             self.problem.data_set,
             seeds=self.seeds,
             finished=retrain,
+            parent=self.problem.parent,
             keep=keep,
             progress=progress,
         )

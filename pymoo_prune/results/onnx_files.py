@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pymoo_prune.data import Data, balanced
+from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.errors import PruneError
 from pymoo_prune.files import writing
 from pymoo_prune.measuring import accuracy
@@ -41,16 +41,16 @@ class OnnxFile:
         size: Its size in bytes.
         difference: The largest absolute difference between its outputs and torch's.
         agreement: The share of its predictions that are torch's.
-        accuracy: The accuracy on all validation images.
-        test_accuracy: The accuracy on all test images.
+        accuracy: The accuracy on all validation images; None where these have no labels.
+        test_accuracy: The accuracy on all test images, likewise.
     """
 
     path: Path
     size: int
     difference: float
     agreement: float
-    accuracy: float
-    test_accuracy: float
+    accuracy: float | None
+    test_accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,31 @@ class OnnxReport:
             ("bytes", *(f"{file.size:,}" for file in files)),
             ("largest difference of outputs", *(f"{file.difference:.2g}" for file in files)),
             ("same predictions", *(_percent(file.agreement) for file in files)),
-            ("validation accuracy", *(_percent(file.accuracy) for file in files)),
-            ("test accuracy", *(_percent(file.test_accuracy) for file in files)),
         ]
+        for name, shares in self._accuracies.items():
+            rows.append((name, *map(_percent, shares)))
         return ("under onnxruntime", *(file.path.name for file in files)), rows
+
+    @property
+    def _accuracies(self) -> dict[str, list[float]]:
+        """Those that are known, of each file."""
+        every = {
+            "validation accuracy": [file.accuracy for file in self.files],
+            "test accuracy": [file.test_accuracy for file in self.files],
+        }
+        known = {name: [s for s in shares if s is not None] for name, shares in every.items()}
+        return {name: shares for name, shares in known.items() if shares}
 
     def conditions(self) -> str:
         """How outputs and accuracies were measured."""
         text = (
             f"Outputs and predictions are compared with torch's on {self.images:,} validation "
-            "images; accuracies are on all validation and on all test images."
+            "images"
         )
+        images = [name.removesuffix(" accuracy") for name in self._accuracies]
+        if images:
+            text += f"; accuracies are on {' and on '.join(f'all {one}' for one in images)} images"
+        text += "."
         if self.int8 is None:
             return text
         return f"{text} {INT8} has the ranges of its activations from validation images."
@@ -169,7 +183,7 @@ def export_onnx(
     float32 = _written(whole, ours, theirs, data, folder / ONNX)
     if not int8:
         return OnnxReport(len(ours), float32)
-    calibration = data.validation.subset(balanced(data.validation.labels, CALIBRATION, 0))
+    calibration = data.validation.subset(balanced(data.validation.groups, CALIBRATION, 0))
     small = OnnxNetwork(quantized(whole.model, calibration.images))
     theirs = _outputs(small, _compared(data))
     return OnnxReport(len(ours), float32, _written(small, ours, theirs, data, folder / INT8))
@@ -254,14 +268,18 @@ def _written(
         size=len(network.model),
         difference=float((ours - theirs).abs().max()),
         agreement=float((ours.argmax(dim=1) == theirs.argmax(dim=1)).double().mean()),
-        accuracy=accuracy(network, data.validation),
-        test_accuracy=accuracy(network, data.test),
+        accuracy=_accuracy(network, data.validation),
+        test_accuracy=_accuracy(network, data.test),
     )
+
+
+def _accuracy(network: nn.Module, split: Split) -> float | None:
+    return None if split.labels is None else accuracy(network, split)
 
 
 def _compared(data: Data) -> Tensor:
     """The images that outputs are compared on, as many of each class."""
-    return data.validation.subset(balanced(data.validation.labels, COMPARED, 0)).images
+    return data.validation.subset(balanced(data.validation.groups, COMPARED, 0)).images
 
 
 @torch.inference_mode()

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
 from pymoo_prune import plots
+from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.measuring import BATCH_SIZES
+from pymoo_prune.networks import evaluating
 from pymoo_prune.results import ticket_words as words
 from pymoo_prune.results.appraisal import (
     Appraisal,
@@ -25,6 +28,9 @@ from pymoo_prune.results.appraisal import (
 from pymoo_prune.results.front import Front, Member
 from pymoo_prune.search import Display
 from pymoo_prune.tables import Row, markdown_table, terminal_table
+
+BATCH = 128
+"""Images that the parent predicts at once."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class WinningTicket:
         images: Training images that the ticket was retrained with.
         masked: Whether pruned weights are still there, as zeros; parameters and MACs are then of
             weights that are not 0.
+        labelled: Whether the test images have labels. Without them, accuracies are the share of
+            images for which the prediction is the parent's for the plain image.
     """
 
     winner: Member
@@ -47,6 +55,12 @@ class WinningTicket:
     ticket: Appraisal
     images: int
     masked: bool = False
+    labelled: bool = True
+
+    @property
+    def measure(self) -> str:
+        """What the test accuracies are."""
+        return "test accuracy" if self.labelled else words.AGREEMENT
 
     @property
     def compression(self) -> float:
@@ -75,12 +89,12 @@ class WinningTicket:
 
     def size_rows(self) -> tuple[Row, list[Row]]:
         """Accuracy, size and speed of both."""
-        return words.size_rows(self.parent, self.ticket, masked=self.masked)
+        return words.size_rows(self.parent, self.ticket, self.measure, masked=self.masked)
 
     def origin(self) -> str:
         """Which network the ticket is, and what both are measured on."""
         tested = len(self.winner.front.problem.data_set.test)
-        return words.origin(self.winner.place, self.images, tested)
+        return words.origin(self.winner.place, self.images, tested, labelled=self.labelled)
 
     def conditions(self) -> str:
         """How latencies were measured, and which differences may be chance."""
@@ -88,14 +102,14 @@ class WinningTicket:
 
     def verdict(self) -> str:
         """Under which perturbations the ticket loses more than the parent, and under which less."""
-        return words.verdict(self.parent, self.ticket)
+        return words.verdict(self.parent, self.ticket, labelled=self.labelled)
 
     def tables(self) -> list[Table]:
         """Both tables for the terminal."""
         return [
             terminal_table("the winning ticket", *self.size_rows()),
             terminal_table(
-                "test accuracy on perturbed images, in %: parent / ticket",
+                f"{self.measure} on perturbed images, in %: parent / ticket",
                 *words.perturbation_rows(self.parent, self.ticket),
             ),
         ]
@@ -114,7 +128,7 @@ class WinningTicket:
             self.conditions(),
             "## Perturbed images",
             *([f"![accuracy on perturbed images]({picture})"] if picture else []),
-            "Test accuracy in %, parent / ticket, at each strength:",
+            f"{self.measure.capitalize()} in %, parent / ticket, at each strength:",
             markdown_table(*words.perturbation_rows(self.parent, self.ticket)),
             self.verdict(),
         ]
@@ -127,7 +141,7 @@ class WinningTicket:
             kind: {name: [one.test_accuracy, *one.robustness[kind]] for name, one in both.items()}
             for kind in self.ticket.robustness
         }
-        plots.draw_robustness(path, accuracies)
+        plots.draw_robustness(path, accuracies, label=self.measure)
 
 
 def winning_ticket(
@@ -180,10 +194,11 @@ def winning_ticket(
             "with another number of images"
         )
         raise PruneError(msg) from error
-    name = f"network {winner.place}"
+    name, data = f"network {winner.place}", problem.data_set
+    labelled = data.test.labels is not None
     before, after = appraise(
         {"parent": parent, name: network},
-        problem.data_set,
+        data if labelled else replace(data, test=_as_predicted(parent, data.test)),
         batch_sizes=batch_sizes,
         threads=threads,
         repeats=repeats,
@@ -194,7 +209,15 @@ def winning_ticket(
     if masked:
         before = _without_zeros(before, problem.parent_measurements())
         after = _without_zeros(after, winner.values)
-    return WinningTicket(winner, network, before, after, images, masked)
+    return WinningTicket(winner, network, before, after, images, masked, labelled)
+
+
+@torch.no_grad()
+def _as_predicted(parent: nn.Module, split: Split) -> Split:
+    """Images with the parent's predictions in place of labels."""
+    with evaluating(parent):
+        predicted = [parent(images).argmax(dim=1) for images in split.images.split(BATCH)]
+    return Split(split.images, torch.cat(predicted))
 
 
 def _without_zeros(appraisal: Appraisal, measured: Mapping[str, float]) -> Appraisal:

@@ -11,19 +11,26 @@ from pymoo_prune.tables import Row, listed
 percent = ACCURACIES["test_accuracy"].format
 
 
-def size_rows(parent: Appraisal, ticket: Appraisal, *, masked: bool) -> tuple[Row, list[Row]]:
+AGREEMENT = "agreement with the parent"
+"""What test accuracies are where images have no labels."""
+
+
+def size_rows(
+    parent: Appraisal, ticket: Appraisal, measure: str, *, masked: bool
+) -> tuple[Row, list[Row]]:
     """Accuracy, size and speed of both.
 
     Args:
         parent: The parent.
         ticket: The ticket.
+        measure: What test accuracies are.
         masked: Whether the ticket's pruned weights are still there, as zeros.
     """
     points = 100 * (ticket.test_accuracy - parent.test_accuracy)
     kept, zeros = (" (non-zero)", " (all)") if masked else ("", "")
     rows: list[Row] = [
         (
-            "test accuracy",
+            measure,
             percent(parent.test_accuracy),
             percent(ticket.test_accuracy),
             f"{points:+.2f} points".replace("-", "−"),
@@ -63,18 +70,26 @@ def perturbation_rows(parent: Appraisal, ticket: Appraisal) -> tuple[Row, list[R
     return ("strength", *(f"{k + 1}" for k in range(STRENGTHS))), rows
 
 
-def origin(place: int, images: int, tested: int) -> str:
+def origin(place: int, images: int, tested: int, *, labelled: bool) -> str:
     """Which network the ticket is, and what both are measured on.
 
     Args:
         place: The ticket's place in the front.
         images: Training images that it was retrained with.
         tested: How many test images there are.
+        labelled: Whether they have labels.
     """
     how = f"retrained with {images:,} images" if images else "not retrained"
-    return (
+    text = (
         f"The ticket is network {place} of the front, {how}; the parent is the "
-        f"network that was pruned. Accuracies are on all {tested:,} test images."
+        "network that was pruned. "
+    )
+    if labelled:
+        return f"{text}Accuracies are on all {tested:,} test images."
+    return (
+        f"{text}The test images have no labels, so accuracies are unknown. The agreement with the "
+        f"parent is the share of all {tested:,} test images for which a network's prediction is "
+        "the parent's for the image as it is."
     )
 
 
@@ -101,8 +116,14 @@ def conditions(parent: Appraisal, ticket: Appraisal) -> str:
     return text
 
 
-def verdict(parent: Appraisal, ticket: Appraisal) -> str:
-    """Under which perturbations the ticket loses more than the parent, and under which less."""
+def verdict(parent: Appraisal, ticket: Appraisal, *, labelled: bool) -> str:
+    """Under which perturbations the ticket loses more than the parent, and under which less.
+
+    Args:
+        parent: The parent.
+        ticket: The ticket.
+        labelled: Whether the test images have labels.
+    """
     more: list[str] = []
     less: list[str] = []
     same: list[str] = []
@@ -117,6 +138,7 @@ def verdict(parent: Appraisal, ticket: Appraisal) -> str:
     parts += [f"as much under {listed(same)}"] if same else []
     start = "" if more else "no more than the parent under any perturbation: "
     return (
-        "Of its accuracy on images as they are, and on average over the strengths, the ticket "
+        f"Of its {'accuracy' if labelled else AGREEMENT} on images as they are, and on average "
+        "over the strengths, the ticket "
         f"loses {start}{', '.join(parts)}."
     )

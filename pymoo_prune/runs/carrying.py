@@ -15,6 +15,7 @@ from pymoo_prune.machine import versions
 from pymoo_prune.measuring import BATCH_SIZES, thop_macs
 from pymoo_prune.results import (
     Carried,
+    Judge,
     Member,
     WinningTicket,
     carry,
@@ -101,7 +102,11 @@ class Carrier:
         member, network = ticket.winner, ticket.network
         # The front's accuracies after retraining are those of another retraining.
         values = {n: value for n, value in member.values.items() if not n.startswith("finished")}
-        values["finished_test_accuracy"] = ticket.ticket.test_accuracy
+        if ticket.labelled:
+            values["finished_test_accuracy"] = ticket.ticket.test_accuracy
+        else:
+            judge = Judge(front.problem.data_set.test, front.problem.parent)
+            values["finished_test_divergence"] = judge(network)
         carry(member, network, folder, about=self._about(member, network, images, values))
         with writing(folder / TICKET_PICTURE) as path:
             ticket.draw(path)

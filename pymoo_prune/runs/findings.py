@@ -9,10 +9,11 @@ from typing import Any
 from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.objectives import Goals, Quantity, Series, Values
 from pymoo_prune.results import (
-    ACCURACIES,
     EVALUATION,
+    FINAL,
     FIRST_POPULATION,
     Gain,
+    Judged,
     Suggestion,
     published_series,
 )
@@ -20,7 +21,7 @@ from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.run import Run
 from pymoo_prune.runs.run_front import recorded_suggestion
 from pymoo_prune.runs.settings import Settings
-from pymoo_prune.runs.share import Volumes, decisive, shared_axes, with_lower_accuracies
+from pymoo_prune.runs.share import Volumes, shared_axes, with_lower_accuracies
 from pymoo_prune.search import Store
 
 DIGITS = 4
@@ -46,7 +47,7 @@ class Findings:
         self.series, self.summary = run.results()
         self.layers = run.layers()
         measured = measured_quantities(run.settings, self.summary.get("quantities"))
-        self.quantities: dict[str, Quantity] = {**measured, **ACCURACIES, **EVALUATION}
+        self.quantities: dict[str, Quantity] = {**measured, **FINAL, **EVALUATION}
         self.goals = Goals(measured, self.summary["goals"])
 
     @property
@@ -77,12 +78,25 @@ class Findings:
     @property
     def finished(self) -> bool:
         """Whether networks were retrained in the end."""
-        return "finished_test_accuracy" in self.front.columns
+        return self.judged.finished
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the search's images have labels."""
+        return "accuracy" in self.front.columns
+
+    @property
+    def judged(self) -> Judged:
+        """The columns that say how good networks are."""
+        return Judged.of(self.front.columns)
 
     @property
     def tested(self) -> str:
-        """The accuracy that decides: on the test images, after retraining where there was one."""
-        return decisive(self.front)
+        """The accuracy that decides: on the test images, after retraining where there was one.
+
+        Where these have no labels, it is the divergence.
+        """
+        return self.judged.last
 
     @property
     def axes(self) -> list[str]:
@@ -93,9 +107,10 @@ class Findings:
     def hypervolumes(self) -> dict[str, list[float]]:
         """How much of the objectives each method dominates, in the order of `series`.
 
-        By accuracy: on the test images as found, and after retraining where there was one.
+        By accuracy, or divergence without labels: on the test images as found, and after
+        retraining where there was one.
         """
-        accuracies = dict.fromkeys(["test_accuracy", self.tested])
+        accuracies = dict.fromkeys([self.judged.found, self.tested])
         return {name: [self._hypervolume(one, name) for one in self.series] for name in accuracies}
 
     @property
@@ -134,7 +149,7 @@ class Findings:
         """
         if "search_share" not in self.summary:
             return {}
-        names = dict.fromkeys(["test_accuracy", self.tested])
+        names = dict.fromkeys([self.judged.found, self.tested])
         return {name: self._volumes.gain(self.series, name) for name in names}
 
     @property
@@ -145,7 +160,7 @@ class Findings:
     @property
     def gain_within_noise(self) -> bool:
         """Whether nothing is gained if each accuracy of the search is lower by a standard error."""
-        if "search_share" not in self.summary:
+        if "search_share" not in self.summary or self.judged.by_divergence:
             return False
         images = self.summary["search_share"]["test_images"]
         lower = with_lower_accuracies(self.front, self.tested, images)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pymoo_prune.data import DATA_SETS, Data, data_from_arrays, load_data
@@ -15,7 +16,10 @@ from pymoo_prune.errors import DataError, PruneError
 from pymoo_prune.problem import load_named
 from pymoo_prune.training import seeded
 
-ARRAYS = "(images, labels) or (images, labels, test_images, test_labels)"
+ARRAYS = (
+    "(images, labels) or (images, labels, test_images, test_labels), with None for labels that are "
+    "not known"
+)
 
 
 def is_module(name: str) -> bool:
@@ -76,13 +80,15 @@ def _own_data(name: str, found: Any, validation: float | None) -> Data:
             msg = f"data {name!r} has its parts already: give it without --validation"
             raise PruneError(msg)
         return found
+    if isinstance(found, np.ndarray | torch.Tensor):
+        found = (found,)
     if not isinstance(found, tuple | list):
         msg = (
             f"data {name!r} is a {type(found).__name__}; it must be a Data, or a tuple of arrays "
             f"{ARRAYS}, or a function without arguments that returns one"
         )
         raise PruneError(msg)
-    if len(found) not in (2, 4):
+    if len(found) not in (1, 2, 4):
         msg = f"data {name!r} has {len(found)} arrays; it must have {ARRAYS}"
         raise PruneError(msg)
     try:

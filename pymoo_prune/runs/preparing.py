@@ -12,7 +12,15 @@ from torch import nn
 from pymoo_prune.data import DATA_SETS, Data
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.measuring import KnownLatencies
-from pymoo_prune.problem import PruningProblem, build_problem, check_trust, own_network
+from pymoo_prune.objectives import Objectives
+from pymoo_prune.problem import (
+    PruningProblem,
+    build_problem,
+    check_trust,
+    default_objectives,
+    objectives_on,
+    own_network,
+)
 from pymoo_prune.results import (
     can_be_saved,
     load_network,
@@ -72,6 +80,7 @@ def prepare_problem(
     if data is None:
         data = _named_data(settings, folder, given.place, download=download)
     data = data.to(torch.device(settings.device))
+    objectives = _objectives_on(data, settings)  # before the parent is loaded
     kept = folder / PARENT_FOLDER
     parent = given.network
     if parent is None:
@@ -83,8 +92,8 @@ def prepare_problem(
             "parent": parent,
             "progress": lambda done: update(done, "training the parent"),
         }
-        if settings.objectives is not None:
-            arguments["objectives"] = settings.objectives
+        if objectives is not None:
+            arguments["objectives"] = objectives
         problem = build_problem(settings.problem_class, data, settings.options, arguments)
     own = given.network is not None or settings.network is not None
     if problem.parent is not None and not kept.is_dir():
@@ -94,9 +103,28 @@ def prepare_problem(
             keep_parent(problem.parent, kept, save=save_weights)
         # Any other network that no description can rebuild is brought along each time.
     problem.known_latencies = KnownLatencies(_latencies_file(settings, folder))
+    if not data.labelled and settings.objectives is None:
+        display.console.print(
+            f"{data.name} has no labels: the objectives are {', '.join(problem.goals.searched)}",
+            markup=False,
+            highlight=False,
+        )
     if settings.front:
         problem = problem.with_goals(problem.goals.objectives, front=settings.front)
     return problem
+
+
+def _objectives_on(data: Data, settings: Settings) -> Objectives | None:
+    """The objectives for some images, or an error that names one that needs labels.
+
+    None leaves them to the problem.
+    """
+    cls, asked = settings.problem_class, settings.objectives
+    default = default_objectives(cls)
+    objectives = default if asked is None else asked
+    if data.labelled or objectives is None:
+        return asked
+    return objectives_on(data, cls, objectives, settings.constraints, settings.front)
 
 
 def _latencies_file(settings: Settings, folder: Path) -> Path:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from pymoo_prune.files import write_text
 from pymoo_prune.plots import SCREEN, FigureStyle
-from pymoo_prune.results import ACCURACIES, EVALUATION
+from pymoo_prune.results import EVALUATION, FINAL
 from pymoo_prune.runs import words
 from pymoo_prune.runs.files import (
     FRONT_PICTURE,
@@ -28,8 +28,10 @@ from pymoo_prune.tables import Row, markdown_table, terminal_table
 HEADS = {
     "test_accuracy": "hypervolume on test",
     "finished_test_accuracy": "after the same retraining",
+    "test_divergence": "hypervolume on test",
+    "finished_test_divergence": "after the same retraining",
 }
-"""Heads of columns of hypervolumes, by the accuracy that they are over."""
+"""Heads of columns of hypervolumes, by the accuracy or divergence that they are over."""
 
 
 class Report:
@@ -66,9 +68,9 @@ class Report:
     def shown(self) -> list[str]:
         """The quantities that tables of networks show."""
         findings, sizes = self.findings, ("parameters", "macs")
-        wanted = ("accuracy", *findings.goals.names, *sizes, *ACCURACIES, *EVALUATION)
+        wanted = ("accuracy", *findings.goals.names, *sizes, *FINAL, *EVALUATION)
         known = [n for n in dict.fromkeys(wanted) if n in findings.front.columns]
-        return [n for n in known if n != "finished_accuracy"]
+        return [n for n in known if n not in ("finished_accuracy", "finished_divergence")]
 
     def network_rows(self, most: int = 14) -> tuple[Row, list[Row]]:
         """The front's networks, evenly thinned to at most `most`, always with the chosen one."""

@@ -12,8 +12,8 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.objectives import Goals, Quantity, Values
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import (
-    ACCURACIES,
     EVALUATION,
+    FINAL,
     Choice,
     FinishedNetworks,
     Front,
@@ -112,7 +112,7 @@ class RunFront(Front):
         if kept is None:  # folders of older versions
             return super().quantities
         measured = {name: Quantity(**about) for name, about in kept.items()}
-        return {**measured, **ACCURACIES, **EVALUATION}
+        return {**measured, **FINAL, **EVALUATION}
 
     @property
     def _choice(self) -> Choice:

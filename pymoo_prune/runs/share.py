@@ -10,7 +10,7 @@ import numpy as np
 
 from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume, without_judgements
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import ACCURACIES, Gain, stacked, there_before
+from pymoo_prune.results import FINAL, Gain, Judged, stacked, there_before
 
 
 def shared_axes(names: Sequence[str], series: Sequence[Series]) -> list[str]:
@@ -24,15 +24,9 @@ def shared_axes(names: Sequence[str], series: Sequence[Series]) -> list[str]:
     return [n for n in sizes if all(n in one.columns for one in series)] or ["parameters"]
 
 
-def decisive(front: Series) -> str:
-    """The accuracy that decides: on the test images, after retraining where there was one."""
-    finished = "finished_test_accuracy"
-    return finished if finished in front.columns else "test_accuracy"
-
-
 @dataclass(frozen=True)
 class Volumes:
-    """Measures hypervolumes over (error, sizes).
+    """Measures hypervolumes over (error, sizes), or (divergence, sizes) without labels.
 
     Attributes:
         axes: The sizes.
@@ -49,17 +43,17 @@ class Volumes:
 
         Args:
             columns: Their measurements, (n,) each.
-            accuracy: The accuracy that makes the error.
+            accuracy: The accuracy that makes the error, or the divergence.
         """
-        costs = Goals(self.quantities, self.axes).unit_costs(columns, self.parent)
-        return float(hypervolume(np.column_stack([1 - columns[accuracy], costs])))
+        goals = Goals(self.quantities, [accuracy, *self.axes])
+        return float(hypervolume(goals.unit_costs(columns, self.parent)))
 
     def gain(self, series: Sequence[Series], accuracy: str) -> Gain:
         """What a search adds to the first population and the rivals that need no search.
 
         Args:
             series: The search's networks first, then those of all that it is compared with.
-            accuracy: The accuracy that makes the error.
+            accuracy: The accuracy that makes the error, or the divergence.
         """
         names = [accuracy, *self.axes]
         others = [one.columns for one in there_before(series)]
@@ -74,8 +68,8 @@ def share_of(series: Sequence[Series], problem: PruningProblem) -> dict[str, Any
         series: The search's networks first, then those of all that it is compared with.
         problem: The problem that was searched.
     """
-    axes, accuracy = shared_axes(problem.goals.names, series), decisive(series[0])
-    volumes = Volumes(axes, {**problem.quantities, **ACCURACIES}, problem.parent_values)
+    axes, accuracy = shared_axes(problem.goals.names, series), Judged.of(series[0].columns).last
+    volumes = Volumes(axes, {**problem.quantities, **FINAL}, problem.parent_values)
     gain = volumes.gain(series, accuracy)
     return {
         "accuracy": accuracy,

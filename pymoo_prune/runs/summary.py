@@ -30,7 +30,7 @@ def summary_of(
         notes: More that a reader must know.
     """
     problem, reasons = front.problem, Counter(found.failures.values())
-    parent = problem.parent
+    parent = problem.parent if problem.data_set.test.labels is not None else None
     latency_notes: list[str] = []
     noise: dict[str, float] = {}
     if problem.latencies is not None:

@@ -118,8 +118,22 @@ def parent_line(findings: Findings) -> str:
     parts = [
         f"{quantities[n].label} {quantities[n].format(parent[n])}"
         for n in ("accuracy", "parameters", "macs")
+        if n in parent
     ]
-    return f"The parent: {', '.join(parts)}."
+    return f"The parent: {', '.join(parts)}.{_unknown(findings)}"
+
+
+def _unknown(findings: Findings) -> str:
+    """Which accuracies are unknown, and why; empty where all images have labels."""
+    if findings.labelled and not findings.judged.by_divergence:
+        return ""
+    which = "test images" if findings.labelled else "training and validation images"
+    if not findings.labelled and findings.judged.by_divergence:
+        which = "images"
+    return (
+        f" The {which} have no labels, so accuracies on them are unknown: networks are judged by "
+        "their divergence from the parent."
+    )
 
 
 def suggestion(findings: Findings) -> str:
@@ -169,7 +183,8 @@ def made_line(findings: Findings) -> str:
 def meaning(findings: Findings) -> str:
     """The axes of the hypervolumes, and how networks are compared."""
     settings = findings.run.settings
-    axes = ", ".join(["error", *(findings.quantities[name].label for name in findings.axes)])
+    first = "divergence in nats" if findings.judged.by_divergence else "error"
+    axes = ", ".join([first, *(findings.quantities[name].label for name in findings.axes)])
     text = f"Hypervolumes of ({axes}), reference point 1 for each"
     if images := settings.finish_images:
         text += f"; every network is retrained with the same {images:,} images"

@@ -30,7 +30,8 @@ class Distillation:
     Args:
         teacher: A trained classifier; it is not changed, and each layer stays in its mode.
         split: The images that students are trained on.
-        alpha: The labels' share of the loss, from 0 (the teacher alone) to 1 (the labels alone).
+        alpha: The labels' share of the loss, from 0 (the teacher alone) to 1 (the labels alone). It
+            must be 0 where images have no labels.
         temperature: T, the divisor of both networks' outputs. At a high temperature, classes that
             the teacher finds unlikely count too.
         batch_size: Images in a batch of the teacher's.
@@ -48,6 +49,9 @@ class Distillation:
         # Written so that NaN is refused too: each comparison with it is false.
         if not 0 <= alpha <= 1:
             msg = f"alpha must be between 0 and 1, but it is {alpha}"
+            raise PruneError(msg)
+        if alpha and split.labels is None:
+            msg = f"alpha must be 0, as the images have no labels, but it is {alpha}"
             raise PruneError(msg)
         if not (math.isfinite(temperature) and temperature > 0):
             msg = f"temperature must be finite and greater than 0, but it is {temperature}"
@@ -75,7 +79,7 @@ class Distillation:
                     raise PruneError(msg)
                 found.append(outputs.float())
         logits = torch.cat(found)
-        needed = 1 + int(self.split.labels.max())
+        needed = 1 + int(self.split.groups.max())
         if logits.shape[1] < needed:
             msg = (
                 f"the teacher must know all classes: the labels need {needed}, "
@@ -116,7 +120,7 @@ class Distillation:
         return self.alpha * self._of_labels(outputs, rows) + (1 - self.alpha) * soft
 
     def _of_labels(self, outputs: Tensor, rows: Tensor) -> Tensor:
-        return functional.cross_entropy(outputs, self.split.labels[rows])
+        return functional.cross_entropy(outputs, self.split.known_labels[rows])
 
     def distilled(
         self,
@@ -210,7 +214,7 @@ class _Division:
 
 def _divided(split: Split, images: int) -> _Division:
     """Holds out a class-balanced choice of images."""
-    n, labels = len(split), split.labels
+    n, labels = len(split), split.groups
     if 2 * (n - images) < n:
         msg = (
             f"stopping.images must leave at least half of the {n:,} images to train on, "

@@ -47,6 +47,7 @@ def trained(
     Returns:
         The trained copy, in evaluation mode.
     """
+    labels = split.known_labels
     result = copy.deepcopy(network).train()
     last = fit(
         result,
@@ -54,7 +55,7 @@ def trained(
         images=images,
         recipe=recipe,
         seed=seed,
-        loss=lambda outputs, rows: functional.cross_entropy(outputs, split.labels[rows]),
+        loss=lambda outputs, rows: functional.cross_entropy(outputs, labels[rows]),
         keep_zeros=keep_zeros,
         progress=progress,
     )

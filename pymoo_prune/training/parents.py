@@ -39,6 +39,7 @@ def train_parent(
     if not (math.isfinite(epochs) and epochs > 0):
         msg = f"parent_epochs must be above 0, but they are {epochs}"
         raise PruneError(msg)
+    check_can_train(data)
     with seeded(seed, torch.device("cpu")):
         fresh = named_network(network, channels=data.channels, classes=data.classes, size=data.size)
     return trained(
@@ -49,6 +50,24 @@ def train_parent(
         seed=seed,
         progress=progress,
     )
+
+
+def check_can_train(data: Data) -> None:
+    """Refuses to train a parent on images without labels.
+
+    Args:
+        data: The images.
+
+    Raises:
+        PruneError: They have no labels.
+    """
+    if not data.labelled:
+        msg = (
+            f"{data.name} has no labels for its training images, so no network can be trained "
+            "here: give a trained one, --parent FILE --network module:function on the command "
+            "line, prune(network, data) or parent=network in Python"
+        )
+        raise PruneError(msg)
 
 
 def check_parent(parent: nn.Module, data: Data) -> nn.Module:
@@ -67,10 +86,10 @@ def check_parent(parent: nn.Module, data: Data) -> nn.Module:
     if not isinstance(outputs, Tensor):
         msg = f"the parent gives a {type(outputs).__name__}, not one tensor of outputs"
         raise PruneError(msg)
-    if tuple(outputs.shape) != (2, data.classes):
+    if outputs.ndim != 2 or len(outputs) != 2 or not data.takes(outputs.shape[1]):
         msg = (
             f"the parent gives {tuple(outputs.shape)[1:]} values an image, but {data.name} has "
-            f"{data.classes} classes"
+            f"{data.classes_text}"
         )
         raise PruneError(msg)
     for name, weight in parent.named_parameters():

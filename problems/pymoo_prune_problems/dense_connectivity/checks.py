@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 from torch import nn
 
@@ -10,6 +11,7 @@ from pymoo_prune.chromosomes import Connections
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.networks import DenseNet
+from pymoo_prune.training import check_can_train
 
 
 def check_options(
@@ -56,6 +58,27 @@ def check_sizes(data: Data, blocks: int, growth: int, image_size: int | None) ->
             f"images have {data.size[0]}×{data.size[1]} pixels, and image_size is {image_size}"
         )
         raise PruneError(msg)
+
+
+def check_unlabelled(data: Data, parent: nn.Module | None, weights: str) -> Data:
+    """Images without labels, with the parent's number of classes; refuses what needs labels.
+
+    Args:
+        data: The images.
+        parent: The network that the user gives.
+        weights: Where a candidate's weights come from.
+    """
+    if parent is None:
+        check_can_train(data)
+    if weights == "scratch":
+        msg = (
+            f"{data.name} has no labels for its training images, so candidates cannot be trained "
+            "from scratch; take weights 'inherited'"
+        )
+        raise PruneError(msg)
+    if data.classes == 0 and isinstance(parent, DenseNet) and data.takes(parent.classes):
+        return replace(data, classes=parent.classes)
+    return data
 
 
 def check_dense_net(parent: nn.Module, codec: Connections, growth: int, data: Data) -> DenseNet:

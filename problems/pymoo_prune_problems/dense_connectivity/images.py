@@ -24,11 +24,11 @@ def train_and_search_images(
     """Training images and search images; see `DenseConnectivity` for the arguments."""
     train = data.train
     if train_images is not None:
-        train = train.subset(balanced(train.labels, train_images, seed))
+        train = train.subset(balanced(train.groups, train_images, seed))
     if fitness_split == "test":
         warnings.warn(TEST_WARNING, stacklevel=3)  # the line that makes the problem
     search = data.test if fitness_split == "test" else data.validation
-    search = search.subset(balanced(search.labels, search_images, seed))
+    search = search.subset(balanced(search.groups, search_images, seed))
     if image_size is not None:
         return train.resized(image_size), search.resized(image_size)
     return train, search

@@ -24,7 +24,7 @@ class Inheritance:
         self, shared: SharedWeights, train: Split, recovery: Recovery, images: int, seed: int
     ) -> None:
         self.shared, self.recovery = shared, recovery
-        self.split = train.subset(balanced(train.labels, images, seed))
+        self.split = train.subset(balanced(train.groups, images, seed))
         self.refit: ChannelRefit | None = None
         if recovery.refit:
             self.refit = ChannelRefit(

@@ -27,7 +27,8 @@ class ConnectionRivals(Rivals):
         seed: The seed of random connections.
         networks: From chromosomes to networks as the search trains them, or to what stopped their
             training.
-        narrower: From a growth to a trained DenseNet with all connections.
+        narrower: From a growth to a trained DenseNet with all connections; None where none can be
+            trained, for lack of labels.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class ConnectionRivals(Rivals):
         sizes: DenseNetSizes,
         seed: int,
         networks: Callable[[Array], Sequence[DenseNet | TrainingDiverged]],
-        narrower: Callable[[int], DenseNet],
+        narrower: Callable[[int], DenseNet] | None,
     ) -> None:
         self.parent, self.sizes, self.codec = parent, sizes, sizes.codec
         self.seed, self.networks, self.narrower = seed, networks, narrower
@@ -47,6 +48,12 @@ class ConnectionRivals(Rivals):
         found = [self.strongest(kind, sizes) for kind in KINDS]
         found += [self.random_connections(sizes), self.narrower_dense_nets(sizes)]
         return [baseline for baseline in found if len(baseline.networks)]
+
+    def left_out(self) -> Sequence[str]:
+        """Narrower networks, where images have no labels to train them with."""
+        if self.narrower is not None:
+            return ()
+        return ("Narrower DenseNets are left out: without labels none can be trained.",)
 
     def strongest(self, kind: Kind, sizes: Values) -> Baseline:
         """Networks with the strongest connections alone.
@@ -94,6 +101,8 @@ class ConnectionRivals(Rivals):
             sizes: Parameters that a front's networks have, from few to many.
             most: How many, at most. Networks whose training diverges are left out.
         """
+        if self.narrower is None:
+            return Baseline("narrower DenseNets", [], {})
         table = self.sizes.narrower()
         wanted = sizes[np.linspace(0, len(sizes) - 1, min(most, len(sizes))).astype(int)]
         networks: list[nn.Module] = []

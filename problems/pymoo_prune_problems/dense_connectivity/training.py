@@ -13,7 +13,7 @@ from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.pruning import RandomPaths, train_together
 from pymoo_prune.recovery import calibrate
-from pymoo_prune.training import Recipe, seeded, trained
+from pymoo_prune.training import Lessons, Recipe, seeded, trained
 
 SIGNS = ("digits", "mnist")
 """Data sets whose images change their meaning when mirrored."""
@@ -81,11 +81,16 @@ class DenseNetTrainer:
             )
         paths = RandomPaths(network, seed)
         paths = trained(paths, split, images=images, recipe=recipe, seed=seed, progress=progress)
-        rows = balanced(split.labels, CALIBRATION_IMAGES, seed)
+        rows = balanced(split.groups, CALIBRATION_IMAGES, seed)
         return calibrate(paths.parent, split.images[rows])
 
     def candidates(
-        self, starts: Sequence[DenseNet], images: int, recipe: Recipe, together: int
+        self,
+        starts: Sequence[DenseNet],
+        images: int,
+        recipe: Recipe,
+        together: int,
+        lessons: Lessons | None = None,
     ) -> list[DenseNet | TrainingDiverged]:
         """Candidates after their own training, or the error of a training that diverged.
 
@@ -93,10 +98,13 @@ class DenseNetTrainer:
             starts: The candidates before it; all see the same images in the same order.
             images: Images that each sees, counted with repetition; 0 for no training.
             recipe: Their training.
-            together: Candidates trained at once as one network.
+            together: Candidates trained at once as one network, where images have labels.
+            lessons: What they learn from; None is the labels of the training images.
         """
         if images == 0:
             return list(starts)
+        lessons = lessons or Lessons(self.split, None)
+        together = 1 if self.split.labels is None else together
         found: list[DenseNet | TrainingDiverged] = []
         for first in range(0, len(starts), together):
             stack = starts[first : first + together]
@@ -109,9 +117,7 @@ class DenseNetTrainer:
                 found += networks[: len(stack)]
                 continue
             try:
-                network = trained(
-                    stack[0], self.split, images=images, recipe=recipe, seed=self.seed
-                )
+                network = lessons.learnt(stack[0], images=images, recipe=recipe, seed=self.seed)
                 found.append(network)
             except TrainingDiverged as error:
                 found.append(error)

@@ -78,6 +78,9 @@ def group_importances(filters: PrunableFilters, kind: Kind, split: Split) -> Gro
     Raises:
         PruneError: torch-pruning is not installed, or cannot take the network.
     """
+    if kind == "Taylor" and split.labels is None:
+        msg = "its gradients need labels, and the images have none"
+        raise PruneError(msg)
     try:
         import torch_pruning  # noqa: PLC0415 - optional, and slow to import
     except ImportError as error:
@@ -133,7 +136,7 @@ def _scored(
 def _add_gradients(network: nn.Module, split: Split) -> None:
     with torch.enable_grad():
         for images, labels in zip(
-            split.images.split(BATCH), split.labels.split(BATCH), strict=True
+            split.images.split(BATCH), split.known_labels.split(BATCH), strict=True
         ):
             loss = functional.cross_entropy(network(images), labels, reduction="sum")
             (loss / len(split)).backward()

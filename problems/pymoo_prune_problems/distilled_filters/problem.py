@@ -39,7 +39,16 @@ from pymoo_prune.objectives import (
     one_by_one,
 )
 from pymoo_prune.operators import BlockCrossover, Candidates, DigestDuplicates, FilterMutation
-from pymoo_prune.problem import Preset, Preview, PruningProblem, Published, Timing
+from pymoo_prune.problem import (
+    Preset,
+    Preview,
+    PruningProblem,
+    Published,
+    Timing,
+    accuracies_of,
+    drop_of,
+    objectives_on,
+)
 from pymoo_prune.pruning import PrunableFilters, RemovalOrders
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
 from pymoo_prune.training import (
@@ -71,7 +80,8 @@ class DistilledFilters(PruningProblem):
         parent_epochs: Epochs that it is trained for.
         recovery: What a candidate gets before it is measured: "none", or "refit", "batch-norm" and
             "steps:K" (of distillation) joined by a plus.
-        alpha: The labels' share of the loss; the teacher has the rest (section III.C).
+        alpha: The labels' share of the loss; the teacher has the rest (section III.C), and all of
+            it where there are no labels.
         temperature: T of the same formula.
         patience: Distillation ends after this many looks at held-out images without a gain; 0
             never ends it early.
@@ -160,12 +170,14 @@ class DistilledFilters(PruningProblem):
         progress: Callable[[float], None] | None = None,
     ) -> None:
         check_numbers(search_images, recovery_images, train_images, patience, smallest)
+        objectives = objectives_on(data, type(self), objectives, constraints)
         self.recovery = Recovery.parse(recovery)
         train = data.train
         if train_images is not None:
-            train = train.subset(balanced(train.labels, train_images, seed))
+            train = train.subset(balanced(train.groups, train_images, seed))
         watched = max(1, min(self.WATCHED, len(train) // 4))
         self.stopping = Stopping(patience=patience, images=watched) if patience else None
+        alpha = alpha if data.labelled else 0.0
         # Refuses impossible options before anything is trained; the teacher is set below.
         self.distillation = Distillation(nn.Identity(), train, alpha=alpha, temperature=temperature)
         if parent is None:
@@ -182,11 +194,11 @@ class DistilledFilters(PruningProblem):
             data, n_var=self.filters.genes.n_var, objectives=objectives, constraints=constraints,
             seed=seed, xl=0, xu=1, vtype=bool,
         )  # fmt: skip
-        found = balanced(data.validation.labels, search_images, seed)
+        found = balanced(data.validation.groups, search_images, seed)
         self.search_images = data.validation.subset(found)
-        self.recovery_split = data.train.subset(balanced(data.train.labels, recovery_images, seed))
+        self.recovery_split = data.train.subset(balanced(data.train.groups, recovery_images, seed))
         # Balanced again: images may come class by class.
-        few = balanced(self.recovery_split.labels, self.CALIBRATION, seed)
+        few = balanced(self.recovery_split.groups, self.CALIBRATION, seed)
         self.calibration = self.recovery_split.subset(few).images
         statistics = ChannelRefit(
             self.parent,
@@ -254,8 +266,7 @@ class DistilledFilters(PruningProblem):
         """Accuracy on the search images after recovery, and sizes in closed form."""
         X = self.filters.repaired(X)
         found = one_by_one(self.judged, lambda x: self.tested(self._candidate(x)), X)
-        drop = self.parent_accuracy - found["accuracy"]
-        return found | {"accuracy_drop": drop, **self._sizes(X)}
+        return found | {**drop_of(self.parent_accuracy, found), **self._sizes(X)}
 
     @property
     def tested_on(self) -> Split:
@@ -330,7 +341,6 @@ class DistilledFilters(PruningProblem):
         """The teacher on the search images."""
         whole = self._sizes(np.ones((1, self.n_var), dtype=bool))
         return {
-            "accuracy": self.parent_accuracy,
-            "accuracy_drop": 0.0,
+            **accuracies_of(self.parent_accuracy),
             **{name: float(value[0]) for name, value in whole.items()},
         }

@@ -11,7 +11,7 @@ from torch import nn
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError, TrainingDiverged
-from pymoo_prune.measuring import accuracy
+from pymoo_prune.measuring import goodness
 from pymoo_prune.objectives import Values
 from pymoo_prune.problem import Baseline, Rivals
 from pymoo_prune_problems.distilled_filters.group_importance import Kind, group_importances
@@ -32,7 +32,7 @@ class FilterRivals(Rivals):
     - L1 pruning: the filters with the largest weights, in all layers alike or over the network.
     - Least loss, all layers alike: the filters that are missed most when the rest is refitted.
     - Least loss for a size: the members of the first population's priced family that are nearest
-      to the size, one for each mixture of prices; the most accurate on the search images is taken.
+      to the size, one for each mixture of prices; the best on the search images is taken.
     - torch-pruning's group importances, magnitude and Taylor, ranked over the whole network.
 
     Args:
@@ -129,19 +129,18 @@ class FilterRivals(Rivals):
         return places
 
     def _priced(self, axis: str, wanted: Values) -> Baseline:
-        """At each size, the most accurate of those that lose least for it."""
+        """At each size, the best of those that lose least for it."""
         nearest = []
         for share in MIXTURES[axis]:
             family = self._family(share)
             nearest.append(family[self._places(family, axis, wanted)])
         best: dict[bytes, tuple[Array, nn.Module]] = {}
         for X in np.stack(nearest, axis=1):
-            found = [
-                (accuracy(network, self.search_images), x, network)
-                for x, network in self._networks(np.unique(X, axis=0))
-            ]
+            found = list(self._networks(np.unique(X, axis=0)))
             if found:
-                _, x, network = max(found, key=lambda one: one[0])
+                networks = [network for _, network in found]
+                good = goodness(networks, self.filters.whole, self.search_images)
+                x, network = found[int(np.argmax(good))]
                 best[x.tobytes()] = x, network
         name = f"least loss for its {LABELS[axis]}, best of {len(MIXTURES[axis])}"
         return self._baseline(name, best.values())

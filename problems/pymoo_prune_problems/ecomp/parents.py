@@ -11,7 +11,7 @@ from torch import nn
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import FeedForward, as_feed_forward
-from pymoo_prune.training import seeded, trained
+from pymoo_prune.training import check_can_train, seeded, trained
 
 
 def train_feed_forward(
@@ -22,6 +22,7 @@ def train_feed_forward(
     progress: Callable[[float], None] | None = None,
 ) -> FeedForward:
     """Section 3.2.1: a feed-forward network with ReLU, Adam at 1e-3, batches of 100."""
+    check_can_train(data)
     with seeded(seed, torch.device("cpu")):
         network = FeedForward(int(np.prod(data.shape)), widths, data.classes)
     network.to(data.train.images.device)
@@ -32,10 +33,10 @@ def check_feed_forward(parent: nn.Module, data: Data) -> FeedForward:
     """The parent as a feed-forward network that fits the data, or an error that says why not."""
     network = as_feed_forward(parent)
     inputs = int(np.prod(data.shape))
-    if network.inputs != inputs or network.classes != data.classes:
+    if network.inputs != inputs or not data.takes(network.classes):
         msg = (
             f"the parent takes {network.inputs} values and gives {network.classes} classes, but "
-            f"the images of {data.name} have {inputs} values and {data.classes} classes"
+            f"the images of {data.name} have {inputs} values and {data.classes_text}"
         )
         raise PruneError(msg)
     return network.to(data.train.images.device)
@@ -43,4 +44,4 @@ def check_feed_forward(parent: nn.Module, data: Data) -> FeedForward:
 
 def refit_images(data: Data, images: int, seed: int) -> Split:
     """Training images for the statistics of the parent's activations."""
-    return data.train.subset(balanced(data.train.labels, images, seed))
+    return data.train.subset(balanced(data.train.groups, images, seed))

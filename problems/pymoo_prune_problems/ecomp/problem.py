@@ -48,10 +48,13 @@ from pymoo_prune.problem import (
     PruningProblem,
     Published,
     Timing,
+    accuracies_of,
+    drop_of,
+    objectives_on,
 )
 from pymoo_prune.pruning import KeepMasks, WeightsAndBiases
 from pymoo_prune.recovery import Recovery, plain_layers
-from pymoo_prune.training import Recipe, trained
+from pymoo_prune.training import Recipe
 from pymoo_prune_problems.ecomp.parents import check_feed_forward, refit_images, train_feed_forward
 from pymoo_prune_problems.ecomp.recombined_weights import RecombinedWeights
 from pymoo_prune_problems.ecomp.rivals import NeuronRivals
@@ -174,6 +177,7 @@ class EComp(PruningProblem):
                 "in the parent that they could be fitted to; use 'none' or 'steps:K'"
             )
             raise PruneError(msg)
+        objectives = objectives_on(data, type(self), objectives, constraints)
         size = stack_size(together, data.train.images.device, 128)
         self.stacks = Stacks.on(data.train.images.device, size)
         self.portions = Portions(max(CHUNK, size), size)
@@ -256,9 +260,9 @@ class EComp(PruningProblem):
         found = self.stacks.run(n, program) if several else program(list(range(n)))
         losses, *judged = np.array(found).T
         values = dict(zip(self.judged, judged, strict=True))
-        drop = view.parent_accuracy - values["accuracy"]
+        drop = drop_of(view.parent_accuracy, values)
         sizes = self._sizes(self.encoding.widths(X))
-        return {**values, "accuracy_drop": drop, "similarity_loss": losses, **sizes}
+        return {**values, **drop, "similarity_loss": losses, **sizes}
 
     def _sizes_of(self, X: Array) -> dict[str, Array]:
         """Sizes, which are known without measuring."""
@@ -299,9 +303,8 @@ class EComp(PruningProblem):
         if self.recovery.steps == 0:
             return weights, biases
         with torch.enable_grad():
-            linears = trained(
+            linears = self.lessons.learnt(
                 FeedForward.from_layers(weights, biases, self.parent.activation),
-                self.data_set.train,
                 images=self.recovery.steps * self.BATCH_SIZE,
                 recipe=Recipe(schedule="linear", batch_size=self.BATCH_SIZE),
                 seed=candidate_seed(self.seed, digests(x[None])[0]),
@@ -325,8 +328,7 @@ class EComp(PruningProblem):
         """The parent on the first search batch."""
         sizes = self._sizes(np.array([self.parent.widths]))
         return {
-            "accuracy": self.views[0].parent_accuracy,
-            "accuracy_drop": 0.0,
+            **accuracies_of(self.views[0].parent_accuracy),
             "similarity_loss": 0.0,
             **{name: float(value[0]) for name, value in sizes.items()},
         }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Split
-from pymoo_prune.measuring import accuracy
+from pymoo_prune.measuring import goodness
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.objectives import Values
 from pymoo_prune.problem import Baseline, Rivals
@@ -98,7 +98,7 @@ class NeuronRivals(Rivals):
         for some in self._widths(orders, shares):
             tried = np.unique(some, axis=0)
             found = [self._network(keep) for keep in self._kept(orders, tried)]
-            best = int(np.argmax([accuracy(one, self.search_images) for one in found]))
+            best = int(np.argmax(goodness(found, self.parent, self.search_images)))
             networks.append(found[best])
             widths.append(tried[best])
         return Baseline(f"{name} with refit", networks, self.sizes(np.array(widths)))

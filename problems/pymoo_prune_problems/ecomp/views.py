@@ -33,14 +33,14 @@ class View:
         hidden: The parent's first hidden layer, (neurons, images), so that a neuron is a row.
         affinities: The parent's affinities; their joint probabilities P are (layers, 1, images,
             images).
-        parent_accuracy: The parent's accuracy on this batch.
+        parent_accuracy: The parent's accuracy on this batch; None where it has no labels.
     """
 
     images: Tensor
     expected: Expected
     hidden: Tensor
     affinities: Affinities
-    parent_accuracy: float
+    parent_accuracy: float | None
 
     def similarity_losses(self, products: Tensor, perplexity: float) -> Tensor:
         """Section 3.1.2: how differently candidates and the parent arrange the images, (n,).
@@ -97,15 +97,16 @@ class Views:
         for layer in self.parent.linear_layers[:-1]:
             hidden = self.parent.activate(layer(hidden))
             embeddings.append(hidden)
-        outputs = self.parent.linear_layers[-1](hidden)
+        outputs, labels = self.parent.linear_layers[-1](hidden), split.labels
+        right = None if labels is None else int((outputs.argmax(dim=1) == labels).sum())
         few = [embedding[: self.similarity] for embedding in embeddings]
         distances = squared_distances(torch.stack([some @ some.T for some in few]))
         return View(
             images,
-            Expected.given(outputs, split.labels),
+            Expected.given(outputs, labels),
             embeddings[0].T.contiguous(),
             affinities(distances[:, None], self.perplexity),
-            int((outputs.argmax(dim=1) == split.labels).sum()) / len(split),
+            None if right is None else right / len(split),
         )
 
 

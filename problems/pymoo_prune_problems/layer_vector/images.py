@@ -25,14 +25,14 @@ class SearchImages:
         exact: The images for float32.
         fast: The images for the search's precision.
         expected: What candidates' outputs are compared with.
-        parent_accuracy: The parent's accuracy on them.
+        parent_accuracy: The parent's accuracy on them; None where they have no labels.
     """
 
     split: Split
     exact: PreparedImages
     fast: PreparedImages
     expected: Expected
-    parent_accuracy: float
+    parent_accuracy: float | None
 
     @classmethod
     def prepared(cls, split: Split, assembly: Assembly) -> SearchImages:
@@ -42,7 +42,8 @@ class SearchImages:
         if assembly.fast is not assembly.exact:
             fast = assembly.fast.prepare(split.images)
         parent = assembly.network_template
-        return cls(split, exact, fast, Expected.of(parent, split), accuracy(parent, split))
+        known = None if split.labels is None else accuracy(parent, split)
+        return cls(split, exact, fast, Expected.of(parent, split), known)
 
     @classmethod
     def slices(cls, split: Split, sizes: Sequence[int], assembly: Assembly) -> list[SearchImages]:
@@ -82,6 +83,6 @@ def balanced_images(data: Data, number: int, seed: int) -> Split:
 
     In random order, each slice of a race has some of every class.
     """
-    rows = balanced(data.validation.labels, number, seed)
+    rows = balanced(data.validation.groups, number, seed)
     rows = rows[torch.from_numpy(np.random.default_rng(seed).permutation(len(rows)))]
     return data.validation.subset(rows)

@@ -54,6 +54,9 @@ from pymoo_prune.problem import (
     Published,
     Racing,
     Timing,
+    accuracies_of,
+    drop_of,
+    objectives_on,
 )
 from pymoo_prune.pruning import (
     Assembly,
@@ -63,7 +66,7 @@ from pymoo_prune.pruning import (
     ThresholdAllocations,
 )
 from pymoo_prune.recovery import Recovery
-from pymoo_prune.training import Recipe, check_parent, train_parent, trained
+from pymoo_prune.training import Recipe, check_parent, train_parent
 from pymoo_prune_problems.layer_vector.checks import check_options
 from pymoo_prune_problems.layer_vector.images import SearchImages, balanced_images
 from pymoo_prune_problems.layer_vector.rivals import ClosedFormAllocations
@@ -174,6 +177,7 @@ class LayerVector(PruningProblem):
     ) -> None:
         self.recovery = Recovery.parse(recovery)
         check_options(encoding, precision, search_images, recovery_images, levels)
+        objectives = objectives_on(data, type(self), objectives, constraints)
         if parent is None:
             parent = train_parent(
                 data, network, parent_epochs, recipe=self.PARENT, seed=seed, progress=progress
@@ -274,8 +278,8 @@ class LayerVector(PruningProblem):
             found = one_by_one(
                 self.judged, lambda x, row: self._one(x, row, images, exact=exact), X, counts
             )
-        drop = images.parent_accuracy - found["accuracy"]  # eq. 1
-        return found | {"accuracy_drop": drop, **self._sizes(counts)}
+        drop = drop_of(images.parent_accuracy, found)  # eq. 1
+        return found | {**drop, **self._sizes(counts)}
 
     def _sizes_of(self, X: Array) -> dict[str, Values]:
         """Sizes, which are known without measuring."""
@@ -307,7 +311,7 @@ class LayerVector(PruningProblem):
         """The parent on the search images."""
         nothing = np.zeros((1, len(self.order)), dtype=np.int64)
         sizes = {name: float(value[0]) for name, value in self._sizes(nothing).items()}
-        return {"accuracy": self.search_images.parent_accuracy, "accuracy_drop": 0.0, **sizes}
+        return {**accuracies_of(self.search_images.parent_accuracy), **sizes}
 
     def network(self, x: Array) -> nn.Module:
         """The network with zeros where it was pruned, repaired."""
@@ -318,9 +322,8 @@ class LayerVector(PruningProblem):
         if self.recovery.steps == 0:
             return network
         with torch.enable_grad():
-            return trained(
+            return self.lessons.learnt(
                 network,
-                self.data_set.train,
                 images=self.recovery.steps * self.STEP_IMAGES,
                 recipe=replace(self.retraining, batch_size=self.STEP_IMAGES),
                 seed=candidate_seed(self.seed, digests(counts[None])[0]),
