@@ -133,8 +133,8 @@ def summed_loss(split: Split) -> Callable[[Any, Any], Any]:
 
     def loss(outputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         if outputs.ndim == 2:
-            return functional.cross_entropy(outputs, split.labels[rows])
-        labels = split.labels[rows].expand(len(outputs), -1)
+            return functional.cross_entropy(outputs, split.known_labels[rows])
+        labels = split.known_labels[rows].expand(len(outputs), -1)
         summed = functional.cross_entropy(outputs.flatten(0, 1), labels.flatten(), reduction="sum")
         return summed / len(rows)
 

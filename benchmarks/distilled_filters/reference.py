@@ -71,7 +71,7 @@ def recovered(
             functional.softmax(wanted / temperature, dim=1),
             reduction="batchmean",
         )
-        hard = functional.cross_entropy(outputs, train.labels[rows])
+        hard = functional.cross_entropy(outputs, train.known_labels[rows])
         optimizer.zero_grad()
         (alpha * hard + (1 - alpha) * temperature**2 * soft).backward()
         optimizer.step()

@@ -149,7 +149,12 @@ def reference_generations(problem: EComp, X: Array) -> Callable[[], None]:
         state["batch"] += 1
         split = problem.batches[state["batch"]]
         children, measured = reference.generation(
-            state["population"], state["fitness"], parent, split.images, split.labels, generator
+            state["population"],
+            state["fitness"],
+            parent,
+            split.images,
+            split.known_labels,
+            generator,
         )
         state["population"] = children
         state["fitness"] = measured.accuracy - 2 * measured.similarity_loss + 1 - measured.width

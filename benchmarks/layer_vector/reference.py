@@ -31,5 +31,5 @@ def plain_accuracy(network: nn.Module, names: list[str], counts: Array, split: S
     correct = 0
     for start in range(0, len(split), BATCH):
         outputs = candidate(split.images[start : start + BATCH])
-        correct += int((outputs.argmax(dim=1) == split.labels[start : start + BATCH]).sum())
+        correct += int((outputs.argmax(dim=1) == split.known_labels[start : start + BATCH]).sum())
     return correct / len(split)

@@ -145,7 +145,7 @@ def trained_networks(genes: ArrayLike, settings: Settings = TABLE) -> list[Dense
     stack = Stack(networks)
     optimizer = torch.optim.Adam(stack.parameters, lr=settings.learning_rate, fused=True)
     rows = torch.stack([batches(seed, settings) for seed in SEEDS], dim=1)
-    seen, labels = training_windows(), digits().train.labels
+    seen, labels = training_windows(), digits().train.known_labels
     for step, places in enumerate(rows, start=1):
         done = step / (len(rows) + 1)
         factor = min(done / settings.rising, (1 - done) / (1 - settings.rising))
@@ -174,7 +174,7 @@ def trained_network(genes: ArrayLike, seed: int, settings: Settings = TABLE) -> 
 @torch.no_grad()
 def right(network: DenseNet, split: Split) -> int:
     """The number of images that a network classifies correctly."""
-    return int((network(split.images).argmax(dim=1) == split.labels).sum())
+    return int((network(split.images).argmax(dim=1) == split.known_labels).sum())
 
 
 def measured(genes: ArrayLike, seed: int, settings: Settings = TABLE) -> tuple[int, int]:

@@ -102,7 +102,7 @@ class Enumeration:
             for split in splits
         ]
         self.ends = np.cumsum([len(batches) for batches in images])
-        self.labels = [split.labels for split in splits]
+        self.labels = [split.known_labels for split in splits]
         self.fast = RestartedPass(inference.fast, [b for part in images for b in part], self.names)
         self.plain: RestartedPass | None = None
         self.last_norm = -1

@@ -48,7 +48,7 @@ class Space:
             raise TypeError("real numbers cannot be enumerated")
         self.bits = isinstance(genes, Bits)
         test = self.problem.data_set.test
-        rows = balanced(test.labels, TEST_IMAGES, 0)
+        rows = balanced(test.known_labels, TEST_IMAGES, 0)
         self.splits = {"validation": self.validation, "test": test.subset(rows)}
         self.about: dict[str, Any] = {
             "instance": definition.name,
@@ -95,7 +95,7 @@ class Space:
 def right(network: torch.nn.Module, split: Split) -> int:
     """Right answers of a network."""
     with torch.no_grad():
-        return int((network(split.images).argmax(dim=1) == split.labels).sum())
+        return int((network(split.images).argmax(dim=1) == split.known_labels).sum())
 
 
 class Levels(Space):
@@ -135,7 +135,8 @@ class Neurons(Space):
         found = []
         for x in X:
             weights, biases = self.problem.layers(x)
-            found.append(int((passed(flat, weights, biases).argmax(dim=1) == split.labels).sum()))
+            predicted = passed(flat, weights, biases).argmax(dim=1)
+            found.append(int((predicted == split.known_labels).sum()))
         return np.array(found, dtype=np.uint16)
 
     def sized(self, X: NDArray[Any]) -> Mapping[str, NDArray[Any]]:

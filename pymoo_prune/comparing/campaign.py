@@ -22,7 +22,7 @@ from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import locked
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import ACCURACIES, EVALUATION
+from pymoo_prune.results import EVALUATION, FINAL
 from pymoo_prune.runs import (
     NOTHING_GIVEN,
     PARENT_FOLDER,
@@ -245,7 +245,7 @@ class Campaign:
             self.trials(),
             shared.series,
             goals=goals,
-            quantities={**goals.quantities, **ACCURACIES, **EVALUATION},
+            quantities={**goals.quantities, **FINAL, **EVALUATION},
             parent=shared.parent,
             bounds=self.plan.bounds,
             against=self.plan.against,

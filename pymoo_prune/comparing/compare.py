@@ -14,13 +14,13 @@ from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.methods import Method, check_against, check_design, file_name, weighed
 from pymoo_prune.comparing.trials import Trial, recorded_trial, union_front
-from pymoo_prune.comparing.volumes import HypervolumeOptions
+from pymoo_prune.comparing.volumes import HypervolumeOptions, judged_axes
 from pymoo_prune.engines import check_engine, one_objective
 from pymoo_prune.errors import NothingFoundError, PruneError
 from pymoo_prune.machine import versions
-from pymoo_prune.objectives import Values, objectives_text
+from pymoo_prune.objectives import STANDARD, Values, objectives_text
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import ACCURACIES, EVALUATION, FirstPopulation, Front, simple_series
+from pymoo_prune.results import EVALUATION, FINAL, FirstPopulation, Front, simple_series
 from pymoo_prune.search import Budget, Display, SearchReporter, Step, Store, search
 
 Engine: TypeAlias = str | Algorithm | Callable[[PruningProblem], Algorithm]
@@ -67,8 +67,7 @@ def compare(
     check_against(against, list(methods))
     size_bounds(bounds or (), problem.quantities, problem.parent_values)
     volumes = volumes or HypervolumeOptions()
-    axes = ["accuracy", *problem.goals.names]
-    volumes.check(axes, problem.quantities, problem.parent_values)
+    volumes.check(judged_axes(problem), {**STANDARD, **problem.quantities}, problem.parent_values)
     if finish_images < 0:
         msg = f"finish_images must be at least 0, but it is {finish_images}"
         raise PruneError(msg)
@@ -98,7 +97,7 @@ def compare(
         trials,
         others,
         goals=goals,
-        quantities={**problem.quantities, **ACCURACIES, **EVALUATION},
+        quantities={**problem.quantities, **FINAL, **EVALUATION},
         parent=problem.parent_values,
         bounds=bounds,
         against=against,

@@ -14,6 +14,8 @@ from pymoo_prune.comparing.statistics import Contrast, contrasts
 from pymoo_prune.comparing.trials import Trial, best_of_all, union_front
 from pymoo_prune.comparing.volumes import HypervolumeOptions, Scale, front_volumes
 from pymoo_prune.objectives import (
+    DIVERGENCE,
+    STANDARD,
     Constraint,
     Goals,
     Quantity,
@@ -26,7 +28,7 @@ from pymoo_prune.objectives import (
     nondominated,
     without_judgements,
 )
-from pymoo_prune.results import ACCURACIES, RANDOM, Gain, stacked
+from pymoo_prune.results import FINAL, RANDOM, Gain, Judged, stacked
 
 CHECKPOINTS = 100
 """Points of a curve over the evaluations."""
@@ -73,7 +75,9 @@ class Comparison:
         self.goals, self.quantities, self.parent = goals, quantities, parent
         self.against = check_against(against, self.methods)
         self.volumes = volumes or HypervolumeOptions()
-        self.volumes.check(["accuracy", *goals.names], goals.quantities, parent)
+        self.volumes.check(
+            [self._judged_by, *goals.names], {**STANDARD, **goals.quantities}, parent
+        )
         if bounds is None:
             size = next(iter(self.axes), "parameters")
             self.bounds = quantile_bounds(size, self.front[size], quantities[size], parent)
@@ -104,16 +108,21 @@ class Comparison:
     @property
     def finished(self) -> bool:
         """Whether networks were retrained in the end."""
-        return any("finished_test_accuracy" in trial.columns for trial in self.trials)
+        return self.judged.finished
+
+    @property
+    def judged(self) -> Judged:
+        """The columns that say how good networks are: accuracies, or divergences without labels."""
+        return Judged.of({name for trial in self.trials for name in trial.columns})
+
+    @property
+    def _judged_by(self) -> str:
+        return DIVERGENCE if self.judged.by_divergence else "accuracy"
 
     @property
     def decisive(self) -> str:
         """The indicator that the verdict is about: the last that is known."""
         return FINISHED if self.finished else TESTED
-
-    @property
-    def _decisive_accuracy(self) -> str:
-        return "finished_test_accuracy" if self.finished else "test_accuracy"
 
     # Indicators, one number a run.
 
@@ -144,8 +153,8 @@ class Comparison:
         return {
             SEARCHED: front_volumes(fronts, self.goals, self.parent, self.volumes),
             DISTANCE: np.array(distances),
-            TESTED: self._on_test("test_accuracy"),
-            FINISHED: self._on_test("finished_test_accuracy"),
+            TESTED: self._on_test(self.judged.found),
+            FINISHED: self._on_test(f"finished_{self.judged.found}"),
         }
 
     @property
@@ -154,7 +163,7 @@ class Comparison:
         return [one.columns for one in self.trials] + [one.columns for one in self.others]
 
     def _on_test(self, accuracy: str) -> Values:
-        goals = Goals({**ACCURACIES, **self.quantities}, [accuracy, *self.axes])
+        goals = Goals({**FINAL, **self.quantities}, [accuracy, *self.axes])
         return front_volumes(self._fronts, goals, self.parent, self.volumes)
 
     def _unit_costs(self, columns: Mapping[str, Values]) -> Values | None:
@@ -182,8 +191,8 @@ class Comparison:
         It adds to its first population and to the baselines that need no search, by the decisive
         hypervolume: see `Gain`. A run that found nothing adds nothing.
         """
-        names = [self._decisive_accuracy, *self.axes]
-        goals = Goals({**ACCURACIES, **self.quantities}, names)
+        names = [self.judged.last, *self.axes]
+        goals = Goals({**FINAL, **self.quantities}, names)
         complete = [columns for columns in self._fronts if set(names) <= columns.keys()]
         scale = Scale.of(complete, goals, self.parent, self.volumes)
         rivals = [one.columns for one in self.others if one.name != RANDOM]
@@ -208,17 +217,20 @@ class Comparison:
         """The network that a user would take within a bound: its row, and its accuracy on test.
 
         It is chosen by its accuracy on the validation images, after retraining where there is one.
+        Where images have no labels, these are divergences.
         """
         if not columns or bound.name not in columns:
             return -1, np.nan
-        stage = "finished_" if "finished_test_accuracy" in columns else ""
-        chosen_by = columns[f"{stage}accuracy"]
+        judged = Judged.of(columns)
+        chosen_by = columns[judged.chosen_by]
+        if DIVERGENCE in judged.chosen_by:
+            chosen_by = -chosen_by
         within = bound.violation(columns, self.parent) <= 0
         rows = np.flatnonzero(within & ~np.isnan(chosen_by))
         if len(rows) == 0:
             return -1, np.nan
         row = int(rows[chosen_by[rows].argmax()])
-        return row, float(columns[f"{stage}test_accuracy"][row])
+        return row, float(columns[judged.last][row])
 
     # Statements about methods.
 

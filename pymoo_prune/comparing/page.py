@@ -95,10 +95,16 @@ class ComparisonPage:
             html_table(*tables.quality_rows(self.comparison)),
             paragraph(meaning(self.comparison)),
             html_table(*tables.contrast_rows(self.comparison), texts=(0, 1, 5)),
-            paragraph("Test accuracy, in percent, of the network that one would take in a bound:"),
+            paragraph(self._of_bounds()),
             html_table(*tables.bound_rows(self.comparison)),
             html_table(*tables.cost_rows(self.comparison), texts=(0, 1)),
         ]
+
+    def _of_bounds(self) -> str:
+        judged = "Test accuracy, in percent,"
+        if self.comparison.judged.by_divergence:
+            judged = "Divergence on the test images, in nats,"
+        return f"{judged} of the network that one would take in a bound:"
 
     def _pictures(self) -> list[Part]:
         parts: list[Part] = []
@@ -112,7 +118,7 @@ class ComparisonPage:
     def _networks(self) -> list[Part]:
         """The best networks of all runs, and the command that exports one."""
         one = self.comparison
-        last = "finished_test_accuracy" if one.finished else "test_accuracy"
+        last = one.judged.last
         wanted = (*one.goals.names, "parameters", "macs", last, "evaluation")
         names = [n for n in dict.fromkeys(wanted) if n in one.front]
         best = one.best_networks()

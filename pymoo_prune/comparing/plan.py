@@ -11,10 +11,11 @@ from typing import Self
 from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER
 from pymoo_prune.comparing.methods import Method, check_against, check_design
-from pymoo_prune.comparing.volumes import HypervolumeOptions
+from pymoo_prune.comparing.volumes import HypervolumeOptions, judged_axes
 from pymoo_prune.engines import check_goals
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.files import check_no_links, write_text
+from pymoo_prune.objectives import STANDARD
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.runs import Settings, reading
 
@@ -74,7 +75,7 @@ class Plan:
         """Refuses bounds and references that a problem's parent makes impossible."""
         parent = problem.parent_values
         size_bounds(self.bounds or (), problem.quantities, parent)
-        self.volumes.check(["accuracy", *problem.goals.names], problem.quantities, parent)
+        self.volumes.check(judged_axes(problem), {**STANDARD, **problem.quantities}, parent)
 
     def added_to(self, before: Plan, folder: Path) -> Self:
         """The methods and seeds of both plans, where their settings are the same.

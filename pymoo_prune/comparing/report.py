@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from pymoo_prune.comparing import tables
+from pymoo_prune.comparing import tables, words
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.files import (
     ATTAINMENT_PICTURE,
@@ -66,7 +66,7 @@ class ComparisonReport:
         one = self.comparison
         return [
             terminal_table("how they searched", *tables.cost_rows(one)),
-            terminal_table("test accuracy in %, within bounds", *tables.bound_rows(one)),
+            terminal_table(f"{words.within_bounds(one)}, within bounds", *tables.bound_rows(one)),
             terminal_table("pairs of methods", *tables.contrast_rows(one)),
             terminal_table(
                 f"methods: {one.volumes.named('hypervolumes')}, and IGD+", *tables.quality_rows(one)
@@ -130,7 +130,7 @@ class ComparisonReport:
             meaning(self.comparison),
             "## Methods in pairs",
             markdown_table(*tables.contrast_rows(self.comparison)),
-            "## Test accuracy within bounds, in %",
+            _heading(self.comparison),
             markdown_table(*tables.bound_rows(self.comparison)),
             "Of the networks within a bound, the best on the validation images is taken.",
             *pictures.values(),
@@ -143,3 +143,9 @@ class ComparisonReport:
             markdown_table(("what", "value"), list(self.facts.items())),
         ]
         return "\n\n".join(parts) + "\n"
+
+
+def _heading(comparison: Comparison) -> str:
+    """The heading of the table of bounds."""
+    what, unit = words.within_bounds(comparison).rsplit(" in ", 1)
+    return f"## {what[0].upper()}{what[1:]} within bounds, in {unit}"

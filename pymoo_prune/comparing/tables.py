@@ -41,14 +41,19 @@ def quality_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
 
 
 def bound_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
-    """Test accuracies, in percent, of the networks that a user would take within a bound."""
+    """Test accuracies, in percent, of the networks that a user would take within a bound.
+
+    Where images have no labels, these are divergences, in nats.
+    """
     names = [str(bound) for bound in comparison.bounds]
+    factor, digits = (1, 4) if comparison.judged.by_divergence else (100, 2)
     rows: list[Row] = [
-        (method, *(spread(100 * comparison.of(method, name), 2) for name in names))
+        (method, *(spread(factor * comparison.of(method, name), digits) for name in names))
         for method in comparison.methods
     ]
     for other, values in zip(comparison.others, comparison.indicators_of_others, strict=True):
-        rows.append((other.name, *(spread(100 * np.array([values[n]]), 2) for n in names)))
+        cells = (spread(factor * np.array([values[n]]), digits) for n in names)
+        rows.append((other.name, *cells))
     return ("method", *names), rows
 
 
@@ -103,7 +108,8 @@ def _chosen(comparison: Comparison, trial: Trial, bound: Constraint) -> str:
         return "–"
     number = trial.columns.get("evaluation")
     origin = f"network {row}" if number is None else f"evaluation {number[row]:.0f}"
-    return f"{100 * accuracy:.2f} % ({origin})"
+    judged = f"{accuracy:.4f}" if comparison.judged.by_divergence else f"{100 * accuracy:.2f} %"
+    return f"{judged} ({origin})"
 
 
 def indicators_csv(comparison: Comparison) -> str:

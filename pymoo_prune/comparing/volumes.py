@@ -9,8 +9,16 @@ from typing import Self
 import numpy as np
 
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.objectives import Constraint, Goals, Quantity, Values, hypervolume
-from pymoo_prune.results import ACCURACIES
+from pymoo_prune.objectives import (
+    DIVERGENCE,
+    Constraint,
+    Goals,
+    Quantity,
+    Values,
+    hypervolume,
+)
+from pymoo_prune.problem import PruningProblem
+from pymoo_prune.results import ACCURACIES, FINAL
 
 TINY = float(np.finfo(np.float64).tiny)
 
@@ -80,6 +88,9 @@ class HypervolumeOptions:
     def _check_point(
         self, point: Constraint, quantities: Mapping[str, Quantity], parent: Mapping[str, float]
     ) -> None:
+        if point.relative and point.name not in parent:
+            msg = f"{point.name} of the parent is not known; give the reference in its own unit"
+            raise PruneError(msg)
         values = {point.name: np.array([point.limit(parent)])}
         if Goals(quantities, [point.name]).unit_costs(values, parent).item() <= 0:
             text = str(point).replace("<=", "=")
@@ -156,13 +167,13 @@ class Scale:
         points = {point.name: point for point in options.reference}
         log, best, worst = [], [], []
         for name in goals.names:
-            asked = "accuracy" if name in ACCURACIES else name
+            asked = _judged_by(name)
             end = 1.0
             one = Goals(goals.quantities, [name])
             if asked in points:
                 limit = np.array([points[asked].limit(parent)])
                 end = float(one.unit_costs({name: limit}, parent).item())
-            logarithmic = name in options.log
+            logarithmic = asked in options.log
             begin = 0.0
             if logarithmic:
                 begin, end = _logarithms(name, [f[name] for f in fronts], one, parent, end)
@@ -185,6 +196,19 @@ class Scale:
             if (best, worst) != (0.0, 1.0):
                 costs[:, place] = (costs[:, place] - best) / (worst - best)
         return costs
+
+
+def judged_axes(problem: PruningProblem) -> list[str]:
+    """The axes of hypervolumes that a problem's fronts will have, as users know them."""
+    labelled = problem.data_set.test.labels is not None
+    return ["accuracy" if labelled else DIVERGENCE, *problem.goals.names]
+
+
+def _judged_by(name: str) -> str:
+    """The name by which users know an axis: that of the search images, also on test images."""
+    if name in FINAL:
+        return "accuracy" if name in ACCURACIES else DIVERGENCE
+    return name
 
 
 def _logarithms(

@@ -29,7 +29,17 @@ def verdict(comparison: Comparison) -> str:
         *_beside_baselines(comparison, values),
         *_without_result(comparison),
     ]
-    return f"{'; '.join(parts)}."
+    return f"{'; '.join(parts)}.{_unlabelled(comparison)}"
+
+
+def _unlabelled(comparison: Comparison) -> str:
+    """Says that accuracies are unknown, where that is so."""
+    if not comparison.judged.by_divergence:
+        return ""
+    return (
+        " The images have no labels, so accuracies are unknown: networks are judged by their "
+        "divergence from the parent."
+    )
 
 
 def shares(comparison: Comparison) -> str:
@@ -125,11 +135,13 @@ def _without_result(comparison: Comparison) -> list[str]:
 def meaning(comparison: Comparison) -> str:
     """The meaning of the indicators."""
     labels = [comparison.quantities[name].label for name in comparison.goals.names]
-    axes = ["error", *(comparison.quantities[name].label for name in comparison.axes)]
+    first = "divergence" if comparison.judged.by_divergence else "error"
+    axes = [first, *(comparison.quantities[name].label for name in comparison.axes)]
     text = (
         f"Hypervolumes are of ({', '.join(labels)}) on the search images and of "
         f"({', '.join(axes)}) on the test images, each between 0 and 1 (accuracies as errors, "
-        "counts relative to the parent's), with 1 as reference point; larger is better. IGD+ "
+        f"counts relative to the parent's{_nats(comparison)}), with 1 as reference point; larger "
+        "is better. IGD+ "
         "is the distance to the best of all that is in the table together; smaller is better. "
         "Mean ± standard deviation over the runs. A is the share of pairs of runs in which the "
         "first is ahead, ties half; p is of the exact two-sided Mann-Whitney test, with Holm's "
@@ -161,6 +173,17 @@ def meaning(comparison: Comparison) -> str:
         bounds = ", ".join(map(str, comparison.goals.constraints))
         text += f" Their networks need not keep {bounds}; those of the runs do."
     return text
+
+
+def _nats(comparison: Comparison) -> str:
+    return ", divergences in nats" if comparison.judged.by_divergence else ""
+
+
+def within_bounds(comparison: Comparison) -> str:
+    """What the table of bounds shows, and in which unit."""
+    if comparison.judged.by_divergence:
+        return "divergence on the test images in nats"
+    return "test accuracy in %"
 
 
 def _tested(comparison: Comparison) -> str:

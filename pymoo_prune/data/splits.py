@@ -74,8 +74,7 @@ class Split:
 
     @property
     def groups(self) -> torch.Tensor:
-        """The groups that a balanced choice takes alike, (n,): the classes, or one without labels.
-        """
+        """The groups of a balanced choice, (n,): the classes, or a single one without labels."""
         if self.labels is None:
             return torch.zeros(len(self), dtype=torch.int64, device=self.images.device)
         return self.labels

@@ -28,6 +28,9 @@ LEGEND_HEIGHT, LEGEND_LINE = 28, 38
 """Pixels of a legend with one line, and of each further line."""
 LIGHT_SIZE = 11
 """Pixels of a light cross: its ends show beside a marker in front of it or behind it."""
+KINDS = ("accuracy", "divergence")
+"""What networks are judged by."""
+NATS_TICKS = "0.[0000]"
 PAGE_WIDTH = 740
 """Pixels that a page has at least."""
 
@@ -61,6 +64,8 @@ def figure_of_fronts(
         panel = _panel(quantities[name], values)
         panel.add_tools(SaveTool(filename=f"front-{name}"))
         panel.yaxis.axis_label = _accuracy_label(known)
+        if _are_divergences(known):
+            panel.yaxis.formatter = NumeralTickFormatter(format=NATS_TICKS)
         points = []
         for one in known:
             lines, own = _draw(panel, one, name)
@@ -75,8 +80,16 @@ def figure_of_fronts(
 
 
 def _accuracy_label(methods: Sequence[Linked]) -> str:
-    tested = any("test_accuracy" in one.fields for one in methods)
+    tested = any(f"test_{name}" in one.fields for one in methods for name in KINDS)
+    if _are_divergences(methods):
+        return f"divergence on the {'test' if tested else 'search'} images (nats)"
     return "test accuracy" if tested else "accuracy on the search images"
+
+
+def _are_divergences(methods: Sequence[Linked]) -> bool:
+    """Whether methods are judged by divergences, as images have no labels."""
+    drawn = [one.accuracies[0] for one in methods]
+    return bool(drawn) and all("divergence" in name for name in drawn)
 
 
 def _panel(quantity: Quantity, values: Iterable[float]) -> figure:

@@ -38,6 +38,8 @@ BOKEH_MARKERS = {
 """Bokeh's nearest markers to those of picture files."""
 DRAWN_ACCURACIES = ("finished_test_accuracy", "test_accuracy", "accuracy")
 """Accuracies that are drawn over sizes, the best first; those before retraining are hollow."""
+DRAWN_DIVERGENCES = ("finished_test_divergence", "test_divergence", "divergence")
+"""The same of divergences, which are drawn where no accuracy is known."""
 QUIET = "#63636a"
 CARD_STYLE = {"display": "grid", "grid-template-columns": "auto auto", "gap": "2px 14px"}
 """The layout of the measurements of a network that the user points at."""
@@ -65,9 +67,14 @@ class Linked:
 
     @property
     def accuracies(self) -> list[str]:
-        """The accuracies that are drawn over sizes: after retraining, and before."""
-        known = [name for name in DRAWN_ACCURACIES if name in self.series.columns]
-        both = known[:1] == ["finished_test_accuracy"] and not self.light
+        """The accuracies that are drawn over sizes: after retraining, and before.
+
+        Where images have no labels, these are divergences.
+        """
+        columns = self.series.columns
+        names = DRAWN_ACCURACIES if columns.keys() & set(DRAWN_ACCURACIES) else DRAWN_DIVERGENCES
+        known = [name for name in names if name in columns]
+        both = known[:1] == [names[0]] and not self.light
         return known[:2] if both else known[:1]
 
     def text(self, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,12 +36,44 @@ from pymoo_prune.plots.style import (
 )
 from pymoo_prune.plots.ticks import RoomyLocator
 
-BEFORE, AFTER = ("test_accuracy", "accuracy"), "finished_test_accuracy"
-"""Columns with accuracies before and after retraining."""
-LAST = (AFTER, *BEFORE)
-"""Columns with the accuracy that is known last, the last one first."""
-DIVERGENCES = ("finished_test_divergence", "test_divergence", DIVERGENCE)
-"""The same of divergences, where no accuracies are known."""
+
+class Heights(NamedTuple):
+    """What is drawn upwards: accuracies, or divergences where images have no labels.
+
+    Attributes:
+        quantity: How its values are written.
+        label: On the axis, on the search images.
+        tested: On the axis, on the test images.
+        before: Columns with it before retraining, the best first.
+        after: The column with it after retraining.
+    """
+
+    quantity: Quantity
+    label: str
+    tested: str
+    before: tuple[str, str]
+    after: str
+
+    @property
+    def last(self) -> tuple[str, ...]:
+        """Columns with what is known last, the last one first."""
+        return (self.after, *self.before)
+
+
+ACCURACY = Heights(
+    STANDARD["accuracy"],
+    "accuracy on the search images",
+    "test accuracy",
+    ("test_accuracy", "accuracy"),
+    "finished_test_accuracy",
+)
+DIVERGING = Heights(
+    NATS,
+    "divergence on the search images (nats)",
+    "divergence on the test images (nats)",
+    ("test_divergence", DIVERGENCE),
+    "finished_test_divergence",
+)
 HOLLOW = {"linestyle": "none", "markerfacecolor": "white"}
 PUBLISHED_MARKERS = ("*", "<", ">", "d", "h")
 """Markers that no method has."""
@@ -60,7 +92,7 @@ def draw_front(
     style: FigureStyle = SCREEN,
     figure: AnyFigure | None = None,
 ) -> AnyFigure:
-    """Draws accuracy over every other objective, for several methods.
+    """Draws accuracy over every other objective, for several methods; divergence without labels.
 
     Filled markers are networks after retraining, hollow ones the same networks before. The accuracy
     is that on the test images where it is known, else that on the search images. Points that are
@@ -87,6 +119,7 @@ def draw_front(
     check_known(names, quantities)
     for one in (*series, *light, *published):
         check_columns(repr(one.name), one.columns)
+    heights = heights_of(series)
     rows, columns = style.grid(len(names))
     size = style.size(*_screen_size(rows, columns), columns=columns)
     with panels_in(
@@ -96,20 +129,27 @@ def draw_front(
         for axes in grid.flat[len(names) :]:
             axes.remove()
         for axes, name in zip(grid.flat, names, strict=False):
-            _draw_panel(axes, name, series, light, published, style)
+            _draw_panel(axes, name, heights, series, light, published, style)
             sizes = [v for one in (*series, *light, *published) for v in one.columns.get(name, ())]
             set_axis(axes, "x", quantities[name], sizes)
             share = " (share of the parent's)" if quantities[name].share else ""
             width = 0.95 * (size[0] - 0.6) / columns
             axes.set_xlabel(style.wrapped(quantities[name].label + share, width))
-        tested = any("test_accuracy" in one.columns for one in series)
+        tested = any(heights.before[0] in one.columns for one in series)
         for axes in grid[:, 0]:
-            axes.set_ylabel("test accuracy" if tested else "accuracy on the search images")
+            axes.set_ylabel(heights.tested if tested else heights.label)
             axes.yaxis.set_major_locator(RoomyLocator())
-            axes.yaxis.set_major_formatter(formatter(STANDARD["accuracy"]))
-        handles = _legend(names, series, light, published, style)
+            axes.yaxis.set_major_formatter(formatter(heights.quantity))
+        handles = _legend(names, heights, series, light, published, style)
         place_legend(drawn, handles, style, title=legend_title, own=figure is None)
     return drawn
+
+
+def heights_of(series: Sequence[Series]) -> Heights:
+    """What is drawn upwards of these methods: accuracies where any is known."""
+    known = {name for one in series for name in one.columns}
+    diverging = not known & set(ACCURACY.last) and bool(known & set(DIVERGING.last))
+    return DIVERGING if diverging else ACCURACY
 
 
 def _screen_size(rows: int, columns: int) -> tuple[float, float]:
@@ -121,17 +161,18 @@ def _screen_size(rows: int, columns: int) -> tuple[float, float]:
 def _draw_panel(
     axes: Axes,
     name: str,
+    heights: Heights,
     series: Sequence[Series],
     light: Sequence[Series],
     published: Sequence[Series],
     style: FigureStyle,
 ) -> None:
     for one in light:
-        axes.plot(*_points(one, name, LAST), **light_look(style.scale))
+        axes.plot(*_points(one, name, heights.last), **light_look(style.scale))
     for place, one in enumerate(series):
-        _draw_method(axes, name, one, look(place, style.scale))
+        _draw_method(axes, name, heights, one, look(place, style.scale))
     for place, one in enumerate(published):
-        axes.plot(*_points(one, name, BEFORE), **_published_look(place, style.scale))
+        axes.plot(*_points(one, name, heights.before), **_published_look(place, style.scale))
 
 
 def _points(one: Series, name: str, *accuracies: Sequence[str]) -> Values:
@@ -154,15 +195,17 @@ def _points(one: Series, name: str, *accuracies: Sequence[str]) -> Values:
     return points[:, points[0].argsort(kind="stable")]
 
 
-def _draw_method(axes: Axes, name: str, one: Series, line: dict[str, Any]) -> None:
-    before, after = _points(one, name, BEFORE), _points(one, name, [AFTER])
-    if AFTER not in one.columns:
+def _draw_method(
+    axes: Axes, name: str, heights: Heights, one: Series, line: dict[str, Any]
+) -> None:
+    before, after = _points(one, name, heights.before), _points(one, name, [heights.after])
+    if heights.after not in one.columns:
         axes.plot(*before, **line)
         return
     axes.plot(*before, **{**line, **HOLLOW})
     axes.plot(*after, **line)
     # The gain of retraining: from each hollow marker to its filled one.
-    sizes, low, high = _points(one, name, BEFORE, [AFTER])
+    sizes, low, high = _points(one, name, heights.before, [heights.after])
     axes.vlines(sizes, low, high, color=line["color"], linewidth=0.6 * line["linewidth"], alpha=0.6)
 
 
@@ -181,6 +224,7 @@ def _published_look(place: int, scale: float) -> dict[str, Any]:
 
 def _legend(
     names: Sequence[str],
+    heights: Heights,
     series: Sequence[Series],
     light: Sequence[Series],
     published: Sequence[Series],
@@ -189,15 +233,17 @@ def _legend(
     def shown(one: Series, *accuracies: str) -> bool:
         return any(_points(one, name, accuracies).size for name in names)
 
-    drawn = [(place, one) for place, one in enumerate(series) if shown(one, *BEFORE, AFTER)]
+    drawn = [(place, one) for place, one in enumerate(series) if shown(one, *heights.last)]
     handles = [Line2D([], [], label=one.name, **look(place, style.scale)) for place, one in drawn]
     crosses = light_look(style.scale)
-    handles += [Line2D([], [], label=one.name, **crosses) for one in light if shown(one, *LAST)]
-    if any(AFTER in one.columns for _, one in drawn):
+    handles += [
+        Line2D([], [], label=one.name, **crosses) for one in light if shown(one, *heights.last)
+    ]
+    if any(heights.after in one.columns for _, one in drawn):
         grey = {**look(0, style.scale), "color": GREY}
         handles.append(Line2D([], [], label="after retraining", **grey))
         handles.append(Line2D([], [], label="before retraining", **{**grey, **HOLLOW}))
     for place, one in enumerate(published):
-        if shown(one, *BEFORE):
+        if shown(one, *heights.before):
             handles.append(Line2D([], [], label=one.name, **_published_look(place, style.scale)))
     return handles

@@ -46,6 +46,7 @@ from pymoo_prune.problem.facets import (
     Timing,
 )
 from pymoo_prune.problem.presets import Preset
+from pymoo_prune.problem.unlabelled import accuracies_of
 from pymoo_prune.training import Lessons, Recipe, digest_of
 
 
@@ -115,6 +116,11 @@ class Contract:
         """The parent's accuracy on these images; None where they have no labels."""
         unknown = self.tested_on.labels is None
         return None if unknown else accuracy(self._the_parent, self.tested_on)
+
+    @property
+    def parent_accuracies(self) -> Mapping[str, float]:
+        """The parent's accuracy on these images, and its drop; nothing where there are no labels."""
+        return accuracies_of(self.parent_accuracy)
 
     @property
     def _the_parent(self) -> nn.Module:

@@ -43,7 +43,7 @@ from pymoo_prune.problem.contract import Contract
 from pymoo_prune.problem.facets import Timing
 from pymoo_prune.problem.latencies import Latencies
 from pymoo_prune.problem.names import check_names
-from pymoo_prune.problem.unlabelled import NEED_LABELS, goals_on, objectives_on
+from pymoo_prune.problem.unlabelled import NEED_LABELS, goals_on
 
 
 class PruningProblem(Contract, Problem):
@@ -81,7 +81,7 @@ class PruningProblem(Contract, Problem):
     ) -> None:
         check_names(type(self).__name__, self.quantities)
         self.data_set = data
-        self.goals = self._goals_here(objectives, constraints)
+        self.goals = goals_on(data, type(self), objectives, constraints)
         self.quantities = self.goals.quantities
         self.known_latencies = KnownLatencies()
         self.seed = seed
@@ -130,17 +130,6 @@ class PruningProblem(Contract, Problem):
         asked = {n: q for n, q in offered.items() if n in cls.quantities or n in mentioned}
         return replace(goals, quantities=asked)
 
-    def _goals_here(
-        self,
-        objectives: Objectives,
-        constraints: Sequence[Constraint | str] = (),
-        front: Sequence[str] = (),
-    ) -> Goals:
-        """Goals over what this problem measures on its images, which may have no labels."""
-        cls, data = type(self), self.data_set
-        objectives = objectives_on(data, cls, objectives, constraints, front)
-        return goals_on(data, cls, self.goals_for(objectives, constraints, front))
-
     def with_goals(
         self,
         objectives: Objectives,
@@ -160,7 +149,7 @@ class PruningProblem(Contract, Problem):
             front: Quantities of a front; those of the objectives unless given.
         """
         bounds = self.goals.constraints if constraints is None else constraints
-        goals = self._goals_here(objectives, bounds, front)
+        goals = goals_on(self.data_set, type(self), objectives, bounds, front)
         twin = copy.copy(self)
         for cached in ("parent_values", "latencies"):  # they may lack what is asked for now
             twin.__dict__.pop(cached, None)

@@ -67,14 +67,19 @@ def objectives_on(
     return objectives
 
 
-def goals_on(data: Data, cls: type[PruningProblem], goals: Goals) -> Goals:
+def goals_on(
+    data: Data,
+    cls: type[PruningProblem],
+    objectives: Objectives,
+    constraints: Sequence[Constraint | str] = (),
+    front: Sequence[str] = (),
+) -> Goals:
     """Goals over what a problem measures on some images: without labels, always the divergence.
 
-    Args:
-        data: The images.
-        cls: The problem's class.
-        goals: The goals; `objectives_on` has seen their names.
+    See `objectives_on` for the arguments.
     """
+    objectives = objectives_on(data, cls, objectives, constraints, front)
+    goals = cls.goals_for(objectives, constraints, front)
     if data.labelled:
         return goals
     known = _known(data, cls)

@@ -174,8 +174,9 @@ class Choice:
         if name not in self.columns or name in EVALUATION:
             raise unknown_name("quantity", name, self._choosable)
         if name not in self._choosable:
+            judged = DIVERGENCE if DIVERGENCE in name else "accuracy"
             msg = (
-                f"{name} is for reporting: a network chosen by its accuracy on the test images "
+                f"{name} is for reporting: a network chosen by its {judged} on the test images "
                 f"looks better than it is; choose by {', '.join(self._choosable)}"
             )
             raise PruneError(msg)

@@ -16,7 +16,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class Lessons:
-    """Trains networks on the labels of some images, or on the parent's outputs where there are none.
+    """Trains networks on the labels of some images, or, without labels, on the parent's outputs.
 
     The parent sees each image once, for any number of networks.
 

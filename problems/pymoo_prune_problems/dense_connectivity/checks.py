@@ -60,14 +60,16 @@ def check_sizes(data: Data, blocks: int, growth: int, image_size: int | None) ->
         raise PruneError(msg)
 
 
-def check_unlabelled(data: Data, parent: nn.Module | None, weights: str) -> Data:
-    """Images without labels, with the parent's number of classes; refuses what needs labels.
+def check_labels(data: Data, parent: nn.Module | None, weights: str) -> Data:
+    """The images, with the parent's number of classes; refuses what needs labels without them.
 
     Args:
         data: The images.
         parent: The network that the user gives.
         weights: Where a candidate's weights come from.
     """
+    if data.labelled:
+        return data
     if parent is None:
         check_can_train(data)
     if weights == "scratch":

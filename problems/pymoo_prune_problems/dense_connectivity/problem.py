@@ -62,7 +62,6 @@ from pymoo_prune.problem import (
     PruningProblem,
     Published,
     Timing,
-    accuracies_of,
     drop_of,
     objectives_on,
 )
@@ -71,9 +70,9 @@ from pymoo_prune.recovery import Recovery
 from pymoo_prune.training import Lessons, Recipe
 from pymoo_prune_problems.dense_connectivity.checks import (
     check_dense_net,
+    check_labels,
     check_options,
     check_sizes,
-    check_unlabelled,
 )
 from pymoo_prune_problems.dense_connectivity.images import TEST_WARNING, train_and_search_images
 from pymoo_prune_problems.dense_connectivity.inheritance import Inheritance
@@ -189,8 +188,7 @@ class DenseConnectivity(PruningProblem):
             parent_epochs,
         )  # fmt: skip
         objectives = objectives_on(data, type(self), objectives, constraints)
-        if not data.labelled:
-            data = check_unlabelled(data, parent, weights)
+        data = check_labels(data, parent, weights)
         self.codec = Connections(layers_of_depth(depth))
         check_sizes(data, self.codec.blocks, growth, image_size)
         self.growth, self.kept = growth, None if kept is None else float(check_share(kept))
@@ -221,7 +219,7 @@ class DenseConnectivity(PruningProblem):
                 growth, self.parent_images, random_paths=self.inherits, progress=progress
             )
         self.parent = check_dense_net(parent, self.codec, growth, data)
-        self.steps = Lessons(self.train, self.parent)
+        self.trainer = replace(self.trainer, lessons=Lessons(self.train, self.parent))
         self.shared = SharedWeights(self.parent)
         self.inheritance: Inheritance | None = None
         if self.inherits:
@@ -233,9 +231,8 @@ class DenseConnectivity(PruningProblem):
         self.timing = Timing(architecture=self._architecture)
         self.illustration = Illustration(self._notes, self._matrices)
         self.rivals = ConnectionRivals(
-            self.parent, self.dense_sizes, seed, self._networks,
-            self._narrower if data.labelled else None,
-        )  # fmt: skip
+            self.parent, self.dense_sizes, seed, self._networks, self._narrower
+        )
         self.depends_on = {
             "layers": self.codec.layers,
             "growth": self.growth,
@@ -314,7 +311,7 @@ class DenseConnectivity(PruningProblem):
         """The parent on the search images."""
         sizes = self.dense_sizes.of(self.parent.connections[None])
         return {
-            **accuracies_of(self.parent_accuracy),
+            **self.parent_accuracies,
             **{name: float(value[0]) for name, value in sizes.items()},
         }
 
@@ -338,8 +335,7 @@ class DenseConnectivity(PruningProblem):
             for some, digest in zip(matrices, hashes, strict=True)
         ]
         recipe = self.gentle if self.inherits else self.training
-        together = self.portions.together
-        return self.trainer.candidates(starts, self.images, recipe, together, self.steps)
+        return self.trainer.candidates(starts, self.images, recipe, self.portions.together)
 
     def _start(self, matrices: Booleans, seed: int) -> DenseNet:
         """A network before its training: with the parent's weights, or with random ones."""

@@ -27,8 +27,7 @@ class ConnectionRivals(Rivals):
         seed: The seed of random connections.
         networks: From chromosomes to networks as the search trains them, or to what stopped their
             training.
-        narrower: From a growth to a trained DenseNet with all connections; None where none can be
-            trained, for lack of labels.
+        narrower: From a growth to a trained DenseNet with all connections.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class ConnectionRivals(Rivals):
         sizes: DenseNetSizes,
         seed: int,
         networks: Callable[[Array], Sequence[DenseNet | TrainingDiverged]],
-        narrower: Callable[[int], DenseNet] | None,
+        narrower: Callable[[int], DenseNet],
     ) -> None:
         self.parent, self.sizes, self.codec = parent, sizes, sizes.codec
         self.seed, self.networks, self.narrower = seed, networks, narrower
@@ -51,7 +50,7 @@ class ConnectionRivals(Rivals):
 
     def left_out(self) -> Sequence[str]:
         """Narrower networks, where images have no labels to train them with."""
-        if self.narrower is not None:
+        if self.sizes.data.labelled:
             return ()
         return ("Narrower DenseNets are left out: without labels none can be trained.",)
 
@@ -101,7 +100,7 @@ class ConnectionRivals(Rivals):
             sizes: Parameters that a front's networks have, from few to many.
             most: How many, at most. Networks whose training diverges are left out.
         """
-        if self.narrower is None:
+        if not self.sizes.data.labelled:
             return Baseline("narrower DenseNets", [], {})
         table = self.sizes.narrower()
         wanted = sizes[np.linspace(0, len(sizes) - 1, min(most, len(sizes))).astype(int)]

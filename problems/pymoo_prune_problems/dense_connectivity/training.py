@@ -36,6 +36,7 @@ class DenseNetTrainer:
         codec: Reads chromosomes.
         seed: The seed of weights, of the images' order, and of random paths.
         recipe: The training of networks with random weights.
+        lessons: What candidates learn from; None is the labels of the training images.
     """
 
     data: Data
@@ -43,6 +44,7 @@ class DenseNetTrainer:
     codec: Connections
     seed: int
     recipe: Recipe
+    lessons: Lessons | None = None
 
     def fresh(self, matrices: Booleans, growth: int, seed: int) -> DenseNet:
         """A DenseNet with random weights.
@@ -90,7 +92,6 @@ class DenseNetTrainer:
         images: int,
         recipe: Recipe,
         together: int,
-        lessons: Lessons | None = None,
     ) -> list[DenseNet | TrainingDiverged]:
         """Candidates after their own training, or the error of a training that diverged.
 
@@ -99,11 +100,10 @@ class DenseNetTrainer:
             images: Images that each sees, counted with repetition; 0 for no training.
             recipe: Their training.
             together: Candidates trained at once as one network, where images have labels.
-            lessons: What they learn from; None is the labels of the training images.
         """
         if images == 0:
             return list(starts)
-        lessons = lessons or Lessons(self.split, None)
+        lessons = self.lessons or Lessons(self.split, None)
         together = 1 if self.split.labels is None else together
         found: list[DenseNet | TrainingDiverged] = []
         for first in range(0, len(starts), together):

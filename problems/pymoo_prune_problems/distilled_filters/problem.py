@@ -45,7 +45,6 @@ from pymoo_prune.problem import (
     PruningProblem,
     Published,
     Timing,
-    accuracies_of,
     drop_of,
     objectives_on,
 )
@@ -341,6 +340,6 @@ class DistilledFilters(PruningProblem):
         """The teacher on the search images."""
         whole = self._sizes(np.ones((1, self.n_var), dtype=bool))
         return {
-            **accuracies_of(self.parent_accuracy),
+            **self.parent_accuracies,
             **{name: float(value[0]) for name, value in whole.items()},
         }

@@ -278,8 +278,8 @@ class LayerVector(PruningProblem):
             found = one_by_one(
                 self.judged, lambda x, row: self._one(x, row, images, exact=exact), X, counts
             )
-        drop = drop_of(images.parent_accuracy, found)  # eq. 1
-        return found | {**drop, **self._sizes(counts)}
+        # Eq. 1.
+        return found | {**drop_of(images.parent_accuracy, found), **self._sizes(counts)}
 
     def _sizes_of(self, X: Array) -> dict[str, Values]:
         """Sizes, which are known without measuring."""
@@ -334,8 +334,7 @@ class LayerVector(PruningProblem):
 
     def _error(self, counts: Array) -> float:
         """The divergence of an allocation on the search images, before any gradient step."""
-        images = self.search_images
-        found = images.measured(self.assembly, counts, ("divergence",), exact=True)
+        found = self.search_images.measured(self.assembly, counts, ("divergence",), exact=True)
         return found["divergence"]
 
     def random(self, n: int, generator: np.random.Generator) -> Array:
