@@ -33,6 +33,7 @@ from pymoo_prune.objectives import (
     STANDARD,
     Measurements,
     Quantity,
+    Values,
     one_by_one,
 )
 from pymoo_prune.operators import Ladders
@@ -46,7 +47,7 @@ from pymoo_prune.problem.facets import (
     Timing,
 )
 from pymoo_prune.problem.presets import Preset
-from pymoo_prune.problem.unlabelled import accuracies_of
+from pymoo_prune.problem.unlabelled import accuracies_of, drop_of
 from pymoo_prune.training import Lessons, Recipe, digest_of
 
 
@@ -119,8 +120,12 @@ class Contract:
 
     @property
     def parent_accuracies(self) -> Mapping[str, float]:
-        """The parent's accuracy on these images, and its drop; nothing where there are no labels."""
+        """The parent's accuracy on these images, and its drop; nothing without labels."""
         return accuracies_of(self.parent_accuracy)
+
+    def drop_of(self, found: Measurements) -> Mapping[str, Values]:
+        """The accuracy that candidates lose on these images, (n,); nothing without labels."""
+        return drop_of(self.parent_accuracy, found)
 
     @property
     def _the_parent(self) -> nn.Module:

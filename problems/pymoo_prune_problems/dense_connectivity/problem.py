@@ -62,7 +62,6 @@ from pymoo_prune.problem import (
     PruningProblem,
     Published,
     Timing,
-    drop_of,
     objectives_on,
 )
 from pymoo_prune.pruning import SharedWeights
@@ -193,7 +192,7 @@ class DenseConnectivity(PruningProblem):
         check_sizes(data, self.codec.blocks, growth, image_size)
         self.growth, self.kept = growth, None if kept is None else float(check_share(kept))
         self.recovery = Recovery.parse(recovery)
-        self.inherits = weights == "inherited"
+        self.fitness_split, self.inherits = fitness_split, weights == "inherited"
         self.can_fail = not self.inherits or self.recovery.steps > 0  # training may diverge
         size = stack_size(together, data.train.images.device, 16)
         self.portions = Portions(max(CHUNK, size), size)
@@ -204,7 +203,6 @@ class DenseConnectivity(PruningProblem):
             data, n_var=self.codec.n_var, objectives=objectives, constraints=constraints, seed=seed,
             xl=0, xu=1, vtype=bool,
         )  # fmt: skip
-        self.fitness_split = fitness_split
         self.train, self.search_images = train_and_search_images(
             data, train_images, search_images, fitness_split, image_size, seed
         )
@@ -291,7 +289,7 @@ class DenseConnectivity(PruningProblem):
         found = one_by_one(
             self.judged, lambda network: self.tested(ready(network)), self._networks(X)
         )
-        return found | {**drop_of(self.parent_accuracy, found), **self._sizes(X)}
+        return found | {**self.drop_of(found), **self._sizes(X)}
 
     @property
     def tested_on(self) -> Split:

@@ -45,7 +45,6 @@ from pymoo_prune.problem import (
     PruningProblem,
     Published,
     Timing,
-    drop_of,
     objectives_on,
 )
 from pymoo_prune.pruning import PrunableFilters, RemovalOrders
@@ -265,7 +264,7 @@ class DistilledFilters(PruningProblem):
         """Accuracy on the search images after recovery, and sizes in closed form."""
         X = self.filters.repaired(X)
         found = one_by_one(self.judged, lambda x: self.tested(self._candidate(x)), X)
-        return found | {**drop_of(self.parent_accuracy, found), **self._sizes(X)}
+        return found | {**self.drop_of(found), **self._sizes(X)}
 
     @property
     def tested_on(self) -> Split:

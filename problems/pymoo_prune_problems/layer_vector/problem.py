@@ -278,8 +278,7 @@ class LayerVector(PruningProblem):
             found = one_by_one(
                 self.judged, lambda x, row: self._one(x, row, images, exact=exact), X, counts
             )
-        # Eq. 1.
-        return found | {**drop_of(images.parent_accuracy, found), **self._sizes(counts)}
+        return found | {**drop_of(images.parent_accuracy, found), **self._sizes(counts)}  # eq. 1
 
     def _sizes_of(self, X: Array) -> dict[str, Values]:
         """Sizes, which are known without measuring."""
