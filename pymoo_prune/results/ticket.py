@@ -121,13 +121,14 @@ class WinningTicket:
             title: The page's heading.
             picture: The file that `draw` has written, as a link from the page.
         """
+        shown = "accuracy" if self.labelled else self.measure
         parts = [
             f"# {title}",
             self.origin(),
             markdown_table(*self.size_rows()),
             self.conditions(),
             "## Perturbed images",
-            *([f"![accuracy on perturbed images]({picture})"] if picture else []),
+            *([f"![{shown} on perturbed images]({picture})"] if picture else []),
             f"{self.measure.capitalize()} in %, parent / ticket, at each strength:",
             markdown_table(*words.perturbation_rows(self.parent, self.ticket)),
             self.verdict(),

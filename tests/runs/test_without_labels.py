@@ -113,6 +113,21 @@ def test_networks_are_carried_away(run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_onnx_files_show_what_is_known(
+    digits: Data, parent: FeedForward, run: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    with threads(1):
+        opened = Run.open(run, given=Given(unlabelled(digits), parent))
+        carried = opened.export("0", tmp_path / "one", SILENT, onnx=True, int8=True)
+    page = (tmp_path / "one" / "network.md").read_text()
+    assert "same predictions" in page
+    assert "divergence on the test images (nats)" in page
+    assert "accurac" not in page
+    assert "accuracy" not in json.dumps(carried.about)
+
+
+@pytest.mark.slow
 def test_filters_are_pruned_without_labels(digits: Data, tmp_path: Path) -> None:
     options = {"recovery": "refit+steps:2", "patience": 1, "search_images": 200}
     data = unlabelled(digits)
