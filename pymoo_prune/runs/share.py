@@ -30,7 +30,7 @@ class Volumes:
 
     Attributes:
         axes: The sizes.
-        quantities: Labels and units of all columns.
+        quantities: Labels and units of what the search measured.
         parent: The unpruned network's measurements.
     """
 
@@ -45,7 +45,7 @@ class Volumes:
             columns: Their measurements, (n,) each.
             accuracy: The accuracy that makes the error, or the divergence.
         """
-        goals = Goals(self.quantities, [accuracy, *self.axes])
+        goals = Goals({**FINAL, **self.quantities}, [accuracy, *self.axes])
         return float(hypervolume(goals.unit_costs(columns, self.parent)))
 
     def gain(self, series: Sequence[Series], accuracy: str) -> Gain:
@@ -69,7 +69,7 @@ def share_of(series: Sequence[Series], problem: PruningProblem) -> dict[str, Any
         problem: The problem that was searched.
     """
     axes, accuracy = shared_axes(problem.goals.names, series), Judged.of(series[0].columns).last
-    volumes = Volumes(axes, {**problem.quantities, **FINAL}, problem.parent_values)
+    volumes = Volumes(axes, problem.quantities, problem.parent_values)
     gain = volumes.gain(series, accuracy)
     return {
         "accuracy": accuracy,

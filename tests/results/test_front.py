@@ -16,9 +16,9 @@ from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.objectives import NATS, STANDARD, Goals
-from pymoo_prune.problem import contract
 from pymoo_prune.results import csv_text, read_csv, suggest
 from pymoo_prune.search import Budget, search
+from pymoo_prune.training import lessons
 from tests.support.tiny_problem import FailingPixels, Pixels
 
 
@@ -314,14 +314,14 @@ def test_a_network_with_diverging_retraining_has_no_accuracy_after_it(
 ) -> None:
     whole = found.finish(images=100)
     best = whole.best("finished_accuracy").place
-    trained, calls = contract.trained, itertools.count()
+    trained, calls = lessons.trained, itertools.count()
 
     def diverging(*args: Any, **options: Any) -> Any:
         if next(calls) == best:
             raise TrainingDiverged("the training diverged")
         return trained(*args, **options)
 
-    monkeypatch.setattr(contract, "trained", diverging)
+    monkeypatch.setattr(lessons, "trained", diverging)
     done: list[None] = []
     front = found.finish(images=100, progress=lambda: done.append(None))
     assert len(done) == len(found)

@@ -10,7 +10,7 @@ from torch import nn
 
 from pymoo_prune import Data
 from pymoo_prune.chromosomes import Array
-from pymoo_prune.training import trained
+from pymoo_prune.training import lessons, trained
 from pymoo_prune_problems import DenseConnectivity
 from pymoo_prune_problems.dense_connectivity import training as module
 
@@ -37,7 +37,8 @@ class Spy:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[dict[str, Any]] = []
-        monkeypatch.setattr(module, "trained", self)
+        for place in (module, lessons):  # parents, and candidates
+            monkeypatch.setattr(place, "trained", self)
 
     def __call__(self, network: Any, split: Any, **settings: Any) -> Any:
         self.calls.append({"network": network, "split": split, **settings})
