@@ -34,10 +34,14 @@ def verdict(comparison: Comparison) -> str:
 
 def _unlabelled(comparison: Comparison) -> str:
     """Says that accuracies are unknown, where that is so."""
-    if not comparison.judged.by_divergence:
+    if comparison.judged.by_divergence:
+        which, unknown = "images", "accuracies are"
+    elif "accuracy" not in comparison.quantities:
+        which, unknown = "training and validation images", "accuracies on them are"
+    else:
         return ""
     return (
-        " The images have no labels, so accuracies are unknown: networks are judged by their "
+        f" The {which} have no labels, so {unknown} unknown: networks are judged by their "
         "divergence from the parent."
     )
 

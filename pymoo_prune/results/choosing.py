@@ -66,7 +66,7 @@ def suggest(goals: Goals, columns: Mapping[str, Values], parent: Mapping[str, fl
     size = quantities[sizes[0]].sign * columns[sizes[0]]
     drop, most, best, bound = columns.get("accuracy_drop"), ONE_POINT, "most accurate", WITHIN
     if drop is None:
-        drop, most, best, bound = columns[DIVERGENCE], NEAR, "nearest to it", WITHIN_NATS
+        drop, most, best, bound = columns[DIVERGENCE], NEAR, "nearest", WITHIN_NATS
     within = np.flatnonzero(drop <= most + 1e-6)  # .95 - .94 is a bit more than .01
     if len(within) == 0:
         place = int(np.lexsort((size, drop))[0])
@@ -151,7 +151,7 @@ class Choice:
             bounded, judged = Constraint.parse(choice).name, self._judged
             by_it = "accuracy" in bounded or bounded == judged
             return self.best("parameters" if by_it else judged, within=choice)
-        if choice not in self.columns and "accuracy" not in choice:
+        if choice not in self.columns and not self._lacks_labels(choice):
             raise unknown_name("pick", choice, ["suggestion", "knee", "fittest", *self._choosable])
         return self.best(choice)
 
@@ -160,12 +160,17 @@ class Choice:
         """What says how good networks are."""
         return "accuracy" if "accuracy" in self.columns else DIVERGENCE
 
+    def _lacks_labels(self, name: str) -> bool:
+        """Whether a name is that of an accuracy that is unknown, as images have no labels."""
+        unknown = "accuracy" not in self.columns and name not in self.columns
+        return unknown and "accuracy" in name
+
     @property
     def _choosable(self) -> list[str]:
         return [n for n in self.columns if "test" not in n and n not in EVALUATION]
 
     def _check_quantity(self, name: str) -> None:
-        if "accuracy" in name and "accuracy" not in self.columns and name not in self.columns:
+        if self._lacks_labels(name):
             msg = (
                 f"{name} is not known, as the images have no labels; choose by "
                 f"{', '.join(self._choosable)}"

@@ -9,6 +9,7 @@ from typing import Any
 from pymoo_prune.engines import population_of
 from pymoo_prune.machine import processor, versions
 from pymoo_prune.measuring import LATENCY, accuracy
+from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Front
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Found, Store
@@ -30,7 +31,6 @@ def summary_of(
         notes: More that a reader must know.
     """
     problem, reasons = front.problem, Counter(found.failures.values())
-    parent = problem.parent if problem.data_set.test.labels is not None else None
     latency_notes: list[str] = []
     noise: dict[str, float] = {}
     if problem.latencies is not None:
@@ -43,7 +43,7 @@ def summary_of(
         "known_evaluations": store.hits,
         "seconds": round(found.last.seconds, 3),
         "parent": dict(problem.parent_values),
-        "parent_test_accuracy": None if parent is None else accuracy(parent, problem.data_set.test),
+        "parent_test_accuracy": _tested_parent(problem),
         "data": problem.data_set.digest,
         "goals": list(problem.goals.names),
         "quantities": {name: one.about() for name, one in problem.quantities.items()},
@@ -67,6 +67,12 @@ def summary_of(
             "device": settings.device,
         },
     }
+
+
+def _tested_parent(problem: PruningProblem) -> float | None:
+    """The parent's test accuracy; None without a parent, or without labels."""
+    parent, test = problem.parent, problem.data_set.test
+    return None if parent is None or test.labels is None else accuracy(parent, test)
 
 
 def failure_notes(reasons: Counter[str], evaluations: int) -> list[str]:

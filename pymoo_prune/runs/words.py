@@ -125,11 +125,12 @@ def parent_line(findings: Findings) -> str:
 
 def _unknown(findings: Findings) -> str:
     """Which accuracies are unknown, and why; empty where all images have labels."""
-    if findings.labelled and not findings.judged.by_divergence:
+    if findings.judged.by_divergence:
+        which = "test images" if findings.labelled else "images"
+    elif findings.labelled:
         return ""
-    which = "test images" if findings.labelled else "training and validation images"
-    if not findings.labelled and findings.judged.by_divergence:
-        which = "images"
+    else:
+        which = "training and validation images"
     return (
         f" The {which} have no labels, so accuracies on them are unknown: networks are judged by "
         "their divergence from the parent."
