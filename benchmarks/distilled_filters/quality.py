@@ -207,6 +207,7 @@ def _searched(
 def _finished(
     where: DistilledFilters, networks: Sequence[nn.Module], images: int, seed: int
 ) -> dict[str, list[float]]:
+    before = [accuracy(network, data().test) for network in networks]
     tested = [
         accuracy(where.finished(network, images=images, seed=seed), data().test)
         for network in networks
@@ -217,6 +218,7 @@ def _finished(
         ],
         "macs": [_macs(network) / _macs(teacher()) for network in networks],
         "test_accuracy": tested,
+        "before_distillation": before,
     }
 
 
