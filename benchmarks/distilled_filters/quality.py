@@ -127,6 +127,7 @@ def outcome(rows: Mapping[str, Sequence[Mapping[str, Any]]], rivals: Sequence[st
             "generations": GENERATIONS,
             "evaluations_of_walks": EVALUATIONS,
             "finish_images": FINISH,
+            "shares": SIZES.tolist(),
             "recovery": RECOVERY,
             "threads": "two processes of one",
         },
