@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -99,6 +100,7 @@ def latex_table(
 
 def latex(text: str) -> str:
     """A plain text as LaTeX prints it."""
+    text = re.sub('"([^"]*)"', r"“\1”", text)
     return "".join(LATEX.get(character) or _accented(character) for character in text)
 
 

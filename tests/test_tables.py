@@ -85,6 +85,7 @@ def test_no_letter_is_left_that_the_fonts_of_latex_lack() -> None:
     found = latex(text)
     assert found.isascii()
     assert found.startswith(r"5~\% $\mu$$^2$ Schr\"{o}der \"{U}nal \'{e} \c{c} $\cdot$")
+    assert latex('the "best" of 5"') == "the ``best'' of 5''"
     assert latex("字") == "字"  # needs fonts of the user's own
 
 

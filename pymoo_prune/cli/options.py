@@ -183,5 +183,6 @@ def add_figures(command: argparse.ArgumentParser) -> None:
         "--label",
         action="append",
         metavar="NAME=TEXT",
-        help="what pictures call a method or baseline of a comparison, such as nsga2=NSGA-II",
+        help="what pictures and LaTeX tables call a method or baseline of a comparison, such as "
+        "nsga2=NSGA-II",
     )

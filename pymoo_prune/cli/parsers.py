@@ -174,6 +174,9 @@ def add_report(commands: Commands) -> None:
         "--html", action="store_true", help="write report.html too: interactive, opens offline"
     )
     command.add_argument(
+        "--latex", action="store_true", help="write each table into tables/NAME.tex too"
+    )
+    command.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",

@@ -4,7 +4,7 @@
   by side
 - `methods`, `compare`: makes them in Python
 - `plan`, `files`, `runs`, `jobs`, `shared`, `campaign`: makes them in a folder
-- `words`, `tables`, `pictures`, `report`: shows them
+- `words`, `tables`, `pictures`, `report`, `latex`: shows them, in LaTeX too
 - `folders`: reports of what lies in folders
 - `page`: an interactive page. Import it where it is needed: it brings Bokeh, which takes its time
 """

@@ -16,6 +16,7 @@ from pymoo_prune.comparing.files import (
     INDICATORS_TABLE,
     PARALLEL_PICTURE,
 )
+from pymoo_prune.comparing.latex import LatexTables
 from pymoo_prune.comparing.pictures import checked_labels, draw
 from pymoo_prune.comparing.words import meaning, shares, verdict
 from pymoo_prune.errors import StoreError
@@ -23,7 +24,7 @@ from pymoo_prune.files import write_text
 from pymoo_prune.objectives import Series
 from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.runs import REPORT_PAGE, SETTINGS_FILE
-from pymoo_prune.tables import markdown_table, terminal_table
+from pymoo_prune.tables import LatexTable, markdown_table, terminal_table
 
 
 class ComparisonReport:
@@ -35,7 +36,7 @@ class ComparisonReport:
         facts: How it was made: budget, seeds, machine, versions.
         published: Results that papers report, drawn beside the fronts.
         caution: A warning to readers, after the verdict.
-        labels: Names of methods and baselines in pictures, by their own names.
+        labels: Names of methods and baselines in pictures and in LaTeX, by their own names.
     """
 
     def __init__(
@@ -72,6 +73,10 @@ class ComparisonReport:
                 f"methods: {one.volumes.named('hypervolumes')}, and IGD+", *tables.quality_rows(one)
             ),
         ]
+
+    def latex_tables(self) -> list[LatexTable]:
+        """For a paper; `runs.write_latex` writes them."""
+        return LatexTables(self.comparison, self.title, self.facts, self.labels).all()
 
     def write(self, folder: Path, style: FigureStyle = SCREEN) -> Path:
         """Writes page, pictures and numbers into a folder.

@@ -10,8 +10,8 @@
 - `one_call`: one call for a network of one's own
 - `run`, `run_front`: the run itself, and its front
 - `findings`, `share`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
-- `report`, `report_page`: the report in Markdown, and as an interactive page. Import
-  `report_page` where it is needed: it brings Bokeh, which takes its time
+- `report`, `latex`, `report_page`: the report in Markdown, its tables in LaTeX, and an interactive
+  page. Import `report_page` where it is needed: it brings Bokeh, which takes its time
 - `reproduction`: what the reproductions of papers share
 """
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pymoo_prune.runs.findings import measured_quantities, published_on
     from pymoo_prune.runs.folder import RunFolder, new_folder
     from pymoo_prune.runs.images import is_module, lasting
+    from pymoo_prune.runs.latex import BEST, write_latex
     from pymoo_prune.runs.one_call import prune
     from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
     from pymoo_prune.runs.report import Report
@@ -57,10 +58,10 @@ else:
     __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
-    "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
+    "AT_LENGTH", "BEST", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
     "KEEP_NETWORKS", "LATENCIES_FILE", "NOTHING_GIVEN", "PARENT_FOLDER", "REPORT_PAGE",
     "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given",
     "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "is_module", "kept",
     "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder", "prepare",
-    "prepare_problem", "prune", "publish", "published_on", "reading", "reproduced",
+    "prepare_problem", "prune", "publish", "published_on", "reading", "reproduced", "write_latex",
 ]  # fmt: skip

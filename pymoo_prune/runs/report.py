@@ -21,9 +21,10 @@ from pymoo_prune.runs.files import (
     REPORT_PAGE,
 )
 from pymoo_prune.runs.findings import Findings
+from pymoo_prune.runs.latex import methods_table, networks_table, versions_table
 from pymoo_prune.runs.pictures import TEXTS, draw, pictures
 from pymoo_prune.runs.run import Run
-from pymoo_prune.tables import Row, markdown_table, terminal_table
+from pymoo_prune.tables import LatexTable, Row, markdown_table, terminal_table
 
 HEADS = {
     "test_accuracy": "hypervolume on test",
@@ -87,6 +88,14 @@ class Report:
         return [
             terminal_table("networks of the front", *self.network_rows()),
             terminal_table("methods", *self.volume_rows()),
+        ]
+
+    def latex_tables(self) -> list[LatexTable]:
+        """For a paper; `write_latex` writes them."""
+        return [
+            methods_table(self.findings, *self.volume_rows()),
+            networks_table(self.findings, *self.network_rows(), self.shown),
+            versions_table(self.findings),
         ]
 
     # In words.

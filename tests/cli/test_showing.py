@@ -12,6 +12,7 @@ from pymoo_prune.cli import main
 from pymoo_prune.cli.program import make_parser
 from pymoo_prune.cli.showing import labels_of
 from pymoo_prune.errors import PruneError
+from tests.support.latex import read
 from tests.support.tiny_problem import Pixels
 
 PROBLEM = f"tests.support.tiny_problem:{Pixels.__name__}"
@@ -88,6 +89,27 @@ def test_figures_of_a_run_are_for_papers_too(compared: Path, tmp_path: Path) -> 
     assert {"front.pdf", "generations.pdf"} <= found
     assert main(["report", str(run), "--output", str(tmp_path / "screen")]) == 0
     assert not list((tmp_path / "screen").glob("*.pdf"))
+
+
+@pytest.mark.slow
+def test_tables_are_in_latex_where_that_is_asked_for(
+    compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--latex", "--label", "nsga2=NSGA-II")
+    assert main(["report", str(compared), *given, "--output", str(tmp_path / "c")]) == 0
+    found = {path.stem: read(path.read_text("utf-8")) for path in (tmp_path / "c/tables").iterdir()}
+    assert found.keys() == {"methods", "pairs", "bounds", "costs", "runs", "settings"}
+    assert "NSGA-II" in found["methods"].column("method")
+    assert "reference point is accuracy=0.05 and parameters=90\\%" in found["methods"].caption
+    said = capsys.readouterr().out
+    assert f"tables: {tmp_path / 'c/tables'}/NAME.tex for methods, pairs, bounds, costs" in said
+    assert r"they need \usepackage{booktabs}" in said
+    run = min((compared / "runs").iterdir())
+    assert main(["report", str(run), "--latex", "--output", str(tmp_path / "r")]) == 0
+    found = {path.stem: read(path.read_text("utf-8")) for path in (tmp_path / "r/tables").iterdir()}
+    assert found.keys() == {"methods", "networks", "versions"}
+    assert main(["report", str(run), "--output", str(tmp_path / "none")]) == 0
+    assert not (tmp_path / "none" / "tables").exists()
 
 
 @pytest.mark.slow

@@ -1,0 +1,82 @@
+"""A run's tables in LaTeX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pymoo_prune import Run
+from pymoo_prune.cli import main
+from pymoo_prune.runs import Report, write_latex
+from tests.support.latex import ReadTable, read
+from tests.support.tiny_problem import ecomp_run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    folder = tmp_path_factory.mktemp("latex") / "run"
+    assert main(ecomp_run(folder)) == 0
+    return Report(Run.open(folder))
+
+
+@pytest.fixture
+def tables(report: Report, tmp_path: Path) -> dict[str, ReadTable]:
+    paths = write_latex(report.latex_tables(), tmp_path)
+    assert {path.parent for path in paths} == {tmp_path / "tables"}
+    return {path.stem: read(path.read_text("utf-8")) for path in paths}
+
+
+def test_every_table_of_the_report_is_there(report: Report, tables: dict[str, ReadTable]) -> None:
+    assert list(tables) == ["methods", "networks", "versions"]
+    heads = [report.volume_rows()[0], report.network_rows()[0]]
+    assert [len(tables[name].rows[0]) for name in ("methods", "networks")] == list(map(len, heads))
+    for name, table in tables.items():
+        assert table.label == f"tab:{name}"
+        assert "ecomp on digits" in table.caption
+    assert len(tables["methods"].rows) == 1 + len(report.volume_rows()[1])
+    assert len(tables["networks"].rows) == 1 + len(report.network_rows()[1])
+    assert {"pymoo", "torch"} < set(tables["versions"].column("what"))
+
+
+def test_captions_say_what_was_measured_and_how(tables: dict[str, ReadTable]) -> None:
+    for said in ("reference point 1", "is bold", "seed 0", "generations", "evaluations"):
+        assert said in tables["methods"].caption
+    for said in ("The parent:", "The arrow marks the suggestion", "is bold", "seed 0"):
+        assert said in tables["networks"].caption
+
+
+def test_the_best_method_is_bold_and_the_sums_are_not(
+    report: Report, tables: dict[str, ReadTable]
+) -> None:
+    table, findings = tables["methods"], report.findings
+    methods = len(findings.series)
+    assert table.rules == [1, methods + 1]
+    for column, volumes in enumerate(findings.hypervolumes.values(), start=2):
+        shown = [f"{volume:.4f}" for volume in volumes]
+        best = {row + 1 for row, text in enumerate(shown) if text == max(shown)}
+        assert {row for row, place in table.bold if place == column} == best
+
+
+def test_the_best_networks_are_bold_in_each_quantity(
+    report: Report, tables: dict[str, ReadTable]
+) -> None:
+    table = tables["networks"]
+    for column, name in enumerate(report.shown, start=1):
+        bold = [table.rows[row][column] for row, place in table.bold if place == column]
+        if name == "evaluation":
+            assert not bold
+            continue
+        numbers = [float(row[column].split("~")[0].replace(",", "")) for row in table.rows[1:]]
+        best = max(numbers) if report.findings.quantities[name].better == "higher" else min(numbers)
+        assert {float(text.split("~")[0].replace(",", "")) for text in bold} == {best}
+    arrows = [number for number in table.column("no.") if r"$\leftarrow$" in number]
+    assert arrows == [rf"{report.findings.chosen} $\leftarrow$"]
+
+
+def test_the_same_report_gives_the_same_bytes(report: Report, tmp_path: Path) -> None:
+    first = [path.read_bytes() for path in write_latex(report.latex_tables(), tmp_path)]
+    again = [path.read_bytes() for path in write_latex(report.latex_tables(), tmp_path)]
+    assert first == again
