@@ -34,6 +34,8 @@ ACCENTS = {
     "\u030c": "v", "\u0327": "c",
 }  # fmt: skip
 """Accents that follow a letter in Unicode, and the command that puts them on it."""
+BEST = "The best of each column is bold."
+"""A sentence for captions."""
 ROOM = 58
 """Letters that fit beside each other into a column of a paper, with 3 between two cells."""
 

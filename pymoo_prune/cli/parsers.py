@@ -188,6 +188,24 @@ def add_report(commands: Commands) -> None:
     command.set_defaults(command="pymoo_prune.cli.results:do_report")
 
 
+def add_cite(commands: Commands) -> None:
+    """`pymoo-prune cite`."""
+    command = commands.add_parser(
+        "cite",
+        help="print BibTeX of what runs and comparisons used",
+        usage="%(prog)s [FOLDER ...] [options]",
+    )
+    command.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="folders of runs and comparisons; default: pymoo-prune and pymoo alone",
+    )
+    add_trust(command)
+    command.set_defaults(command="pymoo_prune.cli.results:do_cite")
+
+
 def add_export(commands: Commands) -> None:
     """`pymoo-prune export`."""
     command = commands.add_parser(

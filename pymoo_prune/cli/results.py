@@ -1,4 +1,4 @@
-"""The commands for finished runs: report, export, ticket."""
+"""The commands for finished runs: report, cite, export, ticket."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pymoo_prune.comparing import (
     Campaign,
     ComparisonReport,
     HypervolumeOptions,
+    citations,
     report_of_campaign,
 )
 from pymoo_prune.plots import SCREEN, FigureStyle
@@ -143,6 +144,13 @@ def show_comparison(
     _print_line(where, console)
     if latex:
         _print_latex(write_latex(report.latex_tables(), folder), console)
+
+
+def do_cite(options: argparse.Namespace, console: Console) -> None:
+    """`pymoo-prune cite`."""
+    text = citations(options.folders).text()
+    # As it is: a key may look like an emoji's name.
+    console.print(text, end="", highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def do_export(options: argparse.Namespace, console: Console) -> None:

@@ -17,8 +17,7 @@ from pymoo_prune.comparing.words import (
     particulars,
 )
 from pymoo_prune.objectives import Values
-from pymoo_prune.runs import BEST
-from pymoo_prune.tables import LatexTable, Place, Row, best_cells
+from pymoo_prune.tables import BEST, LatexTable, Place, Row, best_cells
 
 AHEAD, BEHIND, ALIKE = "⁺", "⁻", "⁼"
 """Marks of methods beside another one."""

@@ -12,11 +12,10 @@ from pymoo_prune.objectives import Quantity, Values
 from pymoo_prune.results import EVALUATION
 from pymoo_prune.runs import words
 from pymoo_prune.runs.findings import Findings
-from pymoo_prune.tables import LatexTable, Row, best_cells
+from pymoo_prune.tables import BEST, LatexTable, Row, best_cells
 
 TABLES_FOLDER = "tables"
 """The folder of a report's tables."""
-BEST = "The best of each column is bold."
 
 
 def write_latex(tables: Sequence[LatexTable], folder: Path) -> list[Path]:
