@@ -7,13 +7,14 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 Row = tuple[str, ...]
+Better: TypeAlias = Literal["higher", "lower"]
 Place = tuple[int, int]
 """A cell: its row and its column, from 0."""
 
@@ -34,6 +35,8 @@ ACCENTS = {
     "\u030c": "v", "\u0327": "c",
 }  # fmt: skip
 """Accents that follow a letter in Unicode, and the command that puts them on it."""
+TABLES_FOLDER = "tables"
+"""The folder of a report's tables in LaTeX."""
 BEST = "The best of each column is bold."
 """A sentence for captions."""
 ROOM = 58
@@ -108,7 +111,7 @@ def latex(text: str) -> str:
 
 def _accented(character: str) -> str:
     """A letter with an accent as LaTeX prints it; other characters as they are."""
-    letter, *accents = unicodedata.normalize("NFD", character)
+    letter, *accents = list(unicodedata.normalize("NFD", character))
     if len(accents) != 1 or accents[0] not in ACCENTS or not letter.isascii():
         return character
     return rf"\{ACCENTS[accents[0]]}{{{letter}}}"
@@ -152,11 +155,23 @@ class LatexTable:
         )
 
 
+def latex_files(tables: Sequence[LatexTable]) -> dict[str, str]:
+    r"""A file for each table, for LaTeX's \input; they need \usepackage{booktabs}.
+
+    Args:
+        tables: The tables.
+
+    Returns:
+        The files' texts, by name.
+    """
+    return {f"{table.name}.tex": table.text() for table in tables}
+
+
 def best_cells(
     rows: Sequence[Row],
     column: int,
     values: Sequence[float],
-    better: Literal["higher", "lower"],
+    better: Better,
 ) -> set[Place]:
     """The cells of a column with the best value, and those that look alike up to their spread.
 

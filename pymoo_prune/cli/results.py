@@ -21,7 +21,7 @@ from pymoo_prune.comparing import (
 )
 from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.results import Member
-from pymoo_prune.runs import FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run, write_latex
+from pymoo_prune.runs import FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
 from pymoo_prune.search import Display
 from pymoo_prune.tables import listed
 
@@ -81,7 +81,7 @@ def show_run(
         where += f", interactive: {write_page(report, output)}"
     _print_line(where, console)
     if latex:
-        _print_latex(write_latex(report.latex_tables(), page.parent), console)
+        _print_latex(report.write_latex(page.parent), console)
 
 
 def show_campaign(
@@ -143,7 +143,7 @@ def show_comparison(
         where += f", interactive: {write_page(report, folder)}"
     _print_line(where, console)
     if latex:
-        _print_latex(write_latex(report.latex_tables(), folder), console)
+        _print_latex(report.write_latex(folder), console)
 
 
 def do_cite(options: argparse.Namespace, console: Console) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pymoo_prune.comparing.campaign import Campaign
-from pymoo_prune.runs import Citations, Run, cited_by_run
+from pymoo_prune.runs import Citations, Run
 
 IGD = "ishibuchi2015igd"
 ATTAINMENT = ("grunert2001attainment", "fonseca2011attainment")
@@ -27,7 +27,7 @@ def citations(folders: Iterable[Path | str] = ()) -> Citations:
         if Campaign.is_one(folder):
             found.merge(cited_by_campaign(Campaign.open(folder)))
         else:
-            found.merge(cited_by_run(Run.open(folder)))
+            found.merge(Citations.of_run(Run.open(folder)))
     return found
 
 

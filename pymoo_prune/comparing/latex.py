@@ -17,7 +17,7 @@ from pymoo_prune.comparing.words import (
     particulars,
 )
 from pymoo_prune.objectives import Values
-from pymoo_prune.tables import BEST, LatexTable, Place, Row, best_cells
+from pymoo_prune.tables import BEST, Better, LatexTable, Place, Row, best_cells
 
 AHEAD, BEHIND, ALIKE = "⁺", "⁻", "⁼"
 """Marks of methods beside another one."""
@@ -65,7 +65,7 @@ class LatexTables:
         names = [name for name in tables.SHORT if name in one.indicators]
         bold: set[Place] = set()
         for column, name in enumerate(names, start=2):
-            better = "lower" if name == DISTANCE else "higher"
+            better: Better = "lower" if name == DISTANCE else "higher"
             bold |= best_cells(rows, column, self._means(name), better)
         if head[-1] == tables.ADDED:
             shares = [_mean(one.shares_of(method)) for method in one.methods]

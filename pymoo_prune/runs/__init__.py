@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from pymoo_prune.lazy import lazily
 
 if TYPE_CHECKING:
-    from pymoo_prune.runs.citations import Citations, cited_by_run
+    from pymoo_prune.runs.citations import Citations
     from pymoo_prune.runs.defaults import AT_LENGTH, KEEP_NETWORKS
     from pymoo_prune.runs.files import (
         CHROMOSOMES_FILE,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from pymoo_prune.runs.findings import measured_quantities, published_on
     from pymoo_prune.runs.folder import RunFolder, new_folder
     from pymoo_prune.runs.images import is_module, lasting
-    from pymoo_prune.runs.latex import write_latex
     from pymoo_prune.runs.one_call import prune
     from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
     from pymoo_prune.runs.report import Report
@@ -63,8 +62,7 @@ __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
     "KEEP_NETWORKS", "LATENCIES_FILE", "NOTHING_GIVEN", "PARENT_FOLDER", "REPORT_PAGE",
     "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations",
-    "Given", "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "cited_by_run",
-    "is_module", "kept", "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder",
-    "prepare", "prepare_problem", "prune", "publish", "published_on", "reading", "reproduced",
-    "write_latex",
+    "Given", "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "is_module", "kept",
+    "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder", "prepare",
+    "prepare_problem", "prune", "publish", "published_on", "reading", "reproduced",
 ]  # fmt: skip

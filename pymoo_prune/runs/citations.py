@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.resources import files
+from typing import Self
 
 from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.problem import PruningProblem
@@ -76,6 +77,21 @@ class Citations(Bibliography):
         super().__init__()
         self.cite(*SOFTWARE)
 
+    @classmethod
+    def of_run(cls, run: Run) -> Self:
+        """What a run cites: its rivals and indicators too, where it is finished.
+
+        Args:
+            run: The run.
+        """
+        found, settings = cls(), run.settings
+        found.search(settings, [(settings.algorithm, settings.surrogate)])
+        if run.complete:
+            series, _ = run.results()
+            found.rivals(one.name for one in series[1:])
+            found.indicators()
+        return found
+
     def search(self, settings: Settings, engines: Iterable[tuple[str, str | None]]) -> None:
         """Cites what searches on one problem use.
 
@@ -126,21 +142,6 @@ class Citations(Bibliography):
             self.note(f"no entry is known for the problem {name}: its class has no bibtex")
         for entry in entries:
             self.add(replace(entry, use=entry.use or f"the problem {name}"))
-
-
-def cited_by_run(run: Run) -> Citations:
-    """What a run cites: its rivals and indicators too, where it is finished.
-
-    Args:
-        run: The run.
-    """
-    found, settings = Citations(), run.settings
-    found.search(settings, [(settings.algorithm, settings.surrogate)])
-    if run.complete:
-        series, _ = run.results()
-        found.rivals(one.name for one in series[1:])
-        found.indicators()
-    return found
 
 
 def problem_entries(cls: type[PruningProblem]) -> list[Entry]:

@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from pymoo_prune.files import write_text
 from pymoo_prune.objectives import Quantity, Values
 from pymoo_prune.results import EVALUATION
 from pymoo_prune.runs import words
 from pymoo_prune.runs.findings import Findings
 from pymoo_prune.tables import BEST, LatexTable, Row, best_cells
-
-TABLES_FOLDER = "tables"
-"""The folder of a report's tables."""
-
-
-def write_latex(tables: Sequence[LatexTable], folder: Path) -> list[Path]:
-    r"""Writes each table into a file of its own, for LaTeX's \input; returns the files.
-
-    They need \usepackage{booktabs}.
-
-    Args:
-        tables: The tables.
-        folder: The report's folder; the files go into `TABLES_FOLDER` in it.
-    """
-    folder = folder / TABLES_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{table.name}.tex" for table in tables]
-    for table, path in zip(tables, paths, strict=True):
-        write_text(path, table.text())
-    return paths
 
 
 def methods_table(findings: Findings, head: Row, rows: Sequence[Row]) -> LatexTable:

@@ -16,7 +16,7 @@ from pymoo_prune.data import DATA_SETS
 from pymoo_prune.engines import ENGINES
 from pymoo_prune.problem import find_problem, registered
 from pymoo_prune.problem.trust import VARIABLE
-from pymoo_prune.runs import Citations, cited_by_run
+from pymoo_prune.runs import Citations
 from pymoo_prune.runs.bibtex import Bibliography, Entry, own_entries, read_entries
 from pymoo_prune.runs.citations import (
     DATA_CITE,
@@ -184,15 +184,15 @@ def test_code_that_is_not_trusted_is_not_imported(
 @pytest.mark.slow
 def test_a_finished_run_cites_its_rivals_and_indicators(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", settings(options={"parent_images": 500}))
-    before = cited_by_run(run)
+    before = Citations.of_run(run)
     run.execute(Display(Console(file=io.StringIO())))
-    text = cited_by_run(run).text()
+    text = Citations.of_run(run).text()
     added = list(bibtex.read(text))
     for key in bibtex.read(before.text()):
         added.remove(key)
     assert added == ["li2017filters", *INDICATORS]
     assert all("L1 pruning" not in name for name in REFITTED[1:])
-    assert cited_by_run(Run.open(tmp_path / "run")).text() == text
+    assert Citations.of_run(Run.open(tmp_path / "run")).text() == text
 
 
 # Reading and collecting.

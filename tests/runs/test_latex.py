@@ -8,7 +8,7 @@ import pytest
 
 from pymoo_prune import Run
 from pymoo_prune.cli import main
-from pymoo_prune.runs import Report, write_latex
+from pymoo_prune.runs import Report
 from tests.support.latex import ReadTable, read
 from tests.support.tiny_problem import ecomp_run
 
@@ -24,7 +24,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 @pytest.fixture
 def tables(report: Report, tmp_path: Path) -> dict[str, ReadTable]:
-    paths = write_latex(report.latex_tables(), tmp_path)
+    paths = report.write_latex(tmp_path)
     assert {path.parent for path in paths} == {tmp_path / "tables"}
     return {path.stem: read(path.read_text("utf-8")) for path in paths}
 
@@ -77,6 +77,6 @@ def test_the_best_networks_are_bold_in_each_quantity(
 
 
 def test_the_same_report_gives_the_same_bytes(report: Report, tmp_path: Path) -> None:
-    first = [path.read_bytes() for path in write_latex(report.latex_tables(), tmp_path)]
-    again = [path.read_bytes() for path in write_latex(report.latex_tables(), tmp_path)]
+    first = [path.read_bytes() for path in report.write_latex(tmp_path)]
+    again = [path.read_bytes() for path in report.write_latex(tmp_path)]
     assert first == again
