@@ -35,9 +35,9 @@ ENGINES_CITE: Mapping[str, tuple[str, ...]] = {
 }
 """Keys of entries, by engine."""
 ENGINES_WITHOUT = {
-    "own": "the paper of the problem has it",
-    "ga": "pymoo's, as any textbook has it",
-    "random": "nothing is learnt",
+    "own": "the problem's paper is cited",
+    "ga": "a textbook's algorithm, and pymoo is cited",
+    "random": "it has no method to cite",
 }
 """Engines that need no entry, and why."""
 SURROGATES_CITE: Mapping[str, tuple[str, ...]] = {

@@ -8,11 +8,12 @@ import pytest
 
 from pymoo_prune import Run
 from pymoo_prune.cli import main
+from pymoo_prune.problem import find_problem, registered
+from pymoo_prune.results import ACCURACIES, EVALUATION
 from pymoo_prune.runs import Report
+from pymoo_prune.tables import latex
 from tests.support.latex import ReadTable, read
 from tests.support.tiny_problem import ecomp_run
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,14 @@ def tables(report: Report, tmp_path: Path) -> dict[str, ReadTable]:
     return {path.stem: read(path.read_text("utf-8")) for path in paths}
 
 
+@pytest.mark.parametrize("name", sorted(registered()))
+def test_latex_prints_the_names_of_all_quantities(name: str) -> None:
+    for quantity in {**find_problem(name).offered(), **ACCURACIES, **EVALUATION}.values():
+        for text in (quantity.label, quantity.format(0.5), quantity.format(float("nan"))):
+            assert latex(text).isascii(), text
+
+
+@pytest.mark.slow
 def test_every_table_of_the_report_is_there(report: Report, tables: dict[str, ReadTable]) -> None:
     assert list(tables) == ["methods", "networks", "versions"]
     heads = [report.volume_rows()[0], report.network_rows()[0]]
@@ -41,6 +50,7 @@ def test_every_table_of_the_report_is_there(report: Report, tables: dict[str, Re
     assert {"pymoo", "torch"} < set(tables["versions"].column("what"))
 
 
+@pytest.mark.slow
 def test_captions_say_what_was_measured_and_how(tables: dict[str, ReadTable]) -> None:
     for said in ("reference point 1", "is bold", "seed 0", "generations", "evaluations"):
         assert said in tables["methods"].caption
@@ -48,6 +58,7 @@ def test_captions_say_what_was_measured_and_how(tables: dict[str, ReadTable]) ->
         assert said in tables["networks"].caption
 
 
+@pytest.mark.slow
 def test_the_best_method_is_bold_and_the_sums_are_not(
     report: Report, tables: dict[str, ReadTable]
 ) -> None:
@@ -60,6 +71,7 @@ def test_the_best_method_is_bold_and_the_sums_are_not(
         assert {row for row, place in table.bold if place == column} == best
 
 
+@pytest.mark.slow
 def test_the_best_networks_are_bold_in_each_quantity(
     report: Report, tables: dict[str, ReadTable]
 ) -> None:
@@ -76,6 +88,7 @@ def test_the_best_networks_are_bold_in_each_quantity(
     assert arrows == [rf"{report.findings.chosen} $\leftarrow$"]
 
 
+@pytest.mark.slow
 def test_the_same_report_gives_the_same_bytes(report: Report, tmp_path: Path) -> None:
     first = [path.read_bytes() for path in report.write_latex(tmp_path)]
     again = [path.read_bytes() for path in report.write_latex(tmp_path)]
