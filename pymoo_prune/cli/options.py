@@ -12,6 +12,8 @@ from pymoo_prune.runs import KEEP_NETWORKS
 
 FIGURE_SIZES = ("screen", "column", "page")
 """The sizes of pictures; `plots.FIGURES` has their styles."""
+PAPER_STYLES = ("plain", "ieee", "acm")
+"""The styles of publishers; `plots.STYLES` has them."""
 
 METHODS = ("ga", "nsga2")
 """Methods that are compared by default: for one objective, and for several."""
@@ -175,13 +177,19 @@ def add_figures(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--figures",
         choices=FIGURE_SIZES,
-        default="screen",
         help="the size of pictures; column (3.5 inches) and page (7.16 inches) are for papers: no "
-        "titles, text of 8 points, and PDF files too; default: screen",
+        "titles, text of 8 points, and PDF files too; default: screen, with --style column",
+    )
+    command.add_argument(
+        "--style",
+        choices=PAPER_STYLES,
+        help="the widths and fonts of a publisher, for pictures in a paper: ieee, acm (3.33 and 7 "
+        "inches), both in Times, or plain, without serifs; default: plain",
     )
     command.add_argument(
         "--label",
         action="append",
         metavar="NAME=TEXT",
-        help="what pictures call a method or baseline of a comparison, such as nsga2=NSGA-II",
+        help="what pictures and LaTeX tables call a method or baseline of a comparison, such as "
+        "nsga2=NSGA-II",
     )

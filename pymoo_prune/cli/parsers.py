@@ -174,6 +174,9 @@ def add_report(commands: Commands) -> None:
         "--html", action="store_true", help="write report.html too: interactive, opens offline"
     )
     command.add_argument(
+        "--latex", action="store_true", help="write each table into tables/NAME.tex too"
+    )
+    command.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
@@ -183,6 +186,24 @@ def add_report(commands: Commands) -> None:
     add_hypervolume(command)
     add_trust(command)
     command.set_defaults(command="pymoo_prune.cli.results:do_report")
+
+
+def add_cite(commands: Commands) -> None:
+    """`pymoo-prune cite`."""
+    command = commands.add_parser(
+        "cite",
+        help="print BibTeX of what runs and comparisons used",
+        usage="%(prog)s [FOLDER ...] [options]",
+    )
+    command.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="folders of runs and comparisons; default: pymoo-prune and pymoo alone",
+    )
+    add_trust(command)
+    command.set_defaults(command="pymoo_prune.cli.results:do_cite")
 
 
 def add_export(commands: Commands) -> None:

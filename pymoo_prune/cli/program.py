@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from pymoo_prune.cli.parsers import (
+    add_cite,
     add_compare,
     add_export,
     add_list,
@@ -84,6 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_compare(commands)
     add_resume(commands)
     add_report(commands)
+    add_cite(commands)
     add_export(commands)
     add_ticket(commands)
     add_reproduce(commands)

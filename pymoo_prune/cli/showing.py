@@ -6,7 +6,7 @@ import argparse
 
 from pymoo_prune.comparing import HypervolumeOptions
 from pymoo_prune.errors import PruneError
-from pymoo_prune.plots import FIGURES, FigureStyle
+from pymoo_prune.plots import FIGURES, FigureStyle, paper_style
 from pymoo_prune.tables import listed
 
 OF_COMPARISONS = ("reference", "log", "label")
@@ -20,7 +20,12 @@ def hypervolume_of(options: argparse.Namespace) -> HypervolumeOptions:
 
 def style_of(options: argparse.Namespace) -> FigureStyle:
     """The style of pictures that a command was given."""
-    return FIGURES[options.figures]
+    if options.style is None:
+        return FIGURES[options.figures or "screen"]
+    if options.figures == "screen":
+        msg = "--style is for pictures in a paper: give --figures column or page with it, or none"
+        raise PruneError(msg)
+    return paper_style(options.style, options.figures or "column")
 
 
 def labels_of(options: argparse.Namespace) -> dict[str, str]:

@@ -4,13 +4,15 @@
   by side
 - `methods`, `compare`: makes them in Python
 - `plan`, `files`, `runs`, `jobs`, `shared`, `campaign`: makes them in a folder
-- `words`, `tables`, `pictures`, `report`: shows them
+- `words`, `tables`, `pictures`, `report`, `latex`: shows them, in LaTeX too
 - `folders`: reports of what lies in folders
+- `citations`: what folders cite
 - `page`: an interactive page. Import it where it is needed: it brings Bokeh, which takes its time
 """
 
 from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.campaign import Campaign
+from pymoo_prune.comparing.citations import citations
 from pymoo_prune.comparing.compare import compare
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.files import FRONTS_PICTURE
@@ -25,6 +27,6 @@ from pymoo_prune.comparing.words import meaning, verdict
 
 __all__ = [
     "FRONTS_PICTURE", "Campaign", "Comparison", "ComparisonReport", "HypervolumeOptions", "Method",
-    "Plan", "Trial", "compare", "draw", "front_volumes", "meaning", "report_of_campaign",
-    "report_of_runs", "size_bounds", "union_front", "verdict",
+    "Plan", "Trial", "citations", "compare", "draw", "front_volumes", "meaning",
+    "report_of_campaign", "report_of_runs", "size_bounds", "union_front", "verdict",
 ]  # fmt: skip

@@ -30,15 +30,18 @@ from pymoo_prune.plots.style import (
     PAGE,
     SCREEN,
     STYLE,
+    STYLES,
     AnyFigure,
     FigureStyle,
     compact,
     is_logarithmic,
+    paper_style,
 )
 
 __all__ = [
     "COLOURS", "COLUMN", "FIGURES", "LIGHT", "LIGHT_MARKER", "LINE_STYLES", "MARKERS", "PAGE",
-    "SCREEN", "STYLE", "AnyFigure", "Curve", "FigureStyle", "attainment_surfaces", "compact",
-    "draw_attainment", "draw_front", "draw_generations", "draw_hypervolumes", "draw_layers",
-    "draw_matrices", "draw_parallel", "draw_robustness", "is_logarithmic", "picture",
+    "SCREEN", "STYLE", "STYLES", "AnyFigure", "Curve", "FigureStyle", "attainment_surfaces",
+    "compact", "draw_attainment", "draw_front", "draw_generations", "draw_hypervolumes",
+    "draw_layers", "draw_matrices", "draw_parallel", "draw_robustness", "is_logarithmic",
+    "paper_style", "picture",
 ]  # fmt: skip

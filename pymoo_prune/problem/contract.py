@@ -202,6 +202,8 @@ class Contract:
     """Settings by name; the first is the default."""
     published: ClassVar[Published] = {}
     """Results that papers report; drawn beside fronts."""
+    bibtex: ClassVar[str] = ""
+    """What to cite, as BibTeX; empty takes a file `references.bib` beside the problem's module."""
     own_goal: ClassVar[str] = ""
     """Options that ask for the one objective that `algorithm()` takes, where it takes only one."""
 

@@ -10,8 +10,9 @@
 - `one_call`: one call for a network of one's own
 - `run`, `run_front`: the run itself, and its front
 - `findings`, `share`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
-- `report`, `report_page`: the report in Markdown, and as an interactive page. Import
-  `report_page` where it is needed: it brings Bokeh, which takes its time
+- `report`, `latex`, `report_page`: the report in Markdown, its tables in LaTeX, and an interactive
+  page. Import `report_page` where it is needed: it brings Bokeh, which takes its time
+- `bibtex`, `citations`: what a run cites, from `references.bib` and from its problem
 - `reproduction`: what the reproductions of papers share
 """
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 from pymoo_prune.lazy import lazily
 
 if TYPE_CHECKING:
+    from pymoo_prune.runs.citations import Citations
     from pymoo_prune.runs.defaults import AT_LENGTH, KEEP_NETWORKS
     from pymoo_prune.runs.files import (
         CHROMOSOMES_FILE,
@@ -59,8 +61,8 @@ else:
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
     "KEEP_NETWORKS", "LATENCIES_FILE", "NOTHING_GIVEN", "PARENT_FOLDER", "REPORT_PAGE",
-    "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given",
-    "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "is_module", "kept",
+    "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations",
+    "Given", "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "is_module", "kept",
     "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder", "prepare",
     "prepare_problem", "prune", "publish", "published_on", "reading", "reproduced",
 ]  # fmt: skip

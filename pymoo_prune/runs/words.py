@@ -149,10 +149,9 @@ def export_command(findings: Findings, place: int) -> str:
     return f"pymoo-prune export {shlex.quote(str(findings.run.folder))} --pick {place}"
 
 
-def made_line(findings: Findings) -> str:
-    """How the run was made."""
+def search_line(findings: Findings) -> str:
+    """The engine of a run, its seed and what it asked for."""
     settings, summary = findings.run.settings, findings.summary
-    machine = summary["machine"]
     # Some engines have a population of their own; older runs do not say.
     population = summary.get("population") or settings.pop_size
     engine = settings.algorithm
@@ -160,8 +159,16 @@ def made_line(findings: Findings) -> str:
         engine += f" with a surrogate ({settings.surrogate})"
     return (
         f"{engine}, population {population}, seed {settings.seed}: "
-        f"{summary['generations']} generations, {summary['evaluations']:,} evaluations in "
-        f"{summary['seconds']:.1f} s on {machine['processor']} "
+        f"{summary['generations']} generations, {summary['evaluations']:,} evaluations"
+    )
+
+
+def made_line(findings: Findings) -> str:
+    """How the run was made."""
+    summary = findings.summary
+    machine = summary["machine"]
+    return (
+        f"{search_line(findings)} in {summary['seconds']:.1f} s on {machine['processor']} "
         f"({machine['threads']} thread{'s' * (machine['threads'] > 1)}, {machine['device']})."
     )
 
