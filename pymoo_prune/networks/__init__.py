@@ -1,6 +1,7 @@
 """The networks that are pruned, and how to build one by name.
 
 - `zoo`: networks to start from, by name
+- `attention`: multi-head attention made of linear layers
 - `building`: networks from their specs, as saved networks have them
 - `feed_forward`: linear layers with one activation between them
 - `feed_forward_stack`: several feed-forward networks as one, for a GPU
@@ -13,7 +14,14 @@
 - `modes`: evaluation mode for a while
 """
 
-from pymoo_prune.networks.building import NETWORKS, build_network
+from pymoo_prune.networks.attention import Attention, unpack_attention
+from pymoo_prune.networks.building import (
+    NETWORKS,
+    attention_of,
+    build_network,
+    spec_of,
+    with_attention_of,
+)
 from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, layers_of_depth
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
@@ -41,8 +49,9 @@ from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
 __all__ = [
     "ACTIVATIONS", "CALLS", "COMPRESSION", "JOINS", "NETWORKS", "SLICED_LAYERS", "SUMS", "ZOO",
-    "Branch", "CifarResNet", "DenseBlock", "DenseNet", "FeedForward", "FeedForwardStack",
-    "GoogLeNet", "ResNet18", "SimpleCNN", "SlimNetwork", "VideoResNet", "ZooNetwork",
-    "as_feed_forward", "build_network", "call_name", "evaluating", "layers_of_depth",
-    "named_network", "narrowed", "operands", "overwrites", "sliced", "trace", "without_branches",
+    "Attention", "Branch", "CifarResNet", "DenseBlock", "DenseNet", "FeedForward",
+    "FeedForwardStack", "GoogLeNet", "ResNet18", "SimpleCNN", "SlimNetwork", "VideoResNet",
+    "ZooNetwork", "as_feed_forward", "attention_of", "build_network", "call_name", "evaluating",
+    "layers_of_depth", "named_network", "narrowed", "operands", "overwrites", "sliced", "spec_of",
+    "trace", "unpack_attention", "with_attention_of", "without_branches",
 ]  # fmt: skip
