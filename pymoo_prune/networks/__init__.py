@@ -10,6 +10,7 @@
 - `dense_net`: DenseNet-BC with any set of live connections
 - `torchvision_networks`: torchvision's ResNet-18 and GoogLeNet
 - `video_resnet`: R(2+1)D, for video
+- `vision_transformer`: a transformer of image patches, for small images
 - `slim`: a network of any kind without some of its channels and branches
 - `modes`: evaluation mode for a while
 """
@@ -45,13 +46,15 @@ from pymoo_prune.networks.slim import (
 )
 from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
 from pymoo_prune.networks.video_resnet import VideoResNet
+from pymoo_prune.networks.vision_transformer import VisionTransformer
 from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
 __all__ = [
     "ACTIVATIONS", "CALLS", "COMPRESSION", "JOINS", "NETWORKS", "SLICED_LAYERS", "SUMS", "ZOO",
     "Attention", "Branch", "CifarResNet", "DenseBlock", "DenseNet", "FeedForward",
     "FeedForwardStack", "GoogLeNet", "ResNet18", "SimpleCNN", "SlimNetwork", "VideoResNet",
-    "ZooNetwork", "as_feed_forward", "attention_of", "build_network", "call_name", "evaluating",
-    "layers_of_depth", "named_network", "narrowed", "operands", "overwrites", "sliced", "spec_of",
-    "trace", "unpack_attention", "with_attention_of", "without_branches",
+    "VisionTransformer", "ZooNetwork", "as_feed_forward", "attention_of", "build_network",
+    "call_name", "evaluating", "layers_of_depth", "named_network", "narrowed", "operands",
+    "overwrites", "sliced", "spec_of", "trace", "unpack_attention", "with_attention_of",
+    "without_branches",
 ]  # fmt: skip
