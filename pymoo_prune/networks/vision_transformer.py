@@ -45,7 +45,7 @@ class VisionTransformer(nn.Module):
         hidden: int = 96,
     ) -> None:
         super().__init__()
-        if len(size) != 2 or min(channels, classes, *size, patch, blocks, width, hidden) < 1:  # noqa: PLR2004
+        if len(size) != 2 or min(channels, classes, *size, patch, blocks, width, hidden) < 1:
             msg = (
                 "a VisionTransformer needs a height and a width, and all of its numbers must be at "
                 f"least 1, but they are {channels}, {classes}, {list(size)}, {patch}, {blocks}, "

@@ -16,7 +16,6 @@ from pymoo_prune.networks import Attention, named_network
 from pymoo_prune.training.loop import seeded, trained
 from pymoo_prune.training.recipes import Recipe
 
-
 WITH_ATTENTION = Recipe("adam", 3e-3, "one-cycle", 64)
 """For networks of the zoo with attention, which stochastic gradient descent takes long to train."""
 
