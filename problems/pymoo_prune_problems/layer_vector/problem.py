@@ -31,6 +31,7 @@ from pymoo_prune.engines import check_own_algorithm
 from pymoo_prune.errors import PruneError
 from pymoo_prune.inference import Precision
 from pymoo_prune.measuring import Stacks, stack_size
+from pymoo_prune.networks import unpack_attention
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
@@ -178,7 +179,7 @@ class LayerVector(PruningProblem):
             parent = train_parent(
                 data, network, parent_epochs, recipe=self.PARENT, seed=seed, progress=progress
             )
-        self.parent = check_parent(parent, data)
+        self.parent = unpack_attention(check_parent(parent, data), data.train.images[:2])
         self.order = MagnitudeOrder(self.parent, data.shape)
         self.assembly = Assembly(
             self.parent, self.order, data.train, self.recovery,
