@@ -156,10 +156,10 @@ def count_work(network: nn.Module, shape: Sequence[int]) -> Work:
     for name, layer in network.named_modules():
         if isinstance(layer, PRUNABLE):
             owners.setdefault(layer.weight, {})[name] = layer
-    layers = [
-        LayerShape(next(iter(group)), weight.numel(), sum(map(found.positions.get, group.values())))
-        for weight, group in owners.items()
-    ]
+    layers = []
+    for weight, group in owners.items():
+        positions = sum(found.positions[layer] for layer in group.values())
+        layers.append(LayerShape(next(iter(group)), weight.numel(), positions))
     return Work(layers, found.products, _faults(network, found))
 
 

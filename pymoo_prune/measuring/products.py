@@ -152,7 +152,7 @@ class _Watch(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __init__(self, network: nn.Module) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.values, self.running = _Values(network), [("", network)]
         self.paths = {module: path for path, module in network.named_modules()}
         self.positions: dict[nn.Module, int] = {}

@@ -151,11 +151,11 @@ def attend(
     if is_causal and attn_mask is None:
         msg = "is_causal needs the attn_mask that it is a hint about"
         raise RuntimeError(msg)
-    batched = query.dim() == 3
-    order = (query, key, value)
-    if batched and not batch_first:
-        order = tuple(part.transpose(0, 1) for part in order)
-    q, k, v = (part.unflatten(-1, (heads, -1)).transpose(-2, -3) for part in order)
+    turned = query.dim() == 3 and not batch_first
+    q, k, v = (
+        (part.transpose(0, 1) if turned else part).unflatten(-1, (heads, -1)).transpose(-2, -3)
+        for part in (query, key, value)
+    )
     causal = is_causal and key_padding_mask is None and not need_weights
     mask = None if causal else _mask(q, heads, key_padding_mask, attn_mask)
     shares = None
@@ -169,7 +169,7 @@ def attend(
             q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal
         )
     mixed = mixed.transpose(-2, -3).flatten(-2)
-    return mixed.transpose(0, 1) if batched and not batch_first else mixed, shares
+    return mixed.transpose(0, 1) if turned else mixed, shares
 
 
 fx.wrap("attend")
