@@ -5,7 +5,7 @@
 - `methods`, `compare`: makes them in Python
 - `plan`, `files`, `runs`, `jobs`, `shared`, `campaign`: makes them in a folder
 - `words`, `tables`, `pictures`, `report`: shows them
-- `folders`: reports of what lies in folders
+- `folders`, `evaluations`: reports of what lies in folders, and all that was evaluated there
 - `page`: an interactive page. Import it where it is needed: it brings Bokeh, which takes its time
 """
 
@@ -13,6 +13,7 @@ from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.campaign import Campaign
 from pymoo_prune.comparing.compare import compare
 from pymoo_prune.comparing.comparison import Comparison
+from pymoo_prune.comparing.evaluations import evaluations_in
 from pymoo_prune.comparing.files import FRONTS_PICTURE
 from pymoo_prune.comparing.folders import report_of_campaign, report_of_runs
 from pymoo_prune.comparing.methods import Method
@@ -25,6 +26,6 @@ from pymoo_prune.comparing.words import meaning, verdict
 
 __all__ = [
     "FRONTS_PICTURE", "Campaign", "Comparison", "ComparisonReport", "HypervolumeOptions", "Method",
-    "Plan", "Trial", "compare", "draw", "front_volumes", "meaning", "report_of_campaign",
-    "report_of_runs", "size_bounds", "union_front", "verdict",
+    "Plan", "Trial", "compare", "draw", "evaluations_in", "front_volumes", "meaning",
+    "report_of_campaign", "report_of_runs", "size_bounds", "union_front", "verdict",
 ]  # fmt: skip

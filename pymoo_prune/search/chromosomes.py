@@ -22,7 +22,7 @@ TABLE = (
 INSERT = "INSERT OR IGNORE INTO chromosomes VALUES (?, ?, ?, ?, ?)"
 SELECT = (
     "SELECT genes, dtype, packing, data FROM history LEFT JOIN chromosomes USING (digest) "
-    "ORDER BY number"
+    "ORDER BY number LIMIT ?"
 )
 SMALLER = ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4")
 """Types that whole numbers may be kept as, the smallest first."""
@@ -64,15 +64,16 @@ def _smallest(row: Array) -> np.dtype[np.generic]:
     return row.dtype
 
 
-def recorded_chromosomes(db: sqlite3.Connection) -> Array | None:
-    """The chromosomes of all evaluations of a store, (n, n_var), in order.
+def recorded_chromosomes(db: sqlite3.Connection, first: int | None = None) -> Array | None:
+    """The chromosomes of a store's evaluations, (n, n_var), in order.
 
     None where they are not all there, or differ in length.
 
     Args:
         db: A connection to the store.
+        first: How many evaluations, from the first on; None takes all.
     """
-    rows = db.execute(SELECT).fetchall()
+    rows = db.execute(SELECT, (-1 if first is None else first,)).fetchall()
     kinds: dict[tuple[int, str, str], list[int]] = {}
     for place, row in enumerate(rows):
         kinds.setdefault(row[:3], []).append(place)

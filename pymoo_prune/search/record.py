@@ -61,16 +61,36 @@ class Record:
         with explained(self.path):
             return [reason or "" for (reason,) in self._db.execute(query)]
 
-    def chromosomes(self) -> Array | None:
-        """The chromosome of every evaluation, (evaluations, n_var); None where they are not kept.
+    def measured(self, generations: int | None = None) -> int:
+        """How many evaluations are measured, up to the first that is not.
+
+        A search asks for a whole generation at once, and may be stopped within it.
+
+        Args:
+            generations: How many generations count; None counts all.
+        """
+        last = float("inf") if generations is None else generations
+        query = (
+            "SELECT COALESCE(MIN(number), (SELECT COUNT(*) FROM history)) FROM history "
+            "WHERE generation > ? OR NOT EXISTS (SELECT 1 FROM measurements WHERE "
+            "measurements.images = history.images AND measurements.digest = history.digest)"
+        )
+        with explained(self.path):
+            return int(self._db.execute(query, (last,)).fetchone()[0])
+
+    def chromosomes(self, first: int | None = None) -> Array | None:
+        """The chromosomes of evaluations, (evaluations, n_var); None where they are not kept.
 
         `without_chromosomes` says why.
+
+        Args:
+            first: How many evaluations, from the first on; None takes all.
         """
         if not self._has_chromosomes:
             return None
         with explained(self.path):
             try:
-                return recorded_chromosomes(self._db)
+                return recorded_chromosomes(self._db, first)
             except (ValueError, TypeError, zlib.error) as error:
                 raise sqlite3.DatabaseError(str(error)) from error
 
