@@ -9,6 +9,7 @@
 - `showing`: the options of reports
 - `comparisons`: the command `compare`
 - `results`: the commands `report`, `export` and `ticket`
+- `data`: the command `data`
 - `catalogue`: the commands `list`, `networks` and `reproduce`
 - `suite`: the command `suite`; without torch, except where networks are measured
 - `__main__`: makes `python -m pymoo_prune.cli` the same program

@@ -19,6 +19,7 @@ from pymoo_prune.cli.options import (
     add_workers,
 )
 from pymoo_prune.engines import ENGINES
+from pymoo_prune.exchange import FORMATS
 from pymoo_prune.measuring import BATCH_SIZES
 from pymoo_prune.runs import AT_LENGTH
 from pymoo_prune.surrogates import MODELS
@@ -183,6 +184,33 @@ def add_report(commands: Commands) -> None:
     add_hypervolume(command)
     add_trust(command)
     command.set_defaults(command="pymoo_prune.cli.results:do_report")
+
+
+def add_data(commands: Commands) -> None:
+    """`pymoo-prune data`."""
+    command = commands.add_parser(
+        "data",
+        help="write all evaluations of a run or comparison for other tools",
+        usage="%(prog)s FOLDER --format FORMAT [options]",
+    )
+    command.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison, finished or not"
+    )
+    command.add_argument(
+        "--format",
+        required=True,
+        choices=tuple(FORMATS),
+        help="; ".join(f"{name}: {form.about}" for name, form in FORMATS.items()),
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="a new file, or a new folder for ioh and moocore; default: in FOLDER, "
+        + ", ".join(form.output for form in FORMATS.values()),
+    )
+    add_trust(command)
+    command.set_defaults(command="pymoo_prune.cli.data:do_data")
 
 
 def add_export(commands: Commands) -> None:

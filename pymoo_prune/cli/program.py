@@ -15,6 +15,7 @@ from rich.console import Console
 
 from pymoo_prune.cli.parsers import (
     add_compare,
+    add_data,
     add_export,
     add_list,
     add_networks,
@@ -84,6 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_compare(commands)
     add_resume(commands)
     add_report(commands)
+    add_data(commands)
     add_export(commands)
     add_ticket(commands)
     add_reproduce(commands)

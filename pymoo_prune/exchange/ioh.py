@@ -124,6 +124,4 @@ def _best(run: Evaluations) -> dict[str, Any]:
     if not places:
         return {"evals": 0, "y": None, "x": []}
     least = int(F[:, 0].argmin())
-    genes = [] if run.X is None else run.X[places[least]].reshape(-1)
-    x = [int(gene) if isinstance(gene, np.bool_) else gene.item() for gene in genes]
-    return {"evals": places[least] + 1, "y": float(F[least, 0]), "x": x}
+    return {"evals": places[least] + 1, "y": float(F[least, 0]), "x": []}

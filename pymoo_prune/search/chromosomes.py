@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, digests
 
 TABLE = (
     "CREATE TABLE IF NOT EXISTS chromosomes (digest BLOB PRIMARY KEY, genes INTEGER NOT NULL, "
@@ -21,7 +21,7 @@ TABLE = (
 )
 INSERT = "INSERT OR IGNORE INTO chromosomes VALUES (?, ?, ?, ?, ?)"
 SELECT = (
-    "SELECT genes, dtype, packing, data FROM history LEFT JOIN chromosomes USING (digest) "
+    "SELECT genes, dtype, packing, data, digest FROM history LEFT JOIN chromosomes USING (digest) "
     "ORDER BY number LIMIT ?"
 )
 SMALLER = ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4")
@@ -82,7 +82,11 @@ def recorded_chromosomes(db: sqlite3.Connection, first: int | None = None) -> Ar
     genes = next(iter(kinds))[0]
     X = np.empty((len(rows), genes), dtype=np.result_type(*(np.dtype(k[1]) for k in kinds)))
     for (_, dtype, packing), places in kinds.items():
-        X[places] = _unpacked([rows[place][3] for place in places], genes, dtype, packing)
+        part = _unpacked([rows[place][3] for place in places], genes, dtype, packing)
+        if digests(part) != [rows[place][4] for place in places]:
+            msg = "some chromosomes are not those that were measured"
+            raise sqlite3.DatabaseError(msg)
+        X[places] = part
     return X
 
 
@@ -94,9 +98,4 @@ def _unpacked(blobs: Sequence[bytes], genes: int, dtype: str, packing: str) -> A
     is_bits = np.dtype(dtype) == bool
     kept_as = np.uint8 if is_bits else np.dtype(packing or dtype)
     table = np.frombuffer(b"".join(blobs), dtype=kept_as).reshape(len(blobs), -1)
-    if is_bits:
-        table = np.unpackbits(table, axis=1, count=genes)
-    if table.shape[1] != genes:
-        msg = f"a chromosome has {table.shape[1]} genes, but should have {genes}"
-        raise sqlite3.DatabaseError(msg)
-    return table.astype(dtype)
+    return (np.unpackbits(table, axis=1, count=genes) if is_bits else table).astype(dtype)

@@ -161,6 +161,7 @@ def test_a_store_of_an_older_version_is_read_and_goes_on(tmp_path: Path) -> None
         ("UPDATE chromosomes SET data = x'00', packing = 'zlib'", "damaged"),
         ("UPDATE chromosomes SET data = x'0000'", "damaged"),
         ("UPDATE chromosomes SET dtype = 'nonsense'", "damaged"),
+        ("UPDATE chromosomes SET data = zeroblob(32)", "not those that were measured"),
     ],
 )
 def test_damaged_chromosomes_are_told(tmp_path: Path, change: str, message: str) -> None:
