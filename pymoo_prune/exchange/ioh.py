@@ -66,8 +66,8 @@ def write_ioh(
             )
         about = _about(group[0], number, scenarios)
         text = json.dumps(about, indent=2) + "\n"
-        path = place / f"IOHprofiler_f{number}_{problems[problem]}.json"
-        path.write_text(text, encoding="utf-8")
+        file = place / f"IOHprofiler_f{number}_{problems[problem]}.json"
+        file.write_text(text, encoding="utf-8")
     return left_out(runs)
 
 

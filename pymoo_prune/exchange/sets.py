@@ -39,7 +39,7 @@ def write_sets(
     methods = file_names(method for _, method in groups)
     for (problem, method), group in groups.items():
         head = [f"{problem}, {method}", *cost_words(group[0])]
-        sets = []
+        sets: list[str] = []
         for run in group:
             _, F = compared(run)
             best = F[nondominated(F)].tolist()

@@ -27,7 +27,7 @@ SELECT = (
 SMALLER = ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4")
 """Types that whole numbers may be kept as, the smallest first."""
 ZLIB = "zlib"
-WORTH_ZLIB = 64
+WORTH_ZLIB = 128
 """Bytes below which zlib saves nothing that counts."""
 
 Row = tuple[bytes, int, str, str, bytes]

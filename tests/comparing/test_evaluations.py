@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,43 @@ def test_moocore_reads_the_fronts_of_the_comparison(finished: Campaign, tmp_path
             assert moocore.hypervolume(points, ref=reference) == pytest.approx(
                 moocore.hypervolume(front, ref=reference), rel=1e-9
             )
+
+
+def test_iohinspector_finds_the_hypervolumes_of_the_comparison(
+    finished: Campaign, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own imports warn
+        iohinspector = pytest.importorskip("iohinspector")
+    from iohinspector.indicators import add_indicator
+    from iohinspector.indicators.anytime import HyperVolume
+
+    comparison = finished.comparison()
+    write_evaluations(comparison.evaluations(), "ioh", tmp_path / "ioh")
+    manager = iohinspector.DataManager()
+    manager.add_folder(str(tmp_path / "ioh"))
+    # Costs are -accuracy and parameters; the unit cube's worst corner is an accuracy of 0.
+    whole = comparison.parent["parameters"]
+    found = add_indicator(
+        manager.load(monotonic=False),
+        HyperVolume(np.array([0.0, whole])),
+        ["raw_y", "F2"],
+        evals=[24],
+    )
+    volumes = dict(zip(found["data_id"], found["HyperVolume"] / whole, strict=True))
+    overview = manager.overview
+    assert len(overview) == 6
+    for method, run, data in zip(
+        overview["algorithm_name"], overview["run_id"], overview["data_id"], strict=True
+    ):
+        (expected,) = [
+            volume
+            for trial, volume in zip(
+                comparison.trials, comparison.indicators["hypervolume"], strict=True
+            )
+            if (trial.method, trial.seed) == (method, run - 1)
+        ]
+        assert volumes[data] == pytest.approx(expected, abs=1e-9)
 
 
 def test_pandas_has_all_runs(finished: Campaign) -> None:
