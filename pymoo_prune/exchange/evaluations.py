@@ -49,7 +49,7 @@ class Evaluations:
     measurements: Mapping[str, Values]
     objectives: tuple[str, ...]
     F: Values
-    feasible: NDArray[np.bool_]
+    feasible: Booleans
     failures: Sequence[str]
     maximised: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

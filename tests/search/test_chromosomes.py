@@ -19,11 +19,11 @@ from pymoo_prune.objectives import Measured, Part
 from pymoo_prune.search.chromosomes import packed
 from pymoo_prune.search.record import OLDER, WEIGHTS
 from pymoo_prune_problems import EComp
+from tests.support.running import GENES
 from tests.support.searches import found_by, opened
 from tests.support.tiny_problem import FailingPixels, Pixels, full_disk
 
 NAMES = ("accuracy", "macs")
-GENES = "SELECT * FROM chromosomes ORDER BY digest"
 
 
 def kept(store: Store, X: Array | None, keys: list[bytes], number: int = 0) -> None:
