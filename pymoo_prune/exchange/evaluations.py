@@ -117,7 +117,9 @@ class Evaluations:
     @property
     def failed(self) -> Booleans:
         """Which candidates failed, (n,)."""
-        return np.array([bool(reason) for reason in self.failures], dtype=bool)
+        told = np.array([bool(reason) for reason in self.failures], dtype=bool)
+        failed: Booleans = told | np.isnan(self.F).any(axis=1)
+        return failed
 
     def to_pandas(self) -> pd.DataFrame:
         """A row for each evaluation: the run, the chromosome and all that was measured."""

@@ -60,8 +60,10 @@ def compared(run: Evaluations) -> tuple[list[int], Values]:
 
 
 def left_out(runs: Sequence[Evaluations]) -> list[str]:
-    """A sentence on the evaluations that do not count, where there are some."""
-    count = sum(len(run) - len(compared(run)[0]) for run in runs)
-    if count == 0:
-        return []
-    return [f"{count:,} infeasible or failed evaluations are left out."]
+    """A sentence on the evaluations that do not count; an error where none counts."""
+    total = sum(map(len, runs))
+    count = total - sum(len(compared(run)[0]) for run in runs)
+    if count == total:
+        msg = "no evaluation is feasible, and this format has feasible ones alone; csv has all"
+        raise PruneError(msg)
+    return [f"{count:,} infeasible or failed evaluations are left out."] if count else []

@@ -44,7 +44,7 @@ def write_ioh(
     Returns:
         Sentences that a reader should know.
     """
-    groups = by_problem_and_method(runs)
+    groups, notes = by_problem_and_method(runs), left_out(runs)
     problems = file_names(problem for problem, _ in groups)
     methods = file_names(method for _, method in groups)
     numbers = {problem: number for number, problem in enumerate(problems, 1)}
@@ -68,7 +68,7 @@ def write_ioh(
         text = json.dumps(about, indent=2) + "\n"
         file = place / f"IOHprofiler_f{number}_{problems[problem]}.json"
         file.write_text(text, encoding="utf-8")
-    return left_out(runs)
+    return notes
 
 
 def _dimension(run: Evaluations) -> int:

@@ -49,7 +49,8 @@ def write_sets(
             else:
                 notes.append(f"{run.name} found nothing feasible, and has no set.")
             progress(len(run))
-        lines = "\n".join(f"# {' '.join(line.split())}" for line in head)
-        path = folder / f"{problems[problem]}--{methods[method]}.dat"
-        path.write_text(f"{lines}\n" + "\n\n".join(sets) + "\n", encoding="utf-8")
+        if sets:
+            comments = "".join(f"# {' '.join(line.split())}\n" for line in head)
+            path = folder / f"{problems[problem]}--{methods[method]}.dat"
+            path.write_text(comments + "\n\n".join(sets) + "\n", encoding="utf-8")
     return notes

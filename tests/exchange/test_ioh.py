@@ -112,6 +112,14 @@ def test_problems_are_functions(tmp_path: Path, iohinspector: Any) -> None:
     assert set(overview["algorithm_name"]) == {"nsga2", "random"}
 
 
+def test_more_genes_than_the_format_takes_are_not_counted(
+    tmp_path: Path, iohinspector: Any
+) -> None:
+    run = made_up(X=np.zeros((60, 65_536), dtype=bool))
+    write_evaluations([run], "ioh", tmp_path / "ioh")
+    assert read(iohinspector, tmp_path / "ioh").overview["dimension"].to_list() == [0]
+
+
 def test_the_meaning_of_costs_and_the_seeds_are_in_the_file(
     tmp_path: Path, iohinspector: Any
 ) -> None:

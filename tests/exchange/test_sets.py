@@ -53,3 +53,9 @@ def test_comments_say_which_run_a_set_is(tmp_path: Path) -> None:
         "# set 2: seed 5",
     ]
     assert set(moocore.read_datasets(path)[:, -1]) == {1, 2}
+
+
+def test_a_method_that_found_nothing_has_no_file(tmp_path: Path) -> None:
+    nothing = made_up(0, method="random", infeasible=tuple(range(60)))
+    write_evaluations([nothing, made_up()], "moocore", tmp_path / "sets")
+    assert [path.name for path in (tmp_path / "sets").iterdir()] == ["pixels--nsga2.dat"]

@@ -40,6 +40,24 @@ def test_nothing_is_written_of_nothing(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
+def test_some_formats_have_feasible_evaluations_alone(tmp_path: Path, kind: str) -> None:
+    runs = [made_up(seed, infeasible=tuple(range(60))) for seed in (0, 1)]
+    if kind in ("ioh", "moocore"):
+        with pytest.raises(PruneError, match=r"no evaluation is feasible.*; csv has all"):
+            write_evaluations(runs, kind, tmp_path / "all")
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert write_evaluations(runs, kind, tmp_path / "all") == []
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_unknown_costs_are_failures_also_without_a_reason(tmp_path: Path, kind: str) -> None:
+    run = made_up(failed=(4,), failures=[""] * 60)
+    assert run.failed.tolist() == [row == 4 for row in range(60)]
+    write_evaluations([run], kind, tmp_path / "all")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
 def test_progress_ends_with_everything(tmp_path: Path, kind: str) -> None:
     seen: list[tuple[float, str]] = []
     runs = [made_up(0), made_up(1), made_up(2, method="ga")]
