@@ -6,9 +6,13 @@ Nothing here imports torch, so that help appears at once.
 from __future__ import annotations
 
 import argparse
+from typing import TypeAlias
 
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.runs import KEEP_NETWORKS
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+"""The subparsers that a command is added to."""
 
 FIGURE_SIZES = ("screen", "column", "page")
 """The sizes of pictures; `plots.FIGURES` has their styles."""

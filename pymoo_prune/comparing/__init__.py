@@ -5,7 +5,7 @@
 - `methods`, `compare`: makes them in Python
 - `plan`, `files`, `runs`, `jobs`, `shared`, `campaign`: makes them in a folder
 - `words`, `tables`, `pictures`, `report`, `latex`: shows them, in LaTeX too
-- `folders`: reports of what lies in folders
+- `folders`, `evaluations`: reports of what lies in folders, and all that was evaluated there
 - `citations`: what folders cite
 - `page`: an interactive page. Import it where it is needed: it brings Bokeh, which takes its time
 """
@@ -15,6 +15,7 @@ from pymoo_prune.comparing.campaign import Campaign
 from pymoo_prune.comparing.citations import citations
 from pymoo_prune.comparing.compare import compare
 from pymoo_prune.comparing.comparison import Comparison
+from pymoo_prune.comparing.evaluations import evaluations_in
 from pymoo_prune.comparing.files import FRONTS_PICTURE
 from pymoo_prune.comparing.folders import report_of_campaign, report_of_runs
 from pymoo_prune.comparing.methods import Method
@@ -27,6 +28,6 @@ from pymoo_prune.comparing.words import meaning, verdict
 
 __all__ = [
     "FRONTS_PICTURE", "Campaign", "Comparison", "ComparisonReport", "HypervolumeOptions", "Method",
-    "Plan", "Trial", "citations", "compare", "draw", "front_volumes", "meaning",
+    "Plan", "Trial", "citations", "compare", "draw", "evaluations_in", "front_volumes", "meaning",
     "report_of_campaign", "report_of_runs", "size_bounds", "union_front", "verdict",
 ]  # fmt: skip

@@ -204,7 +204,7 @@ class Campaign:
                 folder = self.run_folder(method, seed)
                 if not folder.exists():
                     create_run(folder, settings, parent=self.folder / PARENT_FOLDER)
-                with self._remedied(folder):
+                with self.remedied(folder):
                     runs[f"{method.name}, seed {seed}"] = Run.open(folder, given=given)
         return runs
 
@@ -250,6 +250,7 @@ class Campaign:
             bounds=self.plan.bounds,
             against=self.plan.against,
             volumes=(volumes or HypervolumeOptions()).or_else(self.plan.volumes),
+            problem=self.settings.problem,
         )
 
     def trials(self) -> list[Trial]:
@@ -260,12 +261,16 @@ class Campaign:
 
     def _trial(self, method: Method, seed: int) -> Trial:
         folder = self.run_folder(method, seed)
-        with self._remedied(folder):
+        with self.remedied(folder):
             return trial_of(Run.open(folder), method.name)
 
     @contextmanager
-    def _remedied(self, folder: Path) -> Iterator[None]:
-        """Adds to errors of a run that cannot be read how to make it again."""
+    def remedied(self, folder: Path) -> Iterator[None]:
+        """Adds to errors of a run that cannot be read how to make it again.
+
+        Args:
+            folder: The run's folder.
+        """
         try:
             yield
         except StoreError as error:

@@ -103,6 +103,7 @@ def compare(
         bounds=bounds,
         against=against,
         volumes=volumes,
+        problem=type(problem).__name__,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from pymoo_prune.comparing.bounds import quantile_bounds, size_bounds
 from pymoo_prune.comparing.methods import check_against
 from pymoo_prune.comparing.statistics import Contrast, contrasts
-from pymoo_prune.comparing.trials import Trial, best_of_all, union_front
+from pymoo_prune.comparing.trials import Trial, best_of_all, trial_evaluations, union_front
 from pymoo_prune.comparing.volumes import HypervolumeOptions, Scale, front_volumes
+from pymoo_prune.exchange import Evaluations, frame_of
 from pymoo_prune.objectives import (
     Constraint,
     Goals,
@@ -27,6 +29,9 @@ from pymoo_prune.objectives import (
     without_judgements,
 )
 from pymoo_prune.results import ACCURACIES, RANDOM, Gain, stacked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHECKPOINTS = 100
 """Points of a curve over the evaluations."""
@@ -54,6 +59,7 @@ class Comparison:
             on the union of all fronts.
         against: The method that each other one is tested against; None tests all pairs.
         volumes: The reference point and the logarithmic axes of hypervolumes.
+        problem: The problem's name.
     """
 
     def __init__(
@@ -67,7 +73,9 @@ class Comparison:
         bounds: Sequence[str] | None = None,
         against: str | None = None,
         volumes: HypervolumeOptions | None = None,
+        problem: str = "",
     ) -> None:
+        self.problem = problem
         self.front = union_front(trials, goals)
         self.trials, self.others = tuple(trials), tuple(others)
         self.goals, self.quantities, self.parent = goals, quantities, parent
@@ -274,6 +282,18 @@ class Comparison:
         names = set(self.goals.names)
         fronts = [columns for columns in self._fronts if names <= columns.keys()]
         return Scale.of(fronts, self.goals, self.parent, self.volumes)
+
+    # All that was asked for.
+
+    def evaluations(self) -> list[Evaluations]:
+        """Every evaluation of each run, for other tools."""
+        return [
+            trial_evaluations(trial, self.goals, self.parent, self.problem) for trial in self.trials
+        ]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row for each evaluation of each run; chromosomes where runs are kept in a folder."""
+        return frame_of(self.evaluations())
 
     def _allowed(self, history: Mapping[str, Values]) -> NDArray[np.bool_]:
         """Which candidates were measured and keep all constraints."""

@@ -146,6 +146,10 @@ class Contract:
         """What is measured on outputs: the accuracy, and the divergence where it is asked for."""
         return ("accuracy", *(n for n in (DIVERGENCE,) if n in self.quantities))
 
+    keeps_chromosomes: bool = True
+    """Whether a run keeps the chromosome of every candidate: False where they are weights, or too
+    large. Chromosomes that are objects are never kept."""
+
     can_fail: bool = False
     """Whether `measure` may return `Measured` with failures; set before `super().__init__()`."""
 
