@@ -10,8 +10,9 @@
 - `one_call`: one call for a network of one's own
 - `run`, `run_front`: the run itself, and its front
 - `findings`, `share`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
-- `report`, `report_page`: the report in Markdown, and as an interactive page. Import
-  `report_page` where it is needed: it brings Bokeh, which takes its time
+- `report`, `report_page`, `report_front`: the report in Markdown, and as an interactive page with
+  a front to explore. Import the last two where they are needed: they bring Bokeh, which takes its
+  time
 - `reproduction`: what the reproductions of papers share
 """
 
