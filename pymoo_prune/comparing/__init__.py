@@ -6,7 +6,8 @@
 - `plan`, `files`, `runs`, `jobs`, `shared`, `campaign`: makes them in a folder
 - `words`, `tables`, `pictures`, `report`: shows them
 - `folders`: reports of what lies in folders
-- `page`: an interactive page. Import it where it is needed: it brings Bokeh, which takes its time
+- `page`, `page_fronts`: an interactive page, with fronts to explore. Import them where they are
+  needed: they bring Bokeh, which takes its time
 """
 
 from pymoo_prune.comparing.bounds import size_bounds

@@ -22,6 +22,7 @@ from pymoo_prune.page.evaluations import (
     figure_of_searches,
     quality_of,
     searched,
+    with_generations,
 )
 from pymoo_prune.page.explore import Explorer
 from pymoo_prune.page.figures import figure_of_fronts
@@ -35,4 +36,5 @@ __all__ = [
     "beside", "card", "cards", "code", "document", "figure_of_fronts", "figure_of_networks",
     "figure_of_searches", "html_table", "joined", "layer_table", "linked", "network_table",
     "paragraph", "picture", "quality_of", "searched", "sparkline", "where_pruned",
+    "with_generations",
 ]  # fmt: skip

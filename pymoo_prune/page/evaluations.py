@@ -33,7 +33,7 @@ from pymoo_prune.objectives import (
 from pymoo_prune.page.figures import NUMBER_TICKS, SHARE_TICKS, legend_of, panel_over
 from pymoo_prune.page.growth import growth
 from pymoo_prune.page.linked import CARD_STYLE, COLOUR, OPACITY, QUIET, Linked
-from pymoo_prune.page.thinning import thinned
+from pymoo_prune.page.thinning import Rows, thinned
 from pymoo_prune.plots import is_logarithmic
 
 MOST_POINTS, MOST_ON_FRONTS = 3_000, 2_000
@@ -54,7 +54,7 @@ class Searched:
 
     Attributes:
         front: The candidates that were on the front at some time.
-        others: Candidates behind it.
+        others: These and other candidates, which are drawn behind the front.
         now: Chooses those that are on the front after as many evaluations as a slider says.
         behind: Chooses the candidates behind it; none until they are switched on.
         lines: The front of that time, sorted by size, a pair of columns for each panel.
@@ -75,8 +75,7 @@ class Searched:
     @property
     def drawn(self) -> int:
         """How many candidates the page can show."""
-        numbers = (one.source.data["number"].tolist() for one in (self.front, self.others))
-        return len(set().union(*numbers))
+        return len(self.others.series)
 
 
 def quality_of(goals: Goals) -> str:
@@ -101,7 +100,7 @@ def searched(
         history: Every evaluation, in the order of the search, (evaluations,) each.
         goals: The quantities of the front, and the constraints.
         parent: The parent's measurements.
-        most: The most candidates that are drawn behind the front.
+        most: The most candidates that are drawn.
     """
     n = len(history["generation"])
     kept = ~failed_rows(history)
@@ -117,7 +116,7 @@ def searched(
     planes = [
         (_even(history[size][rows], goals.quantities[size]), quality) for size in _axes(goals)
     ]
-    behind = rows[thinned(planes, most)] if len(rows) else rows
+    behind = _behind_fronts(rows, planes, grown.rows, most)
     names = [one for one in history if one == "generation" or one in goals.quantities]
 
     def prepared(chosen: Any, opacity: float) -> Linked:
@@ -145,6 +144,28 @@ def searched(
         n,
         len(rows),
     )
+
+
+def _behind_fronts(
+    rows: Rows, planes: Sequence[tuple[Values, Values]], fronts: Rows, most: int
+) -> Rows:
+    """Candidates for the layer: all that ever were on a front, and a choice of the others."""
+    other = ~np.isin(rows, fronts)
+    chosen = thinned([(x[other], y[other]) for x, y in planes], max(most - len(fronts), 0))
+    return np.union1d(fronts, rows[other][chosen])
+
+
+def with_generations(one: Series, history: Mapping[str, Values] | None) -> Series:
+    """A front with the generation of each network's evaluation, where it is known.
+
+    Args:
+        one: The front.
+        history: The search's evaluations, in order; None where they cannot be compared.
+    """
+    if history is None or "evaluation" not in one.columns:
+        return one
+    generations = history["generation"][one.columns["evaluation"].astype(np.int64)]
+    return Series(one.name, {**one.columns, "generation": generations})
 
 
 def _axes(goals: Goals) -> list[str]:

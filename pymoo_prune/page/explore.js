@@ -122,7 +122,7 @@
         const ranges = [...this.brushes].map(([axis, ends]) => this.rangeText(axis, ends));
         this.element("left").value = all
           ? "Drag along an axis to keep the networks there; a double click lets go of all."
-          : `${rows.length} of ${inside.length} networks are left. ${ranges.join(" ")}`;
+          : `${rows.length} of ${inside.length} networks left. ${ranges.join(" ")}`;
         this.element("clear").disabled = all;
       }
       if (settings.bounds) this.showBest(rows, all);
@@ -240,10 +240,10 @@
     showBest(rows, all) {
       const {settings} = this, place = this.best(rows), none = place === undefined;
       const [sentence, list] = this.element("best").children;
-      const choices = all ? "all" : `the ${rows.length} that are left`;
+      const choices = all ? "all networks" : `the ${rows.length} networks that are left`;
       sentence.textContent = none
         ? "No network is within these bounds."
-        : `Network ${place} is the most accurate of ${choices} on the search images.`;
+        : `Of ${choices}, network ${place} is the most accurate on the search images.`;
       list.replaceChildren(...(none ? [] : this.measurements(place)));
       this.element("command").textContent = none ? "" : this.command(place);
       this.element("copy").disabled = none;

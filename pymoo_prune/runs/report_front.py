@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
-import numpy as np
 from markupsafe import Markup
 
-from pymoo_prune.objectives import Goals, Series, parse_constraints, without_judgements
+from pymoo_prune.objectives import Goals, Series, Values, parse_constraints, without_judgements
 from pymoo_prune.page import (
     GENERATION,
     Explorer,
@@ -21,6 +21,7 @@ from pymoo_prune.page import (
     paragraph,
     searched,
     sparkline,
+    with_generations,
 )
 from pymoo_prune.results import EVALUATION, FIRST_POPULATION
 from pymoo_prune.runs import words
@@ -57,14 +58,15 @@ class FrontPart:
         sizes = ["macs"] if "sparsity" in goals else ["parameters", "macs"]
         self.axes = without_judgements(dict.fromkeys([*goals, *sizes]))
         links = [f"#{anchor(place)}" for place in range(len(report.findings.front))]
+        history = report.findings.history
         own, *others = report.findings.series
+        named = [with_generations(one, self._history_of(one)) for one in report.findings.series]
         self.methods = linked(
-            [self._with_generations(own), *map(self._with_generations, others)],
+            named,
             self.quantities,
             links=[links, *map(self._links, others)],
             light=[FIRST_POPULATION],
         )
-        history = report.findings.history
         self.searches = (
             []
             if history is None
@@ -83,14 +85,10 @@ class FrontPart:
         goals, bounds = self.findings.goals, self.findings.run.settings.constraints
         return Goals(goals.quantities, goals.objectives, parse_constraints(bounds))
 
-    def _with_generations(self, one: Series) -> Series:
-        """A method with the generation of each evaluation, where it is known."""
-        history, findings = self.findings.history, self.findings
-        own = one is findings.front or one is findings.first
-        if not own or history is None or "evaluation" not in one.columns:
-            return one
-        generations = history["generation"][one.columns["evaluation"].astype(np.int64)]
-        return Series(one.name, {**one.columns, "generation": generations})
+    def _history_of(self, one: Series) -> Mapping[str, Values] | None:
+        """The evaluations that a method's networks are numbered by, where they can be compared."""
+        own = one is self.findings.front or one is self.findings.first
+        return self.findings.history if own else None
 
     def _links(self, one: Series) -> list[str]:
         """Links of a method's networks: to a network of the front where it is the same."""
