@@ -5,6 +5,7 @@
 - `methods`, `compare`: makes them in Python
 - `plan`, `files`, `runs`, `jobs`, `shared`, `campaign`: makes them in a folder
 - `words`, `tables`, `pictures`, `report`: shows them
+- `showing`: what a comparison shows in a notebook
 - `folders`: reports of what lies in folders
 - `page`, `page_fronts`: an interactive page, with fronts to explore. Import them where they are
   needed: they bring Bokeh, which takes its time

@@ -193,4 +193,4 @@ def _table(one: Comparison, names: list[str]) -> Markup:
     ]
     labels = [one.quantities[n].label for n in names]
     head = ("no.", "method", "seed", "run", "its number there", *labels)
-    return html_table(head, rows, texts=(0, 1, 3))
+    return html_table(head, rows, texts=(1, 3))

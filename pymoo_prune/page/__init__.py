@@ -29,12 +29,13 @@ from pymoo_prune.page.figures import figure_of_fronts
 from pymoo_prune.page.html import bars, code, html_table, joined, paragraph, picture, sparkline
 from pymoo_prune.page.linked import COLOUR, Linked, linked, network_table
 from pymoo_prune.page.networks import anchor, beside, card, cards, layer_table, where_pruned
+from pymoo_prune.page.notebook import in_notebook
 from pymoo_prune.page.parallel import figure_of_networks
 
 __all__ = [
     "COLOUR", "GENERATION", "Explorer", "Linked", "Part", "Searched", "Section", "anchor", "bars",
     "beside", "card", "cards", "code", "document", "figure_of_fronts", "figure_of_networks",
-    "figure_of_searches", "html_table", "joined", "layer_table", "linked", "network_table",
-    "paragraph", "picture", "quality_of", "searched", "sparkline", "where_pruned",
+    "figure_of_searches", "html_table", "in_notebook", "joined", "layer_table", "linked",
+    "network_table", "paragraph", "picture", "quality_of", "searched", "sparkline", "where_pruned",
     "with_generations",
 ]  # fmt: skip

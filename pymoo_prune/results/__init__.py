@@ -7,6 +7,7 @@
 - `baselines`, `first_population`, `gain`: what a front is compared with, and what the search adds
 - `appraisal`, `ticket`, `ticket_words`: finished networks measured side by side, one network
   retrained at length beside its parent, and what is said of it
+- `showing`: what a front shows in a notebook
 - `history`: whether all measurements of a search can be compared
 - `exporting`, `carried`: a network in a folder of its own, with its measurements and a page
 - `network_files`: networks as files of weights and a description

@@ -13,6 +13,7 @@
 - `report`, `report_page`, `report_front`: the report in Markdown, and as an interactive page with
   a front to explore. Import the last two where they are needed: they bring Bokeh, which takes its
   time
+- `showing`: what a run shows in a notebook
 - `reproduction`: what the reproductions of papers share
 """
 

@@ -6,7 +6,7 @@
 - `archive`: the best of all evaluated candidates
 - `store`: every evaluation in one SQLite file; a run is resumed by replaying it
 - `database`: connections to that file, and advice for its errors
-- `progress`: what is shown while a run works
+- `progress`, `notebook`: what is shown while a run works, and in a notebook
 - `profiling`: a trace of the first generations
 """
 
