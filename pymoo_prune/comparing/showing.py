@@ -8,6 +8,11 @@ from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.pictures import first_population, shown_fronts
 from pymoo_prune.page import in_notebook
 
+NOTE = (
+    "The picture has each method's median run, the table the mean ± standard deviation of all its "
+    "runs."
+)
+
 
 def comparison_html(comparison: Comparison) -> str:
     """A comparison as its verdict, the fronts of median runs, and the table of methods."""
@@ -23,8 +28,5 @@ def comparison_html(comparison: Comparison) -> str:
         figure,
         tables.quality_rows(comparison),
         text="fronts of all methods",
-        notes=[
-            "The picture has each method's median run, the table the mean ± standard deviation of "
-            "all its runs."
-        ],
+        notes=[NOTE],
     )

@@ -175,9 +175,15 @@ class Explorer:
         return Markup(
             '<fieldset class="bounds"><legend>The best within bounds</legend>\n{1}\n'
             '<div id="{0}-best" aria-live="polite"><p></p><dl></dl></div>'
-            '<div class="copied"><pre class="code"><code id="{0}-command"></code></pre>'
+            '<div class="copied"><pre class="code"><code id="{0}-command">{2}</code></pre>'
             '<button type="button" id="{0}-copy">Copy</button></div></fieldset>'
-        ).format(self.name, sliders)
+        ).format(self.name, sliders, f"{command}accuracy" if command else self._first(commands))
+
+    def _first(self, commands: Sequence[str]) -> str:
+        """The command of the most accurate network, as long as there are no bounds."""
+        accuracies = self.networks.series.columns.get("accuracy", np.empty(0))
+        known = np.nan_to_num(accuracies, nan=-np.inf)
+        return commands[int(known.argmax())] if len(known) else ""
 
     def _bound(self, name: str, parent: Mapping[str, float]) -> dict[str, Any]:
         quantity, values = self.quantities[name], self.networks.series.columns[name]

@@ -13,8 +13,8 @@ Rows = NDArray[np.int64]
 
 BINS = 100
 """Strips of a picture, in each of which the outermost points are kept."""
-FINEST = 256
-"""Cells of a picture along each axis at first; later ones are twice as wide."""
+CELLS = (10, 20, 40, 80, 160)
+"""Cells of a picture along each axis, from coarse to fine."""
 
 
 def thinned(planes: Sequence[tuple[Values, Values]], most: int) -> Rows:
@@ -34,16 +34,14 @@ def thinned(planes: Sequence[tuple[Values, Values]], most: int) -> Rows:
     for x, y in planes:
         kept[_outermost(_binned(x, BINS), y)] = True
         kept[_outermost(_binned(y, BINS), x)] = True
-    cells = FINEST
-    while cells > 1 and kept.sum() < most:
-        # Coarse cells last: by then, few places are left without a point.
-        new = np.concatenate([_one_each(x, y, cells) for x, y in planes])
-        new = new[~kept[new]]
-        room = most - int(kept.sum())
-        if len(new) > room:
-            new = new[np.linspace(0, len(new) - 1, room).astype(np.int64)]
-        kept[new] = True
-        cells //= 2
+    for cells in (*CELLS, n):
+        # Coarse cells first: no place that has points is left without one.
+        for x, y in planes:
+            new = _in_empty_cells(x, y, cells, kept)
+            room = max(most - int(kept.sum()), 0)
+            if len(new) > room:
+                new = new[np.linspace(0, len(new) - 1, room).astype(np.int64)]
+            kept[new] = True
     return np.flatnonzero(kept)
 
 
@@ -60,7 +58,9 @@ def _outermost(strips: Rows, values: Values) -> Rows:
     return np.concatenate([order[new], order[np.append(new[1:], len(order)) - 1]])
 
 
-def _one_each(x: Values, y: Values, cells: int) -> Rows:
-    """The first point in each cell."""
-    _, first = np.unique(_binned(x, cells) * cells + _binned(y, cells), return_index=True)
-    return np.asarray(first, dtype=np.int64)
+def _in_empty_cells(x: Values, y: Values, cells: int, kept: NDArray[np.bool_]) -> Rows:
+    """The first point in each cell without a point that is kept."""
+    places = _binned(x, cells) * cells + _binned(y, cells)
+    left = np.flatnonzero(~np.isin(places, places[kept]))
+    _, first = np.unique(places[left], return_index=True)
+    return np.asarray(left[first], dtype=np.int64)

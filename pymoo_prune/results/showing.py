@@ -27,13 +27,10 @@ def front_html(front: Front, goals: Goals) -> str:
     wanted = ("accuracy", *goals.names, "parameters", "macs", *ACCURACIES)
     names = [name for name in dict.fromkeys(wanted) if name in front.columns]
     quantities = front.quantities
-    rows: list[Row] = [
-        (
-            f"{k}{' ←' * (k == chosen.place)}",
-            *(quantities[n].format(float(front.columns[n][k])) for n in names),
-        )
-        for k in places.tolist()
-    ]
+    rows: list[Row] = []
+    for place in places.tolist():
+        cells = [quantities[n].format(float(front.columns[n][place])) for n in names]
+        rows.append((f"{place} ←" if place == chosen.place else str(place), *cells))
     left_out = f"{len(places)} of {len(front)} networks. " if len(places) < len(front) else ""
     return in_notebook(
         [],
