@@ -130,11 +130,12 @@
 
     rangeText(axis, ends) {
       const quantity = this.settings.quantities[axis.name];
-      const [low, high] = ends.map((height) => {
+      const values = ends.map((height) => {
         const cost = axis.worst - height * axis.spread;
         const value = axis.log ? Math.exp(cost) : axis.sign * cost;
-        return written(quantity, quantity.share ? value : Number(value.toPrecision(4)));
+        return quantity.share ? value : Number(value.toPrecision(4));
       });
+      const [low, high] = values.sort((a, b) => a - b).map((value) => written(quantity, value));
       return `${quantity.label}: ${low} to ${high}.`;
     }
 
@@ -327,6 +328,7 @@
       const now = [...since.keys()].filter((k) => since[k] <= evaluations && evaluations < until[k]);
       this.model(one.now).indices = now;
       if (one.lines !== null) this.drawLine(this.model(one.lines), data, now);
+      this.model(one.front).change.emit();  // a filter clears the legend, and a source redraws it
       return now.length;
     }
 

@@ -37,6 +37,11 @@ GROWTH_CAPTION = Markup(
     "candidate for its measurements and its number. Colours, bounds and axes of the front above "
     "count here too; no candidate has the accuracies that are measured after the search.</p>"
 )
+PARALLEL_CAPTION = Markup(
+    '<p class="caption">The search\'s networks{}. Better is up on every axis; the dashed line is '
+    "the suggestion. Networks outside of what you drag are grey in all pictures, and not in the "
+    "table; so are those of which a quantity is not known.</p>"
+)
 ONCE_ONLY = (
     "The search measured candidates on other images in each generation, so its evaluations cannot "
     "be compared with each other. There is no picture of how its front grew."
@@ -111,19 +116,6 @@ class FrontPart:
         caption = Markup('<p class="caption">{}The ring is the suggestion. {}</p>')
         table = network_table(own, self.report.shown, self.quantities, profiles=self._profiles())
         explorer.filter(table)
-        names = [*findings.goals.names, *self.axes, "accuracy", findings.tested]
-        names = [name for name in dict.fromkeys(names) if name in own.fields]
-        lines = figure_of_networks(own, names, self.quantities, suggested=findings.chosen)
-        over = (
-            " over all objectives, then sizes and accuracies"
-            if len(findings.goals.names) > 2
-            else ""
-        )
-        about = Markup(
-            '<p class="caption">The search\'s networks{}. Better is up on every axis; the dashed '
-            "line is the suggestion. Networks outside of what you drag are grey in all pictures, "
-            "and not in the table; so are those of which a quantity is not known.</p>"
-        )
         return [
             explorer.colours(self._colours()),
             legend,
@@ -131,10 +123,19 @@ class FrontPart:
             caption.format(shown, POINTING),
             self._bounds(),
             table,
-            explorer.brush(lines),
-            lines,
-            about.format(over),
+            *self._lines(),
         ]
+
+    def _lines(self) -> list[Part]:
+        """Parallel coordinates."""
+        findings, own = self.findings, self.methods[0]
+        goals = findings.goals.names
+        names = [*goals, *self.axes, "accuracy", findings.tested]
+        names = [name for name in dict.fromkeys(names) if name in own.fields]
+        lines = figure_of_networks(own, names, self.quantities, suggested=findings.chosen)
+        several = len(goals) > 2
+        over = " over all objectives, then sizes and accuracies" if several else ", one line each"
+        return [self.explorer.brush(lines), lines, PARALLEL_CAPTION.format(over)]
 
     def _colours(self) -> list[str]:
         """The quantities that colours can show."""

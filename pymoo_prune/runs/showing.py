@@ -12,7 +12,10 @@ from pymoo_prune.runs.run import Run
 
 
 def run_html(run: Run) -> str:
-    """A finished run as its verdict, the picture of the front, and the table of its networks."""
+    """A finished run as its verdict, the picture of the front, and the table of its networks.
+
+    Its problem is not imported, so what papers report is not in the picture.
+    """
     if not run.complete:
         resume = f"pymoo-prune resume {shlex.quote(str(run.folder))}"
         return in_notebook([repr(run), f"{resume} goes on with it."])
@@ -23,7 +26,6 @@ def run_html(run: Run) -> str:
         [one for one in findings.series if one is not findings.first],
         findings.goals,
         findings.quantities,
-        published=findings.published,
         light=[] if findings.first is None else [findings.first],
     )
     lead = [words.title(findings), report.verdict(), report.suggestion(), report.parent_line()]

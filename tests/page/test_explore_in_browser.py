@@ -471,7 +471,11 @@ def test_a_candidate_that_is_pointed_at_shows_its_number(page: Any, report: Repo
 
 def test_a_comparisons_fronts_grow_together(other: Any, comparison: ComparisonReport) -> None:
     one = comparison.comparison
+    legend = other.locator("#growth > .panel").first
+    drawn = legend.screenshot()
     slide(other, other.get_by_label("Evaluations"), 0.5)
+    other.wait_for_function(READY)
+    assert legend.screenshot() == drawn
     text = other.locator("#comparison-grown").inner_text()
     after = int(text.split()[1])
     for place, method in enumerate(one.methods):
