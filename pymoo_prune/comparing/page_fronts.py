@@ -16,6 +16,7 @@ from pymoo_prune.objectives import Series, Values, without_judgements
 from pymoo_prune.page import (
     COLOUR,
     GENERATION,
+    MOST_POINTS,
     Explorer,
     Linked,
     Part,
@@ -51,8 +52,6 @@ PARALLEL_CAPTION = Markup(
     "grey in all pictures, and not in the table; so are those of which a quantity is not "
     "known.</p>"
 )
-MOST_POINTS = 3_000
-"""The most candidates of all methods together."""
 ROWS = "best-networks"
 """The element around the table of the best networks."""
 

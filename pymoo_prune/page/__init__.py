@@ -18,6 +18,7 @@ a page.
 from pymoo_prune.page.document import Part, Section, document
 from pymoo_prune.page.evaluations import (
     GENERATION,
+    MOST_POINTS,
     Searched,
     figure_of_searches,
     quality_of,
@@ -33,9 +34,9 @@ from pymoo_prune.page.notebook import in_notebook
 from pymoo_prune.page.parallel import figure_of_networks
 
 __all__ = [
-    "COLOUR", "GENERATION", "Explorer", "Linked", "Part", "Searched", "Section", "anchor", "bars",
-    "beside", "card", "cards", "code", "document", "figure_of_fronts", "figure_of_networks",
-    "figure_of_searches", "html_table", "in_notebook", "joined", "layer_table", "linked",
-    "network_table", "paragraph", "picture", "quality_of", "searched", "sparkline", "where_pruned",
-    "with_generations",
+    "COLOUR", "GENERATION", "MOST_POINTS", "Explorer", "Linked", "Part", "Searched", "Section",
+    "anchor", "bars", "beside", "card", "cards", "code", "document", "figure_of_fronts",
+    "figure_of_networks", "figure_of_searches", "html_table", "in_notebook", "joined",
+    "layer_table", "linked", "network_table", "paragraph", "picture", "quality_of", "searched",
+    "sparkline", "where_pruned", "with_generations",
 ]  # fmt: skip

@@ -36,8 +36,8 @@ from pymoo_prune.page.linked import CARD_STYLE, COLOUR, OPACITY, QUIET, Linked
 from pymoo_prune.page.thinning import Rows, thinned
 from pymoo_prune.plots import is_logarithmic
 
-MOST_POINTS, MOST_ON_FRONTS = 3_000, 2_000
-"""The most candidates that a page draws behind fronts, and the most that were on a front."""
+MOST_POINTS = 3_000
+"""The most candidates that a page draws."""
 STOPS = 100
 """How many fronts a slider shows at most."""
 BEHIND = 0.3
@@ -100,7 +100,8 @@ def searched(
         history: Every evaluation, in the order of the search, (evaluations,) each.
         goals: The quantities of the front, and the constraints.
         parent: The parent's measurements.
-        most: The most candidates that are drawn.
+        most: The most candidates that are drawn, unless the front at the end has more. Two thirds
+            of them may have been on a front.
     """
     n = len(history["generation"])
     kept = ~failed_rows(history)
@@ -110,7 +111,7 @@ def searched(
     costs[~kept] = np.nan
     first = int((history["generation"] == history["generation"][0]).sum()) if n else 0
     stops = np.unique(np.linspace(first, n, STOPS).round().astype(np.int64)).tolist()
-    grown = growth(costs, stops, most=MOST_ON_FRONTS)
+    grown = growth(costs, stops, most=2 * most // 3)
     rows = np.flatnonzero(kept)
     quality = history[quality_of(goals)][rows]
     planes = [

@@ -189,11 +189,12 @@ class Explorer:
         quantity, values = self.quantities[name], self.networks.series.columns[name]
         known = values[np.isfinite(values)]
         whole = float(parent.get(name, 0.0))
-        unit = whole / 100 if whole > 0 else 1.0
+        known_whole = whole > 0 and np.isfinite(whole)
+        unit = whole / 100 if known_whole else 1.0
         return {
             "name": name,
             "relation": "<=" if quantity.better == "lower" else ">=",
-            "parent": whole if whole > 0 else None,
+            "parent": whole if known_whole else None,
             "ends": [float(known.min()) / unit, float(known.max()) / unit] if len(known) else [],
             "log": is_logarithmic(quantity, known),
         }

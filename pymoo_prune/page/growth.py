@@ -44,7 +44,7 @@ def growth(costs: Values, stops: Sequence[int], *, most: int) -> Growth:
 
 
 def _growth(costs: Values, stops: Rows) -> Growth:
-    known = ~np.isnan(costs).any(axis=1)
+    known = np.asarray(~np.isnan(costs).any(axis=1), dtype=bool)
     since = np.full(len(costs), -1, dtype=np.int64)
     until = np.full(len(costs), -1, dtype=np.int64)
     best, before = np.empty(0, dtype=np.int64), 0

@@ -30,7 +30,9 @@ class CellLine:
         if self._handle is None or cell != self._cell:
             self._cell = cell
             self._over.clear()
-            self._handle = display({"text/plain": text}, raw=True, display_id=True)
+            self._handle = display(  # type: ignore[no-untyped-call]
+                {"text/plain": text}, raw=True, display_id=True
+            )
         else:
             self._handle.update({"text/plain": text}, raw=True)
 
