@@ -5,9 +5,11 @@
 - `methods`, `compare`: makes them in Python
 - `plan`, `files`, `runs`, `jobs`, `shared`, `campaign`: makes them in a folder
 - `words`, `tables`, `pictures`, `report`, `latex`: shows them, in LaTeX too
+- `showing`: what a comparison shows in a notebook
 - `folders`, `evaluations`: reports of what lies in folders, and all that was evaluated there
 - `citations`: what folders cite
-- `page`: an interactive page. Import it where it is needed: it brings Bokeh, which takes its time
+- `page`, `page_fronts`: an interactive page, with fronts to explore. Import them where they are
+  needed: they bring Bokeh, which takes its time
 """
 
 from pymoo_prune.comparing.bounds import size_bounds

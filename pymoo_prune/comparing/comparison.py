@@ -93,6 +93,14 @@ class Comparison:
         counted = ", ".join(f"{method} ({number} runs)" for method, number in runs.items())
         return f"Comparison({counted}; over {', '.join(self.goals.names)})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, a picture and a table."""
+        from pymoo_prune.comparing.showing import (  # noqa: PLC0415 - it brings Bokeh
+            comparison_html,
+        )
+
+        return comparison_html(self)
+
     @property
     def methods(self) -> list[str]:
         """Names, in the order in which they were given."""

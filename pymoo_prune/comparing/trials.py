@@ -11,6 +11,7 @@ import numpy as np
 from pymoo_prune.errors import PruneError
 from pymoo_prune.exchange import Evaluations
 from pymoo_prune.objectives import Goals, Values, nondominated
+from pymoo_prune.results import comparable
 from pymoo_prune.runs import recorded_evaluations
 from pymoo_prune.search import Store
 
@@ -81,12 +82,13 @@ def recorded_trial(
     """
     asked = [row for row in store.history() if generations is None or row[1] <= generations]
     history = {name: column[: len(asked)] for name, column in store.evaluations().items()}
-    candidates = [(images, digest) for _, _, images, digest in asked]
+    images = [one for _, _, one, _ in asked]
+    candidates = [(one, digest) for _, _, one, digest in asked]
     return Trial(
         method=method,
         seed=seed,
         columns=columns,
-        history=history if _is_exact(history, columns, asked) else None,
+        history=history if comparable(history, columns, images) else None,
         evaluations=len(asked) if evaluations is None else evaluations,
         known=len(candidates) - len(set(candidates)),
         seconds=store.elapsed(asked[-1][1]) or 0.0,
@@ -95,21 +97,6 @@ def recorded_trial(
         first=first,
         store="" if str(store.path) == ":memory:" else str(store.path),
     )
-
-
-def _is_exact(
-    history: Mapping[str, Values],
-    columns: Mapping[str, Values],
-    asked: Sequence[tuple[int, int, str, bytes]],
-) -> bool:
-    """Whether a search measured on one set of images, and its front has those measurements."""
-    if len({images for _, _, images, _ in asked}) > 1:
-        return False
-    if "evaluation" not in columns:  # nothing was found, or the run is older than this column
-        return True
-    rows = columns["evaluation"].astype(np.int64)
-    measured = history.keys() & columns.keys()
-    return all(np.array_equal(history[name][rows], columns[name]) for name in measured)
 
 
 def trial_evaluations(

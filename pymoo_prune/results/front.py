@@ -315,7 +315,18 @@ class Front(Tabulated):
     def __str__(self) -> str:
         return text_table(self.series(), self.quantities)
 
-    __repr__ = __str__  # what a notebook shows
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a picture and a table."""
+        from pymoo_prune.results.showing import front_html  # noqa: PLC0415 - it brings Bokeh
+
+        return front_html(self, self._shown_goals)
+
+    @property
+    def _shown_goals(self) -> Goals:
+        """The goals of pictures."""
+        return self.goals
 
 
 def _nearest_miss(problem: PruningProblem, measurements: Mapping[str, Any]) -> str:

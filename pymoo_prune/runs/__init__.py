@@ -11,8 +11,10 @@
 - `run`, `run_front`: the run itself, and its front
 - `recorded`, `evaluations`: what a run's folder says, and all that it asked for
 - `findings`, `share`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
-- `report`, `latex`, `report_page`: the report in Markdown, its tables in LaTeX, and an interactive
-  page. Import `report_page` where it is needed: it brings Bokeh, which takes its time
+- `report`, `latex`: the report in Markdown, and its tables in LaTeX
+- `report_page`, `report_front`: an interactive page with a front to explore. Import them where they
+  are needed: they bring Bokeh, which takes its time
+- `showing`: what a run shows in a notebook
 - `bibtex`, `citations`: what a run cites, from `references.bib` and from its problem
 - `reproduction`: what the reproductions of papers share
 """

@@ -13,6 +13,7 @@ from pymoo_prune.results import (
     FIRST_POPULATION,
     Gain,
     Suggestion,
+    comparable,
     published_series,
 )
 from pymoo_prune.runs.files import STORE_FILE
@@ -159,6 +160,21 @@ class Findings:
             return store.generation_means()
         finally:
             store.close()
+
+    @cached_property
+    def history(self) -> Mapping[str, Values] | None:
+        """Every evaluation, in the order of the search, (evaluations,) each.
+
+        None where the search measured approximately, so that its numbers cannot be compared.
+        """
+        store = Store.existing(self.run.folder / STORE_FILE)
+        try:
+            asked = [row for row in store.history() if row[1] <= self.summary["generations"]]
+            found = {name: column[: len(asked)] for name, column in store.evaluations().items()}
+        finally:
+            store.close()
+        images = [one for _, _, one, _ in asked]
+        return found if comparable(found, self.front.columns, images) else None
 
     @property
     def published(self) -> list[Series]:

@@ -40,6 +40,12 @@ class Run(RecordedRun):
         title, engine = self.settings.title, self.settings.algorithm
         return f"Run({str(self.folder)!r}: {title}, {engine}, {state})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, a picture and a table."""
+        from pymoo_prune.runs.showing import run_html  # noqa: PLC0415 - it brings Bokeh
+
+        return run_html(self)
+
     @classmethod
     def create(
         cls, folder: Path | str, settings: Settings, *, given: Given = NOTHING_GIVEN

@@ -144,9 +144,14 @@ def suggestion(findings: Findings) -> str:
     )
 
 
-def export_command(findings: Findings, place: int) -> str:
-    """The command that exports a network."""
-    return f"pymoo-prune export {shlex.quote(str(findings.run.folder))} --pick {place}"
+def export_command(findings: Findings, pick: int | str) -> str:
+    """The command that exports a network.
+
+    Args:
+        findings: The numbers.
+        pick: The network's number, or text for a shell.
+    """
+    return f"pymoo-prune export {shlex.quote(str(findings.run.folder))} --pick {pick}"
 
 
 def search_line(findings: Findings) -> str:

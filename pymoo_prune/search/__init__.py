@@ -8,7 +8,7 @@
 - `chromosomes`: the candidates' chromosomes in that file, in few bytes
 - `record`: what that file knows of the search
 - `database`: connections to that file, and advice for its errors
-- `progress`: what is shown while a run works
+- `progress`, `notebook`: what is shown while a run works, and in a notebook
 - `profiling`: a trace of the first generations
 """
 
