@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pymoo_prune.chromosomes import Array
+from numpy.typing import NDArray
+
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.executors import Executor, InProcess
 from pymoo_prune.files import locked
@@ -126,7 +127,7 @@ class Run:
         """The layers of the front's networks; None in folders of older versions."""
         return self._files.layers()
 
-    def matrices(self) -> tuple[Array, Array] | None:
+    def matrices(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """The front's chromosomes as matrices, and cells that may live; None if it has none."""
         return self._files.matrices()
 
