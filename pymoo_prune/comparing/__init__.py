@@ -19,12 +19,21 @@ from pymoo_prune.comparing.methods import Method
 from pymoo_prune.comparing.pictures import draw
 from pymoo_prune.comparing.plan import Plan
 from pymoo_prune.comparing.report import ComparisonReport
+from pymoo_prune.comparing.statistics import (
+    LEVEL,
+    enough_seeds,
+    holm,
+    least_p,
+    mann_whitney,
+    superiority,
+)
 from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.comparing.volumes import HypervolumeOptions, front_volumes
-from pymoo_prune.comparing.words import meaning, verdict
+from pymoo_prune.comparing.words import meaning, probability, spread, verdict
 
 __all__ = [
-    "FRONTS_PICTURE", "Campaign", "Comparison", "ComparisonReport", "HypervolumeOptions", "Method",
-    "Plan", "Trial", "compare", "draw", "front_volumes", "meaning", "report_of_campaign",
-    "report_of_runs", "size_bounds", "union_front", "verdict",
+    "FRONTS_PICTURE", "LEVEL", "Campaign", "Comparison", "ComparisonReport", "HypervolumeOptions",
+    "Method", "Plan", "Trial", "compare", "draw", "enough_seeds", "front_volumes", "holm",
+    "least_p", "mann_whitney", "meaning", "probability", "report_of_campaign", "report_of_runs",
+    "size_bounds", "spread", "superiority", "union_front", "verdict",
 ]  # fmt: skip
