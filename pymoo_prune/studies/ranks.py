@@ -178,18 +178,18 @@ def friedman(ranks: Values, generator: np.random.Generator) -> Friedman:
         generator: For permutations, where problems are few.
     """
     n, k = ranks.shape
-    statistic = _chi_squared(ranks.sum(axis=0), ranks)
+    statistic = float(_chi_squared(ranks.sum(axis=0), ranks))
     rest = n * (k - 1) - statistic
     f = (n - 1) * statistic / rest if rest > 1e-9 else np.inf
     if n >= FEW_PROBLEMS:
         p = float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
-        return Friedman(statistic, f, p, permuted=False)
+        return Friedman(statistic, float(f), p, permuted=False)
     # Random permutations of the ranks of each problem; the observed ones are one of them.
     sums = np.zeros((PERMUTATIONS, k))
     for row in ranks:
         sums += generator.permuted(np.tile(row, (PERMUTATIONS, 1)), axis=1)
     extreme = int((_chi_squared(sums, ranks) >= statistic - 1e-9).sum())
-    return Friedman(statistic, f, (extreme + 1) / (PERMUTATIONS + 1), permuted=True)
+    return Friedman(statistic, float(f), (extreme + 1) / (PERMUTATIONS + 1), permuted=True)
 
 
 def _chi_squared(sums: Values, ranks: Values) -> Values:
