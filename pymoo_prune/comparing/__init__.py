@@ -15,7 +15,7 @@ from pymoo_prune.comparing.compare import compare
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.files import FRONTS_PICTURE
 from pymoo_prune.comparing.folders import report_of_campaign, report_of_runs
-from pymoo_prune.comparing.methods import Method
+from pymoo_prune.comparing.methods import Method, file_name
 from pymoo_prune.comparing.pictures import draw
 from pymoo_prune.comparing.plan import Plan
 from pymoo_prune.comparing.report import ComparisonReport
@@ -33,7 +33,7 @@ from pymoo_prune.comparing.words import meaning, probability, spread, verdict
 
 __all__ = [
     "FRONTS_PICTURE", "LEVEL", "Campaign", "Comparison", "ComparisonReport", "HypervolumeOptions",
-    "Method", "Plan", "Trial", "compare", "draw", "enough_seeds", "front_volumes", "holm",
-    "least_p", "mann_whitney", "meaning", "probability", "report_of_campaign", "report_of_runs",
-    "size_bounds", "spread", "superiority", "union_front", "verdict",
+    "Method", "Plan", "Trial", "compare", "draw", "enough_seeds", "file_name", "front_volumes",
+    "holm", "least_p", "mann_whitney", "meaning", "probability", "report_of_campaign",
+    "report_of_runs", "size_bounds", "spread", "superiority", "union_front", "verdict",
 ]  # fmt: skip

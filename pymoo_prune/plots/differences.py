@@ -27,6 +27,7 @@ from pymoo_prune.plots.ticks import RoomyLocator
 
 SHADES = (0.2, 0.4, 0.6, 0.8, 1.0)
 """The upper ends of the steps of shade: differences as shares of the runs."""
+LEGEND = "more of the runs, in %"
 PIXELS = 360
 """Pixels of each side of a panel's shading."""
 Sets = Sequence[Values]
@@ -71,7 +72,7 @@ class AttainmentDifference:
         widths = np.diff(np.append(self.x, self.reference))
         heights = np.diff(np.append(self.y, self.reference))
         weighted = self.values * np.outer(widths, heights)
-        return float(weighted[weighted > 0].sum()), float(-weighted[weighted < 0].sum())
+        return float(np.maximum(weighted, 0).sum()), float(np.maximum(-weighted, 0).sum())
 
 
 def difference_of_attainment(
@@ -158,14 +159,14 @@ def draw_difference(
             _draw_lines(axes, difference, side, style)
             label = style.wrapped(f"{name} ahead", 0.55 * width / 2)
             axes.text(0.97, 0.95, label, transform=axes.transAxes, ha="right", va="top")
-            axes.set_xlabel(labels[0])
+            axes.set_xlabel(style.wrapped(labels[0], 0.4 * width))
             axes.grid(visible=False)
             axes.set(xlim=ends[0], ylim=ends[1])
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_locator(RoomyLocator(6))
                 axis.set_major_formatter(lambda value, _: compact(round(value, 9)))
-        panels[0].set_ylabel(labels[1])
-        place_legend(drawn, _legend(style), style, own=figure is None)
+        panels[0].set_ylabel(style.wrapped(labels[1], 0.8 * height))
+        place_legend(drawn, _legend(style), style, title=LEGEND, own=figure is None)
     return drawn
 
 
@@ -220,24 +221,23 @@ def _draw_lines(
 
 
 def _legend(style: FigureStyle) -> list[Artist]:
-    lower = (0.0, *SHADES[:-1])
     patches: list[Artist] = [
         Patch(
             facecolor=GREY,
             alpha=float(_alpha(np.array(step))),
-            label=f"{100 * low:.0f}–{100 * high:.0f} %",
+            label=f"to {100 * high:.0f}",
         )
-        for step, (low, high) in enumerate(zip(lower, SHADES, strict=True), start=1)
+        for step, high in enumerate(SHADES, start=1)
     ]
     return [
         *patches,
-        Line2D([], [], color="black", linewidth=0.7 * style.scale, label="best and worst of both"),
+        Line2D([], [], color="black", linewidth=0.7 * style.scale, label="best, worst"),
         Line2D(
             [],
             [],
             color="black",
             linestyle=(0, (5, 1.5)),
             linewidth=1.2 * style.scale,
-            label="median of the runs",
+            label="median",
         ),
     ]

@@ -58,6 +58,7 @@ def draw_profiles(
     end: float,
     start: float = 1.0,
     low: float | None = 0.0,
+    bottom: float | None = None,
     log: bool = True,
     key: Sequence[tuple[str, str]] = (),
     title: str = "",
@@ -72,8 +73,8 @@ def draw_profiles(
         label: What is drawn upwards.
         end: The evaluations at which all lines end.
         start: The evaluations at which the picture begins.
-        low: The value at which the picture begins, which lines also have before their first step;
-            None: as the values need it, with lines that begin at their first step.
+        low: The value of lines before their first step; None: lines begin at their first step.
+        bottom: The lower end of the values that are shown; None: as the values need it.
         log: Whether the evaluations are on a logarithmic axis.
         key: Entries of the legend that hold for all methods: "line" or "band", and a text.
         title: The title above the picture.
@@ -98,7 +99,7 @@ def draw_profiles(
             (handles[name],) = axes.plot(
                 x, values, drawstyle="steps-post", label=name, markevery=few, **line
             )
-        _set_axes(axes, start=start, end=end, low=low, log=log)
+        _set_axes(axes, start=start, end=end, bottom=bottom, log=log)
         axes.set(xlabel="evaluations", ylabel=style.wrapped(label, 0.75 * size[1]))
         # The legend is in the order of the lines' ends, from top to bottom.
         lasts = {name: one.values[-1] if len(one.values) else 0 for name, one in profiles.items()}
@@ -122,7 +123,7 @@ def _extended(
     return x, columns
 
 
-def _set_axes(axes: Axes, *, start: float, end: float, low: float | None, log: bool) -> None:
+def _set_axes(axes: Axes, *, start: float, end: float, bottom: float | None, log: bool) -> None:
     end = max(end, start + 1)
     if log:
         axes.set_xscale("log")
@@ -132,8 +133,8 @@ def _set_axes(axes: Axes, *, start: float, end: float, low: float | None, log: b
     else:
         axes.xaxis.set_major_locator(RoomyLocator(8, steps=(1, 2, 5, 10)))
         axes.set_xlim(start, end + 0.02 * (end - start))
-    if low is not None:
-        axes.set_ylim(bottom=low)
+    if bottom is not None:
+        axes.set_ylim(bottom=bottom)
     axes.yaxis.set_major_locator(RoomyLocator())
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))

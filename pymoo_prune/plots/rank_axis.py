@@ -61,16 +61,18 @@ def draw_ranks(
     inches = ROW * style.text / 72
     width = 7.4 if style.width is None else style.width
     with axes_in(path, (width, inches * rows + 0.15), ax, title=title, style=style) as axes:
+        inside = 0.97 * width if ax is None else axes.get_window_extent().width / axes.figure.dpi
+        axes.set_xlim(_ends(ranks, sides, critical, inside, style))
         _draw_axis(axes, len(ranks), critical)
         for level, ends in enumerate(bars):
             for low, high in ends:
                 y = LEAD * 0.5 + BAR * level
                 axes.plot(
-                    [low - 0.03, high + 0.03],
+                    [low, high],
                     [y, y],
                     color="black",
                     linewidth=4 * style.scale,
-                    solid_capstyle="butt",
+                    solid_capstyle="projecting",
                 )
         places = {name: place for place, name in enumerate(ranks)}
         for side, names in enumerate(sides):
@@ -118,28 +120,81 @@ def _draw_axis(axes: Axes, methods: int, critical: float) -> None:
             axes.plot([edge, edge], [-1.65, -1.35], **thin)
         label = f"critical difference {critical:.2f}"
         axes.text(1, -1.72, label, ha="left", va="bottom")
-    room = 0.02 * max(methods - 1, 1)
-    axes.set_xlim(1 - room, max(methods, end if np.isfinite(critical) else 1) + room)
+
+
+def _ends(
+    ranks: Mapping[str, float],
+    sides: tuple[Sequence[str], Sequence[str]],
+    critical: float,
+    width: float,
+    style: FigureStyle,
+) -> tuple[float, float]:
+    """Ranks at the left and the right end of a picture in which all names have room.
+
+    Args:
+        ranks: The mean ranks.
+        sides: The names on the left and on the right.
+        critical: The critical difference.
+        width: The width of the picture in inches.
+        style: The size of the text.
+    """
+    last = max(len(ranks), 1 + critical if np.isfinite(critical) else 1)
+    names = [
+        [(ranks[name], style.width_of(_label(name, ranks[name], side)) + 0.15) for name in one]
+        for side, one in enumerate(sides)
+    ]
+
+    def beyond(scale: float) -> tuple[float, float]:
+        """Inches to the left of rank 1 and to the right of the last one."""
+        left = max(text - (rank - 1) * scale for rank, text in names[0])
+        right = max((text - (last - rank) * scale for rank, text in names[1]), default=0.0)
+        return max(left, 0.1), max(right, 0.1)
+
+    low, high = 0.0, width / max(last - 1, 1)  # inches between two ranks
+    for _ in range(40):
+        middle = (low + high) / 2
+        fits = sum(beyond(middle)) + (last - 1) * middle <= width
+        low, high = (middle, high) if fits else (low, middle)
+    scale = max(low, 0.05)
+    left, right = beyond(scale)
+    return 1 - left / scale, last + right / scale
+
+
+def _label(name: str, rank: float, side: int) -> str:
+    return f"{name}  {rank:.2f}" if side == 0 else f"{rank:.2f}  {name}"
 
 
 def _draw_method(
     axes: Axes, name: str, rank: float, row: float, place: int, side: int, style: FigureStyle
 ) -> None:
-    """A method's rank on the axis, and the line from there to its name on a side."""
+    """A method's rank on the axis, and the line from there to its name.
+
+    Names are beside their own lines. Nothing is in their way: on each side, the lines that go
+    further down are nearer to the middle.
+    """
     line = look(place, style.scale)
-    edge = axes.get_xlim()[side]
-    axes.plot([rank, rank, edge], [0, row, row], color=line["color"], linewidth=0.9 * style.scale)
+    colour = line["color"]
+    axes.plot([rank, rank], [0, row], color=colour, linewidth=0.9 * style.scale)
     axes.plot(
-        [rank], [0], color=line["color"], marker=line["marker"], markersize=5.5 * style.scale,
+        [rank], [0], color=colour, marker=line["marker"], markersize=5.5 * style.scale,
         zorder=3, clip_on=False,
     )  # fmt: skip
-    text = f"{name}  {rank:.2f}" if side == 0 else f"{rank:.2f}  {name}"
+    away = -1 if side == 0 else 1
+    reach = 0.6 * style.text * away
+    arrow = {
+        "arrowstyle": "-",
+        "color": colour,
+        "linewidth": 0.9 * style.scale,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
     axes.annotate(
-        text,
-        (edge, row),
-        xytext=(-3 if side == 0 else 3, 0),
+        _label(name, rank, side),
+        (rank, row),
+        xytext=(reach, 0),
         textcoords="offset points",
         ha="right" if side == 0 else "left",
         va="center",
         annotation_clip=False,
+        arrowprops=arrow,
     )

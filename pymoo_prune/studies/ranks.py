@@ -137,6 +137,20 @@ class Ranks:
         apart = abs(self.mean[first] - self.mean[second])
         return self.friedman.p <= LEVEL and apart >= self.critical
 
+    @property
+    def groups(self) -> list[list[str]]:
+        """Neighbours in the order that were not shown to differ, as many together as can be."""
+        found: list[list[str]] = []
+        for place, first in enumerate(self.order):
+            group = [first]
+            for other in self.order[place + 1 :]:
+                if self.differ(first, other):
+                    break
+                group.append(other)
+            if len(group) > 1 and not (found and set(group) <= set(found[-1])):
+                found.append(group)
+        return found
+
     def interval(self, method: str) -> tuple[float, float]:
         """The bootstrap interval of a method's mean rank."""
         low, high = self.intervals[self.methods.index(method)].tolist()

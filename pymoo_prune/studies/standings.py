@@ -196,9 +196,14 @@ class Standings:
 
     # Ranks.
 
-    @cached_property
+    @property
     def leader(self) -> str:
-        """The method with the best mean rank; of several, the one with the largest mean.
+        """The method with the best mean rank."""
+        return self.order[0]
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The methods by their mean ranks, the best first; of equal ones, by their means.
 
         Problems without some method do not count, unless no other problem is there: then a missing
         method has the last rank.
@@ -207,9 +212,19 @@ class Standings:
         whole = np.isfinite(means).all(axis=1)
         rows = means[whole] if whole.any() else np.nan_to_num(means, nan=-np.inf)
         ranks = rankdata(-rows, axis=1).mean(axis=0)
-        with np.errstate(invalid="ignore"):
-            order = np.lexsort([-rows.mean(axis=0), ranks])
-        return self.methods[int(order[0])]
+        return [self.methods[place] for place in np.lexsort([-rows.mean(axis=0), ranks]).tolist()]
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The two methods whose differences are shown: the leader, and the method it is beside.
+
+        That is the method that all are tested against, or the next one; None where there is one
+        method.
+        """
+        if len(self.methods) < 2:
+            return None
+        chosen = self.chosen and self.against != self.leader
+        return self.leader, self.against if chosen else self.order[1]
 
     @cached_property
     def ranks(self) -> Ranks | None:
