@@ -6,7 +6,7 @@ biobjective optimization", 2010: two panels, one for the places where each metho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -6,7 +6,7 @@
 - `ranks`: mean ranks over problems, and their tests
 - `standings`: all numbers of a study
 - `attainments`: where two methods differ
-- `words`, `tables`, `pictures`, `report`: shows them
+- `words`, `tables`, `numbers`, `pictures`, `report`: shows them
 - `page`: pages for a browser. Import it where it is needed: it brings Bokeh, which takes its time
 """
 

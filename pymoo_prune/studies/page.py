@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pymoo_prune.comparing import file_name
 from pymoo_prune.files import write_text
-from pymoo_prune.page import Part, Section, document, html_table, paragraph, picture
+from pymoo_prune.page import Part, Section, document, html_table, joined, paragraph, picture
 from pymoo_prune.plots import SCREEN
 from pymoo_prune.runs import INTERACTIVE_PAGE
 from pymoo_prune.studies import tables, words
@@ -29,6 +29,9 @@ from pymoo_prune.studies.tasks import Task
 PROBLEMS_FOLDER = "problems"
 """The folder with a folder for each problem."""
 FRONTS, COURSE = "fronts.svg", "hypervolume.svg"
+UNIT_COSTS = "In unit costs 0 is the best of an axis, and 1 is the reference point."
+SHOWN_DIFFERENCES = 2
+"""Pictures of differences that are shown at once; the others open with a click."""
 LINK = Markup('<a href="{}">{}</a>')
 BOLD = Markup("<b>{}</b>")
 NOTE = Markup('<p class="caption">{}</p>')
@@ -134,9 +137,11 @@ class StudyPage:
             for name in self.drawn
             if name not in (RANKS_PICTURE, REACHED_PICTURE)
         ]
+        more = joined(pictures[SHOWN_DIFFERENCES:])
         return [
             paragraph(words.difference_meaning(self.standings)),
-            *pictures,
+            *pictures[:SHOWN_DIFFERENCES],
+            *([DETAILS.format("The next most different problems", more)] if more else []),
             html_of(self.report.difference_tables[0], self.pages),
             *notes,
         ]
@@ -208,7 +213,7 @@ def write_problem(report: StudyReport, task: Task, folder: Path) -> str:
     sections = [
         Section("Fronts", _fronts(report.standings, task, place), "fronts"),
         Section("Over the evaluations", _course(report.standings, task, place), "time"),
-        Section("All runs", _runs(task), "runs"),
+        Section("All runs", _runs(report.standings, task), "runs"),
     ]
     up = LINK.format(f"../../{INTERACTIVE_PAGE}", report.title)
     write_text(
@@ -226,9 +231,6 @@ def _fronts(standings: Standings, task: Task, place: Path) -> list[Part]:
     return [picture(place / FRONTS, text=text), NOTE.format(f"{text} {UNIT_COSTS}")]
 
 
-UNIT_COSTS = "In unit costs 0 is the best of an axis, and 1 is the reference point."
-
-
 def _course(standings: Standings, task: Task, place: Path) -> list[Part]:
     if not draw_course(place / COURSE, task, standings.over_time, standings.methods, SCREEN):
         return [paragraph("The searches measured approximately, so only their ends compare.")]
@@ -236,9 +238,15 @@ def _course(standings: Standings, task: Task, place: Path) -> list[Part]:
     return [picture(place / COURSE, text=text), NOTE.format(text)]
 
 
-def _runs(task: Task) -> list[Part]:
-    table = tables.run_table(task)
+def _runs(standings: Standings, task: Task) -> list[Part]:
+    values, runs = tables.value_table(task, standings.methods), tables.run_table(task)
     missing = [
-        paragraph(f"{method} is missing: {why.rstrip('.')}.") for method, why in task.missing.items()
+        paragraph(f"{method} is missing: {why.rstrip('.')}.")
+        for method, why in task.missing.items()
     ]
-    return [*missing, html_of(table), NOTE.format(table.caption)]
+    return [
+        *missing,
+        html_of(values),
+        NOTE.format(values.caption),
+        DETAILS.format("Where the runs are from", html_of(runs)),
+    ]

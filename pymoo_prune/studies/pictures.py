@@ -48,6 +48,7 @@ def draw(
     *,
     title: str,
     style: FigureStyle = SCREEN,
+    log: bool = True,
 ) -> list[Picture]:
     """Draws every picture of a study for which there are numbers.
 
@@ -57,6 +58,7 @@ def draw(
         folder: The pictures' folder; files of these names are replaced.
         title: The title of each picture.
         style: The sizes, for a screen or a paper.
+        log: Whether evaluations are on a logarithmic axis.
     """
     found: list[tuple[Picture, Callable[[Path], object]]] = []
     if (ranks := standings.ranks) is not None:
@@ -67,7 +69,9 @@ def draw(
         )))  # fmt: skip
     if (one := standings.over_time).tasks:
         picture = Picture(REACHED_PICTURE, "The share of targets reached over the evaluations")
-        found.append((picture, lambda path: draw_reached(path, one, title=title, style=style)))
+        found.append(
+            (picture, lambda path: draw_reached(path, one, log=log, title=title, style=style))
+        )
     for each in differing[:MOST_DIFFERENCES]:
         text = f"Where methods differ on {each.task.name}"
         picture = Picture(DIFFERENCE_PICTURE.format(file_name(each.task.name)), text)

@@ -18,8 +18,8 @@ class Progress:
     """The hypervolume of what a run has found so far.
 
     It never falls, and it rises only where a candidate comes that no earlier one dominates. With
-    one or two objectives all these hypervolumes are computed at once, each from the one before. With
-    more, each is computed when a search by bisection asks for it.
+    one or two objectives all these hypervolumes are computed at once, each from the one before.
+    With more, each is computed when a search by bisection asks for it.
 
     Args:
         costs: Unit costs, (n, objectives), in the order of the search. Rows with NaN, and those
@@ -28,15 +28,16 @@ class Progress:
     """
 
     def __init__(self, costs: Values, after: NDArray[np.int64]) -> None:
-        self._volumes: dict[int, float] = {0: 0.0}
-        rows, width = np.flatnonzero((costs < 1).all(axis=1)), costs.shape[1]
-        if width <= 2:
+        rows = np.flatnonzero((costs < 1).all(axis=1))
+        self._all: Values | None = None
+        if costs.shape[1] <= 2:
             places, volumes = _improvements_in_two(costs[rows])
-            self._volumes.update(enumerate(volumes, start=1))
+            self._all = np.array([0.0, *volumes])
         else:
             places = _improvements(costs[rows])
             self._points = costs[rows][places]
             self._ends = _ends(self._points)
+            self._some: dict[int, float] = {0: 0.0}
         self.after: NDArray[np.int64] = np.asarray(after)[rows][places]
 
     def __len__(self) -> int:
@@ -49,16 +50,20 @@ class Progress:
         Args:
             volumes: Hypervolumes above 0, (targets,).
         """
-        places = [
-            bisect_left(range(len(self) + 1), float(volume), key=self._volume) for volume in volumes
-        ]
-        after = np.append(self.after.astype(np.float64), np.inf)
-        return after[np.array(places, dtype=np.int64) - 1 if len(places) else []]
+        if self._all is not None:
+            places = np.searchsorted(self._all, volumes)
+        else:
+            every = range(len(self) + 1)
+            found = [bisect_left(every, volume, key=self._volume) for volume in volumes.tolist()]
+            places = np.array(found, dtype=np.int64)
+        return np.append(self.after.astype(np.float64), np.inf)[places - 1]
 
     def at(self, evaluations: Values) -> Values:
         """The hypervolume after these numbers of evaluations, (n,)."""
         places = np.searchsorted(self.after, evaluations, side="right")
-        return np.array([self._volume(int(place)) for place in places])
+        if self._all is not None:
+            return np.asarray(self._all[places])
+        return np.array([self._volume(place) for place in places.tolist()])
 
     @property
     def last(self) -> float:
@@ -67,10 +72,12 @@ class Progress:
 
     def _volume(self, count: int) -> float:
         """The hypervolume after so many improvements."""
-        if count not in self._volumes:
+        if self._all is not None:
+            return float(self._all[count])
+        if count not in self._some:
             alive = np.flatnonzero(self._ends[:count] >= count)
-            self._volumes[count] = hypervolume(self._points[alive])
-        return self._volumes[count]
+            self._some[count] = hypervolume(self._points[alive])
+        return self._some[count]
 
 
 def _improvements_in_two(costs: Values) -> tuple[NDArray[np.int64], list[float]]:
@@ -80,7 +87,10 @@ def _improvements_in_two(costs: Values) -> tuple[NDArray[np.int64], list[float]]
         costs: Costs below 1, (n, 1) or (n, 2).
     """
     pairs = costs if costs.shape[1] == 2 else np.column_stack([costs, np.zeros(len(costs))])
-    xs, ys = [-np.inf, 1.0], [1.0, -np.inf]  # the front: xs rise, ys fall, with a guard on each side
+    xs, ys = (
+        [-np.inf, 1.0],
+        [1.0, -np.inf],
+    )  # the front: xs rise, ys fall, with a guard on each side
     places: list[int] = []
     volumes: list[float] = []
     volume = 0.0

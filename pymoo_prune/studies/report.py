@@ -14,6 +14,7 @@ from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.runs import REPORT_PAGE, SETTINGS_FILE
 from pymoo_prune.studies import tables, words
 from pymoo_prune.studies.attainments import Differing, differing
+from pymoo_prune.studies.numbers import numbers
 from pymoo_prune.studies.pictures import RANKS_PICTURE, REACHED_PICTURE, Picture, draw
 from pymoo_prune.studies.standings import Standings
 from pymoo_prune.studies.tables import StudyTable
@@ -100,7 +101,9 @@ class StudyReport:
 
     # Where it goes.
 
-    def write(self, folder: Path, *, html: bool = False, style: FigureStyle = SCREEN) -> Path:
+    def write(
+        self, folder: Path, *, html: bool = False, style: FigureStyle = SCREEN, log: bool = True
+    ) -> Path:
         """Writes report, pictures, tables and numbers into a folder.
 
         Args:
@@ -108,6 +111,7 @@ class StudyReport:
             html: Whether pages for a browser are written too: one of the study, and one of each
                 problem that has none yet.
             style: The sizes of pictures, for a screen or a paper.
+            log: Whether evaluations are on a logarithmic axis.
 
         Returns:
             The report.
@@ -116,10 +120,10 @@ class StudyReport:
             msg = f"{folder} is a run, and its own report would be lost; give another --output"
             raise StoreError(msg)
         (folder / TABLES_FOLDER).mkdir(parents=True, exist_ok=True)
-        drawn = draw(self.standings, self.differing, folder, title=self.title, style=style)
+        drawn = draw(self.standings, self.differing, folder, title=self.title, style=style, log=log)
         for table in self.study_tables:
             write_text(folder / TABLES_FOLDER / f"{table.name}.tex", table.latex())
-        for name, text in tables.numbers(self.standings).items():
+        for name, text in numbers(self.standings).items():
             write_text(folder / TABLES_FOLDER / name, text)
         if html:
             from pymoo_prune.studies.page import write_pages  # noqa: PLC0415 - it brings Bokeh

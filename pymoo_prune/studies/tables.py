@@ -1,9 +1,7 @@
-"""A study's tables: as Markdown and LaTeX, for the terminal and a page, and its numbers as CSV."""
+"""A study's tables: for a page, for the terminal, in Markdown and in LaTeX."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -102,18 +100,14 @@ def _letters(standings: Standings) -> dict[tuple[str, str], str]:
         for (_, method), cell in standings.cells.items()
         if cell.missing
     )
-    return {
-        reason: LETTERS[place % 26] * (1 + place // 26) for place, reason in enumerate(reasons)
-    }
+    return {reason: LETTERS[place % 26] * (1 + place // 26) for place, reason in enumerate(reasons)}
 
 
 def _sentence(text: str) -> str:
     return text.strip().rstrip(".")
 
 
-def _cell_text(
-    cell: Cell, method: str, letters: dict[tuple[str, str], str], seeds: int
-) -> str:
+def _cell_text(cell: Cell, method: str, letters: dict[tuple[str, str], str], seeds: int) -> str:
     if cell.missing:
         return f"– ({letters[method, _sentence(cell.missing)]})"
     few = f"({len(cell.values)})" if len(cell.values) < seeds else ""
@@ -174,8 +168,9 @@ def profile_table(standings: Standings) -> StudyTable:
     one = standings.over_time
     parts = list(BUDGETS.values())
     reached = {m: [one.reached_at(m, part) for part in parts] for m in one.methods}
+    known = [task for task in one.tasks if task.name not in one.only_ends]
     shares = {
-        m: [_mean(one.shares_at(t, m, [part]) for t in one.tasks) for part in parts]
+        m: [_mean(one.shares_at(t, m, [part]) for t in known) for part in parts]
         for m in one.methods
     }
     order = sorted(one.methods, key=lambda method: -reached[method][-1])
@@ -192,7 +187,7 @@ def profile_table(standings: Standings) -> StudyTable:
     caption = (
         f"Within parts of the budget: the share of {len(one.gaps)} targets that is reached, and "
         "the mean hypervolume as a share of the best, over all runs of "
-        f"{len(one.tasks)} problems. {how_made(standings)}."
+        f"{_counted(one.tasks, known)}. {how_made(standings)}."
     )
     head = (
         "method",
@@ -258,9 +253,7 @@ def target_table(standings: Standings) -> StudyTable:
 def difference_table(found: Sequence[Differing], standings: Standings) -> StudyTable:
     """Where each of two methods is ahead, as shares of the best hypervolume."""
     first, second = standings.pair or ("", "")
-    rows: list[Row] = [
-        (one.task.name, *(f"{area:.4f}" for area in one.areas)) for one in found
-    ]
+    rows: list[Row] = [(one.task.name, *(f"{area:.4f}" for area in one.areas)) for one in found]
     caption = (
         "The area where each of two methods attains more than the other, weighted with the "
         "difference of their attainment functions, as a share of the best hypervolume. "
@@ -270,28 +263,49 @@ def difference_table(found: Sequence[Differing], standings: Standings) -> StudyT
     return StudyTable("differences", caption, head, rows)
 
 
+def value_table(task: Task, methods: Sequence[str]) -> StudyTable:
+    """The figures of all runs of a problem: seeds down, methods across."""
+    seeds = sorted({course.seed for course in task.courses})
+    found: dict[tuple[str, int], list[str]] = {}
+    for course in task.courses:
+        found.setdefault((course.method, course.seed), []).append(f"{course.value:.4f}")
+    rows: list[Row] = [
+        (str(seed), *(", ".join(found.get((method, seed), ["–"])) for method in methods))
+        for seed in seeds
+    ]
+    rows.append(("mean ± sd", *(spread(task.values(method), 4) for method in methods)))
+    caption = f"The value of all runs on {task.name}: {task.measure}."
+    return StudyTable(f"values-{task.name}", caption, ("seed", *methods), rows)
+
+
 def run_table(task: Task) -> StudyTable:
-    """All runs of a problem."""
+    """Where the runs of a problem are from, and what they took."""
     rows: list[Row] = [
         (
             course.method,
             str(course.seed),
-            f"{course.value:.4f}",
             f"{course.evaluations:,}",
-            "" if np.isnan(course.seconds) else f"{course.seconds:.1f}",
-            "made elsewhere" if course.outside else "",
-            course.origin,
+            "–" if np.isnan(course.seconds) else f"{course.seconds:.1f}",
+            "elsewhere" if course.outside else "here",
+            course.origin or "–",
         )
         for course in task.courses
     ]
-    head = ("method", "seed", "value", "evaluations", "seconds", "", "from")
-    caption = f"All runs on {task.name}; the value is: {task.measure}."
-    return StudyTable(f"runs-{task.name}", caption, head, rows, texts=(0, 5, 6))
+    head = ("method", "seed", "evaluations", "seconds", "made", "from")
+    return StudyTable(f"runs-{task.name}", f"All runs on {task.name}.", head, rows, texts=(0, 4, 5))
+
+
+def _counted(tasks: Sequence[Task], known: Sequence[Task]) -> str:
+    """The number of problems, and of those that are known before the end of the runs."""
+    text = f"{len(tasks)} problem{'s' if len(tasks) > 1 else ''}"
+    if len(known) < len(tasks):
+        text += f" (shares: of the {len(known)} that are known over time)"
+    return text
 
 
 def _mean(shares: Iterable[np.ndarray]) -> float:
     """The mean of shares of runs; NaN where one is not known."""
-    values = np.concatenate([one.ravel() for one in shares])
+    values = np.concatenate([np.empty(0), *(one.ravel() for one in shares)])
     return float(values.mean()) if len(values) else float("nan")
 
 
@@ -301,85 +315,3 @@ def _share(value: float) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if np.isfinite(value) else "–"
-
-
-# Numbers, exactly.
-
-
-def numbers(standings: Standings) -> dict[str, str]:
-    """All numbers as CSV, by the names of their files. An empty field is not known."""
-    found = {
-        "runs.csv": _csv(*_runs(standings)),
-        "standings.csv": _csv(*_cells(standings)),
-        "running-times.csv": _csv(*_running_times(standings)),
-        "targets-reached.csv": _csv(*_reached(standings)),
-    }
-    if standings.ranks is not None:
-        found["ranks.csv"] = _csv(*_ranks(standings.ranks))
-    return found
-
-
-def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    for row in rows:
-        writer.writerow(
-            ["" if isinstance(v, float) and not np.isfinite(v) else v for v in row]
-        )
-    return text.getvalue()
-
-
-def _runs(standings: Standings) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
-    rows = [
-        (
-            task.name, c.method, c.seed, float(c.value), task.measure, c.evaluations,
-            float(c.seconds), "yes" if c.outside else "no", c.origin,
-        )
-        for task in standings.tasks
-        for c in task.courses
-    ]  # fmt: skip
-    head = "problem", "method", "seed", "value", "measure", "evaluations", "seconds", "outside"
-    return (*head, "from"), rows
-
-
-def _cells(standings: Standings) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
-    rows = []
-    for (name, method), cell in standings.cells.items():
-        deviation = float(cell.values.std(ddof=1)) if len(cell.values) > 1 else float("nan")
-        about = name, method, len(cell.values), cell.mean, deviation, "yes" if cell.best else "no"
-        rows.append((*about, standings.against, cell.sign, cell.adjusted, cell.missing))
-    head = "problem", "method", "runs", "mean", "sd", "best", "against", "sign", "p (Holm)"
-    return (*head, "missing"), rows
-
-
-def _running_times(standings: Standings) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
-    one = standings.over_time
-    rows = [
-        (task.name, method, float(share), float(time), int(reached), len(hits.lengths))
-        for task in one.tasks
-        for method in one.methods
-        for hits in [one.hits(task, method)]
-        for share, time, reached in zip(
-            one.shares, hits.running_times, hits.successes, strict=True
-        )
-    ]
-    return ("problem", "method", "share", "expected running time", "successes", "runs"), rows
-
-
-def _reached(standings: Standings) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
-    one = standings.over_time
-    rows = [
-        (method, int(evaluations), float(share))
-        for method in one.methods
-        for evaluations, share in zip(*one.reached(method), strict=True)
-    ]
-    return ("method", "evaluations", "share of targets reached"), rows
-
-
-def _ranks(ranks: Ranks) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
-    rows = [
-        (name, *row) for name, row in zip(ranks.problems, ranks.table.tolist(), strict=True)
-    ]
-    return ("problem", *ranks.methods), [*rows, ("mean", *ranks.mean.values())]
-

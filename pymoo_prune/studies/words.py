@@ -62,9 +62,7 @@ def _on_one(standings: Standings, task: Task) -> str:
         f"On {task.name}, {listed(best)} {has} the largest mean "
         f"({spread(cells[best[0]].values, 4)})"
     )
-    by = {
-        sign: [m for m in there if cells[m].sign == sign] for sign in (BETTER, WORSE, SAME)
-    }
+    by = {sign: [m for m in there if cells[m].sign == sign] for sign in (BETTER, WORSE, SAME)}
     phrases = {BETTER: "better", WORSE: "worse", SAME: "not shown to differ"}
     parts = [f"{listed(by[sign])} {phrases[sign]}" for sign in by if by[sign]]
     return f"{text}; beside {standings.against}: {', '.join(parts)}."
@@ -246,8 +244,9 @@ def difference_meaning(standings: Standings) -> str:
     """What the differences of attainments are."""
     first, second = standings.pair or ("", "")
     return (
-        f"{first} beside {second}: the darker a place, the larger the difference between the shares "
-        "of their runs that attain such costs or better ones (empirical attainment functions). "
+        f"{first} beside {second}: the darker a place, the larger the difference between the "
+        "shares of their runs that attain such costs or better ones (their empirical attainment "
+        "functions). "
         "Thin lines are what one run and all runs of both attain, the dashed line is a method's "
         "median. The table has the area where each is ahead, weighted with the difference, as a "
         "share of the best hypervolume: the first less the second is the difference of their mean "
