@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -57,11 +58,9 @@ def draw_costs(
             axes.remove()
         for place, axes in enumerate(grid.flat[:panels]):
             cost = place + 1
-            light = {"marker": ".", "markersize": 5 * style.scale, "linestyle": "none"}
-            axes.plot(known[:, cost], known[:, 0], color=LIGHT, **light)
+            axes.plot(known[:, cost], known[:, 0], **_dots(style))
             for method, points in enumerate(fronts.values()):
-                line = {**look(method, style.scale), "linestyle": "none", "fillstyle": "none"}
-                axes.plot(points[:, cost], points[:, 0], **line)
+                axes.plot(points[:, cost], points[:, 0], **_hollow(method, style))
             axes.set_xlabel(labels[cost])
             axes.set(xlim=limits(every[:, cost]), ylim=limits(every[:, 0]))
             for axis in (axes.xaxis, axes.yaxis):
@@ -70,11 +69,18 @@ def draw_costs(
             if place % columns == 0:
                 axes.set_ylabel(labels[0])
         handles = [
-            Line2D([], [], label=name, **{**look(place, style.scale), "linestyle": "none",
-                                          "fillstyle": "none"})
-            for place, name in enumerate(fronts)
-        ]  # fmt: skip
-        dots = {"marker": ".", "markersize": 5 * style.scale, "linestyle": "none"}
-        handles.append(Line2D([], [], color=LIGHT, label=known_label, **dots))
+            Line2D([], [], label=name, **_hollow(place, style)) for place, name in enumerate(fronts)
+        ]
+        handles.append(Line2D([], [], label=known_label, **_dots(style)))
         place_legend(drawn, handles, style, own=figure is None)
     return drawn
+
+
+def _hollow(place: int, style: FigureStyle) -> dict[str, Any]:
+    """The look of the method at this place: hollow markers, so that others show behind them."""
+    return {**look(place, style.scale), "linestyle": "none", "fillstyle": "none"}
+
+
+def _dots(style: FigureStyle) -> dict[str, Any]:
+    """The look of the known front."""
+    return {"color": LIGHT, "marker": ".", "markersize": 5 * style.scale, "linestyle": "none"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -16,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import ArrayLike
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Values, nondominated
@@ -95,7 +97,7 @@ def difference_of_attainment(
     every = np.concatenate([points for sets in inside for points in sets])
     x, y = np.unique(every[:, 0]), np.unique(every[:, 1])
     mine, theirs = (_shares(sets, x, y) for sets in inside)
-    return AttainmentDifference(*inside, x, y, mine - theirs, reference)
+    return AttainmentDifference(inside[0], inside[1], x, y, mine - theirs, reference)
 
 
 def _front(points: Values, reference: float) -> Values:
@@ -196,9 +198,9 @@ def _shade(
     )
 
 
-def _alpha(step: Values) -> Values:
+def _alpha(step: ArrayLike) -> Values:
     """The opacity of a step of shade, from 1 on."""
-    return np.asarray(0.12 + 0.88 * (step - 1) / (len(SHADES) - 1))
+    return np.asarray(0.12 + 0.88 * (np.asarray(step) - 1) / (len(SHADES) - 1))
 
 
 def _draw_lines(
@@ -208,36 +210,39 @@ def _draw_lines(
     some = [[one for one in sets if len(one)] for sets in (difference.first, difference.second)]
     worst = np.full(2, difference.reference)
     together = [*some[0], *some[1]]
-    for sets, percentiles, look in (
-        (together, (0, 100), {"linestyle": "-", "linewidth": 0.7 * style.scale}),
-        (some[side], (50,), {"linestyle": (0, (5, 1.5)), "linewidth": 1.2 * style.scale}),
+    for sets, percentiles, line in (
+        (together, (0, 100), _thin(style)),
+        (some[side], (50,), _dashed(style)),
     ):
         if not sets:
             continue
         for corners in attainment_surfaces(sets, percentiles=percentiles):
             x = np.append(np.repeat(corners[:, 0], 2), worst[0])
             y = np.append(worst[1], np.repeat(corners[:, 1], 2))
-            axes.plot(x, y, color="black", **look)
+            axes.plot(x, y, **line)
 
 
 def _legend(style: FigureStyle) -> list[Artist]:
     patches: list[Artist] = [
         Patch(
             facecolor=GREY,
-            alpha=float(_alpha(np.array(step))),
+            alpha=float(_alpha(step)),
             label=f"to {100 * high:.0f}",
         )
         for step, high in enumerate(SHADES, start=1)
     ]
     return [
         *patches,
-        Line2D([], [], color="black", linewidth=0.7 * style.scale, label="best, worst"),
-        Line2D(
-            [],
-            [],
-            color="black",
-            linestyle=(0, (5, 1.5)),
-            linewidth=1.2 * style.scale,
-            label="median",
-        ),
+        Line2D([], [], label="best, worst", **_thin(style)),
+        Line2D([], [], label="median", **_dashed(style)),
     ]
+
+
+def _thin(style: FigureStyle) -> dict[str, Any]:
+    """The look of what one run and all runs attain."""
+    return {"color": "black", "linestyle": "-", "linewidth": 0.7 * style.scale}
+
+
+def _dashed(style: FigureStyle) -> dict[str, Any]:
+    """The look of a median."""
+    return {"color": "black", "linestyle": (0, (5, 1.5)), "linewidth": 1.2 * style.scale}

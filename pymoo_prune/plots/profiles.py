@@ -92,8 +92,9 @@ def draw_profiles(
             line = look(place, style.scale)
             x, (values, *band) = _extended(one, start, end, low)
             if band:
+                low_end, high_end = band
                 axes.fill_between(
-                    x, *band, step="post", color=line["color"], alpha=0.15, linewidth=0
+                    x, low_end, high_end, step="post", color=line["color"], alpha=0.15, linewidth=0
                 )
             few = (0.03 + 0.02 * (place % 7), 0.16) if len(x) > 1 else None
             (handles[name],) = axes.plot(

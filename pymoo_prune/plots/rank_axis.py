@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -107,7 +108,7 @@ def _levels(groups: Sequence[Sequence[float]]) -> list[list[tuple[float, float]]
 
 def _draw_axis(axes: Axes, methods: int, critical: float) -> None:
     """The axis with its ticks, and the critical difference above it."""
-    thin = {"color": "black", "linewidth": 0.8}
+    thin: dict[str, Any] = {"color": "black", "linewidth": 0.8}
     axes.set_axis_off()
     axes.plot([1, methods], [0, 0], **thin)
     for rank in range(1, methods + 1):
@@ -181,7 +182,7 @@ def _draw_method(
     )  # fmt: skip
     away = -1 if side == 0 else 1
     reach = 0.6 * style.text * away
-    arrow = {
+    arrow: dict[str, Any] = {
         "arrowstyle": "-",
         "color": colour,
         "linewidth": 0.9 * style.scale,

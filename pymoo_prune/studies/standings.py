@@ -160,7 +160,7 @@ class Standings:
         """The outcome of each rank-sum test, and its adjusted p."""
         pairs = self._tested
         p = holm(np.array([mann_whitney(*pair) for pair in pairs.values()]))
-        signs = {}
+        signs: dict[tuple[str, str], tuple[str, float]] = {}
         for place, (mine, other) in zip(pairs, pairs.values(), strict=True):
             adjusted = float(p[len(signs)])
             sign = BETTER if superiority(mine, other) > 0.5 else WORSE
