@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pymoo_prune.objectives import Values, hypervolume, nondominated
+from pymoo_prune.engines import make_algorithm
 from pymoo_prune.studies import Course, Task
+from pymoo_prune.suite import Instance, Known, problem
 
 BOX = 0.9
 """The made-up front is the simplex sum(costs) = 1 - BOX, lifted by what a run has not reached."""
@@ -106,3 +108,43 @@ def valued(name: str, values: Mapping[str, Sequence[float]], **options: object) 
         front=np.zeros((1, 2)),
         **options,  # type: ignore[arg-type]
     )
+
+
+def suite_task(name: str, engines: Sequence[str], *, seeds: int, budget: int) -> Task:
+    """A tabular instance of the suite, searched by engines; "random" is random search."""
+    instance, known = problem(name), Known.of(name)
+    width = instance.reference - known.ideal
+    front = (known.F - known.ideal) / width
+    best = hypervolume(front)
+    courses = []
+    for engine in engines:
+        for seed in range(seeds):
+            costs = (searched(instance, engine, seed, budget) - known.ideal) / width
+            found = hypervolume(costs[~np.isnan(costs).any(axis=1)]) / best
+            after = np.arange(1, budget + 1)
+            courses.append(Course(engine, seed, after, costs, found, budget, seconds=0.1))
+    return Task(
+        name=name,
+        objectives=instance.objectives,
+        measure="hypervolume as a share of the known front's",
+        best=best,
+        known=True,
+        courses=tuple(courses),
+        front=front,
+    )
+
+
+def searched(instance: Instance, engine: str, seed: int, budget: int) -> Values:
+    """All costs that an engine asks for, (budget, objectives)."""
+    if engine == "random":
+        X = instance.random(budget, np.random.default_rng(seed))
+        return np.asarray(instance.evaluate(X, return_values_of=["F"]))
+    algorithm = make_algorithm(engine, instance, 20)
+    algorithm.setup(instance, termination=("n_eval", budget), seed=seed)
+    parts = []
+    while sum(map(len, parts)) < budget:
+        asked = algorithm.ask()
+        algorithm.evaluator.eval(instance, asked)
+        parts.append(asked.get("F"))
+        algorithm.tell(infills=asked)
+    return np.asarray(np.concatenate(parts)[:budget], dtype=np.float64)
