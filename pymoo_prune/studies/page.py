@@ -30,6 +30,10 @@ PROBLEMS_FOLDER = "problems"
 """The folder with a folder for each problem."""
 FRONTS, COURSE = "fronts.svg", "hypervolume.svg"
 UNIT_COSTS = "In unit costs 0 is the best of an axis, and 1 is the reference point."
+NO_COURSE = (
+    "No hypervolume over the evaluations can be shown: the searches measured approximately, or no "
+    "best hypervolume is known."
+)
 SHOWN_DIFFERENCES = 2
 """Pictures of differences that are shown at once; the others open with a click."""
 LINK = Markup('<a href="{}">{}</a>')
@@ -233,7 +237,7 @@ def _fronts(standings: Standings, task: Task, place: Path) -> list[Part]:
 
 def _course(standings: Standings, task: Task, place: Path) -> list[Part]:
     if not draw_course(place / COURSE, task, standings.over_time, standings.methods, SCREEN):
-        return [paragraph("The searches measured approximately, so only their ends compare.")]
+        return [paragraph(NO_COURSE)]
     text = "The hypervolume of what was evaluated so far: the median run, and the quartiles."
     return [picture(place / COURSE, text=text), NOTE.format(text)]
 

@@ -195,6 +195,8 @@ def draw_course(
     Returns:
         Whether there was something to draw.
     """
+    if task.best <= 0:
+        return False
     end = budget(task)
     evaluations = np.unique(np.linspace(1, end, CHECKPOINTS).round())
     profiles = {method: _quartiles(task, method, over_time, evaluations) for method in methods}

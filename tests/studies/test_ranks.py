@@ -94,10 +94,8 @@ def test_few_problems_are_permuted() -> None:
     assert found.permuted
     assert found.f == np.inf
     few = np.array([[1.0, 2, 3], [1, 3, 2], [2, 1, 3], [1, 2, 3]])
-    statistics = []
     rows = [[list(p) for p in set(map(tuple, _permutations(row)))] for row in few]
-    for chosen in product(*rows):
-        statistics.append(stats.friedmanchisquare(*np.array(chosen).T).statistic)
+    statistics = [stats.friedmanchisquare(*np.array(c).T).statistic for c in product(*rows)]
     observed = stats.friedmanchisquare(*few.T).statistic
     exact = float((np.array(statistics) >= observed - 1e-9).mean())
     assert friedman(few, np.random.default_rng(1)).p == pytest.approx(exact, abs=5e-3)
@@ -185,7 +183,7 @@ def test_groups_are_as_large_as_can_be() -> None:
 
 
 def test_what_cannot_be_ranked() -> None:
-    with pytest.raises(PruneError, match="two problems and two methods or more, but .* 1 and 2"):
+    with pytest.raises(PruneError, match=r"two problems and two methods or more, but .* 1 and 2"):
         ranks_of(np.ones((1, 2)))
     with pytest.raises(PruneError, match="must be finite numbers"):
         ranks_of(np.array([[1.0, np.nan], [1.0, 2.0]]))
