@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from pymoo_prune.comparing import file_name
+from pymoo_prune.comparing import Campaign, file_name
 from pymoo_prune.files import write_text
 from pymoo_prune.page import Part, Section, document, html_table, joined, paragraph, picture
 from pymoo_prune.plots import SCREEN
@@ -50,8 +50,10 @@ def write_pages(report: StudyReport, folder: Path, drawn: Sequence[Picture]) -> 
         folder: Its folder, with the pictures.
         drawn: The pictures that are there.
     """
-    pages = {task.name: task.page or write_problem(report, task, folder)
-             for task in report.standings.tasks}  # fmt: skip
+    pages = {
+        task.name: task.page if has_page(task, folder) else write_problem(report, task, folder)
+        for task in report.standings.tasks
+    }
     path = folder / INTERACTIVE_PAGE
     write_text(path, StudyPage(report, folder, drawn, pages).html())
     return path
@@ -89,7 +91,7 @@ class StudyPage:
             Section("Made with", self._made_with(), "made-with"),
         ]
         lead = [paragraph(words.verdict(self.standings))]
-        lead += [paragraph(text) for text in words.cautions(self.standings)]
+        lead += [paragraph(text) for text in self.report.cautions()]
         return document(self.report.title, sections, lead=lead)
 
     def _ahead(self) -> list[Part]:
@@ -201,6 +203,24 @@ def html_of(table: StudyTable, pages: dict[str, str] | None = None) -> Markup:
 # One problem.
 
 
+def has_page(task: Task, folder: Path) -> bool:
+    """Whether a problem has a page that is not written here: a comparison's, or one elsewhere.
+
+    Args:
+        task: The problem.
+        folder: The study's folder.
+    """
+    if not task.page:
+        return False
+    place = (folder / task.page).parent
+    return place != problem_folder(folder, task) or Campaign.is_one(place)
+
+
+def problem_folder(folder: Path, task: Task) -> Path:
+    """The folder of a problem in that of a study."""
+    return folder / PROBLEMS_FOLDER / file_name(task.name)
+
+
 def write_problem(report: StudyReport, task: Task, folder: Path) -> str:
     """Writes the page of a problem that has none.
 
@@ -212,7 +232,7 @@ def write_problem(report: StudyReport, task: Task, folder: Path) -> str:
     Returns:
         The page, relative to the study's folder.
     """
-    place = folder / PROBLEMS_FOLDER / file_name(task.name)
+    place = problem_folder(folder, task)
     place.mkdir(parents=True, exist_ok=True)
     sections = [
         Section("Fronts", _fronts(report.standings, task, place), "fronts"),

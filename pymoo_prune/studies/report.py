@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -31,16 +31,27 @@ class StudyReport:
         standings: The numbers.
         title: The study's name.
         facts: How it was made: budget, seeds, machine, versions.
+        notes: What else a reader must know before the tables, such as problems without results.
     """
 
     def __init__(
-        self, standings: Standings, title: str, facts: Mapping[str, str] | None = None
+        self,
+        standings: Standings,
+        title: str,
+        facts: Mapping[str, str] | None = None,
+        *,
+        notes: Sequence[str] = (),
     ) -> None:
         self.standings, self.title, self.facts = standings, title, dict(facts or {})
+        self.notes = list(notes)
 
     def verdict(self) -> str:
         """Which method is ahead, and what a reader must know before the tables."""
-        return " ".join([words.verdict(self.standings), *words.cautions(self.standings)])
+        return " ".join([words.verdict(self.standings), *self.cautions()])
+
+    def cautions(self) -> list[str]:
+        """What a reader must know before the tables."""
+        return [*words.cautions(self.standings), *self.notes]
 
     @cached_property
     def differing(self) -> list[Differing]:
@@ -142,7 +153,8 @@ class StudyReport:
         first = [shown.pop(name, "") for name in (RANKS_PICTURE, REACHED_PICTURE)]
         parts = [
             f"# {self.title}",
-            self.verdict(),
+            words.verdict(self.standings),
+            *self.cautions(),
             "## Who is ahead",
             self.standings_table.markdown(),
             words.table_meaning(self.standings),

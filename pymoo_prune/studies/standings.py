@@ -60,8 +60,9 @@ class Standings:
     Args:
         tasks: The problems; their names differ.
         methods: The methods, in the order of the tables; None takes all of the problems' methods.
-        against: The method that all others are tested against; None takes the one with the best
-            mean rank.
+            Those without any results come last.
+        against: The method that all others are tested against; where it is None, or has no results
+            at all, the one with the best mean rank.
         gaps: The gaps 1 - share of the targets over time.
         seed: The seed of permutations and bootstrap samples.
     """
@@ -77,18 +78,21 @@ class Standings:
     ) -> None:
         self.tasks = list(tasks)
         names = [method for task in tasks for method in (*task.methods, *task.missing)]
-        self.methods = list(dict.fromkeys(names if methods is None else methods))
+        given = list(dict.fromkeys(names if methods is None else methods))
+        self.ranked = [m for m in given if any(task.of(m) for task in tasks)]
+        self.methods = [*self.ranked, *(m for m in given if m not in self.ranked)]
         self._check(names)
         if against is not None and against not in self.methods:
             raise unknown_name("method to test against", against, self.methods)
-        self.chosen = against is not None
-        self.against = self.leader if against is None else against
-        self.over_time = OverTime(self.complete, self.methods, gaps)
+        self.wanted = against
+        self.chosen = against in self.ranked
+        self.against = against if against in self.ranked else self.leader
+        self.over_time = OverTime(self.complete, self.ranked, gaps)
         self._seed = seed
 
     def _check(self, known: Sequence[str]) -> None:
-        if not self.tasks or not self.methods:
-            msg = "a study needs a problem and a method, but there is none"
+        if not self.ranked:
+            msg = "a study needs a problem and a run of a method, but there is none"
             raise PruneError(msg)
         names = [task.name for task in self.tasks]
         if len(set(names)) < len(names):
@@ -122,8 +126,8 @@ class Standings:
 
     @property
     def complete(self) -> list[Task]:
-        """The problems on which all methods have runs."""
-        return [task for task in self.tasks if set(self.methods) <= set(task.methods)]
+        """The problems on which all methods have runs that have any."""
+        return [task for task in self.tasks if set(self.ranked) <= set(task.methods)]
 
     @cached_property
     def seeds(self) -> int:
@@ -206,13 +210,13 @@ class Standings:
         """The methods by their mean ranks, the best first; of equal ones, by their means.
 
         Problems without some method do not count, unless no other problem is there: then a missing
-        method has the last rank.
+        method has the last rank. Methods without any results are left out.
         """
-        means = np.round(self.means, DIGITS)
+        means = np.round(self.means[:, : len(self.ranked)], DIGITS)
         whole = np.isfinite(means).all(axis=1)
         rows = means[whole] if whole.any() else np.nan_to_num(means, nan=-np.inf)
         ranks = rankdata(-rows, axis=1).mean(axis=0)
-        return [self.methods[place] for place in np.lexsort([-rows.mean(axis=0), ranks]).tolist()]
+        return [self.ranked[place] for place in np.lexsort([-rows.mean(axis=0), ranks]).tolist()]
 
     @property
     def pair(self) -> tuple[str, str] | None:
@@ -221,7 +225,7 @@ class Standings:
         That is the method that all are tested against, or the next one; None where there is one
         method.
         """
-        if len(self.methods) < 2:
+        if len(self.ranked) < 2:
             return None
         chosen = self.chosen and self.against != self.leader
         return self.leader, self.against if chosen else self.order[1]
@@ -232,7 +236,7 @@ class Standings:
         if self.why_no_ranks:
             return None
         return Ranks(
-            self.methods,
+            self.ranked,
             [task.name for task in self.complete],
             self._complete_means,
             against=self.against,
@@ -242,8 +246,8 @@ class Standings:
     @property
     def why_no_ranks(self) -> str:
         """Why there are no ranks; empty where there are."""
-        if len(self.methods) < 2:
-            return f"There are no ranks: {self.methods[0]} is the only method."
+        if len(self.ranked) < 2:
+            return f"There are no ranks: {self.ranked[0]} is the only method with results."
         if len(self.complete) < 2:
             there = "none" if not self.complete else f"only {self.complete[0].name}"
             return (
@@ -257,8 +261,8 @@ class Standings:
 
     @property
     def _complete_means(self) -> Values:
-        rows = np.isfinite(self.means).all(axis=1)
-        found: Values = self.means[rows]
+        means = self.means[:, : len(self.ranked)]
+        found: Values = means[np.isfinite(means).all(axis=1)]
         return found
 
 

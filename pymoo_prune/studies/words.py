@@ -16,8 +16,8 @@ from pymoo_prune.tables import listed
 
 def verdict(standings: Standings) -> str:
     """Which method is ahead over all problems, as far as the tests show it."""
-    if len(standings.methods) == 1:
-        return f"{standings.methods[0]} is the only method, so none is ahead."
+    if len(standings.ranked) == 1:
+        return f"{standings.ranked[0]} is the only method with results, so none is ahead."
     if standings.ranks is not None:
         return _by_ranks(standings.ranks)
     if len(standings.tasks) == 1:
@@ -52,9 +52,7 @@ def _shown(ranks: Ranks, first: Sequence[str]) -> str:
 
 def _on_one(standings: Standings, task: Task) -> str:
     """Which method is ahead on the only problem, by the rank-sum tests against one method."""
-    there = [method for method in standings.methods if method in task.methods]
-    if len(there) < 2:
-        return f"On {task.name} there are only results of {listed(there) if there else 'none'}."
+    there = standings.ranked
     cells = {method: standings.cells[task.name, method] for method in there}
     best = [method for method in there if cells[method].best]
     has = "has" if len(best) == 1 else "have"
@@ -71,6 +69,10 @@ def _on_one(standings: Standings, task: Task) -> str:
 def cautions(standings: Standings) -> list[str]:
     """What a reader must know before the tables."""
     found = []
+    if standings.wanted is not None and not standings.chosen:
+        found.append(
+            f"{standings.wanted} has no results, so methods are tested against {standings.against}."
+        )
     if standings.unfinished:
         few = sorted(
             {
@@ -236,7 +238,7 @@ def nothing_over_time(standings: Standings) -> str:
     """Why there is no picture over time."""
     return (
         "Nothing is shown over time: on no problem do all methods "
-        f"({listed(standings.methods)}) have runs that are known in costs that compare."
+        f"({listed(standings.ranked)}) have runs that are known in costs that compare."
     )
 
 
@@ -257,7 +259,7 @@ def difference_meaning(standings: Standings) -> str:
 def no_differences(standings: Standings) -> str:
     """Why no differences are shown."""
     if standings.pair is None:
-        return "There is one method, so there is nothing to compare it with."
+        return "There is one method with results, so there is nothing to compare it with."
     return f"No problem can show where {listed(standings.pair)} differ."
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pymoo_prune import PruneError
 from pymoo_prune.studies import GAPS, Course, OverTime, Task
 from pymoo_prune.studies.over_time import budget
-from tests.support.studies import RATES, suite_task, task, tasks
+from tests.support.made_up_studies import RATES, suite_task, task, tasks
 
 
 def stairs(method: str, seed: int, *heights: float, evaluations: int | None = None) -> Course:

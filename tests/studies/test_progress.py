@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pymoo_prune.objectives import Values, hypervolumes
 from pymoo_prune.studies.progress import BLOCK, Progress
-from tests.support.studies import suite_task
+from tests.support.made_up_studies import suite_task
 
 FEW = ["two-layers-digits-neurons", "three-layers-digits-widths-five"]
 

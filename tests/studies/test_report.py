@@ -18,7 +18,7 @@ from pymoo_prune.plots import COLUMN
 from pymoo_prune.studies import Standings, StudyReport, Task
 from pymoo_prune.studies.tables import standings_table, target_table
 from pymoo_prune.tables import latex
-from tests.support.studies import RATES, suite_task, task, tasks, valued
+from tests.support.made_up_studies import RATES, suite_task, task, tasks, valued
 
 pytestmark = pytest.mark.slow
 
@@ -50,12 +50,16 @@ def some_tasks() -> list[Task]:
 
 @pytest.fixture(scope="module")
 def report() -> StudyReport:
-    return StudyReport(Standings(some_tasks(), against="steady"), TITLE, FACTS)
+    standings = Standings(some_tasks(), against="steady")
+    return StudyReport(standings, TITLE, FACTS, notes=["wide is left out: <not finished>"])
 
 
 @pytest.fixture(scope="module")
 def folder(report: StudyReport, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("study") / "deep" / "folder"
+    (path / "problems" / "paged").mkdir(parents=True)
+    for name in ("comparison.json", "report.html"):
+        (path / "problems" / "paged" / name).write_text("{}")
     assert report.write(path, html=True) == path / "report.md"
     return path
 
@@ -72,7 +76,8 @@ def test_the_files_of_a_report(folder: Path) -> None:
               "differences"}  # fmt: skip
     numbers = {"runs", "standings", "running-times", "targets-reached", "ranks"}
     own = {"plain", "many", "noisy", "few@runs=2", "bounded"}  # "paged" has a page already
-    wanted = {"report.md", "report.html"}
+    wanted = {"report.md", "report.html", "problems/paged/comparison.json"}
+    wanted |= {"problems/paged/report.html"}
     wanted |= {f"{name}.{ending}" for name in pictures for ending in ("png", "svg")}
     wanted |= {f"tables/{name}.tex" for name in tables}
     wanted |= {f"tables/{name}.csv" for name in numbers}
@@ -181,6 +186,7 @@ def test_pages_are_whole_and_lead_to_each_other(folder: Path) -> None:
     assert "three engines &amp; &lt;friends&gt;" in page
     assert "it takes &lt;no&gt; constraints" in page
     assert "a &lt;machine&gt;" in page
+    assert "wide is left out: &lt;not finished&gt;" in page
     headings = re.findall(r"<h2>(.*?)</h2>", page)
     assert headings[:5] == [
         "Who is ahead",
@@ -197,6 +203,22 @@ def test_pages_are_whole_and_lead_to_each_other(folder: Path) -> None:
         path = folder / "problems" / name / "report.html"
         (up,) = links_of(path.read_text("utf-8"))
         assert (path.parent / up).resolve() == (folder / "report.html").resolve()
+
+
+def test_pages_are_written_again_but_not_those_of_comparisons(tmp_path: Path) -> None:
+    for name in ("compared", "made"):
+        (tmp_path / "problems" / name).mkdir(parents=True)
+        (tmp_path / "problems" / name / "report.html").write_text("from the last time")
+    (tmp_path / "problems" / "compared" / "comparison.json").write_text("{}")
+    pages = {name: f"problems/{name}/report.html" for name in ("compared", "made")}
+    pages["elsewhere"] = "other/report.html"
+    some = [task(name, {"a": 1, "b": 2}, seeds=1, page=page) for name, page in pages.items()]
+    StudyReport(Standings(some), "again").write(tmp_path, html=True)
+    texts = {name: (tmp_path / pages[name]).read_text("utf-8") for name in ("compared", "made")}
+    assert texts["compared"] == "from the last time"
+    assert "<title>made</title>" in texts["made"]
+    assert not (tmp_path / "other").exists()
+    assert pages.values() <= set(links_of((tmp_path / "report.html").read_text("utf-8")))
 
 
 def test_a_problems_page_has_all_its_runs(report: StudyReport, folder: Path) -> None:
@@ -264,8 +286,8 @@ def test_strange_studies_have_reports_too(name: str, tmp_path: Path) -> None:
 def test_a_study_of_one_method(tmp_path: Path) -> None:
     report = StudyReport(Standings(tasks(3, seeds=2), ["quick"]), "one method")
     text = report.write(tmp_path, html=True).read_text("utf-8")
-    assert "There are no ranks: quick is the only method." in text
-    assert "There is one method, so there is nothing to compare it with." in text
+    assert "There are no ranks: quick is the only method with results." in text
+    assert "There is one method with results, so there is nothing to compare it with." in text
     assert "+/−/=" not in text
 
 

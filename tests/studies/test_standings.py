@@ -15,7 +15,7 @@ from pymoo_prune.comparing import holm, least_p, mann_whitney
 from pymoo_prune.studies import Standings, Task, attainment_difference
 from pymoo_prune.studies.attainments import differing
 from pymoo_prune.studies.words import cautions, left_out, table_meaning, verdict
-from tests.support.studies import RATES, task, tasks, valued
+from tests.support.made_up_studies import RATES, task, tasks, valued
 
 LOW, HIGH = [0.10, 0.11, 0.12, 0.13, 0.14, 0.15], [0.20, 0.21, 0.22, 0.23, 0.24, 0.25]
 
@@ -106,7 +106,7 @@ def test_what_a_study_refuses() -> None:
         Standings([one], ["b", "c"])
     with pytest.raises(PruneError, match=r"names of problems must differ.*\['p', 'p'\]"):
         Standings([one, one])
-    with pytest.raises(PruneError, match="needs a problem and a method"):
+    with pytest.raises(PruneError, match="needs a problem and a run of a method"):
         Standings([])
     with pytest.raises(PruneError, match="value of b with seed 1 on p must be a finite number"):
         Standings([valued("p", {"a": [0.1], "b": [0.1, np.nan]})])
@@ -144,6 +144,22 @@ def test_methods_that_are_still_to_come() -> None:
     assert one.unfinished
     assert "fewer than 2 runs on r." in cautions(one)[0]
     assert not Standings(some[:2]).unfinished
+
+
+def test_methods_without_any_results_are_last_and_not_ranked() -> None:
+    broken = {"b": "it raised an error"}
+    some = [valued(f"p{k}", {"a": [0.3, 0.4], "c": [0.5, 0.6]}, missing=broken) for k in range(3)]
+    one = Standings(some, ["a", "b", "c"], against="b")
+    assert one.methods == ["a", "c", "b"]
+    assert one.order == ["c", "a"]
+    assert (one.against, one.chosen, one.leader) == ("c", False, "c")
+    assert cautions(one)[0] == "b has no results, so methods are tested against c."
+    assert one.ranks is not None
+    assert one.ranks.methods == ["a", "c"]
+    assert one.over_time.methods == ["a", "c"]
+    assert len(one.complete) == 3
+    assert left_out(one) == ""
+    assert one.score("b") == (0, 0, 0)
 
 
 def test_seeds_that_cannot_show_anything_are_said() -> None:
@@ -194,7 +210,9 @@ def test_one_problem_one_method_and_no_ranks() -> None:
     assert verdict(Standings([one], against="a")) == (
         "On p, b and c have the largest mean (.2250 ± .0187); beside a: b and c better."
     )
-    assert verdict(Standings([one], ["a"])) == "a is the only method, so none is ahead."
+    assert (
+        verdict(Standings([one], ["a"])) == "a is the only method with results, so none is ahead."
+    )
     assert Standings([one]).why_no_ranks == (
         "There are no ranks: they need two problems or more on which all methods have results, and "
         "there is only p."
