@@ -97,6 +97,19 @@ class OverTime:
             if any(course.costs is None for course in task.courses if course.method in self.methods)
         ]
 
+    @property
+    def other_measures(self) -> list[str]:
+        """Problems whose figures are no hypervolumes of what the searches evaluated."""
+        return [task.name for task in self.tasks if self._has_other_measure(task)]
+
+    def _has_other_measure(self, task: Task) -> bool:
+        for course in task.courses:
+            if course.method in self.methods and (progress := self.progress(course)) is not None:
+                last = np.array([progress.last, progress.last / task.best])
+                if not np.isclose(course.value, last, rtol=1e-6, atol=1e-9).any():
+                    return True
+        return False
+
     def progress(self, course: Course) -> Progress | None:
         """The hypervolume of a run over its evaluations; None where only its end compares."""
         if course.costs is None:

@@ -216,6 +216,11 @@ def over_time_meaning(standings: Standings) -> str:
             f" On {_some(one.only_ends)} some searches measured approximately: such a run counts "
             "only at its end."
         )
+    if one.other_measures:
+        text += (
+            f" The figures of {_some(one.other_measures)} in the first table are not of what the "
+            "search evaluated, so that a method may be ahead there and behind here."
+        )
     apart = [task.name for task in standings.tasks if task not in one.tasks]
     if apart:
         text += (

@@ -102,6 +102,16 @@ def test_a_run_without_costs_counts_at_its_end() -> None:
     assert shares[0, 1:].tolist() == [0.7, 0.7]
 
 
+def test_figures_of_another_measure_are_named() -> None:
+    tested = replace(
+        STAIRS, name="tested", courses=tuple(replace(c, value=0.3) for c in STAIRS.courses)
+    )
+    shares = replace(STAIRS, name="shares", best=0.98, courses=tuple(
+        replace(c, value=c.value / 0.98) for c in STAIRS.courses
+    ))  # fmt: skip
+    assert OverTime([STAIRS, tested, shares], ["a", "b"]).other_measures == ["tested"]
+
+
 def test_unknown_ends_and_missing_methods_leave_a_problem_out() -> None:
     unknown = problem(replace(stairs("a", 0, 0.5), costs=None), stairs("b", 0, 0.5), name="unknown")
     alone = problem(stairs("b", 0, 0.5), name="alone")

@@ -218,7 +218,7 @@ def test_pages_are_written_again_but_not_those_of_comparisons(tmp_path: Path) ->
     assert texts["compared"] == "from the last time"
     assert "<title>made</title>" in texts["made"]
     assert not (tmp_path / "other").exists()
-    assert pages.values() <= set(links_of((tmp_path / "report.html").read_text("utf-8")))
+    assert set(pages.values()) <= set(links_of((tmp_path / "report.html").read_text("utf-8")))
 
 
 def test_a_problems_page_has_all_its_runs(report: StudyReport, folder: Path) -> None:
