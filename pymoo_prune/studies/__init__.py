@@ -7,7 +7,8 @@
 - `standings`: all numbers of a study
 - `attainments`: where two methods differ
 - `words`, `tables`, `numbers`, `pictures`, `report`: shows them
-- `page`: pages for a browser. Import it where it is needed: it brings Bokeh, which takes its time
+- `page`, `profile_figure`: pages for a browser. Import them where they are needed: they bring
+  Bokeh, which takes its time
 """
 
 from pymoo_prune.studies.attainments import attainment_difference

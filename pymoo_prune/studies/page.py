@@ -21,6 +21,7 @@ from pymoo_prune.studies.pictures import (
     draw_course,
     draw_fronts,
 )
+from pymoo_prune.studies.profile_figure import figure_of_profiles
 from pymoo_prune.studies.report import StudyReport
 from pymoo_prune.studies.standings import Standings
 from pymoo_prune.studies.tables import StudyTable
@@ -29,11 +30,15 @@ from pymoo_prune.studies.tasks import Task
 PROBLEMS_FOLDER = "problems"
 """The folder with a folder for each problem."""
 FRONTS, COURSE = "fronts.svg", "hypervolume.svg"
-UNIT_COSTS = "In unit costs 0 is the best of an axis, and 1 is the reference point."
+UNIT_COSTS = (
+    "In unit costs 0 is the best of an axis and 1 is the reference point; what is beyond it is not "
+    "shown."
+)
 NO_COURSE = (
     "No hypervolume over the evaluations can be shown: the searches measured approximately, or no "
     "best hypervolume is known."
 )
+HOW_TO = "Point at a line for its numbers; a click on a method hides it."
 SHOWN_DIFFERENCES = 2
 """Pictures of differences that are shown at once; the others open with a click."""
 LINK = Markup('<a href="{}">{}</a>')
@@ -42,20 +47,23 @@ NOTE = Markup('<p class="caption">{}</p>')
 DETAILS = Markup("<details><summary>{}</summary>{}</details>")
 
 
-def write_pages(report: StudyReport, folder: Path, drawn: Sequence[Picture]) -> Path:
+def write_pages(
+    report: StudyReport, folder: Path, drawn: Sequence[Picture], *, log: bool = True
+) -> Path:
     """Writes `report.html`, and a page for each problem that has none.
 
     Args:
         report: The study's report.
         folder: Its folder, with the pictures.
         drawn: The pictures that are there.
+        log: Whether evaluations are on a logarithmic axis.
     """
     pages = {
         task.name: task.page if has_page(task, folder) else write_problem(report, task, folder)
         for task in report.standings.tasks
     }
     path = folder / INTERACTIVE_PAGE
-    write_text(path, StudyPage(report, folder, drawn, pages).html())
+    write_text(path, StudyPage(report, folder, drawn, pages, log=log).html())
     return path
 
 
@@ -67,6 +75,7 @@ class StudyPage:
         folder: The pictures' folder.
         drawn: The pictures that are there.
         pages: The page of each problem, relative to the folder.
+        log: Whether evaluations are on a logarithmic axis.
     """
 
     def __init__(
@@ -75,7 +84,10 @@ class StudyPage:
         folder: Path,
         drawn: Sequence[Picture],
         pages: dict[str, str],
+        *,
+        log: bool = True,
     ) -> None:
+        self.log = log
         self.report, self.folder, self.pages = report, folder, pages
         self.standings = report.standings
         self.drawn = {one.name: one for one in drawn}
@@ -123,8 +135,8 @@ class StudyPage:
             "Expected running times, problem by problem": targets,
         }
         return [
-            self._picture(REACHED_PICTURE),
-            NOTE.format(words.over_time_meaning(self.standings)),
+            figure_of_profiles(self.standings.over_time, log=self.log),
+            NOTE.format(f"{HOW_TO} {words.over_time_meaning(self.standings)}"),
             html_of(profile),
             NOTE.format(profile.caption),
             *(

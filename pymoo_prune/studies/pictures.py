@@ -22,7 +22,8 @@ RANKS_PICTURE, REACHED_PICTURE = "ranks", "targets-reached"
 DIFFERENCE_PICTURE = "difference-{}"
 MOST_DIFFERENCES = 6
 """Problems whose differences are drawn: those where two methods differ most."""
-CHECKPOINTS = 40
+CHECKPOINTS, FEW_CHECKPOINTS = 120, 40
+"""Points of a curve of a problem, with at most two objectives and with more: these take longer."""
 EARLY = 0.1
 """Lines may enter a picture of a problem from below before this part of the budget."""
 UNIT = "{} (unit cost)"
@@ -153,7 +154,7 @@ def draw_fronts(path: Path, task: Task, methods: Sequence[str], style: FigureSty
         path,
         fronts,
         [UNIT.format(name) for name in task.objectives],
-        known=task.front,
+        known=_inside(task.front),
         known_label="known front" if task.known else "best of all runs",
         title=task.name,
         style=style,
@@ -166,8 +167,14 @@ def _front(task: Task, method: str) -> Values:
     course = median_course(task, method)
     if course is None or course.costs is None:
         return np.empty((0, len(task.objectives)))
-    inside = course.costs[(course.costs < 1).all(axis=1)]
+    inside = _inside(course.costs)
     found: Values = inside[nondominated(inside)]
+    return found
+
+
+def _inside(costs: Values) -> Values:
+    """The points that are better than the reference point in every cost."""
+    found: Values = costs[(costs < 1).all(axis=1)]
     return found
 
 
@@ -198,7 +205,8 @@ def draw_course(
     if task.best <= 0:
         return False
     end = budget(task)
-    evaluations = np.unique(np.linspace(1, end, CHECKPOINTS).round())
+    count = CHECKPOINTS if len(task.objectives) <= 2 else FEW_CHECKPOINTS
+    evaluations = np.unique(np.linspace(1, end, count).round())
     profiles = {method: _quartiles(task, method, over_time, evaluations) for method in methods}
     known = [one for one in profiles.values() if len(one.values)]
     if not known:

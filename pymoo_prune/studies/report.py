@@ -139,7 +139,7 @@ class StudyReport:
         if html:
             from pymoo_prune.studies.page import write_pages  # noqa: PLC0415 - it brings Bokeh
 
-            write_pages(self, folder, drawn)
+            write_pages(self, folder, drawn, log=log)
         write_text(folder / REPORT_PAGE, self.page(drawn))
         return folder / REPORT_PAGE
 

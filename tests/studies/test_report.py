@@ -247,6 +247,31 @@ def test_tables_for_the_terminal(report: StudyReport) -> None:
     assert "not finished" in report.verdict()
 
 
+def test_steps_of_the_interactive_picture() -> None:
+    from pymoo_prune.studies.profile_figure import MOST_STEPS, steps
+
+    x, y = steps(np.array([2.0, 5.0]), np.array([0.1, 0.4]), 10.0)
+    assert list(zip(x, y, strict=True)) == [
+        (1, 0), (2, 0), (2, 0.1), (5, 0.1), (5, 0.4), (10, 0.4),
+    ]  # fmt: skip
+    x, y = steps(np.array([1.0]), np.array([0.5]), 3.0)
+    assert list(zip(x, y, strict=True)) == [(1, 0), (1, 0.5), (3, 0.5)]
+    x, y = steps(np.empty(0), np.empty(0), 3.0)
+    assert list(zip(x, y, strict=True)) == [(1, 0), (3, 0)]
+    many = np.arange(1.0, 5_000)
+    x, y = steps(many, many / 5_000, 5_000.0)
+    assert len(x) <= 2 * MOST_STEPS + 2
+    assert (x[-1], y[-1]) == (5_000, 4_999 / 5_000)
+    assert all(value == 0 or value * 5_000 <= at for at, value in zip(x, y, strict=True))
+
+
+def test_the_interactive_picture_has_every_method(folder: Path) -> None:
+    page = (folder / "report.html").read_text("utf-8")
+    for method in RATES:
+        assert f'"{method}"' in page
+    assert "targets reached" in page
+
+
 # Small and strange studies.
 
 
