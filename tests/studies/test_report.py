@@ -175,8 +175,13 @@ def test_running_times_in_the_table(report: StudyReport) -> None:
 # Pages.
 
 
+def without_scripts(page: str) -> str:
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
 def links_of(page: str) -> Iterator[str]:
-    yield from (unescape(link) for link in re.findall(r'<a href="([^"#][^"]*)"', page))
+    found = re.findall(r'<a href="([^"#][^"]*)"', without_scripts(page))
+    yield from (unescape(link) for link in found)
 
 
 def test_pages_are_whole_and_lead_to_each_other(folder: Path) -> None:
@@ -262,7 +267,7 @@ def test_steps_of_the_interactive_picture() -> None:
     x, y = steps(many, many / 5_000, 5_000.0)
     assert len(x) <= 2 * MOST_STEPS + 2
     assert (x[-1], y[-1]) == (5_000, 4_999 / 5_000)
-    assert all(value == 0 or value * 5_000 <= at for at, value in zip(x, y, strict=True))
+    assert all(value == 0 or value * 5_000 <= at + 1e-6 for at, value in zip(x, y, strict=True))
 
 
 def test_the_interactive_picture_has_every_method(folder: Path) -> None:
@@ -303,7 +308,7 @@ def test_strange_studies_have_reports_too(name: str, tmp_path: Path) -> None:
     report = StudyReport(Standings(STRANGE[name]), name)
     report.write(tmp_path, html=True)
     for page in ("report.md", "report.html"):
-        text = (tmp_path / page).read_text("utf-8")
+        text = without_scripts((tmp_path / page).read_text("utf-8"))
         assert not re.search(r"\bnan\b", text), page
     assert report.tables()
 
