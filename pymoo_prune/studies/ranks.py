@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
 
 from pymoo_prune.comparing import LEVEL, holm
 from pymoo_prune.errors import PruneError
@@ -107,7 +106,7 @@ class Ranks:
             raise PruneError(msg)
         self.methods, self.problems, self.against = list(methods), list(problems), against
         self.means = np.round(means, DIGITS)
-        self.table: Values = stats.rankdata(-self.means, axis=1)
+        self.table: Values = np.array([tied_ranks(-row) for row in self.means])
         permuting, resampling = generator.spawn(2)
         self.friedman = friedman(self.table, permuting)
         self.intervals = bootstrap_intervals(self.table, resampling)
@@ -184,6 +183,13 @@ class Ranks:
         ]
 
 
+def tied_ranks(values: Values) -> Values:
+    """Ranks from 1 on, the smallest value first; ties share the mean of their ranks, (n,)."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    found: Values = (counts.cumsum() - (counts - 1) / 2)[place]
+    return found
+
+
 def friedman(ranks: Values, generator: np.random.Generator) -> Friedman:
     """Friedman's test.
 
@@ -191,6 +197,8 @@ def friedman(ranks: Values, generator: np.random.Generator) -> Friedman:
         ranks: The rank of each method on each problem, (problems, methods), ties averaged.
         generator: For permutations, where problems are few.
     """
+    from scipy import stats  # noqa: PLC0415 - it takes half a second
+
     n, k = ranks.shape
     statistic = float(_chi_squared(ranks.sum(axis=0), ranks))
     rest = n * (k - 1) - statistic
@@ -222,6 +230,8 @@ def critical_difference(methods: int, problems: int, level: float = LEVEL) -> fl
         problems: The number of problems.
         level: The error probability over all pairs.
     """
+    from scipy import stats  # noqa: PLC0415 - it takes half a second
+
     q = float(stats.studentized_range.ppf(1 - level, methods, np.inf)) / np.sqrt(2)
     return float(q * np.sqrt(methods * (methods + 1) / (6 * problems)))
 
@@ -264,5 +274,5 @@ def _ranks_of_sizes(differences: Values) -> Values:
     """The ranks of the sizes of differences; zeros get 0 and do not count."""
     ranks = np.zeros(len(differences))
     some = differences != 0
-    ranks[some] = stats.rankdata(np.abs(differences[some]))
+    ranks[some] = tied_ranks(np.abs(differences[some]))
     return ranks

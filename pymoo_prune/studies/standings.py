@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import rankdata
 
 from pymoo_prune.comparing import (
     LEVEL,
@@ -20,7 +19,7 @@ from pymoo_prune.comparing import (
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Values
 from pymoo_prune.studies.over_time import GAPS, OverTime
-from pymoo_prune.studies.ranks import DIGITS, Ranks
+from pymoo_prune.studies.ranks import DIGITS, Ranks, tied_ranks
 from pymoo_prune.studies.tasks import Task
 
 BETTER, WORSE, SAME = "+", "−", "="
@@ -215,7 +214,7 @@ class Standings:
         means = np.round(self.means[:, : len(self.ranked)], DIGITS)
         whole = np.isfinite(means).all(axis=1)
         rows = means[whole] if whole.any() else np.nan_to_num(means, nan=-np.inf)
-        ranks = rankdata(-rows, axis=1).mean(axis=0)
+        ranks = np.array([tied_ranks(-row) for row in rows]).mean(axis=0)
         return [self.ranked[place] for place in np.lexsort([-rows.mean(axis=0), ranks]).tolist()]
 
     @property

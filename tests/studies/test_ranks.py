@@ -19,6 +19,7 @@ from pymoo_prune.studies.ranks import (
     friedman,
     signed_rank,
 )
+from tests.support.running import finished, python
 
 METHODS = ["C4.5", "C4.5+m", "C4.5+cf", "C4.5+m+cf"]
 DEMSAR = np.array([
@@ -75,6 +76,11 @@ def test_critical_values_are_those_of_demsars_table() -> None:
 MEANS = st.integers(0, 10**6).map(
     lambda seed: np.random.default_rng(seed).integers(0, 6, (12, 4)).astype(float)
 )
+
+
+@given(MEANS)
+def test_ties_share_their_ranks_as_in_scipy(means: Values) -> None:
+    assert ranks_of(means).table.tolist() == stats.rankdata(-means, axis=1).tolist()
 
 
 @given(MEANS)
@@ -180,6 +186,13 @@ def test_groups_are_as_large_as_can_be() -> None:
     assert found.critical == pytest.approx(1.761, abs=1e-3)
     assert found.groups == [["m0", "m1"], ["m1", "m2"], ["m2", "m3"], ["m3", "m4"]]
     assert found.differ("m0", "m2")
+
+
+@pytest.mark.slow
+def test_scipys_statistics_are_imported_when_they_are_used() -> None:
+    assert "scipy.stats" not in finished(
+        python("-c", "import sys, pymoo_prune.studies; print(*sys.modules)")
+    )
 
 
 def test_what_cannot_be_ranked() -> None:
