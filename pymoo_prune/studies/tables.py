@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pymoo_prune.comparing import probability, spread
+from pymoo_prune.comparing import LEVEL, probability, spread
 from pymoo_prune.studies.attainments import Differing
 from pymoo_prune.studies.over_time import BUDGETS, TABLE_GAPS, budget
 from pymoo_prune.studies.ranks import Ranks
@@ -144,8 +144,8 @@ def signed_table(ranks: Ranks, standings: Standings) -> StudyTable:
     """Every method against one, by signed ranks over the problems."""
     rows: list[Row] = []
     for one in ranks.signed:
-        if one.adjusted > 0.05:
-            said = "too few problems to say" if one.possible > 0.05 else "not shown"
+        if one.adjusted > LEVEL:
+            said = "too few problems to say" if one.possible > LEVEL else "not shown"
         else:
             said = one.method if one.ahead else ranks.against
         ties = len(ranks.problems) - one.wins - one.losses
