@@ -64,6 +64,13 @@ class Standings:
             at all, the one with the best mean rank.
         gaps: The gaps 1 - share of the targets over time.
         seed: The seed of permutations and bootstrap samples.
+
+    Attributes:
+        ranked: The methods that have results on some problem.
+        against: The method that all others are tested against.
+        chosen: Whether that is the one that was asked for.
+        wanted: The one that was asked for.
+        over_time: The courses of all runs, on the problems that all ranked methods have.
     """
 
     def __init__(

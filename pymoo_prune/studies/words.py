@@ -135,8 +135,8 @@ def table_meaning(standings: Standings) -> str:
         )
     if not standings.chosen and standings.tests:
         text += (
-            f" {standings.against} has the best mean rank and was chosen after the runs, so that "
-            "its own luck is in every test."
+            f" {standings.against} has the best mean rank and was chosen after the runs, which "
+            "favours it in every test."
         )
     return text
 
