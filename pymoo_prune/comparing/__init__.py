@@ -20,16 +20,26 @@ from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.evaluations import evaluations_in
 from pymoo_prune.comparing.files import FRONTS_PICTURE
 from pymoo_prune.comparing.folders import report_of_campaign, report_of_runs
-from pymoo_prune.comparing.methods import Method
+from pymoo_prune.comparing.methods import Method, file_name
 from pymoo_prune.comparing.pictures import draw
 from pymoo_prune.comparing.plan import Plan
 from pymoo_prune.comparing.report import ComparisonReport
+from pymoo_prune.comparing.statistics import (
+    LEVEL,
+    enough_seeds,
+    holm,
+    least_p,
+    mann_whitney,
+    superiority,
+)
 from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.comparing.volumes import HypervolumeOptions, front_volumes
-from pymoo_prune.comparing.words import meaning, verdict
+from pymoo_prune.comparing.words import meaning, probability, spread, verdict
 
 __all__ = [
-    "FRONTS_PICTURE", "Campaign", "Comparison", "ComparisonReport", "HypervolumeOptions", "Method",
-    "Plan", "Trial", "citations", "compare", "draw", "evaluations_in", "front_volumes", "meaning",
-    "report_of_campaign", "report_of_runs", "size_bounds", "union_front", "verdict",
+    "FRONTS_PICTURE", "LEVEL", "Campaign", "Comparison", "ComparisonReport", "HypervolumeOptions",
+    "Method", "Plan", "Trial", "citations", "compare", "draw", "enough_seeds", "evaluations_in",
+    "file_name", "front_volumes", "holm", "least_p", "mann_whitney", "meaning", "probability",
+    "report_of_campaign", "report_of_runs", "size_bounds", "spread", "superiority", "union_front",
+    "verdict",
 ]  # fmt: skip
