@@ -3,7 +3,7 @@
 - `trials`, `bounds`, `volumes`, `statistics`, `comparison`: the numbers of each run and of all side
   by side
 - `methods`, `compare`: makes them in Python
-- `plan`, `files`, `runs`, `jobs`, `shared`, `campaign`: makes them in a folder
+- `plan`, `files`, `runs`, `jobs`, `processes`, `shared`, `campaign`: makes them in a folder
 - `words`, `tables`, `pictures`, `report`: shows them
 - `folders`: reports of what lies in folders
 - `page`: an interactive page. Import it where it is needed: it brings Bokeh, which takes its time
