@@ -103,8 +103,8 @@ def instance_names() -> set[str]:
 
 
 def is_problem(text: str) -> bool:
-    """Whether a text names an instance, or reads like a problem with options."""
-    return text in instance_names() or "@" in text or text in registered()
+    """Whether a text names an instance of the suite or a registered problem."""
+    return text in instance_names() or text in registered()
 
 
 def split_text(text: str) -> tuple[str, dict[str, Any]]:
