@@ -18,8 +18,10 @@ from pymoo_prune.machine import cores
 from pymoo_prune.problem import PruningProblem, find_problem
 from pymoo_prune.runs import NOTHING_GIVEN, Given, Settings, new_folder
 from pymoo_prune.studies import (
+    OwnProblem,
     Results,
     Study,
+    StudyProblem,
     check_name,
     chosen_problems,
     instance_names,
@@ -33,6 +35,8 @@ FOR_INSTANCES = (
     *("evaluations", "pop_size", "output", "trust"),
 )
 """Options that mean something where all problems are instances of the suite."""
+FOR_MORE = ("outside", "again", "algorithms", "seeds", "seed", "jobs", "against", "output", "trust")
+"""Options that mean something where no problem is named."""
 
 
 def is_for_study(options: argparse.Namespace) -> bool:
@@ -60,17 +64,12 @@ def do_study(options: argparse.Namespace, console: Console) -> None:
         if (value := getattr(options, name)) is not None and value < 1:
             msg = f"--{name} must be at least 1, but it is {value}"
             raise PruneError(msg)
-    texts = _texts(options)
-    own = [text for text in texts if text not in instance_names()]
-    _check_options(options, own, all_own=len(own) == len(texts))
     jobs = cores() if options.jobs is None else options.jobs
-    settings = {text: _settings(text, options, jobs) for text in own}
+    problems = _problems(options, jobs)
     study = Study.create(
         options.output or new_folder("study"),
-        chosen_problems(
-            texts, settings, evaluations=options.evaluations, pop_size=options.pop_size
-        ),
-        _methods(options, own, all_own=len(own) == len(texts)),
+        problems,
+        _methods(options, problems),
         range(options.seed, options.seed + options.seeds),
         against=options.against,
         bounds=options.bounds,
@@ -149,37 +148,52 @@ def _means(results: Results) -> tuple[list[str], list[list[str]]]:
 # Options.
 
 
-def _texts(options: argparse.Namespace) -> list[str]:
-    """The problems that are asked for; those of the study where none are."""
-    instances = [one.name for one in suite(options.suite)] if options.suite else []
-    texts = list(dict.fromkeys([*instances, *options.what]))
-    for text in options.what:
-        check_name(text)
-    if texts:
-        return texts
-    if options.output is not None and Study.is_one(options.output):
-        return [one.name for one in Study.open(options.output).plan.problems]
-    raise PruneError("--outside needs problems: name some, or a group of the suite with --suite")
-
-
-def _check_options(options: argparse.Namespace, own: Sequence[str], *, all_own: bool) -> None:
-    """Refuses options that would mean nothing to some of the problems."""
+def _problems(options: argparse.Namespace, jobs: int) -> Sequence[StudyProblem]:
+    """The problems that are asked for; where none is named, those of the study that is there."""
     given = [name for name, value in options.untouched.items() if getattr(options, name) != value]
-    limits = [f"--{name}" for name in ("generations", "time") if name in given]
-    if limits and not all_own:
-        msg = (
-            f"instances of the suite have a budget of evaluations alone: give --evaluations, and "
-            f"not {listed(limits)}"
-        )
-        raise PruneError(msg)
-    if not own:
-        idle = [f"--{n.replace('_', '-')}" for n in given if n not in FOR_INSTANCES]
-        if idle:
+    if not options.what and not options.suite:
+        if options.output is None or not Study.is_one(options.output):
+            msg = "--outside needs problems: name some, or a group of the suite with --suite"
+            raise PruneError(msg)
+        if idle := [name for name in given if name not in FOR_MORE]:
             msg = (
-                f"{listed(idle)} cannot be given where all problems are instances of the suite: "
-                "these are fixed"
+                f"{_options(idle)} cannot be given without problems: those of {options.output} "
+                "keep their settings"
             )
             raise PruneError(msg)
+        return Study.open(options.output).plan.problems
+    for text in options.what:
+        check_name(text)
+    instances = [one.name for one in suite(options.suite)] if options.suite else []
+    texts = list(dict.fromkeys([*instances, *options.what]))
+    own = [text for text in texts if text not in instance_names()]
+    _check_options(given, own, all_own=len(own) == len(texts))
+    settings = {text: _settings(text, options, jobs) for text in own}
+    return chosen_problems(
+        texts, settings, evaluations=options.evaluations, pop_size=options.pop_size
+    )
+
+
+def _options(names: Sequence[str]) -> str:
+    """Names of options in a sentence."""
+    return listed([f"--{name.replace('_', '-')}" for name in names])
+
+
+def _check_options(given: Sequence[str], own: Sequence[str], *, all_own: bool) -> None:
+    """Refuses options that would mean nothing to some of the problems."""
+    limits = [name for name in ("generations", "time") if name in given]
+    if limits and not all_own:
+        msg = (
+            "instances of the suite have a budget of evaluations alone: give --evaluations, and "
+            f"not {_options(limits)}"
+        )
+        raise PruneError(msg)
+    if not own and (idle := [name for name in given if name not in FOR_INSTANCES]):
+        msg = (
+            f"{_options(idle)} cannot be given where all problems are instances of the suite: "
+            "these are fixed"
+        )
+        raise PruneError(msg)
 
 
 def _settings(text: str, options: argparse.Namespace, jobs: int) -> Settings:
@@ -200,12 +214,15 @@ def _threads(text: str, options: argparse.Namespace, jobs: int) -> int:
     return max(1, cores() // jobs)
 
 
-def _methods(options: argparse.Namespace, own: Sequence[str], *, all_own: bool) -> list[str]:
+def _methods(options: argparse.Namespace, problems: Sequence[StudyProblem]) -> list[str]:
     """The methods, with random search wherever some problem has random candidates."""
+    own = [one for one in problems if isinstance(one, OwnProblem)]
+    all_own = len(own) == len(problems)
+    # An instance has several objectives, and they cannot be weighed into one.
     default = METHODS if all_own else [name for name in METHODS if name != "ga"]
     methods = list(options.algorithms or default)
     can_be_random = not all_own or any(
-        find_problem(split_text(text)[0]).random is not PruningProblem.random for text in own
+        find_problem(one.settings.problem).random is not PruningProblem.random for one in own
     )
     return [*methods, "random"] if can_be_random and "random" not in methods else methods
 

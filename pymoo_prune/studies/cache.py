@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +19,11 @@ from pymoo_prune.studies.files import COURSES_FILE
 from pymoo_prune.studies.instances import RunCosts, Scale
 
 COURSES_FORMAT = 1
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""Errors of a file that is missing or damaged."""
 State: TypeAlias = tuple[int, int]
 """A file's size and the time when it was written."""
 
@@ -87,8 +94,8 @@ def _key(scale: Scale) -> str:
 
 def _load(path: Path, key: str) -> dict[str, Kept]:
     """What was kept; nothing where the file is missing, damaged, or of other costs."""
-    with suppress(OSError, ValueError, KeyError, EOFError, TypeError):
-        with np.load(path, allow_pickle=False) as arrays:
+    with suppress(*UNREADABLE):
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             if about["key"] != key:
                 return {}

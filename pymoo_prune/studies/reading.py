@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pymoo_prune.comparing import SEARCHED, Campaign, Comparison, HypervolumeOptions, Trial
-from pymoo_prune.errors import StoreError
+from pymoo_prune.errors import DataError, StoreError
 from pymoo_prune.objectives import Values, hypervolume, nondominated
 from pymoo_prune.runs import INTERACTIVE_PAGE
 from pymoo_prune.studies.cache import cached_runs
@@ -81,7 +81,10 @@ def on_instance(folder: Path, on: OnInstance, plan: Plan, outside: Sequence[Outs
     missing = len(methods) * len(plan.seeds) - len(paths)
     if not paths and not any(on.name in one.sheets for one in outside):
         return Found(None, missing)
-    scale = Scale.read(place, on)
+    try:
+        scale = Scale.read(place, on)
+    except DataError as error:  # nothing was made here yet, and nothing can be
+        return Found(None, missing, [f"{on.name}: results from elsewhere do not count: {error}"])
     runs = cached_runs(
         place,
         {path.name: path for path in paths.values()},
