@@ -15,9 +15,7 @@ from pymoo_prune.problem import load_named, module_of, trust
 from pymoo_prune.runs import NOTHING_GIVEN, Given
 from pymoo_prune.studies.cache import digest_of
 from pymoo_prune.studies.failures import read_failures, write_failures
-from pymoo_prune.studies.files import RUNS_FOLDER
-from pymoo_prune.studies.instances import Job
-from pymoo_prune.studies.making import make_all
+from pymoo_prune.studies.making import make_all, missing_jobs
 from pymoo_prune.studies.outside import check_sources, copy_files, files_at
 from pymoo_prune.studies.own import is_made, make_own
 from pymoo_prune.studies.plan import Plan, has_study
@@ -136,7 +134,7 @@ class Study:
             self.plan.write(self.folder)
             for one in self.plan.problems if again else ():
                 write_failures(self._place(one), {})
-            to_make = self._jobs()
+            to_make = missing_jobs(self.folder, self.plan)
             self._say_before(console, len(to_make))
             lacking = make_all(to_make, console, at_once=jobs) if to_make else {}
             for one in self.plan.own:
@@ -148,19 +146,6 @@ class Study:
 
     def _place(self, one: StudyProblem) -> Path:
         return problem_folder(self.folder, one.name)
-
-    def _jobs(self) -> list[Job]:
-        """Runs on instances that are not made yet."""
-        jobs = []
-        for on in self.plan.instances:
-            place = self._place(on)
-            failures = read_failures(place)
-            for method in self.plan.methods:
-                for seed in self.plan.seeds if method not in failures else ():
-                    path = place / RUNS_FOLDER / self.plan.run_file(method, seed)
-                    if not path.exists():
-                        jobs.append(Job(on, method, seed, place, path))
-        return jobs
 
     def _say_before(self, console: Console, jobs: int) -> None:
         """Says how many runs there are, and what their seeds cannot show.

@@ -17,11 +17,33 @@ from pymoo_prune.comparing import interrupts_blocked, process_pool
 from pymoo_prune.errors import PruneError
 from pymoo_prune.files import PART
 from pymoo_prune.studies.failures import read_failures, write_failures
+from pymoo_prune.studies.files import RUNS_FOLDER
 from pymoo_prune.studies.instances import Ended, Job, make_run
+from pymoo_prune.studies.plan import Plan
+from pymoo_prune.studies.reading import problem_folder
 
 FEW, SOON = 4, 2.0
 """After so many runs and seconds it is said how long the rest takes."""
 Outcomes: TypeAlias = Generator[tuple[Job, Ended], None, None]
+
+
+def missing_jobs(folder: Path, plan: Plan) -> list[Job]:
+    """Runs on instances that are not made yet, without methods that failed.
+
+    Args:
+        folder: The study's folder.
+        plan: The study's plan.
+    """
+    jobs = []
+    for on in plan.instances:
+        place = problem_folder(folder, on.name)
+        failures = read_failures(place)
+        for method in plan.methods:
+            for seed in plan.seeds if method not in failures else ():
+                path = place / RUNS_FOLDER / plan.run_file(method, seed)
+                if not path.exists():
+                    jobs.append(Job(on, method, seed, place, path))
+    return jobs
 
 
 def make_all(jobs: Sequence[Job], console: Console, *, at_once: int) -> dict[str, str]:

@@ -60,7 +60,9 @@ def test_report_and_resume_show_it(mixed: Path, capsys: pytest.CaptureFixture[st
     assert again.endswith(f"study: {mixed}\n")
 
 
-def test_methods_are_added_to_all_problems_where_none_is_named(mixed: Path, tmp_path: Path) -> None:
+def test_methods_are_added_to_all_problems_where_none_is_named(
+    mixed: Path, tmp_path: Path, failed: Callable[..., str]
+) -> None:
     folder = tmp_path / "more"
     shutil.copytree(mixed, folder)
     added = ["--algorithms", "spea2", "--seeds", "2", "--output", str(folder)]

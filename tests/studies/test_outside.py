@@ -106,7 +106,8 @@ def test_quantities_in_natural_units(tmp_path: Path) -> None:
             ["seed", "evaluation", "error", "size"],
             (
                 r"csv, line 1: there is no column width; results of two-layers-digits-neurons need "
-                r"the columns seed, evaluation, error or accuracy and width, but there are seed, evaluation, error, size"
+                r"the columns seed, evaluation, error or accuracy and width, but there are seed, "
+                r"evaluation, error, size"
             ),
         ),
         ([[1, 0.5, 0.5]], ["evaluation", "error", "width"], r"line 1: there is no column seed"),
