@@ -49,17 +49,18 @@ def refuse_for_a_run(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def resumable(folder: Path) -> Iterator[None]:
+def resumable(folder: Path, kept: str = "everything that was measured is") -> Iterator[None]:
     """Says how to go on after Ctrl-C, or after an error such as a full disk.
 
     Args:
         folder: The folder of the run, comparison or study.
+        kept: What is kept after Ctrl-C, with a verb.
     """
     command = f"pymoo-prune resume {shlex.quote(str(folder))}"
     try:
         yield
     except KeyboardInterrupt:
-        msg = f"stopped; everything that was measured is kept. {command}"
+        msg = f"stopped; {kept} kept. {command}"
         raise KeyboardInterrupt(msg) from None
     except OSError as error:
         msg = f"{error}; what was measured is kept; once that is fixed: {command}"

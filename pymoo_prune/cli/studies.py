@@ -108,7 +108,7 @@ def _execute(
     jobs: int,
     given: Given = NOTHING_GIVEN,
 ) -> None:
-    with resumable(study.folder):
+    with resumable(study.folder, "runs that are done are"):
         results = study.execute(
             console, jobs=jobs, download=options.download, given=given, again=options.again
         )
