@@ -35,7 +35,18 @@ FOR_INSTANCES = (
     *("evaluations", "pop_size", "output", "trust"),
 )
 """Options that mean something where all problems are instances of the suite."""
-FOR_MORE = ("what", "outside", "again", "algorithms", "seeds", "seed", "jobs", "against", "output", "trust")
+FOR_MORE = (
+    "what",
+    "outside",
+    "again",
+    "algorithms",
+    "seeds",
+    "seed",
+    "jobs",
+    "against",
+    "output",
+    "trust",
+)
 """Options that mean something where no problem is named."""
 
 

@@ -81,7 +81,7 @@ def make_own(
     campaign = campaign_of(folder, one, plan)
     if campaign is None:
         return "no method can search it"
-    if is_made(folder, one, plan) and page_of(folder, one.name):
+    if is_made(folder, one, plan) and _is_shown(folder, one, campaign):
         return ""
     console.print(f"{one.name}:", highlight=False, markup=False)
     campaign.folder.mkdir(parents=True, exist_ok=True)
@@ -102,6 +102,15 @@ def make_own(
             text = f"{one.name}: no results of {method}: {why}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)
     return ""
+
+
+def _is_shown(folder: Path, one: OwnProblem, campaign: Campaign) -> bool:
+    """Whether there is a page of a finished comparison, with the options of the plan."""
+    there, plan = Campaign.open(campaign.folder).plan, campaign.plan
+    same = (there.against, there.bounds, there.volumes) == (
+        *(plan.against, plan.bounds, plan.volumes),
+    )
+    return same and bool(page_of(folder, one.name))
 
 
 def _write_page(campaign: Campaign) -> None:

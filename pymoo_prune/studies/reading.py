@@ -148,6 +148,7 @@ def _course(
         outside=outside,
         origin=origin,
         seconds=run.seconds,
+        final_share=run.value,
     )
 
 
@@ -190,7 +191,7 @@ def on_problem(
     campaign = Campaign.open(place) if Campaign.is_one(place) else None
     if campaign is None or not campaign.complete:
         return Found(None, wanted)
-    comparison = campaign.comparison(volumes)
+    comparison = campaign.comparison((volumes or HypervolumeOptions()).or_else(plan.volumes))
     trials = [
         trial
         for trial in comparison.trials
@@ -203,18 +204,19 @@ def on_problem(
         notes += said
     # Networks from elsewhere are not retrained or tested: then the search itself compares.
     measure = SEARCHED if any(results.values()) else comparison.decisive
-    courses = [
-        *_own_courses(comparison, trials, measure, plan.methods),
-        *(_from_elsewhere(comparison, other, one, its) for other, its in _pairs(results)),
+    elsewhere = [
+        _from_elsewhere(comparison, other, one, result) for other, result in _pairs(results)
     ]
+    front = _front(comparison, [course.costs for course in elsewhere])
+    best = hypervolume(front)
+    courses = [*_own_courses(comparison, trials, measure, plan.methods, best), *elsewhere]
     without = _without(plan, failures, {trial.method for trial in trials})
     without |= {other.name: NOT_GIVEN for other, its in results.items() if not its}
-    front = _front(comparison, [course.costs for course in courses if course.outside])
     task = Task(
         one.name,
         comparison.goals.names,
         comparison.volumes.named(measure),
-        hypervolume(front),
+        best,
         known=False,
         courses=tuple(courses),
         front=front,
@@ -229,36 +231,41 @@ def _pairs(results: Mapping[Outside, Sequence[Result]]) -> list[tuple[Outside, R
 
 
 def _own_courses(
-    comparison: Comparison, trials: Sequence[Trial], measure: str, methods: Sequence[str]
+    comparison: Comparison,
+    trials: Sequence[Trial],
+    measure: str,
+    methods: Sequence[str],
+    best: float,
 ) -> list[Course]:
-    values = dict(
-        zip(map(id, comparison.trials), comparison.indicators[measure].tolist(), strict=True)
-    )
-    ordered = sorted(trials, key=lambda trial: methods.index(trial.method))
-    return [_own_course(comparison, trial, values[id(trial)]) for trial in ordered]
-
-
-def _own_course(comparison: Comparison, trial: Trial, value: float) -> Course:
-    costs, after = None, np.empty(0, np.int64)
-    if trial.history is not None:
-        costs = comparison.evaluated(trial.history)[: trial.evaluations]
-        after = np.arange(1, len(costs) + 1)
-    return Course(
-        trial.method,
-        trial.seed,
-        after,
-        costs,
-        value,
-        trial.evaluations,
-        origin=trial.origin,
-        seconds=trial.seconds,
-    )
+    indicators = comparison.indicators
+    places = {id(trial): place for place, trial in enumerate(comparison.trials)}
+    courses = []
+    for trial in sorted(trials, key=lambda trial: methods.index(trial.method)):
+        costs, after = None, np.empty(0, np.int64)
+        if trial.history is not None:
+            costs = comparison.evaluated(trial.history)[: trial.evaluations]
+            after = np.arange(1, len(costs) + 1)
+        place = places[id(trial)]
+        courses.append(
+            Course(
+                trial.method,
+                trial.seed,
+                after,
+                costs,
+                float(indicators[measure][place]),
+                trial.evaluations,
+                origin=trial.origin,
+                seconds=trial.seconds,
+                final_share=float(indicators[SEARCHED][place]) / best if best else 0.0,
+            )
+        )
+    return courses
 
 
 def _from_elsewhere(
     comparison: Comparison, outside: Outside, one: OwnProblem, result: Result
 ) -> Course:
-    costs = comparison.evaluated(result.columns)
+    costs: Values = comparison.evaluated(result.columns)
     return Course(
         outside.name,
         result.seed,

@@ -27,6 +27,7 @@ class Results:
         facts: How it was made, for a report.
         notes: What is to be said: of runs that are missing, and of results from elsewhere.
         missing: Runs that are still to be made.
+        against: The method that each other one is tested against; None lets the report choose.
     """
 
     tasks: list[Task]
@@ -34,6 +35,7 @@ class Results:
     facts: Mapping[str, str]
     notes: list[str] = field(default_factory=list)
     missing: int = 0
+    against: str | None = None
 
     @property
     def title(self) -> str:
@@ -68,7 +70,7 @@ def read_results(
     notes = [note for one in outside for note in one.notes]
     notes += [note for one in found.values() for note in one.notes]
     notes += _unfinished(folder, found, missing, lacking or {})
-    return Results(tasks, plan.all_methods, _facts(plan, missing), notes, missing)
+    return Results(tasks, plan.all_methods, _facts(plan, missing), notes, missing, plan.against)
 
 
 def _found(

@@ -29,6 +29,8 @@ class Course:
         outside: Whether it was made elsewhere and only read here.
         origin: The file or folder that its numbers are from.
         seconds: Working time; NaN where it is not known.
+        final_share: The hypervolume in the end as a share of `Task.best`. It is read where `costs`
+            is None; NaN where that is not known either.
     """
 
     method: str
@@ -40,6 +42,7 @@ class Course:
     outside: bool = False
     origin: str = ""
     seconds: float = float("nan")
+    final_share: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from pymoo_prune import PruneError, StoreError
-from pymoo_prune.comparing import Campaign
+from pymoo_prune.comparing import Campaign, HypervolumeOptions
 from pymoo_prune.errors import DataError
 from pymoo_prune.objectives import hypervolume, nondominated
 from pymoo_prune.studies import OnInstance, Study, instances, making, study
@@ -59,6 +60,7 @@ def test_tasks_and_facts(made: Study) -> None:
             inside = course.costs[~np.isnan(course.costs).any(axis=1)]
             found = hypervolume(inside[nondominated(inside)]) if len(inside) else 0.0
             assert course.value == pytest.approx(found / task.best)
+            assert course.final_share == course.value
 
 
 def test_nothing_is_made_twice(made: Study) -> None:
@@ -256,7 +258,9 @@ def test_its_courses_are_the_curves_of_the_comparison(mixed: Study) -> None:
         broken = np.isnan(course.costs).any(axis=1)
         assert broken.any()
         inside = course.costs[~broken]
-        assert hypervolume(inside[nondominated(inside)]) == pytest.approx(curve[1][-1])
+        found = hypervolume(inside[nondominated(inside)])
+        assert found == pytest.approx(curve[1][-1])
+        assert course.final_share == pytest.approx(found / task.best)
         assert course.origin == trial.origin
 
 
@@ -270,6 +274,24 @@ def test_a_comparison_that_is_there_is_not_made_again(mixed: Study) -> None:
     )
     assert page.stat().st_mtime_ns == before
     assert len(results.tasks[1].courses) == 4
+
+
+def test_options_of_hypervolumes_may_change_later(mixed: Study, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(mixed.folder, folder)
+    before = values(mixed.results())
+    volumes = HypervolumeOptions.parse(["accuracy=.5"])
+    shown = values(Study.open(folder).results(volumes))
+    problems = mixed.plan.problems
+    results, _ = done(Study.create(folder, problems, ["nsga2"], [0], volumes=volumes))
+    assert values(results) == shown != before
+    assert results.tasks[1].measure == "hypervolume on test (reference accuracy .5)"
+    assert "reference accuracy .5" in (folder / results.tasks[1].page).with_name(
+        "report.md"
+    ).read_text(encoding="utf-8")
+    page = (folder / results.tasks[1].page).stat().st_mtime_ns
+    done(Study.open(folder))
+    assert (folder / results.tasks[1].page).stat().st_mtime_ns == page
 
 
 def test_a_seed_is_added_to_both_kinds(mixed: Study) -> None:
