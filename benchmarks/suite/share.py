@@ -24,9 +24,9 @@ import torch
 from pymoo.algorithms.moo.nsga2 import NSGA2
 
 from benchmarks.harness import Outcome, spread
-from benchmarks.suite.engines import POPULATION, recorded
-from benchmarks.suite.study import UNSEARCHED, best
+from benchmarks.suite.study import UNSEARCHED
 from pymoo_prune.operators import Candidates
+from pymoo_prune.studies import POPULATION, best, recorded
 from pymoo_prune.suite import Instance, problem
 
 INSTANCES = {

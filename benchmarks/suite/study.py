@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.suite.engines import ENGINES, Asked, asked, continued
+from benchmarks.suite.engines import ENGINES, continued
 from benchmarks.suite.fronts import published_front
 from benchmarks.suite.tables import PARTS
 from pymoo_prune.files import writing
+from pymoo_prune.studies import Asked, asked, best
 from pymoo_prune.suite import Instance, problem, suite
 from pymoo_prune.suite.contents import index
 from pymoo_prune.suite.known import nondominated
@@ -103,19 +104,6 @@ def unsearched_front(instance: Instance) -> tuple[Rows, Rows]:
     X, F = X[keep], instance.costs(measured)[keep]
     rows = nondominated(F)
     return X[rows], F[rows]
-
-
-def best(instance: Instance, found: Asked) -> tuple[Rows, Rows]:
-    """The front of a search, X and F, as the instance measures it without noise."""
-    kept = found.kept
-    X, F = found.X[kept], found.F[kept]
-    if len(F) == 0:
-        return X, F
-    rows = nondominated(F)
-    X, F = X[rows], F[rows]
-    if instance.definition.noisy:
-        F = instance.costs(instance.measurements(X))
-    return X, F
 
 
 def study(name: str) -> Mapping[str, Sequence[float]]:

@@ -6,8 +6,9 @@
 - `arguments`: the settings that the options of a search make
 - `workers`: where candidates are measured
 - `runs`: the commands `run` and `resume`
-- `showing`: the options of reports
+- `showing`: the options of reports, and how to go on after a stop
 - `comparisons`: the command `compare`
+- `studies`: what `compare`, `resume` and `report` do over many problems
 - `results`: the commands `report`, `cite`, `export` and `ticket`
 - `data`: the command `data`
 - `catalogue`: the commands `list`, `networks` and `reproduce`

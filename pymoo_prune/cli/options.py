@@ -159,6 +159,40 @@ def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None
     workers.add_argument("--time-limit", type=float, metavar="SECONDS", help=helps["--time-limit"])
 
 
+def add_study(command: argparse.ArgumentParser) -> None:
+    """Adds the options of a study over many problems.
+
+    Args:
+        command: A command that makes studies.
+    """
+    many = command.add_argument_group("many problems")
+    many.add_argument(
+        "--suite",
+        metavar="GROUP",
+        help="all instances of a group of the suite: quick, tabular, live or all; budgets are "
+        "evaluations, by default each instance's own",
+    )
+    many.add_argument(
+        "--outside",
+        action="append",
+        metavar="NAME=PATH",
+        help="results made elsewhere: a folder with PROBLEM.csv, or a file with a column problem; "
+        "columns are seed, evaluation, and the objectives",
+    )
+    add_again(many)
+
+
+def add_again(command: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Adds `--again`.
+
+    Args:
+        command: A command that makes studies, or a group of its options.
+    """
+    command.add_argument(
+        "--again", action="store_true", help="with a study: try methods again that failed before"
+    )
+
+
 def add_hypervolume(command: argparse.ArgumentParser) -> None:
     """Adds the options of a comparison's hypervolumes; `hypervolume_of` reads them."""
     command.add_argument(

@@ -10,9 +10,11 @@ from pathlib import Path
 from pymoo_prune.cli.options import (
     METHODS,
     Commands,
+    add_again,
     add_hypervolume,
     add_place_of_data,
     add_search_options,
+    add_study,
     add_trust,
     add_workers,
 )
@@ -79,12 +81,18 @@ def add_compare(commands: Commands) -> None:
     """`pymoo-prune compare`."""
     command = commands.add_parser(
         "compare",
-        help="let several algorithms search the same problem, or compare finished runs",
-        usage="%(prog)s PROBLEM [options]\n       %(prog)s FOLDER FOLDER ... [options]",
+        help="let several algorithms search one problem or many, or compare finished runs",
+        usage="%(prog)s PROBLEM [options]\n       %(prog)s PROBLEM PROBLEM ... [options]\n"
+        "       %(prog)s --suite GROUP [options]\n       %(prog)s FOLDER FOLDER ... [options]",
     )
     command.add_argument(
-        "what", nargs="+", metavar="PROBLEM|FOLDER", help="a problem, or folders of finished runs"
+        "what",
+        nargs="*",
+        metavar="PROBLEM|FOLDER",
+        help="a problem, or folders of finished runs; two problems or more are a study: "
+        "names, instances of the suite, or NAME@KEY=VALUE,KEY=VALUE with options of the problem",
     )
+    add_study(command)
     command.add_argument(
         "--algorithms",
         nargs="+",
@@ -122,7 +130,8 @@ def add_compare(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="where the comparison is kept; default: runs/compare-PROBLEM-DATE-TIME",
+        help="where the comparison or study is kept, which may be there already; default: "
+        "runs/compare-PROBLEM-DATE-TIME, runs/study-DATE-TIME",
     )
     add_trust(command)
     add_search_options(command)
@@ -135,15 +144,19 @@ def add_resume(commands: Commands) -> None:
     """`pymoo-prune resume`."""
     command = commands.add_parser(
         "resume",
-        help="go on with a run or a comparison that was stopped",
+        help="go on with a run, a comparison or a study that was stopped",
         usage="%(prog)s FOLDER [options]",
     )
     command.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
+        "folder", type=Path, metavar="FOLDER", help="folder of a run, comparison or study"
     )
     command.add_argument(
-        "--jobs", type=int, metavar="N", help="with a comparison: runs at once; default: cores"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="with a comparison or study: runs at once; default: cores",
     )
+    add_again(command)
     command.add_argument(
         "--download", action="store_true", help="fetch the data set if it is missing"
     )

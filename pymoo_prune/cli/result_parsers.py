@@ -21,11 +21,11 @@ def add_report(commands: Commands) -> None:
     """`pymoo-prune report`."""
     command = commands.add_parser(
         "report",
-        help="show a finished run or comparison, and write its report again",
+        help="show a finished run, comparison or study, and write its report again",
         usage="%(prog)s FOLDER [options]",
     )
     command.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
+        "folder", type=Path, metavar="FOLDER", help="folder of a run, comparison or study"
     )
     command.add_argument(
         "--html", action="store_true", help="write report.html too: interactive, opens offline"

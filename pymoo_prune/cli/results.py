@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pymoo_prune.cli.arguments import given_of
 from pymoo_prune.cli.showing import hypervolume_of, labels_of, refuse_for_a_run, style_of
+from pymoo_prune.cli.studies import report_study
 from pymoo_prune.comparing import (
     FRONTS_PICTURE,
     Campaign,
@@ -23,11 +24,15 @@ from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.results import Member
 from pymoo_prune.runs import FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
 from pymoo_prune.search import Display
+from pymoo_prune.studies import Study
 from pymoo_prune.tables import listed
 
 
 def do_report(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune report`."""
+    if Study.is_one(options.folder):
+        report_study(options, console)
+        return
     shown = {
         "html": options.html,
         "latex": options.latex,

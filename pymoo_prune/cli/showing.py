@@ -1,11 +1,15 @@
-"""The options of reports: hypervolumes of comparisons, figures, and names in them."""
+"""The options of reports, and how to go on after a stop."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from pymoo_prune.comparing import HypervolumeOptions
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.plots import FIGURES, FigureStyle, paper_style
 from pymoo_prune.tables import listed
 
@@ -47,3 +51,22 @@ def refuse_for_a_run(options: argparse.Namespace) -> None:
     if given:
         msg = f"{listed(given)} cannot be given with a run: reports of comparisons take them"
         raise PruneError(msg)
+
+
+@contextmanager
+def resumable(folder: Path, kept: str = "everything that was measured is") -> Iterator[None]:
+    """Says how to go on after Ctrl-C, or after an error such as a full disk.
+
+    Args:
+        folder: The folder of the run, comparison or study.
+        kept: What is kept after Ctrl-C, with a verb.
+    """
+    command = f"pymoo-prune resume {shlex.quote(str(folder))}"
+    try:
+        yield
+    except KeyboardInterrupt:
+        msg = f"stopped; {kept} kept. {command}"
+        raise KeyboardInterrupt(msg) from None
+    except OSError as error:
+        msg = f"{error}; what was measured is kept; once that is fixed: {command}"
+        raise StoreError(msg) from error

@@ -278,11 +278,30 @@ class Comparison:
         """
         if trial.history is None:
             return None
-        history, n = trial.history, trial.evaluations
-        costs = self._scale.unit_costs(history)
-        costs[~self._allowed(history)] = np.nan
+        costs, n = self.evaluated(trial.history), trial.evaluations
         after = np.unique(np.linspace(1, n, min(n, CHECKPOINTS)).round().astype(np.int64))
         return after.astype(np.float64), hypervolumes(costs, after)
+
+    def evaluated(self, history: Mapping[str, Values]) -> Values:
+        """Unit costs of evaluations, with this comparison's options of hypervolumes, (n, axes).
+
+        Rows are NaN where a candidate failed or breaks a constraint.
+
+        Args:
+            history: Measurements, (n,) each.
+        """
+        costs = self._scale.unit_costs(history)
+        costs[~self._allowed(history)] = np.nan
+        return costs
+
+    @property
+    def best_costs(self) -> Values:
+        """The best of all runs and baselines together, in the unit costs of `evaluated`."""
+        names = set(self.goals.names)
+        fronts = [self._scale.unit_costs(one) for one in self._fronts if names <= one.keys()]
+        costs = np.concatenate(fronts)
+        best: Values = np.unique(costs[nondominated(costs)], axis=0)
+        return best
 
     @cached_property
     def _scale(self) -> Scale:

@@ -1,25 +1,38 @@
-"""Methods over many problems: what each run asked for, side by side.
+"""Methods over many problems, in one folder: made, resumed, extended and read.
 
-- `tasks`: the results of one problem
-- `progress`: the hypervolume of one run over its evaluations
-- `over_time`: first hits of targets, running times, and what was reached within a budget
-- `ranks`: mean ranks over problems, and their tests
-- `standings`: all numbers of a study
-- `attainments`: where two methods differ
-- `words`, `tables`, `numbers`, `pictures`, `report`: shows them
-- `page`, `profile_figure`: pages for a browser. Import them where they are needed: they bring
-  Bokeh, which takes its time
+- `files`: names of files in a study's folder
+- `problems`: the problems of a study, by name
+- `plan`: which runs a study has, and its file
+- `searches`: engines on instances of the suite
+- `instances`: runs on instances, one file each
+- `making`: makes these runs, several at once
+- `own`: problems with a comparison of their own
+- `failures`: methods without results on a problem
+- `cache`: costs of all runs on an instance in one file
+- `sheets`, `outside`: results that were made elsewhere
+- `reading`: from files to tasks
+- `results`: all that a study found so far
+- `folder`: a study in its folder
+- `study`: a study in Python, in one call
 """
 
-from pymoo_prune.studies.attainments import attainment_difference
-from pymoo_prune.studies.over_time import GAPS, Hits, OverTime
-from pymoo_prune.studies.pictures import draw_reached
-from pymoo_prune.studies.ranks import Friedman, Ranks, SignedRanks
-from pymoo_prune.studies.report import StudyReport
-from pymoo_prune.studies.standings import Cell, Standings
-from pymoo_prune.studies.tasks import Course, Task
+from pymoo_prune.studies.folder import Study
+from pymoo_prune.studies.problems import (
+    OnInstance,
+    OwnProblem,
+    StudyProblem,
+    check_name,
+    chosen_problems,
+    instance_names,
+    is_problem,
+    split_text,
+)
+from pymoo_prune.studies.results import Results
+from pymoo_prune.studies.searches import POPULATION, Asked, asked, best, recorded
+from pymoo_prune.studies.study import study
 
 __all__ = [
-    "GAPS", "Cell", "Course", "Friedman", "Hits", "OverTime", "Ranks", "SignedRanks", "Standings",
-    "StudyReport", "Task", "attainment_difference", "draw_reached",
+    "POPULATION", "Asked", "OnInstance", "OwnProblem", "Results", "Study", "StudyProblem", "asked",
+    "best", "check_name", "chosen_problems", "instance_names", "is_problem", "recorded",
+    "split_text", "study",
 ]  # fmt: skip

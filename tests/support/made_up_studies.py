@@ -8,7 +8,7 @@ import numpy as np
 
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.objectives import Values, hypervolume, nondominated
-from pymoo_prune.studies import Course, Task
+from pymoo_prune.standings import Course, Task
 from pymoo_prune.suite import Instance, Known, problem
 
 BOX = 0.9

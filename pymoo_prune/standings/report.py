@@ -12,12 +12,12 @@ from pymoo_prune.errors import StoreError
 from pymoo_prune.files import write_text
 from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.runs import REPORT_PAGE, SETTINGS_FILE
-from pymoo_prune.studies import tables, words
-from pymoo_prune.studies.attainments import Differing, differing
-from pymoo_prune.studies.numbers import numbers
-from pymoo_prune.studies.pictures import RANKS_PICTURE, REACHED_PICTURE, Picture, draw
-from pymoo_prune.studies.standings import Standings
-from pymoo_prune.studies.tables import StudyTable
+from pymoo_prune.standings import tables, words
+from pymoo_prune.standings.attainments import Differing, differing
+from pymoo_prune.standings.numbers import numbers
+from pymoo_prune.standings.pictures import RANKS_PICTURE, REACHED_PICTURE, Picture, draw
+from pymoo_prune.standings.standings import Standings
+from pymoo_prune.standings.tables import StudyTable
 from pymoo_prune.tables import markdown_table, terminal_table
 
 TABLES_FOLDER = "tables"
@@ -137,7 +137,7 @@ class StudyReport:
         for name, text in numbers(self.standings).items():
             write_text(folder / TABLES_FOLDER / name, text)
         if html:
-            from pymoo_prune.studies.page import write_pages  # noqa: PLC0415 - it brings Bokeh
+            from pymoo_prune.standings.page import write_pages  # noqa: PLC0415 - it brings Bokeh
 
             write_pages(self, folder, drawn, log=log)
         write_text(folder / REPORT_PAGE, self.page(drawn))

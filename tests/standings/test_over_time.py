@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymoo_prune import PruneError
-from pymoo_prune.studies import GAPS, Course, OverTime, Task
-from pymoo_prune.studies.over_time import budget
+from pymoo_prune.standings import GAPS, Course, OverTime, Task
+from pymoo_prune.standings.over_time import budget
 from tests.support.made_up_studies import RATES, suite_task, task, tasks
 
 

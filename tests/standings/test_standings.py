@@ -12,9 +12,9 @@ from scipy import stats
 
 from pymoo_prune import PruneError
 from pymoo_prune.comparing import holm, least_p, mann_whitney
-from pymoo_prune.studies import Standings, Task, attainment_difference
-from pymoo_prune.studies.attainments import differing
-from pymoo_prune.studies.words import cautions, left_out, table_meaning, verdict
+from pymoo_prune.standings import Standings, Task, attainment_difference
+from pymoo_prune.standings.attainments import differing
+from pymoo_prune.standings.words import cautions, left_out, table_meaning, verdict
 from tests.support.made_up_studies import RATES, task, tasks, valued
 
 LOW, HIGH = [0.10, 0.11, 0.12, 0.13, 0.14, 0.15], [0.20, 0.21, 0.22, 0.23, 0.24, 0.25]

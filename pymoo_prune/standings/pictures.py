@@ -13,10 +13,10 @@ from pymoo_prune.comparing import file_name
 from pymoo_prune.files import writing
 from pymoo_prune.objectives import Values, nondominated
 from pymoo_prune.plots import SCREEN, FigureStyle, Profile
-from pymoo_prune.studies.attainments import Differing
-from pymoo_prune.studies.over_time import OverTime, budget
-from pymoo_prune.studies.standings import Standings
-from pymoo_prune.studies.tasks import Course, Task
+from pymoo_prune.standings.attainments import Differing
+from pymoo_prune.standings.over_time import OverTime, budget
+from pymoo_prune.standings.standings import Standings
+from pymoo_prune.standings.tasks import Course, Task
 
 RANKS_PICTURE, REACHED_PICTURE = "ranks", "targets-reached"
 DIFFERENCE_PICTURE = "difference-{}"

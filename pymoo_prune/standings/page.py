@@ -13,19 +13,19 @@ from pymoo_prune.files import write_text
 from pymoo_prune.page import Part, Section, document, html_table, joined, paragraph, picture
 from pymoo_prune.plots import SCREEN
 from pymoo_prune.runs import INTERACTIVE_PAGE
-from pymoo_prune.studies import tables, words
-from pymoo_prune.studies.pictures import (
+from pymoo_prune.standings import tables, words
+from pymoo_prune.standings.pictures import (
     RANKS_PICTURE,
     REACHED_PICTURE,
     Picture,
     draw_course,
     draw_fronts,
 )
-from pymoo_prune.studies.profile_figure import figure_of_profiles
-from pymoo_prune.studies.report import StudyReport
-from pymoo_prune.studies.standings import Standings
-from pymoo_prune.studies.tables import StudyTable
-from pymoo_prune.studies.tasks import Task
+from pymoo_prune.standings.profile_figure import figure_of_profiles
+from pymoo_prune.standings.report import StudyReport
+from pymoo_prune.standings.standings import Standings
+from pymoo_prune.standings.tables import StudyTable
+from pymoo_prune.standings.tasks import Task
 
 PROBLEMS_FOLDER = "problems"
 """The folder with a folder for each problem."""

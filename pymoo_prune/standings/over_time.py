@@ -14,8 +14,8 @@ import numpy as np
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Values
-from pymoo_prune.studies.progress import Progress
-from pymoo_prune.studies.tasks import Course, Task
+from pymoo_prune.standings.progress import Progress
+from pymoo_prune.standings.tasks import Course, Task
 
 GAPS: Values = 10.0 ** (-np.arange(1, 61) / 20)
 """The gaps 1 - share of the targets: twenty a decade, from 0.89 down to 0.001."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymoo_prune.objectives import Values, hypervolumes
-from pymoo_prune.studies.progress import BLOCK, Progress
+from pymoo_prune.standings.progress import BLOCK, Progress
 from tests.support.made_up_studies import suite_task
 
 FEW = ["two-layers-digits-neurons", "three-layers-digits-widths-five"]

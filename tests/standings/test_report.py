@@ -15,8 +15,8 @@ import pytest
 
 from pymoo_prune import PruneError
 from pymoo_prune.plots import COLUMN
-from pymoo_prune.studies import Standings, StudyReport, Task
-from pymoo_prune.studies.tables import standings_table, target_table
+from pymoo_prune.standings import Standings, StudyReport, Task
+from pymoo_prune.standings.tables import standings_table, target_table
 from pymoo_prune.tables import latex
 from tests.support.made_up_studies import RATES, suite_task, task, tasks, valued
 
@@ -253,7 +253,7 @@ def test_tables_for_the_terminal(report: StudyReport) -> None:
 
 
 def test_steps_of_the_interactive_picture() -> None:
-    from pymoo_prune.studies.profile_figure import MOST_STEPS, steps
+    from pymoo_prune.standings.profile_figure import MOST_STEPS, steps
 
     x, y = steps(np.array([2.0, 5.0]), np.array([0.1, 0.4]), 10.0)
     assert list(zip(x, y, strict=True)) == [

@@ -10,7 +10,7 @@ from bokeh.plotting import figure
 
 from pymoo_prune.objectives import Values
 from pymoo_prune.plots import COLOURS
-from pymoo_prune.studies.over_time import OverTime, budget
+from pymoo_prune.standings.over_time import OverTime, budget
 
 DASHES = ("solid", "dashed", "dashdot", "dotted", "dotdash")
 MOST_STEPS = 400

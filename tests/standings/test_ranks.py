@@ -12,8 +12,8 @@ from scipy import stats
 
 from pymoo_prune import PruneError
 from pymoo_prune.objectives import Values
-from pymoo_prune.studies import Ranks
-from pymoo_prune.studies.ranks import (
+from pymoo_prune.standings import Ranks
+from pymoo_prune.standings.ranks import (
     bootstrap_intervals,
     critical_difference,
     friedman,

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from pymoo_prune.comparing import LEVEL, probability, spread
-from pymoo_prune.studies.over_time import budget
-from pymoo_prune.studies.ranks import CONFIDENCE, PERMUTATIONS, RESAMPLES, Ranks
-from pymoo_prune.studies.standings import BETTER, SAME, WORSE, Standings
-from pymoo_prune.studies.tasks import Task
+from pymoo_prune.standings.over_time import budget
+from pymoo_prune.standings.ranks import CONFIDENCE, PERMUTATIONS, RESAMPLES, Ranks
+from pymoo_prune.standings.standings import BETTER, SAME, WORSE, Standings
+from pymoo_prune.standings.tasks import Task
 from pymoo_prune.tables import listed
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from pymoo_prune.comparing import LEVEL, probability, spread
-from pymoo_prune.studies.attainments import Differing
-from pymoo_prune.studies.over_time import BUDGETS, TABLE_GAPS, budget
-from pymoo_prune.studies.ranks import Ranks
-from pymoo_prune.studies.standings import Cell, Standings
-from pymoo_prune.studies.tasks import Task
-from pymoo_prune.studies.words import how_made, running_time_meaning, table_meaning
+from pymoo_prune.standings.attainments import Differing
+from pymoo_prune.standings.over_time import BUDGETS, TABLE_GAPS, budget
+from pymoo_prune.standings.ranks import Ranks
+from pymoo_prune.standings.standings import Cell, Standings
+from pymoo_prune.standings.tasks import Task
+from pymoo_prune.standings.words import how_made, running_time_meaning, table_meaning
 from pymoo_prune.tables import Place, Row, latex_table, markdown_table
 
 WHOLE = "+/−/="

@@ -18,9 +18,9 @@ from pymoo_prune.comparing import (
 )
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Values
-from pymoo_prune.studies.over_time import GAPS, OverTime
-from pymoo_prune.studies.ranks import DIGITS, Ranks, tied_ranks
-from pymoo_prune.studies.tasks import Task
+from pymoo_prune.standings.over_time import GAPS, OverTime
+from pymoo_prune.standings.ranks import DIGITS, Ranks, tied_ranks
+from pymoo_prune.standings.tasks import Task
 
 BETTER, WORSE, SAME = "+", "−", "="
 SEED = 0

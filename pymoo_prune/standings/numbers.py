@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pymoo_prune.studies.ranks import Ranks
-from pymoo_prune.studies.standings import Standings
+from pymoo_prune.standings.ranks import Ranks
+from pymoo_prune.standings.standings import Standings
 
 
 def numbers(standings: Standings) -> dict[str, str]:

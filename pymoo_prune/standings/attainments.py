@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.plots import AttainmentDifference, difference_of_attainment
-from pymoo_prune.studies.standings import Standings
-from pymoo_prune.studies.tasks import Task
+from pymoo_prune.standings.standings import Standings
+from pymoo_prune.standings.tasks import Task
 
 
 @dataclass(frozen=True)
