@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
 from pymoo_prune.cli.arguments import given_of, settings_of
 from pymoo_prune.cli.options import METHODS
-from pymoo_prune.cli.showing import hypervolume_of, resumable
+from pymoo_prune.cli.showing import hypervolume_of, resumable, style_of
 from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import cores
+from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.problem import PruningProblem, find_problem
-from pymoo_prune.runs import NOTHING_GIVEN, Given, Settings, new_folder
+from pymoo_prune.runs import INTERACTIVE_PAGE, NOTHING_GIVEN, Given, Settings, new_folder
 from pymoo_prune.studies import (
     OwnProblem,
     Results,
@@ -28,7 +28,7 @@ from pymoo_prune.studies import (
     split_text,
 )
 from pymoo_prune.suite import suite
-from pymoo_prune.tables import listed, terminal_table
+from pymoo_prune.tables import TABLES_FOLDER, listed
 
 FOR_INSTANCES = (
     *("what", "suite", "outside", "again", "algorithms", "seeds", "seed", "jobs", "against"),
@@ -109,7 +109,10 @@ def report_study(options: argparse.Namespace, console: Console) -> None:
         options: The options of `report`.
         console: Where to print.
     """
-    show_study(Study.open(options.folder).results(hypervolume_of(options)), console)
+    study = Study.open(options.folder)
+    results = study.results(hypervolume_of(options))
+    folder = options.output or study.folder
+    show_study(results, folder, console, html=options.html, style=style_of(options))
 
 
 def _execute(
@@ -123,37 +126,44 @@ def _execute(
         results = study.execute(
             console, jobs=jobs, download=options.download, given=given, again=options.again
         )
-        show_study(results, console)
-    text = f"study: {study.folder}"
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+        show_study(results, study.folder, console, html=True)
 
 
-def show_study(results: Results, console: Console) -> None:
-    """Prints what a study found.
+def show_study(
+    results: Results,
+    folder: Path,
+    console: Console,
+    *,
+    html: bool = False,
+    style: FigureStyle = SCREEN,
+) -> None:
+    """Prints what a study found, and writes its report.
 
     Args:
         results: What it found so far.
+        folder: Where the report goes.
         console: Where to print.
+        html: Whether to write pages for a browser too.
+        style: The sizes of pictures, for a screen or a paper.
     """
-    if results.tasks:
-        title = f"{results.title}: mean ± standard deviation; more is better"
-        console.print(terminal_table(title, *_means(results)), crop=False)
+    if not results.tasks:
+        for note in results.notes:
+            _print_line(note, console)
+        return
+    report = results.report()
+    for table in report.tables():
+        console.print(table, crop=False)
         console.print()
-    for note in results.notes:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    _print_line(report.verdict(), console)
+    page = report.write(folder, html=html, style=style)
+    where = f"report: {page}, tables in LaTeX and all numbers: {folder / TABLES_FOLDER}"
+    if html:
+        where += f", interactive: {folder / INTERACTIVE_PAGE}"
+    _print_line(where, console)
 
 
-def _means(results: Results) -> tuple[list[str], list[list[str]]]:
-    """The head and the rows of a table of means."""
-    rows = []
-    for task in results.tasks:
-        cells = []
-        for method in results.methods:
-            values = task.values(method)
-            spread = f"\u00a0±\u00a0{np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.4f}{spread}" if len(values) else "–")
-        rows.append([task.name, *cells])
-    return ["problem", *results.methods], rows
+def _print_line(text: str, console: Console) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 # Options.

@@ -17,9 +17,9 @@ from pymoo_prune.standings.pictures import draw_reached
 from pymoo_prune.standings.ranks import Friedman, Ranks, SignedRanks
 from pymoo_prune.standings.report import StudyReport
 from pymoo_prune.standings.standings import Cell, Standings
-from pymoo_prune.standings.tasks import Course, Task
+from pymoo_prune.standings.tasks import PROBLEMS_FOLDER, Course, Task
 
 __all__ = [
-    "GAPS", "Cell", "Course", "Friedman", "Hits", "OverTime", "Ranks", "SignedRanks", "Standings",
-    "StudyReport", "Task", "attainment_difference", "draw_reached",
+    "GAPS", "PROBLEMS_FOLDER", "Cell", "Course", "Friedman", "Hits", "OverTime", "Ranks",
+    "SignedRanks", "Standings", "StudyReport", "Task", "attainment_difference", "draw_reached",
 ]  # fmt: skip

@@ -25,10 +25,8 @@ from pymoo_prune.standings.profile_figure import figure_of_profiles
 from pymoo_prune.standings.report import StudyReport
 from pymoo_prune.standings.standings import Standings
 from pymoo_prune.standings.tables import StudyTable
-from pymoo_prune.standings.tasks import Task
+from pymoo_prune.standings.tasks import PROBLEMS_FOLDER, Task
 
-PROBLEMS_FOLDER = "problems"
-"""The folder with a folder for each problem."""
 FRONTS, COURSE = "fronts.svg", "hypervolume.svg"
 UNIT_COSTS = (
     "In unit costs 0 is the best of an axis and 1 is the reference point; what is beyond it is not "

@@ -18,10 +18,7 @@ from pymoo_prune.standings.numbers import numbers
 from pymoo_prune.standings.pictures import RANKS_PICTURE, REACHED_PICTURE, Picture, draw
 from pymoo_prune.standings.standings import Standings
 from pymoo_prune.standings.tables import StudyTable
-from pymoo_prune.tables import markdown_table, terminal_table
-
-TABLES_FOLDER = "tables"
-"""The folder of the tables in LaTeX, and of all numbers as CSV."""
+from pymoo_prune.tables import TABLES_FOLDER, markdown_table, terminal_table
 
 
 class StudyReport:

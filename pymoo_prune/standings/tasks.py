@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from pymoo_prune.objectives import Values
 
+PROBLEMS_FOLDER = "problems"
+"""The folder with a folder for each problem, in that of a study."""
+
 
 @dataclass(frozen=True)
 class Course:

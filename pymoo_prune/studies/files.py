@@ -4,8 +4,6 @@ from __future__ import annotations
 
 STUDY_FILE = "study.json"
 """Problems, methods, seeds and settings; a folder with this file is a study."""
-PROBLEMS_FOLDER = "problems"
-"""A folder for each problem: a comparison, or the runs on an instance of the suite."""
 OUTSIDE_FOLDER = "outside"
 """Copies of results that were made elsewhere, a folder for each method."""
 RUNS_FOLDER = "runs"

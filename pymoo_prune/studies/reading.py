@@ -12,10 +12,10 @@ from pymoo_prune.comparing import SEARCHED, Campaign, Comparison, HypervolumeOpt
 from pymoo_prune.errors import DataError, StoreError
 from pymoo_prune.objectives import Values, hypervolume, nondominated
 from pymoo_prune.runs import INTERACTIVE_PAGE
-from pymoo_prune.standings import Course, Task
+from pymoo_prune.standings import PROBLEMS_FOLDER, Course, Task
 from pymoo_prune.studies.cache import cached_runs
 from pymoo_prune.studies.failures import read_failures
-from pymoo_prune.studies.files import PROBLEMS_FOLDER, RUNS_FOLDER
+from pymoo_prune.studies.files import RUNS_FOLDER
 from pymoo_prune.studies.instances import RunCosts, Scale, read_run
 from pymoo_prune.studies.outside import Outside, noisy_reason
 from pymoo_prune.studies.plan import Plan

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pymoo_prune.comparing import HypervolumeOptions, enough_seeds, least_p
 from pymoo_prune.machine import processor, versions
-from pymoo_prune.standings import Task
+from pymoo_prune.standings import Standings, StudyReport, Task
 from pymoo_prune.studies.failures import read_failures
 from pymoo_prune.studies.outside import Outside, copies
 from pymoo_prune.studies.plan import Plan, common_settings
@@ -42,6 +42,11 @@ class Results:
         """The study in a few words."""
         problems = "1 problem" if len(self.tasks) == 1 else f"{len(self.tasks)} problems"
         return f"{len(self.methods)} methods on {problems}"
+
+    def report(self) -> StudyReport:
+        """The report of what there is."""
+        standings = Standings(self.tasks, self.methods, against=self.against)
+        return StudyReport(standings, self.title, self.facts, notes=self.notes)
 
 
 def read_results(
