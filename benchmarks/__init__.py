@@ -6,6 +6,7 @@ Beside a folder for each paper and for the machinery:
 - `harness`: runs a benchmark, prints its tables and writes its file of results
 - `quick`: the reduced size, whose parents come with the package
 - `readme`: the figures in `README.md`
-- `kept`: trained parents, kept from one benchmark to the next
+- `gains`: where a search pays, as a picture of the docs
+- `kept`: trained parents, and parts of a benchmark that was stopped
 - `processes`: runs in processes that can be killed, and what their folders hold
 """

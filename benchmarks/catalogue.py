@@ -24,6 +24,7 @@ MODULES: Mapping[str, str] = {
     "ecomp-quality": "benchmarks.ecomp.quality",
     "layer-vector-evaluation": "benchmarks.layer_vector.evaluation",
     "layer-vector-quality": "benchmarks.layer_vector.quality",
+    "layer-vector-ranks": "benchmarks.layer_vector.ranks",
     "layer-vector-rules": "benchmarks.layer_vector.rules",
     "layer-vector-tables": "benchmarks.layer_vector.tables",
     "dense-connectivity-fidelity": "benchmarks.dense_connectivity.fidelity",

@@ -1,14 +1,17 @@
-"""Trained parents that several benchmarks start from: kept from one to the next."""
+"""Kept from one benchmark to the next: trained parents, and parts of one that was stopped."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from pymoo_prune import load_network, save_network
+from pymoo_prune.files import write_text
 
 FOLDER = Path(os.environ.get("PYMOO_PRUNE_PARENTS", "~/.cache/pymoo-prune/parents")).expanduser()
 """Where trained parents are kept: minutes of work, and up to more than a megabyte each."""
@@ -30,3 +33,34 @@ def kept_parent(name: str, train: Callable[[], nn.Module]) -> nn.Module:
         if not folder.is_dir():
             part.replace(folder)
     return load_network(folder)
+
+
+class Parts:
+    """The finished parts of a benchmark of hours, so that one that was stopped goes on.
+
+    They are kept until the benchmark is complete: the next one measures anew.
+
+    Args:
+        name: The benchmark's name, and what its parts depend on.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.folder = FOLDER.parent / "parts" / name
+
+    def of(self, name: str, make: Callable[[], Any]) -> Any:
+        """A part, from before or made now.
+
+        Args:
+            name: The part's name.
+            make: Makes it, as JSON can hold it.
+        """
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_text(path, json.dumps(make()))
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def forget(self) -> None:
+        """Removes all parts."""
+        for path in self.folder.glob("*.json"):
+            path.unlink()

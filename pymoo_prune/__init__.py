@@ -10,8 +10,9 @@ What most programs need can be imported from here. The rooms, from the bottom up
 - `executors`, `surrogates`, `engines`: where candidates are measured; models; pymoo's algorithms
 - `plots`, `page`, `search`, `results`: pictures, interactive pages, one search, what it leaves
 - `suite`, `exchange`: fixed problems with known fronts; results in formats that others read
-- `runs`, `comparing`, `studies`, `cli`: one run in its folder, many side by side, the same over
-  many problems, the command line
+- `runs`, `comparing`: one run in its folder, and many side by side
+- `standings`, `studies`: results over many problems, and the runs behind them in one folder
+- `cli`: the command line
 - `testing`: checks of a problem of one's own
 """
 

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -50,6 +50,22 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all."""
     with writing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Writes several files into a folder, which is made if it is not there.
+
+    Args:
+        folder: The folder.
+        texts: The files' texts, by name.
+
+    Returns:
+        The files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [folder / name for name in texts]
 
 
 def check_writable(folder: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import re
+import unicodedata
 from collections.abc import Collection, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 Row = tuple[str, ...]
+Better: TypeAlias = Literal["higher", "lower"]
 Place = tuple[int, int]
 """A cell: its row and its column, from 0."""
 
@@ -18,9 +23,24 @@ LATEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "−": "$-$", "–": "--", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$",
     "≈": r"$\approx$", "<": "$<$", ">": "$>$", "²": "$^2$", "←": r"$\leftarrow$",
-    "→": r"$\rightarrow$", "µ": r"$\mu$", "…": r"\ldots{}",
+    "→": r"$\rightarrow$", "µ": r"$\mu$", "…": r"\ldots{}", "|": r"\textbar{}", '"': "''",
+    "“": "``", "”": "''", "‘": "`", "’": "'", "\u00a0": "~", "\u202f": "~", "·": r"$\cdot$",
+    "≠": r"$\neq$", "∞": r"$\infty$", "∪": r"$\cup$", "√": r"$\surd$", "°": r"$^\circ$",
+    "³": "$^3$", "⁺": "$^{+}$", "⁻": "$^{-}$", "⁼": "$^{=}$", "α": r"$\alpha$", "β": r"$\beta$",
+    "ε": r"$\varepsilon$", "λ": r"$\lambda$", "μ": r"$\mu$", "—": "---", "ß": r"\ss{}",
 }  # fmt: skip
 """Characters that LaTeX reads otherwise, or that its fonts lack, and what prints them."""
+ACCENTS = {
+    "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308": '"', "\u030a": "r",
+    "\u030c": "v", "\u0327": "c",
+}  # fmt: skip
+"""Accents that follow a letter in Unicode, and the command that puts them on it."""
+TABLES_FOLDER = "tables"
+"""The folder of a report's tables in LaTeX."""
+BEST = "The best of each column is bold."
+"""A sentence for captions."""
+ROOM = 58
+"""Letters that fit beside each other into a column of a paper, with 3 between two cells."""
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -39,8 +59,10 @@ def latex_table(
     label: str,
     bold: Collection[Place] = (),
     wide: bool = False,
+    texts: Collection[int] = (0,),
+    rules: Collection[int] = (),
 ) -> str:
-    """A floating table in LaTeX with booktabs: the first column is left-aligned, others right.
+    """A floating table in LaTeX with booktabs: columns of text are left-aligned, others right.
 
     Args:
         head: The columns' names.
@@ -49,14 +71,18 @@ def latex_table(
         label: For references, such as "tab:methods".
         bold: Cells that are printed bold.
         wide: Whether the table spans both columns of a page.
+        texts: The columns of text.
+        rules: Rows before which a rule is drawn.
     """
-    lines = [
-        " & ".join(
+    lines = []
+    for place, row in enumerate(rows):
+        cells = (
             rf"\textbf{{{latex(cell)}}}" if (place, column) in bold else latex(cell)
             for column, cell in enumerate(row)
         )
-        for place, row in enumerate(rows)
-    ]
+        lines += [r"    \midrule"] if place in rules else []
+        lines.append(rf"    {' & '.join(cells)} \\")
+    columns = "".join("l" if column in texts else "r" for column in range(len(head)))
     kind = "table*" if wide else "table"
     return "\n".join(
         [
@@ -64,11 +90,11 @@ def latex_table(
             r"  \centering",
             rf"  \caption{{{latex(caption)}}}",
             rf"  \label{{{label}}}",
-            rf"  \begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+            rf"  \begin{{tabular}}{{{columns}}}",
             r"    \toprule",
             rf"    {' & '.join(map(latex, head))} \\",
             r"    \midrule",
-            *(rf"    {line} \\" for line in lines),
+            *lines,
             r"    \bottomrule",
             r"  \end{tabular}",
             rf"\end{{{kind}}}",
@@ -79,7 +105,91 @@ def latex_table(
 
 def latex(text: str) -> str:
     """A plain text as LaTeX prints it."""
-    return "".join(LATEX.get(character, character) for character in text)
+    text = re.sub('"([^"]*)"', r"“\1”", text)
+    return "".join(LATEX.get(character) or _accented(character) for character in text)
+
+
+def _accented(character: str) -> str:
+    """A letter with an accent as LaTeX prints it; other characters as they are."""
+    letter, *accents = list(unicodedata.normalize("NFD", character))
+    if len(accents) != 1 or accents[0] not in ACCENTS or not letter.isascii():
+        return character
+    return rf"\{ACCENTS[accents[0]]}{{{letter}}}"
+
+
+@dataclass(frozen=True)
+class LatexTable:
+    """A table of a report, for a paper.
+
+    Attributes:
+        name: The name of its file, without ending; its label is "tab:NAME".
+        head: The columns' names.
+        rows: The cells, as plain text.
+        caption: A plain text, which says how the numbers were made.
+        bold: Cells that are printed bold.
+        texts: The columns of text.
+        rules: Rows before which a rule is drawn.
+    """
+
+    name: str
+    head: Row
+    rows: Sequence[Row]
+    caption: str
+    bold: Collection[Place] = ()
+    texts: Collection[int] = (0,)
+    rules: Collection[int] = ()
+
+    def text(self) -> str:
+        """The table in LaTeX; it spans both columns of a page where one has no room for it."""
+        columns = zip(self.head, *self.rows, strict=True)
+        letters = sum(max(map(len, column)) for column in columns) + 3 * (len(self.head) - 1)
+        return latex_table(
+            self.head,
+            self.rows,
+            caption=self.caption,
+            label=f"tab:{self.name}",
+            bold=self.bold,
+            wide=letters > ROOM,
+            texts=self.texts,
+            rules=self.rules,
+        )
+
+
+def latex_files(tables: Sequence[LatexTable]) -> dict[str, str]:
+    r"""A file for each table, for LaTeX's \input; they need \usepackage{booktabs}.
+
+    Args:
+        tables: The tables.
+
+    Returns:
+        The files' texts, by name.
+    """
+    return {f"{table.name}.tex": table.text() for table in tables}
+
+
+def best_cells(
+    rows: Sequence[Row],
+    column: int,
+    values: Sequence[float],
+    better: Better,
+) -> set[Place]:
+    """The cells of a column with the best value, and those that look alike up to their spread.
+
+    Args:
+        rows: The cells, as plain text.
+        column: The column.
+        values: The value in each row; NaN for rows that are not compared.
+        better: Whether a higher or a lower value is better.
+
+    Returns:
+        The cells; none where fewer than two rows are compared.
+    """
+    known = [row for row, value in enumerate(values) if not math.isnan(value)]
+    if len(known) < 2:
+        return set()
+    best = (max if better == "higher" else min)(known, key=lambda row: values[row])
+    shown = [row[column].partition(" ")[0] for row in rows]
+    return {(row, column) for row in known if shown[row] == shown[best]}
 
 
 def terminal_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

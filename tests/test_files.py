@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pymoo_prune import StoreError
-from pymoo_prune.files import check_writable, locked, write_text, writing
+from pymoo_prune.files import check_writable, locked, write_text, write_texts, writing
 from tests.support.tiny_problem import full_disk
 
 
@@ -113,3 +113,10 @@ def test_a_place_to_write_to_is_tried_and_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="inside cannot be written to: Not a directory; give"):
         check_writable(tmp_path / "file" / "inside")
+
+
+def test_several_texts_go_into_a_folder_that_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    assert write_texts(folder, {"x": "1", "y": "é"}) == [folder / "x", folder / "y"]
+    assert write_texts(folder, {"x": "2"}) == [folder / "x"]
+    assert [(folder / name).read_text("utf-8") for name in "xy"] == ["2", "é"]

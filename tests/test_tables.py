@@ -1,11 +1,21 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from pymoo_prune.tables import latex_table, listed, markdown_table, terminal_table
+from pymoo_prune.tables import (
+    LatexTable,
+    best_cells,
+    latex,
+    latex_table,
+    listed,
+    markdown_table,
+    terminal_table,
+)
+from tests.support.latex import read
 
 HEAD = ("no.", "accuracy", "test accuracy after retraining", "latency [ms]")
 ROWS = [
@@ -68,3 +78,39 @@ def test_a_wide_latex_table_spans_both_columns() -> None:
     table = latex_table(("a",), [("b",)], caption="c", label="tab:d", wide=True)
     assert table.startswith(r"\begin{table*}")
     assert table.rstrip().endswith(r"\end{table*}")
+
+
+def test_no_letter_is_left_that_the_fonts_of_latex_lack() -> None:
+    text = '5\u00a0% µ² Schröder Ünal é ç · λ ε ∞ ≠ ∪ √ “a” ’ ⁺ ⁻ ⁼ | " × … ° α β'
+    found = latex(text)
+    assert found.isascii()
+    assert found.startswith(r"5~\% $\mu$$^2$ Schr\"{o}der \"{U}nal \'{e} \c{c} $\cdot$")
+    assert latex('the "best" of 5"') == "the ``best'' of 5''"
+    assert latex("字") == "字"  # needs fonts of the user's own
+
+
+def test_a_table_has_rules_between_its_parts_and_columns_of_text() -> None:
+    rows = [("a", "x", "1"), ("b", "y", "2"), ("c", "z", "3")]
+    table = read(
+        latex_table(("n", "t", "v"), rows, caption="c", label="tab:d", texts=(0, 1), rules=(2,))
+    )
+    assert table.columns == "llr"
+    assert table.rules == [1, 3]
+    assert table.rows[1:] == [list(row) for row in rows]
+
+
+def test_the_best_cells_are_those_that_look_best() -> None:
+    rows = [("a", ".8123 ± .01"), ("b", ".8123 ± .02"), ("c", ".8000 ± .00"), ("d", "–")]
+    values = [0.81229, 0.81231, 0.8, float("nan")]
+    assert best_cells(rows, 1, values, "higher") == {(0, 1), (1, 1)}
+    assert best_cells(rows, 1, values, "lower") == {(2, 1)}
+    assert best_cells(rows[:1], 1, values[:1], "higher") == set()  # there is nothing to compare
+    assert best_cells(rows[2:], 1, values[2:], "higher") == set()
+
+
+def test_a_table_is_as_wide_as_its_longest_cells() -> None:
+    narrow = LatexTable("methods", ("method", "retrained"), [("nsga2", ".8")], "what")
+    assert read(narrow.text()).kind == "table"
+    assert read(narrow.text()).label == "tab:methods"
+    long = replace(narrow, rows=[("a name of many letters, which needs room", "x" * 20)])
+    assert read(long.text()).kind == "table*"

@@ -1,7 +1,8 @@
 """The layer vector: what an evaluation costs, and what searches over it find.
 
 - `evaluation`: the time of one evaluation
-- `quality`: searched allocations, beside magnitude pruning and random search
+- `quality`: searched allocations, beside those that need no search
+- `ranks`: how few images still rank candidates, by divergence and by accuracy
 - `rules`: the paper's GA with its rules, beside the same GA without
 - `tables`: the paper's tables in small
 - `reference`: an evaluation the plain way

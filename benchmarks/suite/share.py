@@ -8,6 +8,10 @@ adds, as a share of what the first population and 200 networks without search to
 front; five seeds. Beside it stands NSGA-II from random networks.
 
 Target: at least .5
+
+Found at 52b7824: .49 for the layer vector, .97 for dense connectivity, 1.27 for distilled filters,
+where the searches found better fronts than the best known. SMS-EMOA in place of NSGA-II had .61 for
+the layer vector and .44 for EComp.
 """
 
 from __future__ import annotations
@@ -20,9 +24,9 @@ import torch
 from pymoo.algorithms.moo.nsga2 import NSGA2
 
 from benchmarks.harness import Outcome, spread
-from benchmarks.suite.engines import POPULATION, recorded
-from benchmarks.suite.study import UNSEARCHED, best
+from benchmarks.suite.study import UNSEARCHED
 from pymoo_prune.operators import Candidates
+from pymoo_prune.studies import POPULATION, best, recorded
 from pymoo_prune.suite import Instance, problem
 
 INSTANCES = {

@@ -16,11 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.suite.engines import ENGINES, Asked, asked, continued
+from benchmarks.suite.engines import ENGINES, continued
 from benchmarks.suite.fronts import published_front
 from benchmarks.suite.tables import PARTS
 from pymoo_prune.files import writing
+from pymoo_prune.studies import Asked, asked, best
 from pymoo_prune.suite import Instance, problem, suite
+from pymoo_prune.suite.contents import index
 from pymoo_prune.suite.known import nondominated
 
 Rows = NDArray[Any]
@@ -69,7 +71,8 @@ def best_known(instance: Instance, found: Sequence[tuple[Rows, Rows]]) -> tuple[
     """The best front of a live instance, X and F, and the evaluations behind it.
 
     A long run of NSGA-II goes on from all that is known: the fronts of the study, and networks that
-    need no search, which the problem's own sampling makes.
+    need no search, which the problem's own sampling makes. The published front belongs to it: it
+    never gets worse.
 
     Args:
         instance: The instance.
@@ -81,8 +84,16 @@ def best_known(instance: Instance, found: Sequence[tuple[Rows, Rows]]) -> tuple[
     folder = PARTS / "study" / f"{instance.name()}-{instance.version}-{budget}"
     long_budget = (2 if instance.name() in FEW_SEEDS else LONG) * budget
     long = kept(folder / "long.npz", lambda: continued(instance, start, long_budget, 0))
-    X, F = front_of([*fronts, best(instance, long)])
+    X, F = front_of([*fronts, best(instance, long), *published(instance)])
     return X, F, len(found) * budget + long_budget + UNSEARCHED
+
+
+def published(instance: Instance) -> list[tuple[Rows, Rows]]:
+    """The front that the suite has so far, X and F, measured again; none for a new instance."""
+    if instance.name() not in index()["instances"]:
+        return []
+    X = instance.pareto_set()
+    return [(X, instance.costs(instance.measurements(X)))]
 
 
 def unsearched_front(instance: Instance) -> tuple[Rows, Rows]:
@@ -93,19 +104,6 @@ def unsearched_front(instance: Instance) -> tuple[Rows, Rows]:
     X, F = X[keep], instance.costs(measured)[keep]
     rows = nondominated(F)
     return X[rows], F[rows]
-
-
-def best(instance: Instance, found: Asked) -> tuple[Rows, Rows]:
-    """The front of a search, X and F, as the instance measures it without noise."""
-    kept = found.kept
-    X, F = found.X[kept], found.F[kept]
-    if len(F) == 0:
-        return X, F
-    rows = nondominated(F)
-    X, F = X[rows], F[rows]
-    if instance.definition.noisy:
-        F = instance.costs(instance.measurements(X))
-    return X, F
 
 
 def study(name: str) -> Mapping[str, Sequence[float]]:

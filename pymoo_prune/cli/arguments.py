@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import Objectives, WeightedSum, parse_objectives
-from pymoo_prune.problem import Preset, find_problem, module_of, preset_of, trust
+from pymoo_prune.problem import Preset, assignments, find_problem, module_of, preset_of, trust
 from pymoo_prune.runs import Given, Settings, is_module, lasting
 from pymoo_prune.search import Budget
-
-_WORDS = {"None": None, "True": True, "False": False}
-"""Values in Python's spelling; all else is read as JSON, or as text."""
 
 
 def given_of(options: argparse.Namespace) -> Given:
@@ -121,28 +115,3 @@ def _share_or_number(text: str) -> float | int:
     except ValueError:
         msg = f"--validation {text!r} must be a share such as 0.2 or a number of images"
         raise PruneError(msg) from None
-
-
-def assignments(texts: Sequence[str]) -> dict[str, Any]:
-    """Values by name.
-
-    Args:
-        texts: Such as "levels=8", "parent_widths=[16, 16]" or "encoding=masks".
-    """
-    pairs = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            msg = f"{text!r} must read NAME=VALUE"
-            raise PruneError(msg)
-        pairs[name.strip()] = _value(value.strip())
-    return pairs
-
-
-def _value(text: str) -> Any:
-    if text in _WORDS:
-        return _WORDS[text]
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text

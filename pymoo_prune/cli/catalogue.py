@@ -15,7 +15,7 @@ from rich.table import Table
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.engines import ENGINES
 from pymoo_prune.errors import PruneError
-from pymoo_prune.measuring import count_parameters, layer_macs, prunable_layers
+from pymoo_prune.measuring import count_parameters, count_work
 from pymoo_prune.networks import ZOO, named_network
 from pymoo_prune.problem import REPRODUCTIONS, find_problem, find_reproduction, registered
 
@@ -68,11 +68,11 @@ def _network_rows(channels: int, classes: int, size: int) -> Iterator[tuple[str,
         try:
             with torch.device("meta"):  # no weights are allocated
                 network = named_network(name, channels=channels, classes=classes, size=(size, size))
-            layers = prunable_layers(network, (channels, size, size))
+            work = count_work(network, (channels, size, size))
         except PruneError as error:
             yield name, ("–", "–", "–", str(error))
         else:
-            counts = count_parameters(network), layer_macs(layers), len(layers)
+            counts = count_parameters(network), work.macs, len(work.layers)
             yield name, (*(f"{count:,}" for count in counts), kind.description)
 
 

@@ -1,4 +1,4 @@
-"""The command compare: methods on a problem, or finished runs."""
+"""The command compare: methods on a problem or on many, or finished runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from rich.console import Console
 from pymoo_prune.cli.arguments import settings_of
 from pymoo_prune.cli.options import METHODS
 from pymoo_prune.cli.results import show_campaign, show_comparison
-from pymoo_prune.cli.runs import resumable
-from pymoo_prune.cli.showing import hypervolume_of
+from pymoo_prune.cli.showing import hypervolume_of, resumable
+from pymoo_prune.cli.studies import do_study, is_for_study
 from pymoo_prune.cli.workers import refuse_workers
 from pymoo_prune.comparing import Campaign, report_of_runs, size_bounds
 from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import cores
-from pymoo_prune.problem import PruningProblem, find_problem, registered
+from pymoo_prune.problem import PruningProblem, find_problem
 from pymoo_prune.runs import new_folder
+from pymoo_prune.studies import Study, is_problem
 from pymoo_prune.tables import listed
 
 FOR_FOLDERS = ("what", "bounds", "against", "reference", "log", "output", "trust")
@@ -28,17 +29,24 @@ FOR_FOLDERS = ("what", "bounds", "against", "reference", "log", "output", "trust
 def do_compare(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune compare`."""
     refuse_workers(options)
-    known = registered()
-    if any(Path(what).is_dir() and what not in known for what in options.what):
+    if any(Path(what).is_dir() and not is_problem(what) for what in options.what):
         given = [
             name for name, value in options.untouched.items() if getattr(options, name) != value
         ]
         _check_for_folders(given)
         _compare_folders(options, console)
         return
-    if len(options.what) > 1:
-        msg = f"compare takes one problem, or folders of runs, but it was given {options.what}"
+    if is_for_study(options):
+        do_study(options, console)
+        return
+    if not options.what:
+        msg = (
+            "give a problem or several, folders of finished runs, or a group of the suite with "
+            "--suite; 'pymoo-prune list' shows problems"
+        )
         raise PruneError(msg)
+    if options.again:
+        raise PruneError("--again is for a study over many problems, but this is one problem")
     _compare_methods(options.what[0], options, console)
 
 
@@ -56,6 +64,9 @@ def _check_for_folders(given: Sequence[str]) -> None:
 def _compare_folders(options: argparse.Namespace, console: Console) -> None:
     folders = [Path(what) for what in options.what]
     for folder in folders:
+        if Study.is_one(folder):
+            msg = f"{folder} is a study over many problems; 'pymoo-prune report {folder}' shows it"
+            raise PruneError(msg)
         if Campaign.is_one(folder):
             runs = " ".join(f"{one / 'runs'}/*" for one in folders)
             msg = (

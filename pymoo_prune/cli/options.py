@@ -6,12 +6,18 @@ Nothing here imports torch, so that help appears at once.
 from __future__ import annotations
 
 import argparse
+from typing import TypeAlias
 
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.runs import KEEP_NETWORKS
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+"""The subparsers that a command is added to."""
+
 FIGURE_SIZES = ("screen", "column", "page")
 """The sizes of pictures; `plots.FIGURES` has their styles."""
+PAPER_STYLES = ("plain", "ieee", "acm")
+"""The styles of publishers; `plots.STYLES` has them."""
 
 METHODS = ("ga", "nsga2")
 """Methods that are compared by default: for one objective, and for several."""
@@ -153,6 +159,40 @@ def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None
     workers.add_argument("--time-limit", type=float, metavar="SECONDS", help=helps["--time-limit"])
 
 
+def add_study(command: argparse.ArgumentParser) -> None:
+    """Adds the options of a study over many problems.
+
+    Args:
+        command: A command that makes studies.
+    """
+    many = command.add_argument_group("many problems")
+    many.add_argument(
+        "--suite",
+        metavar="GROUP",
+        help="all instances of a group of the suite: quick, tabular, live or all; budgets are "
+        "evaluations, by default each instance's own",
+    )
+    many.add_argument(
+        "--outside",
+        action="append",
+        metavar="NAME=PATH",
+        help="results made elsewhere: a folder with PROBLEM.csv, or a file with a column problem; "
+        "columns are seed, evaluation, and the objectives",
+    )
+    add_again(many)
+
+
+def add_again(command: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Adds `--again`.
+
+    Args:
+        command: A command that makes studies, or a group of its options.
+    """
+    command.add_argument(
+        "--again", action="store_true", help="with a study: try methods again that failed before"
+    )
+
+
 def add_hypervolume(command: argparse.ArgumentParser) -> None:
     """Adds the options of a comparison's hypervolumes; `hypervolume_of` reads them."""
     command.add_argument(
@@ -175,13 +215,19 @@ def add_figures(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--figures",
         choices=FIGURE_SIZES,
-        default="screen",
         help="the size of pictures; column (3.5 inches) and page (7.16 inches) are for papers: no "
-        "titles, text of 8 points, and PDF files too; default: screen",
+        "titles, text of 8 points, and PDF files too; default: screen, with --style column",
+    )
+    command.add_argument(
+        "--style",
+        choices=PAPER_STYLES,
+        help="the widths and fonts of a publisher, for pictures in a paper: ieee, acm (3.33 and 7 "
+        "inches), both in Times, or plain, without serifs; default: plain",
     )
     command.add_argument(
         "--label",
         action="append",
         metavar="NAME=TEXT",
-        help="what pictures call a method or baseline of a comparison, such as nsga2=NSGA-II",
+        help="what pictures and LaTeX tables call a method or baseline of a comparison, such as "
+        "nsga2=NSGA-II",
     )

@@ -5,26 +5,21 @@ Nothing here imports torch, so that help appears at once: `main` imports that fu
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import TypeAlias
 
 from pymoo_prune.cli.options import (
     METHODS,
-    add_figures,
+    Commands,
+    add_again,
     add_hypervolume,
     add_place_of_data,
     add_search_options,
+    add_study,
     add_trust,
     add_workers,
 )
 from pymoo_prune.engines import ENGINES
-from pymoo_prune.measuring import BATCH_SIZES
-from pymoo_prune.runs import AT_LENGTH
 from pymoo_prune.surrogates import MODELS
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
-"""The subparsers that a command is added to."""
 
 
 def add_list(commands: Commands) -> None:
@@ -86,12 +81,18 @@ def add_compare(commands: Commands) -> None:
     """`pymoo-prune compare`."""
     command = commands.add_parser(
         "compare",
-        help="let several algorithms search the same problem, or compare finished runs",
-        usage="%(prog)s PROBLEM [options]\n       %(prog)s FOLDER FOLDER ... [options]",
+        help="let several algorithms search one problem or many, or compare finished runs",
+        usage="%(prog)s PROBLEM [options]\n       %(prog)s PROBLEM PROBLEM ... [options]\n"
+        "       %(prog)s --suite GROUP [options]\n       %(prog)s FOLDER FOLDER ... [options]",
     )
     command.add_argument(
-        "what", nargs="+", metavar="PROBLEM|FOLDER", help="a problem, or folders of finished runs"
+        "what",
+        nargs="*",
+        metavar="PROBLEM|FOLDER",
+        help="a problem, or folders of finished runs; two problems or more are a study: "
+        "names, instances of the suite, or NAME@KEY=VALUE,KEY=VALUE with options of the problem",
     )
+    add_study(command)
     command.add_argument(
         "--algorithms",
         nargs="+",
@@ -129,7 +130,8 @@ def add_compare(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="where the comparison is kept; default: runs/compare-PROBLEM-DATE-TIME",
+        help="where the comparison or study is kept, which may be there already; default: "
+        "runs/compare-PROBLEM-DATE-TIME, runs/study-DATE-TIME",
     )
     add_trust(command)
     add_search_options(command)
@@ -142,15 +144,19 @@ def add_resume(commands: Commands) -> None:
     """`pymoo-prune resume`."""
     command = commands.add_parser(
         "resume",
-        help="go on with a run or a comparison that was stopped",
+        help="go on with a run, a comparison or a study that was stopped",
         usage="%(prog)s FOLDER [options]",
     )
     command.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
+        "folder", type=Path, metavar="FOLDER", help="folder of a run, comparison or study"
     )
     command.add_argument(
-        "--jobs", type=int, metavar="N", help="with a comparison: runs at once; default: cores"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="with a comparison or study: runs at once; default: cores",
     )
+    add_again(command)
     command.add_argument(
         "--download", action="store_true", help="fetch the data set if it is missing"
     )
@@ -158,105 +164,6 @@ def add_resume(commands: Commands) -> None:
     add_trust(command)
     add_workers(command)
     command.set_defaults(command="pymoo_prune.cli.runs:do_resume")
-
-
-def add_report(commands: Commands) -> None:
-    """`pymoo-prune report`."""
-    command = commands.add_parser(
-        "report",
-        help="show a finished run or comparison, and write its report again",
-        usage="%(prog)s FOLDER [options]",
-    )
-    command.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison"
-    )
-    command.add_argument(
-        "--html", action="store_true", help="write report.html too: interactive, opens offline"
-    )
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="where the report goes, for folders that cannot be written to; default: FOLDER",
-    )
-    add_figures(command)
-    add_hypervolume(command)
-    add_trust(command)
-    command.set_defaults(command="pymoo_prune.cli.results:do_report")
-
-
-def add_export(commands: Commands) -> None:
-    """`pymoo-prune export`."""
-    command = commands.add_parser(
-        "export",
-        help="write a network of a finished run into a folder of its own",
-        usage="%(prog)s FOLDER [options]",
-    )
-    _add_folder_and_pick(command)
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="where the network goes; default: network-N in the run's folder",
-    )
-    command.add_argument(
-        "--format",
-        choices=("pt", "onnx"),
-        default="pt",
-        help="pt: for torch; onnx: for onnxruntime too, with latencies of both; default: pt",
-    )
-    command.add_argument(
-        "--int8", action="store_true", help="with onnx: write a model in eight bits too"
-    )
-    command.add_argument("--latency", action="store_true", help="measure latencies with pt too")
-    add_place_of_data(command)
-    add_trust(command)
-    command.set_defaults(command="pymoo_prune.cli.results:do_export")
-
-
-def add_ticket(commands: Commands) -> None:
-    """`pymoo-prune ticket`."""
-    command = commands.add_parser(
-        "ticket",
-        help="retrain a network of a finished run at length, and test it with its parent",
-        usage="%(prog)s FOLDER [options]",
-    )
-    _add_folder_and_pick(command)
-    command.add_argument(
-        "--images",
-        type=int,
-        metavar="N",
-        help=f"training images; default: {AT_LENGTH} times the run's --finish, or an epoch",
-    )
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="where page, picture and network go; default: ticket in the run's folder",
-    )
-    command.add_argument(
-        "--batch-sizes",
-        nargs="+",
-        type=int,
-        default=list(BATCH_SIZES),
-        metavar="N",
-        help=f"images in a batch, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
-    )
-    add_place_of_data(command)
-    add_trust(command)
-    command.set_defaults(command="pymoo_prune.cli.results:do_ticket")
-
-
-def _add_folder_and_pick(command: argparse.ArgumentParser) -> None:
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a finished run")
-    command.add_argument(
-        "--pick",
-        default="suggestion",
-        metavar="CHOICE",
-        help="suggestion (the arrow in the report's table), knee, fittest, a number of the table, "
-        "a quantity (the best in it), or a bound such as 'accuracy_drop<=0.02' (the smallest "
-        "within it) or 'macs<=20%%' (the most accurate); default: suggestion",
-    )
 
 
 def add_reproduce(commands: Commands) -> None:

@@ -15,16 +15,14 @@ from rich.console import Console
 
 from pymoo_prune.cli.parsers import (
     add_compare,
-    add_export,
     add_list,
     add_networks,
-    add_report,
     add_reproduce,
     add_resume,
     add_run,
     add_suite,
-    add_ticket,
 )
+from pymoo_prune.cli.result_parsers import add_cite, add_data, add_export, add_report, add_ticket
 from pymoo_prune.errors import PruneError
 
 
@@ -84,6 +82,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_compare(commands)
     add_resume(commands)
     add_report(commands)
+    add_cite(commands)
+    add_data(commands)
     add_export(commands)
     add_ticket(commands)
     add_reproduce(commands)

@@ -1,4 +1,4 @@
-"""The commands for finished runs: report, export, ticket."""
+"""The commands for finished runs: report, cite, export, ticket."""
 
 from __future__ import annotations
 
@@ -11,22 +11,34 @@ from rich.table import Table
 
 from pymoo_prune.cli.arguments import given_of
 from pymoo_prune.cli.showing import hypervolume_of, labels_of, refuse_for_a_run, style_of
+from pymoo_prune.cli.studies import report_study
 from pymoo_prune.comparing import (
     FRONTS_PICTURE,
     Campaign,
     ComparisonReport,
     HypervolumeOptions,
+    citations,
     report_of_campaign,
 )
 from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.results import Member
 from pymoo_prune.runs import FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
 from pymoo_prune.search import Display
+from pymoo_prune.studies import Study
+from pymoo_prune.tables import listed
 
 
 def do_report(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune report`."""
-    shown = {"html": options.html, "output": options.output, "style": style_of(options)}
+    if Study.is_one(options.folder):
+        report_study(options, console)
+        return
+    shown = {
+        "html": options.html,
+        "latex": options.latex,
+        "output": options.output,
+        "style": style_of(options),
+    }
     if Campaign.is_one(options.folder):
         campaign = Campaign.open(options.folder)
         volumes, labels = hypervolume_of(options), labels_of(options)
@@ -41,6 +53,7 @@ def show_run(
     console: Console,
     *,
     html: bool = False,
+    latex: bool = False,
     output: Path | None = None,
     style: FigureStyle = SCREEN,
 ) -> None:
@@ -50,6 +63,7 @@ def show_run(
         run: A finished run.
         console: Where to print.
         html: Whether to write the interactive page too.
+        latex: Whether to write the tables in LaTeX too.
         output: Where the report goes; None is the run's folder.
         style: The sizes of pictures, for a screen or a paper.
     """
@@ -71,6 +85,8 @@ def show_run(
 
         where += f", interactive: {write_page(report, output)}"
     _print_line(where, console)
+    if latex:
+        _print_latex(report.write_latex(page.parent), console)
 
 
 def show_campaign(
@@ -78,6 +94,7 @@ def show_campaign(
     console: Console,
     *,
     html: bool = False,
+    latex: bool = False,
     output: Path | None = None,
     style: FigureStyle = SCREEN,
     volumes: HypervolumeOptions | None = None,
@@ -89,13 +106,15 @@ def show_campaign(
         campaign: A finished comparison.
         console: Where to print.
         html: Whether to write the interactive page too.
+        latex: Whether to write the tables in LaTeX too.
         output: Where the report goes; None is the comparison's folder.
         style: The sizes of pictures, for a screen or a paper.
         volumes: Options of hypervolumes; what is not given is as the comparison was made with.
-        labels: Names of methods and baselines in pictures, by their own names.
+        labels: Names of methods and baselines in pictures and in LaTeX, by their own names.
     """
     report = report_of_campaign(campaign, volumes, labels)
-    show_comparison(report, output or campaign.folder, console, html=html, style=style)
+    folder = output or campaign.folder
+    show_comparison(report, folder, console, html=html, latex=latex, style=style)
 
 
 def show_comparison(
@@ -104,6 +123,7 @@ def show_comparison(
     console: Console,
     *,
     html: bool = False,
+    latex: bool = False,
     style: FigureStyle = SCREEN,
 ) -> None:
     """Prints what a comparison found, and writes its report.
@@ -113,6 +133,7 @@ def show_comparison(
         folder: Where its files go.
         console: Where to print.
         html: Whether to write the interactive page too.
+        latex: Whether to write the tables in LaTeX too.
         style: The sizes of pictures, for a screen or a paper.
     """
     try:
@@ -126,6 +147,15 @@ def show_comparison(
 
         where += f", interactive: {write_page(report, folder)}"
     _print_line(where, console)
+    if latex:
+        _print_latex(report.write_latex(folder), console)
+
+
+def do_cite(options: argparse.Namespace, console: Console) -> None:
+    """`pymoo-prune cite`."""
+    text = citations(options.folders).text()
+    # As it is: a key may look like an emoji's name.
+    console.print(text, end="", highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def do_export(options: argparse.Namespace, console: Console) -> None:
@@ -185,6 +215,14 @@ def _print_reason(pick: str, member: Member, console: Console) -> None:
 def _print_line(text: str, console: Console) -> None:
     """Prints one unbroken line, from which a path can be copied."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_latex(paths: Sequence[Path], console: Console) -> None:
+    names = listed([path.stem for path in paths])
+    _print_line(
+        f"tables: {paths[0].parent}/NAME.tex for {names}; they need \\usepackage{{booktabs}}",
+        console,
+    )
 
 
 def _print_written(folder: Path, console: Console) -> None:

@@ -1,17 +1,15 @@
-"""The commands `run` and `resume`; `resume` also goes on with a comparison."""
+"""The commands `run` and `resume`; `resume` also goes on with a comparison or a study."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 
 from pymoo_prune.cli.arguments import given_of, settings_of
 from pymoo_prune.cli.results import show_campaign, show_run
+from pymoo_prune.cli.showing import resumable
+from pymoo_prune.cli.studies import resume_study
 from pymoo_prune.cli.workers import (
     executor_of,
     has_workers,
@@ -19,11 +17,12 @@ from pymoo_prune.cli.workers import (
     threads_for_workers,
 )
 from pymoo_prune.comparing import Campaign
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.errors import PruneError
 from pymoo_prune.executors import Executor
 from pymoo_prune.machine import cores
 from pymoo_prune.runs import Run, new_folder
 from pymoo_prune.search import Display
+from pymoo_prune.studies import Study
 
 
 def do_run(options: argparse.Namespace, console: Console) -> None:
@@ -48,6 +47,12 @@ def do_run(options: argparse.Namespace, console: Console) -> None:
 
 def do_resume(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune resume`."""
+    if Study.is_one(options.folder):
+        refuse_workers(options)
+        resume_study(options, console)
+        return
+    if options.again:
+        raise PruneError("--again is for a study over many problems, but this is none")
     if Campaign.is_one(options.folder):
         refuse_workers(options)
         campaign = Campaign.open(options.folder)
@@ -76,21 +81,3 @@ def _work(
 ) -> None:
     with resumable(run.folder):
         run.execute(Display(console), download=download, executor=executor, profile=profile)
-
-
-@contextmanager
-def resumable(folder: Path) -> Iterator[None]:
-    """Says how to go on after Ctrl-C, or after an error such as a full disk.
-
-    Args:
-        folder: The folder of the run or comparison.
-    """
-    command = f"pymoo-prune resume {shlex.quote(str(folder))}"
-    try:
-        yield
-    except KeyboardInterrupt:
-        msg = f"stopped; everything that was measured is kept. {command}"
-        raise KeyboardInterrupt(msg) from None
-    except OSError as error:
-        msg = f"{error}; what was measured is kept; once that is fixed: {command}"
-        raise StoreError(msg) from error

@@ -1,12 +1,16 @@
-"""The options of reports: hypervolumes of comparisons, figures, and names in them."""
+"""The options of reports, and how to go on after a stop."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from pymoo_prune.comparing import HypervolumeOptions
-from pymoo_prune.errors import PruneError
-from pymoo_prune.plots import FIGURES, FigureStyle
+from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.plots import FIGURES, FigureStyle, paper_style
 from pymoo_prune.tables import listed
 
 OF_COMPARISONS = ("reference", "log", "label")
@@ -20,7 +24,12 @@ def hypervolume_of(options: argparse.Namespace) -> HypervolumeOptions:
 
 def style_of(options: argparse.Namespace) -> FigureStyle:
     """The style of pictures that a command was given."""
-    return FIGURES[options.figures]
+    if options.style is None:
+        return FIGURES[options.figures or "screen"]
+    if options.figures == "screen":
+        msg = "--style is for pictures in a paper: give --figures column or page with it, or none"
+        raise PruneError(msg)
+    return paper_style(options.style, options.figures or "column")
 
 
 def labels_of(options: argparse.Namespace) -> dict[str, str]:
@@ -42,3 +51,22 @@ def refuse_for_a_run(options: argparse.Namespace) -> None:
     if given:
         msg = f"{listed(given)} cannot be given with a run: reports of comparisons take them"
         raise PruneError(msg)
+
+
+@contextmanager
+def resumable(folder: Path, kept: str = "everything that was measured is") -> Iterator[None]:
+    """Says how to go on after Ctrl-C, or after an error such as a full disk.
+
+    Args:
+        folder: The folder of the run, comparison or study.
+        kept: What is kept after Ctrl-C, with a verb.
+    """
+    command = f"pymoo-prune resume {shlex.quote(str(folder))}"
+    try:
+        yield
+    except KeyboardInterrupt:
+        msg = f"stopped; {kept} kept. {command}"
+        raise KeyboardInterrupt(msg) from None
+    except OSError as error:
+        msg = f"{error}; what was measured is kept; once that is fixed: {command}"
+        raise StoreError(msg) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER, SHARED_FILE
-from pymoo_prune.comparing.jobs import make_runs
+from pymoo_prune.comparing.jobs import first_line, is_of_method, make_runs
 from pymoo_prune.comparing.methods import Method, file_name, power_note
 from pymoo_prune.comparing.plan import Plan, has_plan
 from pymoo_prune.comparing.runs import create_run, is_done, trial_of
@@ -108,6 +108,7 @@ class Campaign:
         jobs: int = 1,
         download: bool = False,
         given: Given = NOTHING_GIVEN,
+        failures: dict[str, str] | None = None,
     ) -> Comparison:
         """Makes every run that is not done, and the baselines at what they found.
 
@@ -117,13 +118,15 @@ class Campaign:
                 it is one. Results do not depend on it, unless time is the budget.
             download: Whether to fetch the data set.
             given: The place of the images, if they have moved.
+            failures: Takes methods that cannot search the problem or raise an error, and why; they
+                leave the plan, and the others go on. None ends with the first error.
         """
         if jobs < 1:
             msg = f"jobs must be at least 1, but it is {jobs}"
             raise PruneError(msg)
         try:
             with locked(self.folder):
-                return self._execute(Display(console), jobs, given, download=download)
+                return self._execute(Display(console), jobs, given, failures, download=download)
         except DataError:
             raise  # resume goes on once the data set is there
         except PruneError:
@@ -136,11 +139,19 @@ class Campaign:
             )
             raise StoreError(msg) from error
 
-    def _execute(self, display: Display, jobs: int, given: Given, *, download: bool) -> Comparison:
+    def _execute(
+        self,
+        display: Display,
+        jobs: int,
+        given: Given,
+        failures: dict[str, str] | None,
+        *,
+        download: bool,
+    ) -> Comparison:
         self.plan.check_names()
-        if not self.complete:
+        if not self.complete and failures is None:
             self._say_power(display)
-        problem, twins = self._prepare(display, given, download=download)
+        problem, twins = self._prepare(display, given, failures, download=download)
         if jobs > 1 and any(twin.measures_latency for twin in twins):
             display.console.print("one run at a time: others would disturb the latencies")
             jobs = 1
@@ -150,7 +161,11 @@ class Campaign:
         pending = {name: run for name, run in runs.items() if not is_done(run)}
         if pending:
             (self.folder / SHARED_FILE).unlink(missing_ok=True)
-        make_runs(pending, display.console, jobs=jobs)
+        if failures is None:
+            make_runs(pending, display.console, jobs=jobs)
+        else:
+            make_runs(pending, display.console, jobs=jobs, failed=_noting(failures))
+            self._leave_out(failures)
         if not self.complete:
             self._conclude(problem, display)
         return self.comparison()
@@ -161,8 +176,21 @@ class Campaign:
         if (note := power_note(names, len(plan.seeds), plan.against)) is not None:
             display.console.print(note, markup=False, highlight=False, soft_wrap=True)
 
+    def _leave_out(self, failures: Mapping[str, str]) -> None:
+        """Takes methods out of the plan; an error where none remains."""
+        self.plan = self.plan.without(failures)
+        if not self.plan.methods:
+            msg = f"no method can search it: {next(iter(failures.values()))}"
+            raise PruneError(msg)
+        self.plan.write(self.folder)
+
     def _prepare(
-        self, display: Display, given: Given, *, download: bool
+        self,
+        display: Display,
+        given: Given,
+        failures: dict[str, str] | None,
+        *,
+        download: bool,
     ) -> tuple[PruningProblem, list[PruningProblem]]:
         """The problem, and a twin with each method's goal; refuses what cannot be searched."""
         # The parent is trained once, for all runs.
@@ -172,9 +200,17 @@ class Campaign:
         self.plan.check_numbers(problem)
         twins = []
         for method in self.plan.methods:
-            twin = problem.with_goals(method.goal(problem), front=problem.goals.names)
-            method.engine(twin, self.settings.pop_size)
-            twins.append(twin)
+            try:
+                twin = problem.with_goals(method.goal(problem), front=problem.goals.names)
+                method.engine(twin, self.settings.pop_size)
+            except PruneError as error:
+                if failures is None or not is_of_method(error):
+                    raise
+                failures[method.name] = first_line(error)
+            else:
+                twins.append(twin)
+        if failures:
+            self._leave_out(failures)
         return problem, twins
 
     def _forget_if_empty(self) -> None:
@@ -204,7 +240,7 @@ class Campaign:
                 folder = self.run_folder(method, seed)
                 if not folder.exists():
                     create_run(folder, settings, parent=self.folder / PARENT_FOLDER)
-                with self._remedied(folder):
+                with self.remedied(folder):
                     runs[f"{method.name}, seed {seed}"] = Run.open(folder, given=given)
         return runs
 
@@ -250,6 +286,7 @@ class Campaign:
             bounds=self.plan.bounds,
             against=self.plan.against,
             volumes=(volumes or HypervolumeOptions()).or_else(self.plan.volumes),
+            problem=self.settings.problem,
         )
 
     def trials(self) -> list[Trial]:
@@ -260,15 +297,29 @@ class Campaign:
 
     def _trial(self, method: Method, seed: int) -> Trial:
         folder = self.run_folder(method, seed)
-        with self._remedied(folder):
+        with self.remedied(folder):
             return trial_of(Run.open(folder), method.name)
 
     @contextmanager
-    def _remedied(self, folder: Path) -> Iterator[None]:
-        """Adds to errors of a run that cannot be read how to make it again."""
+    def remedied(self, folder: Path) -> Iterator[None]:
+        """Adds to errors of a run that cannot be read how to make it again.
+
+        Args:
+            folder: The run's folder.
+        """
         try:
             yield
         except StoreError as error:
             first = f"remove {folder}, and " if folder.exists() else ""
             msg = f"{error}; {first}'pymoo-prune resume {self.folder}' makes that run again"
             raise StoreError(msg) from error
+
+
+def _noting(failures: dict[str, str]) -> Callable[[str, Exception], None]:
+    """Notes the error of a run for its method: the first where there are several."""
+
+    def note(run: str, error: Exception) -> None:
+        method, _, seed = run.rpartition(", ")
+        failures.setdefault(method, f"{seed}: {first_line(error)}")
+
+    return note

@@ -102,6 +102,7 @@ def compare(
         bounds=bounds,
         against=against,
         volumes=volumes,
+        problem=type(problem).__name__,
     )
 
 

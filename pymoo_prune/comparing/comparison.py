@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from pymoo_prune.comparing.bounds import quantile_bounds, size_bounds
 from pymoo_prune.comparing.methods import check_against
 from pymoo_prune.comparing.statistics import Contrast, contrasts
-from pymoo_prune.comparing.trials import Trial, best_of_all, union_front
+from pymoo_prune.comparing.trials import Trial, best_of_all, trial_evaluations, union_front
 from pymoo_prune.comparing.volumes import HypervolumeOptions, Scale, front_volumes
+from pymoo_prune.exchange import Evaluations, frame_of
 from pymoo_prune.objectives import (
     DIVERGENCE,
     STANDARD,
@@ -29,6 +31,9 @@ from pymoo_prune.objectives import (
     without_judgements,
 )
 from pymoo_prune.results import FINAL, RANDOM, Gain, Judged, stacked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHECKPOINTS = 100
 """Points of a curve over the evaluations."""
@@ -56,6 +61,7 @@ class Comparison:
             on the union of all fronts.
         against: The method that each other one is tested against; None tests all pairs.
         volumes: The reference point and the logarithmic axes of hypervolumes.
+        problem: The problem's name.
     """
 
     def __init__(
@@ -69,7 +75,9 @@ class Comparison:
         bounds: Sequence[str] | None = None,
         against: str | None = None,
         volumes: HypervolumeOptions | None = None,
+        problem: str = "",
     ) -> None:
+        self.problem = problem
         self.front = union_front(trials, goals)
         self.trials, self.others = tuple(trials), tuple(others)
         self.goals, self.quantities, self.parent = goals, quantities, parent
@@ -88,6 +96,14 @@ class Comparison:
         runs = {method: len(self.of(method, self.decisive)) for method in self.methods}
         counted = ", ".join(f"{method} ({number} runs)" for method, number in runs.items())
         return f"Comparison({counted}; over {', '.join(self.goals.names)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, a picture and a table."""
+        from pymoo_prune.comparing.showing import (  # noqa: PLC0415 - it brings Bokeh
+            comparison_html,
+        )
+
+        return comparison_html(self)
 
     @property
     def methods(self) -> list[str]:
@@ -274,11 +290,30 @@ class Comparison:
         """
         if trial.history is None:
             return None
-        history, n = trial.history, trial.evaluations
-        costs = self._scale.unit_costs(history)
-        costs[~self._allowed(history)] = np.nan
+        costs, n = self.evaluated(trial.history), trial.evaluations
         after = np.unique(np.linspace(1, n, min(n, CHECKPOINTS)).round().astype(np.int64))
         return after.astype(np.float64), hypervolumes(costs, after)
+
+    def evaluated(self, history: Mapping[str, Values]) -> Values:
+        """Unit costs of evaluations, with this comparison's options of hypervolumes, (n, axes).
+
+        Rows are NaN where a candidate failed or breaks a constraint.
+
+        Args:
+            history: Measurements, (n,) each.
+        """
+        costs = self._scale.unit_costs(history)
+        costs[~self._allowed(history)] = np.nan
+        return costs
+
+    @property
+    def best_costs(self) -> Values:
+        """The best of all runs and baselines together, in the unit costs of `evaluated`."""
+        names = set(self.goals.names)
+        fronts = [self._scale.unit_costs(one) for one in self._fronts if names <= one.keys()]
+        costs = np.concatenate(fronts)
+        best: Values = np.unique(costs[nondominated(costs)], axis=0)
+        return best
 
     @cached_property
     def _scale(self) -> Scale:
@@ -286,6 +321,18 @@ class Comparison:
         names = set(self.goals.names)
         fronts = [columns for columns in self._fronts if names <= columns.keys()]
         return Scale.of(fronts, self.goals, self.parent, self.volumes)
+
+    # All that was asked for.
+
+    def evaluations(self) -> list[Evaluations]:
+        """Every evaluation of each run, for other tools."""
+        return [
+            trial_evaluations(trial, self.goals, self.parent, self.problem) for trial in self.trials
+        ]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row for each evaluation of each run; chromosomes where runs are kept in a folder."""
+        return frame_of(self.evaluations())
 
     def _allowed(self, history: Mapping[str, Values]) -> NDArray[np.bool_]:
         """Which candidates were measured and keep all constraints."""

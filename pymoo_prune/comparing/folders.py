@@ -82,6 +82,7 @@ def report_of_runs(
         bounds=bounds,
         against=against,
         volumes=volumes,
+        problem=first.settings.problem,
     )
     summaries = [one for _, one in results]
     facts = {

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import signal
 import threading
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing import active_children, get_context
-from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import TypeAlias
 
 from rich.console import Console
 
+from pymoo_prune.comparing.processes import CONTEXT, interrupts_blocked, process_pool
 from pymoo_prune.comparing.runs import make_run
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import DataError, PruneError, StoreError, UntrustedCode
 from pymoo_prune.runs import Given, Run
 from pymoo_prune.search import REFRESH, Board
 
@@ -28,65 +25,90 @@ Reports: TypeAlias = "Queue[tuple[str, str, float, str]]"
 """The run, its phase, the share of it that is done, and a text."""
 
 
-def make_runs(runs: Mapping[str, Run], console: Console, *, jobs: int) -> None:
+def make_runs(
+    runs: Mapping[str, Run],
+    console: Console,
+    *,
+    jobs: int,
+    failed: Callable[[str, Exception], None] | None = None,
+) -> None:
     """Makes runs, or goes on with them.
 
     Args:
         runs: The runs, by name.
         console: Shows progress.
         jobs: How many runs at once.
+        failed: Called with the name of a run whose method raised an error, and the error; the
+            other runs go on. None ends with the first error.
     """
     with Board(console, len(runs)) as board:
         if jobs > 1 and len(runs) > 1:
-            _make_at_once(runs, board, jobs)
+            _make_at_once(runs, board, jobs, failed)
             return
         for name, run in runs.items():
+            update = partial(board.update, name)
             with _named(name):
-                board.finish(name, make_run(run, partial(board.update, name)))
+                board.finish(name, _ended(partial(make_run, run, update), name, failed))
 
 
-def _make_at_once(runs: Mapping[str, Run], board: Board, jobs: int) -> None:
-    context = get_context("spawn")  # threads of torch do not survive a fork
-    reports: Reports = context.Queue()
-    alive, hold = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(
-        min(jobs, len(runs)), context, initializer=_Worker.begin, initargs=(reports, alive)
-    )
-    others = set(active_children())
-    with _shown(reports, board):
-        try:
-            with _interrupts_blocked():  # Ctrl-C is for this process, which ends the others
-                futures = {
-                    pool.submit(_Worker.make, name, run.folder, run.given): name
-                    for name, run in runs.items()
-                }
-            for future in as_completed(futures):
-                with _named(futures[future]):
-                    board.finish(futures[future], future.result())
-        finally:
-            hold.close()  # ends processes that still work
-            for process in set(active_children()) - others:  # and those that do not listen yet
-                process.terminate()
-            pool.shutdown(wait=True, cancel_futures=True)
+def _make_at_once(
+    runs: Mapping[str, Run],
+    board: Board,
+    jobs: int,
+    failed: Callable[[str, Exception], None] | None,
+) -> None:
+    reports: Reports = CONTEXT.Queue()
+    with (
+        _shown(reports, board),
+        process_pool(min(jobs, len(runs)), _Worker.begin, reports) as pool,
+    ):
+        with interrupts_blocked():  # Ctrl-C is for this process, which ends the others
+            futures = {
+                pool.submit(_Worker.make, name, run.folder, run.given): name
+                for name, run in runs.items()
+            }
+        for future in as_completed(futures):
+            name = futures[future]
+            with _named(name):
+                board.finish(name, _ended(future.result, name, failed))
+
+
+def _ended(
+    result: Callable[[], str], name: str, failed: Callable[[str, Exception], None] | None
+) -> str:
+    """How a run ended, in words."""
+    try:
+        return result()
+    except Exception as error:
+        if failed is None or not is_of_method(error):
+            raise
+        failed(name, error)
+        return first_line(error)
+
+
+def is_of_method(error: Exception) -> bool:
+    """Whether an error is one of a method, and not of files, data, trust or a killed process."""
+    others = (StoreError, DataError, UntrustedCode, OSError, BrokenProcessPool)
+    return not isinstance(error, others)
+
+
+def first_line(error: Exception) -> str:
+    """An error in one line, with its type where that is not the plugin's own."""
+    text = str(error).strip().partition("\n")[0]
+    if isinstance(error, PruneError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class _Worker:
-    """A process that makes runs; it reports to the process that started it, and ends with it."""
+    """A process that makes runs; it reports to the process that started it."""
 
     reports: Reports | None = None
 
     @classmethod
-    def begin(cls, reports: Reports, alive: Connection) -> None:
+    def begin(cls, reports: Reports) -> None:
         """Called once in each process."""
         cls.reports = reports
-        threading.Thread(target=cls.end_with, args=(alive,), daemon=True).start()
-
-    @staticmethod
-    def end_with(alive: Connection) -> None:
-        """Ends this process when the other end is closed: by an error, Ctrl-C or kill -9."""
-        with suppress(EOFError, OSError):
-            alive.recv()
-        os._exit(1)  # what was measured is in the store
 
     @classmethod
     def make(cls, name: str, folder: Path, given: Given) -> str:
@@ -113,30 +135,6 @@ def _shown(reports: Reports, board: Board) -> Iterator[None]:
     finally:
         ended.set()
         shower.join(2 * REFRESH)  # a process killed in the middle of a report may block it
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Blocks SIGINT while children start: they inherit the block, and never see Ctrl-C.
-
-    In this process, Ctrl-C takes effect at the end of the block: a child that is half started
-    would print an error.
-    """
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    heard: list[int] = []
-    # Another thread may receive the signal that is blocked in this one.
-    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
-    if heard:
-        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -59,6 +59,13 @@ class Plan:
         limits = None if bounds is None else tuple(bounds)
         options = volumes or HypervolumeOptions()
         return cls(settings, parsed, tuple(seeds), limits, against, options)
+
+    def without(self, methods: Collection[str]) -> Self:
+        """The plan without some methods."""
+        kept = tuple(method for method in self.methods if method.name not in methods)
+        return replace(
+            self, methods=kept, against=None if self.against in methods else self.against
+        )
 
     def check_names(self) -> None:
         """Refuses names that nothing measures or minimises, before a parent is trained."""

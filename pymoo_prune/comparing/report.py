@@ -16,14 +16,21 @@ from pymoo_prune.comparing.files import (
     INDICATORS_TABLE,
     PARALLEL_PICTURE,
 )
+from pymoo_prune.comparing.latex import LatexTables
 from pymoo_prune.comparing.pictures import checked_labels, draw
 from pymoo_prune.comparing.words import meaning, shares, verdict
 from pymoo_prune.errors import StoreError
-from pymoo_prune.files import write_text
+from pymoo_prune.files import write_text, write_texts
 from pymoo_prune.objectives import Series
 from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.runs import REPORT_PAGE, SETTINGS_FILE
-from pymoo_prune.tables import markdown_table, terminal_table
+from pymoo_prune.tables import (
+    TABLES_FOLDER,
+    LatexTable,
+    latex_files,
+    markdown_table,
+    terminal_table,
+)
 
 
 class ComparisonReport:
@@ -35,7 +42,7 @@ class ComparisonReport:
         facts: How it was made: budget, seeds, machine, versions.
         published: Results that papers report, drawn beside the fronts.
         caution: A warning to readers, after the verdict.
-        labels: Names of methods and baselines in pictures, by their own names.
+        labels: Names of methods and baselines in pictures and in LaTeX, by their own names.
     """
 
     def __init__(
@@ -73,6 +80,10 @@ class ComparisonReport:
             ),
         ]
 
+    def latex_tables(self) -> list[LatexTable]:
+        """For a paper; `write_latex` writes them."""
+        return LatexTables(self.comparison, self.title, self.facts, self.labels).all()
+
     def write(self, folder: Path, style: FigureStyle = SCREEN) -> Path:
         """Writes page, pictures and numbers into a folder.
 
@@ -98,6 +109,14 @@ class ComparisonReport:
         write_text(folder / INDICATORS_TABLE, tables.indicators_csv(self.comparison))
         write_text(folder / REPORT_PAGE, self.page(drawn))
         return folder / REPORT_PAGE
+
+    def write_latex(self, folder: Path) -> list[Path]:
+        """Writes every table in LaTeX; returns the files.
+
+        Args:
+            folder: The report's folder; they go into a folder `tables` in it.
+        """
+        return write_texts(folder / TABLES_FOLDER, latex_files(self.latex_tables()))
 
     def options(self) -> list[str]:
         """A line that names the options of hypervolumes, where there are any."""

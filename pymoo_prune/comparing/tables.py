@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -73,16 +74,24 @@ def cost_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
     return ("method", "objectives", "evaluations", "known before", "seconds", "networks"), rows
 
 
-def contrast_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
-    """Every pair of methods, by the hypervolume of the search and by the decisive one."""
+def contrast_rows(
+    comparison: Comparison, labels: Mapping[str, str] | None = None
+) -> tuple[Row, list[Row]]:
+    """Every pair of methods, by the hypervolume of the search and by the decisive one.
+
+    Args:
+        comparison: The numbers.
+        labels: Names of methods in the table, by their own names.
+    """
+    named = {method: method for method in comparison.methods} | dict(labels or {})
     rows: list[Row] = [
         (
-            f"{c.first} / {c.second}",
+            f"{named[c.first]} / {named[c.second]}",
             SHORT[indicator],
             f"{c.effect:.2f}",
             probability(c.p),
             probability(c.adjusted),
-            str(c),
+            named.get(str(c), str(c)),
         )
         for indicator in (SEARCHED, comparison.decisive)
         for c in comparison.contrasts(indicator)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.exchange import Evaluations
 from pymoo_prune.objectives import Goals, Values, nondominated
+from pymoo_prune.results import comparable
+from pymoo_prune.runs import recorded_evaluations
 from pymoo_prune.search import Store
+
+NO_CHROMOSOMES = "Chromosomes were not kept: a comparison without a folder keeps measurements only."
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Trial:
         origin: The run folder that its numbers are from.
         first: The columns of its first population; none where no candidate was feasible. None where
             it is not known: in folders of older versions, and where the run found nothing.
+        store: The file with all its evaluations; empty where it was not kept.
     """
 
     method: str
@@ -42,6 +49,7 @@ class Trial:
     goal: str = ""
     origin: str = ""
     first: Mapping[str, Values] | None = None
+    store: str = ""
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -74,34 +82,63 @@ def recorded_trial(
     """
     asked = [row for row in store.history() if generations is None or row[1] <= generations]
     history = {name: column[: len(asked)] for name, column in store.evaluations().items()}
-    candidates = [(images, digest) for _, _, images, digest in asked]
+    images = [one for _, _, one, _ in asked]
+    candidates = [(one, digest) for _, _, one, digest in asked]
     return Trial(
         method=method,
         seed=seed,
         columns=columns,
-        history=history if _is_exact(history, columns, asked) else None,
+        history=history if comparable(history, columns, images) else None,
         evaluations=len(asked) if evaluations is None else evaluations,
         known=len(candidates) - len(set(candidates)),
         seconds=store.elapsed(asked[-1][1]) or 0.0,
         goal=goal,
         origin=origin,
         first=first,
+        store="" if str(store.path) == ":memory:" else str(store.path),
     )
 
 
-def _is_exact(
-    history: Mapping[str, Values],
-    columns: Mapping[str, Values],
-    asked: Sequence[tuple[int, int, str, bytes]],
-) -> bool:
-    """Whether a search measured on one set of images, and its front has those measurements."""
-    if len({images for _, _, images, _ in asked}) > 1:
-        return False
-    if "evaluation" not in columns:  # nothing was found, or the run is older than this column
-        return True
-    rows = columns["evaluation"].astype(np.int64)
-    measured = history.keys() & columns.keys()
-    return all(np.array_equal(history[name][rows], columns[name]) for name in measured)
+def trial_evaluations(
+    trial: Trial, goals: Goals, parent: Mapping[str, float], problem: str
+) -> Evaluations:
+    """All that a run of a comparison asked for.
+
+    Args:
+        trial: The run.
+        goals: What methods are compared over, and the constraints.
+        parent: The unpruned network's measurements.
+        problem: The problem's name.
+    """
+    if trial.store:
+        with closing(Store.existing(trial.store)) as store:
+            n = len(trial.history["generation"]) if trial.history else None
+            return recorded_evaluations(
+                store.record,
+                goals,
+                parent,
+                problem=problem,
+                method=trial.method,
+                seed=trial.seed,
+                first=n,
+            )
+    if trial.history is None:
+        msg = (
+            f"the evaluations of {trial.method}, seed {trial.seed} are not known: the search "
+            "measured approximately, and nothing was kept; give compare() a folder"
+        )
+        raise PruneError(msg)
+    names = [name for name in trial.history if name != "generation"]
+    return Evaluations.of(
+        {name: trial.history[name] for name in names},
+        goals,
+        parent,
+        problem=problem,
+        method=trial.method,
+        seed=trial.seed,
+        generation=trial.history["generation"].astype(np.int64),
+        notes=[NO_CHROMOSOMES],
+    )
 
 
 def best_of_all(trials: Sequence[Trial], goals: Goals) -> list[tuple[Trial, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -137,21 +137,44 @@ def _without_result(comparison: Comparison) -> list[str]:
 
 
 def meaning(comparison: Comparison) -> str:
-    """The meaning of the indicators."""
+    """The meaning of the indicators and of the tests."""
+    meanings = meaning_of_indicators(comparison), meaning_of_tests(comparison)
+    return f"{' '.join(meanings)}{particulars(comparison)}"
+
+
+def meaning_of_indicators(comparison: Comparison) -> str:
+    """The meaning of hypervolumes and IGD+."""
     labels = [comparison.quantities[name].label for name in comparison.goals.names]
     first = "divergence" if comparison.judged.by_divergence else "error"
     axes = [first, *(comparison.quantities[name].label for name in comparison.axes)]
-    text = (
+    return (
         f"Hypervolumes are of ({', '.join(labels)}) on the search images and of "
         f"({', '.join(axes)}) on the test images, each between 0 and 1 (accuracies as errors, "
         f"counts relative to the parent's{_nats(comparison)}), with 1 as reference point; larger "
         "is better. IGD+ "
         "is the distance to the best of all that is in the table together; smaller is better. "
-        "Mean ± standard deviation over the runs. A is the share of pairs of runs in which the "
-        "first is ahead, ties half; p is of the exact two-sided Mann-Whitney test, with Holm's "
-        f"correction for {_tested(comparison)} that share a hypervolume, and a difference is "
-        f"called one where it is at most {LEVEL}."
+        "Mean ± standard deviation over the runs."
     )
+
+
+def meaning_of_tests(comparison: Comparison, labels: Mapping[str, str] | None = None) -> str:
+    """The meaning of effects and p.
+
+    Args:
+        comparison: The numbers.
+        labels: Names of methods in the text, by their own names.
+    """
+    return (
+        "A is the share of pairs of runs in which the first is ahead, ties half; p is of the exact "
+        "two-sided Mann-Whitney test, with Holm's correction for "
+        f"{pairs_tested(comparison, labels)} that share a hypervolume, and a difference is called "
+        f"one where it is at most {LEVEL}."
+    )
+
+
+def particulars(comparison: Comparison) -> str:
+    """What holds for some comparisons alone, each sentence after a space."""
+    text = ""
     if comparison.volumes.reference:
         text += (
             f" Here the reference point is {listed(comparison.volumes.texts)} (% of the parent's), "
@@ -190,9 +213,17 @@ def within_bounds(comparison: Comparison) -> str:
     return "test accuracy in %"
 
 
-def _tested(comparison: Comparison) -> str:
-    against = comparison.against
-    return "the pairs" if against is None else f"the pairs with {against}, the only ones tested,"
+def pairs_tested(comparison: Comparison, labels: Mapping[str, str] | None = None) -> str:
+    """The pairs of methods that are tested.
+
+    Args:
+        comparison: The numbers.
+        labels: Names of methods in the text, by their own names.
+    """
+    if comparison.against is None:
+        return "the pairs"
+    name = (labels or {}).get(comparison.against, comparison.against)
+    return f"the pairs with {name}, the only ones tested,"
 
 
 def stage(comparison: Comparison) -> str:

@@ -45,7 +45,8 @@ class Form:
                 layer.load(weight, bias)
                 continue
             layer.weight.copy_(weight)
-            if bias is not None:
+            # A graph that takes weights directly has only what it takes.
+            if bias is not None and hasattr(layer, "bias"):
                 layer.bias.copy_(bias)
 
     def moments(self, parent: Parent, statistics: Statistics) -> Statistics:

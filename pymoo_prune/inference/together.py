@@ -151,7 +151,7 @@ class Together:
         tensors = dict(own)
         for path, weight, bias in form.layers(self._parent, weights, statistics):
             tensors[f"{path}.weight"] = weight
-            if bias is not None:
+            if bias is not None and f"{path}.bias" in own:
                 tensors[f"{path}.bias"] = bias
         for path, (mean, variance) in form.moments(self._parent, statistics).items():
             if path in form.modules:

@@ -2,6 +2,7 @@
 
 - `accuracies`: the share of images that a network classifies correctly
 - `complexity`: parameters and multiply-accumulates, exactly
+- `products`: matrix products, operator by operator
 - `anatomies`: weights and MACs layer by layer
 - `defaults`: the batch sizes for latencies
 - `latency`: how long networks take, side by side
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from pymoo_prune.measuring.anatomies import Anatomies, Layer, anatomy
     from pymoo_prune.measuring.complexity import (
         LayerShape,
+        Work,
         count_macs,
         count_parameters,
+        count_work,
         dense_complexity,
         dense_net_complexity,
         layer_macs,
@@ -52,10 +55,10 @@ else:
     __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
-    "BATCH_SIZES", "LATENCY", "MILLISECONDS", "PERTURBATIONS", "STRENGTHS",
-    "Affinities", "Anatomies", "Expected", "KnownLatencies", "Latency", "LatencyScheme", "Layer",
-    "LayerShape", "Memory", "Stacks", "Stopwatch", "accuracy", "affinities", "affinity_divergence",
-    "anatomy", "conditions", "count_macs", "count_parameters", "dense_complexity",
+    "BATCH_SIZES", "LATENCY", "MILLISECONDS", "PERTURBATIONS", "STRENGTHS", "Affinities",
+    "Anatomies", "Expected", "KnownLatencies", "Latency", "LatencyScheme", "Layer", "LayerShape",
+    "Memory", "Stacks", "Stopwatch", "Work", "accuracy", "affinities", "affinity_divergence",
+    "anatomy", "conditions", "count_macs", "count_parameters", "count_work", "dense_complexity",
     "dense_net_complexity", "goodness", "is_about_memory", "latencies", "layer_macs", "perturbed",
     "prunable_layers", "robustness", "squared_distances", "stack_size", "thop_macs",
 ]  # fmt: skip

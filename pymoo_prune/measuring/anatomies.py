@@ -10,7 +10,8 @@ from typing import Any, Self
 from torch import nn
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.measuring.complexity import PRUNABLE, prunable_layers
+from pymoo_prune.measuring.complexity import prunable_layers
+from pymoo_prune.measuring.products import PRUNABLE
 from pymoo_prune.networks import SlimNetwork
 
 ANATOMY_FORMAT = 1

@@ -1,16 +1,15 @@
 """Counts parameters and multiply-accumulates (MACs), exactly, for one network or for many at once.
 
-MACs are those of convolutions and linear layers, for one image. FLOPs are twice as many.
+MACs are those of convolutions, linear layers and products without weights, such as attention's, for
+one image. FLOPs are twice as many.
 """
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +17,7 @@ from torch import Tensor, nn
 
 from pymoo_prune.chromosomes import Booleans, Counts
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks import evaluating
-
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-PRUNABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED, nn.Linear)
+from pymoo_prune.measuring.products import PRUNABLE, Pass, Product, multiplied
 
 
 def dense_complexity(inputs: int, widths: Counts, classes: int) -> tuple[Counts, Counts]:
@@ -109,8 +105,44 @@ class LayerShape:
     positions: int
 
 
-def prunable_layers(network: nn.Module, shape: Sequence[int]) -> list[LayerShape]:
-    """The convolutions and linear layers of any network, in the order of `named_modules`.
+@dataclass(frozen=True)
+class Work:
+    """The multiply-accumulates of a network for one image, by layers and other products.
+
+    Attributes:
+        layers: See `prunable_layers`.
+        products: All other products: those of attention, whose factors both depend on the image,
+            and those with weights that belong to no layer.
+        faults: Why pruning layers would go wrong, if it would.
+    """
+
+    layers: Sequence[LayerShape]
+    products: Sequence[Product]
+    faults: Sequence[str]
+
+    @property
+    def constant(self) -> int:
+        """The MACs of the products, which stay when layers are pruned."""
+        return sum(product.macs for product in self.products)
+
+    @property
+    def macs(self) -> int:
+        """All MACs: those that torch's own counter of FLOPs counts, times two."""
+        return layer_macs(self.layers) + self.constant
+
+    def check(self) -> None:
+        """Refuses a network whose layers do not tell all about its weights and MACs.
+
+        Raises:
+            PruneError: Weights are used outside of convolutions and linear layers, or a layer
+                computes something else. The error names the module and the operator.
+        """
+        if self.faults:
+            raise PruneError(self.faults[0])
+
+
+def count_work(network: nn.Module, shape: Sequence[int]) -> Work:
+    """Counts the MACs of any network twice: by the layers' calls, and operator by operator.
 
     The network runs on one image of zeros, in evaluation mode, on the device of its parameters. So
     counting a network on "meta" computes nothing.
@@ -118,21 +150,54 @@ def prunable_layers(network: nn.Module, shape: Sequence[int]) -> list[LayerShape
     Args:
         network: Any module; it is not changed.
         shape: One image, (channels, height, width).
-
-    Returns:
-        The layers. A shared weight counts once, in its first layer: its positions are summed over
-        all layers that share it and all their calls. They are 0 if the network never calls these
-        layers, for example because attention uses their weights directly.
     """
-    positions = _positions(network, shape)
+    found = multiplied(network, shape)
     owners: dict[Tensor, dict[str, nn.Module]] = {}
     for name, layer in network.named_modules():
         if isinstance(layer, PRUNABLE):
             owners.setdefault(layer.weight, {})[name] = layer
-    return [
-        LayerShape(next(iter(group)), weight.numel(), sum(positions[g] for g in group.values()))
-        for weight, group in owners.items()
+    layers = []
+    for weight, group in owners.items():
+        positions = sum(found.positions[layer] for layer in group.values())
+        layers.append(LayerShape(next(iter(group)), weight.numel(), positions))
+    return Work(layers, found.products, _faults(network, found))
+
+
+def _faults(network: nn.Module, found: Pass) -> list[str]:
+    """Products with weights of no layer, and layers whose operators are not what they should be."""
+    faults = [
+        f"in {product.module!r}, a {product.kind}, the operator {product.operator!r} multiplies "
+        f"by {', '.join(product.weights)}: weights that belong to no convolution or linear layer. "
+        "They would not be pruned; write the product with nn.Linear or a convolution"
+        for product in found.products
+        if product.weights
     ]
+    for name, layer in network.named_modules():
+        if not isinstance(layer, PRUNABLE):
+            continue
+        macs, counted = layer.weight.numel() * found.positions[layer], found.inside[layer]
+        if macs != counted:
+            faults.append(
+                f"layer {name!r}, a {type(layer).__name__}, makes {counted:,} multiplications for "
+                f"an image, but its weights say {macs:,}: its class computes something else. It "
+                "cannot be pruned; write what it adds with modules of its own"
+            )
+    return faults
+
+
+def prunable_layers(network: nn.Module, shape: Sequence[int]) -> list[LayerShape]:
+    """The convolutions and linear layers of any network, in the order of `named_modules`.
+
+    Args:
+        network: Any module; see `count_work`.
+        shape: One image, (channels, height, width).
+
+    Returns:
+        The layers. A shared weight counts once, in its first layer: its positions are summed over
+        all layers that share it and all their calls, and over all other uses of the whole weight.
+        They are 0 if the network never uses it.
+    """
+    return list(count_work(network, shape).layers)
 
 
 def layer_macs(layers: Iterable[LayerShape]) -> int:
@@ -141,41 +206,13 @@ def layer_macs(layers: Iterable[LayerShape]) -> int:
 
 
 def count_macs(network: nn.Module, shape: Sequence[int]) -> int:
-    """The MACs of any network's convolutions and linear layers for one image.
+    """The MACs of any network for one image: half of the FLOPs that torch counts.
 
     Args:
         network: Any module; it is not changed.
         shape: One image, (channels, height, width).
     """
-    return layer_macs(prunable_layers(network, shape))
-
-
-def _positions(network: nn.Module, shape: Sequence[int]) -> Counter[nn.Module]:
-    """Multiply-accumulates of each weight, by the layers that a forward pass calls."""
-    positions: Counter[nn.Module] = Counter()
-
-    def count(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if isinstance(layer, nn.Linear):
-            positions[layer] += output.numel() // layer.out_features
-        elif isinstance(layer, TRANSPOSED):  # each weight meets each input value
-            positions[layer] += inputs[0].numel() // layer.in_channels
-        else:
-            positions[layer] += output.numel() // layer.out_channels
-
-    # No copy is made: weights that torch.nn.utils.prune masked cannot be copied.
-    layers = [module for module in network.modules() if isinstance(module, PRUNABLE)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    like = next(network.parameters(), torch.empty(0))
-    try:
-        with evaluating(network), torch.no_grad():
-            network(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
-    except (RuntimeError, ValueError) as error:
-        msg = f"the network cannot take an image of shape {tuple(shape)}: {error}"
-        raise PruneError(msg) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return positions
+    return count_work(network, shape).macs
 
 
 def thop_macs(network: nn.Module, shape: Sequence[int]) -> float:

@@ -21,6 +21,7 @@ from pymoo_prune.chromosomes import hash_bytes
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring.latency import latencies
+from pymoo_prune.networks import spec_of
 from pymoo_prune.objectives import Quantity
 
 LATENCY = "latency"
@@ -243,8 +244,8 @@ def architecture_text(network: nn.Module) -> str:
     Returns:
         JSON, which is equal for networks that differ in their weights alone.
     """
-    spec = getattr(network, "spec", None)
-    if not isinstance(spec, dict):
+    spec = spec_of(network)
+    if spec is None:
         kind = type(network)
         spec = {
             "network": f"{kind.__module__}.{kind.__qualname__}",

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks.building import build_network, buildable
+from pymoo_prune.networks.building import build_network, buildable, spec_of
 from pymoo_prune.networks.modes import evaluating
 
 Branch: TypeAlias = tuple[str, int]
@@ -136,8 +136,7 @@ class SlimNetwork(nn.Module):
         """
         slim = cls.__new__(cls)
         nn.Module.__init__(slim)
-        spec = getattr(network, "spec", None)
-        slim.parent, slim.dropped = spec if isinstance(spec, dict) else None, list(dropped)
+        slim.parent, slim.dropped = spec_of(network), list(dropped)
         slim.assemble(network, graph, layers)
         for module in slim.modules():
             if next(module.children(), None) is not None:

@@ -16,6 +16,7 @@ from pymoo_prune.networks.feed_forward import FeedForward
 from pymoo_prune.networks.simple_cnn import SimpleCNN
 from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
 from pymoo_prune.networks.video_resnet import COLOURS, VideoResNet
+from pymoo_prune.networks.vision_transformer import VisionTransformer
 
 Size: TypeAlias = tuple[int, int]
 Builder: TypeAlias = Callable[[int, int, Size], nn.Module]
@@ -72,6 +73,11 @@ def _video(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG00
     return VideoResNet(channels, classes, frames)
 
 
+def _transformer(channels: int, classes: int, size: Size) -> nn.Module:
+    patch = min(max(2, -(-max(size) // 8)), *size)  # at most 8 patches beside each other
+    return VisionTransformer(channels, classes, size, patch)
+
+
 ZOO: Mapping[str, ZooNetwork] = {
     "feed-forward": ZooNetwork("two hidden layers of 256", _feed_forward),
     "simple-cnn": ZooNetwork("three convolutions", _simple),
@@ -84,6 +90,7 @@ ZOO: Mapping[str, ZooNetwork] = {
     "resnet-18": ZooNetwork("residual, 512 channels", _resnet18),
     "googlenet": ZooNetwork("Inception, 9 blocks", _googlenet),
     "r2plus1d-18": ZooNetwork("R(2+1)D, clips and stills", _video),
+    "small-vit": ZooNetwork("transformer, 3 blocks", _transformer),
 }
 
 

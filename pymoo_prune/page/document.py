@@ -11,7 +11,8 @@ from bokeh.models import UIElement
 from bokeh.resources import Resources
 from markupsafe import Markup, escape
 
-from pymoo_prune.page.html import style
+from pymoo_prune.page.explore import Explorer
+from pymoo_prune.page.html import joined, packaged
 
 Part: TypeAlias = Markup | UIElement | Sequence[UIElement]
 """HTML, an interactive model, or several models, side by side where there is room."""
@@ -61,18 +62,26 @@ PAGE_TEMPLATE = """<!DOCTYPE html>
 {main}
 </main>
 {script}
+{controls}
 </body>
 </html>
 """
 
 
-def document(title: str, sections: Sequence[Section], *, lead: Sequence[Part] = ()) -> str:
+def document(
+    title: str,
+    sections: Sequence[Section],
+    *,
+    lead: Sequence[Part] = (),
+    explorers: Sequence[Explorer] = (),
+) -> str:
     """A page.
 
     Args:
         title: The title.
         sections: The sections.
         lead: The parts between the title and the first section.
+        explorers: The explorers whose controls are among the parts.
 
     Returns:
         HTML with everything in it.
@@ -87,7 +96,7 @@ def document(title: str, sections: Sequence[Section], *, lead: Sequence[Part] = 
     return PAGE_TEMPLATE.format(
         policy=POLICY,
         title=escape(title),
-        style=style("style.css"),
+        style=packaged("style.css"),
         library=Resources(mode="inline", components=BOKEH_PARTS).render() if models else "",
         lead=html(lead),
         contents="\n".join(f'<a href="#{one.anchor}">{escape(one.title)}</a>' for one in sections),
@@ -96,7 +105,13 @@ def document(title: str, sections: Sequence[Section], *, lead: Sequence[Part] = 
             for one in sections
         ),
         script=script,
+        controls=_controls(explorers) if explorers else "",
     )
+
+
+def _controls(explorers: Sequence[Explorer]) -> Markup:
+    scripts = [one.script() for one in explorers]
+    return joined([*scripts, Markup(f"<script>\n{packaged('explore.js')}</script>")])  # noqa: S704
 
 
 def _html(part: Part, places: Mapping[UIElement, str]) -> str:

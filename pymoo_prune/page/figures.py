@@ -17,7 +17,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from pymoo_prune.objectives import Quantity
-from pymoo_prune.page.linked import QUIET, Linked, following, pointing
+from pymoo_prune.page.linked import COLOUR, OPACITY, QUIET, Linked, following, pointing
 from pymoo_prune.plots import compact, is_logarithmic
 
 INK, RULE = "#1c1c1e", "#e3e3e8"
@@ -61,7 +61,7 @@ def figure_of_fronts(
     for name in axes:
         known = [one for one in methods if name in one.fields and one.accuracies]
         values = [v for one in known for v in one.series.columns[name]]
-        panel = _panel(quantities[name], values)
+        panel = panel_over(quantities[name], values)
         panel.add_tools(SaveTool(filename=f"front-{name}"))
         panel.yaxis.axis_label = _accuracy_label(known)
         if _are_divergences(known):
@@ -76,7 +76,7 @@ def figure_of_fronts(
             drawn[methods[0].place].append(_ring(panel, methods[0], name, suggested))
         panel.add_tools(following(points))
         panels.append(panel)
-    return [_legend(methods, drawn), *panels]
+    return [legend_of(methods, drawn), *panels]
 
 
 def _accuracy_label(methods: Sequence[Linked]) -> str:
@@ -92,7 +92,8 @@ def _are_divergences(methods: Sequence[Linked]) -> bool:
     return bool(drawn) and all("divergence" in name for name in drawn)
 
 
-def _panel(quantity: Quantity, values: Iterable[float]) -> figure:
+def panel_over(quantity: Quantity, values: Iterable[float]) -> figure:
+    """A panel with a size on its horizontal axis."""
     values = np.array([value for value in values if np.isfinite(value)])
     wide = is_logarithmic(quantity, values)
     panel = figure(
@@ -160,8 +161,10 @@ def _draw(panel: figure, one: Linked, name: str) -> tuple[list[GlyphRenderer], l
             marker=one.marker,
             size=LIGHT_SIZE if one.light else 8,
             line_width=1.5 if one.light else 1,
-            line_color=one.colour,
-            fill_color="white" if hollow else one.colour,
+            line_color=COLOUR,
+            fill_color="white" if hollow else COLOUR,
+            line_alpha=OPACITY,
+            fill_alpha=OPACITY,
         )
         point.nonselection_glyph = point.glyph.clone(fill_alpha=0.3, line_alpha=0.3)
         point.selection_glyph = point.glyph.clone(size=15, line_color=INK, line_width=2)
@@ -178,7 +181,7 @@ def _ring(panel: figure, one: Linked, name: str, place: int) -> GlyphRenderer:
     )
 
 
-def _legend(methods: Sequence[Linked], drawn: Mapping[int, Sequence[GlyphRenderer]]) -> UIElement:
+def legend_of(methods: Sequence[Linked], drawn: Mapping[int, Sequence[GlyphRenderer]]) -> UIElement:
     """The methods, once for all panels."""
     widths = [45 + 6.6 * len(one.series.name) for one in methods]
     columns = len(methods) if sum(widths) < PAGE_WIDTH else max(1, int(PAGE_WIDTH / max(widths)))

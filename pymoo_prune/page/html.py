@@ -21,8 +21,8 @@ HEAD, TEXT_HEAD = Markup("<th>{}</th>"), Markup('<th class="text">{}</th>')
 CELL, TEXT_CELL = Markup("<td>{}</td>"), Markup('<td class="text">{}</td>')
 
 
-def style(name: str) -> str:
-    """A style sheet of this package."""
+def packaged(name: str) -> str:
+    """A style sheet or a script of this package."""
     return files("pymoo_prune.page").joinpath(name).read_text("utf-8")
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+import numpy as np
 from bokeh.models import (
+    CDSView,
     ColumnDataSource,
     DataTable,
     GlyphRenderer,
     HoverTool,
     HTMLTemplateFormatter,
+    IndexFilter,
     InlineStyleSheet,
     OpenURL,
     TableColumn,
@@ -23,7 +26,7 @@ from markupsafe import Markup
 
 from pymoo_prune import plots
 from pymoo_prune.objectives import Quantity, Series
-from pymoo_prune.page.html import style
+from pymoo_prune.page.html import packaged
 
 BOKEH_MARKERS = {
     "o": "circle",
@@ -40,6 +43,8 @@ DRAWN_ACCURACIES = ("finished_test_accuracy", "test_accuracy", "accuracy")
 """Accuracies that are drawn over sizes, the best first; those before retraining are hollow."""
 DRAWN_DIVERGENCES = ("finished_test_divergence", "test_divergence", "divergence")
 """The same of divergences, which are drawn where no accuracy is known."""
+COLOUR, OPACITY = "colour", "opacity"
+"""Columns that say how each network is drawn."""
 QUIET = "#63636a"
 CARD_STYLE = {"display": "grid", "grid-template-columns": "auto auto", "gap": "2px 14px"}
 """The layout of the measurements of a network that the user points at."""
@@ -54,7 +59,8 @@ class Linked:
     Attributes:
         series: The method.
         place: Its place among the methods, which decides its colour and marker.
-        source: Its columns: each quantity's value and text, and the networks' numbers and links.
+        source: Its columns: each quantity's value and text, the networks' numbers and links, and
+            the colour and opacity in which each is drawn, which controls change.
         fields: The column of each quantity's value, by the quantity's name.
         light: Whether its networks are there for orientation, as light crosses.
     """
@@ -122,7 +128,10 @@ def linked(
             data[f"value_{column}"] = one.columns[name]
             data[f"text_{column}"] = [quantities[name].format(v) for v in one.columns[name]]
         fields = {name: f"value_{column}" for column, name in enumerate(names)}
-        found.append(Linked(one, place, ColumnDataSource(data), fields, one.name in light))
+        drawn = Linked(one, place, ColumnDataSource(data), fields, one.name in light)
+        data = {COLOUR: [drawn.colour] * len(one), OPACITY: np.ones(len(one))}
+        drawn.source.data.update(data)
+        found.append(drawn)
     return found
 
 
@@ -169,6 +178,8 @@ def network_table(
 ) -> DataTable:
     """A table of a method's networks, linked with its points; a click on a head sorts it.
 
+    Its view has a filter, which controls change.
+
     Args:
         one: The method.
         names: Quantities, one for each column.
@@ -187,6 +198,7 @@ def network_table(
         columns.append(_column(one.fields[name], quantities[name].label, text, 100))
     return DataTable(
         source=source,
+        view=CDSView(filter=IndexFilter()),
         columns=columns,
         sizing_mode="stretch_width",
         height=min(len(one.series), MOST_ROWS) * ROW_HEIGHT + HEADS_HEIGHT,
@@ -194,7 +206,7 @@ def network_table(
         index_position=None,
         autosize_mode="force_fit",
         reorderable=False,
-        stylesheets=[InlineStyleSheet(css=style("table.css"))],
+        stylesheets=[InlineStyleSheet(css=packaged("table.css"))],
     )
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from textwrap import fill
 
 import numpy as np
-from bokeh.models import SaveTool
+from bokeh.models import ColumnDataSource, SaveTool
 from bokeh.plotting import figure
 
 from pymoo_prune.objectives import Quantity, Values
 from pymoo_prune.page.figures import INK, plain
-from pymoo_prune.page.linked import QUIET, Linked, following, pointing
+from pymoo_prune.page.linked import COLOUR, OPACITY, QUIET, Linked, following, pointing
 from pymoo_prune.plots import is_logarithmic
+
+LABEL_WIDTH = 16
+"""Letters of a line of an axis's name: seven axes fit where a page is 1,000 pixels wide."""
 
 
 def figure_of_networks(
@@ -23,6 +28,9 @@ def figure_of_networks(
 ) -> figure:
     """Draws a vertical axis for each quantity, better upwards, and a line for each network.
 
+    The tags of the picture say where values are on its axes, and name the brushes' source, which
+    `Explorer.brush` needs.
+
     Args:
         one: The networks.
         names: The quantities, from left to right.
@@ -30,9 +38,8 @@ def figure_of_networks(
         suggested: A network that is drawn bold.
     """
     columns = [one.series.columns[name] for name in names]
-    heights = np.array(
-        [_heights(quantities[n], values) for n, values in zip(names, columns, strict=True)]
-    )
+    axes = [_Axis.over(name, quantities[name], one.series.columns[name]) for name in names]
+    heights = np.array([axis.heights(values) for axis, values in zip(axes, columns, strict=True)])
     places = list(range(len(names)))
     one.source.data["places"] = [places] * len(one.series)
     one.source.data["heights"] = heights.T.tolist()
@@ -46,7 +53,7 @@ def figure_of_networks(
     )
     panel.segment(x0=places, y0=0, x1=places, y1=1, color=QUIET)
     lines = panel.multi_line(
-        "places", "heights", source=one.source, color=one.colour, line_width=1.4, line_alpha=0.75
+        "places", "heights", source=one.source, color=COLOUR, line_width=1.4, line_alpha=OPACITY
     )
     lines.selection_glyph = lines.glyph.clone(line_color=INK, line_width=3.5, line_alpha=1)
     lines.nonselection_glyph = lines.glyph.clone(line_alpha=0.25)
@@ -54,6 +61,8 @@ def figure_of_networks(
         panel.line(places, heights[:, suggested], color=INK, line_width=2, line_dash="dashed")
     for place, (name, values) in enumerate(zip(names, columns, strict=True)):
         _write_ends(panel, place, quantities[name], values)
+    brushes = _brushes(panel)
+    panel.tags = [{"axes": [asdict(axis) for axis in axes], "brushes": brushes.id}]
     panel.add_tools(
         SaveTool(filename="networks"), pointing(one, [lines], quantities), following([lines])
     )
@@ -61,20 +70,56 @@ def figure_of_networks(
     panel.yaxis.visible = panel.ygrid.visible = panel.xgrid.visible = False
     panel.xaxis.ticker = places
     panel.xaxis.major_label_overrides = {
-        place: quantities[name].label for place, name in enumerate(names)
+        place: fill(quantities[name].label, LABEL_WIDTH) for place, name in enumerate(names)
     }
     panel.xaxis.axis_line_color = panel.xaxis.major_tick_line_color = None
     return panel
 
 
-def _heights(quantity: Quantity, values: Values) -> Values:
-    """The places of values on an axis: 1 for the best of them, 0 for the worst."""
-    costs = quantity.sign * values
-    known = values[np.isfinite(values)]
-    if is_logarithmic(quantity, values):
-        costs = np.log(values)
-    spread = np.nanmax(costs) - np.nanmin(costs) if len(known) else 0.0
-    return np.asarray((np.nanmax(costs) - costs) / spread if spread else costs * 0 + 0.5)
+@dataclass(frozen=True)
+class _Axis:
+    """From values to places on an axis: 1 for the best of them, 0 for the worst.
+
+    Attributes:
+        name: The quantity.
+        sign: The factor that makes lower values better.
+        log: Whether the axis is logarithmic.
+        worst: The largest cost: a value with its sign, or its logarithm.
+        spread: How much larger it is than the least.
+    """
+
+    name: str
+    sign: float
+    log: bool
+    worst: float
+    spread: float
+
+    @classmethod
+    def over(cls, name: str, quantity: Quantity, values: Values) -> _Axis:
+        log, known = is_logarithmic(quantity, values), values[np.isfinite(values)]
+        costs = np.log(known) if log else quantity.sign * known
+        worst, spread = (float(costs.max()), float(np.ptp(costs))) if len(known) else (0.0, 0.0)
+        return cls(name, quantity.sign, log, worst, spread)
+
+    def heights(self, values: Values) -> Values:
+        costs = np.log(values) if self.log else self.sign * values
+        return (self.worst - costs) / self.spread if self.spread else costs * 0 + 0.5
+
+
+def _brushes(panel: figure) -> ColumnDataSource:
+    """Bars over the parts of axes that a user chooses, none at first."""
+    source = ColumnDataSource({"left": [], "right": [], "bottom": [], "top": []})
+    panel.quad(
+        source=source,
+        left="left",
+        right="right",
+        bottom="bottom",
+        top="top",
+        fill_color="#0072b2",
+        fill_alpha=0.25,
+        line_color="#0072b2",
+    )
+    return source
 
 
 def _write_ends(panel: figure, place: int, quantity: Quantity, values: Values) -> None:

@@ -29,7 +29,6 @@ from pymoo_prune.plots.style import (
     FigureStyle,
     formatter,
 )
-from pymoo_prune.plots.ticks import text_width
 
 MOST_LABELS = 64
 """Up to this number of layers, each is named."""
@@ -75,7 +74,7 @@ def draw_layers(
     width = style.width or float(np.clip(1.6 + 0.16 * len(layers), 6.0, 12.0))
     named = range(0, len(layers), -(-len(layers) // _most_labels(width, style)))
     size = style.text if style.paper else LAYER_TEXT
-    longest = max(text_width(layers[place], size) for place in named)
+    longest = max(style.width_of(layers[place], size) for place in named)
     upright = longest > 0.8 * width / len(named)
     bars, names = (0.95 if style.paper else 1.25) * len(kept), longest if upright else 0.15
     height = bars + names + 0.7

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import fill
 from typing import Any, Literal, TypeAlias
 
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import Formatter, FuncFormatter, NullFormatter
 from numpy.typing import ArrayLike
 
+from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Quantity, Values
 from pymoo_prune.plots.ticks import RoomyLocator, RoomyLogLocator, text_width
 
@@ -78,6 +79,15 @@ PAPER: dict[Any, Any] = {
     "figure.constrained_layout.h_pad": 0.02,
 }  # fmt: skip
 """Settings for the columns of a paper, besides `STYLE`."""
+SERIF = ("STIXGeneral", "serif")
+"""Times, for papers that are set in it or in Linux Libertine. Matplotlib brings STIX everywhere.
+The second family is for readers of SVG files, and for letters that STIX lacks."""
+SERIFS: dict[Any, Any] = {
+    "font.family": SERIF,
+    "font.serif": ("Times New Roman", "Times", "DejaVu Serif"),
+    "mathtext.fontset": "stix",
+}
+"""Settings for pictures in these fonts."""
 WIDEST = 12.6
 """The width in inches that pictures of several panels keep on a screen."""
 
@@ -92,6 +102,7 @@ class FigureStyle:
         scale: Factor for lines and markers.
         dpi: Pixels per inch, where a picture has pixels.
         endings: The files of each picture in a report.
+        serif: Whether text is in Times, as in many papers.
     """
 
     width: float | None = None
@@ -99,6 +110,7 @@ class FigureStyle:
     scale: float = 1.0
     dpi: int = 160
     endings: tuple[str, ...] = (".png", ".svg")
+    serif: bool = False
 
     @property
     def paper(self) -> bool:
@@ -113,7 +125,8 @@ class FigureStyle:
     @property
     def settings(self) -> dict[Any, Any]:
         """Matplotlib's settings; names are shown unchanged, even with dollars."""
-        return {**STYLE, **(PAPER if self.paper else {}), "text.parse_math": False}
+        paper, serifs = PAPER if self.paper else {}, SERIFS if self.serif else {}
+        return {**STYLE, **paper, **serifs, "text.parse_math": False}
 
     def grid(self, panels: int) -> tuple[int, int]:
         """Rows and columns for this number of panels: four are two rows of two."""
@@ -132,9 +145,14 @@ class FigureStyle:
             return wide, high
         return self.width, float(np.clip(0.62 * self.width / columns, 1.5, 2.8))
 
-    def width_of(self, text: str) -> float:
-        """The width of a text in inches."""
-        return text_width(text, self.text)
+    def width_of(self, text: str, points: float | None = None) -> float:
+        """The width of a text in inches.
+
+        Args:
+            text: A line of text.
+            points: Its size; None is the size of most text.
+        """
+        return text_width(text, points or self.text, SERIF if self.serif else ())
 
     def wrapped(self, text: str, width: float) -> str:
         """A text in as many lines as it needs within this width in inches; words stay whole."""
@@ -155,10 +173,37 @@ PAGE = FigureStyle(7.16, columns=3, scale=0.8, dpi=300, endings=(".png", ".svg",
 """The text of a page with two columns: 7.16 inches, as in IEEE's journals."""
 FIGURES: Mapping[str, FigureStyle] = {"screen": SCREEN, "column": COLUMN, "page": PAGE}
 """The styles by the name that `report --figures` takes."""
+STYLES: Mapping[str, Mapping[str, FigureStyle]] = {
+    "plain": {"column": COLUMN, "page": PAGE},
+    "ieee": {"column": replace(COLUMN, serif=True), "page": replace(PAGE, serif=True)},
+    "acm": {
+        "column": replace(COLUMN, width=3.33, serif=True),
+        "page": replace(PAGE, width=7.0, serif=True),
+    },
+}
+"""The styles of publishers, by the names that `report --style` and `--figures` take.
+
+IEEE's journals have columns of 3.5 inches, ACM's conferences (sigconf) of 3.33 inches.
+"""
 LOG_SPREAD = 20
 """Axes whose values spread over more than this factor are logarithmic."""
 MARGIN = 0.04
 """The distance from the outermost values to the ends of an axis, as a share of their range."""
+
+
+def paper_style(style: str = "plain", figures: str = "column") -> FigureStyle:
+    """The style of pictures for a paper.
+
+    Args:
+        style: One of `STYLES`: the publisher.
+        figures: "column", or "page" for both columns.
+    """
+    if style not in STYLES:
+        raise unknown_name("style", style, STYLES)
+    if figures not in STYLES[style]:
+        msg = f"pictures for a paper are as wide as a column or a page, but figures is {figures!r}"
+        raise PruneError(msg)
+    return STYLES[style][figures]
 
 
 def wrapped(title: str, width: float) -> str:

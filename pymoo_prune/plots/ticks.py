@@ -83,9 +83,15 @@ class RoomyLogLocator(LogLocator):
         )
 
 
-def text_width(text: str, points: float) -> float:
-    """The width of a line of text in inches, at a size in points."""
-    font = FontProperties(size=points)
+def text_width(text: str, points: float, families: Sequence[str] = ()) -> float:
+    """The width of a line of text in inches.
+
+    Args:
+        text: The line.
+        points: Its size.
+        families: Its fonts; those of matplotlib's present settings if there are none.
+    """
+    font = FontProperties(family=families or None, size=points)
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 

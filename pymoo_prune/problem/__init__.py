@@ -13,6 +13,7 @@ Your own problem extends `PruningProblem`. Read `contract` before writing one.
 - `trust`: which modules that a folder names may be imported
 - `racing`: tells good and bad candidates apart with few images
 - `registry`: problems by name
+- `option_texts`: options as NAME=VALUE
 """
 
 from pymoo_prune.problem.additions import extended
@@ -28,6 +29,7 @@ from pymoo_prune.problem.facets import (
     Rivals,
     Timing,
 )
+from pymoo_prune.problem.option_texts import assignments
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
 from pymoo_prune.problem.racing import Racing
@@ -48,9 +50,9 @@ from pymoo_prune.problem.trust import EVERYTHING, check_trust, module_of, trust
 from pymoo_prune.problem.unlabelled import accuracies_of, drop_of, objectives_on
 
 __all__ = [
-    "CHUNK", "EVERYTHING", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline",
-    "Contract", "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published",
-    "Racing", "Rivals", "Timing", "accuracies_of", "build_problem", "check_options", "check_trust",
-    "default_objectives", "drop_of", "extended", "find_problem", "find_reproduction", "load_named",
-    "module_of", "objectives_on", "own_network", "preset_of", "registered", "trust",
+    "CHUNK", "EVERYTHING", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline", "Contract",
+    "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "Racing",
+    "Rivals", "Timing", "accuracies_of", "assignments", "build_problem", "check_options",
+    "check_trust", "default_objectives", "drop_of", "extended", "find_problem", "find_reproduction",
+    "load_named", "module_of", "objectives_on", "own_network", "preset_of", "registered", "trust",
 ]  # fmt: skip

@@ -161,6 +161,10 @@ class Contract:
         """
         return tuple(name for name in ("accuracy", DIVERGENCE) if name in self.quantities)
 
+    keeps_chromosomes: bool = True
+    """Whether a run keeps the chromosome of every candidate: False where they are weights, or too
+    large. Chromosomes that are objects are never kept."""
+
     can_fail: bool = False
     """Whether `measure` may return `Measured` with failures; set before `super().__init__()`."""
 
@@ -217,6 +221,8 @@ class Contract:
     """Settings by name; the first is the default."""
     published: ClassVar[Published] = {}
     """Results that papers report; drawn beside fronts."""
+    bibtex: ClassVar[str] = ""
+    """What to cite, as BibTeX; empty takes a file `references.bib` beside the problem's module."""
     own_goal: ClassVar[str] = ""
     """Options that ask for the one objective that `algorithm()` takes, where it takes only one."""
 

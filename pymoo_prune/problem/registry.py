@@ -7,15 +7,16 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 import torch
 from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.objectives import Objectives
+from pymoo_prune.objectives import Objectives, Scalarisation
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
+from pymoo_prune.problem.unlabelled import by_divergence
 from pymoo_prune.training import seeded
 
 PROBLEMS = "pymoo_prune.problems"
@@ -154,11 +155,20 @@ def check_options(
         _check_value(parameters[name], value)
 
 
-def default_objectives(cls: type[PruningProblem]) -> Objectives | None:
-    """The default objectives of a problem; None where its constructor has none."""
+def default_objectives(cls: type[PruningProblem], *, labelled: bool = True) -> Objectives | None:
+    """The default objectives of a problem; None where its constructor has none.
+
+    Args:
+        cls: The problem's class.
+        labelled: Whether the images have labels.
+    """
     parameter = _parameters(cls).get("objectives")
     default = None if parameter is None else parameter.default
-    return None if default is inspect.Parameter.empty else default
+    if default is None or default is inspect.Parameter.empty:
+        return None
+    if labelled or isinstance(default, Scalarisation):
+        return cast("Objectives", default)
+    return by_divergence(default)
 
 
 def _parameters(cls: type[PruningProblem]) -> dict[str, inspect.Parameter]:

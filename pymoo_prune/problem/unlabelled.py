@@ -53,8 +53,7 @@ def objectives_on(
     known = _known(data, cls)
     # The very same object: a user who asks for the same quantities makes another one.
     if objectives is _default(cls) and not isinstance(objectives, Scalarisation):
-        named = (DIVERGENCE if name == "accuracy" else name for name in objectives)
-        objectives = tuple(dict.fromkeys(named))
+        objectives = by_divergence(objectives)
     asked = objectives.mentioned if isinstance(objectives, Scalarisation) else objectives
     bounds = [bound.name for bound in parse_constraints(constraints)]
     for name in (*asked, *front, *bounds):
@@ -65,6 +64,15 @@ def objectives_on(
             )
             raise PruneError(msg)
     return objectives
+
+
+def by_divergence(names: Sequence[str]) -> tuple[str, ...]:
+    """Objectives with the divergence in place of the accuracy.
+
+    Args:
+        names: The objectives.
+    """
+    return tuple(dict.fromkeys(DIVERGENCE if name == "accuracy" else name for name in names))
 
 
 def goals_on(

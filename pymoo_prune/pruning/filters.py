@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pymoo_prune.chromosomes import Array, Booleans, Floats
 from pymoo_prune.errors import PruneError
-from pymoo_prune.measuring import count_parameters
+from pymoo_prune.measuring import count_parameters, count_work
 from pymoo_prune.networks import SlimNetwork, narrowed, sliced, without_branches
 from pymoo_prune.pruning.channel_flow import ChannelFlow
 from pymoo_prune.pruning.channel_labels import ALWAYS, ChannelLayer
@@ -54,6 +54,7 @@ class PrunableFilters:
         self._sizes = CandidateSizes(self._liveness)
         everything = np.ones((1, self.genes.n_var), dtype=bool)
         self.all_macs = float(self.complexity(everything)[1][0])
+        count_work(network, shape).check()
         self.strengths = mean_weights(flow)
         self.verify()
 

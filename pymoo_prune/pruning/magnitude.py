@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pymoo_prune.chromosomes import Counts
 from pymoo_prune.errors import PruneError
-from pymoo_prune.measuring import LayerShape, count_parameters, prunable_layers
+from pymoo_prune.measuring import LayerShape, count_parameters, count_work
 
 
 class MagnitudeOrder:
@@ -23,11 +23,16 @@ class MagnitudeOrder:
     Args:
         network: The network that is pruned; it is not changed.
         shape: One image, (channels, height, width).
+
+    Raises:
+        PruneError: The network has nothing to prune, or weights outside of these layers.
     """
 
     def __init__(self, network: nn.Module, shape: Sequence[int]) -> None:
         modules = dict(network.named_modules())
-        everything = prunable_layers(network, shape)
+        work = count_work(network, shape)
+        work.check()
+        everything, self._constant_macs = work.layers, work.constant
         self.layers: list[LayerShape] = []
         self.weights: list[Tensor] = []
         self._ranks: list[Tensor] = []
@@ -80,10 +85,11 @@ class MagnitudeOrder:
             counts: Pruned weights, (n, layers).
 
         Returns:
-            Parameters that are not 0 (biases and batch norms counted) and sparse MACs, (n,) each.
+            Parameters that are not 0 (biases and batch norms counted) and sparse MACs, (n,) each;
+            products without weights, such as attention's, count whole.
         """
         left = self.counts - counts
-        return left.sum(axis=1) + self.uncounted, left @ self.positions
+        return left.sum(axis=1) + self.uncounted, left @ self.positions + self._constant_macs
 
     @cached_property
     def magnitudes(self) -> list[NDArray[np.float64]]:

@@ -48,7 +48,8 @@ class LayerRefit(ABC):
             if understood(layer)
         }
         watch(network, moments, split.images)
-        self._note(moments, ridge)
+        # Some layers are never called, because only their weights are used.
+        self._note({n: found for n, found in moments.items() if found.count}, ridge)
 
     @abstractmethod
     def _check(self) -> None:
@@ -60,4 +61,4 @@ class LayerRefit(ABC):
 
     @abstractmethod
     def _note(self, moments: Mapping[str, Moments], ridge: float) -> None:
-        """Keeps what the solutions need of the layers' moments, by path."""
+        """Keeps what solutions need of the moments, by path, of layers that have some."""

@@ -22,7 +22,8 @@ class WeightRefit(LayerRefit):
     gives on training images. G is the Gram matrix of the layer's inputs, k are the weights that
     remain and p those that go; the change d solves (G_kk + r I) d = G_kp w_p. The statistics are
     the parent's. So a layer's solution depends on its own mask only: it is found once, and used by
-    every candidate with this mask. Layers with a bias are never centred.
+    every candidate with this mask. Layers with a bias are never centred. Layers that are never
+    called, because only their weights are used, are only masked.
     """
 
     def _check(self) -> None:
@@ -64,8 +65,8 @@ class WeightRefit(LayerRefit):
             weight: The weights in place of the parent's, of their shape.
 
         Returns:
-            The mean squared change of the outputs, relative to their mean square. For layers that
-            are too large for statistics, the squared change of the weights, relative to theirs.
+            The mean squared change of the outputs, relative to their mean square. For layers
+            without statistics, the squared change of the weights, relative to theirs.
         """
         parents = self.layers[name].weight.detach()
         if name not in self.grams:

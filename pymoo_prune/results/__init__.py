@@ -7,6 +7,8 @@
 - `baselines`, `first_population`, `gain`: what a front is compared with, and what the search adds
 - `appraisal`, `ticket`, `ticket_words`: finished networks measured side by side, one network
   retrained at length beside its parent, and what is said of it
+- `showing`: what a front shows in a notebook
+- `history`: whether all measurements of a search can be compared
 - `exporting`, `carried`: a network in a folder of its own, with its measurements and a page
 - `network_files`: networks as files of weights and a description
 - `onnx_files`, `quantization`: networks for other runtimes, in float32 and in eight bits
@@ -23,6 +25,7 @@ from pymoo_prune.results.first_population import FIRST_POPULATION, FirstPopulati
 from pymoo_prune.results.front import Front, Member
 from pymoo_prune.results.front_tables import csv_text, read_csv
 from pymoo_prune.results.gain import Gain, stacked, there_before
+from pymoo_prune.results.history import comparable
 from pymoo_prune.results.network_files import (
     can_be_saved,
     is_exported,
@@ -47,8 +50,8 @@ __all__ = [
     "Choice", "FinishedNetworks", "Finishing", "FirstPopulation", "Front", "Gain", "Judge",
     "Judged", "Keeper", "Member", "OnnxFile", "OnnxNetwork", "OnnxReport", "Suggestion",
     "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry", "check_formats",
-    "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported", "load_network",
-    "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv", "save_network",
-    "save_weights", "simple_series", "stacked", "suggest", "there_before", "unknown_kind_in",
-    "winning_ticket",
+    "comparable", "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported",
+    "load_network", "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv",
+    "save_network", "save_weights", "simple_series", "stacked", "suggest", "there_before",
+    "unknown_kind_in", "winning_ticket",
 ]  # fmt: skip

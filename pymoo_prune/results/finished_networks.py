@@ -20,7 +20,7 @@ from pymoo_prune.chromosomes import Array, candidate_seed, digests, hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, StoreError, TrainingDiverged
 from pymoo_prune.files import writing
-from pymoo_prune.networks import build_network
+from pymoo_prune.networks import build_network, spec_of
 from pymoo_prune.results.finishing import Finisher
 from pymoo_prune.results.network_files import can_be_saved, in_layout, layout_of, unknown_kind
 
@@ -266,7 +266,7 @@ def _described(network: nn.Module) -> tuple[dict[str, Any], dict[str, Array] | N
     except TypeError:  # a type that numpy lacks, such as bfloat16
         return {}, None
     # As JSON gives it back: its digest must be the same then.
-    spec = json.loads(json.dumps(network.spec))
+    spec = json.loads(json.dumps(spec_of(network)))
     return {"spec": spec, "memory_format": layout_of(network)}, arrays
 
 

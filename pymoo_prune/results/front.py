@@ -31,7 +31,7 @@ from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results.choosing import Choice, Suggestion
 from pymoo_prune.results.finished_networks import FinishedNetworks
 from pymoo_prune.results.finishing import final_accuracies, finisher
-from pymoo_prune.results.front_tables import csv_text, text_table
+from pymoo_prune.results.front_tables import Tabulated, text_table
 from pymoo_prune.results.quantities import EVALUATION, FINAL
 from pymoo_prune.search import Found
 
@@ -90,7 +90,7 @@ class Member:
     __repr__ = __str__  # what a notebook shows
 
 
-class Front:
+class Front(Tabulated):
     """Candidates that no other candidate beats in every respect, the smallest first.
 
     Args:
@@ -300,10 +300,6 @@ class Front:
         """The numbers alone, under a name."""
         return Series(name, self.columns)
 
-    def to_csv(self, path: Path | str) -> None:
-        """Writes every number, exactly."""
-        Path(path).write_text(csv_text([self.series()]), encoding="utf-8")
-
     def plot(self, path: Path | str | None = None, *, others: Sequence[Series] = ()) -> Figure:
         """Draws the front, and other methods' networks beside it.
 
@@ -321,7 +317,18 @@ class Front:
     def __str__(self) -> str:
         return text_table(self.series(), self.quantities)
 
-    __repr__ = __str__  # what a notebook shows
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a picture and a table."""
+        from pymoo_prune.results.showing import front_html  # noqa: PLC0415 - it brings Bokeh
+
+        return front_html(self, self._shown_goals)
+
+    @property
+    def _shown_goals(self) -> Goals:
+        """The goals of pictures."""
+        return self.goals
 
 
 def _nearest_miss(problem: PruningProblem, measurements: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Fronts as tables: CSV, which keeps every number exactly, and text."""
+"""Fronts as tables: CSV, which keeps every number exactly, for pandas, and text."""
 
 from __future__ import annotations
 
@@ -6,11 +6,34 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.objectives import Quantity, Series
+from pymoo_prune.exchange import networks_frame
+from pymoo_prune.objectives import Quantity, Series, Values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Tabulated:
+    """What has columns about networks, and can be written as tables.
+
+    Attributes:
+        columns: What is known of each network, (n,) each.
+    """
+
+    columns: dict[str, Values]
+
+    def to_csv(self, path: Path | str) -> None:
+        """Writes every number, exactly."""
+        Path(path).write_text(csv_text([Series("front", self.columns)]), encoding="utf-8")
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row for each network, named by its number, with every number."""
+        return networks_frame(self.columns)
 
 
 def csv_text(series: Sequence[Series]) -> str:

@@ -15,7 +15,13 @@ from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.files import write_text, writing
-from pymoo_prune.networks import NETWORKS, build_network
+from pymoo_prune.networks import (
+    NETWORKS,
+    attention_of,
+    build_network,
+    spec_of,
+    with_attention_of,
+)
 from pymoo_prune.training import to_channels_last
 
 WEIGHTS, SPEC = "network.pt", "network.json"
@@ -38,8 +44,8 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
     Returns:
         The folder.
     """
-    spec = getattr(network, "spec", None)
-    if not isinstance(spec, dict):
+    spec = spec_of(network)
+    if spec is None:
         msg = (
             f"a {type(network).__name__} cannot be exported: it has no `spec` property with "
             '{"network": NAME, "arguments": {...}} from which it could be rebuilt'
@@ -59,7 +65,7 @@ def save_weights(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
     Returns:
         The folder.
     """
-    return _write(network, Path(folder), {}, about)
+    return _write(network, Path(folder), attention_of(network), about)
 
 
 def _write(
@@ -79,7 +85,7 @@ def _write(
 
 def can_be_saved(network: nn.Module) -> bool:
     """Whether a network has a `spec`, from which it can be rebuilt."""
-    return isinstance(getattr(network, "spec", None), dict)
+    return spec_of(network) is not None
 
 
 def layout_of(network: nn.Module) -> str:
@@ -140,7 +146,7 @@ def load_weights(path: Path | str, network: nn.Module, name: str) -> nn.Module:
     path, layout = Path(path), layout_of(network)
     if path.is_dir():
         spec, content = _read(path)
-        layout = _layout(spec)
+        layout, network = _layout(spec), with_attention_of(network, spec)
     elif path.is_file():
         content = path.read_bytes()
     else:

@@ -9,9 +9,13 @@
 - `carrying`: networks of a run's front, exported or as a ticket
 - `one_call`: one call for a network of one's own
 - `run`, `run_front`: the run itself, and its front
+- `recorded`, `evaluations`: what a run's folder says, and all that it asked for
 - `findings`, `share`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
-- `report`, `report_page`: the report in Markdown, and as an interactive page. Import
-  `report_page` where it is needed: it brings Bokeh, which takes its time
+- `report`, `latex`: the report in Markdown, and its tables in LaTeX
+- `report_page`, `report_front`: an interactive page with a front to explore. Import them where they
+  are needed: they bring Bokeh, which takes its time
+- `showing`: what a run shows in a notebook
+- `bibtex`, `citations`: what a run cites, from `references.bib` and from its problem
 - `reproduction`: what the reproductions of papers share
 """
 
@@ -20,13 +24,14 @@ from typing import TYPE_CHECKING
 from pymoo_prune.lazy import lazily
 
 if TYPE_CHECKING:
+    from pymoo_prune.runs.citations import Citations
     from pymoo_prune.runs.defaults import AT_LENGTH, KEEP_NETWORKS
+    from pymoo_prune.runs.evaluations import evaluations_of, recorded_evaluations
     from pymoo_prune.runs.files import (
         CHROMOSOMES_FILE,
         FRONT_PICTURE,
         FRONT_TABLE,
         INTERACTIVE_PAGE,
-        LATENCIES_FILE,
         PARENT_FOLDER,
         REPORT_PAGE,
         SETTINGS_FILE,
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
         TICKET_PAGE,
         TICKET_PICTURE,
     )
-    from pymoo_prune.runs.findings import measured_quantities, published_on
+    from pymoo_prune.runs.findings import published_on
     from pymoo_prune.runs.folder import RunFolder, new_folder
     from pymoo_prune.runs.images import is_module, lasting
     from pymoo_prune.runs.one_call import prune
@@ -51,16 +56,17 @@ if TYPE_CHECKING:
         reproduced,
     )
     from pymoo_prune.runs.run import Run
-    from pymoo_prune.runs.settings import Settings
+    from pymoo_prune.runs.settings import Settings, measured_quantities
     from pymoo_prune.runs.unreadable import reading
 else:
     __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
-    "KEEP_NETWORKS", "LATENCIES_FILE", "NOTHING_GIVEN", "PARENT_FOLDER", "REPORT_PAGE",
-    "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Given",
-    "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "is_module", "kept",
-    "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder", "prepare",
-    "prepare_problem", "prune", "publish", "published_on", "reading", "reproduced",
+    "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "REPORT_PAGE", "SETTINGS_FILE",
+    "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations", "Given",
+    "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "evaluations_of", "is_module",
+    "kept", "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder", "prepare",
+    "prepare_problem", "prune", "publish", "published_on", "reading", "recorded_evaluations",
+    "reproduced",
 ]  # fmt: skip

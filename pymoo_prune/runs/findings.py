@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.objectives import Goals, Quantity, Series, Values
@@ -15,12 +14,13 @@ from pymoo_prune.results import (
     Gain,
     Judged,
     Suggestion,
+    comparable,
     published_series,
 )
 from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.run import Run
 from pymoo_prune.runs.run_front import recorded_suggestion
-from pymoo_prune.runs.settings import Settings
+from pymoo_prune.runs.settings import Settings, measured_quantities
 from pymoo_prune.runs.share import Volumes, shared_axes, with_lower_accuracies
 from pymoo_prune.search import Store
 
@@ -176,24 +176,25 @@ class Findings:
         finally:
             store.close()
 
+    @cached_property
+    def history(self) -> Mapping[str, Values] | None:
+        """Every evaluation, in the order of the search, (evaluations,) each.
+
+        None where the search measured approximately, so that its numbers cannot be compared.
+        """
+        store = Store.existing(self.run.folder / STORE_FILE)
+        try:
+            asked = [row for row in store.history() if row[1] <= self.summary["generations"]]
+            found = {name: column[: len(asked)] for name, column in store.evaluations().items()}
+        finally:
+            store.close()
+        images = [one for _, _, one, _ in asked]
+        return found if comparable(found, self.front.columns, images) else None
+
     @property
     def published(self) -> list[Series]:
         """Results that papers report on the same data set."""
         return published_on(self.run.settings)
-
-
-def measured_quantities(
-    settings: Settings, kept: Mapping[str, Mapping[str, Any]] | None
-) -> Mapping[str, Quantity]:
-    """What a run measured: as it says itself, so that its problem need not be imported.
-
-    Args:
-        settings: The run's.
-        kept: The quantities in its summary; None in folders of older versions.
-    """
-    if kept is None:
-        return settings.problem_class.offered()
-    return {name: Quantity(**about) for name, about in kept.items()}
 
 
 def published_on(settings: Settings) -> list[Series]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from pymoo_prune.files import write_text
+from pymoo_prune.files import write_text, write_texts
 from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.results import EVALUATION, FINAL
 from pymoo_prune.runs import words
@@ -21,9 +21,17 @@ from pymoo_prune.runs.files import (
     REPORT_PAGE,
 )
 from pymoo_prune.runs.findings import Findings
+from pymoo_prune.runs.latex import methods_table, networks_table, versions_table
 from pymoo_prune.runs.pictures import TEXTS, draw, pictures
 from pymoo_prune.runs.run import Run
-from pymoo_prune.tables import Row, markdown_table, terminal_table
+from pymoo_prune.tables import (
+    TABLES_FOLDER,
+    LatexTable,
+    Row,
+    latex_files,
+    markdown_table,
+    terminal_table,
+)
 
 HEADS = {
     "test_accuracy": "hypervolume on test",
@@ -91,6 +99,14 @@ class Report:
             terminal_table("methods", *self.volume_rows()),
         ]
 
+    def latex_tables(self) -> list[LatexTable]:
+        """For a paper; `write_latex` writes them."""
+        return [
+            methods_table(self.findings, *self.volume_rows()),
+            networks_table(self.findings, *self.network_rows(), self.shown),
+            versions_table(self.findings),
+        ]
+
     # In words.
 
     def verdict(self) -> str:
@@ -123,6 +139,15 @@ class Report:
         draw(self.findings, folder, style)
         write_text(folder / REPORT_PAGE, self.page())
         return folder / REPORT_PAGE
+
+    def write_latex(self, folder: Path | None = None) -> list[Path]:
+        """Writes every table in LaTeX; returns the files.
+
+        Args:
+            folder: The report's folder; they go into a folder `tables` in it. None is the run's.
+        """
+        folder = self.findings.run.folder if folder is None else folder
+        return write_texts(folder / TABLES_FOLDER, latex_files(self.latex_tables()))
 
     def page(self) -> str:
         """The report in Markdown."""

@@ -9,28 +9,20 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pymoo_prune.files import write_text
-from pymoo_prune.objectives import Series, without_judgements
 from pymoo_prune.page import (
     Part,
     Section,
-    anchor,
     beside,
     card,
     cards,
     code,
     document,
-    figure_of_fronts,
-    figure_of_networks,
     html_table,
     layer_table,
-    linked,
-    network_table,
     paragraph,
     picture,
-    sparkline,
     where_pruned,
 )
-from pymoo_prune.results import FIRST_POPULATION
 from pymoo_prune.runs import words
 from pymoo_prune.runs.files import (
     GENERATIONS_PICTURE,
@@ -40,16 +32,7 @@ from pymoo_prune.runs.files import (
 )
 from pymoo_prune.runs.pictures import TEXTS
 from pymoo_prune.runs.report import Report
-
-POINTING = (
-    "Point at a network for all its measurements, click it for its layers. A row of the table and "
-    "its points are chosen together. A click on a method hides it."
-)
-
-PARALLEL_CAPTION = Markup(
-    '<p class="caption">The search\'s networks over all objectives. Better is up on every axis; '
-    "the dashed line is the suggestion.</p>"
-)
+from pymoo_prune.runs.report_front import FrontPart
 
 
 def write_page(report: Report, folder: Path | None = None) -> Path:
@@ -81,8 +64,10 @@ class ReportPage:
     def html(self) -> str:
         """The page."""
         report, findings = self.report, self.findings
+        front = FrontPart(report)
         sections = [
-            Section("The front", self._front(), "front"),
+            Section("The front", front.front(), "front"),
+            Section("How the front grew", front.growth(), "growth"),
             Section("A network", self._networks(), "network"),
             Section("Methods", self._methods(), "methods"),
             Section("Generation by generation", self._generations(), "generations"),
@@ -92,53 +77,9 @@ class ReportPage:
             paragraph(text)
             for text in (report.verdict(), report.suggestion(), report.parent_line())
         ]
-        return document(words.title(findings), sections, lead=lead)
+        return document(words.title(findings), sections, lead=lead, explorers=[front.explorer])
 
     # Sections.
-
-    def _front(self) -> list[Part]:
-        findings = self.findings
-        goals = findings.goals.names
-        # What is removed and what is left are the same picture twice.
-        sizes = ["macs"] if "sparsity" in goals else ["parameters", "macs"]
-        axes = without_judgements(dict.fromkeys([*goals, *sizes]))
-        links = [f"#{anchor(place)}" for place in range(len(findings.front))]
-        others = [self._links(one) for one in findings.series[1:]]
-        methods = linked(
-            findings.series, self.quantities, links=[links, *others], light=[FIRST_POPULATION]
-        )
-        legend, *panels = figure_of_fronts(
-            methods, axes, self.quantities, suggested=findings.chosen
-        )
-        shown = "Filled: after retraining. Hollow: before. " if findings.finished else ""
-        caption = Markup('<p class="caption">{}The ring is the suggestion. {}</p>')
-        parts: list[Part] = [legend, panels, caption.format(shown, POINTING)]
-        parts.append(
-            network_table(methods[0], self.report.shown, self.quantities, profiles=self._profiles())
-        )
-        if len(goals) > 2:
-            parts.append(
-                figure_of_networks(methods[0], goals, self.quantities, suggested=findings.chosen)
-            )
-            parts.append(PARALLEL_CAPTION)
-        return parts
-
-    def _links(self, one: Series) -> list[str]:
-        """Links of a method's networks: to a network of the front where it is the same."""
-        links = ["#methods"] * len(one)
-        if one is self.findings.first and "evaluation" in self.columns:
-            places = {number: k for k, number in enumerate(self.columns["evaluation"].tolist())}
-            for row, number in enumerate(one.columns["evaluation"].tolist()):
-                if number in places:
-                    links[row] = f"#{anchor(places[number])}"
-        return links
-
-    def _profiles(self) -> list[Markup]:
-        """Small pictures of what is left of each layer, where that is known of every network."""
-        if (layers := self.findings.layers) is None:
-            return []
-        shares = [layers.kept(place) for place in range(len(layers.networks))]
-        return [sparkline(one.values()) for one in shares if one] if all(shares) else []
 
     def _networks(self) -> list[Part]:
         last = len(self.findings.front) - 1

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from pymoo_prune.chromosomes import Array
-from pymoo_prune.errors import DataError, PruneError, StoreError
+from pymoo_prune.errors import DataError, PruneError
 from pymoo_prune.executors import Executor, InProcess
 from pymoo_prune.files import locked
-from pymoo_prune.measuring import BATCH_SIZES, Anatomies
-from pymoo_prune.objectives import Series
+from pymoo_prune.measuring import BATCH_SIZES
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Carried, Front, WinningTicket, check_formats
 from pymoo_prune.runs.carrying import Carrier
 from pymoo_prune.runs.execution import Execution, store_of
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
+from pymoo_prune.runs.recorded import RecordedRun
 from pymoo_prune.runs.run_front import RunFront
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.search import Display, Store
 
 
-class Run:
+class Run(RecordedRun):
     """A run in its folder: made, executed, read, and its networks carried away.
 
     Args:
@@ -33,12 +32,19 @@ class Run:
     """
 
     def __init__(self, folder: Path, settings: Settings, *, given: Given = NOTHING_GIVEN) -> None:
-        self.folder, self.settings, self.given = folder, settings, given
+        super().__init__(folder, settings)
+        self.given = given
 
     def __repr__(self) -> str:
         state = "finished" if self.complete else "not finished"
         title, engine = self.settings.title, self.settings.algorithm
         return f"Run({str(self.folder)!r}: {title}, {engine}, {state})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, a picture and a table."""
+        from pymoo_prune.runs.showing import run_html  # noqa: PLC0415 - it brings Bokeh
+
+        return run_html(self)
 
     @classmethod
     def create(
@@ -52,21 +58,6 @@ class Run:
     def open(cls, folder: Path | str, *, given: Given = NOTHING_GIVEN) -> Self:
         """A run that is there."""
         return cls(Path(folder), RunFolder(folder).settings(), given=given)
-
-    @property
-    def _files(self) -> RunFolder:
-        return RunFolder(self.folder)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the run came to its end, and its results can be read."""
-        try:
-            self.results()
-            self._files.chromosomes()
-            self.layers()
-        except StoreError:
-            return False
-        return True
 
     def execute(
         self,
@@ -110,19 +101,7 @@ class Run:
         """The run's evaluations."""
         return store_of(problem, self.folder)
 
-    # Its results.
-
-    def results(self) -> tuple[list[Series], dict[str, Any]]:
-        """The numbers of a finished run: the search's, the baselines', and the summary."""
-        return self._files.results()
-
-    def layers(self) -> Anatomies | None:
-        """The layers of the front's networks; None in folders of older versions."""
-        return self._files.layers()
-
-    def matrices(self) -> tuple[Array, Array] | None:
-        """The front's chromosomes as matrices, and cells that may live; None if it has none."""
-        return self._files.matrices()
+    # Its front.
 
     def front(self, display: Display) -> Front:
         """The front of a finished run, with chromosomes and networks."""

@@ -115,6 +115,11 @@ class RunFront(Front):
         return {**measured, **FINAL, **EVALUATION}
 
     @property
+    def _shown_goals(self) -> Goals:
+        """The goals of pictures, without the problem."""
+        return Goals(self.quantities, self._summary["goals"])
+
+    @property
     def _choice(self) -> Choice:
         parent = self._summary["parent"]
         known = replace(super()._choice, parent=lambda: parent)

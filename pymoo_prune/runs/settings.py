@@ -14,7 +14,14 @@ from pymoo_prune.engines import check_engine_name, check_goals
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.machine import check_device
 from pymoo_prune.measuring import LATENCY
-from pymoo_prune.objectives import SCALARISATIONS, Goals, Objectives, Scalarisation, WeightedSum
+from pymoo_prune.objectives import (
+    SCALARISATIONS,
+    Goals,
+    Objectives,
+    Quantity,
+    Scalarisation,
+    WeightedSum,
+)
 from pymoo_prune.problem import (
     USERS_CHOICE,
     PruningProblem,
@@ -193,3 +200,17 @@ class Settings:
             values["objectives"] = SCALARISATIONS[kind](**objectives)
         values.pop("origin", None)
         return cls(**{**values, "budget": Budget(**values["budget"])}, origin=origin)
+
+
+def measured_quantities(
+    settings: Settings, kept: Mapping[str, Mapping[str, Any]] | None
+) -> Mapping[str, Quantity]:
+    """What a run measured: as it says itself, so that its problem need not be imported.
+
+    Args:
+        settings: The run's.
+        kept: The quantities in its summary; None in folders of older versions.
+    """
+    if kept is None:
+        return settings.problem_class.offered()
+    return {name: Quantity(**about) for name, about in kept.items()}

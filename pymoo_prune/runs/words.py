@@ -159,15 +159,19 @@ def suggestion(findings: Findings) -> str:
     )
 
 
-def export_command(findings: Findings, place: int) -> str:
-    """The command that exports a network."""
-    return f"pymoo-prune export {shlex.quote(str(findings.run.folder))} --pick {place}"
+def export_command(findings: Findings, pick: int | str) -> str:
+    """The command that exports a network.
+
+    Args:
+        findings: The numbers.
+        pick: The network's number, or text for a shell.
+    """
+    return f"pymoo-prune export {shlex.quote(str(findings.run.folder))} --pick {pick}"
 
 
-def made_line(findings: Findings) -> str:
-    """How the run was made."""
+def search_line(findings: Findings) -> str:
+    """The engine of a run, its seed and what it asked for."""
     settings, summary = findings.run.settings, findings.summary
-    machine = summary["machine"]
     # Some engines have a population of their own; older runs do not say.
     population = summary.get("population") or settings.pop_size
     engine = settings.algorithm
@@ -175,8 +179,16 @@ def made_line(findings: Findings) -> str:
         engine += f" with a surrogate ({settings.surrogate})"
     return (
         f"{engine}, population {population}, seed {settings.seed}: "
-        f"{summary['generations']} generations, {summary['evaluations']:,} evaluations in "
-        f"{summary['seconds']:.1f} s on {machine['processor']} "
+        f"{summary['generations']} generations, {summary['evaluations']:,} evaluations"
+    )
+
+
+def made_line(findings: Findings) -> str:
+    """How the run was made."""
+    summary = findings.summary
+    machine = summary["machine"]
+    return (
+        f"{search_line(findings)} in {summary['seconds']:.1f} s on {machine['processor']} "
         f"({machine['threads']} thread{'s' * (machine['threads'] > 1)}, {machine['device']})."
     )
 

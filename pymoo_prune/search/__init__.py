@@ -5,8 +5,10 @@
 - `evaluator`: a candidate's way from the engine to its measurements, and back
 - `archive`: the best of all evaluated candidates
 - `store`: every evaluation in one SQLite file; a run is resumed by replaying it
+- `chromosomes`: the candidates' chromosomes in that file, in few bytes
+- `record`: what that file knows of the search
 - `database`: connections to that file, and advice for its errors
-- `progress`: what is shown while a run works
+- `progress`, `notebook`: what is shown while a run works, and in a notebook
 - `profiling`: a trace of the first generations
 """
 
@@ -15,10 +17,11 @@ from pymoo_prune.search.budget import Budget
 from pymoo_prune.search.evaluator import StoredEvaluator
 from pymoo_prune.search.profiling import Profile
 from pymoo_prune.search.progress import REFRESH, Board, Display, Relay, SearchReporter
+from pymoo_prune.search.record import Record
 from pymoo_prune.search.searching import First, Found, Step, search
 from pymoo_prune.search.store import Store
 
 __all__ = [
-    "REFRESH", "Archive", "Board", "Budget", "Display", "First", "Found", "Profile", "Relay",
-    "SearchReporter", "Step", "Store", "StoredEvaluator", "search",
+    "REFRESH", "Archive", "Board", "Budget", "Display", "First", "Found", "Profile", "Record",
+    "Relay", "SearchReporter", "Step", "Store", "StoredEvaluator", "search",
 ]  # fmt: skip

@@ -120,7 +120,9 @@ class StoredEvaluator(Evaluator):
             missing = store.missing(images, keys)
             with store.writing(images) as keep:
                 for part in self.executor.measure(problem, X[missing], batch):
-                    keep([keys[missing[row]] for row in part.rows], part)
+                    rows = [missing[row] for row in part.rows]
+                    chromosomes = X[rows] if problem.keeps_chromosomes else None
+                    keep([keys[row] for row in rows], part, chromosomes)
             found = store.measured(images, keys)
         self.failures |= {keys[row]: reason for row, reason in found.failures.items()}
         return found

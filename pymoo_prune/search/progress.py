@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import RLock
 from typing import Self
 
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from pymoo_prune.executors import Executor
 from pymoo_prune.objectives import failed_rows, hypervolume
 from pymoo_prune.problem import PruningProblem
+from pymoo_prune.search.notebook import CellLine
 from pymoo_prune.search.searching import Step
 
 REFRESH = 0.5
@@ -21,7 +22,7 @@ REFRESH = 0.5
 
 
 class Display:
-    """Shows phases of a run, as a bar in a terminal, and as occasional lines elsewhere.
+    """Shows phases of a run: a bar in a terminal, one line in a notebook, else occasional lines.
 
     Args:
         console: Where to print.
@@ -29,10 +30,16 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._cell = CellLine()
+
+    def phase(self, name: str) -> AbstractContextManager[Callable[[float, str], None]]:
+        """Shows a phase of the run; gives a function of the share done and a text."""
+        if _in_notebook(self.console):
+            return self._cell.phase(name, every=REFRESH)
+        return self._phase(name)
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        """Shows a phase of the run; yields a function of the share done and a text."""
+    def _phase(self, name: str) -> Iterator[Callable[[float, str], None]]:
         interval = REFRESH if self.console.is_terminal else 10.0
         columns = (
             TextColumn("{task.description:<10}"),
@@ -56,6 +63,10 @@ class Display:
                     self.console.print(f"{name}: {100 * done:.0f} %  {text}", highlight=False)
 
             yield update
+
+
+def _in_notebook(console: Console) -> bool:
+    return console.is_jupyter and not console.quiet
 
 
 class Relay(Display):
@@ -88,7 +99,8 @@ class Board:
     """Shows many runs at once: a bar for each run under way, and one for all of them.
 
     Args:
-        console: Where to print; without a terminal, only a line for each run that is done.
+        console: Where to print. Without a terminal, only a line for each run that is done; in a
+            notebook, one line for all.
         total: The number of runs.
     """
 
@@ -107,6 +119,7 @@ class Board:
         self._all = self._bars.add_task("all runs", total=total, text="")
         self._tasks: dict[str, TaskID] = {}
         self._finished: set[str] = set()
+        self._cell = CellLine()
         self._lock = RLock()  # progress of runs and their ends arrive in different threads
 
     def __enter__(self) -> Self:
@@ -135,9 +148,11 @@ class Board:
         seconds = time.perf_counter() - self.began
         left = seconds / self.done * (self.total - self.done)
         self._bars.update(self._all, completed=self.done, text=f"{left:.0f} s left")
-        self.console.print(
-            f"{self.done} of {self.total}  {run}: {text}", highlight=False, markup=False
-        )
+        line = f"{self.done} of {self.total}  {run}: {text}"
+        if _in_notebook(self.console):
+            self._cell.show(f"{line} · {left:.0f} s left" if left else line)
+        else:
+            self.console.print(line, highlight=False, markup=False)
 
 
 class SearchReporter:

@@ -1,9 +1,9 @@
 """Every evaluation of a run, in one SQLite file.
 
-Three tables: what was measured (once for each candidate and each set of images), the order in
-which the search asked, and when each generation was done. What is measured is committed at
-the end of each chunk of candidates, or of a few cheap chunks: a crash loses at most what was
-measured since.
+Four tables: what was measured (once for each candidate and each set of images), the candidates'
+chromosomes, the order in which the search asked, and when each generation was done. What is
+measured is committed at the end of each chunk of candidates, or of a few cheap chunks: a crash
+loses at most what was measured since.
 A run is resumed by replaying it: the search starts again from its seed and finds its past
 evaluations here.
 """
@@ -12,20 +12,36 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
+from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import ReplayError, StoreError
 from pymoo_prune.objectives import Measured, Part, Values
+from pymoo_prune.search import chromosomes
 from pymoo_prune.search.database import connected, explained, reading
+from pymoo_prune.search.record import Record
 
 FORMAT = "2"
 COMMIT_SECONDS = 0.2
 """A commit costs a fraction of a millisecond; cheap chunks share one."""
+
+
+class Keep(Protocol):
+    """Keeps a part of a population."""
+
+    def __call__(self, keys: Sequence[bytes], part: Part, X: Array | None = None) -> None:
+        """Keeps measurements, and chromosomes where they are given.
+
+        Args:
+            keys: The digests of the part's rows.
+            part: Their measurements.
+            X: Their chromosomes, (rows, n_var).
+        """
 
 
 class Store:
@@ -37,6 +53,9 @@ class Store:
         fingerprint: The problem's fingerprint; a file of another problem is refused.
         versions: Versions of the libraries that a replay depends on.
         read_only: Whether to write nothing, to the file or beside it; the file must be there.
+
+    Attributes:
+        record: What it knows of the search.
     """
 
     def __init__(
@@ -54,6 +73,7 @@ class Store:
         self.fresh = self.hits = 0
         with explained(self.path):
             self._db = (reading if read_only else connected)(self.path)
+        self.record = Record(self._db, self.path, self.quantities)
         try:
             self._open(fingerprint, read_only=read_only)
         except BaseException:
@@ -127,6 +147,7 @@ class Store:
                 "CREATE TABLE IF NOT EXISTS generations (generation INTEGER PRIMARY KEY, "
                 "elapsed REAL NOT NULL)"
             )
+            self._db.execute(chromosomes.TABLE)
 
     def _check(self, fingerprint: str) -> None:
         about = dict(self._db.execute("SELECT key, value FROM about"))
@@ -160,7 +181,7 @@ class Store:
         return sorted(row for key, row in first.items() if key not in known)
 
     @contextmanager
-    def writing(self, images: str) -> Iterator[Callable[[Sequence[bytes], Part], None]]:
+    def writing(self, images: str) -> Iterator[Keep]:
         """Yields a function that keeps parts of a population, by the digests of their rows.
 
         Cheap parts share a commit. At the end all is committed, also after an error or Ctrl-C.
@@ -169,24 +190,27 @@ class Store:
             images: Names the images that candidates are measured on.
         """
         pending: list[tuple[Any, ...]] = []
+        genes: list[chromosomes.Row] = []
         seconds = 0.0
 
-        def keep(keys: Sequence[bytes], part: Part) -> None:
+        def keep(keys: Sequence[bytes], part: Part, X: Array | None = None) -> None:
             nonlocal seconds
             values = part.measured
             # SQLite drops the sign of zero; + 0.0 drops it from new values too.
             table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
             for place, (key, row) in enumerate(zip(keys, table, strict=True)):
                 pending.append((images, key, *row, values.failures.get(place)))
+            if X is not None:
+                genes.extend(chromosomes.packed(keys, X))
             seconds += part.seconds
             if seconds >= COMMIT_SECONDS:
-                self._commit(pending)
+                self._commit(pending, genes)
                 seconds = 0.0
 
         try:
             yield keep
         finally:
-            self._commit(pending)
+            self._commit(pending, genes)
 
     def measured(self, images: str, keys: Sequence[bytes]) -> Measured:
         """The measurements of candidates, (n,) each, with the reasons of failed ones.
@@ -204,12 +228,14 @@ class Store:
             {row: reason for row, reason in reasons.items() if reason is not None},
         )
 
-    def _commit(self, pending: list[tuple[Any, ...]]) -> None:
+    def _commit(self, pending: list[tuple[Any, ...]], genes: list[chromosomes.Row]) -> None:
         if pending:
             with self._transaction():
                 self._db.executemany(self._insert, pending)
+                self._db.executemany(chromosomes.INSERT, genes)
             self.fresh += len(pending)
             pending.clear()
+            genes.clear()
 
     def _known(self, images: str, keys: set[bytes]) -> dict[bytes, tuple[Any, ...]]:
         wanted = list(keys)
@@ -271,49 +297,29 @@ class Store:
                 "INSERT OR IGNORE INTO generations VALUES (?, ?)", (generation, elapsed)
             )
 
+    # What it knows of the search; `record` has all of it.
+
     def generation_means(self) -> dict[str, Values]:
         """The mean of every measurement over what each generation asked for, (generations,).
 
         Missing values of failed candidates do not count; where all are missing, the mean is NaN.
         """
-        columns = ", ".join(f'AVG("{name}")' for name in self.quantities)
-        query = (
-            f"SELECT generation, {columns} FROM history "  # noqa: S608 - names are the problem's
-            "JOIN measurements USING (images, digest) GROUP BY generation ORDER BY generation"
-        )
-        with explained(self.path):
-            table = np.array(self._db.execute(query).fetchall(), dtype=np.float64)
-        return dict(zip(("generation", *self.quantities), table.T, strict=True))
+        return self.record.generation_means()
 
     def evaluations(self) -> dict[str, Values]:
         """Everything that was asked for, in order, (evaluations,): generation and measurements.
 
         Missing values of failed candidates are NaN.
         """
-        columns = ", ".join(f'"{name}"' for name in self.quantities)
-        query = (
-            f"SELECT generation, {columns} FROM history "  # noqa: S608 - names are the problem's
-            "JOIN measurements USING (images, digest) ORDER BY number"
-        )
-        with explained(self.path):
-            rows = self._db.execute(query).fetchall()
-        table = np.array(rows, dtype=np.float64).reshape(len(rows), 1 + len(self.quantities))
-        return dict(zip(("generation", *self.quantities), table.T, strict=True))
+        return self.record.evaluations()
 
     def failures(self) -> list[tuple[bytes, str]]:
         """Failed candidates: digest and reason, once for each set of images."""
-        with explained(self.path):
-            return self._db.execute(
-                "SELECT digest, failure FROM measurements WHERE failure IS NOT NULL "
-                "ORDER BY images, digest"
-            ).fetchall()
+        return self.record.failures()
 
     def history(self) -> list[tuple[int, int, str, bytes]]:
         """Everything the search asked for: number, generation, images and digest, in order."""
-        with explained(self.path):
-            return self._db.execute(
-                "SELECT number, generation, images, digest FROM history ORDER BY number"
-            ).fetchall()
+        return self.record.history()
 
     def close(self) -> None:
         """Closes the file."""

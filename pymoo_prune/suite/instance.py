@@ -11,7 +11,7 @@ from pymoo.core.problem import Problem
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
-from pymoo_prune.objectives import FAILED, Measurements, parse_constraints
+from pymoo_prune.objectives import FAILED, Goals, Measurements, Quantity, parse_constraints
 from pymoo_prune.operators import Candidates
 from pymoo_prune.suite.definition import Definition
 from pymoo_prune.suite.known import Known
@@ -33,7 +33,10 @@ class Instance(Problem):
         objectives: The names of the objectives.
         constraints: The constraints as text.
         reference: The reference point of hypervolumes, (n_obj,).
+        can_fail: Whether engines must handle candidates that cannot be measured.
     """
+
+    can_fail = False
 
     def __init__(self, definition: Definition) -> None:
         self.definition, self.genes = definition, definition.genes
@@ -48,7 +51,7 @@ class Instance(Problem):
             xl=self.genes.xl,
             xu=self.genes.xu,
             vtype=self.genes.vtype,
-            requires_kwargs=definition.noisy,
+            requires_kwargs=True,
         )
 
     def name(self) -> str:
@@ -64,6 +67,13 @@ class Instance(Problem):
     def changes_batches(self) -> bool:
         """Whether generations are measured on different images."""
         return self.definition.noisy
+
+    @property
+    def goals(self) -> Goals:
+        """Objectives and constraints, as checks of engines ask for them."""
+        names = [*self.objectives, *(bound.name for bound in self._bounds)]
+        quantities = {name: Quantity("lower", name) for name in names}
+        return Goals(quantities, self.objectives, self._bounds)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Instance:
         """The instance itself: nothing in it changes, and pymoo copies it often."""
@@ -96,6 +106,16 @@ class Instance(Problem):
         """
         return self.measurer.measured(self.genes.checked(X, self.name()), None)
 
+    def measured(self, X: Any, generation: int) -> Measurements:
+        """Measurements of candidates, (n,) each, as a generation of a search takes them.
+
+        Args:
+            X: One candidate, (n_var,), or several, (n, n_var).
+            generation: It has its own images where the instance is noisy; 1 for the first.
+        """
+        genes = self.genes.checked(X, self.name())
+        return self.measurer.measured(genes, generation if self.definition.noisy else None)
+
     def costs(self, measurements: Measurements) -> Array:
         """The objectives of candidates, (n, n_obj), from their measurements."""
         parent = self.measurer.parent
@@ -118,11 +138,12 @@ class Instance(Problem):
     ) -> None:
         """F and G. Of a noisy instance, each generation of an algorithm has its own images."""
         genes = self.genes.checked(X, self.name())
+        found = kwargs.get("measurements")
         if not self.definition.noisy:
-            F, G = self._scores(genes)
+            F, G = self._scores(genes, found)
         else:
             batch = kwargs.get("batch", algorithm.n_iter if algorithm is not None else 1)
-            found = self.measurer.measured(genes, batch)
+            found = self.measurer.measured(genes, batch) if found is None else found
             F, G = self.costs(found), self.constraint_values(found)
         # Engines would take NaN for a good value: what cannot be measured ranks last.
         failed = np.isnan(F).any(axis=1, keepdims=True) | np.isnan(G).any(axis=1, keepdims=True)
@@ -130,10 +151,10 @@ class Instance(Problem):
         if self._bounds:
             out["G"] = np.where(failed, FAILED, G)
 
-    def _scores(self, genes: Array) -> tuple[Array, Array]:
+    def _scores(self, genes: Array, found: Measurements | None) -> tuple[Array, Array]:
         table = self.measurer.table
         if table is None:
-            found = self.measurer.measured(genes, None)
+            found = self.measurer.measured(genes, None) if found is None else found
             return self.costs(found), self.constraint_values(found)
         rows = table.rows(genes)
         F, G = self.all_scores
@@ -166,7 +187,8 @@ class Instance(Problem):
         Args:
             X: One candidate, (n_var,), or several, (n, n_var); lists do as well.
             args: As for pymoo's `Problem.evaluate`.
-            kwargs: The same. A noisy instance takes `batch`, the number of its images.
+            kwargs: The same. A noisy instance takes `batch`, the number of its images; each takes
+                `measurements`, where these are known already.
         """
         return super().evaluate(self.genes.shaped(X, self.name()), *args, **kwargs)
 

@@ -59,6 +59,7 @@ def test_networks_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]
         "resnet-18": "resnet-18 11,173,962 555,422,720 21 residual, 512 channels",
         "googlenet": "googlenet 5,602,474 1,451,042,816 58 Inception, 9 blocks",
         "r2plus1d-18": "r2plus1d-18 31,305,255 869,641,216 38 R(2+1)D, clips and stills",
+        "small-vit": "small-vit 79,714 6,562,272 21 transformer, 3 blocks",
     }
 
 

@@ -54,7 +54,7 @@ def test_the_version_is_printed(option: str, capsys: pytest.CaptureFixture[str])
         (["run", "ecomp", "--generations", "many"], "invalid int value: 'many'", " run"),
         (["run", "ecomp", "--popsize", "8"], "--popsize 8; did you mean --pop-size?", " run"),
         (["report", "one", "two"], "unrecognized arguments: two\n", " report"),
-        (["compare"], "required: PROBLEM|FOLDER", " compare"),
+        (["compare", "--suite"], "argument --suite: expected one argument", " compare"),
         (["--nonsense", "list"], "unrecognized arguments: --nonsense\n", ""),
     ],
 )

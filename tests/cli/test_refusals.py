@@ -212,7 +212,7 @@ def test_a_problem_without_an_algorithm_of_its_own(
     ("arguments", "message"),
     [
         (["ecmp"], "unknown problem 'ecmp'"),
-        (["ecomp", "layer-vector"], "compare takes one problem, or folders of runs, but it was"),
+        (["ecomp", "layer-vectr"], "unknown problem or instance 'layer-vectr'"),
         (["ecomp", "--bounds", "accuracy>=0.9"], "accuracy>=0.9 must bound a size: one of"),
         (["ecomp", "--bounds", "accuracy_drop<=2%"], "accuracy_drop<=2% must bound a size"),
         (["ecomp", "--bounds", "mac<=20%"], "unknown size to bound 'mac'; there are: macs, "),

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from pymoo_prune.cli import main
+from pymoo_prune.cli.options import FIGURE_SIZES, PAPER_STYLES
 from pymoo_prune.cli.program import make_parser
-from pymoo_prune.cli.showing import labels_of
+from pymoo_prune.cli.showing import labels_of, style_of
 from pymoo_prune.errors import PruneError
+from pymoo_prune.plots import COLUMN, FIGURES, PAGE, SCREEN, STYLES, FigureStyle
+from tests.support.latex import read
 from tests.support.tiny_problem import Pixels
 
 PROBLEM = f"tests.support.tiny_problem:{Pixels.__name__}"
@@ -91,6 +94,27 @@ def test_figures_of_a_run_are_for_papers_too(compared: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_tables_are_in_latex_where_that_is_asked_for(
+    compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--latex", "--label", "nsga2=NSGA-II")
+    assert main(["report", str(compared), *given, "--output", str(tmp_path / "c")]) == 0
+    found = {path.stem: read(path.read_text("utf-8")) for path in (tmp_path / "c/tables").iterdir()}
+    assert found.keys() == {"methods", "pairs", "bounds", "costs", "runs", "settings"}
+    assert "NSGA-II" in found["methods"].column("method")
+    assert "reference point is accuracy=0.05 and parameters=90\\%" in found["methods"].caption
+    said = capsys.readouterr().out
+    assert f"tables: {tmp_path / 'c/tables'}/NAME.tex for methods, pairs, bounds, costs" in said
+    assert r"they need \usepackage{booktabs}" in said
+    run = min((compared / "runs").iterdir())
+    assert main(["report", str(run), "--latex", "--output", str(tmp_path / "r")]) == 0
+    found = {path.stem: read(path.read_text("utf-8")) for path in (tmp_path / "r/tables").iterdir()}
+    assert found.keys() == {"methods", "networks", "versions"}
+    assert main(["report", str(run), "--output", str(tmp_path / "none")]) == 0
+    assert not (tmp_path / "none" / "tables").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -128,6 +152,45 @@ def test_compare_refuses_names_before_there_is_a_folder(
     assert main(["compare", PROBLEM, *SMALL, "--log", "speed", "--output", str(folder)]) == 2
     assert "unknown axis of the hypervolume 'speed'" in capsys.readouterr().err
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((), SCREEN),
+        (("--figures", "page"), PAGE),
+        (("--style", "plain"), COLUMN),
+        (("--style", "ieee"), STYLES["ieee"]["column"]),
+        (("--style", "acm", "--figures", "page"), STYLES["acm"]["page"]),
+    ],
+)
+def test_a_style_means_a_column_unless_told(given: tuple[str, ...], expected: FigureStyle) -> None:
+    assert style_of(make_parser().parse_args(["report", "folder", *given])) is expected
+
+
+def test_a_style_is_for_papers() -> None:
+    given = ["report", "folder", "--style", "ieee", "--figures", "screen"]
+    with pytest.raises(PruneError, match="--style is for pictures in a paper"):
+        style_of(make_parser().parse_args(given))
+
+
+def test_the_options_know_all_styles() -> None:
+    assert set(FIGURE_SIZES) == set(FIGURES)
+    assert set(PAPER_STYLES) == set(STYLES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("style", "points"), [("ieee", 252), ("acm", 239.76)])
+def test_figures_have_the_style_of_a_publisher(
+    compared: Path, tmp_path: Path, style: str, points: float
+) -> None:
+    assert main(["report", str(compared), "--style", style, "--output", str(tmp_path)]) == 0
+    content = (tmp_path / "hypervolume.pdf").read_bytes()
+    box = re.search(rb"MediaBox \[ 0 0 ([\d.]+)", content)
+    assert box is not None
+    assert float(box[1]) == pytest.approx(points)
+    assert b"STIXGeneral" in content
+    assert b"DejaVu" not in content
 
 
 def test_a_label_follows_the_last_equals_sign() -> None:

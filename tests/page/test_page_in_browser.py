@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +19,15 @@ from pymoo_prune.objectives import STANDARD
 from pymoo_prune.page import Section, document, figure_of_fronts, linked
 from pymoo_prune.runs import INTERACTIVE_PAGE, Report, words
 from tests.page.test_page import NASTY, nasty
+from tests.support.browser import READY, launched, opened
 from tests.support.tiny_problem import ecomp_run, threads
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-if CHROMIUM is None:
-    pytest.skip("there is no Chromium: apt-get install chromium", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="there is no playwright")
-
-READY = "() => window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle"
 ISOLATED = """drawn => {
     // Of the points drawn as this one in the first panel, that which is farthest from all others.
     const view = [...Bokeh.index.roots].filter(v => v.model.type == "Figure")[1];
+    view.el.scrollIntoView({block: "center", behavior: "instant"});
     const points = view.model.renderers.filter(r => r.data_source.data.number);
     const place = (r, k) => [
         view.frame.x_scale.compute(r.data_source.data[r.glyph.x.field][k]),
@@ -48,6 +42,7 @@ ISOLATED = """drawn => {
     const box = view.canvas_view.el.getBoundingClientRect();
     return [k, box.left + x, box.top + y];
 }"""
+PANELS = ":is(#front, #fronts) .panels > div"
 SEARCHED = 1
 """A run's search is drawn twice: hollow first, then after retraining."""
 SHOWN = """() => {
@@ -68,27 +63,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        # Without a sandbox, which root cannot have.
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as browser:
         yield browser
-        browser.close()
-
-
-@contextmanager
-def opened(browser: Any, path: Path, width: int = 1400) -> Iterator[Any]:
-    """A page that is offline; errors and requests fail the test."""
-    said: list[str] = []
-    with browser.new_context(viewport={"width": width, "height": 1000}, offline=True) as context:
-        page = context.new_page()
-        page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else 0)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.on("request", lambda one: said.append(one.url) if ":" in one.url else 0)
-        page.goto(path.as_uri())
-        page.wait_for_function(READY)
-        yield page
-        assert [text for text in said if not text.startswith("data:")] == [path.as_uri()]
 
 
 @pytest.fixture
@@ -99,7 +75,7 @@ def page(browser: Any, folder: Path) -> Iterator[Any]:
 
 def panels(page: Any) -> list[bytes]:
     """The pixels of each panel of the front."""
-    return [panel.screenshot() for panel in page.locator(".panels > div").all()]
+    return [panel.screenshot() for panel in page.locator(PANELS).all()]
 
 
 def changed(page: Any, before: list[bytes]) -> list[bool]:
@@ -112,8 +88,8 @@ def changed(page: Any, before: list[bytes]) -> list[bool]:
 def test_the_page_fits(browser: Any, folder: Path, width: int) -> None:
     with opened(browser, folder / INTERACTIVE_PAGE, width) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert page.locator(".panels > div").count() == 3
-        for panel in page.locator(".panels > div").all():
+        assert page.locator(PANELS).count() == 3
+        for panel in page.locator(PANELS).all():
             box = panel.bounding_box()
             assert 340 <= box["width"] <= width - 40
             assert box["height"] > 300
@@ -236,10 +212,10 @@ def test_a_comparisons_page_fits_and_shows_everything(
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert page.locator("h1").inner_text() == comparison.title
         assert comparison.verdict() in page.locator("header").inner_text()
-        assert page.locator(".panels > div").count() == 2
-        for panel in page.locator(".panels > div").all():
+        assert page.locator(PANELS).count() == 2
+        for panel in page.locator(PANELS).all():
             assert panel.bounding_box()["height"] > 300
-        items = page.locator(".bk-item").all_inner_texts()
+        items = page.locator("#fronts .bk-item").all_inner_texts()
         (first,) = first_population(comparison.comparison, {})
         shown = [*shown_fronts(comparison.comparison), first]
         assert items == [one.name for one in shown]
@@ -279,7 +255,7 @@ def test_a_comparisons_networks_can_be_pointed_at_and_chosen(
 def test_a_comparisons_methods_can_be_hidden(browser: Any, compared: Path) -> None:
     with opened(browser, compared / INTERACTIVE_PAGE) as page:
         before = panels(page)
-        item = page.locator(".bk-item", has_text=re.compile(r"^\s*random\s*$"))
+        item = page.locator("#fronts .bk-item", has_text=re.compile(r"^\s*random\s*$"))
         item.click()
         page.mouse.move(0, 0)
         assert "bk-inactive" in item.get_attribute("class")

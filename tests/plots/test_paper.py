@@ -19,6 +19,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from pymoo_prune import Series
+from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import STANDARD, Goals, Quantity, Values
 from pymoo_prune.plots import (
     COLOURS,
@@ -28,6 +29,7 @@ from pymoo_prune.plots import (
     MARKERS,
     PAGE,
     SCREEN,
+    STYLES,
     Curve,
     FigureStyle,
     draw_attainment,
@@ -38,6 +40,7 @@ from pymoo_prune.plots import (
     draw_matrices,
     draw_parallel,
     draw_robustness,
+    paper_style,
 )
 from pymoo_prune.results import ACCURACIES
 
@@ -50,7 +53,12 @@ QUANTITIES = {
 }
 FIVE = ["accuracy", "width", "macs", "latency", "kl"]
 METHODS = ("NSGA-II", "genetic algorithm", "random search", "global magnitude pruning")
-PAPERS = [pytest.param(COLUMN, id="column"), pytest.param(PAGE, id="page")]
+PAPERS = [
+    pytest.param(COLUMN, id="column"),
+    pytest.param(PAGE, id="page"),
+    pytest.param(STYLES["acm"]["column"], id="acm-column"),
+    pytest.param(STYLES["ieee"]["page"], id="ieee-page"),
+]
 
 
 def columns(place: int = 0) -> dict[str, Values]:
@@ -210,6 +218,49 @@ def test_the_front_of_five_objectives_fits_onto_a_screen(tmp_path: Path) -> None
     path = tmp_path / "front.png"
     draw_front(path, ALL, Goals(QUANTITIES, FIVE), QUANTITIES)
     assert image.imread(path).shape[1] <= 2016  # as with three objectives
+
+
+# Publishers.
+
+
+def test_styles_of_publishers_have_their_widths_and_endings() -> None:
+    widths = {name: [one.width for one in styles.values()] for name, styles in STYLES.items()}
+    assert widths == {"plain": [3.5, 7.16], "ieee": [3.5, 7.16], "acm": [3.33, 7.0]}
+    assert STYLES["plain"] == {"column": COLUMN, "page": PAGE}
+    for styles in STYLES.values():
+        assert list(styles) == ["column", "page"]
+        assert all(one.paper and ".pdf" in one.endings for one in styles.values())
+    assert paper_style("acm", "page") is STYLES["acm"]["page"]
+    assert paper_style() is COLUMN
+    with pytest.raises(PruneError, match="unknown style 'acn'; there are: acm, ieee, plain"):
+        paper_style("acn")
+    with pytest.raises(PruneError, match="as wide as a column or a page, but figures is 'screen'"):
+        paper_style("acm", "screen")
+
+
+@pytest.mark.parametrize("style", ["ieee", "acm"])
+def test_text_is_in_times_and_no_font_is_missing(
+    tmp_path: Path, style: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw, given = PICTURES["front"]
+    for place in "ab":
+        for ending in ("pdf", "svg"):
+            draw(tmp_path / f"{place}.{ending}", *given, style=paper_style(style))
+    pdf, svg = (tmp_path / "a.pdf").read_bytes(), (tmp_path / "a.svg").read_text("utf-8")
+    assert set(re.findall(rb"/BaseFont /[A-Z]+\+([A-Za-z]+)", pdf)) == {b"STIXGeneral"}
+    assert b"/Type3" not in pdf
+    assert pdf == (tmp_path / "b.pdf").read_bytes()
+    assert svg == (tmp_path / "b.svg").read_text("utf-8")
+    assert "'STIXGeneral', 'Times New Roman', 'Times'" in svg
+    assert not caplog.records  # matplotlib logs what it does not find
+
+
+def test_the_width_of_a_text_is_that_in_its_font() -> None:
+    plain, serif = (paper_style(name).width_of("test accuracy") for name in ("plain", "ieee"))
+    assert 0.6 * plain < serif < 0.95 * plain
+    assert paper_style().width_of("a", 16.0) == pytest.approx(
+        2 * paper_style().width_of("a"), rel=0.05
+    )
 
 
 # What is legible.

@@ -28,6 +28,9 @@ HISTORY = "SELECT * FROM history ORDER BY number"
 MEASUREMENTS = "SELECT * FROM measurements ORDER BY images, digest"
 """Everything that was measured."""
 
+GENES = "SELECT * FROM chromosomes ORDER BY digest"
+"""The chromosomes that are kept, packed."""
+
 
 def python(*arguments: str, apart: bool = False, **environment: str) -> subprocess.Popen[str]:
     """Python with this repository on its path, and one thread; `apart` from our own processes."""
@@ -121,11 +124,12 @@ def contents(folder: Path) -> tuple[bytes, bytes, list[list[tuple[Any, ...]]]]:
 
 
 def assert_same_run(one: Path, other: Path) -> None:
-    """Same history, same measurements to the last bit, same front."""
+    """Same history, same measurements and chromosomes to the last bit, same front."""
     for sql in (HISTORY, MEASUREMENTS, "SELECT generation FROM generations ORDER BY generation"):
         rows = query(one, sql)
         assert len(rows) > 0
         assert rows == query(other, sql), sql
+    assert query(one, GENES) == query(other, GENES)
     assert (one / "front.csv").read_bytes() == (other / "front.csv").read_bytes()
     with np.load(one / "front.npz") as first, np.load(other / "front.npz") as second:
         assert first.files == second.files

@@ -212,6 +212,7 @@ class EComp(PruningProblem):
             **({"together": size} if size > 1 else {}),
             "parent": WeightGenome.from_content(*self.parent.arrays()).digest.hex(),
         }
+        self.keeps_chromosomes = encoding == "masks"  # the others are weights
         if self.batches.changing:
             self.approximation = Approximation(self._measured_on, self._batch)
         self.preview = Preview(sizes=self._sizes_of)

@@ -31,6 +31,7 @@ from pymoo_prune.engines import check_own_algorithm
 from pymoo_prune.errors import PruneError
 from pymoo_prune.inference import Precision
 from pymoo_prune.measuring import Stacks, stack_size
+from pymoo_prune.networks import unpack_attention
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
@@ -182,7 +183,7 @@ class LayerVector(PruningProblem):
             parent = train_parent(
                 data, network, parent_epochs, recipe=self.PARENT, seed=seed, progress=progress
             )
-        self.parent = check_parent(parent, data)
+        self.parent = unpack_attention(check_parent(parent, data), data.train.images[:2])
         self.order = MagnitudeOrder(self.parent, data.shape)
         self.assembly = Assembly(
             self.parent, self.order, data.train, self.recovery,
@@ -190,11 +191,11 @@ class LayerVector(PruningProblem):
         )  # fmt: skip
         number = LEVELS if levels is None and self.recovery.refit else levels
         self.levels = None if number is None else Levels(self.order.counts, number)
+        levels_of_all = self.levels or Levels(self.order.counts, LEVELS)
         self.encoding: CountAllocations | ThresholdAllocations
         if encoding == "counts":
             losses = self.assembly.losses if self.recovery.refit else None
             self.encoding = CountAllocations(self.order, self.levels, losses)
-            levels_of_all = self.levels or Levels(self.order.counts, LEVELS)
             self.ladders = Ladders(list(levels_of_all.pruned.T))
         else:
             self.encoding = ThresholdAllocations(self.order, self.levels)
@@ -217,9 +218,8 @@ class LayerVector(PruningProblem):
         self.preview = Preview(sizes=self._sizes_of, features=self._features)
         self.illustration = Illustration(notes=self._notes)
         self.rivals = ClosedFormAllocations(
-            self.order, self.levels or Levels(self.order.counts, LEVELS), self.assembly.losses,
-            repaired=self._repaired, error=self._error, sizes=self._sizes,
-            chromosomes=encoding == "counts",
+            self.order, levels_of_all, self.assembly.losses, repaired=self._repaired,
+            error=self._error, sizes=self._sizes, chromosomes=encoding == "counts",
         )  # fmt: skip
         self.depends_on = {
             "encoding": type(self.encoding).__name__,

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from pymoo_prune.objectives import Values
 
+PROBLEMS_FOLDER = "problems"
+"""The folder with a folder for each problem, in that of a study."""
+
 
 @dataclass(frozen=True)
 class Course:
@@ -29,6 +32,8 @@ class Course:
         outside: Whether it was made elsewhere and only read here.
         origin: The file or folder that its numbers are from.
         seconds: Working time; NaN where it is not known.
+        final_share: The hypervolume in the end as a share of `Task.best`. It is read where `costs`
+            is None; NaN where that is not known either.
     """
 
     method: str
@@ -40,6 +45,7 @@ class Course:
     outside: bool = False
     origin: str = ""
     seconds: float = float("nan")
+    final_share: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The tests: a package by name, because packages of others install a `tests` of their own."""
