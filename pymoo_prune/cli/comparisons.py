@@ -91,7 +91,8 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
     goals = settings.check()  # before the folder is made
     size_bounds(options.bounds or (), goals.quantities)
     volumes = hypervolume_of(options)
-    volumes.check(list(goals.quantities), goals.quantities)
+    possible = settings.possible_axes(goals)
+    volumes.check(list(possible), possible)
     campaign = Campaign.create(
         options.output or new_folder(f"compare-{problem}"),
         settings,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
+from pymoo_prune.data import DATA_SETS
 from pymoo_prune.engines import check_engine_name, check_goals
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.machine import check_device
 from pymoo_prune.measuring import LATENCY
 from pymoo_prune.objectives import (
+    DIVERGENCE,
     SCALARISATIONS,
     Goals,
     Objectives,
@@ -165,6 +167,29 @@ class Settings:
             raise PruneError(msg)
         check_device(self.device)
         return goals
+
+    def goals_without_labels(self) -> Goals | None:
+        """The search's goals if the images turn out to have no labels, as far as is known early.
+
+        None where they have labels, and where only the problem itself knows its objectives.
+        """
+        cls = self.problem_class
+        offered, default = cls.offered(), default_objectives(cls, labelled=False)
+        objectives = default if self.objectives is None else self.objectives
+        if self.data in DATA_SETS or objectives is None or DIVERGENCE not in offered:
+            return None
+        goals = cls.goals_for(objectives, self.constraints, self.front)
+        return replace(goals, quantities={DIVERGENCE: offered[DIVERGENCE], **goals.quantities})
+
+    def possible_axes(self, goals: Goals) -> Mapping[str, Quantity]:
+        """Quantities that can be axes of hypervolumes, before it is known what has labels.
+
+        Args:
+            goals: What `check` gave.
+        """
+        unlabelled = self.goals_without_labels()
+        more = {} if unlabelled is None else unlabelled.quantities
+        return {**more, **goals.quantities}
 
     def to_json(self) -> str:
         """As text."""

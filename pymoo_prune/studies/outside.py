@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -161,7 +162,7 @@ def check_sources(
             if one.name not in outside.sheets:
                 continue
             if isinstance(one, OwnProblem):
-                outside.on_problem(one, one.settings.check(), seeds)
+                _check_own(outside, one, seeds)
             elif not (instance := problem(one.name, one.version)).changes_batches:
                 outside.sheets[one.name].results(wanted_of_instance(one, instance, seeds))
         if not outside.sheets:
@@ -171,6 +172,19 @@ def check_sources(
                 "called PROBLEM.csv, or has a column 'problem'"
             )
             raise PruneError(msg)
+
+
+def _check_own(outside: Outside, one: OwnProblem, seeds: Sequence[int]) -> None:
+    """Refuses files that suit the problem neither with labels nor, where that may be, without."""
+    try:
+        outside.on_problem(one, one.settings.check(), seeds)
+    except DataError:
+        goals = one.settings.goals_without_labels()
+        if goals is not None:
+            with suppress(DataError):
+                outside.on_problem(one, goals, seeds)
+                return
+        raise
 
 
 def files_at(name: str, path: Path) -> list[Path]:

@@ -94,7 +94,8 @@ class Plan:
         for one in self.own:
             goals = one.settings.check()
             size_bounds(self.bounds or (), goals.quantities)
-            self.volumes.check(list(goals.quantities), goals.quantities)
+            possible = one.settings.possible_axes(goals)
+            self.volumes.check(list(possible), possible)
 
     def check_trust(self, folder: Path) -> None:
         """Refuses code that the folder names and the user did not; see `problem.trust`."""

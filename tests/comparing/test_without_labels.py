@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,24 @@ import pytest
 from pymoo_prune import Budget, Data, PruneError
 from pymoo_prune.cli import main
 from pymoo_prune.comparing import (
+    Campaign,
     ComparisonReport,
     HypervolumeOptions,
+    citations,
     compare,
+    evaluations_in,
     meaning,
+    report_of_campaign,
     verdict,
 )
 from pymoo_prune.comparing.comparison import FINISHED, TESTED
+from pymoo_prune.comparing.files import SHARED_FILE
 from pymoo_prune.networks import FeedForward
+from pymoo_prune.objectives import nondominated
 from pymoo_prune.results import save_network
 from pymoo_prune_problems.layer_vector import LayerVector
-from tests.support.unlabelled import unlabelled, unlabelled_file
+from tests.support.latex import read
+from tests.support.unlabelled import small_searches, unlabelled, unlabelled_file
 
 SMALL = {"seeds": 2, "pop_size": 6, "finish_images": 100}
 
@@ -71,3 +79,81 @@ def test_a_comparison_on_the_command_line(
     assert main(["report", str(folder), "--html", "--reference", "divergence=2"]) == 0
     html = (folder / "report.html").read_text()
     assert "Divergence on the test images, in nats," in html
+
+
+# What papers and other tools take.
+
+
+@pytest.fixture(scope="module")
+def campaign(
+    digits: Data, parent: FeedForward, tmp_path_factory: pytest.TempPathFactory
+) -> Campaign:
+    folder = tmp_path_factory.mktemp("unlabelled")
+    command = ["compare", "ecomp", *small_searches(digits, parent, folder), "--generations", "2"]
+    command += ["--algorithms", "nsga2", "random", "--seeds", "2", "--jobs", "1"]
+    # Before the images are read, an axis may be either of the two.
+    command += ["--reference", "divergence=3", "--output", str(folder / "compared")]
+    assert main(command) == 0
+    return Campaign.open(folder / "compared")
+
+
+@pytest.mark.slow
+def test_latex_tables_show_divergences(campaign: Campaign) -> None:
+    report = report_of_campaign(campaign)
+    found = {table.name: read(table.text()) for table in report.latex_tables()}
+    assert not [name for name, one in found.items() if "test accura" in one.caption]
+    assert "divergence on the test images in nats, within bounds" in found["bounds"].caption
+    assert "the divergences on the test images of the networks" in found["runs"].caption
+    assert "divergences in nats" in found["methods"].caption
+    one, table = report.comparison, found["bounds"]
+    # The nearest to the parent is bold.
+    for column, bound in enumerate(map(str, one.bounds), start=1):
+        means = [np.nanmean(one.of(method, bound)) for method in one.methods]
+        means += [values[bound] for values in one.indicators_of_others]
+        bold = [row - 1 for row, place in table.bold if place == column]
+        assert bold
+        assert np.nanmin(means) in [means[row] for row in bold]
+        assert np.nanmax(means) not in [means[row] for row in bold]
+
+
+@pytest.mark.slow
+def test_costs_of_evaluations_and_of_the_best_are_alike(campaign: Campaign) -> None:
+    one = campaign.comparison()
+    for trial in one.trials:
+        assert trial.history is not None
+        costs = one.evaluated(trial.history)
+        assert costs.shape == (trial.evaluations, 2)
+        np.testing.assert_allclose(costs[:, 0], trial.history["divergence"] / 3)
+        rows = trial.columns["evaluation"].astype(int)
+        assert nondominated(costs)[rows].all()
+    best = one.best_costs
+    assert nondominated(best).all()
+    fronts = [one.front, *(other.columns for other in one.others)]
+    assert best[:, 0].min() == min(front["divergence"].min() for front in fronts) / 3
+
+
+@pytest.mark.slow
+def test_evaluations_of_finished_and_other_runs(campaign: Campaign, tmp_path: Path) -> None:
+    folder = tmp_path / "compared"
+    shutil.copytree(campaign.folder, folder)
+    whole = evaluations_in(folder)
+    next((folder / "runs").glob("*/summary.json")).unlink()
+    (folder / SHARED_FILE).unlink()
+    part = evaluations_in(folder)
+    for runs in (whole, part):
+        assert len(runs) == 4
+        for one in runs:
+            assert one.objectives == ("divergence", "width")
+            assert not [name for name in one.measurements if "accuracy" in name]
+            assert np.array_equal(one.F[:, 0], one.measurements["divergence"])
+
+
+@pytest.mark.slow
+def test_distillation_is_cited(campaign: Campaign) -> None:
+    assert "hinton2015distilling" in citations([campaign.folder]).entries
+
+
+@pytest.mark.slow
+def test_a_notebook_shows_divergences(campaign: Campaign) -> None:
+    html = campaign.comparison()._repr_html_()
+    assert "accuracies are unknown" in html

@@ -18,7 +18,8 @@ from pymoo_prune.executors import Processes
 from pymoo_prune.page import anchor
 from pymoo_prune.results import FIRST_POPULATION, read_csv
 from pymoo_prune.runs import Report, words
-from pymoo_prune.runs.report_page import ReportPage, write_page
+from pymoo_prune.runs.report_front import FrontPart
+from pymoo_prune.runs.report_page import write_page
 from tests.support import known_shares
 from tests.support.known_shares import (
     FIRST,
@@ -122,7 +123,7 @@ def test_the_verdict_and_every_page_have_the_share(
 
 
 def test_points_of_the_first_population_lead_to_the_same_networks(report: Report) -> None:
-    page = ReportPage(report, report.findings.run.folder)
+    page = FrontPart(report)
     front, rival, first = report.findings.series
     rows = [front.columns["parameters"].tolist().index(size) for size in FIRST]
     assert page._links(first) == [f"#{anchor(row)}" for row in rows]

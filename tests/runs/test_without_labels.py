@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from torch import nn
 
 from pymoo_prune import Budget, Data, Front, PruneError, Run, prune
 from pymoo_prune.cli import main
+from pymoo_prune.exchange import FORMATS, Evaluations
 from pymoo_prune.executors import Processes
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.results import save_network
-from pymoo_prune.runs import Given, Report
+from pymoo_prune.runs import Citations, Given, Report
 from pymoo_prune.search import Display
+from tests.support import bibtex
+from tests.support.latex import read
 from tests.support.own_networks import network as own_network
 from tests.support.tiny_problem import threads
-from tests.support.unlabelled import unlabelled, unlabelled_file
+from tests.support.unlabelled import small_searches, unlabelled, unlabelled_file
 
 UNKNOWN = "have no labels, so accuracies on them are unknown"
 SILENT = Display(Console(quiet=True))
@@ -208,3 +212,97 @@ def test_a_parent_without_labels_has_any_number_of_classes(digits: Data) -> None
         pruned(network, unlabelled(digits, tested=True), Path("never"), "weights")
     with pytest.raises(PruneError, match="10 classes"):
         pruned(network, digits, Path("never"), "weights")
+
+
+# What papers and other tools take.
+
+
+@pytest.mark.slow
+def test_latex_tables_show_divergences(run: Path, tmp_path: Path) -> None:
+    report = Report(Run.open(run))
+    texts = {path.stem: path.read_text("utf-8") for path in report.write_latex(tmp_path)}
+    methods, networks = read(texts["methods"]), read(texts["networks"])
+    assert "accuracy" not in methods.caption + networks.caption
+    assert "Hypervolumes of (divergence in nats, parameters removed)" in methods.caption
+    assert "Divergences on the test images are on images that no search sees." in networks.caption
+    assert "accuracies on them are unknown" in networks.caption
+    heads = networks.rows[0]
+    assert not [head for head in heads if "accura" in head]
+    label = "divergence on the test images after retraining (nats)"
+    assert label in heads
+    # The nearest to the parent is bold.
+    column, values = heads.index(label), [float(text) for text in networks.column(label)]
+    bold = {values[row - 1] for row, place in networks.bold if place == column}
+    assert bold == {min(values)}
+
+
+def assert_divergences_alone(found: Evaluations) -> None:
+    assert found.objectives[0] == "divergence"
+    assert not [name for name in found.measurements if "accuracy" in name]
+    assert np.array_equal(found.F[:, 0], found.measurements["divergence"])
+    assert found.feasible.all()
+
+
+@pytest.mark.slow
+def test_evaluations_have_the_columns_that_are_known(run: Path) -> None:
+    found = Run.open(run).evaluations()
+    assert len(found) > 6
+    assert_divergences_alone(found)
+    assert found.maximised == ("sparsity",)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_not_finished_gives_its_divergences(
+    digits: Data, parent: FeedForward, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    given = ["--generations", "2", *small_searches(digits, parent, tmp_path)]
+    assert main(["run", "ecomp", *given, "--output", str(folder)]) == 0
+    run = Run.open(folder)
+    assert run.settings.objectives is None
+    whole = run.evaluations()
+    assert_divergences_alone(whole)
+    (folder / "summary.json").unlink()
+    found = run.evaluations()
+    assert len(found) == len(whole)
+    assert "is not finished" in found.notes[0]
+    assert_divergences_alone(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_is_written(run: Path, tmp_path: Path, kind: str) -> None:
+    pytest.importorskip({"parquet": "pyarrow", "optuna": "optuna"}.get(kind, "numpy"))
+    output = tmp_path / "data"
+    assert main(["data", str(run), "--format", kind, "--output", str(output)]) == 0
+    files = [path for path in [output, *output.rglob("*")] if path.is_file()]
+    assert files
+    assert not [path for path in files if b"accuracy" in path.read_bytes()]
+    if kind == "csv":
+        head = output.read_text().splitlines()[0].split(",")
+        assert {"divergence", "sparsity", "feasible"} <= set(head)
+
+
+@pytest.mark.slow
+def test_retraining_by_the_parents_outputs_is_cited(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["cite", str(run)]) == 0
+    text = capsys.readouterr().out
+    assert bibtex.uses(text)["hinton2015distilling"] == "knowledge distillation"
+    assert list(bibtex.read(text))[3] == "tang-layer-vector"
+    opened = Run.open(run)
+    found = Citations()
+    found.retraining(replace(opened.settings, finish_images=0), ["divergence"])
+    found.retraining(opened.settings, ["accuracy", "divergence"])
+    found.retraining(opened.settings, None)
+    assert list(found.entries) == ["pymoo-prune", "blank2020pymoo"]
+
+
+@pytest.mark.slow
+def test_notebooks_show_divergences(run: Path, digits: Data, parent: FeedForward) -> None:
+    front, _ = pruned(parent, unlabelled(digits), run, "weights")
+    for html in (front._repr_html_(), Run.open(run)._repr_html_()):
+        assert "divergence on the test images after retraining (nats)" in html
+        assert "test accuracy" not in html

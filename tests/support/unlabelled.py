@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from pymoo_prune import Data, data_from_arrays
+from pymoo_prune.networks import FeedForward
+from pymoo_prune.results import save_network
 
 
 def images_of(digits: Data) -> torch.Tensor:
@@ -26,3 +28,17 @@ def unlabelled_file(digits: Data, folder: Path) -> Path:
     path = folder / "images.npz"
     np.savez(path, images=images_of(digits).numpy(), test_images=digits.test.images.numpy())
     return path
+
+
+def small_searches(digits: Data, parent: FeedForward, folder: Path) -> list[str]:
+    """Options of the command line for small searches on these images, whose file lies in a folder.
+
+    Args:
+        digits: The images.
+        parent: The network that is pruned.
+        folder: Where the images and the parent are written.
+    """
+    save_network(parent, folder / "parent", about={})
+    path = unlabelled_file(digits, folder)
+    given = ["--data", str(path), "--parent", str(folder / "parent"), "--threads", "1"]
+    return [*given, "--pop-size", "8", "--finish", "100"]
