@@ -166,7 +166,7 @@ def count_work(network: nn.Module, shape: Sequence[int]) -> Work:
 def _faults(network: nn.Module, found: Pass) -> list[str]:
     """Products with weights of no layer, and layers whose operators are not what they should be."""
     faults = [
-        f"in {product.module!r}, a {product.kind}, the operator {product.operator!r} multiplies "
+        f"in {_place(product)}, a {product.kind}, the operator {product.operator!r} multiplies "
         f"by {', '.join(product.weights)}: weights that belong to no convolution or linear layer. "
         "They would not be pruned; write the product with nn.Linear or a convolution"
         for product in found.products
@@ -184,6 +184,10 @@ def _faults(network: nn.Module, found: Pass) -> list[str]:
                 "else. It cannot be pruned; write what it computes with modules of its own"
             )
     return faults
+
+
+def _place(product: Product) -> str:
+    return repr(product.module) if product.module else "the network"
 
 
 def prunable_layers(network: nn.Module, shape: Sequence[int]) -> list[LayerShape]:

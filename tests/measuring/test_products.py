@@ -92,6 +92,12 @@ def test_weights_of_no_layer_are_refused_by_name(
         work.check()
 
 
+def test_weights_of_the_network_itself_are_refused() -> None:
+    work = count_work(Own("matrix"), (8, 16))
+    with pytest.raises(PruneError, match="in the network, a Own, the operator 'mm' multiplies by"):
+        work.check()
+
+
 @pytest.mark.parametrize(("rule", "macs"), [("fixed", 8 * 256), ("sum", 0)])
 def test_fixed_matrices_and_sums_are_no_weights(rule: str, macs: int) -> None:
     work = count_work(Rows(Own(rule)), SHAPE)
