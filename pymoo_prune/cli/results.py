@@ -153,7 +153,11 @@ def show_comparison(
 
 def do_cite(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune cite`."""
-    text = citations(options.folders).text()
+    studies = [folder for folder in options.folders if Study.is_one(folder)]
+    found = citations(folder for folder in options.folders if folder not in studies)
+    for folder in studies:
+        found.merge(Study.open(folder).citations())
+    text = found.text()
     # As it is: a key may look like an emoji's name.
     console.print(text, end="", highlight=False, markup=False, emoji=False, soft_wrap=True)
 

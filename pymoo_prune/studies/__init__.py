@@ -12,6 +12,7 @@
 - `sheets`, `outside`: results that were made elsewhere
 - `reading`: from files to tasks
 - `results`: all that a study found so far
+- `evaluations`, `citations`: all that was evaluated, and what to cite
 - `folder`: a study in its folder
 - `study`: a study in Python, in one call
 """

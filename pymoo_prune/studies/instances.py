@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pymoo_prune.chromosomes import digests
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.comparing import Method, first_line, is_of_method
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import write_text, writing
@@ -145,23 +145,22 @@ def keep_run(path: Path, instance: Instance, found: Asked) -> None:
             rows = np.flatnonzero(found.generations == generation)
             batch = generation if instance.changes_batches else 0
             measured = {name: found.measurements[name][rows] for name in names}
-            keys = digests(found.X[rows])
-            store.follow(int(rows[0]), generation, f"batch {batch}", keys)
-            _keep(store, f"batch {batch}", keys, measured)
+            store.follow(int(rows[0]), generation, f"batch {batch}", digests(found.X[rows]))
+            _keep(store, f"batch {batch}", found.X[rows], measured)
             store.finish_generation(generation, found.seconds[generation])
         if instance.changes_batches:
             X, _ = best(instance, found)
             if len(X):
                 measured = dict(instance.measurements(X))
-                _keep(store, WITHOUT_NOISE, digests(X), measured)
+                _keep(store, WITHOUT_NOISE, X, measured)
     finally:
         store.close()
 
 
-def _keep(store: Store, images: str, keys: list[bytes], measured: Mapping[str, Values]) -> None:
+def _keep(store: Store, images: str, X: Array, measured: Mapping[str, Values]) -> None:
     reasons = {int(row): "not measured" for row in np.flatnonzero(failed_rows(measured))}
     with store.writing(images) as keep:
-        keep(keys, Part(range(len(keys)), Measured(dict(measured), reasons), 0.0))
+        keep(digests(X), Part(range(len(X)), Measured(dict(measured), reasons), 0.0), X)
 
 
 def keep_instance(folder: Path, instance: Instance) -> None:
