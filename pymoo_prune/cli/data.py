@@ -9,7 +9,7 @@ from rich.console import Console
 from pymoo_prune.comparing import evaluations_in
 from pymoo_prune.exchange import FORMATS, check_output, write_evaluations
 from pymoo_prune.search import Display
-from pymoo_prune.studies import Study
+from pymoo_prune.studies import Study, evaluations_of_study
 
 
 def do_data(options: argparse.Namespace, console: Console) -> None:
@@ -19,7 +19,7 @@ def do_data(options: argparse.Namespace, console: Console) -> None:
     display = Display(console)
     with display.phase("read") as update:
         if Study.is_one(options.folder):
-            runs = Study.open(options.folder).evaluations(update)
+            runs = evaluations_of_study(Study.open(options.folder), update)
         else:
             runs = evaluations_in(options.folder, update)
     with display.phase("write") as update:

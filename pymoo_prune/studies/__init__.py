@@ -17,6 +17,8 @@
 - `study`: a study in Python, in one call
 """
 
+from pymoo_prune.studies.citations import cited_by_study
+from pymoo_prune.studies.evaluations import evaluations_of_study
 from pymoo_prune.studies.folder import Study
 from pymoo_prune.studies.problems import (
     OnInstance,
@@ -34,6 +36,6 @@ from pymoo_prune.studies.study import study
 
 __all__ = [
     "POPULATION", "Asked", "OnInstance", "OwnProblem", "Results", "Study", "StudyProblem", "asked",
-    "best", "check_name", "chosen_problems", "instance_names", "is_problem", "recorded",
-    "split_text", "study",
+    "best", "check_name", "chosen_problems", "cited_by_study", "evaluations_of_study",
+    "instance_names", "is_problem", "recorded", "split_text", "study",
 ]  # fmt: skip

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pymoo_prune.comparing import Campaign, Method, cited_by_campaign
 from pymoo_prune.problem import find_problem
 from pymoo_prune.runs import Citations
-from pymoo_prune.studies.plan import Plan
+from pymoo_prune.studies.folder import Study
 from pymoo_prune.studies.reading import problem_folder
 from pymoo_prune.suite import problem
 
@@ -20,13 +18,13 @@ OVER_TIME = ("hansen2021coco",)
 DIFFERENCES = ("grunert2001attainment", "fonseca2011attainment", "lopezibanez2010differences")
 
 
-def cited_by_study(folder: Path, plan: Plan) -> Citations:
+def cited_by_study(study: Study) -> Citations:
     """What a study cites: its problems, engines, indicators and tests.
 
     Args:
-        folder: The study's folder.
-        plan: Its plan.
+        study: The study, finished or not.
     """
+    folder, plan = study.folder, study.plan
     found = Citations()
     engines = [(one.algorithm, one.surrogate) for one in map(Method.parse, plan.methods)]
     for on in plan.instances:

@@ -15,6 +15,7 @@ from pymoo_prune.exchange import Evaluations
 from pymoo_prune.objectives import failed_rows, parse_constraints
 from pymoo_prune.search import Store
 from pymoo_prune.studies.files import RUNS_FOLDER
+from pymoo_prune.studies.folder import Study
 from pymoo_prune.studies.instances import Scale
 from pymoo_prune.studies.plan import Plan
 from pymoo_prune.studies.problems import OnInstance
@@ -24,15 +25,15 @@ NOISY = "{} is noisy: each generation was measured on images of its own."
 
 
 def evaluations_of_study(
-    folder: Path, plan: Plan, progress: Callable[[float, str], None] | None = None
+    study: Study, progress: Callable[[float, str], None] | None = None
 ) -> list[Evaluations]:
     """All that the runs of a study asked for; results that were made elsewhere are left out.
 
     Args:
-        folder: The study's folder.
-        plan: Its plan.
+        study: The study, finished or not.
         progress: Called with the share done and a text.
     """
+    folder, plan = study.folder, study.plan
     found: list[Evaluations] = []
     for place, one in enumerate(plan.problems):
         where = problem_folder(folder, one.name)

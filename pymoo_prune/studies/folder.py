@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -10,14 +10,11 @@ from rich.console import Console
 
 from pymoo_prune.comparing import HypervolumeOptions, Method
 from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.exchange import Evaluations
 from pymoo_prune.files import locked
 from pymoo_prune.problem import load_named, module_of, trust
-from pymoo_prune.runs import NOTHING_GIVEN, Citations, Given
+from pymoo_prune.runs import NOTHING_GIVEN, Given
 from pymoo_prune.standings import Task
 from pymoo_prune.studies.cache import digest_of
-from pymoo_prune.studies.citations import cited_by_study
-from pymoo_prune.studies.evaluations import evaluations_of_study
 from pymoo_prune.studies.failures import read_failures, write_failures
 from pymoo_prune.studies.making import make_all, missing_jobs
 from pymoo_prune.studies.outside import check_sources, copy_files, files_at
@@ -191,20 +188,6 @@ class Study:
             lacking: Why problems could not be made, by name.
         """
         return read_results(self.folder, self.plan, volumes, lacking)
-
-    def evaluations(
-        self, progress: Callable[[float, str], None] | None = None
-    ) -> list[Evaluations]:
-        """All that its runs asked for, for other tools.
-
-        Args:
-            progress: Called with the share done and a text.
-        """
-        return evaluations_of_study(self.folder, self.plan, progress)
-
-    def citations(self) -> Citations:
-        """What it uses that others have published."""
-        return cited_by_study(self.folder, self.plan)
 
     def tasks(self, volumes: HypervolumeOptions | None = None) -> list[Task]:
         """The problems that have results.

@@ -9,7 +9,7 @@ import pytest
 
 from pymoo_prune.errors import StoreError
 from pymoo_prune.exchange import write_evaluations
-from pymoo_prune.studies import Study
+from pymoo_prune.studies import Study, cited_by_study, evaluations_of_study
 from pymoo_prune.suite import problem
 from tests.support.studies import BOUNDED, NEURONS, PIXELS, created, done, pixels
 
@@ -22,7 +22,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def test_evaluations_are_what_the_instance_says_of_the_chromosomes(made: Study) -> None:
-    found = made.evaluations()
+    found = evaluations_of_study(made)
     assert [(one.problem, one.method, one.seed) for one in found] == [
         (name, method, seed)
         for name in (NEURONS, BOUNDED)
@@ -42,7 +42,7 @@ def test_evaluations_are_what_the_instance_says_of_the_chromosomes(made: Study) 
 
 def test_the_share_of_a_run_follows_from_its_evaluations(made: Study) -> None:
     tasks = {task.name: task for task in made.tasks()}
-    for one in made.evaluations():
+    for one in evaluations_of_study(made):
         course = next(c for c in tasks[one.problem].of(one.method) if c.seed == one.seed)
         share = problem(one.problem).hypervolume(one.F[one.feasible])
         assert share == pytest.approx(course.value, abs=1e-12)
@@ -50,7 +50,7 @@ def test_the_share_of_a_run_follows_from_its_evaluations(made: Study) -> None:
 
 def test_moocore_finds_the_same_hypervolumes(made: Study, tmp_path: Path) -> None:
     moocore = pytest.importorskip("moocore")
-    write_evaluations(made.evaluations(), "moocore", tmp_path / "sets")
+    write_evaluations(evaluations_of_study(made), "moocore", tmp_path / "sets")
     instance = problem(NEURONS)
     sets = moocore.read_datasets(str(tmp_path / "sets" / f"{NEURONS}--nsga2.dat"))
     values = made.tasks()[0].values("nsga2")
@@ -63,13 +63,13 @@ def test_moocore_finds_the_same_hypervolumes(made: Study, tmp_path: Path) -> Non
 def test_own_problems_are_among_them_by_their_names(tmp_path: Path) -> None:
     one = Study.create(tmp_path / "mixed", [pixels()], ["nsga2"], [0])
     with pytest.raises(StoreError, match="no evaluations yet"):
-        one.evaluations()
+        evaluations_of_study(one)
     done(one)
-    assert {run.problem for run in one.evaluations()} == {PIXELS}
+    assert {run.problem for run in evaluations_of_study(one)} == {PIXELS}
 
 
 def test_it_cites_problems_engines_ranks_and_differences(made: Study) -> None:
-    text = made.citations().text()
+    text = cited_by_study(made).text()
     for key in (
         "deb2002nsga2",
         "demsar2006comparisons",
