@@ -138,26 +138,28 @@ def keep_run(path: Path, instance: Instance, found: Asked) -> None:
         found: All that the search asked for.
     """
     names = tuple(found.measurements)
-    on = OnInstance(instance.name(), instance.version, len(found.X))
+    X = instance.genes.checked(found.X, instance.name())
+    on = OnInstance(instance.name(), instance.version, len(X))
     store = Store(path, names, fingerprint(on), versions())
     try:
         for generation in dict.fromkeys(found.generations.tolist()):
             rows = np.flatnonzero(found.generations == generation)
-            batch = generation if instance.changes_batches else 0
+            images = f"batch {generation if instance.changes_batches else 0}"
+            store.follow(int(rows[0]), generation, images, digests(X[rows]))
             measured = {name: found.measurements[name][rows] for name in names}
-            store.follow(int(rows[0]), generation, f"batch {batch}", digests(found.X[rows]))
-            _keep(store, f"batch {batch}", found.X[rows], measured)
+            _keep(store, images, X[rows], measured)
             store.finish_generation(generation, found.seconds[generation])
         if instance.changes_batches:
-            X, _ = best(instance, found)
-            if len(X):
-                measured = dict(instance.measurements(X))
-                _keep(store, WITHOUT_NOISE, X, measured)
+            front, _ = best(instance, found)
+            if len(front):
+                front = instance.genes.checked(front, instance.name())
+                _keep(store, WITHOUT_NOISE, front, instance.measurements(front))
     finally:
         store.close()
 
 
 def _keep(store: Store, images: str, X: Array, measured: Mapping[str, Values]) -> None:
+    """Keeps measurements of candidates."""
     reasons = {int(row): "not measured" for row in np.flatnonzero(failed_rows(measured))}
     with store.writing(images) as keep:
         keep(digests(X), Part(range(len(X)), Measured(dict(measured), reasons), 0.0), X)
