@@ -15,4 +15,5 @@
 - `truth`: tables against live measurements
 - `discriminates`: whether engines can be told apart
 - `share`: what a search adds to what was there before it
+- `compare_suite`: a study over many instances, from nothing to its pages
 """
