@@ -137,7 +137,7 @@ def _stops(history: Mapping[str, Values]) -> list[int]:
     generations = history["generation"]
     first = int((generations == generations[:1]).sum())
     stops = np.linspace(first, len(generations), STOPS).round().astype(np.int64)
-    return np.unique(stops).tolist()
+    return [int(stop) for stop in np.unique(stops)]
 
 
 def _planes(history: Mapping[str, Values], goals: Goals, rows: Rows) -> list[tuple[Values, Values]]:
