@@ -28,8 +28,7 @@
 
   class Explorer {
     constructor(page, settings) {
-      this.settings = settings;
-      this.model = (id) => page.get_model_by_id(id);
+      [this.settings, this.model] = [settings, (id) => page.get_model_by_id(id)];
       this.sources = settings.sources.map(({id, fields}) => {
         const {data} = this.model(id);
         return {id, fields, own: [...data.colour], opacity: [...data.opacity]};
@@ -312,8 +311,8 @@
         return [one.name, this.showFront(one, evaluations)];
       });
       const slider = this.element("evaluations"), output = this.element("grown");
-      const after = evaluations.toLocaleString("en-US");
-      const all = this.settings.evaluations.toLocaleString("en-US");
+      const [after, all] = [evaluations, this.settings.evaluations]
+        .map((count) => count.toLocaleString("en-US"));
       const found = counts.length === 1
         ? `${counts[0][1]} networks on the front`
         : `on the fronts ${counts.map(([name, count]) => `${name} ${count}`).join(", ")}`;
