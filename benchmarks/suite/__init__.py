@@ -7,7 +7,7 @@
 - `lean_dense_net`: steps of small DenseNets on one core, faster than with torch's convolutions
 - `tables`: makes the tables
 - `fronts`: writes known fronts
-- `engines`: engines on an instance, within a budget
+- `engines`: engines that the suite is tried with
 - `study`: all engines on all instances
 - `publishing`: writes files into the package, with their digests
 - `page`: renews the tables of docs/suite.md
