@@ -7,7 +7,7 @@
 - `lean_dense_net`: steps of small DenseNets on one core, faster than with torch's convolutions
 - `tables`: makes the tables
 - `fronts`: writes known fronts
-- `engines`: engines on an instance, within a budget
+- `engines`: engines that the suite is tried with
 - `study`: all engines on all instances
 - `publishing`: writes files into the package, with their digests
 - `page`: renews the tables of docs/suite.md
@@ -15,4 +15,5 @@
 - `truth`: tables against live measurements
 - `discriminates`: whether engines can be told apart
 - `share`: what a search adds to what was there before it
+- `compare_suite`: a study over many instances, from nothing to its pages
 """

@@ -9,6 +9,7 @@ from rich.console import Console
 from pymoo_prune.comparing import evaluations_in
 from pymoo_prune.exchange import FORMATS, check_output, write_evaluations
 from pymoo_prune.search import Display
+from pymoo_prune.studies import Study, evaluations_of_study
 
 
 def do_data(options: argparse.Namespace, console: Console) -> None:
@@ -17,7 +18,10 @@ def do_data(options: argparse.Namespace, console: Console) -> None:
     check_output(output)  # before anything is read
     display = Display(console)
     with display.phase("read") as update:
-        runs = evaluations_in(options.folder, update)
+        if Study.is_one(options.folder):
+            runs = evaluations_of_study(Study.open(options.folder), update)
+        else:
+            runs = evaluations_in(options.folder, update)
     with display.phase("write") as update:
         notes = write_evaluations(runs, options.format, output, progress=update)
     for note in notes:

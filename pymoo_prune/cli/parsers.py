@@ -98,7 +98,8 @@ def add_compare(commands: Commands) -> None:
         nargs="+",
         metavar="METHOD",
         help="ENGINE, ENGINE+MODEL for a surrogate, ENGINE@accuracy=1,width=0.5 for objectives of "
-        f"its own; default: {' '.join(METHODS)}; random search is always among them",
+        f"its own; default: {' '.join(METHODS)}, without ga where there are suite instances; "
+        "random search is always among them",
     )
     command.add_argument(
         "--seeds",

@@ -49,7 +49,7 @@ def add_cite(commands: Commands) -> None:
     """`pymoo-prune cite`."""
     command = commands.add_parser(
         "cite",
-        help="print BibTeX of what runs and comparisons used",
+        help="print BibTeX of what runs, comparisons and studies used",
         usage="%(prog)s [FOLDER ...] [options]",
     )
     command.add_argument(
@@ -57,7 +57,7 @@ def add_cite(commands: Commands) -> None:
         nargs="*",
         type=Path,
         metavar="FOLDER",
-        help="folders of runs and comparisons; default: pymoo-prune and pymoo alone",
+        help="folders of runs, comparisons and studies; default: pymoo-prune and pymoo alone",
     )
     add_trust(command)
     command.set_defaults(command="pymoo_prune.cli.results:do_cite")
@@ -67,11 +67,11 @@ def add_data(commands: Commands) -> None:
     """`pymoo-prune data`."""
     command = commands.add_parser(
         "data",
-        help="write all evaluations of a run or comparison for other tools",
+        help="write all evaluations of a run, comparison or study for other tools",
         usage="%(prog)s FOLDER --format FORMAT [options]",
     )
     command.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder of a run or comparison, finished or not"
+        "folder", type=Path, metavar="FOLDER", help="of a run, comparison or study, finished or not"
     )
     command.add_argument(
         "--format",

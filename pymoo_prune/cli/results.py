@@ -24,7 +24,7 @@ from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.results import Member
 from pymoo_prune.runs import FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
 from pymoo_prune.search import Display
-from pymoo_prune.studies import Study
+from pymoo_prune.studies import Study, cited_by_study
 from pymoo_prune.tables import listed
 
 
@@ -153,7 +153,11 @@ def show_comparison(
 
 def do_cite(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune cite`."""
-    text = citations(options.folders).text()
+    studies = [folder for folder in options.folders if Study.is_one(folder)]
+    found = citations(folder for folder in options.folders if folder not in studies)
+    for folder in studies:
+        found.merge(cited_by_study(Study.open(folder)))
+    text = found.text()
     # As it is: a key may look like an emoji's name.
     console.print(text, end="", highlight=False, markup=False, emoji=False, soft_wrap=True)
 

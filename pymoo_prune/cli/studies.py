@@ -32,20 +32,12 @@ from pymoo_prune.tables import TABLES_FOLDER, listed
 
 FOR_INSTANCES = (
     *("what", "suite", "outside", "again", "algorithms", "seeds", "seed", "jobs", "against"),
-    *("evaluations", "pop_size", "output", "trust"),
+    *("evaluations", "pop_size", "output", "trust", "download"),
 )
 """Options that mean something where all problems are instances of the suite."""
 FOR_MORE = (
-    "what",
-    "outside",
-    "again",
-    "algorithms",
-    "seeds",
-    "seed",
-    "jobs",
-    "against",
-    "output",
-    "trust",
+    *("what", "outside", "again", "algorithms", "seeds", "seed", "jobs", "against", "output"),
+    *("trust", "download"),
 )
 """Options that mean something where no problem is named."""
 

@@ -14,7 +14,7 @@
 
 from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.campaign import Campaign
-from pymoo_prune.comparing.citations import citations
+from pymoo_prune.comparing.citations import citations, cited_by_campaign
 from pymoo_prune.comparing.compare import compare
 from pymoo_prune.comparing.comparison import SEARCHED, Comparison
 from pymoo_prune.comparing.evaluations import evaluations_in
@@ -41,8 +41,8 @@ from pymoo_prune.comparing.words import meaning, probability, spread, verdict
 __all__ = [
     "FRONTS_PICTURE", "LEVEL", "SEARCHED", "Campaign", "Comparison", "ComparisonReport",
     "HypervolumeOptions", "Method", "Plan", "Trial", "check_against", "check_design", "citations",
-    "compare", "draw", "enough_seeds", "evaluations_in", "file_name", "first_line", "front_volumes",
-    "holm", "interrupts_blocked", "is_of_method", "least_p", "mann_whitney", "meaning",
-    "probability", "process_pool", "report_of_campaign", "report_of_runs", "size_bounds", "spread",
-    "superiority", "union_front", "verdict",
+    "cited_by_campaign", "compare", "draw", "enough_seeds", "evaluations_in", "file_name",
+    "first_line", "front_volumes", "holm", "interrupts_blocked", "is_of_method", "least_p",
+    "mann_whitney", "meaning", "probability", "process_pool", "report_of_campaign",
+    "report_of_runs", "size_bounds", "spread", "superiority", "union_front", "verdict",
 ]  # fmt: skip

@@ -37,6 +37,7 @@ def process_pool(
     others = set(active_children())
     try:
         yield pool
+        pool.shutdown(wait=True)  # processes that have nothing to do clean up behind them
     finally:
         hold.close()  # ends processes that still work
         for process in set(active_children()) - others:  # and those that do not listen yet

@@ -205,8 +205,9 @@ class _Watch(TorchDispatchMode):
         """Runs an operator, and counts it."""
         kwargs = kwargs or {}
         packet = getattr(func, "overloadpacket", func)
-        if packet not in flop_registry and getattr(func, "namespace", "") == "aten":
-            with self:  # in inference mode, operators arrive before they are split up
+        # In inference mode, operators arrive before they are split up.
+        if torch.is_inference_mode_enabled() and packet not in flop_registry:
+            with self:
                 found = func.decompose(*args, **kwargs)
             if found is not NotImplemented:
                 return found
@@ -254,6 +255,8 @@ def _macs(
     """Half of the FLOPs that torch counts; 0 where nothing counts them; None for no product."""
     if name in VECTORS:
         return int(args[VECTORS[name]].numel())
+    if name == "linear":  # some devices do not split it up
+        return int(args[0].numel() * args[1].shape[0])
     formula: Callable[..., int] | None = flop_registry.get(packet)
     if formula is None:
         return 0 if name in UNCOUNTED else None

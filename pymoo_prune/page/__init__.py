@@ -8,23 +8,16 @@ a page.
 - `linked`: networks that all pictures and tables of a page share
 - `figures`: interactive pictures of fronts
 - `parallel`: interactive parallel coordinates
-- `evaluations`, `growth`, `thinning`: pictures of all evaluations of searches, when each of them
-  was on the front, and fewer points that look like all
+- `evaluations`: interactive pictures of all evaluations of searches
+- `searched`, `growth`, `thinning`: these evaluations, when each of them was on the front, and fewer
+  points that look like all
 - `explore`: controls of a page, which `explore.js` makes work
 - `networks`: cards of single networks
 - `notebook`: what objects show in a notebook
 """
 
 from pymoo_prune.page.document import Part, Section, document
-from pymoo_prune.page.evaluations import (
-    GENERATION,
-    MOST_POINTS,
-    Searched,
-    figure_of_searches,
-    quality_of,
-    searched,
-    with_generations,
-)
+from pymoo_prune.page.evaluations import figure_of_searches
 from pymoo_prune.page.explore import Explorer
 from pymoo_prune.page.figures import figure_of_fronts
 from pymoo_prune.page.html import bars, code, html_table, joined, paragraph, picture, sparkline
@@ -32,6 +25,14 @@ from pymoo_prune.page.linked import COLOUR, Linked, linked, network_table
 from pymoo_prune.page.networks import anchor, beside, card, cards, layer_table, where_pruned
 from pymoo_prune.page.notebook import in_notebook
 from pymoo_prune.page.parallel import figure_of_networks
+from pymoo_prune.page.searched import (
+    GENERATION,
+    MOST_POINTS,
+    Searched,
+    quality_of,
+    searched,
+    with_generations,
+)
 
 __all__ = [
     "COLOUR", "GENERATION", "MOST_POINTS", "Explorer", "Linked", "Part", "Searched", "Section",

@@ -28,8 +28,7 @@
 
   class Explorer {
     constructor(page, settings) {
-      this.settings = settings;
-      this.model = (id) => page.get_model_by_id(id);
+      [this.settings, this.model] = [settings, (id) => page.get_model_by_id(id)];
       this.sources = settings.sources.map(({id, fields}) => {
         const {data} = this.model(id);
         return {id, fields, own: [...data.colour], opacity: [...data.opacity]};
@@ -148,9 +147,8 @@
         scale.hidden = this.colour === "";
         if (this.colour !== "") {
           const quantity = this.settings.quantities[this.colour];
-          const [low, high] = this.settings.scales[this.colour].ends;
-          scale.children[0].textContent = written(quantity, low);
-          scale.children[2].textContent = written(quantity, high);
+          const texts = this.settings.scales[this.colour].ends.map((end) => written(quantity, end));
+          [scale.children[0].textContent, scale.children[2].textContent] = texts;
         }
         this.show();
       });
@@ -223,9 +221,8 @@
       } else {
         const text = rounded(between(ends, slider.value / this.settings.steps, log), relation);
         this.limits.set(name, text);
-        const value = parent === null ? Number(text) : (Number(text) / 100) * parent;
-        const own = written(this.settings.quantities[name], value);
-        output.value = parent === null ? own : `${text}\u00a0% of the parent’s`;
+        output.value = parent === null
+          ? written(this.settings.quantities[name], Number(text)) : `${text}\u00a0% of the parent’s`;
       }
       slider.setAttribute("aria-valuetext", output.value);
     }
@@ -311,13 +308,13 @@
     showEvaluations(evaluations, behind) {
       const counts = this.settings.searches.map((one) => {
         const {number} = this.model(one.others).data;
-        const asked = [...number.keys()].filter((k) => behind && number[k] < evaluations);
-        this.model(one.behind).indices = asked;
+        this.model(one.behind).indices =
+          [...number.keys()].filter((k) => behind && number[k] < evaluations);
         return [one.name, this.showFront(one, evaluations)];
       });
       const slider = this.element("evaluations"), output = this.element("grown");
-      const after = evaluations.toLocaleString("en-US");
-      const all = this.settings.evaluations.toLocaleString("en-US");
+      const [after, all] = [evaluations, this.settings.evaluations]
+        .map((count) => count.toLocaleString("en-US"));
       const found = counts.length === 1
         ? `${counts[0][1]} networks on the front`
         : `on the fronts ${counts.map(([name, count]) => `${name} ${count}`).join(", ")}`;
@@ -347,13 +344,9 @@
 
   function begin() {
     const page = window.Bokeh?.documents?.[0];
-    if (page === undefined) {
-      setTimeout(begin, 20);
-      return;
-    }
-    for (const one of document.querySelectorAll("script.explorer")) {
-      new Explorer(page, JSON.parse(one.textContent));
-    }
+    if (page === undefined) return void setTimeout(begin, 20);
+    document.querySelectorAll("script.explorer")
+      .forEach((one) => new Explorer(page, JSON.parse(one.textContent)));
   }
   begin();
 })();

@@ -17,9 +17,9 @@ from bokeh.plotting import figure
 from markupsafe import Markup
 
 from pymoo_prune.objectives import DIVERGENCE, Quantity
-from pymoo_prune.page.evaluations import GENERATION, Searched
 from pymoo_prune.page.html import joined
 from pymoo_prune.page.linked import Linked
+from pymoo_prune.page.searched import GENERATION, Searched
 from pymoo_prune.plots import is_logarithmic
 
 PALETTE = Viridis256[:230:3]

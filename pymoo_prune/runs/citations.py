@@ -103,6 +103,15 @@ class Citations(Bibliography):
         """
         self.cite(LAST_SOFTWARE)
         self._problem(settings)
+        self.engines(engines)
+        self.data(settings.data)
+
+    def engines(self, engines: Iterable[tuple[str, str | None]]) -> None:
+        """Cites engines and surrogates.
+
+        Args:
+            engines: The engines, each with the model of its surrogate or None.
+        """
         pairs = list(engines)
         for engine, _ in pairs:
             if engine not in ENGINES_CITE and engine not in ENGINES_WITHOUT:
@@ -111,10 +120,26 @@ class Citations(Bibliography):
         for _, model in pairs:
             if model is not None:
                 self.cite(SURROGATES, *SURROGATES_CITE.get(model, ()))
-        if settings.data in DATA_CITE:
-            self.cite(DATA_CITE[settings.data])
+
+    def problem(self, cls: type[PruningProblem], name: str) -> None:
+        """Cites a problem.
+
+        Args:
+            cls: Its class.
+            name: Its name.
+        """
+        entries = problem_entries(cls)
+        if not entries:
+            self.note(f"no entry is known for the problem {name}: its class has no bibtex")
+        for entry in entries:
+            self.add(replace(entry, use=entry.use or f"the problem {name}"))
+
+    def data(self, name: str) -> None:
+        """Cites a data set."""
+        if name in DATA_CITE:
+            self.cite(DATA_CITE[name])
         else:
-            self.note(f"no entry is known for the data {data_title(settings.data)}")
+            self.note(f"no entry is known for the data {data_title(name)}")
 
     def retraining(self, settings: Settings, quantities: Collection[str] | None) -> None:
         """Cites the distillation that retrains networks where images have no labels.
@@ -146,14 +171,11 @@ class Citations(Bibliography):
     def _problem(self, settings: Settings) -> None:
         name = settings.problem
         try:
-            entries = problem_entries(settings.problem_class)
+            cls = settings.problem_class
         except UntrustedCode:
             self.note(f"the problem {name} is code that --trust imports, with its entries")
             return
-        if not entries:
-            self.note(f"no entry is known for the problem {name}: its class has no bibtex")
-        for entry in entries:
-            self.add(replace(entry, use=entry.use or f"the problem {name}"))
+        self.problem(cls, name)
 
 
 def problem_entries(cls: type[PruningProblem]) -> list[Entry]:

@@ -12,10 +12,13 @@
 - `sheets`, `outside`: results that were made elsewhere
 - `reading`: from files to tasks
 - `results`: all that a study found so far
+- `evaluations`, `citations`: all that was evaluated, and what to cite
 - `folder`: a study in its folder
 - `study`: a study in Python, in one call
 """
 
+from pymoo_prune.studies.citations import cited_by_study
+from pymoo_prune.studies.evaluations import evaluations_of_study
 from pymoo_prune.studies.folder import Study
 from pymoo_prune.studies.problems import (
     OnInstance,
@@ -33,6 +36,6 @@ from pymoo_prune.studies.study import study
 
 __all__ = [
     "POPULATION", "Asked", "OnInstance", "OwnProblem", "Results", "Study", "StudyProblem", "asked",
-    "best", "check_name", "chosen_problems", "instance_names", "is_problem", "recorded",
-    "split_text", "study",
+    "best", "check_name", "chosen_problems", "cited_by_study", "evaluations_of_study",
+    "instance_names", "is_problem", "recorded", "split_text", "study",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from pymoo_prune.runs import NOTHING_GIVEN, Given
 from pymoo_prune.standings import Task
 from pymoo_prune.studies.cache import digest_of
 from pymoo_prune.studies.failures import read_failures, write_failures
-from pymoo_prune.studies.making import make_all, missing_jobs
+from pymoo_prune.studies.making import fetch_images, make_all, missing_jobs
 from pymoo_prune.studies.outside import check_sources, copy_files, files_at
 from pymoo_prune.studies.own import is_made, make_own
 from pymoo_prune.studies.plan import Plan, has_study
@@ -136,6 +136,8 @@ class Study:
                 write_failures(self._place(one), {})
             to_make = missing_jobs(self.folder, self.plan)
             self._say_before(console, len(to_make))
+            if download:
+                fetch_images(to_make)
             lacking = make_all(to_make, console, at_once=jobs) if to_make else {}
             for one in self.plan.own:
                 why = make_own(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pymoo_prune.chromosomes import digests
+from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.comparing import Method, first_line, is_of_method
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import write_text, writing
@@ -138,30 +138,31 @@ def keep_run(path: Path, instance: Instance, found: Asked) -> None:
         found: All that the search asked for.
     """
     names = tuple(found.measurements)
-    on = OnInstance(instance.name(), instance.version, len(found.X))
+    X = instance.genes.checked(found.X, instance.name())
+    on = OnInstance(instance.name(), instance.version, len(X))
     store = Store(path, names, fingerprint(on), versions())
     try:
         for generation in dict.fromkeys(found.generations.tolist()):
             rows = np.flatnonzero(found.generations == generation)
-            batch = generation if instance.changes_batches else 0
+            images = f"batch {generation if instance.changes_batches else 0}"
+            store.follow(int(rows[0]), generation, images, digests(X[rows]))
             measured = {name: found.measurements[name][rows] for name in names}
-            keys = digests(found.X[rows])
-            store.follow(int(rows[0]), generation, f"batch {batch}", keys)
-            _keep(store, f"batch {batch}", keys, measured)
+            _keep(store, images, X[rows], measured)
             store.finish_generation(generation, found.seconds[generation])
         if instance.changes_batches:
-            X, _ = best(instance, found)
-            if len(X):
-                measured = dict(instance.measurements(X))
-                _keep(store, WITHOUT_NOISE, digests(X), measured)
+            front, _ = best(instance, found)
+            if len(front):
+                front = instance.genes.checked(front, instance.name())
+                _keep(store, WITHOUT_NOISE, front, instance.measurements(front))
     finally:
         store.close()
 
 
-def _keep(store: Store, images: str, keys: list[bytes], measured: Mapping[str, Values]) -> None:
+def _keep(store: Store, images: str, X: Array, measured: Mapping[str, Values]) -> None:
+    """Keeps measurements of candidates."""
     reasons = {int(row): "not measured" for row in np.flatnonzero(failed_rows(measured))}
     with store.writing(images) as keep:
-        keep(keys, Part(range(len(keys)), Measured(dict(measured), reasons), 0.0))
+        keep(digests(X), Part(range(len(X)), Measured(dict(measured), reasons), 0.0), X)
 
 
 def keep_instance(folder: Path, instance: Instance) -> None:

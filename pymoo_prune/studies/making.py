@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Self, TypeAlias
 
@@ -14,13 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pymoo_prune.comparing import interrupts_blocked, process_pool
-from pymoo_prune.errors import PruneError
+from pymoo_prune.data import load_data
+from pymoo_prune.errors import DataError, PruneError
 from pymoo_prune.files import PART
 from pymoo_prune.studies.failures import read_failures, write_failures
 from pymoo_prune.studies.files import RUNS_FOLDER
 from pymoo_prune.studies.instances import Ended, Job, make_run
 from pymoo_prune.studies.plan import Plan
 from pymoo_prune.studies.reading import problem_folder
+from pymoo_prune.suite import problem
 
 FEW, SOON = 4, 2.0
 """After so many runs and seconds it is said how long the rest takes."""
@@ -74,6 +76,19 @@ def make_all(jobs: Sequence[Job], console: Console, *, at_once: int) -> dict[str
                 text = f"{job.on.name}: no results of {job.method}: {ended.failure}"
             bars.finish(job, text)
     return lacking
+
+
+def fetch_images(jobs: Sequence[Job]) -> None:
+    """Fetches the images of live instances, where they are missing and can be had.
+
+    Args:
+        jobs: The runs.
+    """
+    definitions = [problem(name).definition for name in dict.fromkeys(job.on.name for job in jobs)]
+    live = [one.live for one in definitions if one.live is not None and not one.table]
+    for name in dict.fromkeys(one.data for one in live):
+        with suppress(DataError):  # the runs say what they lack
+            load_data(name, download=True)
 
 
 def _skips(job: Job, lacking: Mapping[str, str]) -> bool:

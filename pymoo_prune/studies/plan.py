@@ -16,7 +16,7 @@ from pymoo_prune.comparing import (
     file_name,
     size_bounds,
 )
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.errors import PruneError, StoreError, UntrustedCode
 from pymoo_prune.files import check_no_links, write_text
 from pymoo_prune.problem import check_trust
 from pymoo_prune.runs import reading
@@ -92,10 +92,16 @@ class Plan:
     def check(self) -> None:
         """Refuses impossible settings, before anything is made, loaded or trained."""
         for one in self.own:
-            goals = one.settings.check()
-            size_bounds(self.bounds or (), goals.quantities)
-            possible = one.settings.possible_axes(goals)
-            self.volumes.check(list(possible), possible)
+            try:
+                goals = one.settings.check()
+                size_bounds(self.bounds or (), goals.quantities)
+                possible = one.settings.possible_axes(goals)
+                self.volumes.check(list(possible), possible)
+            except UntrustedCode:
+                raise
+            except PruneError as error:
+                msg = f"{one.name}: {error}"
+                raise PruneError(msg) from error
 
     def check_trust(self, folder: Path) -> None:
         """Refuses code that the folder names and the user did not; see `problem.trust`."""

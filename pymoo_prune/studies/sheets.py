@@ -245,7 +245,10 @@ def _lines(path: Path) -> Iterator[tuple[list[str], str, list[str] | None, int]]
             for cells in reader:
                 if not cells:
                     continue
-                name = path.stem if place is None else cells[place].strip()
+                name = path.stem if place is None else "".join(cells[place : place + 1]).strip()
+                if not name:
+                    msg = f"{path}, line {reader.line_num}, column {PROBLEM}: it is empty"
+                    raise DataError(msg)
                 yield head, name, cells, reader.line_num
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}"

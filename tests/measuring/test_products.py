@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.measuring import count_macs, count_work, layer_macs
+from pymoo_prune.measuring import count_macs, count_work, layer_macs, products
 from tests.support.attention_networks import NETWORKS, PACKED, Rows, built
 
 SHAPE = (1, 8, 8)
@@ -92,8 +92,14 @@ def test_weights_of_no_layer_are_refused_by_name(
         work.check()
 
 
+def test_weights_of_the_network_itself_are_refused() -> None:
+    work = count_work(Own("matrix"), (8, 16))
+    with pytest.raises(PruneError, match="in the network, a Own, the operator 'mm' multiplies by"):
+        work.check()
+
+
 @pytest.mark.parametrize(("rule", "macs"), [("fixed", 8 * 256), ("sum", 0)])
-def test_matrices_that_nobody_trains_and_sums_are_no_weights(rule: str, macs: int) -> None:
+def test_fixed_matrices_and_sums_are_no_weights(rule: str, macs: int) -> None:
     work = count_work(Rows(Own(rule)), SHAPE)
     work.check()
     assert work.constant == macs
@@ -140,7 +146,9 @@ class Adapted(nn.Linear):
 
 def test_a_layer_that_computes_something_else_is_refused_by_name() -> None:
     work = count_work(Rows(Adapted()), SHAPE)
-    words = "layer 'mixer', a Adapted, makes 2,560 multiplications .* but its weights say 2,048"
+    words = (
+        "layer 'mixer', a Adapted, makes 2,560 multiplications .* but its weights account for 2,048"
+    )
     with pytest.raises(PruneError, match=words):
         work.check()
 
@@ -176,3 +184,27 @@ def test_hooks_and_settings_are_gone_after_an_error() -> None:
         count_work(network, SHAPE)
     assert torch.backends.mha.get_fastpath_enabled()
     assert not any(one._forward_hooks or one._forward_pre_hooks for one in network.modules())
+
+
+class Looked(nn.Linear):
+    """A layer whose class says nothing about its operators: it looks its results up."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows.new_zeros((*rows.shape[:-1], self.out_features))
+
+
+def test_operators_that_are_not_counted_are_trusted_in_torchs_own_layers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(PruneError, match="layer 'mixer', a Looked, makes 0 multiplications"):
+        count_work(Rows(Looked(16, 16)), SHAPE).check()
+    whole = count_work(built("mlp"), SHAPE)
+    monkeypatch.setattr("pymoo_prune.measuring.products.flop_registry", {})
+    blind = count_work(built("mlp"), SHAPE)
+    blind.check()
+    assert blind == whole
+
+
+def test_linear_layers_that_stay_whole_are_counted() -> None:
+    rows, weight = torch.zeros(1, 8, 16), torch.zeros(4, 16)
+    assert products._macs(None, "linear", (rows, weight), {}, None) == 8 * 16 * 4

@@ -87,6 +87,12 @@ def test_one_file_with_a_column_for_the_problem(tmp_path: Path) -> None:
                                      "count")  # fmt: skip
 
 
+def test_a_line_without_a_problem(tmp_path: Path) -> None:
+    path = written(tmp_path / "all.csv", [*HEAD, "problem"], [[0, 1, 0.5, 0.5]])
+    with pytest.raises(DataError, match=r"all\.csv, line 2, column problem: it is empty"):
+        created(tmp_path / "s", outside={"h": path})
+
+
 def test_quantities_in_natural_units(tmp_path: Path) -> None:
     instance = problem(NEURONS)
     found = asked("nsga2", instance, 40, 0, 10)

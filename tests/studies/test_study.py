@@ -181,6 +181,28 @@ def test_images_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert instances.make_run(job) == instances.Ended(lacking="no images")
 
 
+def test_images_are_fetched_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[tuple[str, bool]] = []
+
+    def fetching(name: str, *, download: bool) -> None:
+        fetched.append((name, download))
+        raise DataError("there is no network")
+
+    monkeypatch.setattr(making, "load_data", fetching)
+    monkeypatch.setattr(making, "make_run", lambda _: instances.Ended(lacking="no images"))
+    names = [NEURONS, "mlp-fashion-neurons", "mlp-fashion-neurons-noisy"]
+    results, _ = done(created(tmp_path / "s", names), download=True)
+    assert fetched == [("fashion-mnist", True)]
+    assert results.tasks == []
+
+
+def test_impossible_settings_are_named(tmp_path: Path) -> None:
+    with pytest.raises(PruneError, match=f"^{PIXELS}: unknown objective 'size'"):
+        Study.create(tmp_path, [pixels(objectives=["size"])], ["nsga2"], [0])
+
+
 def test_a_damaged_run_is_named(made: Study, tmp_path: Path) -> None:
     one = created(tmp_path / "s", seeds=[0])
     done(one)

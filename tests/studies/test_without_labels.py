@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pymoo_prune.cli import main
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.objectives import hypervolume
 from pymoo_prune.studies import Study
+from tests.support import bibtex
 from tests.support.studies import NEURONS, written
 from tests.support.unlabelled import small_searches
 
@@ -53,6 +55,23 @@ def test_the_report_is_written(study: Study, tmp_path: Path) -> None:
     assert "hypervolume (reference divergence 2.5) (ecomp)" in page
     html = (study.folder / "problems" / "ecomp" / "report.html").read_text()
     assert "accuracies are unknown: networks are judged by their divergence" in html
+
+
+def test_all_evaluations_and_what_to_cite(
+    study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "all.csv"
+    assert main(["data", str(study.folder), "--format", "csv", "--output", str(path)]) == 0
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["problem"] == "ecomp"]
+    assert len(rows) == 2 * 2 * 16
+    assert all(float(row["divergence"]) >= 0 for row in rows)
+    assert not [row for row in rows if row.get("accuracy")]
+    capsys.readouterr()
+    assert main(["cite", str(study.folder)]) == 0
+    assert {"vandenbeemt-ecomp", "hinton2015distilling"} <= bibtex.read(
+        capsys.readouterr().out
+    ).keys()
 
 
 def test_columns_that_suit_neither_are_refused_before_anything_is_made(

@@ -10,6 +10,7 @@ REQUIRED = {
     "incollection": {"author", "title", "booktitle", "publisher", "year"},
     "inproceedings": {"author", "title", "booktitle", "year"},
     "techreport": {"author", "title", "institution", "year"},
+    "phdthesis": {"author", "title", "school", "year"},
     "misc": {"author", "title"},
 }
 FORMS = {

@@ -27,7 +27,7 @@ def train_resnet(data: Data, epochs: float = 3, **options: Any) -> nn.Module:
     return train_parent(data, "resnet-8", epochs, recipe=LayerVector.PARENT, **options)
 
 
-def small(data: Data, parent: nn.Module, **options: Any) -> LayerVector:
+def small(data: Data, parent: nn.Module | None, **options: Any) -> LayerVector:
     return LayerVector(
         data, parent=parent, **{"search_images": 200, "recovery_images": 64, **options}
     )

@@ -15,7 +15,7 @@ from torch import fx, nn
 from pymoo_prune import Data, PruneError
 from pymoo_prune.inference import Inference, Together
 from pymoo_prune.measuring import accuracy, count_macs, count_work
-from pymoo_prune.networks import unpack_attention
+from pymoo_prune.networks import VisionTransformer, build_network, unpack_attention
 from pymoo_prune.networks.building import NETWORKS as KINDS
 from pymoo_prune.results import load_network, load_weights, save_network, save_weights
 from pymoo_prune.results.onnx_files import export_onnx
@@ -44,6 +44,19 @@ def test_candidates_are_what_was_measured(digits: Data, name: str) -> None:
     assert values["macs"][0] == count_macs(parent, digits.shape) == work.macs
     assert problem.parent_measurements()["macs"] == work.macs
     assert values["accuracy"][0] == accuracy(parent, split)
+
+
+@pytest.mark.slow
+def test_the_zoos_transformer_is_trained_and_pruned(digits: Data) -> None:
+    problem = small(digits, None, network="small-vit", parent_epochs=2)
+    order = problem.order
+    assert len(order) == 21  # two convolutions, six layers in each of three blocks, the classifier
+    X = np.stack([0 * order.counts, order.counts // 4])
+    values = problem.measure(X)
+    assert values["macs"][0] == count_macs(problem.parent, digits.shape)
+    assert values["accuracy"][1] == accuracy(problem.network(X[1]), problem.search_images.split)
+    again = build_network(problem.network(X[1]).spec)
+    assert isinstance(again, VisionTransformer)
 
 
 @pytest.mark.parametrize("name", ["encoder", "fused", "borrowed"])
@@ -139,6 +152,6 @@ def test_weights_come_back_into_the_users_network(
 def test_a_candidate_becomes_an_onnx_file(
     candidate: nn.Module, digits: Data, tmp_path: Path
 ) -> None:
-    report = export_onnx(candidate, digits, tmp_path, int8=True)
+    report = export_onnx(candidate, digits, tmp_path)
     assert report.float32.difference < 1e-4
     assert report.float32.agreement == 1

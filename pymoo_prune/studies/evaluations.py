@@ -1,0 +1,88 @@
+"""All that the runs of a study asked for, for other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pymoo_prune.comparing import Campaign, evaluations_in
+from pymoo_prune.errors import StoreError
+from pymoo_prune.exchange import Evaluations
+from pymoo_prune.objectives import failed_rows, parse_constraints
+from pymoo_prune.search import Store
+from pymoo_prune.studies.files import RUNS_FOLDER
+from pymoo_prune.studies.folder import Study
+from pymoo_prune.studies.instances import Scale
+from pymoo_prune.studies.plan import Plan
+from pymoo_prune.studies.problems import OnInstance
+from pymoo_prune.studies.reading import problem_folder
+
+NOISY = "{} is noisy: each generation was measured on images of its own."
+
+
+def evaluations_of_study(
+    study: Study, progress: Callable[[float, str], None] | None = None
+) -> list[Evaluations]:
+    """All that the runs of a study asked for; results that were made elsewhere are left out.
+
+    Args:
+        study: The study, finished or not.
+        progress: Called with the share done and a text.
+    """
+    folder, plan = study.folder, study.plan
+    found: list[Evaluations] = []
+    for place, one in enumerate(plan.problems):
+        where = problem_folder(folder, one.name)
+        if isinstance(one, OnInstance):
+            found += _on_instance(where, one, plan)
+        elif Campaign.is_one(where):
+            found += [replace(run, problem=one.name) for run in evaluations_in(where)]
+        if progress is not None:
+            progress((place + 1) / len(plan.problems), f"{place + 1} of {len(plan.problems)}")
+    if not found:
+        msg = f"{folder} has no evaluations yet; 'pymoo-prune resume {folder}' goes on with it"
+        raise StoreError(msg)
+    if plan.outside:
+        text = f"Results that were made elsewhere are left out: {', '.join(plan.outside)}."
+        found[0] = replace(found[0], notes=(text, *found[0].notes))
+    return found
+
+
+def _on_instance(folder: Path, on: OnInstance, plan: Plan) -> Iterator[Evaluations]:
+    for method in plan.methods:
+        for seed in plan.seeds:
+            path = folder / RUNS_FOLDER / plan.run_file(method, seed)
+            if path.is_file():
+                yield _of_run(path, on, method, seed, Scale.read(folder, on))
+
+
+def _of_run(path: Path, on: OnInstance, method: str, seed: int, scale: Scale) -> Evaluations:
+    """The evaluations of a run on an instance; F are the instance's own objectives."""
+    instance = scale.instance
+    with closing(Store.existing(path)) as store:
+        columns = store.record.evaluations()
+        generation = columns.pop("generation").astype(np.int64)
+        X, reasons = store.record.chromosomes(), store.record.reasons()
+        without = store.record.without_chromosomes
+    feasible = ~failed_rows(columns)
+    for bound in parse_constraints(instance.constraints):
+        feasible &= bound.violation(columns, scale.parent) <= 0
+    costs = [cost.of(columns, scale.parent) for cost in instance.definition.costs]
+    notes = [NOISY.format(on.name)] if instance.changes_batches else []
+    return Evaluations(
+        problem=on.name,
+        method=method,
+        seed=seed,
+        generation=generation,
+        X=X,
+        measurements=columns,
+        objectives=instance.objectives,
+        F=np.column_stack(costs),
+        feasible=feasible,
+        failures=reasons,
+        notes=(*notes, *([without] if X is None else [])),
+    )
