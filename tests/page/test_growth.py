@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from pymoo_prune.objectives import (
+    DIVERGENCE,
+    NATS,
     STANDARD,
     Goals,
     Quantity,
@@ -13,7 +15,7 @@ from pymoo_prune.objectives import (
     nondominated,
     parse_constraints,
 )
-from pymoo_prune.page import Section, document, figure_of_searches, searched
+from pymoo_prune.page import Section, document, figure_of_searches, quality_of, searched
 from pymoo_prune.page.growth import growth
 from pymoo_prune.page.thinning import thinned
 
@@ -132,3 +134,13 @@ def test_ten_thousand_evaluations_fit_into_three_megabytes() -> None:
         sizes.append(len(document("a", [Section("b", [panels], "b")]).encode()))
     assert sizes[1] < 3_000_000
     assert sizes[1] - sizes[0] < 500_000
+
+
+@pytest.mark.parametrize("names", [["accuracy", "width"], [DIVERGENCE, "width"], ["macs", "width"]])
+def test_divergences_are_drawn_where_no_accuracy_is_known(names: list[str]) -> None:
+    known = {**QUANTITIES, DIVERGENCE: NATS}
+    expected = DIVERGENCE if DIVERGENCE in names else "accuracy"
+    assert quality_of(Goals(known, names)) == expected
+    del known["accuracy"]
+    if "accuracy" not in names:
+        assert quality_of(Goals(known, names)) == DIVERGENCE
