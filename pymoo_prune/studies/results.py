@@ -129,6 +129,6 @@ def power_note(plan: Plan) -> str | None:
         return None
     least = min(least_p(seeds, seeds) * tests, 1.0)
     return (
-        f"{seeds} seeds cannot show a difference in every cell of the table: after Holm's "
+        f"{'1 seed' if seeds == 1 else f'{seeds} seeds'} cannot show a difference in every cell of the table: after Holm's "
         f"correction for {tests} tests p cannot be below {least:.3f}. {needed} seeds can."
     )
