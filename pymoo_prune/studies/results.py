@@ -133,7 +133,8 @@ def power_note(plan: Plan) -> str | None:
     if seeds >= needed:
         return None
     least = min(least_p(seeds, seeds) * tests, 1.0)
+    few = "1 seed" if seeds == 1 else f"{seeds} seeds"
     return (
-        f"{seeds} seeds cannot show a difference in every cell of the table: after Holm's "
+        f"{few} cannot show a difference in every cell of the table: after Holm's "
         f"correction for {tests} tests p cannot be below {least:.3f}. {needed} seeds can."
     )
