@@ -49,15 +49,19 @@ def test_problems_with_options_and_instances(mixed: Path) -> None:
 
 
 def test_report_and_resume_show_it(mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (mixed / "report.md").unlink()
     assert main(["report", str(mixed)]) == 0
-    shown = capsys.readouterr().out
-    assert "4 methods on 3 problems: mean ± standard deviation; more is better" in shown
-    assert shown.count("±") == 10
+    shown, _, where = capsys.readouterr().out.rpartition("report: ")
+    assert where == (
+        f"{mixed / 'report.md'}, tables in LaTeX and all numbers: {mixed / 'tables'}\n"
+    )
+    assert "has the best mean rank over 3 problems" in shown
+    assert "4 methods on 3 problems" in (mixed / "report.md").read_text(encoding="utf-8")
     assert main(["resume", str(mixed), "--jobs", "1"]) == 0
     again = capsys.readouterr().out
     assert "3 problems, 4 methods, 2 seeds: 18 runs, 18 are there; 6 more of methods" in again
-    assert shown in again
-    assert again.endswith(f"study: {mixed}\n")
+    assert shown.strip() in again
+    assert again.endswith(f"interactive: {mixed / 'report.html'}\n")
 
 
 def test_methods_are_added_to_all_problems_where_none_is_named(
