@@ -160,11 +160,18 @@ def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None
 
 
 def add_study(command: argparse.ArgumentParser) -> None:
-    """Adds the options of a study over many problems.
+    """Adds problems or folders, and the options of a study over many problems.
 
     Args:
         command: A command that makes studies.
     """
+    command.add_argument(
+        "what",
+        nargs="*",
+        metavar="PROBLEM|FOLDER",
+        help="a problem, or folders of finished runs; two problems or more are a study: "
+        "names, instances of the suite, or NAME@KEY=VALUE,KEY=VALUE with options of the problem",
+    )
     many = command.add_argument_group("many problems")
     many.add_argument(
         "--suite",

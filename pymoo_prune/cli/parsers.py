@@ -85,13 +85,6 @@ def add_compare(commands: Commands) -> None:
         usage="%(prog)s PROBLEM [options]\n       %(prog)s PROBLEM PROBLEM ... [options]\n"
         "       %(prog)s --suite GROUP [options]\n       %(prog)s FOLDER FOLDER ... [options]",
     )
-    command.add_argument(
-        "what",
-        nargs="*",
-        metavar="PROBLEM|FOLDER",
-        help="a problem, or folders of finished runs; two problems or more are a study: "
-        "names, instances of the suite, or NAME@KEY=VALUE,KEY=VALUE with options of the problem",
-    )
     add_study(command)
     command.add_argument(
         "--algorithms",

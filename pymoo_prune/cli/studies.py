@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pymoo_prune.cli.arguments import given_of, settings_of
 from pymoo_prune.cli.options import METHODS
-from pymoo_prune.cli.showing import hypervolume_of, resumable, style_of
+from pymoo_prune.cli.showing import hypervolume_of, labels_of, resumable, style_of
 from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import cores
 from pymoo_prune.plots import SCREEN, FigureStyle
@@ -104,7 +104,8 @@ def report_study(options: argparse.Namespace, console: Console) -> None:
     study = Study.open(options.folder)
     results = study.results(hypervolume_of(options))
     folder = options.output or study.folder
-    show_study(results, folder, console, html=options.html, style=style_of(options))
+    shown = {"html": options.html, "style": style_of(options), "labels": labels_of(options)}
+    show_study(results, folder, console, **shown)
 
 
 def _execute(
@@ -128,6 +129,7 @@ def show_study(
     *,
     html: bool = False,
     style: FigureStyle = SCREEN,
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Prints what a study found, and writes its report.
 
@@ -137,12 +139,13 @@ def show_study(
         console: Where to print.
         html: Whether to write pages for a browser too.
         style: The sizes of pictures, for a screen or a paper.
+        labels: Other names of methods, by their own names.
     """
     if not results.tasks:
         for note in results.notes:
             _print_line(note, console)
         return
-    report = results.report()
+    report = results.report(labels)
     for table in report.tables():
         console.print(table, crop=False)
         console.print()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pymoo_prune.comparing import HypervolumeOptions, enough_seeds, least_p
+from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.machine import processor, versions
 from pymoo_prune.standings import Standings, StudyReport, Task
 from pymoo_prune.studies.failures import read_failures
@@ -43,9 +44,28 @@ class Results:
         problems = "1 problem" if len(self.tasks) == 1 else f"{len(self.tasks)} problems"
         return f"{len(self.methods)} methods on {problems}"
 
-    def report(self) -> StudyReport:
-        """The report of what there is."""
-        standings = Standings(self.tasks, self.methods, against=self.against)
+    def report(self, labels: Mapping[str, str] | None = None) -> StudyReport:
+        """The report of what there is.
+
+        Args:
+            labels: Other names of methods, by their own names.
+        """
+        names = {name: name for name in self.methods} | dict(labels or {})
+        for name in names.keys() - set(self.methods):
+            raise unknown_name("method to label", name, self.methods)
+        if len(set(names.values())) < len(names):
+            msg = f"methods must have different labels, but they are {list(names.values())}"
+            raise PruneError(msg)
+        tasks = [
+            replace(
+                task,
+                courses=tuple(replace(one, method=names[one.method]) for one in task.courses),
+                missing={names[name]: why for name, why in task.missing.items()},
+            )
+            for task in self.tasks
+        ]
+        against = None if self.against is None else names[self.against]
+        standings = Standings(tasks, [names[name] for name in self.methods], against=against)
         return StudyReport(standings, self.title, self.facts, notes=self.notes)
 
 
@@ -133,7 +153,8 @@ def power_note(plan: Plan) -> str | None:
     if seeds >= needed:
         return None
     least = min(least_p(seeds, seeds) * tests, 1.0)
+    few = "1 seed" if seeds == 1 else f"{seeds} seeds"
     return (
-        f"{seeds} seeds cannot show a difference in every cell of the table: after Holm's "
+        f"{few} cannot show a difference in every cell of the table: after Holm's "
         f"correction for {tests} tests p cannot be below {least:.3f}. {needed} seeds can."
     )

@@ -49,15 +49,19 @@ def test_problems_with_options_and_instances(mixed: Path) -> None:
 
 
 def test_report_and_resume_show_it(mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (mixed / "report.md").unlink()
     assert main(["report", str(mixed)]) == 0
-    shown = capsys.readouterr().out
-    assert "4 methods on 3 problems: mean ± standard deviation; more is better" in shown
-    assert shown.count("±") == 10
+    shown, _, where = capsys.readouterr().out.rpartition("report: ")
+    assert where == (
+        f"{mixed / 'report.md'}, tables in LaTeX and all numbers: {mixed / 'tables'}\n"
+    )
+    assert "has the best mean rank over 3 problems" in shown
+    assert "4 methods on 3 problems" in (mixed / "report.md").read_text(encoding="utf-8")
     assert main(["resume", str(mixed), "--jobs", "1"]) == 0
     again = capsys.readouterr().out
     assert "3 problems, 4 methods, 2 seeds: 18 runs, 18 are there; 6 more of methods" in again
-    assert shown in again
-    assert again.endswith(f"study: {mixed}\n")
+    assert shown.strip() in again
+    assert again.endswith(f"interactive: {mixed / 'report.html'}\n")
 
 
 def test_methods_are_added_to_all_problems_where_none_is_named(
@@ -84,7 +88,7 @@ def test_a_group_of_the_suite(alone: Path, capsys: pytest.CaptureFixture[str]) -
     assert study.plan.methods == ("nsga2", "random")
     printed = capsys.readouterr().out
     assert "5 problems, 2 methods, 1 seed: 10 runs, 0 are there" in printed
-    assert "1 seeds cannot show a difference in every cell" in printed
+    assert "1 seed cannot show a difference in every cell" in printed
 
 
 def test_a_single_instance_is_a_study(tmp_path: Path) -> None:
@@ -97,7 +101,7 @@ def test_results_from_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[st
     path = written(tmp_path / f"{NEURONS}.csv", head, [[0, n, 0.3 - n / 100, 0.5] for n in (1, 5)])
     command = ["compare", NEURONS, *SMALL, "--seeds", "1", "--output", str(tmp_path / "s")]
     assert main([*command, "--outside", f"hill={path}", "--against", "hill"]) == 0
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
     assert "3 evaluations are missing, and count as not better" in printed
     assert "hill" in printed.partition("random")[2]
     assert Study.open(tmp_path / "s").plan.against == "hill"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pymoo_prune.errors import StoreError
+from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.exchange import write_evaluations
 from pymoo_prune.studies import Study, cited_by_study, evaluations_of_study
 from pymoo_prune.suite import problem
@@ -81,3 +81,15 @@ def test_it_cites_problems_engines_ranks_and_differences(made: Study) -> None:
     ):
         assert f"{{{key}," in text
     assert text.count("@") == len({line for line in text.splitlines() if line.startswith("@")})
+
+
+def test_reports_name_methods_as_the_user_likes(made: Study) -> None:
+    results = made.results()
+    report = results.report({"nsga2": "NSGA-II"})
+    assert report.standings.methods == ["NSGA-II", "random"]
+    assert [task.methods for task in report.standings.tasks] == [["NSGA-II", "random"]] * 2
+    assert results.tasks[0].methods == ["nsga2", "random"]
+    with pytest.raises(PruneError, match="unknown method to label 'nsga3'"):
+        results.report({"nsga3": "NSGA-III"})
+    with pytest.raises(PruneError, match="different labels"):
+        results.report({"nsga2": "random"})
