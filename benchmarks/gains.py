@@ -52,8 +52,9 @@ def draw() -> Path:
         "distilled filters (SimpleCNN)": ("MACs", list(_distilled_filters())),
         "EComp (two hidden layers)": ("hidden width", list(_ecomp())),
     }
+    panels = {title: found for title, found in panels.items() if found[1]}
     figure = Figure(figsize=(7.16, 2.5), layout="constrained")
-    axes = figure.subplots(1, len(panels))
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for place, (title, (size, lines)) in enumerate(panels.items()):
         panel = axes[place]
         panel.axhline(0, color="0.4", linewidth=0.8)
@@ -110,6 +111,8 @@ def _layer_vector() -> Iterator[Line]:
 
 def _distilled_filters() -> Iterator[Line]:
     found = _result("distilled-filters-quality")
+    if "walks" not in found["rows"]:  # an older result, which had other rivals
+        return
     ours, theirs = found["rows"]["walks"], found["rows"][found["best_rival"]]
     sizes = found["shares"]
     for stage, key in ((NONE, "before_distillation"), (LONG, "test_accuracy")):
