@@ -22,7 +22,15 @@ from pymoo_prune.cli import main
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.executors import Ray, dispatch, joining
 from pymoo_prune.search import Found, search
-from tests.support.running import contents, finished, measurements, python, started, waited_for
+from tests.support.running import (
+    ROOT,
+    contents,
+    finished,
+    measurements,
+    python,
+    started,
+    waited_for,
+)
 from tests.support.tiny_problem import Pixels, ecomp_run, pixels_run
 from tests.support.unruly_problem import Unruly, measured_by, until_all_work
 
@@ -44,6 +52,8 @@ def quiet() -> Iterator[Path]:
         tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder,
     ):
         patch.setenv("RAY_TMPDIR", folder)
+        # Workers find this repository's tests before those that other packages install.
+        patch.setenv("PYTHONPATH", str(ROOT))
         # Workers with a low priority starve on a busy machine.
         patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")
