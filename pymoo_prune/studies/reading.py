@@ -215,7 +215,7 @@ def on_problem(
     task = Task(
         one.name,
         comparison.goals.names,
-        comparison.volumes.named(measure),
+        comparison.volumes.named(_in_words(measure)),
         best,
         known=False,
         courses=tuple(courses),
@@ -224,6 +224,11 @@ def on_problem(
         page=page_of(folder, one.name),
     )
     return Found(task, wanted - len(trials), notes)
+
+
+def _in_words(indicator: str) -> str:
+    """An indicator of a comparison without the table that it stands in."""
+    return indicator if indicator.startswith(SEARCHED) else f"{SEARCHED} {indicator}"
 
 
 def _pairs(results: Mapping[Outside, Sequence[Result]]) -> list[tuple[Outside, Result]]:
