@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +25,17 @@ def check_device(name: str) -> torch.device:
         msg = f"device {name!r} cannot be used here (there are {cuda}); take cpu: {why}"
         raise PruneError(msg) from error
     return device
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Torch computes on so many threads for a while: with one, sums have one order everywhere."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def versions() -> dict[str, str]:

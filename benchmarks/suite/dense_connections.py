@@ -14,8 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -31,7 +30,7 @@ from benchmarks.suite.lean_dense_net import Stack, windows
 from pymoo_prune.chromosomes import Booleans, Connections
 from pymoo_prune.data import Data, Split, load_data
 from pymoo_prune.files import write_text, writing
-from pymoo_prune.machine import processor
+from pymoo_prune.machine import on_threads, processor
 from pymoo_prune.measuring import count_macs, count_parameters
 from pymoo_prune.networks import DenseNet
 
@@ -210,17 +209,6 @@ def measured_row(row: int, settings: Settings = TABLE) -> Row:
     )
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch computes on one thread for a while: sums have the same order everywhere."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def finished_rows(part: Path, settings: Settings) -> dict[int, Row]:
     """The rows in a part file, by number; the first line must be of the same settings.
 
@@ -248,7 +236,7 @@ def make_table(output: Path, numbers: Sequence[int], settings: Settings = TABLE)
     """
     part = output.with_name(f"{output.name}.part")
     rows = finished_rows(part, settings)
-    with one_thread(), part.open("a", encoding="utf-8") as file:
+    with on_threads(1), part.open("a", encoding="utf-8") as file:
         for number in numbers:
             if number not in rows:
                 rows[number] = measured_row(number, settings)

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Outcome
-from benchmarks.suite.dense_connections import measured_row, one_thread
+from benchmarks.suite.dense_connections import measured_row
 from pymoo_prune.errors import DataError
+from pymoo_prune.machine import on_threads
 from pymoo_prune.suite import Instance, problem, suite
 from pymoo_prune.suite.tables import Table, chromosomes
 
@@ -35,7 +36,7 @@ def differences(instance: Instance, rows: int, seed: int) -> tuple[np.ndarray, b
 def trained_again(row: int) -> int:
     """By how many validation images a network's two trainings differ from the table."""
     kept = Table("dense-net-digits-connections")
-    with one_thread():
+    with on_threads(1):
         found = measured_row(row)
     genes = chromosomes(np.array([row]), kept.choices)
     assert found.parameters == kept.columns["parameters"][kept.rows(genes)[0]]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.machine import check_device
+from pymoo_prune.machine import check_device, on_threads
 from pymoo_prune.networks import evaluating
 
 SHORTEST_CALL = 1e-3
@@ -112,7 +111,7 @@ def latencies(
     # A copy for each network, as it may change its images in place.
     batches = [images.to(_dtype(network), copy=True) for network in copies]
     times: list[list[float]] = [[] for _ in copies]
-    with evaluating(copies), _threads(threads), torch.inference_mode():
+    with evaluating(copies), on_threads(threads), torch.inference_mode():
         for name, network, batch in zip(networks, copies, batches, strict=True):
             _warm_up(name, network, batch, warm_up)
         calls = [_calls(*pair) for pair in zip(copies, batches, strict=True)]
@@ -180,13 +179,3 @@ def _finish(device: torch.device) -> None:
     """Waits for a GPU, which works asynchronously."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.comparing import Method, first_line, is_of_method
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import write_text, writing
-from pymoo_prune.machine import versions
+from pymoo_prune.machine import on_threads, versions
 from pymoo_prune.objectives import (
     Measured,
     Part,
@@ -81,7 +79,7 @@ def make_run(job: Job) -> Ended:
     Args:
         job: The run.
     """
-    with _one_thread():
+    with on_threads(1):
         instance = instance_of(job.on.name, job.on.version)
         try:
             engine = _engine_name(job.method)
@@ -108,17 +106,6 @@ def _engine_name(text: str) -> str:
     if method.objectives is not None:
         raise PruneError("the objectives of an instance are fixed: it takes none of a method's own")
     return method.algorithm
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch computes on one thread for a while: sums have the same order everywhere."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 # Files.

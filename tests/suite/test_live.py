@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.suite.dense_connections import measured_row, one_thread
+from benchmarks.suite.dense_connections import measured_row
 from benchmarks.suite.tables import SPACES, again
 from pymoo_prune.errors import PruneError
+from pymoo_prune.machine import on_threads
 from pymoo_prune.measuring import count_parameters
 from pymoo_prune.suite import Instance, problem
 from pymoo_prune.suite.contents import holds
@@ -123,7 +124,7 @@ def test_a_seeded_instance_starts_with_networks_that_need_no_search() -> None:
 def test_a_trained_network_of_the_table_is_trained_again() -> None:
     table = tabular("densenet-digits-connections").measurer.table
     kept = table._arrays
-    with one_thread():
+    with on_threads(1):
         row = measured_row(729)
     # Another processor rounds otherwise, and a training makes more of that than a measurement.
     assert np.abs(np.array(row.validation_right) - kept["right_validation"][729]).max() <= 50
