@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pymoo_prune.measuring.latency import Latency, latencies
     from pymoo_prune.measuring.outputs import Expected, goodness
     from pymoo_prune.measuring.perturbations import PERTURBATIONS, STRENGTHS, perturbed, robustness
+    from pymoo_prune.measuring.products import counting
     from pymoo_prune.measuring.similarity import (
         Affinities,
         affinities,
@@ -58,7 +59,8 @@ __all__ = [
     "BATCH_SIZES", "LATENCY", "MILLISECONDS", "PERTURBATIONS", "STRENGTHS", "Affinities",
     "Anatomies", "Expected", "KnownLatencies", "Latency", "LatencyScheme", "Layer", "LayerShape",
     "Memory", "Stacks", "Stopwatch", "Work", "accuracy", "affinities", "affinity_divergence",
-    "anatomy", "conditions", "count_macs", "count_parameters", "count_work", "dense_complexity",
-    "dense_net_complexity", "goodness", "is_about_memory", "latencies", "layer_macs", "perturbed",
-    "prunable_layers", "robustness", "squared_distances", "stack_size", "thop_macs",
+    "anatomy", "conditions", "count_macs", "count_parameters", "count_work", "counting",
+    "dense_complexity", "dense_net_complexity", "goodness", "is_about_memory", "latencies",
+    "layer_macs", "perturbed", "prunable_layers", "robustness", "squared_distances", "stack_size",
+    "thop_macs",
 ]  # fmt: skip

@@ -82,7 +82,7 @@ def multiplied(network: nn.Module, shape: Sequence[int]) -> Pass:
             watch.values.mark(image)
             with watch:
                 network(image)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         msg = f"the network cannot take an image of shape {tuple(shape)}: {error}"
         raise PruneError(msg) from error
     return Pass(watch.positions, watch.inside, list(watch.products.values()))
@@ -98,6 +98,38 @@ def _plain_attention() -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(value=before)
+
+
+class MacCount(TorchDispatchMode):
+    """Counts multiply-accumulates of everything that runs meanwhile, in `macs`."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.macs = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Runs an operator, and counts it."""
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        packet = getattr(func, "overloadpacket", func)
+        name = getattr(packet, "__name__", str(packet))
+        self.macs += _macs(packet, name, args, kwargs, output) or 0
+        return output
+
+
+@contextmanager
+def counting() -> Iterator[MacCount]:
+    """Counts multiply-accumulates for a while, attention's too."""
+    with _plain_attention(), MacCount() as count:
+        yield count
 
 
 class _Values:

@@ -12,10 +12,14 @@
 - `video_resnet`: R(2+1)D, for video
 - `vision_transformer`: a transformer of image patches, for small images
 - `slim`: a network of any kind without some of its channels and branches
+- `slicing`: copies of layers with some of their channels
+- `rewriting`: sizes that a network's code writes out, for fewer channels
+- `tracing`: graphs of networks
+- `graphs`: what the nodes of a graph are
 - `modes`: evaluation mode for a while
 """
 
-from pymoo_prune.networks.attention import Attention, unpack_attention
+from pymoo_prune.networks.attention import Attention, attend, unpack_attention
 from pymoo_prune.networks.building import (
     NETWORKS,
     attention_of,
@@ -27,34 +31,35 @@ from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, layers_of_depth
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
 from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
-from pymoo_prune.networks.modes import evaluating
-from pymoo_prune.networks.simple_cnn import SimpleCNN
-from pymoo_prune.networks.slim import (
+from pymoo_prune.networks.graphs import (
     CALLS,
+    CONSTANT,
     JOINS,
-    SLICED_LAYERS,
     SUMS,
-    Branch,
-    SlimNetwork,
     call_name,
-    narrowed,
+    join_axis,
     operands,
     overwrites,
-    sliced,
-    trace,
-    without_branches,
-)
+    parts,
+)  # fmt: skip
+from pymoo_prune.networks.modes import evaluating
+from pymoo_prune.networks.rewriting import Rewritings, index_of, sizes_at
+from pymoo_prune.networks.simple_cnn import SimpleCNN
+from pymoo_prune.networks.slicing import RESIZABLE, narrowed, part_of, sliced
+from pymoo_prune.networks.slim import Branch, SlimNetwork, without_branches
 from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
+from pymoo_prune.networks.tracing import IMAGES, SLICED_LAYERS, trace, zeros
 from pymoo_prune.networks.video_resnet import VideoResNet
 from pymoo_prune.networks.vision_transformer import VisionTransformer
 from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
 __all__ = [
-    "ACTIVATIONS", "CALLS", "COMPRESSION", "JOINS", "NETWORKS", "SLICED_LAYERS", "SUMS", "ZOO",
-    "Attention", "Branch", "CifarResNet", "DenseBlock", "DenseNet", "FeedForward",
-    "FeedForwardStack", "GoogLeNet", "ResNet18", "SimpleCNN", "SlimNetwork", "VideoResNet",
-    "VisionTransformer", "ZooNetwork", "as_feed_forward", "attention_of", "build_network",
-    "call_name", "evaluating", "layers_of_depth", "named_network", "narrowed", "operands",
-    "overwrites", "sliced", "spec_of", "trace", "unpack_attention", "with_attention_of",
-    "without_branches",
+    "ACTIVATIONS", "CALLS", "COMPRESSION", "CONSTANT", "IMAGES", "JOINS", "NETWORKS", "RESIZABLE",
+    "SLICED_LAYERS", "SUMS", "ZOO", "Attention", "Branch", "CifarResNet", "DenseBlock", "DenseNet",
+    "FeedForward", "FeedForwardStack", "GoogLeNet", "ResNet18", "Rewritings", "SimpleCNN",
+    "SlimNetwork", "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward", "attend",
+    "attention_of", "build_network", "call_name", "evaluating", "index_of", "join_axis",
+    "layers_of_depth", "named_network", "narrowed", "operands", "overwrites", "part_of", "parts",
+    "sizes_at", "sliced", "spec_of", "trace", "unpack_attention", "with_attention_of",
+    "without_branches", "zeros",
 ]  # fmt: skip

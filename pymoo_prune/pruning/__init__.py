@@ -14,7 +14,11 @@ Single weights
 Filters and branches
 - `channel_labels`: labels for channels that live and die together
 - `channel_calls`: the modules and calls whose effect on channels is known
+- `channel_rules`: how each call passes channels on
+- `channel_products`: the same for products, attention above all
+- `channel_layers`: the same for layers with weights
 - `channel_flow`: labels the channels of a network
+- `channel_sizes`: sizes that a network's code writes out, for fewer channels
 - `branches`: branches that can be dropped whole
 - `filter_groups`: groups and blocks of filters, and the strength of each filter
 - `liveness`: the layers and channels that live in a candidate, and the size of the candidate

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import fx, nn
 
-from pymoo_prune.networks import JOINS, Branch, operands, overwrites
-from pymoo_prune.pruning.channel_labels import ALWAYS, ChannelLayer, Labels
+from pymoo_prune.networks import JOINS, Branch, join_axis, operands, overwrites
+from pymoo_prune.pruning.channel_labels import ALWAYS, ChannelLayer, varying
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class BranchSearch:
         network: The network.
         graph: Its graph.
         layers: Its layers, with their final labels.
-        channels: The labels of what each node gives, by the node's name.
+        channels: The map of what each node gives, by the node's name.
+        sizes: Its shape, likewise.
     """
 
     def __init__(
@@ -43,10 +45,11 @@ class BranchSearch:
         network: nn.Module,
         graph: fx.Graph,
         layers: Sequence[ChannelLayer],
-        channels: Mapping[str, Labels],
+        channels: Mapping[str, Any],
+        sizes: Mapping[str, Any],
     ) -> None:
         self.network, self.graph = network, graph
-        self.layers, self.channels = layers, channels
+        self.layers, self.channels, self.sizes = layers, channels, sizes
 
     def run(self) -> tuple[list[Piece], list[tuple[int, ...]]]:
         """Searches the graph.
@@ -61,6 +64,10 @@ class BranchSearch:
             if len(parts) < 2:
                 continue
             joins = node.target in JOINS
+            if joins and varying(self.channels[node.name]) != [
+                join_axis(node, len(self.sizes[node.name]))
+            ]:
+                continue  # what lies side by side there are no channels
             branches = [
                 self._branch(node, place, residual=not joins) for place in range(len(parts))
             ]
@@ -76,7 +83,11 @@ class BranchSearch:
 
     def _branch(self, node: fx.Node, place: int, *, residual: bool) -> Piece | None:
         """An operand that can go, if it has layers of its own."""
+        if residual and self.sizes[operands(node)[1 - place].name] != self.sizes[node.name]:
+            return None  # without it, the rest would be smaller
         nodes = self._needed_only_by(node, place)
+        if any(one.op == "placeholder" and one.name in nodes for one in self.graph.nodes):
+            return None  # without it, nothing would depend on the images
         own = [layer for layer in self.layers if layer.node in nodes]
         if all(layer.inputs is None for layer in own) or self._changes_others(nodes):
             return None
@@ -86,7 +97,7 @@ class BranchSearch:
 
     def _owns_channels(self, operand: fx.Node, nodes: frozenset[str]) -> bool:
         """Whether a branch can take its channels with it: no layer outside of it gives them."""
-        labels = self.channels[operand.name]
+        labels = self.channels[operand.name].unique()
         outside = [layer for layer in self.layers if layer.node not in nodes]
         shared = {
             label
@@ -129,4 +140,5 @@ def _common_path(layers: Sequence[ChannelLayer]) -> str:
         if len(set(parts)) > 1:
             break
         shared.append(parts[0])
-    return ".".join(shared) or layers[0].name
+    first = next(layer for layer in layers if layer.inputs is not None)
+    return ".".join(shared) or first.name

@@ -1,8 +1,8 @@
-"""Sends an image through a network and labels the channels on the way.
+"""Sends images through a network and labels the channels on the way.
 
-Each output channel of a layer gets a label. Labels follow the channels through the network:
-a concatenation puts them side by side, a sum makes two of them one. In the end the labels of the
-channels that each layer reads and gives are known, and pruning needs nothing else.
+Each output channel of a layer gets a label. Labels follow the channels through the network: see
+`channel_rules`. In the end the labels of the channels that each layer reads and gives are known,
+and pruning needs nothing else.
 """
 
 from __future__ import annotations
@@ -15,232 +15,215 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvTransposeNd
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks import JOINS, SLICED_LAYERS, call_name, evaluating, operands, trace
+from pymoo_prune.measuring import counting
+from pymoo_prune.networks import call_name, evaluating, parts, trace, zeros
 from pymoo_prune.pruning.branches import BranchSearch
-from pymoo_prune.pruning.channel_calls import (
-    ARITHMETIC,
-    CHANNELWISE_CALLS,
-    CHANNELWISE_MODULES,
-    FLATTENINGS,
-    has_tensors,
-    reduces_channels,
-    takes_all_channels,
-    writes_size_out,
+from pymoo_prune.pruning.channel_calls import SIZED_CALLS, SPLITS, calls, has_tensors
+from pymoo_prune.pruning.channel_labels import (
+    ALWAYS,
+    Labels,
+    Product,
+    compressed,
+    varying,
 )
-from pymoo_prune.pruning.channel_labels import ALWAYS, ChannelLayer, Labels, LabelSets
+from pymoo_prune.pruning.channel_layers import LayerRules
+from pymoo_prune.pruning.channel_rules import Maps, always
 
 
 class ChannelFlow(fx.Interpreter):
-    """The labels of all channels of a network, found by sending an image through it.
+    """The labels of all channels of a network, found by sending images through it.
 
     Args:
         network: Any network that torch.fx can trace; it is left as it was.
         shape: One image, (channels, height, width).
 
     Attributes:
-        layers: Convolutions, linear layers and batch norms, in the order of their use.
+        layers: Layers and norms, and tensors of the network's own, in the order of their use.
+        products: Products of two tensors that depend on the image.
         count: The number of labels; they are numbered in the order in which layers give them.
-        givers: For each label, the layers (their places in `layers`) that give it. Labels that the
-            same layers give follow each other: they are a group, which keeps at least one label as
-            long as its layers stay.
-        channels: The labels of what each node gives, by the node's name.
+        givers: For each label, the layers (their places in `layers`) that give it.
+        readers: For each label, the layers that read it. Labels with the same givers and readers
+            follow each other: they are a group, which keeps at least one label as long as its
+            layers stay.
+        channels: A map of the result of each node, or a tuple of maps, by the node's name; a map
+            has a label for each value, and length 1 along axes along which it does not vary.
+        sizes: The shape of each of these results.
+        numbers: The results that are no tensors, likewise.
+        kept: Calls that are not known, and the modules that make them: their channels all stay.
         pieces: The branches that can be dropped.
         alternatives: Sets of pieces of which one must stay.
     """
 
     def __init__(self, network: nn.Module, shape: Sequence[int]) -> None:
-        graph = trace(network)
-        super().__init__(fx.GraphModule(network, graph))
+        graph = trace(network, shape)
+        super().__init__(fx.GraphModule(parts(network, graph), graph))
         self.extra_traceback = False  # refusals say where they are
         self.network, self.graph, self.shape = network, graph, tuple(shape)
-        self.layers: list[ChannelLayer] = []
-        self.channels: dict[str, Labels] = {}
-        self._sets = LabelSets()
-        self._sizes: dict[str, tuple[int, ...]] = {}
-        self._owners: dict[Tensor, str] = {}  # layers, by their weights
-        like = next(network.parameters(), torch.empty(0))
-        image = torch.zeros(2, *self.shape, dtype=like.dtype, device=like.device)
+        self._rules = LayerRules(network, self._refusal)
+        self._macs: dict[str, float] = {}
+        self._measured: dict[str, list[tuple[str, int | None]]] = {}  # where numbers come from
+        self.numbers: dict[str, Any] = {}
+        self.kept: list[str] = []
         try:
             with torch.no_grad(), evaluating(network):
-                self.run(image)
+                self.run(zeros(network, shape))
         except PruneError:
             raise
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             msg = f"the network cannot take an image of shape {self.shape}: {error}"
             raise PruneError(msg) from error
+        self.sizes = self._rules.shapes
+        self._settle()
         self._number()
-        search = BranchSearch(network, graph, self.layers, self.channels)
+        search = BranchSearch(network, graph, self.layers, self.channels, self.sizes)
         self.pieces, self.alternatives = search.run()
 
     # The walk.
 
     def run_node(self, n: fx.Node) -> Any:
         """Runs a node, and notes the labels of the channels that it gives."""
-        result = super().run_node(n)
+        values = {one: self.env[one] for one in n.all_input_nodes}
+        with counting() as counted:
+            result = super().run_node(n)
         if n.op == "output":
-            if not isinstance(result, Tensor):
-                kind = type(result).__name__.removeprefix("immutable_")  # as torch.fx keeps it
-                msg = f"the network gives a {kind}, not one tensor of outputs"
-                raise PruneError(msg)
-            self._sets.fix(self._of(n.args[0], n))
-        elif isinstance(result, Tensor):
-            self._sizes[n.name] = tuple(result.shape)
-            self.channels[n.name] = self._labels(n, result)
+            self._check_output(n, result)
+            self._rules.fix(self._rules.maps[n.all_input_nodes[0].name])
+        elif isinstance(result, Tensor) or (
+            isinstance(result, (tuple, list)) and has_tensors(result)
+        ):
+            found = self._labels(n, result, values)
+            self._rules.maps[n.name] = found
+            self._rules.shapes[n.name] = _shapes(result)
+            if counted.macs and n.name not in self._rules.counted:
+                self._macs[n.name] = counted.macs / len(self._image)
         elif has_tensors(result):
-            raise self._refusal(n, f"{self._call(n)}, which gives more than one tensor")
+            raise self._refusal(n, f"{self._call(n)}, which gives a dictionary")
+        else:
+            self._note_numbers(n)
+            self.numbers[n.name] = result
         return result
 
-    def _labels(self, node: fx.Node, result: Tensor) -> Labels:
+    def _labels(self, node: fx.Node, result: Any, values: dict[fx.Node, Any]) -> Maps:
         if node.op == "placeholder":
-            return np.full(result.shape[1], ALWAYS, dtype=np.int64)
+            self._image = result
+            return always(result)
         if node.op == "get_attr":
-            raise self._refusal(node, f"{node.target!r}, a tensor that belongs to no layer")
-        if not node.users:  # without users, only calls in place stay in a graph
+            return self._rules.tensor(node, result)
+        if node.target is operator.setitem:
+            return always(result)
+        # Without users, only calls in place stay in a graph.
+        if not node.users:
             raise self._refusal(node, f"{self._call(node)} in place, whose result is not used")
-        rule = self._rule(node)
-        if rule is None:
-            raise self._refusal(node, f"{self._call(node)}, which is not known")
-        return rule(node, result)
-
-    def _rule(self, node: fx.Node) -> Callable[[fx.Node, Tensor], Labels] | None:
-        """The rule by which a node labels its channels; None where it is not known."""
+        module = None
         if node.op == "call_module":
             module = self.network.get_submodule(str(node.target))
-            kinds = {
-                SLICED_LAYERS: self._layer,
-                (_BatchNorm,): self._norm,
-                (nn.Flatten,): self._flattened,
-                CHANNELWISE_MODULES: self._passed,
-            }
-            return next((rule for kind, rule in kinds.items() if isinstance(module, kind)), None)
-        calls = {
-            JOINS: self._joined,
-            FLATTENINGS: self._flattened,
-            ARITHMETIC: self._combined,
-            CHANNELWISE_CALLS: self._passed,
-        }
-        return next((rule for names, rule in calls.items() if node.target in names), None)
+        rule = self._rules.layer_rule(module) or self._rules.rule(node, module)
+        self._use_numbers(node)
+        if rule is None or not any(map(self._rules.has, node.all_input_nodes)):
+            return self._unknown(node, module, result)
+        return rule(node, module, result, values)
 
-    def _layer(self, node: fx.Node, result: Tensor) -> Labels:
-        name, (read, size) = str(node.target), self._read(node)
-        layer: Any = self.network.get_submodule(name)
-        self._check_weights(node, layer)
-        if isinstance(layer, _ConvTransposeNd):
-            raise self._refusal(node, "a transposed convolution")
-        groups = getattr(layer, "groups", 1)
-        depthwise = groups > 1 and groups == layer.in_channels == layer.out_channels
-        if groups > 1 and not depthwise:
-            raise self._refusal(node, f"a convolution with {groups} groups")
-        if isinstance(layer, nn.Linear) and len(size) != 2:
-            raise self._refusal(node, "a linear layer that reads more than flat vectors")
-        given = read if depthwise else self._sets.new(layer.weight.shape[0])
-        self.layers.append(
-            ChannelLayer(
-                name,
-                None if depthwise else read,
-                given,
-                taps=layer.weight[0].numel() if depthwise else layer.weight[0, 0].numel(),
-                positions=int(np.prod(result.shape[2:])),
-                vectors=int(layer.bias is not None),
-                node=node.name,
+    def _unknown(self, node: fx.Node, module: nn.Module | None, result: Any) -> Maps:
+        """All channels stay that a call reads that is not known."""
+        for one in node.all_input_nodes:
+            self._rules.fix(self._rules.maps.get(one.name))
+        if module is not None:
+            self._rules.whole(node, module)
+        self.kept.append(f"{self._call(node)} in {self._place(node)!r}")
+        return always(result)
+
+    def _check_output(self, node: fx.Node, result: Any) -> None:
+        if not isinstance(result, Tensor):
+            kind = type(result).__name__.removeprefix("immutable_")  # as torch.fx keeps it
+            msg = f"the network gives a {kind}, not one tensor of outputs"
+            raise PruneError(msg)
+        if not result.ndim or len(result) != len(self._image):
+            msg = (
+                f"the network gives outputs of shape {tuple(result.shape)} for "
+                f"{len(self._image)} images, but the first axis must be that of the images"
             )
-        )
-        return given
+            raise PruneError(msg)
+        if not isinstance(node.args[0], fx.Node):
+            msg = "the network gives the same outputs for all images"
+            raise PruneError(msg)
 
-    def _norm(self, node: fx.Node, result: Tensor) -> Labels:  # noqa: ARG002
-        name, (read, _) = str(node.target), self._read(node)
-        norm = self.network.get_submodule(name)
-        self._check_weights(node, norm)
-        vectors = len(list(norm.parameters()))
-        self.layers.append(ChannelLayer(name, None, read, 0, 0, vectors, node.name))
-        return read
+    # Numbers that come from sizes.
 
-    def _check_weights(self, node: fx.Node, layer: nn.Module) -> None:
-        """Refuses layers that share their weights, or compute them."""
-        if any(node.target == other.name for other in self.layers):
-            raise self._refusal(node, "a layer that is used twice")
-        own = dict(layer.named_parameters())
-        if not own.keys() <= {"weight", "bias"}:
-            raise self._refusal(node, "a layer whose weights are computed from others")
-        for parameter in own.values():
-            other = self._owners.setdefault(parameter, str(node.target))
-            if other != node.target:
-                raise self._refusal(node, f"a layer that shares its weights with {other!r}")
+    def _note_numbers(self, node: fx.Node) -> None:
+        """Notes of which axes a number is the size."""
+        found: list[tuple[str, int | None]] = []
+        for one in node.all_input_nodes:
+            found += self._measured.get(one.name, [(one.name, None)])
+        place: Any = node.args[1] if len(node.args) > 1 else None
+        if isinstance(place, int) and (node.target is operator.getitem or node.target == "size"):
+            found = [(name, place if axis is None else axis) for name, axis in found]
+        self._measured[node.name] = found
 
-    def _passed(self, node: fx.Node, result: Tensor) -> Labels:
-        """Each channel is computed from one channel."""
-        read, size = self._read(node)
-        moved = result.ndim < 2 or len(read) != result.shape[1] or len(result) != size[0]
-        if moved or reduces_channels(node, len(size)):
-            what = "which changes the number or order of channels"
-            raise self._refusal(node, f"{self._call(node)}, {what}")
-        if node.target is operator.getitem and not takes_all_channels(node.args[1], len(size)):
-            raise self._refusal(node, "a choice of channels")
-        return read
-
-    def _flattened(self, node: fx.Node, result: Tensor) -> Labels:
-        read, size = self._read(node)
-        if (read != ALWAYS).any() and writes_size_out(node):
-            what = "with a number of channels or values that is written out: take -1, or flatten(1)"
-            raise self._refusal(node, f"{self._call(node)} {what}")
-        if result.shape[:2] == size[:2]:
-            return read
-        if result.ndim != 2 or len(result) != size[0]:
-            what = "which does not give a flat vector for each image"
-            raise self._refusal(node, f"{self._call(node)}, {what}")
-        return read.repeat(int(np.prod(size[2:])))
-
-    def _joined(self, node: fx.Node, result: Tensor) -> Labels:
-        axis = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-        parts = operands(node)
-        if axis not in (1, 1 - result.ndim):
-            raise self._refusal(node, "a concatenation along another axis than the channels'")
-        if not parts:
-            raise self._refusal(node, "a concatenation of operands that are not known in advance")
-        return np.concatenate([self._of(part, node) for part in parts])
-
-    def _combined(self, node: fx.Node, result: Tensor) -> Labels:
-        """Sums and products, with a number or channel by channel."""
-        parts = [self._of(value, node) for value in node.all_input_nodes]
-        alike = [len(self._sizes[value.name]) == result.ndim for value in node.all_input_nodes]
-        if not all(alike) or any(len(part) != result.shape[1] for part in parts):
-            raise self._refusal(node, f"{self._call(node)} of different numbers of channels")
-        for other in parts[1:]:
-            self._sets.unite(parts[0], other)
-        return parts[0]
+    def _use_numbers(self, node: fx.Node) -> None:
+        """A number that is used as a value must not change: the channels stay that it counts."""
+        if calls(node, *SIZED_CALLS, *SPLITS, operator.getitem):
+            return  # rewritten where they change
+        for one in node.all_input_nodes:
+            for name, axis in self._measured.get(one.name, ()):
+                labels = self._rules.maps.get(name)
+                if isinstance(labels, Tensor):
+                    axes = range(labels.ndim) if axis is None else [axis % labels.ndim]
+                    self._rules.uniform += [(labels, each) for each in axes]
 
     # Labels.
 
-    def _read(self, node: fx.Node) -> tuple[Labels, tuple[int, ...]]:
-        """The labels and the shape of a node's first argument."""
-        source = node.args[0] if node.args else node.kwargs.get("input")
-        labels = self._of(source, node)
-        return labels, self._sizes[str(source)]
+    def _settle(self) -> None:
+        """Makes labels one until each map varies along one axis at most."""
+        rules = self._rules
+        given = [layer.outputs for layer in rules.layers if layer.inputs is not None]
+        sets = rules.sets
+        roots = sets.roots
+        real = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *[roots[o] for o in given]]))
+        sets.fix(np.flatnonzero(~np.isin(roots[:-1], real)))  # no layer gives them
+        maps = [one for found in rules.maps.values() for one in _each(found)]
+        maps = [one for one in maps if varying(one)]
+        while True:
+            before = sets.changes
+            for labels, axis in rules.uniform:
+                now = self._now(labels)
+                if now.shape[axis] > 1:
+                    rules.unite_along(now, [axis])
+            for labels in maps:
+                now = self._now(labels)
+                if len(axes := varying(now)) > 1:
+                    kept = max(axes, key=lambda axis: _labels_left(now, axis))
+                    rules.unite_along(now, [axis for axis in axes if axis != kept])
+            if sets.changes == before:
+                return
 
-    def _of(self, source: Any, reader: fx.Node) -> Labels:
-        if not isinstance(source, fx.Node) or source.name not in self.channels:
-            what = f"{self._call(reader)} of {source!r}, which is no tensor with channels"
-            raise self._refusal(reader, what)
-        return self.channels[source.name]
+    def _now(self, labels: Tensor) -> Tensor:
+        return compressed(torch.from_numpy(self._rules.sets.roots[labels.numpy()]))
 
     def _number(self) -> None:
         """Replaces labels with the numbers of their sets."""
-        final, self.givers = self._sets.numbered(
-            [None if layer.inputs is None else layer.outputs for layer in self.layers]
+        rules = self._rules
+        final, self.givers, self.readers = rules.sets.numbered(
+            [None if layer.inputs is None else layer.outputs for layer in rules.layers],
+            [layer.inputs for layer in rules.layers],
         )
         self.count = len(self.givers)
-        self.channels = {name: final[labels] for name, labels in self.channels.items()}
+        self.channels: dict[str, Maps] = {
+            name: _mapped(found, lambda one: compressed(torch.from_numpy(final[one.numpy()])))
+            for name, found in rules.maps.items()
+        }
         self.layers = [
             replace(
                 layer,
                 inputs=None if layer.inputs is None else final[layer.inputs],
                 outputs=final[layer.outputs],
             )
-            for layer in self.layers
+            for layer in rules.layers
+        ]
+        self.products = [
+            _product(self.channels[name] if name in rules.products else None, macs, name)
+            for name, macs in self._macs.items()
         ]
 
     # Refusals.
@@ -250,8 +233,45 @@ class ChannelFlow(fx.Interpreter):
             return f"a {type(self.network.get_submodule(str(node.target))).__name__}"
         return f"{call_name(node)}()"
 
-    def _refusal(self, node: fx.Node, what: str) -> PruneError:
+    def _place(self, node: fx.Node) -> str:
         stack = node.meta.get("nn_module_stack") or {}
         where = [str(path) for path in stack if path] or [type(self.network).__name__]
-        name = str(node.target) if node.op == "call_module" else where[-1]
-        return PruneError(f"filters of this network cannot be pruned: in {name!r} there is {what}")
+        return str(node.target) if node.op == "call_module" else where[-1]
+
+    def _refusal(self, node: fx.Node, what: str) -> PruneError:
+        place = self._place(node)
+        return PruneError(f"filters of this network cannot be pruned: in {place!r} there is {what}")
+
+
+def _labels_left(labels: Tensor, axis: int) -> int:
+    """About how many labels are left when a map is made to vary along one axis alone."""
+    return len(labels.movedim(axis, 0).flatten(1).amin(1).unique())
+
+
+def _product(labels: Maps, macs: float, node: str) -> Product:
+    """The MACs behind each label of a product's results."""
+    if isinstance(labels, tuple):
+        labels = labels[0]
+    own: Labels = np.array([ALWAYS]) if labels is None else labels.numpy().ravel()
+    found, counts = np.unique(own, return_counts=True)
+    return Product(found, macs * counts / counts.sum(), node)
+
+
+def _each(found: Maps) -> list[Tensor]:
+    """The maps of a node's result."""
+    if isinstance(found, tuple):
+        return [one for part in found for one in _each(part)]
+    return [] if found is None else [found]
+
+
+def _mapped(found: Maps, call: Callable[[Tensor], Tensor]) -> Maps:
+    if isinstance(found, tuple):
+        return tuple(_mapped(one, call) for one in found)
+    return None if found is None else call(found)
+
+
+def _shapes(result: Any) -> Any:
+    """The shape of a tensor, and a tuple of shapes for several."""
+    if isinstance(result, (tuple, list)):
+        return tuple(_shapes(one) for one in result)
+    return tuple(result.shape) if isinstance(result, Tensor) else None

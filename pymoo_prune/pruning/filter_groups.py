@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from torch import nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from pymoo_prune.chromosomes import FilterGenes, Floats
 from pymoo_prune.pruning.channel_flow import ChannelFlow
@@ -16,8 +17,9 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def filter_groups(flow: ChannelFlow) -> list[list[int]]:
-    """The labels of each group: those that the same layers give."""
-    return [list(labels) for _, labels in groupby(range(flow.count), flow.givers.__getitem__)]
+    """The labels of each group: those that the same layers give, and the same layers read."""
+    layers = list(zip(flow.givers, flow.readers, strict=True))
+    return [list(labels) for _, labels in groupby(range(flow.count), layers.__getitem__)]
 
 
 def genes_of(flow: ChannelFlow, group_layers: Sequence[str], sizes: Sequence[int]) -> FilterGenes:
@@ -54,6 +56,10 @@ def mean_weights(flow: ChannelFlow) -> Floats:
         if layer.inputs is None:
             continue
         weight: Any = modules[layer.name].weight
+        if isinstance(modules[layer.name], nn.Embedding):
+            weight = weight.T
+        elif isinstance(modules[layer.name], _ConvTransposeNd):
+            weight = weight.transpose(0, 1)
         norms = weight.detach().abs().flatten(1).mean(dim=1).double().cpu().numpy()
         np.add.at(sums, layer.outputs, norms)
         np.add.at(counts, layer.outputs, 1)

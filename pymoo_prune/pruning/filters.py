@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from pymoo_prune.chromosomes import Array, Booleans, Floats
 from pymoo_prune.errors import PruneError
-from pymoo_prune.measuring import count_parameters, count_work
-from pymoo_prune.networks import SlimNetwork, narrowed, sliced, without_branches
+from pymoo_prune.measuring import count_macs, count_parameters, count_work
+from pymoo_prune.networks import (
+    RESIZABLE,
+    SlimNetwork,
+    narrowed,
+    part_of,
+    parts,
+    sliced,
+    without_branches,
+)
 from pymoo_prune.pruning.channel_flow import ChannelFlow
-from pymoo_prune.pruning.channel_labels import ALWAYS, ChannelLayer
+from pymoo_prune.pruning.channel_labels import ALWAYS, ChannelLayer, varying
+from pymoo_prune.pruning.channel_sizes import SizeRewriter
 from pymoo_prune.pruning.filter_groups import filter_groups, genes_of, mean_weights
 from pymoo_prune.pruning.liveness import CandidateSizes, Liveness
 from pymoo_prune.pruning.verification import MaskedNetwork, check_graph, check_small
@@ -31,6 +42,7 @@ class PrunableFilters:
     Args:
         network: Any network whose channels can be followed; it is left as it was.
         shape: One image, (channels, height, width).
+        images: Two images that small networks are checked with; None makes some.
 
     Attributes:
         genes: The meaning of the genes of a chromosome.
@@ -40,23 +52,38 @@ class PrunableFilters:
         all_macs: Multiply-accumulates of the whole network.
     """
 
-    def __init__(self, network: nn.Module, shape: Sequence[int]) -> None:
+    def __init__(
+        self, network: nn.Module, shape: Sequence[int], images: Tensor | None = None
+    ) -> None:
         self.whole, self.shape = network, tuple(shape)
         self.flow = ChannelFlow(network, shape)
         flow = self.flow
         if flow.count == 0:
-            msg = f"a {type(network).__name__} has no filters that could be pruned"
+            unknown = f": it has {', '.join(flow.kept)}" if flow.kept else ""
+            msg = f"a {type(network).__name__} has no filters that could be pruned{unknown}"
             raise PruneError(msg)
         groups = filter_groups(flow)
         self.group_layers = [flow.layers[flow.givers[labels[0]][0]].name for labels in groups]
         self.genes = genes_of(flow, self.group_layers, [len(labels) for labels in groups])
         self._liveness = Liveness(flow, self.genes)
-        self._sizes = CandidateSizes(self._liveness)
+        self._sizes, self._rewriter = CandidateSizes(self._liveness), SizeRewriter(flow)
         everything = np.ones((1, self.genes.n_var), dtype=bool)
         self.all_macs = float(self.complexity(everything)[1][0])
-        count_work(network, shape).check()
+        self._check_macs()
         self.strengths = mean_weights(flow)
-        self.verify()
+        self.verify(images=images)
+
+    def _check_macs(self) -> None:
+        """Refuses a network of which torch counts other MACs than its layers and products have."""
+        count_work(self.whole, self.shape).check()
+        graph = self.flow.graph  # without what is computed for nothing
+        counted = count_macs(fx.GraphModule(parts(self.whole, graph), graph), self.shape)
+        if round(self.all_macs) != counted:
+            msg = (
+                f"filters of this network cannot be pruned: its layers make {self.all_macs:,.0f} "
+                f"multiply-accumulates for an image, but torch counts {counted:,}"
+            )
+            raise PruneError(msg)
 
     # What is left of the network.
 
@@ -109,18 +136,29 @@ class PrunableFilters:
         """
         alive, present = self.alive(x), self.present(x)
         modules = dict(self.whole.named_modules())
-        layers = {
-            layer.name: self._small(layer, modules[layer.name], alive, refit)
-            for layer, there in zip(self.flow.layers, present.tolist(), strict=True)
-            if there
-        }
+        layers: dict[str, nn.Module | Tensor] = {}
+        for layer, there in zip(self.flow.layers, present.tolist(), strict=True):
+            module = modules.get(layer.name)
+            if there and module is None and (layer.outputs != ALWAYS).any():
+                layers[layer.name] = self._small_tensor(layer, alive)
+            elif there and isinstance(module, RESIZABLE) and layer.name not in layers:
+                layers[layer.name] = self._small(layer, module, alive, refit)
         dropped = self._liveness.dropped(x)
         graph = without_branches(self.flow.graph, dropped)
-        return SlimNetwork.of(self.whole, graph, layers, dropped)
+        rewritten = self._rewriter.rewritten(alive)
+        return SlimNetwork.of(self.whole, graph, layers, dropped, self.shape, rewritten)
+
+    def _small_tensor(self, layer: ChannelLayer, alive: Booleans) -> Tensor:
+        labels = self.flow.channels[layer.node]
+        (axis,) = varying(labels) or (0,)
+        whole = parts(self.whole, self.flow.graph)[layer.name]
+        return part_of(whole, axis, np.flatnonzero(alive[labels.flatten().numpy()]))
 
     def _small(
         self, layer: ChannelLayer, module: nn.Module, alive: Booleans, refit: ChannelRefit | None
     ) -> nn.Module:
+        if isinstance(module, _ConvTransposeNd):
+            return copy.deepcopy(module)
         outputs = np.flatnonzero(alive[layer.outputs])
         if layer.inputs is None:
             return sliced(module, None, outputs)
@@ -137,6 +175,7 @@ class PrunableFilters:
             layer.name
             for layer in self.flow.layers
             if layer.inputs is not None
+            and layer.groups == 1
             and (layer.inputs != ALWAYS).any()
             and understood(self.whole.get_submodule(layer.name))
         ]
@@ -201,11 +240,12 @@ class PrunableFilters:
 
     # Verification.
 
-    def verify(self, seed: int = 0) -> None:
+    def verify(self, seed: int = 0, images: Tensor | None = None) -> None:
         """Checks that small networks give what the whole one gives with masks.
 
         Args:
-            seed: The seed of the channels that go, and of two images.
+            seed: The seed of the channels that go.
+            images: Two images; None makes some from the seed.
 
         Raises:
             PruneError: They do not; the error names the layer.
@@ -213,7 +253,9 @@ class PrunableFilters:
         genes, generator = self.genes, np.random.default_rng(seed)
         X = generator.random((2, genes.n_var)) < [[0.5], [0.8]]
         device = next(self.whole.parameters()).device
-        images = torch.from_numpy(generator.standard_normal((2, *self.shape))).to(device)
+        if images is None:
+            images = torch.from_numpy(generator.standard_normal((2, *self.shape)))
+        images = images.to(device, torch.float64)
         check_graph(self.whole, self.flow.graph, images)
         # The first candidate has all layers, and each group that can loses a filter: every layer
         # is tested.
@@ -223,7 +265,7 @@ class PrunableFilters:
             self._verify(x, images)
 
     def _verify(self, x: Array, images: Tensor) -> None:
-        check_small(self.network(x), self.masked(x), images)
+        check_small(self.network(x), self.masked(x), images[:1])
 
     def masked(self, x: Array) -> MaskedNetwork:
         """The whole network with masks, as slow as the parent: small networks must equal it."""

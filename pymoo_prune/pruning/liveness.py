@@ -48,14 +48,14 @@ class Liveness:
 
     def present(self, X: Array) -> Booleans:
         """Whether each layer is there, (..., layers)."""
-        return self._needed(X)[..., self._layer_nodes]
+        return self.needed(X)[..., self._layer_nodes]
 
     def dropped(self, x: Array) -> list[Branch]:
         """Branches that are gone, without those inside other branches that are gone."""
-        dead = ~self.genes.pieces(x) & self._needed(x)[self._piece_nodes]
+        dead = ~self.genes.pieces(x) & self.needed(x)[self._piece_nodes]
         return [self.flow.pieces[place].branch for place in np.flatnonzero(dead)]
 
-    def _needed(self, X: Array) -> Booleans:
+    def needed(self, X: Array) -> Booleans:
         """Whether the output depends on each node of the graph, (..., nodes)."""
         pieces = np.moveaxis(self.genes.pieces(X), -1, 0)
         there = {piece.branch: gene for piece, gene in zip(self.flow.pieces, pieces, strict=True)}
@@ -86,6 +86,14 @@ class CandidateSizes:
         self._positions = np.array([layer.positions for layer in layers], dtype=np.float64)
         self._vectors = np.array([layer.vectors for layer in layers], dtype=np.float64)
         self._own = np.array([layer.inputs is None for layer in layers])  # each reads its own
+        self._groups = np.array([layer.groups for layer in layers], dtype=np.float64)
+        # The MACs of products behind each label.
+        names = {node.name: place for place, node in enumerate(liveness.flow.graph.nodes)}
+        products = liveness.flow.products
+        self._product_nodes = [names[product.node] for product in products]
+        self._product_macs = np.zeros((count + 1, len(products)))
+        for place, product in enumerate(products):
+            self._product_macs[product.labels, place] = product.macs
 
     def complexity(self, X: Array) -> tuple[Floats, Floats]:
         """Parameters and multiply-accumulates of the small networks, exactly, (n,) each.
@@ -97,6 +105,9 @@ class CandidateSizes:
         present = self._liveness.present(X)
         with np.errstate(invalid="ignore"):  # as in `alive`
             read, given = alive @ self._reads, alive @ self._gives
-        weights = np.where(self._own, given, read * given) * self._taps * present
+            products = alive @ self._product_macs
+        weights = np.where(self._own, given, read * given / self._groups) * self._taps * present
         vectors = given * self._vectors * present
-        return weights.sum(axis=1) + vectors.sum(axis=1), (weights * self._positions).sum(axis=1)
+        products = products * self._liveness.needed(X)[:, self._product_nodes]
+        macs = (weights * self._positions).sum(axis=1) + products.sum(axis=1)
+        return weights.sum(axis=1) + vectors.sum(axis=1), macs

@@ -6,17 +6,20 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks import JOINS, SlimNetwork, evaluating, operands
+from pymoo_prune.networks import JOINS, SlimNetwork, evaluating, join_axis, operands, parts
 from pymoo_prune.pruning.liveness import Liveness
 
 TOLERANCE = 1e-9
 """The largest difference between small and masked networks, relative to their outputs."""
+
+
+LAST = (nn.Linear, nn.Embedding)
+"""Layers whose channels are the last axis of what they give; of others they are the second."""
 
 
 class MaskedNetwork(fx.Interpreter):
@@ -33,15 +36,17 @@ class MaskedNetwork(fx.Interpreter):
     def __init__(self, whole: nn.Module, liveness: Liveness, x: Array) -> None:
         flow = liveness.flow
         network = copy.deepcopy(whole).double().eval()
-        super().__init__(fx.GraphModule(network, flow.graph))
+        super().__init__(fx.GraphModule(parts(network, flow.graph), flow.graph))
         self.extra_traceback = False
-        self.layers, self.channels, self.alive = flow.layers, flow.channels, liveness.alive(x)
+        self.layers, self.channels = flow.layers, flow.channels
+        self.alive = torch.from_numpy(liveness.alive(x))
         dead = ~liveness.genes.pieces(x)
         self.dropped = [p.branch for p, gone in zip(flow.pieces, dead, strict=True) if gone]
         self.noted: dict[str, Tensor] = {}
+        self._watched = {layer.node for layer in flow.layers}
 
     def outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """Runs the network, and returns the output of each node by name."""
+        """Runs the network, and returns its outputs and those of each layer's node by name."""
         self.noted["output"] = self.run(images)
         return self.noted
 
@@ -50,19 +55,27 @@ class MaskedNetwork(fx.Interpreter):
         gone = [place for name, place in self.dropped if name == n.name]
         result = self._without(n, gone) if gone else super().run_node(n)
         if isinstance(result, Tensor) and n.name in self.channels:
-            mask = torch.from_numpy(self.alive[self.channels[n.name]]).to(result.device)
+            mask = self.mask(n.name).to(result.device)
             # A product would leave NaN, as from 0 / 0, in dead channels.
-            result = result.where(mask.reshape(1, -1, *[1] * (result.ndim - 2)), 0)
-            self.noted[n.name] = result.clone()  # later nodes may overwrite it
+            if not mask.all():
+                result = result.where(mask, 0)
+            if n.name in self._watched:
+                self.noted[n.name] = result.clone()  # later nodes may overwrite it
         return result
+
+    def mask(self, node: str) -> Tensor:
+        """Where a node's result lives; it has length 1 along axes where all is alike."""
+        return self.alive[self.channels[node]]
 
     def _without(self, node: fx.Node, gone: Sequence[int]) -> Tensor:
         """A sum or a concatenation in which some operands are zeros."""
-        parts = [
+        found = [
             torch.zeros_like(self.env[part]) if place in gone else self.env[part]
             for place, part in enumerate(operands(node))
         ]
-        return torch.cat(parts, dim=1) if node.target in JOINS else parts[0] + parts[1]
+        if node.target in JOINS:
+            return torch.cat(found, dim=join_axis(node, found[0].ndim))
+        return found[0] + found[1]
 
 
 def check_graph(whole: nn.Module, graph: fx.Graph, images: Tensor) -> None:
@@ -75,7 +88,7 @@ def check_graph(whole: nn.Module, graph: fx.Graph, images: Tensor) -> None:
     """
     network = copy.deepcopy(whole).double().eval()
     with torch.no_grad():
-        found = fx.GraphModule(network, graph)(images.clone())
+        found = fx.GraphModule(parts(network, graph), graph)(images.clone())
         if not _alike(network(images.clone()), found):
             msg = (
                 "filters of this network cannot be pruned: its graph, as torch.fx traces it, gives "
@@ -95,7 +108,7 @@ def check_small(small: SlimNetwork, masked: MaskedNetwork, images: Tensor) -> No
     """
     noted: dict[str, Tensor] = {}
     small = small.double()
-    for name in small.widths:
+    for name in (layer.name for layer in masked.layers if layer.name in small.widths):
         small.network.get_submodule(name).register_forward_hook(
             lambda _module, _inputs, output, name=name: noted.update({name: output.clone()})
         )
@@ -108,8 +121,13 @@ def check_small(small: SlimNetwork, masked: MaskedNetwork, images: Tensor) -> No
             raise PruneError(msg) from error
     for layer in masked.layers:
         if layer.name in noted:
-            there = np.flatnonzero(masked.alive[layer.outputs])
-            _compare(f"layer {layer.name!r}", wanted[layer.node][:, there], noted[layer.name])
+            module = small.network.get_submodule(layer.name)
+            axis = wanted[layer.node].ndim - 1 if isinstance(module, LAST) else 1
+            if len(layer.outputs) != wanted[layer.node].shape[axis]:
+                continue  # one number for all channels
+            there = masked.alive[layer.outputs].nonzero().flatten()
+            left = wanted[layer.node].index_select(axis, there.to(images.device))
+            _compare(f"layer {layer.name!r}", left, noted[layer.name])
     _compare("the network", wanted["output"], outputs)
 
 
@@ -127,4 +145,4 @@ def _alike(expected: Tensor, found: Tensor) -> bool:
     if expected.shape != found.shape:
         return False
     scale = max(1.0, float(expected.abs().max()))
-    return torch.allclose(expected, found, rtol=0, atol=TOLERANCE * scale)
+    return float((expected - found).abs_().max()) <= TOLERANCE * scale  # NaN is not

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.pruning import ChannelFlow, PrunableFilters
+from pymoo_prune.pruning import PrunableFilters
 from pymoo_prune.pruning.channel_labels import ALWAYS, LabelSets
+from pymoo_prune.pruning.channel_rules import ChannelRules
 from tests.support.prunable_filters import (
     Bits,
     filters_of,
@@ -20,8 +23,13 @@ from tests.support.small_networks import CLASSES, SHAPE, Net, conv, small
 
 
 def test_a_wrong_order_of_channels_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = ChannelFlow._joined
-    monkeypatch.setattr(ChannelFlow, "_joined", lambda *args: right(*args)[::-1].copy())
+    right = ChannelRules._moved
+
+    def wrong(rules: ChannelRules, node: fx.Node, *rest: Any) -> Any:
+        found = right(rules, node, *rest)
+        return found.flip(1) if node.target is torch.cat else found
+
+    monkeypatch.setattr(ChannelRules, "_moved", wrong)
     network = Net(
         lambda net, x: net.head(
             net.next(torch.cat([net.one(x), net.two(x)], 1)).mean((2, 3))
@@ -52,8 +60,8 @@ def test_channels_that_only_seem_dead_are_found(name: str, layer: str) -> None:
     filters = PrunableFilters(small(name), SHAPE)
     first = filters.flow.layers[0].outputs.tolist()
     for node, labels in filters.flow.channels.items():
-        if labels.tolist() == first:
-            filters.flow.channels[node] = np.full(len(labels), ALWAYS)
+        if labels.flatten().tolist() == first:
+            filters.flow.channels[node] = torch.full([1] * labels.ndim, ALWAYS)
     with pytest.raises(PruneError, match=f"without them, layer '{layer}' does not give what"):
         filters.verify()
 

@@ -92,10 +92,44 @@ def group_importances(filters: PrunableFilters, kind: Kind, split: Split) -> Gro
         msg = f"it cannot take this network ({type(error).__name__}: {error})"
         raise PruneError(" ".join(msg.split())) from error
     outputs = {layer.name: layer.outputs for layer in filters.flow.layers}
-    labels = [outputs[name] for name, _ in scored]
-    scores = [found for _, found in scored]
-    _check(labels, scores)
-    return GroupImportances(filters.genes, labels, scores)
+    found = _by_label([(outputs[name], scores) for name, scores in scored])
+    return GroupImportances(filters.genes, [labels for labels, _ in found], [s for _, s in found])
+
+
+def _by_label(scored: Sequence[tuple[Integers, Array]]) -> list[tuple[Integers, Array]]:
+    """One importance for each label of each group: the mean over the channels of a head.
+
+    Where torch-pruning has several groups of the same labels, as for queries and values, they add
+    up. Channels that no gene can remove are left out.
+    """
+    groups: dict[tuple[int, ...], Array] = {}
+    for labels, scores in scored:
+        if len(labels) != len(scores):
+            raise PruneError(_OTHERS)
+        if not np.isfinite(scores).all():
+            msg = "its importances are not finite"
+            raise PruneError(msg)
+        own, places, counts = np.unique(
+            labels[labels >= 0], return_inverse=True, return_counts=True
+        )
+        if not len(own):
+            continue
+        # The channels of a head lie side by side; otherwise channels go together as sums have it.
+        if counts.max() > 1 and (np.diff(places) < 0).any():
+            raise PruneError(_OTHERS)
+        sums = np.bincount(places, weights=scores[labels >= 0])
+        key = tuple(own.tolist())
+        groups[key] = groups.get(key, np.zeros(len(own))) + sums / counts
+    if not groups:
+        msg = "it finds no channels that it could remove"
+        raise PruneError(msg)
+    every = [label for labels in groups for label in labels]
+    if len(set(every)) < len(every):
+        raise PruneError(_OTHERS)
+    return [(np.array(labels), scores) for labels, scores in groups.items()]
+
+
+_OTHERS = "it puts other channels together than those that must go together here"
 
 
 def _scored(
@@ -140,17 +174,3 @@ def _add_gradients(network: nn.Module, split: Split) -> None:
         ):
             loss = functional.cross_entropy(network(images), labels, reduction="sum")
             (loss / len(split)).backward()
-
-
-def _check(labels: Sequence[Integers], scores: Sequence[Array]) -> None:
-    together = np.concatenate([*labels, np.empty(0, dtype=np.int64)])
-    if not len(together):
-        msg = "it finds no channels that it could remove"
-        raise PruneError(msg)
-    same = all(len(one) == len(other) for one, other in zip(labels, scores, strict=True))
-    if not same or together.min() < 0 or len(np.unique(together)) < len(together):
-        msg = "it puts other channels together than those that must go together here"
-        raise PruneError(msg)
-    if not all(np.isfinite(one).all() for one in scores):
-        msg = "its importances are not finite"
-        raise PruneError(msg)

@@ -27,7 +27,7 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.engines import check_own_algorithm
 from pymoo_prune.measuring import count_parameters
-from pymoo_prune.networks import SlimNetwork
+from pymoo_prune.networks import SlimNetwork, unpack_attention
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
@@ -184,8 +184,9 @@ class DistilledFilters(PruningProblem):
             )
         # A teacher may be frozen, but its children learn. With a pixel's channels side by side in
         # memory, networks are twice as fast on a processor.
-        self.parent = to_channels_last(check_parent(parent, data).requires_grad_())
-        self.filters = PrunableFilters(self.parent, data.shape)
+        parent = unpack_attention(check_parent(parent, data), data.train.images[:2])
+        self.parent = to_channels_last(parent.requires_grad_())
+        self.filters = PrunableFilters(self.parent, data.shape, data.train.images[:2])
         self.distillation.teacher = self.parent
         self.can_fail = self.recovery.steps > 0  # training may diverge
         super().__init__(

@@ -18,7 +18,8 @@ from torch import nn
 from pymoo_prune import Budget, Data, PruneError, Split, prune
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.measuring import accuracy, count_macs, count_parameters
-from pymoo_prune.networks import SimpleCNN, SlimNetwork
+from pymoo_prune.networks import SimpleCNN, SlimNetwork, named_network
+from pymoo_prune.pruning import PrunableFilters
 from pymoo_prune.results import simple_series
 from pymoo_prune.search import Display
 from pymoo_prune_problems import DistilledFilters
@@ -179,6 +180,21 @@ def test_filters_are_those_that_torch_pruning_leaves(name: str, kind: Any) -> No
         with torch.no_grad():
             assert torch.allclose(ours(images), theirs(images), atol=1e-5), ratio
         assert count_parameters(ours) == count_parameters(theirs)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_heads_have_the_mean_importance_of_their_channels() -> None:
+    pytest.importorskip("torch_pruning")
+    network = named_network("small-vit", channels=1, classes=10, size=(8, 8)).eval()
+    with torch.no_grad():
+        for name in ("query", "key", "value"):  # the third head of the first block is strong
+            getattr(network.blocks[0].attention, name).weight[24:36] *= 10
+    filters = PrunableFilters(network, (1, 8, 8))
+    found = group_importances(filters, "magnitude", Split(torch.rand(4, 1, 8, 8), torch.arange(4)))
+    (heads,) = [one for one in found.labels if 24 in one]
+    assert heads.tolist() == [24, 25, 26, 27]
+    (scores,) = [s for one, s in zip(found.labels, found.scores, strict=True) if 24 in one]
+    assert scores.argmax() == 2
 
 
 def test_a_group_keeps_its_most_important_filter(digits: Data, teacher: SimpleCNN) -> None:
