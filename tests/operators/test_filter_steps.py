@@ -275,7 +275,7 @@ def test_a_search_meets_no_other_number() -> None:
     problem = Problem(n_var=NETWORK.n_var, n_obj=2, xl=0, xu=1, vtype=bool)
     seen: list[Array] = []
 
-    def evaluate(X: Array, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: ARG001
+    def evaluate(X: Array, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         seen.append(X.copy())
         out["F"] = np.column_stack([X.mean(axis=1), (X ^ (np.arange(X.shape[1]) % 2)).mean(axis=1)])
 
