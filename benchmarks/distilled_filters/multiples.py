@@ -134,7 +134,7 @@ def ratio_of(pairs: Sequence[dict[str, Any]]) -> float:
     return geometric_mean([ratio for one in pairs for ratio in one["ratios"].values()])
 
 
-def times_of(pairs: Sequence[dict[str, Any]]) -> tuple[str, Sequence[str], list[Sequence[str]]]:
+def times_of(pairs: Sequence[dict[str, Any]]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
     """The table of medians."""
     rows = [
         (
@@ -155,7 +155,7 @@ def times_of(pairs: Sequence[dict[str, Any]]) -> tuple[str, Sequence[str], list[
 
 def accuracies_of(
     pairs: Sequence[dict[str, Any]],
-) -> tuple[str, Sequence[str], list[Sequence[str]]]:
+) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
     """The table of accuracies."""
     kinds = ("accuracy_after_the_cut", "accuracy_after_recovery")
     rows = [

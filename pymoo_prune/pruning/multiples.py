@@ -35,7 +35,7 @@ def check_multiple_of(multiple_of: MultipleOf) -> dict[tuple[str, ...], int]:
     for kinds, number in given.items():
         if kinds[0] not in KINDS:
             raise unknown_name("kind of filters in multiple_of", kinds[0], KINDS)
-        if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
+        if isinstance(number, bool) or not isinstance(number, Integral) or int(number) < 1:
             msg = (
                 "multiple_of must be a whole number of at least 1, or such numbers by kind "
                 f"({', '.join(KINDS)}), but it is {multiple_of!r}"
