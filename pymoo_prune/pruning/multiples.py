@@ -41,7 +41,7 @@ def check_multiple_of(multiple_of: MultipleOf) -> dict[tuple[str, ...], int]:
                 f"({', '.join(KINDS)}), but it is {multiple_of!r}"
             )
             raise PruneError(msg)
-        if number > 1:
+        if int(number) > 1:
             checked[kinds] = int(number)
     return checked
 
