@@ -182,8 +182,8 @@ class BlockCrossover(Crossover):
     and from the second to the second. A group can be empty only if it was empty in a parent.
 
     The number of a group with a step is drawn among multiples of it. The group is not mixed where a
-    parent has all of its filters and these are no multiple: what is left for the second child might
-    be none either.
+    parent has all of its filters and their number is no multiple: the second child could be left
+    with a number that the group may not keep.
 
     Args:
         genes: The meaning of the genes.

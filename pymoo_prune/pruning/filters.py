@@ -33,8 +33,8 @@ class PrunableFilters:
     Args:
         network: Any network whose channels can be followed; it is left as it was.
         shape: One image, (channels, height, width).
-        multiple_of: Each group keeps a multiple of this number of filters, or all of them; numbers
-            by kind of layer (`KINDS`) have heads of attention too.
+        multiple_of: Each group keeps a multiple of this number of filters, or all of them; a
+            mapping has a number for each kind of group (`KINDS`).
 
     Attributes:
         genes: The meaning of the genes of a chromosome.
