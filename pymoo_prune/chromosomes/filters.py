@@ -32,12 +32,15 @@ class FilterGenes:
         piece_blocks: The block of each piece.
         alternatives: Sets of pieces, as indices among the pieces; at least one piece of each set
             must live. A piece may be in several sets.
+        steps: The step of each group, which keeps a multiple of it, or all of its filters; none
+            where groups keep any number.
     """
 
     sizes: tuple[int, ...]
     blocks: tuple[int, ...]
     piece_blocks: tuple[int, ...] = ()
     alternatives: tuple[tuple[int, ...], ...] = ()
+    steps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sizes or not are_whole(self.sizes) or min(self.sizes) < 1:
@@ -64,6 +67,13 @@ class FilterGenes:
                     f"below {self.n_pieces}, but one is {pieces}"
                 )
                 raise PruneError(msg)
+        whole = are_whole(self.steps) and min(self.steps, default=1) >= 1
+        if not whole or len(self.steps) not in (0, len(self.sizes)):
+            msg = (
+                f"steps must be {len(self.sizes)} whole numbers of at least 1, one a group, or "
+                f"none, but they are {self.steps}"
+            )
+            raise PruneError(msg)
 
     @cached_property
     def n_filters(self) -> int:
@@ -89,6 +99,19 @@ class FilterGenes:
     def filter_groups(self) -> Integers:
         """The group of each filter, (n_filters,)."""
         return np.repeat(np.arange(len(self.sizes), dtype=np.int64), self.sizes)
+
+    @cached_property
+    def group_steps(self) -> Integers:
+        """The step of each group, (groups,); 1 where a group keeps any number."""
+        return np.asarray(self.steps or (1,) * len(self.sizes), dtype=np.int64)
+
+    @cached_property
+    def widths(self) -> tuple[Integers, ...]:
+        """The numbers of filters that each group may keep, ascending."""
+        return tuple(
+            np.minimum(np.arange(step, size + step, step, dtype=np.int64), size)
+            for size, step in zip(self.sizes, self.group_steps.tolist(), strict=True)
+        )
 
     @cached_property
     def gene_blocks(self) -> Integers:
@@ -130,6 +153,24 @@ class FilterGenes:
         found: Counts = np.add.reduceat(self.filters(X), self.starts, axis=-1, dtype=np.int64)
         return found
 
+    def fitted(self, counts: Counts) -> Counts:
+        """The nearest numbers of filters that groups may keep; the larger of two that are as near.
+
+        Args:
+            counts: (..., groups).
+
+        Returns:
+            (..., groups). The numbers of groups whose step is 1 stay as they are.
+        """
+        if not self.steps:
+            return counts
+        sizes, steps = np.asarray(self.sizes), self.group_steps
+        few = np.minimum(counts, sizes)
+        below = few // steps * steps
+        above = np.minimum(below + steps, sizes)
+        near = np.where((below > 0) & (few - below < above - few), below, above)
+        return np.where(steps > 1, near, counts)
+
     def ranks(self, *keys: Array) -> Integers:
         """The rank of each filter in its group; the filter with the lowest key has rank 0.
 
@@ -151,7 +192,9 @@ class FilterGenes:
         """Chromosomes in which no group and no set of alternatives is empty.
 
         An empty group gets its strongest filter back. A set of alternatives without a living piece
-        gets its strongest piece back. Among equals, the lower index is taken.
+        gets its strongest piece back. Among equals, the lower index is taken. A group with a step
+        gets its strongest dead filters back, or loses its weakest live ones, until it has the
+        nearest number that it may keep (`fitted`).
 
         Args:
             X: (..., n_var) booleans.
@@ -164,6 +207,10 @@ class FilterGenes:
         strong = check_strengths(strengths, self.n_var)
         strongest = np.flatnonzero(self.ranks(-strong[: self.n_filters]) == 0)
         fixed[..., strongest] |= self.counts(fixed) == 0
+        if self.steps:
+            filters, counts = self.filters(fixed), self.fitted(self.counts(fixed))
+            ranks = self.ranks(-strong[: self.n_filters], ~filters)  # live filters come first
+            filters[...] = ranks < counts[..., self.filter_groups]
         for pieces in self.alternatives:
             places = self.n_filters + np.sort(pieces)
             best = places[strong[places].argmax()]

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 from pymoo.algorithms.moo.nsga2 import NSGA2, binary_tournament
 from pymoo.core.population import Population
+from pymoo.core.repair import Repair
 from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.operators import ScoredFlips, Scores
 from pymoo_prune.problem import PruningProblem
+
+TRIED = 64
+"""Genes, at most, that are flipped to see what a repair does."""
 
 
 class SparseEA(NSGA2):
@@ -73,4 +77,20 @@ def sparse_ea(problem: PruningProblem, pop_size: int) -> SparseEA:
             "nsga2"
         )
         raise PruneError(msg)
-    return SparseEA(problem.n_var, pop_size, **problem.operators())
+    operators = problem.operators()
+    if "repair" in operators:
+        _check_repair(problem, operators["repair"])
+    return SparseEA(problem.n_var, pop_size, **operators)
+
+
+def _check_repair(problem: PruningProblem, repair: Repair) -> None:
+    """Refuses a repair that undoes flips of single genes: scores of these would be all alike."""
+    genes = np.unique(np.linspace(0, problem.n_var - 1, TRIED).astype(np.int64))
+    X = np.ones((len(genes), problem.n_var), dtype=bool)
+    X[np.arange(len(genes)), genes] = False
+    if (repair.do(problem, Population.new(X=X.copy())).get("X") != X).any():
+        msg = (
+            f"algorithm 'sparse-ea' flips single genes, which {type(problem).__name__} repairs "
+            "with these options; take another engine, such as nsga2"
+        )
+        raise PruneError(msg)

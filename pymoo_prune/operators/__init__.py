@@ -11,7 +11,7 @@
 - `survival`: which candidates live on
 - `duplicates`: removes candidates that are already there
 - `counts`: checks of layer-pruning vectors, for operators on them
-- `masks`: repairs empty layers of keep-masks, for operators on them
+- `masks`: repairs empty layers of keep-masks, and groups of filters with a step
 - `rates`: checks of chances
 """
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pymoo_prune.operators.duplicates import DigestDuplicates
     from pymoo_prune.operators.ladders import Ladders, Moves
     from pymoo_prune.operators.level_walks import BestWithinBounds, LevelSwitch, Walks
+    from pymoo_prune.operators.masks import FilterRepair
     from pymoo_prune.operators.mutation import (
         BalancedMaskMutation,
         FilterMutation,
@@ -57,10 +58,10 @@ else:
 
 __all__ = [
     "BalancedMaskMutation", "BestWithinBounds", "BlockCrossover", "Candidates", "CountMutation",
-    "CutPointWeightCrossover", "DigestDuplicates", "Elitism", "FilterMutation", "Generational",
-    "KeepShareMutation", "Ladders", "LevelSwitch", "MatrixBitFlip", "Moves", "OpenRanges",
-    "PacedAPD", "QuadrantMatrixCrossover", "RandomMating", "Remeasured", "ScoredFlips", "Scores",
-    "SeededTournament", "ShortArchives", "SoftmaxRoulette", "TruncationSelection",
-    "UniformMaskCrossover", "UniformVectorCrossover", "Walks", "WeightScaling", "around",
-    "uniform_counts",
+    "CutPointWeightCrossover", "DigestDuplicates", "Elitism", "FilterMutation", "FilterRepair",
+    "Generational", "KeepShareMutation", "Ladders", "LevelSwitch", "MatrixBitFlip", "Moves",
+    "OpenRanges", "PacedAPD", "QuadrantMatrixCrossover", "RandomMating", "Remeasured",
+    "ScoredFlips", "Scores", "SeededTournament", "ShortArchives", "SoftmaxRoulette",
+    "TruncationSelection", "UniformMaskCrossover", "UniformVectorCrossover", "Walks",
+    "WeightScaling", "around", "uniform_counts",
 ]  # fmt: skip

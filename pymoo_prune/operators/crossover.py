@@ -181,6 +181,10 @@ class BlockCrossover(Crossover):
     A set of alternatives without a living piece is copied from the first parent to the first child,
     and from the second to the second. A group can be empty only if it was empty in a parent.
 
+    The number of a group with a step is drawn among multiples of it. The group is not mixed where a
+    parent has all of its filters and their number is no multiple: the second child could be left
+    with a number that the group may not keep.
+
     Args:
         genes: The meaning of the genes.
         mixing: The chance that a group is mixed, drawn for each group of each mating.
@@ -205,6 +209,7 @@ class BlockCrossover(Crossover):
         coins = random_state.random((X.shape[1], len(blocks))) < 0.5
         child = np.where(coins[:, block_of_gene], X[0], X[1])
         hit = random_state.random((X.shape[1], len(genes.sizes))) < self.mixing
+        hit &= (genes.counts(X) % genes.group_steps == 0).all(axis=0)
         np.copyto(genes.filters(child), mixed, where=hit[:, genes.filter_groups])
         # This leaves n1 + n2 minus the first child's number of filters for the second.
         return genes.fill_alternatives(np.stack([child, X[0] ^ X[1] ^ child]), X)
@@ -212,12 +217,13 @@ class BlockCrossover(Crossover):
     def _mixed(self, X: Array, generator: np.random.Generator) -> Booleans:
         """Filters of first children with all groups mixed, (matings, n_filters)."""
         first, second = self.genes.filters(X)
-        counts = self.genes.counts(X)
+        steps = self.genes.group_steps
+        multiples = self.genes.counts(X) // steps
         # At most the larger count, so never more than the filters that either parent has.
-        drawn = generator.integers(counts.min(axis=0), counts.max(axis=0), endpoint=True)
+        drawn = generator.integers(multiples.min(axis=0), multiples.max(axis=0), endpoint=True)
         missing = 2 - first.astype(np.int8) - second
         ranks = self.genes.ranks(generator.random(first.shape), missing)
-        chosen: Booleans = ranks < drawn[:, self.genes.filter_groups]
+        chosen: Booleans = ranks < (drawn * steps)[:, self.genes.filter_groups]
         return chosen
 
 

@@ -1,12 +1,30 @@
-"""Repair of keep-masks, for operators that may leave a layer empty."""
+"""Repair of masks: for operators that may leave a layer empty, and for groups with a step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from pymoo.core.repair import Repair
 
-from pymoo_prune.chromosomes import Array
+from pymoo_prune.chromosomes import Array, FilterGenes, check_strengths
+
+
+class FilterRepair(Repair):
+    """Gives groups of filters a number that they may keep, as `FilterGenes.repaired` does.
+
+    Args:
+        genes: The meaning of the genes.
+        strengths: The strength of each filter and piece, (n_var,).
+    """
+
+    def __init__(self, genes: FilterGenes, strengths: Array) -> None:
+        super().__init__()
+        self.genes, self.strengths = genes, check_strengths(strengths, genes.n_var)
+
+    def _do(self, problem: Any, X: Array, **kwargs: Any) -> Array:  # noqa: ARG002
+        return self.genes.repaired(X, self.strengths)
 
 
 def fill_empty_layers(masks: Array, sources: Array, sizes: Sequence[int]) -> Array:

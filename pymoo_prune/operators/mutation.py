@@ -154,7 +154,8 @@ class FilterMutation(Mutation):
     depth)". The paper does not say how many. Here steps are small in the logarithm of a group's
     number of filters, but at least one filter, and lead to a number between one and all. A group
     that would lose its last filter exchanges it for a dead one. A full group that would gain stays
-    as it is.
+    as it is. In a group with a step, the step takes the place of one filter: the numbers are its
+    multiples and all filters, and a group that has the least of them exchanges one filter.
 
     Args:
         genes: What the genes mean.
@@ -211,13 +212,14 @@ class FilterMutation(Mutation):
 
     def _steps(self, counts: Counts, generator: np.random.Generator) -> tuple[Counts, Counts]:
         """How many filters each group gains, and how many it loses, (n, groups) each."""
-        sizes = np.asarray(self.genes.sizes)
+        sizes, steps = np.asarray(self.genes.sizes), self.genes.group_steps
+        places, last = -(-counts // steps), -(-sizes // steps)  # among the numbers it may keep
         hit = generator.random(counts.shape) < self.rate
-        step = generator.normal(0, self.spread, counts.shape)
+        move = generator.normal(0, self.spread, counts.shape)
         # A group cannot gain more than all its filters, but the power would overflow.
-        moved = np.rint(counts * np.exp(np.minimum(step, np.log(sizes + 1))))
-        moved = np.where(moved == counts, counts + np.sign(step), moved).clip(1, sizes)
-        change = np.where(hit, moved - counts, 0).astype(np.int64)
+        moved = np.rint(places * np.exp(np.minimum(move, np.log(last + 1))))
+        moved = np.where(moved == places, places + np.sign(move), moved).clip(1, last)
+        change = np.where(hit, np.minimum(moved * steps, sizes) - counts, 0).astype(np.int64)
         exchanged = hit & (change == 0) & (counts < sizes)
         return change.clip(min=0) + exchanged, (-change).clip(min=0) + exchanged
 

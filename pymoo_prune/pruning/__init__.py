@@ -21,6 +21,7 @@ Filters and branches
 - `channel_sizes`: sizes that a network's code writes out, for fewer channels
 - `branches`: branches that can be dropped whole
 - `filter_groups`: groups and blocks of filters, and the strength of each filter
+- `multiples`: groups that keep multiples of a number of filters
 - `liveness`: the layers and channels that live in a candidate, and the size of the candidate
 - `verification`: small networks compared with masked ones
 - `filters`: filters and branches as chromosomes, and the small networks
@@ -41,6 +42,7 @@ from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.pruning.keep_masks import KeepMasks, WeightsAndBiases
 from pymoo_prune.pruning.levels import Levels, OnLevels
 from pymoo_prune.pruning.magnitude import MagnitudeOrder
+from pymoo_prune.pruning.multiples import KINDS, MultipleOf, check_multiple_of, group_steps
 from pymoo_prune.pruning.neurons import (
     active_order,
     explaining_order,
@@ -55,10 +57,11 @@ from pymoo_prune.pruning.removal import RemovalOrders, least_missed_order
 from pymoo_prune.pruning.stacked import DenseNetStack, train_together
 
 __all__ = [
-    "CLOSED_FORMS", "POWERS", "Assembly", "ChannelFlow", "ChannelLayer", "CountAllocations",
-    "DenseNetStack", "KeepMasks", "Levels", "MagnitudeOrder", "OnLevels", "PrunableFilters",
-    "RandomPaths", "RemovalOrders", "SharedWeights", "ThresholdAllocations", "WeightsAndBiases",
-    "active_order", "explaining_order", "kept_width", "l1_order", "least_loss",
+    "CLOSED_FORMS", "KINDS", "POWERS", "Assembly", "ChannelFlow", "ChannelLayer",
+    "CountAllocations", "DenseNetStack", "KeepMasks", "Levels", "MagnitudeOrder", "MultipleOf",
+    "OnLevels", "PrunableFilters", "RandomPaths", "RemovalOrders", "SharedWeights",
+    "ThresholdAllocations", "WeightsAndBiases", "active_order", "check_multiple_of",
+    "explaining_order", "group_steps", "kept_width", "l1_order", "least_loss",
     "least_missed_order", "prefix_masks", "split_mask", "strengths", "train_together",
     "widths_of_least_loss", "widths_of_same_share",
 ]  # fmt: skip

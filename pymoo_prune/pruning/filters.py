@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from pymoo_prune.pruning.channel_labels import ALWAYS, ChannelLayer, varying
 from pymoo_prune.pruning.channel_sizes import SizeRewriter
 from pymoo_prune.pruning.filter_groups import filter_groups, genes_of, mean_weights
 from pymoo_prune.pruning.liveness import CandidateSizes, Liveness
+from pymoo_prune.pruning.multiples import MultipleOf, group_steps
 from pymoo_prune.pruning.verification import MaskedNetwork, check_graph, check_small
 from pymoo_prune.recovery import ChannelRefit, understood
 
@@ -42,6 +44,8 @@ class PrunableFilters:
     Args:
         network: Any network whose channels can be followed; it is left as it was.
         shape: One image, (channels, height, width).
+        multiple_of: Each group keeps a multiple of this number of filters, or all of them; a
+            mapping has a number for each kind of group (`KINDS`).
         images: Two images that small networks are checked with; None makes some.
 
     Attributes:
@@ -53,7 +57,12 @@ class PrunableFilters:
     """
 
     def __init__(
-        self, network: nn.Module, shape: Sequence[int], images: Tensor | None = None
+        self,
+        network: nn.Module,
+        shape: Sequence[int],
+        multiple_of: MultipleOf = 1,
+        *,
+        images: Tensor | None = None,
     ) -> None:
         self.whole, self.shape = network, tuple(shape)
         self.flow = ChannelFlow(network, shape)
@@ -64,7 +73,8 @@ class PrunableFilters:
             raise PruneError(msg)
         groups = filter_groups(flow)
         self.group_layers = [flow.layers[flow.givers[labels[0]][0]].name for labels in groups]
-        self.genes = genes_of(flow, self.group_layers, [len(labels) for labels in groups])
+        genes = genes_of(flow, self.group_layers, [len(labels) for labels in groups])
+        self.genes = replace(genes, steps=group_steps(flow, multiple_of))
         self._liveness = Liveness(flow, self.genes)
         self._sizes, self._rewriter = CandidateSizes(self._liveness), SizeRewriter(flow)
         everything = np.ones((1, self.genes.n_var), dtype=bool)
@@ -111,7 +121,10 @@ class PrunableFilters:
         return parameters, macs
 
     def repaired(self, X: Array) -> Booleans:
-        """Chromosomes without empty layers: where one is empty, its strongest filter comes back."""
+        """Chromosomes without empty layers, whose groups have a number that they may keep.
+
+        An empty layer gets its strongest filter back; see `FilterGenes.repaired`.
+        """
         return self.genes.repaired(X, self.strengths)
 
     def widths(self, x: Array) -> dict[str, int]:
@@ -183,10 +196,13 @@ class PrunableFilters:
     # Choices without a search.
 
     def counts(self, shares: Floats) -> NDArray[np.int64]:
-        """The filters of each group that these shares of it keep, (..., groups); at least one."""
+        """The filters of each group that these shares of it keep, (..., groups); at least one.
+
+        They are numbers that groups may keep.
+        """
         sizes = np.array(self.genes.sizes)
         counts: NDArray[np.int64] = np.maximum(np.rint(shares * sizes), 1).astype(np.int64)
-        return counts
+        return self.genes.fitted(counts)
 
     def uniform(self, shares: Floats) -> Booleans:
         """Chromosomes with one share of every group: the filters with the largest weights.
@@ -250,7 +266,8 @@ class PrunableFilters:
         Raises:
             PruneError: They do not; the error names the layer.
         """
-        genes, generator = self.genes, np.random.default_rng(seed)
+        # Without multiples, so that groups of any size lose a filter.
+        genes, generator = replace(self.genes, steps=()), np.random.default_rng(seed)
         X = generator.random((2, genes.n_var)) < [[0.5], [0.8]]
         device = next(self.whole.parameters()).device
         if images is None:
@@ -261,7 +278,7 @@ class PrunableFilters:
         # is tested.
         genes.pieces(X)[0] = True
         genes.filters(X)[0] &= genes.ranks(self.strengths[: genes.n_filters]) > 0
-        for x in self.repaired(X):
+        for x in genes.repaired(X, self.strengths):
             self._verify(x, images)
 
     def _verify(self, x: Array, images: Tensor) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from pymoo_prune.chromosomes import Booleans, Floats, Integers
+from pymoo_prune.chromosomes import Array, Booleans, Floats, Integers
 from pymoo_prune.pruning.channel_labels import ChannelLayer
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.recovery import ChannelRefit, DenseRefit
@@ -54,6 +54,8 @@ class RemovalOrders:
     def worth(self, prices: Floats, costs: Floats) -> Integers:
         """The number of filters of each group that are worth their cost; at least one.
 
+        Groups choose among the numbers that they may keep.
+
         Lagrange's method to share a budget: it minimises the sum over the groups of
         loss^1.5 + price x cost. The power is above 1 because losses of successive layers together
         are worse than their sum.
@@ -66,11 +68,27 @@ class RemovalOrders:
             (n, groups).
         """
         columns = []
-        for losses, cost in zip(self.losses, costs.T, strict=True):
-            left = len(losses) - np.arange(len(losses))
-            total = losses**1.5 + (prices * cost)[:, None] * left
+        for losses, cost, widths in zip(
+            self.losses, costs.T, self.filters.genes.widths, strict=True
+        ):
+            left = widths[::-1]
+            total = losses[len(losses) - left] ** 1.5 + (prices * cost)[:, None] * left
             columns.append(left[total.argmin(axis=1)])
         return np.column_stack(columns)
+
+    def repaired(self, X: Array) -> Booleans:
+        """Chromosomes whose groups have a number that they may keep: those that go last stay.
+
+        Args:
+            X: Chromosomes, (..., n_var).
+        """
+        return self.filters.genes.repaired(X, self.strengths)
+
+    @property
+    def strengths(self) -> Floats:
+        """The rank of each filter, and the mean weight of each branch, (n_var,)."""
+        branches = self.filters.strengths[self.filters.genes.n_filters :]
+        return np.append(self.ranks, branches)
 
     def latest(self, counts: NDArray[np.int64]) -> Booleans:
         """The filters that go last.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,21 @@ def networks() -> list[DenseNet]:
 def split(digits: Data) -> Split:
     part = digits.train.subset(range(320))
     return Split(part.images.double(), part.labels)
+
+
+@pytest.fixture(scope="module")
+def alone(split: Split) -> Callable[..., list[DenseNet]]:
+    """Networks that are trained one by one, once for all tests with the same arguments."""
+
+    @cache
+    def made(networks: tuple[int, ...], growth: int, precision: str, recipe: Recipe, images: int,
+             places: tuple[int, ...]) -> list[DenseNet]:  # fmt: skip
+        some, rows = some_networks(*networks, growth=growth), split
+        if precision != "double":
+            some, rows = in_single(some, split)
+        return [trained(some[one], rows, images=images, recipe=recipe, seed=5) for one in places]
+
+    return made
 
 
 def in_single(networks: Sequence[DenseNet], split: Split) -> tuple[list[DenseNet], Split]:
@@ -134,7 +150,7 @@ def test_any_size(layers: int, blocks: int, growth: int, split: Split) -> None:
     # Four blocks leave a single pixel; an odd number of channels enters transitions.
     networks = some_networks(layers, blocks, growth)
     for recipe in (RECIPES["sgd"], RECIPES["channels-last"]):
-        settings: Any = {"images": 200, "recipe": recipe, "seed": 0}
+        settings: Any = {"images": 100, "recipe": recipe, "seed": 0}
         found = train_together(networks, split, **settings)
         for network, result in zip(networks, found, strict=True):
             same(result, trained(network, split, **settings), 1e-6)
@@ -171,7 +187,7 @@ def test_what_is_dead_stays_exactly_zero(name: str, networks: list[DenseNet], sp
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, None])
 def test_who_diverges_does_so_alone(
     bad: float | None, channels_last: bool, precision: str, tolerance: float, growth: int,
-    split: Split, monkeypatch: pytest.MonkeyPatch,
+    split: Split, alone: Callable[..., list[DenseNet]], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     networks = some_networks(2, growth=growth)
     if precision != "double":
@@ -200,8 +216,10 @@ def test_who_diverges_does_so_alone(
     assert again == [networks[1]]
     assert isinstance(found[1], TrainingDiverged)
     assert str(found[1]) == str(raised.value)
-    for place in (0, 2, 3):
-        same(found[place], trained(networks[place], split, **settings), tolerance)
+    places = (0, 2, 3)
+    expected = alone((2,), growth, precision, recipe, 100, places)
+    for place, network in zip(places, expected, strict=True):
+        same(found[place], network, tolerance)
 
 
 def test_a_learning_rate_that_is_too_high_is_an_error_for_all_networks(
@@ -243,7 +261,10 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: f"{type(error).__name__} {error}"[:60])
 def test_too_little_memory_makes_smaller_stacks(
-    error: Exception, split: Split, monkeypatch: pytest.MonkeyPatch
+    error: Exception,
+    split: Split,
+    alone: Callable[..., list[DenseNet]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings: Any = {"images": 50, "recipe": SGD, "seed": 5}
     networks = some_networks(1)
@@ -269,8 +290,9 @@ def test_too_little_memory_makes_smaller_stacks(
     ]
     assert all(warning.filename == __file__ for warning in warned)
     assert sizes == [5, 3, 2, 2]
-    for network, result in zip(networks, found, strict=True):
-        same(result, trained(network, split, **settings), 1e-6)
+    expected = alone((1,), 4, "double", SGD, 50, (0, 1, 2, 3, 0))
+    for network, result in zip(expected, found, strict=True):
+        same(result, network, 1e-6)
 
 
 def test_too_little_memory_for_one_is_an_error_that_says_what_to_do(

@@ -4,6 +4,7 @@
 - `populations`: first populations, and random networks
 - `checks`: options that cannot work are refused
 - `width_ladders`: widths of layers as levels
+- `sizes`: sizes in closed form
 - `rivals`: what a front is compared with
 - `group_importance`: torch-pruning's choice of filters, an optional rival
 - `reproduction`: the paper's tables

@@ -47,6 +47,13 @@ class GroupImportances:
     labels: Sequence[Integers]
     scores: Sequence[Values]
 
+    def strengths(self, others: Values) -> Values:
+        """The importance of each channel, and for genes without one what is given, (n_var,)."""
+        found = np.array(others)
+        for labels, scores in zip(self.labels, self.scores, strict=True):
+            found[labels] = scores
+        return found
+
     def kept(self, ratios: Values) -> Booleans:
         """The filters that global pruning leaves, (n, n_filters).
 

@@ -73,6 +73,8 @@ class Populations:
         """Networks in which each group keeps the filters that are missed most, (n, n_var).
 
         Args:
-            widths: Filters of each group, (n, groups).
+            widths: Filters of each group, (n, groups); numbers that a group may not keep are moved
+                to the nearest.
         """
-        return self.filters.with_branches(self.orders.latest(widths))
+        counts = self.filters.genes.fitted(widths)
+        return self.filters.with_branches(self.orders.latest(counts))

@@ -26,7 +26,6 @@ from torch import nn
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.engines import check_own_algorithm
-from pymoo_prune.measuring import count_parameters
 from pymoo_prune.networks import SlimNetwork, unpack_attention
 from pymoo_prune.objectives import (
     STANDARD,
@@ -34,11 +33,16 @@ from pymoo_prune.objectives import (
     Measurements,
     Objectives,
     Quantity,
-    Values,
     WeightedSum,
     one_by_one,
 )
-from pymoo_prune.operators import BlockCrossover, Candidates, DigestDuplicates, FilterMutation
+from pymoo_prune.operators import (
+    BlockCrossover,
+    Candidates,
+    DigestDuplicates,
+    FilterMutation,
+    FilterRepair,
+)
 from pymoo_prune.problem import (
     Preset,
     Preview,
@@ -47,7 +51,7 @@ from pymoo_prune.problem import (
     Timing,
     objectives_on,
 )
-from pymoo_prune.pruning import PrunableFilters, RemovalOrders
+from pymoo_prune.pruning import MultipleOf, PrunableFilters, RemovalOrders
 from pymoo_prune.recovery import ChannelRefit, Recovery, calibrate
 from pymoo_prune.training import (
     Distillation,
@@ -57,9 +61,10 @@ from pymoo_prune.training import (
     to_channels_last,
     train_parent,
 )
-from pymoo_prune_problems.distilled_filters.checks import check_numbers
+from pymoo_prune_problems.distilled_filters.checks import check_multiples, check_numbers
 from pymoo_prune_problems.distilled_filters.populations import Populations
 from pymoo_prune_problems.distilled_filters.rivals import FilterRivals
+from pymoo_prune_problems.distilled_filters.sizes import FilterSizes
 from pymoo_prune_problems.distilled_filters.width_ladders import WidthLadders
 
 FITNESS = WeightedSum({"accuracy": 1.0, "sparsity": 0.1, "macs_removed": 0.1})
@@ -84,6 +89,8 @@ class DistilledFilters(PruningProblem):
         patience: Distillation ends after this many looks at held-out images without a gain; 0
             never ends it early.
         smallest: Share of the parameters that the smallest of the first population keep.
+        multiple_of: Each group keeps a multiple of this number of filters, or all of them; also
+            numbers by kind of layer, such as {"convolution": 8, "linear": 16}.
         search_images: Validation images that candidates are measured on.
         train_images: Training images that candidates learn from in the search; None is all.
         recovery_images: Training images for refits; some of them are for batch norms.
@@ -159,6 +166,7 @@ class DistilledFilters(PruningProblem):
         temperature: float = 4.0,
         patience: int = 0,
         smallest: float = 0.02,
+        multiple_of: MultipleOf = 1,
         search_images: int = 1_000,
         train_images: int | None = None,
         recovery_images: int = 1_024,
@@ -168,6 +176,7 @@ class DistilledFilters(PruningProblem):
         progress: Callable[[float], None] | None = None,
     ) -> None:
         check_numbers(search_images, recovery_images, train_images, patience, smallest)
+        check_multiples(multiple_of, data, network if parent is None else None)
         objectives = objectives_on(data, type(self), objectives, constraints)
         self.recovery = Recovery.parse(recovery)
         train = data.train
@@ -186,7 +195,9 @@ class DistilledFilters(PruningProblem):
         # memory, networks are twice as fast on a processor.
         parent = unpack_attention(check_parent(parent, data), data.train.images[:2])
         self.parent = to_channels_last(parent.requires_grad_())
-        self.filters = PrunableFilters(self.parent, data.shape, data.train.images[:2])
+        self.filters = PrunableFilters(
+            self.parent, data.shape, multiple_of, images=data.train.images[:2]
+        )
         self.distillation.teacher = self.parent
         self.can_fail = self.recovery.steps > 0  # training may diverge
         super().__init__(
@@ -210,7 +221,11 @@ class DistilledFilters(PruningProblem):
         self.orders = RemovalOrders(self.filters, statistics)
         self.populations = Populations(self.filters, self.orders, smallest)
         self.ladders = WidthLadders(self.filters, self.orders)
-        self.preview = Preview(sizes=self._sizes, features=self._features)
+        # Where groups keep multiples, those that are missed most come back, and the others go.
+        steps = self.filters.genes.steps
+        self._repaired = (self.orders if steps else self.filters).repaired
+        self._sizes = FilterSizes(self.filters, self._repaired)
+        self.preview = Preview(sizes=self._sizes, features=self._sizes.features)
         self.timing = Timing(architecture=self._architecture)
         self.rivals = FilterRivals(
             self.populations, self._candidate, self._sizes, self.search_images, self.recovery_split
@@ -223,6 +238,7 @@ class DistilledFilters(PruningProblem):
             "distillation": [self.distillation.alpha, self.distillation.temperature],
             "stopping": repr(self.stopping),
             "recipe": repr(self.LEARNING),
+            **({"multiple_of": list(steps)} if steps else {}),
         }
 
     # Section III.D and E: the population, its operators, the algorithm.
@@ -235,7 +251,8 @@ class DistilledFilters(PruningProblem):
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover of blocks, mutation of filters and depth."""
         genes = self.filters.genes
-        return {
+        rule = {"repair": FilterRepair(genes, self.orders.strengths)} if genes.steps else {}
+        return rule | {
             "sampling": Candidates(self.populations.first),
             "crossover": BlockCrossover(genes),
             "mutation": FilterMutation(genes, strengths=self.orders.ranks.astype(float)),
@@ -263,7 +280,7 @@ class DistilledFilters(PruningProblem):
 
     def measure(self, X: Array) -> Measurements:
         """Accuracy on the search images after recovery, and sizes in closed form."""
-        X = self.filters.repaired(X)
+        X = self._repaired(X)
         found = one_by_one(self.judged, lambda x: self.tested(self._candidate(x)), X)
         return found | {**self.drop_of(found), **self._sizes(X)}
 
@@ -272,35 +289,13 @@ class DistilledFilters(PruningProblem):
         """The search images."""
         return self.search_images
 
-    def _sizes(self, X: Array) -> dict[str, Values]:
-        """Sizes of the small networks, from the table of channels."""
-        parameters, macs = self.filters.complexity(self.filters.repaired(X))
-        return {
-            "parameters": parameters,
-            "sparsity": 1 - parameters / self._all_parameters,
-            "macs": macs,
-            "macs_removed": 1 - macs / self.filters.all_macs,
-        }
-
-    def _features(self, X: Array) -> Array:
-        """Widths of all groups, which branches are there, and the sizes that follow."""
-        genes, sizes = self.filters.genes, self._sizes(X)
-        return np.column_stack(
-            [
-                np.log(np.maximum(genes.counts(X), 1)),
-                genes.pieces(X),
-                np.log(sizes["parameters"]),
-                np.log(sizes["macs"]),
-            ]
-        )
-
     def network(self, x: Array) -> nn.Module:
         """The small network, as the search measured it."""
-        return self._candidate(self.filters.repaired(x))
+        return self._candidate(self._repaired(x))
 
     def _architecture(self, x: Array) -> SlimNetwork:
         """The small network, neither refitted nor distilled."""
-        return self.filters.network(self.filters.repaired(x))
+        return self.filters.network(self._repaired(x))
 
     def _candidate(self, x: Array) -> SlimNetwork:
         """A child: the teacher's weights, refitted, and a few steps of distillation.
@@ -331,10 +326,6 @@ class DistilledFilters(PruningProblem):
         if len(search.split) == len(train):
             return search
         return Distillation(self.parent, train, alpha=search.alpha, temperature=search.temperature)
-
-    @cached_property
-    def _all_parameters(self) -> int:
-        return count_parameters(self.parent)
 
     def parent_measurements(self) -> Mapping[str, float]:
         """The teacher on the search images."""

@@ -112,7 +112,8 @@ class FilterRivals(Rivals):
                 reasons.setdefault(str(error), []).append(kind)
                 continue
             X = self.filters.with_branches(found.kept(np.linspace(1, 0, 400)))
-            families[f"{TORCH_PRUNING}, group {kind}"] = self.filters.repaired(X)
+            strengths = found.strengths(self.filters.strengths)
+            families[f"{TORCH_PRUNING}, group {kind}"] = self.filters.genes.repaired(X, strengths)
         return families, tuple(
             f"{TORCH_PRUNING}, group {' and '.join(kinds)}, is left out: {reason}."
             for reason, kinds in reasons.items()

@@ -9,7 +9,7 @@ from pymoo_prune.operators import Ladders
 from pymoo_prune.pruning import PrunableFilters, RemovalOrders
 
 LEVELS = 24
-"""Widths of a group, at most, evenly spaced in the logarithm."""
+"""Widths of a group, at most, evenly spaced in the logarithm of their places among all widths."""
 
 
 class WidthLadders(Ladders):
@@ -23,8 +23,8 @@ class WidthLadders(Ladders):
     def __init__(self, filters: PrunableFilters, orders: RemovalOrders) -> None:
         self.filters, self.orders = filters, orders
         widths = [
-            np.unique(np.rint(np.geomspace(1, size, LEVELS)).astype(np.int64))[::-1]
-            for size in filters.genes.sizes
+            own[np.unique(np.rint(np.geomspace(1, len(own), LEVELS)).astype(np.int64)) - 1][::-1]
+            for own in filters.genes.widths
         ]
         super().__init__([*widths, *[np.array([1, 0])] * filters.genes.n_pieces])
 
