@@ -66,7 +66,8 @@ def draw(
             path, curves, title=title, label=comparison.volumes.named(), style=style
         )
     if len(names) == 2:
-        x, y = sorted(names, key=lambda name: "accuracy" in name)
+        judging = judges(comparison.goals.quantities)
+        x, y = sorted(names, key=lambda name: "accuracy" in name or name in judging)
         sets = _labelled(_sets(comparison), labels)
         pictures[ATTAINMENT_PICTURE] = lambda path: plots.draw_attainment(
             path, sets, x, y, quantities, title=title, style=style

@@ -9,7 +9,7 @@ import numpy as np
 
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.statistics import LEVEL, Contrast
-from pymoo_prune.objectives import Values
+from pymoo_prune.objectives import DIVERGENCE, NATS, Values
 from pymoo_prune.results import RANDOM
 from pymoo_prune.tables import listed
 
@@ -36,7 +36,9 @@ def _unlabelled(comparison: Comparison) -> str:
     """Says that accuracies are unknown, where that is so."""
     if comparison.judged.by_divergence:
         which, unknown = "images", "accuracies are"
-    elif "accuracy" not in comparison.quantities:
+    elif comparison.judged.by_metric or "accuracy" in comparison.quantities:
+        return ""
+    else:
         which, unknown = "training and validation images", "accuracies on them are"
     else:
         return ""
@@ -145,7 +147,7 @@ def meaning(comparison: Comparison) -> str:
 def meaning_of_indicators(comparison: Comparison) -> str:
     """The meaning of hypervolumes and IGD+."""
     labels = [comparison.quantities[name].label for name in comparison.goals.names]
-    first = "divergence" if comparison.judged.by_divergence else "error"
+    first = comparison.judged.axis(comparison.quantities)
     axes = [first, *(comparison.quantities[name].label for name in comparison.axes)]
     return (
         f"Hypervolumes are of ({', '.join(labels)}) on the search images and of "
@@ -203,13 +205,25 @@ def particulars(comparison: Comparison) -> str:
 
 
 def _nats(comparison: Comparison) -> str:
-    return ", divergences in nats" if comparison.judged.by_divergence else ""
+    if comparison.judged.by_metric:
+        share = comparison.quantities[comparison.judged.name].share
+        return "" if share else f", of {comparison.judged.name} 1/2 is the parent's, 1 the worst"
+    return f", divergences in {_unit(comparison)}" if comparison.judged.by_divergence else ""
+
+
+def _unit(comparison: Comparison) -> str:
+    """The unit of divergences."""
+    known = comparison.quantities.get(DIVERGENCE, NATS)
+    return known.label.rpartition("(")[2].removesuffix(")")
 
 
 def within_bounds(comparison: Comparison) -> str:
     """What the table of bounds shows, and in which unit."""
     if comparison.judged.by_divergence:
-        return "divergence on the test images in nats"
+        return f"divergence on the test images in {_unit(comparison)}"
+    if comparison.judged.by_metric:
+        quantity = comparison.quantities[comparison.judged.name]
+        return f"{quantity.label} on the test images{' in %' if quantity.share else ''}"
     return "test accuracy in %"
 
 

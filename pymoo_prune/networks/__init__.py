@@ -12,6 +12,7 @@
 - `video_resnet`: R(2+1)D, for video
 - `vision_transformer`: a transformer of image patches, for small images
 - `slim`: a network of any kind without some of its channels and branches
+- `packed_inputs`: networks with several inputs, or ids of tokens, as networks of one table
 - `modes`: evaluation mode for a while
 """
 
@@ -28,6 +29,7 @@ from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, la
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
 from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
 from pymoo_prune.networks.modes import evaluating
+from pymoo_prune.networks.packed_inputs import OwnInputs, PackedInputs
 from pymoo_prune.networks.simple_cnn import SimpleCNN
 from pymoo_prune.networks.slim import (
     CALLS,
@@ -52,8 +54,8 @@ from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 __all__ = [
     "ACTIVATIONS", "CALLS", "COMPRESSION", "JOINS", "NETWORKS", "SLICED_LAYERS", "SUMS", "ZOO",
     "Attention", "Branch", "CifarResNet", "DenseBlock", "DenseNet", "FeedForward",
-    "FeedForwardStack", "GoogLeNet", "ResNet18", "SimpleCNN", "SlimNetwork", "VideoResNet",
-    "VisionTransformer", "ZooNetwork", "as_feed_forward", "attention_of", "build_network",
+    "FeedForwardStack", "GoogLeNet", "OwnInputs", "PackedInputs", "ResNet18", "SimpleCNN",
+    "SlimNetwork", "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward", "attention_of", "build_network",
     "call_name", "evaluating", "layers_of_depth", "named_network", "narrowed", "operands",
     "overwrites", "sliced", "spec_of", "trace", "unpack_attention", "with_attention_of",
     "without_branches",

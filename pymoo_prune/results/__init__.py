@@ -42,7 +42,7 @@ from pymoo_prune.results.onnx_files import (
     export_onnx,
     onnx_network,
 )
-from pymoo_prune.results.quantities import ACCURACIES, EVALUATION, FINAL, Judged
+from pymoo_prune.results.quantities import ACCURACIES, EVALUATION, FINAL, Judged, final_of
 from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
     "Choice", "FinishedNetworks", "Finishing", "FirstPopulation", "Front", "Gain", "Judge",
     "Judged", "Keeper", "Member", "OnnxFile", "OnnxNetwork", "OnnxReport", "Suggestion",
     "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry", "check_formats",
-    "comparable", "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported",
+    "comparable", "csv_text", "export_onnx", "final_accuracies", "final_of", "finisher", "is_exported",
     "load_network", "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv",
     "save_network", "save_weights", "simple_series", "stacked", "suggest", "there_before",
     "unknown_kind_in", "winning_ticket",

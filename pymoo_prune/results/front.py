@@ -32,7 +32,7 @@ from pymoo_prune.results.choosing import Choice, Suggestion
 from pymoo_prune.results.finished_networks import FinishedNetworks
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front_tables import Tabulated, text_table
-from pymoo_prune.results.quantities import EVALUATION, FINAL
+from pymoo_prune.results.quantities import EVALUATION, final_of
 from pymoo_prune.search import Found
 
 
@@ -200,7 +200,7 @@ class Front(Tabulated):
     @property
     def quantities(self) -> dict[str, Quantity]:
         """Labels and units of the columns."""
-        return {**self.problem.quantities, **FINAL, **EVALUATION}
+        return {**self.problem.quantities, **final_of(self.problem.quantities), **EVALUATION}
 
     @property
     def seeds(self) -> list[int]:

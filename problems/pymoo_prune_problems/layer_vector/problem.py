@@ -310,7 +310,8 @@ class LayerVector(PruningProblem):
         """The parent on the search images."""
         nothing = np.zeros((1, len(self.order)), dtype=np.int64)
         sizes = {name: float(value[0]) for name, value in self._sizes(nothing).items()}
-        return {**accuracies_of(self.search_images.parent_accuracy), **sizes}
+        judge = self.data_set.task.judge
+        return {**accuracies_of(self.search_images.parent_accuracy, judge), **sizes}
 
     def network(self, x: Array) -> nn.Module:
         """The network with zeros where it was pruned, repaired."""
