@@ -16,7 +16,7 @@ from pymoo_prune.comparing.files import (
 )
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.files import writing
-from pymoo_prune.objectives import Series, Values
+from pymoo_prune.objectives import Series, Values, judges
 from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.results import FIRST_POPULATION
 

@@ -40,8 +40,6 @@ def _unlabelled(comparison: Comparison) -> str:
         return ""
     else:
         which, unknown = "training and validation images", "accuracies on them are"
-    else:
-        return ""
     return (
         f" The {which} have no labels, so {unknown} unknown: networks are judged by their "
         "divergence from the parent."

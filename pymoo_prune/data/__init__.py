@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         data_from_npz,
         load_data,
     )
-    from pymoo_prune.data.metrics import UNKNOWN, Metric
+    from pymoo_prune.data.metrics import R2, UNKNOWN, Metric
     from pymoo_prune.data.names import DATA_SETS
     from pymoo_prune.data.packing import Packed, Packing
     from pymoo_prune.data.splits import Data, Split
@@ -32,7 +32,7 @@ else:
     __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
-    "CLASSES", "DATA_SETS", "TASKS", "UNKNOWN", "Data", "Metric", "Packed", "Packing",
+    "CLASSES", "DATA_SETS", "R2", "TASKS", "UNKNOWN", "Data", "Metric", "Packed", "Packing",
     "SearchBatches", "Split", "Task", "balanced", "data_from_arrays", "data_from_dataset",
     "data_from_folder", "data_from_inputs", "data_from_npz", "load_data",
 ]  # fmt: skip

@@ -12,12 +12,14 @@ import torch
 from pymoo_prune.data.files import (
     NPZ,
     find_images,
+    has_array,
     read_cifar,
     read_digits,
     read_images,
     read_mnist,
     read_npz,
 )
+from pymoo_prune.data.inputs import data_from_inputs
 from pymoo_prune.data.metrics import Metric
 from pymoo_prune.data.names import DATA_SETS
 from pymoo_prune.data.parts import Parting, as_tensor, in_parts
@@ -84,20 +86,21 @@ def data_from_npz(
     Args:
         path: Has `images` and `labels`, and may have `test_images` and `test_labels`; each as
             `data_from_arrays` takes it. `labels` may be missing where no other array could be them.
+            With `inputs` and `test_inputs` in place of images, as `data_from_inputs` takes them.
         validation: As for `data_from_arrays`.
         seed: As for `data_from_arrays`.
         classes: As for `data_from_arrays`.
     """
+    inputs = has_array(Path(path), "inputs")
+    what, make = ("inputs", data_from_inputs) if inputs else ("images", data_from_arrays)
     arrays = read_npz(
         Path(path),
-        needed=("images", "labels"),
-        more=("test_images", "test_labels"),
+        needed=(what, "labels"),
+        more=(f"test_{what}", "test_labels"),
         missing=("labels",),
     )
     try:
-        return data_from_arrays(
-            **arrays, validation=validation, name=str(path), seed=seed, classes=classes
-        )
+        return make(**arrays, validation=validation, name=str(path), seed=seed, classes=classes)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 

@@ -100,10 +100,8 @@ def explained(outputs: Tensor, labels: Tensor) -> float:
     labels = labels.double().reshape(len(labels), -1)
     wrong = (outputs.double().reshape(labels.shape) - labels).square().sum(dim=0)
     whole = (labels - labels.mean(dim=0)).square().sum(dim=0)
-    # A label that is always the same is explained by outputs that are the same, and by no other.
-    return float(
-        (1 - wrong / whole.clamp(min=torch.finfo(whole.dtype).tiny)).clamp(-UNKNOWN).mean()
-    )
+    varied = whole > 0  # of a label that is always the same, there is nothing to explain
+    return float((1 - wrong[varied] / whole[varied]).clamp(-UNKNOWN).mean())
 
 
 R2 = Metric(explained, "higher", "r2", "explained variance (R²)", share=True)

@@ -101,7 +101,7 @@ def latencies(
             f"{batch_size=}, {threads=}, {repeats=} and {warm_up=}"
         )
         raise PruneError(msg)
-    if len(shape) != 3 or min(shape) < 1:
+    if not len(shape) or min(shape) < 1:
         msg = f"shape must be one image's (channels, height, width), but it is {tuple(shape)}"
         raise PruneError(msg)
     place = check_device(str(device))

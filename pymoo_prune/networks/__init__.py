@@ -29,7 +29,7 @@ from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, la
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
 from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
 from pymoo_prune.networks.modes import evaluating
-from pymoo_prune.networks.packed_inputs import OwnInputs, PackedInputs
+from pymoo_prune.networks.packed_inputs import OwnInputs, PackedInputs, own_inputs
 from pymoo_prune.networks.simple_cnn import SimpleCNN
 from pymoo_prune.networks.slim import (
     CALLS,
@@ -55,8 +55,8 @@ __all__ = [
     "ACTIVATIONS", "CALLS", "COMPRESSION", "JOINS", "NETWORKS", "SLICED_LAYERS", "SUMS", "ZOO",
     "Attention", "Branch", "CifarResNet", "DenseBlock", "DenseNet", "FeedForward",
     "FeedForwardStack", "GoogLeNet", "OwnInputs", "PackedInputs", "ResNet18", "SimpleCNN",
-    "SlimNetwork", "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward", "attention_of", "build_network",
-    "call_name", "evaluating", "layers_of_depth", "named_network", "narrowed", "operands",
-    "overwrites", "sliced", "spec_of", "trace", "unpack_attention", "with_attention_of",
-    "without_branches",
+    "SlimNetwork", "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward",
+    "attention_of", "build_network", "call_name", "evaluating", "layers_of_depth", "named_network",
+    "narrowed", "operands", "overwrites", "own_inputs", "sliced", "spec_of", "trace",
+    "unpack_attention", "with_attention_of", "without_branches",
 ]  # fmt: skip

@@ -6,11 +6,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from pymoo_prune.data import Packed, Packing
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks.building import build_network, buildable, spec_of
+
+
+def part_of(values: Tensor, start: int, end: int, shape: Sequence[int], most: int | None) -> Tensor:
+    """One of the inputs in a table, (n, ...); a graph has it as one node.
+
+    Args:
+        values: The table, (n, values).
+        start: Its first column there.
+        end: The column behind its last.
+        shape: One item's.
+        most: The largest whole number; None for real numbers.
+    """
+    one = values[:, start:end]
+    if len(shape) != 1:
+        one = one.reshape(-1, *shape)
+    # Random tables, on which latencies are measured, hold ids too.
+    return one if most is None else one.long().clamp(0, most)
+
+
+fx.wrap("part_of")
 
 
 @buildable("packed-inputs")
@@ -53,15 +73,8 @@ class PackedInputs(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """(n, values) -> the network's outputs."""
-        inputs = []
-        for part, (start, end) in zip(self.packing.parts, self.packing.columns, strict=True):
-            one = values[:, start:end]
-            if len(part.shape) != 1:
-                one = one.reshape(-1, *part.shape)
-            if part.most is not None:
-                # Random tables, on which latencies are measured, hold ids too.
-                one = one.long().clamp(0, part.most)
-            inputs.append(one)
+        parts = zip(self.packing.parts, self.packing.columns, strict=True)
+        inputs = [part_of(values, *ends, part.shape, part.most) for part, ends in parts]
         outputs: Tensor = self.network(*inputs)
         return outputs
 
@@ -82,15 +95,13 @@ class OwnInputs(nn.Module):
         self.network, self.packing = build_network(network), packing_of(parts)
 
     @classmethod
-    def of(cls, network: nn.Module, packing: Packing) -> nn.Module:
+    def of(cls, network: nn.Module, packing: Packing) -> OwnInputs:
         """A network that takes the inputs one by one.
 
         Args:
             network: Takes a table of them; it is shared.
             packing: How they lie in the table.
         """
-        if isinstance(network, PackedInputs):
-            return network.network
         own = cls.__new__(cls)
         nn.Module.__init__(own)
         own.network, own.packing = network, packing
@@ -111,6 +122,23 @@ class OwnInputs(nn.Module):
         columns = [one.reshape(one.shape[0], -1).to(torch.float32) for one in inputs]
         outputs: Tensor = self.network(torch.cat(columns, dim=1))
         return outputs
+
+
+def own_inputs(network: nn.Module, packing: Packing | None = None) -> nn.Module:
+    """A network that takes the inputs of the user's own network, one by one.
+
+    Args:
+        network: Any network of a search; it is shared.
+        packing: How inputs lie in the table that it takes; None where its own spec says so, or
+            where it takes no table.
+    """
+    spec = spec_of(network) or {}
+    parent = spec.get("arguments", {}).get("parent")
+    if isinstance(parent, Mapping) and parent.get("network") == "packed-inputs":
+        packing = packing_of(parent["arguments"]["parts"])
+    if isinstance(network, PackedInputs):
+        return network.network
+    return network if packing is None else OwnInputs.of(network, packing)
 
 
 def parts_of(packing: Packing) -> list[list[Any]]:

@@ -47,19 +47,13 @@ from pymoo_prune.problem.registry import (
     registered,
 )
 from pymoo_prune.problem.trust import EVERYTHING, check_trust, module_of, trust
-from pymoo_prune.problem.unlabelled import (
-    accuracies_of,
-    drop_of,
-    judge_on,
-    objectives_on,
-    quantity_of,
-)
+from pymoo_prune.problem.unlabelled import accuracies_of, drop_of, objectives_on, quantity_of
 
 __all__ = [
     "CHUNK", "EVERYTHING", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline", "Contract",
     "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "Racing",
     "Rivals", "Timing", "accuracies_of", "assignments", "build_problem", "check_options",
     "check_trust", "default_objectives", "drop_of", "extended", "find_problem", "find_reproduction",
-    "judge_on", "load_named", "module_of", "objectives_on", "own_network", "preset_of",
-    "quantity_of", "registered", "trust",
+    "load_named", "module_of", "objectives_on", "own_network", "preset_of", "quantity_of",
+    "registered", "trust",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.errors import PruneError
 from pymoo_prune.files import writing
-from pymoo_prune.measuring import accuracy
+from pymoo_prune.measuring import goodness_of
 from pymoo_prune.results.quantization import quantized
 from pymoo_prune.tables import Row
 
@@ -40,17 +40,19 @@ class OnnxFile:
         path: The file.
         size: Its size in bytes.
         difference: The largest absolute difference between its outputs and torch's.
-        agreement: The share of its predictions that are torch's.
+        agreement: The share of its predictions that are torch's; None where it predicts no class.
         accuracy: The accuracy on all validation images; None where these have no labels.
         test_accuracy: The accuracy on all test images, likewise.
+        judge: What these are: "accuracy", or the name of a metric.
     """
 
     path: Path
     size: int
     difference: float
-    agreement: float
+    agreement: float | None
     accuracy: float | None
     test_accuracy: float | None
+    judge: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -78,18 +80,20 @@ class OnnxReport:
         rows: list[Row] = [
             ("bytes", *(f"{file.size:,}" for file in files)),
             ("largest difference of outputs", *(f"{file.difference:.2g}" for file in files)),
-            ("same predictions", *(_percent(file.agreement) for file in files)),
         ]
+        if same := [f.agreement for f in files if f.agreement is not None]:
+            rows.append(("same predictions", *map(_percent, same)))
+        write = _percent if self.float32.judge == "accuracy" else "{:.4g}".format
         for name, shares in self._accuracies.items():
-            rows.append((name, *map(_percent, shares)))
+            rows.append((f"{name} {self.float32.judge}", *map(write, shares)))
         return ("under onnxruntime", *(file.path.name for file in files)), rows
 
     @property
     def _accuracies(self) -> dict[str, list[float]]:
         """Those that are known, of each file."""
         every = {
-            "validation accuracy": [file.accuracy for file in self.files],
-            "test accuracy": [file.test_accuracy for file in self.files],
+            "validation": [file.accuracy for file in self.files],
+            "test": [file.test_accuracy for file in self.files],
         }
         known = {name: [s for s in shares if s is not None] for name, shares in every.items()}
         return {name: shares for name, shares in known.items() if shares}
@@ -100,9 +104,10 @@ class OnnxReport:
             f"Outputs and predictions are compared with torch's on {self.images:,} validation "
             "images"
         )
-        images = [name.removesuffix(" accuracy") for name in self._accuracies]
+        images = list(self._accuracies)
         if images:
-            text += f"; accuracies are on {' and on '.join(f'all {one}' for one in images)} images"
+            what = "accuracies" if self.float32.judge == "accuracy" else self.float32.judge
+            text += f"; {what} are on {' and on '.join(f'all {one}' for one in images)} images"
         text += "."
         if self.int8 is None:
             return text
@@ -205,6 +210,12 @@ def onnx_network(network: nn.Module, data: Data) -> OnnxNetwork:
 def _checked(network: nn.Module, data: Data) -> tuple[OnnxNetwork, Tensor, Tensor]:
     """The network under onnxruntime, and outputs of torch and of onnxruntime, (n, classes) each."""
     check_onnx()
+    if data.packing is not None:
+        msg = (
+            "ONNX files are written of networks with one input of real numbers, but those of "
+            f"{data.name} take ids or several inputs; carry it away without ONNX"
+        )
+        raise PruneError(msg)
     images = _compared(data)
     # Weights in torch's usual layout: the file knows no other.
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
@@ -230,7 +241,7 @@ def _checked(network: nn.Module, data: Data) -> tuple[OnnxNetwork, Tensor, Tenso
     return result, ours, theirs
 
 
-def _converted(network: nn.Module, shape: tuple[int, int, int]) -> bytes:
+def _converted(network: nn.Module, shape: tuple[int, ...]) -> bytes:
     """The content of an ONNX file, for batches of any size."""
     chatter = io.StringIO()  # where it fails, torch prints half of the graph
     with contextlib.redirect_stdout(chatter), contextlib.redirect_stderr(chatter):
@@ -267,14 +278,19 @@ def _written(
         path,
         size=len(network.model),
         difference=float((ours - theirs).abs().max()),
-        agreement=float((ours.argmax(dim=1) == theirs.argmax(dim=1)).double().mean()),
+        agreement=_agreement(ours, theirs) if data.task.name == "classes" else None,
         accuracy=_accuracy(network, data.validation),
         test_accuracy=_accuracy(network, data.test),
+        judge=data.task.judge,
     )
 
 
 def _accuracy(network: nn.Module, split: Split) -> float | None:
-    return None if split.labels is None else accuracy(network, split)
+    return None if split.labels is None else goodness_of(network, split)
+
+
+def _agreement(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours.argmax(dim=1) == theirs.argmax(dim=1)).double().mean())
 
 
 def _compared(data: Data) -> Tensor:

@@ -122,7 +122,7 @@ def fit(
             rate = recipe.learning_rate * SCHEDULES[recipe.schedule](seen / images)
             optimizer.param_groups[0]["lr"] = rate
             batch = recipe.augmented(split.images[index], generator)
-            if recipe.channels_last:
+            if recipe.channels_last and batch.ndim == 4:
                 batch = batch.contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 outputs = network(batch)

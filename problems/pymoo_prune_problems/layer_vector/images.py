@@ -13,6 +13,7 @@ from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.inference import PreparedImages
 from pymoo_prune.measuring import Expected, goodness_of
+from pymoo_prune.problem import accuracies_of
 from pymoo_prune.pruning import Assembly
 
 
@@ -33,6 +34,11 @@ class SearchImages:
     fast: PreparedImages
     expected: Expected
     parent_accuracy: float | None
+
+    @property
+    def parent_accuracies(self) -> dict[str, float]:
+        """The parent's accuracy and its drop, or its metric; nothing without labels."""
+        return accuracies_of(self.parent_accuracy, self.split.task.judge)
 
     @classmethod
     def prepared(cls, split: Split, assembly: Assembly) -> SearchImages:

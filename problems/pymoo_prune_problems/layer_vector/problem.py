@@ -55,7 +55,6 @@ from pymoo_prune.problem import (
     Published,
     Racing,
     Timing,
-    accuracies_of,
     drop_of,
     objectives_on,
 )
@@ -310,8 +309,7 @@ class LayerVector(PruningProblem):
         """The parent on the search images."""
         nothing = np.zeros((1, len(self.order)), dtype=np.int64)
         sizes = {name: float(value[0]) for name, value in self._sizes(nothing).items()}
-        judge = self.data_set.task.judge
-        return {**accuracies_of(self.search_images.parent_accuracy, judge), **sizes}
+        return {**self.search_images.parent_accuracies, **sizes}
 
     def network(self, x: Array) -> nn.Module:
         """The network with zeros where it was pruned, repaired."""
