@@ -225,8 +225,7 @@ class Labels(Task):
         sign = functional.logsigmoid
         there = parents.sigmoid() * (sign(parents) - sign(outputs))
         absent = (-parents).sigmoid() * (sign(-parents) - sign(-outputs))
-        each = (there + absent).flatten(1 + outputs.ndim - parents.ndim)
-        return each.sum(dim=-1).clamp(min=0) if parents.ndim > 1 else (there + absent).clamp(min=0)
+        return _of_items(there + absent, parents).sum(dim=-1).clamp(min=0)
 
 
 @dataclass(frozen=True)
@@ -272,9 +271,8 @@ class Regression(Task):
     def divergences_of(self, outputs: Tensor, parents: Tensor) -> Tensor:
         """The mean squared difference, relative to the variance of the parent's outputs."""
         variance = (parents - parents.mean(dim=0)).square().mean()
-        each = (outputs - parents).square().flatten(1 + outputs.ndim - parents.ndim)
-        mean = each.mean(dim=-1) if parents.ndim > 1 else each
-        return mean / (variance if variance > 0 else 1.0)
+        each = _of_items((outputs - parents).square(), parents).mean(dim=-1)
+        return each / (variance if variance > 0 else 1.0)
 
 
 CLASSES = Classes()
@@ -323,6 +321,11 @@ def _told_by(labels: Tensor) -> str:
 def is_integer(tensor: Tensor) -> bool:
     """Whether the values are whole numbers."""
     return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
+
+
+def _of_items(values: Tensor, parents: Tensor) -> Tensor:
+    """Values (..., n, ...) as (..., n, values of an item), beside a parent's (n, ...)."""
+    return values.reshape(*values.shape[: values.ndim - parents.ndim + 1], -1)
 
 
 def _alike(labels: Tensor) -> Tensor:

@@ -109,6 +109,8 @@ def check_parent(parent: nn.Module, data: Data) -> nn.Module:
             f"{data.classes_text}"
         )
         raise PruneError(msg)
+    if not data.labelled:
+        data.task.parents(outputs)  # a single output is no choice between classes
     three = _outputs(parent, data, 3)
     if three.shape[0] != min(3, len(data.train)) or three.shape[1:] != outputs.shape[1:]:
         msg = (

@@ -176,7 +176,7 @@ class LayerVector(PruningProblem):
         progress: Callable[[float], None] | None = None,
     ) -> None:
         self.recovery = Recovery.parse(recovery)
-        check_options(encoding, precision, search_images, recovery_images, levels)
+        check_options(encoding, precision, search_images, recovery_images, levels, racing, data)
         objectives = objectives_on(data, type(self), objectives, constraints)
         if parent is None:
             parent = train_parent(
