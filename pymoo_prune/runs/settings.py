@@ -169,7 +169,7 @@ class Settings:
             ("accuracy",) if objectives is None else objectives,
             self.constraints,
             self.front,
-            more=self._metrics(metric),
+            more=self.metrics(metric),
         )
         if objectives is not None:
             check_goals(self.algorithm, cls, goals, self.options)
@@ -182,17 +182,23 @@ class Settings:
         check_device(self.device)
         return goals
 
-    def _metrics(self, metric: Metric | None) -> dict[str, Quantity]:
+    def metrics(
+        self, metric: Metric | None = None, objectives: Objectives | None = None
+    ) -> dict[str, Quantity]:
         """Metrics that the data may bring along, before it is known which data they are.
 
         Data of a user's own may have a metric of any name: what is wrong is found when they are
         loaded.
+
+        Args:
+            metric: The data's own, where the data are there already.
+            objectives: Other objectives than these settings have.
         """
         known = [one for one in (self.own_metric, metric) if one is not None]
         found = {one.name: quantity_of(one) for one in known}
         if self.data in DATA_SETS or found:
             return found
-        asked = self.objectives or ()
+        asked = objectives or self.objectives or ()
         names = asked.mentioned if isinstance(asked, Scalarisation) else asked
         bounds = [bound.name for bound in parse_constraints(self.constraints)]
         every = (*names, *bounds, *self.front) if is_module(self.data) else (R2.name,)
@@ -213,7 +219,7 @@ class Settings:
         objectives = default if self.objectives is None else self.objectives
         if self.data in DATA_SETS or objectives is None or DIVERGENCE not in offered:
             return None
-        goals = cls.goals_for(objectives, self.constraints, self.front, more=self._metrics(None))
+        goals = cls.goals_for(objectives, self.constraints, self.front, more=self.metrics())
         return replace(goals, quantities={DIVERGENCE: offered[DIVERGENCE], **goals.quantities})
 
     def possible_axes(self, goals: Goals) -> Mapping[str, Quantity]:
@@ -224,7 +230,7 @@ class Settings:
         """
         unlabelled = self.goals_without_labels()
         more = {} if unlabelled is None else unlabelled.quantities
-        return {**more, **goals.quantities, **self._metrics(None)}
+        return {**more, **goals.quantities, **self.metrics()}
 
     def to_json(self) -> str:
         """As text."""

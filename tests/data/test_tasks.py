@@ -139,9 +139,9 @@ def test_divergences_of_any_shape(task: Task, shape: tuple[int, ...]) -> None:
 
 
 def test_one_output_is_no_choice_between_classes() -> None:
-    with pytest.raises(PruneError, match="one output.*task='regression', or task='labels'"):
+    with pytest.raises(PruneError, match=r"one output.*task='regression', or task='labels'"):
         Expected.given(random(10, 1), None)
-    with pytest.raises(PruneError, match="one output"):
+    with pytest.raises(PruneError, match=r"one output"):
         Expected.given(random(10), None)
 
 

@@ -116,7 +116,7 @@ def test_a_metric_takes_the_place_of_the_accuracy_and_refuses_it_by_name() -> No
         .quantities["divergence"]
         .label.endswith("(share of the variance)")
     )
-    with pytest.raises(PruneError, match="unknown objective 'mae'.*r2"):
+    with pytest.raises(PruneError, match=r"unknown objective .mae.*r2"):
         problem.with_goals(["mae"])
     taken = Metric(other.mean_absolute, "lower", "macs")
     with pytest.raises(PruneError, match="metric 'macs' has a name that is taken"):
@@ -132,7 +132,7 @@ def test_a_metric_that_is_no_number_is_named_before_the_search() -> None:
 def test_regression_needs_no_labels(cls: type[Any]) -> None:
     X = np.random.default_rng(0).normal(size=(240, 10))
     network = network_of("regression")
-    with pytest.raises(PruneError, match="one output.*task='regression'"):
+    with pytest.raises(PruneError, match=r"one output.*task='regression'"):
         cls(data_from_inputs(X), parent=network, **OPTIONS[cls])
     problem = cls(data_from_inputs(X, task="regression"), parent=network, **OPTIONS[cls])
     assert problem.goals.names[0] == "divergence"
@@ -145,7 +145,7 @@ def test_regression_needs_no_labels(cls: type[Any]) -> None:
 
 def test_dense_connectivity_is_for_images_of_classes() -> None:
     for case in ("classes", "regression", "series"):
-        with pytest.raises(PruneError, match="DenseNets need images|is for images"):
+        with pytest.raises(PruneError, match=r"DenseNets need images, "):
             DenseConnectivity(data_of(case), parent=network_of(case))
 
 
@@ -155,7 +155,7 @@ def test_parents_that_do_not_fit() -> None:
         check_parent(network_of("series"), data)
     with pytest.raises(PruneError, match=r"the data have one input.*data_from_inputs\(\(a, b\)"):
         check_parent(other.TwoInputs(), data_of("series"))
-    with pytest.raises(PruneError, match="gives .3,. values an image.*has a real number each"):
+    with pytest.raises(PruneError, match=r"gives \(3,\) values an image.*has a real number each"):
         check_parent(fresh(table, 10, 3), data_of("regression"))
     with pytest.raises(PruneError, match=r"has labels of 0 or 1 of shape \(3,\)"):
         check_parent(fresh(table, 8, 4), data_of("labels"))
@@ -211,7 +211,7 @@ def test_packed_networks_are_built_from_their_specs() -> None:
 
 
 def test_races_are_for_accuracies() -> None:
-    with pytest.raises(PruneError, match="racing takes means over slices.*r2"):
+    with pytest.raises(PruneError, match=r"racing takes means over slices.*r2"):
         problem_of(LayerVector, "regression", racing=True, objectives=["r2"])
 
 

@@ -15,10 +15,10 @@ def check_options(
     search_images: int,
     recovery_images: int,
     levels: int | None,
-    racing: bool,  # noqa: FBT001 - as the problem has it
+    racing: bool,
     data: Data,
 ) -> None:
-    """Refuses unknown names, too few images, too few levels and useless races; see `LayerVector`."""
+    """Refuses unknown names, too few images or levels, and useless races; see `LayerVector`."""
     if racing and data.labelled and data.task.metric is not None:
         msg = (
             f"racing takes means over slices of the images, which says little of "
