@@ -217,12 +217,18 @@ def _unit(comparison: Comparison) -> str:
 
 def within_bounds(comparison: Comparison) -> str:
     """What the table of bounds shows, and in which unit."""
+    what, unit = shown_within_bounds(comparison)
+    return f"{what} in {unit}" if unit else what
+
+
+def shown_within_bounds(comparison: Comparison) -> tuple[str, str]:
+    """What the table of bounds shows, and its unit, which may be empty."""
     if comparison.judged.by_divergence:
-        return f"divergence on the test images in {_unit(comparison)}"
+        return "divergence on the test images", _unit(comparison)
     if comparison.judged.by_metric:
         quantity = comparison.quantities[comparison.judged.name]
-        return f"{quantity.label} on the test images{' in %' if quantity.share else ''}"
-    return "test accuracy in %"
+        return f"{quantity.label} on the test images", "%" if quantity.share else ""
+    return "test accuracy", "%"
 
 
 def pairs_tested(comparison: Comparison, labels: Mapping[str, str] | None = None) -> str:
