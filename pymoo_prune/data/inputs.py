@@ -64,8 +64,8 @@ def data_from_inputs(
 
 def _tensors(inputs: Inputs, what: str) -> tuple[list[Tensor], bool]:
     """Copies of the inputs, as float32 or int64, and whether it is one alone."""
-    one = not isinstance(inputs, tuple | list)
-    arrays: Sequence[Any] = [inputs] if one else inputs
+    several = isinstance(inputs, tuple | list)
+    arrays: list[Any] = list(inputs) if several else [inputs]
     if not arrays:
         raise DataError(f"{what} must be an array, or a tuple of one or more")
     tensors = [as_tensor(array) for array in arrays]
@@ -76,7 +76,7 @@ def _tensors(inputs: Inputs, what: str) -> tuple[list[Tensor], bool]:
     if any(tensor.is_complex() for tensor in tensors):
         raise DataError(f"{what} must be real or whole numbers, but some are complex")
     numbers = [t.float() if t.dtype == torch.bool else t for t in tensors]
-    return [t.float() if t.is_floating_point() else t.long() for t in numbers], one
+    return [t.float() if t.is_floating_point() else t.long() for t in numbers], not several
 
 
 def _check_alike(train: Sequence[Tensor], test: Sequence[Tensor]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,11 +94,13 @@ def data_from_npz(
     """
     inputs = has_array(Path(path), "inputs")
     what, make = ("inputs", data_from_inputs) if inputs else ("images", data_from_arrays)
-    arrays = read_npz(
-        Path(path),
-        needed=(what, "labels"),
-        more=(f"test_{what}", "test_labels"),
-        missing=("labels",),
+    arrays: dict[str, Any] = dict(
+        read_npz(
+            Path(path),
+            needed=(what, "labels"),
+            more=(f"test_{what}", "test_labels"),
+            missing=("labels",),
+        )
     )
     try:
         return make(**arrays, validation=validation, name=str(path), seed=seed, classes=classes)

@@ -159,9 +159,9 @@ class Classes(Task):
     def soft_loss(self, outputs: Tensor, targets: Tensor, temperature: float) -> Tensor:
         """T² KL(teacher || student) of softened probabilities."""
         softened = functional.log_softmax(outputs / temperature, dim=1)
-        rows = [one.movedim(1, -1).flatten(0, -2) for one in (softened, targets)]
+        ours, theirs = (one.movedim(1, -1).flatten(0, -2) for one in (softened, targets))
         # KL(teacher || student); kl_div takes its arguments in the opposite order.
-        divergence = functional.kl_div(*rows, log_target=True, reduction="batchmean")
+        divergence = functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")
         return temperature**2 * divergence
 
     def parents(self, outputs: Tensor) -> Tensor:

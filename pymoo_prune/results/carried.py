@@ -13,7 +13,7 @@ from rich.table import Table
 from pymoo_prune.data import Packed
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring import Latency
-from pymoo_prune.results.front import Member
+from pymoo_prune.results.member import Member
 from pymoo_prune.results.network_files import SPEC, WEIGHTS
 from pymoo_prune.results.onnx_files import INPUT, INT8, ONNX, OUTPUT, OnnxReport
 from pymoo_prune.tables import Row, listed, markdown_table, terminal_table

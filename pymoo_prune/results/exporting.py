@@ -16,7 +16,7 @@ from pymoo_prune.machine import processor
 from pymoo_prune.measuring import BATCH_SIZES, Latency, latencies
 from pymoo_prune.networks import own_inputs
 from pymoo_prune.results.carried import Carried
-from pymoo_prune.results.front import Member
+from pymoo_prune.results.member import Member
 from pymoo_prune.results.network_files import save_network
 from pymoo_prune.results.onnx_files import (
     INT8,

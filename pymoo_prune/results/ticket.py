@@ -27,7 +27,8 @@ from pymoo_prune.results.appraisal import (
     speedups,
 )
 from pymoo_prune.results.finishing import Judge
-from pymoo_prune.results.front import Front, Member
+from pymoo_prune.results.front import Front
+from pymoo_prune.results.member import Member
 from pymoo_prune.results.quantities import final_of
 from pymoo_prune.search import Display
 from pymoo_prune.tables import Row, markdown_table, terminal_table
