@@ -15,7 +15,7 @@ from pymoo_prune.machine import processor
 from pymoo_prune.measuring import Latency
 from pymoo_prune.results.member import Member
 from pymoo_prune.results.network_files import SPEC, WEIGHTS
-from pymoo_prune.results.onnx_files import INPUT, INT8, ONNX, OUTPUT, OnnxReport
+from pymoo_prune.results.onnx_files import INPUT, INT8, ONNX, OUTPUT, OnnxReport, input_names
 from pymoo_prune.tables import Row, listed, markdown_table, terminal_table
 
 FILES: Mapping[str, str] = {
@@ -123,16 +123,20 @@ class Carried:
         shape = ", ".join(str(size) for size in data.shape)
         folder, path = (json.dumps(str(each)) for each in (self.folder, self.folder / ONNX))
         code = ["import pymoo_prune", f"network = pymoo_prune.load_network({folder})"]
+        given = f'"{INPUT}": images'
+        if data.packing is not None:
+            given = ", ".join(f'"{name}": ...' for name in input_names(data.packing))
         if self.onnx:
             processor_only = 'providers=["CPUExecutionProvider"]'
             code += [
                 *("", "import onnxruntime"),
                 f"session = onnxruntime.InferenceSession({path}, {processor_only})",
-                f'(outputs,) = session.run(["{OUTPUT}"], {{"{INPUT}": images}})',
+                f'(outputs,) = session.run(["{OUTPUT}"], {{{given}}})',
             ]
         if data.packing is not None:
             parts = [_input_text(part) for part in data.packing.parts]
-            return "\n".join(["```python", *code, "```", "", f"It takes {listed(parts)}."])
+            text = f"It takes {listed(parts)}; in ONNX files {listed(input_names(data.packing))}."
+            return "\n".join(["```python", *code, "```", "", text])
         if not data.train.are_images or data.task.name != "classes":
             text = (
                 f"Inputs are float32 with the shape (n, {shape}), for torch a tensor and for "

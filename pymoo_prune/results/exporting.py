@@ -85,7 +85,7 @@ def carry(
         with display.phase("the network as ONNX"):
             report = export_onnx(network, data, folder, int8=int8)
         for file, runtime in zip(report.files, ("onnxruntime", "int8"), strict=False):
-            runtimes[f"{name}, {runtime}"] = OnnxNetwork(file.path.read_bytes())
+            runtimes[f"{name}, {runtime}"] = OnnxNetwork(file.path.read_bytes(), data.packing)
     times = _latencies(runtimes, data.shape, threads, repeats, display)
     result = Carried(member, folder, {**about, **_found(report, times)}, report, times)
     save_network(own, folder, about=result.about)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pymoo_prune.data import Data, Split, balanced
+from pymoo_prune.data import Data, Packing, Split, balanced
 from pymoo_prune.errors import PruneError
 from pymoo_prune.files import writing
 from pymoo_prune.measuring import goodness_of
+from pymoo_prune.networks import OwnInputs, own_inputs
 from pymoo_prune.results.quantization import quantized
 from pymoo_prune.tables import Row
 
@@ -125,19 +127,25 @@ class OnnxNetwork(nn.Module):
 
     Args:
         model: The content of an ONNX file that `export_onnx` wrote.
+        packing: How its inputs lie in the table that this module takes; None where the file takes
+            the same as this module.
     """
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, packing: Packing | None = None) -> None:
         super().__init__()
         check_onnx()
-        self.model = model
+        self.model, self.packing = model, packing
         self.session: Any = None
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, channels, height, width) -> (n, classes)."""
         if self.session is None:
             self.session = self._open()
-        (outputs,) = self.session.run([OUTPUT], {INPUT: images.numpy()})
+        inputs = {INPUT: images.numpy()}
+        if self.packing is not None:
+            parts = zip(input_names(self.packing), self.packing.unpacked(images), strict=True)
+            inputs = {name: part.numpy() for name, part in parts}
+        (outputs,) = self.session.run([OUTPUT], inputs)
         return torch.from_numpy(outputs)
 
     def _open(self) -> Any:
@@ -151,6 +159,11 @@ class OnnxNetwork(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         # A session cannot be copied.
         return {**self.__dict__, "session": None}
+
+
+def input_names(packing: Packing) -> list[str]:
+    """The names of several inputs in an ONNX file."""
+    return [f"input_{place}" for place in range(len(packing.parts))]
 
 
 def check_onnx() -> None:
@@ -181,6 +194,12 @@ def export_onnx(
             than `TOLERANCE` allows; then there is no file.
     """
     folder, data = Path(folder), data.to("cpu")
+    if int8 and data.packing is not None:
+        msg = (
+            "files with eight bits are written of networks with one input of real numbers, but "
+            f"those of {data.name} take ids or several inputs"
+        )
+        raise PruneError(msg)
     for name in (ONNX, INT8):  # of another network
         (folder / name).unlink(missing_ok=True)
     whole, ours, theirs = _checked(network, data)
@@ -210,19 +229,13 @@ def onnx_network(network: nn.Module, data: Data) -> OnnxNetwork:
 def _checked(network: nn.Module, data: Data) -> tuple[OnnxNetwork, Tensor, Tensor]:
     """The network under onnxruntime, and outputs of torch and of onnxruntime, (n, classes) each."""
     check_onnx()
-    if data.packing is not None:
-        msg = (
-            "ONNX files are written of networks with one input of real numbers, but those of "
-            f"{data.name} take ids or several inputs; carry it away without ONNX"
-        )
-        raise PruneError(msg)
     images = _compared(data)
     # Weights in torch's usual layout: the file knows no other.
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
     ours = _outputs(network, images)
     problem = f"a {type(network).__name__} cannot be exported as ONNX"
     try:
-        result = OnnxNetwork(_converted(network, data.shape))
+        result = OnnxNetwork(_converted(network, data), data.packing)
         theirs = _outputs(result, images)
     except Exception as error:  # a network may hold anything, and exporters raise anything
         cause = error.__cause__ or error
@@ -241,18 +254,33 @@ def _checked(network: nn.Module, data: Data) -> tuple[OnnxNetwork, Tensor, Tenso
     return result, ours, theirs
 
 
-def _converted(network: nn.Module, shape: tuple[int, ...]) -> bytes:
-    """The content of an ONNX file, for batches of any size."""
+def _converted(network: nn.Module, data: Data) -> bytes:
+    """The content of an ONNX file, for batches of any size; it takes the user's own inputs."""
+    batch = {0: torch.export.Dim("batch")}
+    # A batch of one would be taken for a constant.
+    inputs, shapes, names = [torch.zeros(2, *data.shape)], (batch,), [INPUT]
+    if data.packing is not None:
+        network = own_inputs(network, data.packing)
+        inputs = data.packing.unpacked(torch.zeros(2, *data.shape))
+        every = (batch,) * len(inputs)
+        shapes = (every,) if isinstance(network, OwnInputs) else every
+        names = input_names(data.packing)
     chatter = io.StringIO()  # where it fails, torch prints half of the graph
-    with contextlib.redirect_stdout(chatter), contextlib.redirect_stderr(chatter):
+    with (
+        contextlib.redirect_stdout(chatter),
+        contextlib.redirect_stderr(chatter),
+        warnings.catch_warnings(),
+    ):
+        # Several inputs share the axis of the batch, as they should.
+        warnings.filterwarnings("ignore", ".*The axis name: batch will not be used")
         program = torch.onnx.export(
             network,
-            (torch.zeros(2, *shape),),  # a batch of one would be taken for a constant
+            tuple(inputs),
             dynamo=True,
             verbose=False,
-            input_names=[INPUT],
+            input_names=names,
             output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=shapes,
         )
     model: Any = program.model_proto  # type: ignore[union-attr]
     _forget_origin(model)

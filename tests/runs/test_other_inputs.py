@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from torch import nn
 
 from pymoo_prune import Budget, Data, Front, PruneError, Run, data_from_inputs, load_network, prune
 from pymoo_prune.cli import main
 from pymoo_prune.comparing import Campaign
 from pymoo_prune.data import R2
 from pymoo_prune.networks import FeedForward
-from pymoo_prune.results import Judged, final_of
+from pymoo_prune.results import Judged, export_onnx, final_of
 from pymoo_prune.runs import Given, Report
 from pymoo_prune.search import Display
-from pymoo_prune.training import seeded
+from pymoo_prune.training import check_parent, seeded
 from tests.support import other_inputs as other
 from tests.support.latex import read
 from tests.support.tiny_problem import threads
@@ -308,8 +309,38 @@ def test_a_packed_network_with_a_spec_is_exported_and_loaded(tmp_path: Path) -> 
     assert torch.equal(own(torch.ones(2, 13)), loaded(torch.ones(2, 13)))
     pytest.importorskip("onnxruntime")
     opened = Run.open(tmp_path / "run", given=Given(data, network))
-    with pytest.raises(PruneError, match="take ids or several inputs; carry it away without ONNX"):
-        opened.export("0", tmp_path / "two", SILENT, onnx=True)
+    with threads(1):
+        carried = opened.export("0", tmp_path / "two", SILENT, onnx=True)
+    assert carried.onnx is not None
+    assert carried.onnx.float32.agreement == 1
+    page = (tmp_path / "two" / "network.md").read_text()
+    assert "It takes float32 of shape (n, 13); in ONNX files input_0." in page
+    with pytest.raises(PruneError, match="take ids or several inputs"):
+        opened.export("0", tmp_path / "three", SILENT, onnx=True, int8=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["tokens", "two"])
+def test_onnx_files_take_the_users_own_inputs(case: str, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    data, network = {
+        "tokens": (other.tokens(), other.fresh(other.Tokens)),
+        "two": (other.two_inputs(), other.fresh(other.TwoInputs)),
+    }[case]
+    assert data.packing is not None
+    packed = check_parent(network, data)
+    for one in (packed, nn.Sequential(packed)):  # as it was, or wrapped again
+        with threads(1):
+            report = export_onnx(one, data, tmp_path)
+        session = onnxruntime.InferenceSession(report.float32.path)
+        inputs = data.packing.unpacked(data.test.images[:5])
+        names = [one.name for one in session.get_inputs()]
+        assert names == [f"input_{place}" for place in range(len(inputs))]
+        given = {name: part.numpy() for name, part in zip(names, inputs, strict=True)}
+        (outputs,) = session.run(None, given)
+        with torch.no_grad():
+            expected = network.eval()(*inputs).numpy()
+        assert np.abs(outputs - expected).max() < 1e-4
 
 
 @pytest.mark.slow
