@@ -184,6 +184,8 @@ class Data:
         Args:
             metric: It takes the place of the accuracy.
         """
+        if not self.labelled:
+            raise DataError(f"{self.name} has no labels, so {metric.name} cannot be measured")
         task = replace(self.task, metric=metric)
         parts = (self.train, self.validation, self.test)
         train, validation, test = (replace(part, task=task) for part in parts)

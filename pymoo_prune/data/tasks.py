@@ -290,6 +290,8 @@ def task_of(labels: Tensor | None, name: str | None, metric: Metric | None) -> T
             numbers are regression. Without labels it is classes.
         metric: The user's own; None is the task's.
     """
+    if labels is None and metric is not None:
+        raise DataError(f"there are no labels, so {metric.name} cannot be measured")
     if name is None:
         name = "classes" if labels is None else _told_by(labels)
     if name not in TASKS:

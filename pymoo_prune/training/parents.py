@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pymoo_prune.chromosomes import hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks import Attention, PackedInputs, named_network
+from pymoo_prune.networks import Attention, PackedInputs, named_network, own_inputs
 from pymoo_prune.training.loop import seeded, trained
 from pymoo_prune.training.recipes import Recipe
 
@@ -50,7 +50,7 @@ def train_parent(
             recipe = WITH_ATTENTION
     else:
         fresh = check_parent(network, data)
-    return trained(
+    result = trained(
         fresh.to(data.train.images.device),
         data.train,
         images=round(epochs * len(data.train)),
@@ -58,6 +58,7 @@ def train_parent(
         seed=seed,
         progress=progress,
     )
+    return result if isinstance(network, str) else own_inputs(result)
 
 
 def _named(name: str, data: Data, seed: int) -> nn.Module:

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import r2_score
 from torch.nn import functional
 
-from pymoo_prune import DataError, Metric, PruneError, Split
+from pymoo_prune import DataError, Metric, PruneError, Split, data_from_inputs
 from pymoo_prune.data import R2, TASKS, Task
 from pymoo_prune.data.metrics import UNKNOWN
 from pymoo_prune.measuring import Expected, goodness, goodness_of
@@ -173,6 +173,13 @@ def test_parts_have_one_task_and_labels_for_their_metric() -> None:
     judged = series().judged_by(MAE)
     assert (judged.task.judge, series().task.judge) == ("mae", "accuracy")
     assert judged.digest != series().digest
+    bare = data_from_inputs(np.zeros((60, 3)))
+    for refused in (
+        lambda: bare.judged_by(MAE),
+        lambda: data_from_inputs(np.zeros((60, 3)), metric=MAE),
+    ):
+        with pytest.raises(DataError, match="no labels, so mae cannot be measured"):
+            refused()
 
 
 def test_a_split_of_regression_has_one_group() -> None:

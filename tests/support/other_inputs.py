@@ -151,8 +151,7 @@ def fresh(make: Any, *arguments: int) -> nn.Module:
 
 def trained_on(data: Data, network: nn.Module, epochs: float = 12) -> nn.Module:
     """A network trained on some data, as a user has it."""
-    trained = train_parent(data, network, epochs, recipe=QUICK)
-    return trained if data.packing is None else trained.network  # type: ignore[return-value]
+    return train_parent(data, network, epochs, recipe=QUICK)
 
 
 def regressor() -> nn.Module:
