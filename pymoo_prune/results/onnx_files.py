@@ -45,7 +45,7 @@ class OnnxFile:
         agreement: The share of its predictions that are torch's; None where it predicts no class.
         accuracy: The accuracy on all validation images; None where these have no labels.
         test_accuracy: The accuracy on all test images, likewise.
-        judge: What these are: "accuracy", or the name of a metric.
+        metric: The metric that these are, where they are no accuracies.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class OnnxFile:
     agreement: float | None
     accuracy: float | None
     test_accuracy: float | None
-    judge: str = "accuracy"
+    metric: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,10 @@ class OnnxReport:
         ]
         if same := [f.agreement for f in files if f.agreement is not None]:
             rows.append(("same predictions", *map(_percent, same)))
-        write = _percent if self.float32.judge == "accuracy" else "{:.4g}".format
+        judge = self.float32.metric or "accuracy"
+        write = "{:.4g}".format if self.float32.metric else _percent
         for name, shares in self._accuracies.items():
-            rows.append((f"{name} {self.float32.judge}", *map(write, shares)))
+            rows.append((f"{name} {judge}", *map(write, shares)))
         return ("under onnxruntime", *(file.path.name for file in files)), rows
 
     @property
@@ -108,7 +109,7 @@ class OnnxReport:
         )
         images = list(self._accuracies)
         if images:
-            what = "accuracies" if self.float32.judge == "accuracy" else self.float32.judge
+            what = self.float32.metric or "accuracies"
             text += f"; {what} are on {' and on '.join(f'all {one}' for one in images)} images"
         text += "."
         if self.int8 is None:
@@ -309,7 +310,7 @@ def _written(
         agreement=_agreement(ours, theirs) if data.task.name == "classes" else None,
         accuracy=_accuracy(network, data.validation),
         test_accuracy=_accuracy(network, data.test),
-        judge=data.task.judge,
+        metric=None if data.task.metric is None else data.task.judge,
     )
 
 

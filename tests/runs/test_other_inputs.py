@@ -164,7 +164,7 @@ def test_onnx_of_a_table(regression: Path, tmp_path: Path) -> None:
     assert "same predictions" not in page
     assert "Inputs are float32 with the shape (n, 10)" in page
     assert carried.onnx is not None
-    assert carried.onnx.float32.judge == "r2"
+    assert carried.onnx.float32.metric == "r2"
 
 
 @pytest.mark.slow
