@@ -259,7 +259,8 @@ def _converted(network: nn.Module, data: Data) -> bytes:
     """The content of an ONNX file, for batches of any size; it takes the user's own inputs."""
     batch = {0: torch.export.Dim("batch")}
     # A batch of one would be taken for a constant.
-    inputs, shapes, names = [torch.zeros(2, *data.shape)], (batch,), [INPUT]
+    inputs, names = [torch.zeros(2, *data.shape)], [INPUT]
+    shapes: tuple[Any, ...] = (batch,)
     if data.packing is not None:
         network = own_inputs(network, data.packing)
         inputs = data.packing.unpacked(torch.zeros(2, *data.shape))
