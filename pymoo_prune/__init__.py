@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING
 from pymoo_prune.lazy import lazily
 
 if TYPE_CHECKING:
-    from pymoo_prune.data import Data, Split, data_from_arrays, data_from_folder, load_data
+    from pymoo_prune.data import (
+        Data,
+        Metric,
+        Split,
+        data_from_arrays,
+        data_from_dataset,
+        data_from_folder,
+        data_from_inputs,
+        load_data,
+    )
     from pymoo_prune.errors import DataError, PruneError, ReplayError, StoreError
     from pymoo_prune.measuring import LatencyScheme
     from pymoo_prune.networks import named_network
@@ -43,9 +52,9 @@ else:
 
 __all__ = [
     "Baseline", "Budget", "Constraint", "Data", "DataError", "Front", "LatencyScheme",
-    "Measurements", "Member", "Preset", "PruneError", "PrunedWeightsPerAccuracyDrop",
+    "Measurements", "Member", "Metric", "Preset", "PruneError", "PrunedWeightsPerAccuracyDrop",
     "PruningProblem", "Quantity", "Recipe", "ReplayError", "Run", "Series", "Settings", "Split",
     "Store", "StoreError", "StoredEvaluator", "WeightedSum", "data_from_arrays",
-    "data_from_folder", "find_problem", "load_data", "load_network", "named_network", "prune",
-    "save_network",
+    "data_from_dataset", "data_from_folder", "data_from_inputs", "find_problem", "load_data",
+    "load_network", "named_network", "prune", "save_network",
 ]  # fmt: skip

@@ -166,8 +166,7 @@ def check_networks(problem: PruningProblem, X: Array) -> None:
             images = data.validation.images[:4]
             outputs = network.eval()(images)
             assert torch.equal(outputs, again.eval()(images)), "network(x) is not repeatable"
-        right = outputs.ndim == 2 and len(outputs) == len(images)
-        assert right and data.takes(outputs.shape[1]), (  # noqa: PT018 - one promise
+        assert len(outputs) == len(images) and data.fits(outputs), (  # noqa: PT018 - one promise
             f"network(x) gives {tuple(outputs.shape)}, not (images, classes)"
         )
         remaining = _remaining(network)

@@ -63,6 +63,7 @@ def settings_of(
         parent=options.parent,
         network=options.network,
         quantities=options.quantity or (),
+        metric=options.metric,
         keep_networks=options.keep_networks,
         surrogate=surrogate,
     )

@@ -79,6 +79,11 @@ def _add_goals(command: argparse.ArgumentParser) -> None:
         help="adds a quantity: your function of measurements; NAME=MODULE:NAME names it",
     )
     goals.add_argument(
+        "--metric",
+        metavar="MODULE:NAME",
+        help="judges networks in place of the accuracy: your pymoo_prune.Metric",
+    )
+    goals.add_argument(
         "--weights",
         metavar="NAME=W,...",
         help="one objective, a weighted sum: 'accuracy=1,width=0.5'",

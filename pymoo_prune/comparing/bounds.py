@@ -27,7 +27,7 @@ def size_bounds(
         quantities: All that the problem measures.
         parent: The unpruned network's measurements; None where they are not known yet.
     """
-    sizes = without_judgements(quantities)
+    sizes = without_judgements(quantities, quantities)
     bounds = [Constraint.parse(text) for text in texts]
     for bound in bounds:
         if bound.name not in quantities:

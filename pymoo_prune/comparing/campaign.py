@@ -22,7 +22,7 @@ from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import locked
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import EVALUATION, FINAL
+from pymoo_prune.results import EVALUATION, final_of
 from pymoo_prune.runs import (
     NOTHING_GIVEN,
     PARENT_FOLDER,
@@ -281,7 +281,7 @@ class Campaign:
             self.trials(),
             shared.series,
             goals=goals,
-            quantities={**goals.quantities, **FINAL, **EVALUATION},
+            quantities={**goals.quantities, **final_of(goals.quantities), **EVALUATION},
             parent=shared.parent,
             bounds=self.plan.bounds,
             against=self.plan.against,

@@ -20,7 +20,7 @@ from pymoo_prune.errors import NothingFoundError, PruneError
 from pymoo_prune.machine import versions
 from pymoo_prune.objectives import STANDARD, Values, objectives_text
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import EVALUATION, FINAL, FirstPopulation, Front, simple_series
+from pymoo_prune.results import EVALUATION, FirstPopulation, Front, final_of, simple_series
 from pymoo_prune.search import Budget, Display, SearchReporter, Step, Store, search
 
 Engine: TypeAlias = str | Algorithm | Callable[[PruningProblem], Algorithm]
@@ -97,7 +97,7 @@ def compare(
         trials,
         others,
         goals=goals,
-        quantities={**problem.quantities, **FINAL, **EVALUATION},
+        quantities={**problem.quantities, **final_of(problem.quantities), **EVALUATION},
         parent=problem.parent_values,
         bounds=bounds,
         against=against,

@@ -16,7 +16,6 @@ from pymoo_prune.comparing.trials import Trial, best_of_all, trial_evaluations, 
 from pymoo_prune.comparing.volumes import HypervolumeOptions, Scale, front_volumes
 from pymoo_prune.exchange import Evaluations, frame_of
 from pymoo_prune.objectives import (
-    DIVERGENCE,
     STANDARD,
     Constraint,
     Goals,
@@ -30,7 +29,7 @@ from pymoo_prune.objectives import (
     nondominated,
     without_judgements,
 )
-from pymoo_prune.results import FINAL, RANDOM, Gain, Judged, stacked
+from pymoo_prune.results import RANDOM, Gain, Judged, final_of, stacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +116,7 @@ class Comparison:
         All other quantities of the front. Those that some baseline does not have are left out,
         unless none would be left.
         """
-        names = without_judgements(self.goals.names)
+        names = without_judgements(self.goals.names, self.goals.quantities)
         shared = [n for n in names if all(n in one.columns for one in self.others)]
         return shared or names
 
@@ -133,7 +132,7 @@ class Comparison:
 
     @property
     def _judged_by(self) -> str:
-        return DIVERGENCE if self.judged.by_divergence else "accuracy"
+        return self.judged.name
 
     @property
     def decisive(self) -> str:
@@ -179,7 +178,9 @@ class Comparison:
         return [one.columns for one in self.trials] + [one.columns for one in self.others]
 
     def _on_test(self, accuracy: str) -> Values:
-        goals = Goals({**FINAL, **self.quantities}, [accuracy, *self.axes])
+        goals = Goals(
+            {**final_of(self.goals.quantities), **self.quantities}, [accuracy, *self.axes]
+        )
         return front_volumes(self._fronts, goals, self.parent, self.volumes)
 
     def _unit_costs(self, columns: Mapping[str, Values]) -> Values | None:
@@ -208,7 +209,7 @@ class Comparison:
         hypervolume: see `Gain`. A run that found nothing adds nothing.
         """
         names = [self.judged.last, *self.axes]
-        goals = Goals({**FINAL, **self.quantities}, names)
+        goals = Goals({**final_of(self.goals.quantities), **self.quantities}, names)
         complete = [columns for columns in self._fronts if set(names) <= columns.keys()]
         scale = Scale.of(complete, goals, self.parent, self.volumes)
         rivals = [one.columns for one in self.others if one.name != RANDOM]
@@ -233,13 +234,14 @@ class Comparison:
         """The network that a user would take within a bound: its row, and its accuracy on test.
 
         It is chosen by its accuracy on the validation images, after retraining where there is one.
-        Where images have no labels, these are divergences.
+        Where images have no labels, these are divergences, and where a metric judges networks its
+        values.
         """
         if not columns or bound.name not in columns:
             return -1, np.nan
         judged = Judged.of(columns)
         chosen_by = columns[judged.chosen_by]
-        if DIVERGENCE in judged.chosen_by:
+        if self.quantities.get(judged.chosen_by, STANDARD["accuracy"]).better == "lower":
             chosen_by = -chosen_by
         within = bound.violation(columns, self.parent) <= 0
         rows = np.flatnonzero(within & ~np.isnan(chosen_by))

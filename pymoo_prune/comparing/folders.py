@@ -14,7 +14,7 @@ from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.errors import StoreError
 from pymoo_prune.objectives import Goals, objectives_text, parse_constraints
-from pymoo_prune.results import EVALUATION, FINAL, FIRST_POPULATION
+from pymoo_prune.results import EVALUATION, FIRST_POPULATION, final_of
 from pymoo_prune.runs import Run, Settings, measured_quantities, published_on
 from pymoo_prune.search import Budget
 
@@ -77,7 +77,7 @@ def report_of_runs(
         trials,
         others,
         goals=goals,
-        quantities={**goals.quantities, **FINAL, **EVALUATION},
+        quantities={**goals.quantities, **final_of(goals.quantities), **EVALUATION},
         parent=summary["parent"],
         bounds=bounds,
         against=against,

@@ -87,7 +87,7 @@ class LatexTables:
         one = self.comparison
         head, rows = tables.bound_rows(one)
         bold: set[Place] = set()
-        better: Better = "lower" if one.judged.by_divergence else "higher"
+        better: Better = one.quantities[one.judged.last].better
         for column, name in enumerate(map(str, one.bounds), start=1):
             bold |= best_cells(rows, column, self._means(name), better)
         caption = (
@@ -110,7 +110,9 @@ class LatexTables:
         head, rows = tables.run_rows(self.comparison)
         short = [(method, seed, Path(origin).name, *rest) for method, seed, origin, *rest in rows]
         judged = "test accuracies"
-        if self.comparison.judged.by_divergence:
+        if self.comparison.judged.by_metric:
+            judged = f"values of {self.comparison.judged.name} on the test images"
+        elif self.comparison.judged.by_divergence:
             judged = "divergences on the test images"
         caption = (
             f"every run: its engine's seed, its folder, its hypervolume, and the {judged} of "

@@ -8,7 +8,7 @@ from pymoo_prune.comparing import tables
 from pymoo_prune.comparing.files import ATTAINMENT_PICTURE, CURVES_PICTURE, PARALLEL_PICTURE
 from pymoo_prune.comparing.page_fronts import FrontsPart
 from pymoo_prune.comparing.report import ComparisonReport
-from pymoo_prune.comparing.words import meaning
+from pymoo_prune.comparing.words import meaning, shown_within_bounds
 from pymoo_prune.files import write_text
 from pymoo_prune.page import (
     Part,
@@ -75,10 +75,11 @@ class ComparisonPage:
         ]
 
     def _of_bounds(self) -> str:
-        judged = "Test accuracy, in percent,"
-        if self.comparison.judged.by_divergence:
-            judged = "Divergence on the test images, in nats,"
-        return f"{judged} of the network that one would take in a bound:"
+        what, unit = shown_within_bounds(self.comparison)
+        judged = f"{what[0].upper()}{what[1:]}"
+        if unit:
+            judged += f", in {'percent' if unit == '%' else unit}"
+        return f"{judged}, of the network that one would take in a bound:"
 
     def _pictures(self) -> list[Part]:
         parts: list[Part] = []

@@ -12,7 +12,7 @@ from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.pictures import first_population, shown_fronts
 from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.trials import Trial
-from pymoo_prune.objectives import DIVERGENCE, Series, Values, without_judgements
+from pymoo_prune.objectives import DIVERGENCE, Series, Values, judge_of, without_judgements
 from pymoo_prune.page import (
     COLOUR,
     GENERATION,
@@ -67,7 +67,7 @@ class FrontsPart:
         self.report, self.comparison = report, report.comparison
         one = self.comparison
         self.quantities = {**one.quantities, "generation": GENERATION}
-        self.axes = without_judgements(one.goals.names) or ["parameters"]
+        self.axes = without_judgements(one.goals.names, one.goals.quantities) or ["parameters"]
         self.medians = {method: one.median_trial(method) for method in one.methods}
         light = first_population(one, report.labels)
         methods = linked(
@@ -141,7 +141,10 @@ class FrontsPart:
     @property
     def _judgements(self) -> str:
         """What says how good networks are."""
-        return "divergences" if self.comparison.judged.by_divergence else "accuracies"
+        judged = self.comparison.judged
+        if judged.by_metric:
+            return f"values of {judged.name}"
+        return "divergences" if judged.by_divergence else "accuracies"
 
     def _left_out(self) -> list[Part]:
         """Says which runs have no evaluations that can be compared."""
@@ -160,7 +163,8 @@ class FrontsPart:
         one, best = self.comparison, self.best
         wanted = (*one.goals.names, "parameters", "macs", one.judged.last, "evaluation")
         names = [n for n in dict.fromkeys(wanted) if n in one.front]
-        found = "accuracy" if "accuracy" in best.fields else DIVERGENCE
+        known = {n: q for n, q in one.goals.quantities.items() if n in best.fields}
+        found = judge_of(known) if known.keys() - {DIVERGENCE} else DIVERGENCE
         axes = [n for n in dict.fromkeys([*names, found]) if n in best.fields]
         axes = [n for n in axes if n not in EVALUATION]
         lines = figure_of_networks(best, axes, self.quantities)

@@ -16,7 +16,7 @@ from pymoo_prune.comparing.files import (
 )
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.files import writing
-from pymoo_prune.objectives import Series, Values
+from pymoo_prune.objectives import Series, Values, judges
 from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.results import FIRST_POPULATION
 
@@ -66,7 +66,8 @@ def draw(
             path, curves, title=title, label=comparison.volumes.named(), style=style
         )
     if len(names) == 2:
-        x, y = sorted(names, key=lambda name: "accuracy" in name)
+        judging = judges(comparison.goals.quantities)
+        x, y = sorted(names, key=lambda name: "accuracy" in name or name in judging)
         sets = _labelled(_sets(comparison), labels)
         pictures[ATTAINMENT_PICTURE] = lambda path: plots.draw_attainment(
             path, sets, x, y, quantities, title=title, style=style

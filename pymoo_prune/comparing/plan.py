@@ -70,12 +70,13 @@ class Plan:
     def check_names(self) -> None:
         """Refuses names that nothing measures or minimises, before a parent is trained."""
         problem = self.settings.problem_class
-        offered = problem.offered()
+        offered = {**problem.offered(), **self.settings.metrics()}
         size_bounds(self.bounds or (), offered)
         self.volumes.check(list(offered), offered)
         for method in self.methods:
             if method.objectives is not None:
-                goals = problem.goals_for(method.objectives, self.settings.constraints)
+                more = self.settings.metrics(objectives=method.objectives)
+                goals = problem.goals_for(method.objectives, self.settings.constraints, more=more)
                 check_goals(method.algorithm, problem, goals)
 
     def check_numbers(self, problem: PruningProblem) -> None:

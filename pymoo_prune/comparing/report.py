@@ -166,5 +166,6 @@ class ComparisonReport:
 
 def _heading(comparison: Comparison) -> str:
     """The heading of the table of bounds."""
-    what, unit = words.within_bounds(comparison).rsplit(" in ", 1)
-    return f"## {what[0].upper()}{what[1:]} within bounds, in {unit}"
+    what, unit = words.shown_within_bounds(comparison)
+    heading = f"## {what[0].upper()}{what[1:]} within bounds"
+    return f"{heading}, in {unit}" if unit else heading

@@ -44,10 +44,10 @@ def quality_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
 def bound_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
     """Test accuracies, in percent, of the networks that a user would take within a bound.
 
-    Where images have no labels, these are divergences, in nats.
+    Where images have no labels, these are divergences, in nats; a metric takes their place.
     """
     names = [str(bound) for bound in comparison.bounds]
-    factor, digits = (1, 4) if comparison.judged.by_divergence else (100, 2)
+    factor, digits = (100, 2) if in_percent(comparison) else (1, 4)
     rows: list[Row] = [
         (method, *(spread(factor * comparison.of(method, name), digits) for name in names))
         for method in comparison.methods
@@ -56,6 +56,17 @@ def bound_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
         cells = (spread(factor * np.array([values[n]]), digits) for n in names)
         rows.append((other.name, *cells))
     return ("method", *names), rows
+
+
+def in_percent(comparison: Comparison) -> bool:
+    """Whether what judges networks is written in percent: an accuracy, or a metric that is a share.
+
+    Args:
+        comparison: The numbers.
+    """
+    if comparison.judged.by_metric:
+        return comparison.quantities[comparison.judged.name].share
+    return not comparison.judged.by_divergence
 
 
 def cost_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
@@ -117,7 +128,7 @@ def _chosen(comparison: Comparison, trial: Trial, bound: Constraint) -> str:
         return "–"
     number = trial.columns.get("evaluation")
     origin = f"network {row}" if number is None else f"evaluation {number[row]:.0f}"
-    judged = f"{accuracy:.4f}" if comparison.judged.by_divergence else f"{100 * accuracy:.2f} %"
+    judged = f"{100 * accuracy:.2f} %" if in_percent(comparison) else f"{accuracy:.4f}"
     return f"{judged} ({origin})"
 
 

@@ -18,7 +18,7 @@ from pymoo_prune.objectives import (
     hypervolume,
 )
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import ACCURACIES, FINAL
+from pymoo_prune.results import FINAL
 
 TINY = float(np.finfo(np.float64).tiny)
 
@@ -167,7 +167,7 @@ class Scale:
         points = {point.name: point for point in options.reference}
         log, best, worst = [], [], []
         for name in goals.names:
-            asked = _judged_by(name)
+            asked = _judged_by(name, goals.quantities)
             end = 1.0
             one = Goals(goals.quantities, [name])
             if asked in points:
@@ -200,14 +200,14 @@ class Scale:
 
 def judged_axes(problem: PruningProblem) -> list[str]:
     """The axes of hypervolumes that a problem's fronts will have, as users know them."""
-    labelled = problem.data_set.test.labels is not None
-    return ["accuracy" if labelled else DIVERGENCE, *problem.goals.names]
+    test = problem.data_set.test
+    return [test.task.judge if test.labels is not None else DIVERGENCE, *problem.goals.names]
 
 
-def _judged_by(name: str) -> str:
+def _judged_by(name: str, quantities: Mapping[str, Quantity]) -> str:
     """The name by which users know an axis: that of the search images, also on test images."""
-    if name in FINAL:
-        return "accuracy" if name in ACCURACIES else DIVERGENCE
+    if name in FINAL or quantities[name].judges:
+        return name.removeprefix("finished_").removeprefix("test_")
     return name
 
 

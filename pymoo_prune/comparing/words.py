@@ -9,7 +9,7 @@ import numpy as np
 
 from pymoo_prune.comparing.comparison import Comparison
 from pymoo_prune.comparing.statistics import LEVEL, Contrast
-from pymoo_prune.objectives import Values
+from pymoo_prune.objectives import DIVERGENCE, NATS, Values
 from pymoo_prune.results import RANDOM
 from pymoo_prune.tables import listed
 
@@ -36,10 +36,10 @@ def _unlabelled(comparison: Comparison) -> str:
     """Says that accuracies are unknown, where that is so."""
     if comparison.judged.by_divergence:
         which, unknown = "images", "accuracies are"
-    elif "accuracy" not in comparison.quantities:
-        which, unknown = "training and validation images", "accuracies on them are"
-    else:
+    elif comparison.judged.by_metric or "accuracy" in comparison.quantities:
         return ""
+    else:
+        which, unknown = "training and validation images", "accuracies on them are"
     return (
         f" The {which} have no labels, so {unknown} unknown: networks are judged by their "
         "divergence from the parent."
@@ -145,7 +145,7 @@ def meaning(comparison: Comparison) -> str:
 def meaning_of_indicators(comparison: Comparison) -> str:
     """The meaning of hypervolumes and IGD+."""
     labels = [comparison.quantities[name].label for name in comparison.goals.names]
-    first = "divergence" if comparison.judged.by_divergence else "error"
+    first = comparison.judged.axis(comparison.quantities)
     axes = [first, *(comparison.quantities[name].label for name in comparison.axes)]
     return (
         f"Hypervolumes are of ({', '.join(labels)}) on the search images and of "
@@ -203,14 +203,32 @@ def particulars(comparison: Comparison) -> str:
 
 
 def _nats(comparison: Comparison) -> str:
-    return ", divergences in nats" if comparison.judged.by_divergence else ""
+    if comparison.judged.by_metric:
+        share = comparison.quantities[comparison.judged.name].share
+        return "" if share else f", of {comparison.judged.name} 1/2 is the parent's, 1 the worst"
+    return f", divergences in {_unit(comparison)}" if comparison.judged.by_divergence else ""
+
+
+def _unit(comparison: Comparison) -> str:
+    """The unit of divergences."""
+    known = comparison.quantities.get(DIVERGENCE, NATS)
+    return known.label.rpartition("(")[2].removesuffix(")")
 
 
 def within_bounds(comparison: Comparison) -> str:
     """What the table of bounds shows, and in which unit."""
+    what, unit = shown_within_bounds(comparison)
+    return f"{what} in {unit}" if unit else what
+
+
+def shown_within_bounds(comparison: Comparison) -> tuple[str, str]:
+    """What the table of bounds shows, and its unit, which may be empty."""
     if comparison.judged.by_divergence:
-        return "divergence on the test images in nats"
-    return "test accuracy in %"
+        return "divergence on the test images", _unit(comparison)
+    if comparison.judged.by_metric:
+        quantity = comparison.quantities[comparison.judged.name]
+        return f"{quantity.label} on the test images", "%" if quantity.share else ""
+    return "test accuracy", "%"
 
 
 def pairs_tested(comparison: Comparison, labels: Mapping[str, str] | None = None) -> str:

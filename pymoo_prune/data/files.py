@@ -166,6 +166,15 @@ def read_npz(
     return found
 
 
+def has_array(path: Path, name: str) -> bool:
+    """Whether a file that `numpy.savez` wrote has an array of a name; False for other files."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return f"{name}.npy" in file.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def find_images(folder: Path) -> tuple[list[str], list[tuple[str, int]]]:
     """The names of the classes, and every image file with the number of its class."""
     try:

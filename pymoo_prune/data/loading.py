@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,18 +13,19 @@ import torch
 from pymoo_prune.data.files import (
     NPZ,
     find_images,
+    has_array,
     read_cifar,
     read_digits,
     read_images,
     read_mnist,
     read_npz,
 )
+from pymoo_prune.data.inputs import data_from_inputs
+from pymoo_prune.data.metrics import Metric
 from pymoo_prune.data.names import DATA_SETS
-from pymoo_prune.data.splits import ArrayOrTensor, Data, Split, hold_out, is_integer
+from pymoo_prune.data.parts import Parting, as_tensor, in_parts
+from pymoo_prune.data.splits import ArrayOrTensor, Data
 from pymoo_prune.errors import DataError, PruneError, unknown_name
-
-TEST_SHARE = 0.2
-TEST_SEED = 0  # fixed: every run must report on the same test images
 
 
 def load_data(
@@ -85,20 +87,23 @@ def data_from_npz(
     Args:
         path: Has `images` and `labels`, and may have `test_images` and `test_labels`; each as
             `data_from_arrays` takes it. `labels` may be missing where no other array could be them.
+            With `inputs` and `test_inputs` in place of images, as `data_from_inputs` takes them.
         validation: As for `data_from_arrays`.
         seed: As for `data_from_arrays`.
         classes: As for `data_from_arrays`.
     """
-    arrays = read_npz(
-        Path(path),
-        needed=("images", "labels"),
-        more=("test_images", "test_labels"),
-        missing=("labels",),
+    inputs = has_array(Path(path), "inputs")
+    what, make = ("inputs", data_from_inputs) if inputs else ("images", data_from_arrays)
+    arrays: dict[str, Any] = dict(
+        read_npz(
+            Path(path),
+            needed=(what, "labels"),
+            more=(f"test_{what}", "test_labels"),
+            missing=("labels",),
+        )
     )
     try:
-        return data_from_arrays(
-            **arrays, validation=validation, name=str(path), seed=seed, classes=classes
-        )
+        return make(**arrays, validation=validation, name=str(path), seed=seed, classes=classes)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
@@ -113,13 +118,16 @@ def data_from_arrays(
     name: str = "arrays",
     seed: int = 0,
     classes: int | None = None,
+    task: str | None = None,
+    metric: Metric | None = None,
 ) -> Data:
-    """Makes a data set from arrays; it copies them.
+    """Makes a data set from arrays of images; it copies them.
 
     Args:
         images: (n[, channels], height, width), uint8 (divided by 255) or floating-point (kept).
-        labels: (n,), integers from 0. None where they are not known: a search then measures how far
-            networks are from their parent.
+            Other inputs are for `data_from_inputs`.
+        labels: (n,), integers from 0; see `task` for others. None where they are not known: a
+            search then measures how far networks are from their parent.
         test_images: As `images`; without them a fixed fifth of the images is the test part.
         test_labels: As `labels`; they go with `test_images`, and may be missing where `labels` are.
         validation: A share (float) or a number (int) of the training images. Default: 500
@@ -128,27 +136,21 @@ def data_from_arrays(
         seed: Chooses the validation images.
         classes: The number of classes; default the largest label plus one, or, without labels, as
             many as the network has outputs.
+        task: What labels mean: "classes" (whole numbers), "labels" (0 or 1, (n, labels)) or
+            "regression" (real numbers, (n,) or (n, ...)). None tells by the labels.
+        metric: Says how good networks are, in place of the accuracy, or of R² for regression.
 
     Returns:
         The data set; validation and test images are taken from each class in proportion, or at
         random where there are no labels.
     """
-    train = _as_split(images, labels)
-    alone = test_labels is None and labels is None
-    if test_images is not None and (test_labels is not None or alone):
-        test = _as_split(test_images, test_labels)
-    elif test_images is None and test_labels is None:
-        count = max(1, round(TEST_SHARE * len(train)))
-        train, test = hold_out(train, count, part="test", seed=TEST_SEED)
-    else:
-        raise DataError("test images and test labels go together; only one of them was given")
-    if classes is None:
-        classes = 0
-        if train.labels is not None and test.labels is not None:
-            classes = _number_of_classes(torch.cat([train.labels, test.labels]))
-    count = _validation_count(validation, len(train))
-    train, held = hold_out(train, count, part="validation", seed=seed)
-    return Data(name, train, held, test, classes)
+    return in_parts(
+        _as_images(images),
+        labels,
+        None if test_images is None else _as_images(test_images),
+        test_labels,
+        parting=Parting(name, validation, seed, classes, task, metric),
+    )
 
 
 def data_from_folder(
@@ -193,74 +195,16 @@ def data_from_folder(
     )
 
 
-def _number_of_classes(labels: torch.Tensor) -> int:
-    """The largest label plus one; an error where a label below it has no image."""
-    classes = 1 + int(labels.max())
-    missing = sorted(set(range(classes)) - set(labels.unique().tolist()))
-    if missing:
-        few = ", ".join(str(label) for label in missing[:5])
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise DataError(
-            f"labels are {int(labels.min())} to {int(labels.max())}, but no image has label {few}"
-            f"{more}: number the classes from 0 without gaps, for example with "
-            f"np.unique(labels, return_inverse=True)[1], or say classes={classes} if that is meant"
-        )
-    return classes
-
-
-def _as_split(images: ArrayOrTensor, labels: ArrayOrTensor | None) -> Split:
-    """A split with copies of images, (n[, channels], height, width), and labels, (n,)."""
-    pixels = _as_tensor(images)
+def _as_images(images: ArrayOrTensor) -> torch.Tensor:
+    """A copy of images, (n[, channels], height, width), with channels and as real numbers."""
+    pixels = as_tensor(images)
     if pixels.dtype != torch.uint8 and not pixels.is_floating_point():
         raise DataError(f"images must be uint8 or floating-point, these are {pixels.dtype}")
     if pixels.ndim not in {3, 4}:
-        raise DataError(_shape_hint(tuple(pixels.shape)))
-    targets = None if labels is None else _as_tensor(labels)
-    if targets is not None and targets.is_floating_point():
         raise DataError(
-            "labels must be integers, the numbers of classes, but they are real numbers "
-            f"({targets.dtype}); networks here are classifiers, and what they prune is measured by "
-            "accuracy. Whole numbers are converted with labels.astype(int)"
+            "images must be (n, height, width) or (n, channels, height, width), these are "
+            f"{tuple(pixels.shape)}; tables, time series and other inputs are for "
+            "data_from_inputs, and a single image needs an axis in front, images[None]"
         )
     pixels = pixels.to(torch.float32).div_(255 if pixels.dtype == torch.uint8 else 1)
-    if targets is not None and is_integer(targets):
-        targets = targets.long()
-    return Split(pixels.unsqueeze(1) if pixels.ndim == 3 else pixels, targets)
-
-
-def _shape_hint(shape: tuple[int, ...]) -> str:
-    """Says how images must be shaped, and how arrays of another number of axes become some."""
-    text = f"images must be (n, height, width) or (n, channels, height, width), these are {shape}"
-    if len(shape) == 2:
-        return (
-            f"{text}; a table of features becomes images of one row with images[:, None, :], and a "
-            "single image needs an axis in front, images[None]"
-        )
-    return text
-
-
-def _as_tensor(array: ArrayOrTensor) -> torch.Tensor:
-    """A contiguous copy, so that results do not depend on the source's strides."""
-    if isinstance(array, torch.Tensor):
-        return array.detach().clone(memory_format=torch.contiguous_format)
-    try:
-        return torch.from_numpy(np.array(array, order="C"))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"not an array of numbers: {error}") from error
-
-
-def _validation_count(validation: float | None, images: int) -> int:
-    """The number of training images to take for validation."""
-    if validation is None:
-        # A search on too few images overfits to them, so small sets give a third.
-        count = max(1, round(images / 6), min(500, round(images / 3)))
-    elif isinstance(validation, float):
-        count = round(validation * images) if 0 < validation < 1 else 0
-    else:
-        count = validation
-    if not 1 <= count < images:
-        raise PruneError(
-            f"validation={validation} of {images} training images is not possible: give a share "
-            f"between 0 and 1 (a float) or a number of images from 1 to {images - 1}"
-        )
-    return count
+    return pixels.unsqueeze(1) if pixels.ndim == 3 else pixels

@@ -1,6 +1,6 @@
 """Measures networks: how accurate, large, fast, similar and robust they are.
 
-- `accuracies`: the share of images that a network classifies correctly
+- `accuracies`: the share of images that a network classifies correctly, or another metric
 - `complexity`: parameters and multiply-accumulates, exactly
 - `products`: matrix products, operator by operator
 - `anatomies`: weights and MACs layer by layer
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pymoo_prune.lazy import lazily
 
 if TYPE_CHECKING:
-    from pymoo_prune.measuring.accuracies import accuracy
+    from pymoo_prune.measuring.accuracies import accuracy, goodness_of
     from pymoo_prune.measuring.anatomies import Anatomies, Layer, anatomy
     from pymoo_prune.measuring.complexity import (
         LayerShape,
@@ -60,7 +60,7 @@ __all__ = [
     "Anatomies", "Expected", "KnownLatencies", "Latency", "LatencyScheme", "Layer", "LayerShape",
     "Memory", "Stacks", "Stopwatch", "Work", "accuracy", "affinities", "affinity_divergence",
     "anatomy", "conditions", "count_macs", "count_parameters", "count_work", "counting",
-    "dense_complexity", "dense_net_complexity", "goodness", "is_about_memory", "latencies",
-    "layer_macs", "perturbed", "prunable_layers", "robustness", "squared_distances", "stack_size",
-    "thop_macs",
+    "dense_complexity", "dense_net_complexity", "goodness", "goodness_of", "is_about_memory",
+    "latencies", "layer_macs", "perturbed", "prunable_layers", "robustness", "squared_distances",
+    "stack_size", "thop_macs",
 ]  # fmt: skip

@@ -78,8 +78,8 @@ def latencies(
 
     Args:
         networks: The networks, by name; copies of them run, so they are not changed.
-        shape: (channels, height, width) of one image; the pixels are random, of the type of
-            each network's weights.
+        shape: (channels, height, width) of one image, or another input's shape; the pixels are
+            random, of the type of each network's weights.
         batch_size: Images at once.
         threads: torch's threads on the processor; afterwards there are as many as before.
         warm_up: Calls of each network before the first measurement.
@@ -101,8 +101,11 @@ def latencies(
             f"{batch_size=}, {threads=}, {repeats=} and {warm_up=}"
         )
         raise PruneError(msg)
-    if len(shape) != 3 or min(shape) < 1:
-        msg = f"shape must be one image's (channels, height, width), but it is {tuple(shape)}"
+    if not len(shape) or min(shape) < 1:
+        msg = (
+            "shape must be one input's, such as an image's (channels, height, width), but it is "
+            f"{tuple(shape)}"
+        )
         raise PruneError(msg)
     place = check_device(str(device))
     generator = torch.Generator().manual_seed(0)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.measuring.accuracies import accuracy
+from pymoo_prune.measuring.accuracies import goodness_of
 
 STRENGTHS = 5
 """Perturbations have strengths from 1 to this."""
@@ -143,7 +143,9 @@ def robustness(
             raise unknown_name("perturbation", kind, PERTURBATIONS)
     return {
         kind: [
-            accuracy(network, replace(split, images=perturbed(split.images, kind, strength, seed)))
+            goodness_of(
+                network, replace(split, images=perturbed(split.images, kind, strength, seed))
+            )
             for strength in range(1, STRENGTHS + 1)
         ]
         for kind in kinds

@@ -16,6 +16,7 @@
 - `rewriting`: sizes that a network's code writes out, for fewer channels
 - `tracing`: graphs of networks
 - `graphs`: what the nodes of a graph are
+- `packed_inputs`: networks with several inputs, or ids of tokens, as networks of one table
 - `modes`: evaluation mode for a while
 """
 
@@ -43,6 +44,7 @@ from pymoo_prune.networks.graphs import (
     parts,
 )  # fmt: skip
 from pymoo_prune.networks.modes import evaluating
+from pymoo_prune.networks.packed_inputs import OwnInputs, PackedInputs, own_inputs
 from pymoo_prune.networks.rewriting import Rewritings, index_of, sizes_at
 from pymoo_prune.networks.simple_cnn import SimpleCNN
 from pymoo_prune.networks.slicing import RESIZABLE, narrowed, part_of, sliced
@@ -56,10 +58,10 @@ from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 __all__ = [
     "ACTIVATIONS", "CALLS", "COMPRESSION", "CONSTANT", "IMAGES", "JOINS", "NETWORKS", "RESIZABLE",
     "SLICED_LAYERS", "SUMS", "ZOO", "Attention", "Branch", "CifarResNet", "DenseBlock", "DenseNet",
-    "FeedForward", "FeedForwardStack", "GoogLeNet", "ResNet18", "Rewritings", "SimpleCNN",
-    "SlimNetwork", "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward", "attend",
-    "attention_of", "build_network", "call_name", "evaluating", "index_of", "join_axis",
-    "layers_of_depth", "named_network", "narrowed", "operands", "overwrites", "part_of", "parts",
-    "sizes_at", "sliced", "spec_of", "trace", "unpack_attention", "with_attention_of",
-    "without_branches", "zeros",
+    "FeedForward", "FeedForwardStack", "GoogLeNet", "OwnInputs", "PackedInputs", "ResNet18",
+    "Rewritings", "SimpleCNN", "SlimNetwork", "VideoResNet", "VisionTransformer", "ZooNetwork",
+    "as_feed_forward", "attend", "attention_of", "build_network", "call_name", "evaluating",
+    "index_of", "join_axis", "layers_of_depth", "named_network", "narrowed", "operands",
+    "overwrites", "own_inputs", "part_of", "parts", "sizes_at", "sliced", "spec_of", "trace",
+    "unpack_attention", "with_attention_of", "without_branches", "zeros",
 ]  # fmt: skip

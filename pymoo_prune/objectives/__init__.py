@@ -32,6 +32,8 @@ from pymoo_prune.objectives.quantities import (
     Values,
     completed,
     from_measurements,
+    judge_of,
+    judges,
     without_judgements,
 )
 from pymoo_prune.objectives.scalarisations import (
@@ -50,6 +52,6 @@ __all__ = [
     "Measurements", "Objectives", "Part", "PrunedWeightsPerAccuracyDrop", "Quantity",
     "Scalarisation", "Series", "Values", "WeightedSum", "check_measurements", "completed",
     "distance", "failed_rows", "failures_of", "from_measurements", "gathered", "hypervolume",
-    "hypervolumes", "nondominated", "objectives_text", "one_by_one", "parse_constraints",
-    "parse_objectives", "without_judgements",
+    "hypervolumes", "judge_of", "judges", "nondominated", "objectives_text", "one_by_one",
+    "parse_constraints", "parse_objectives", "without_judgements",
 ]  # fmt: skip

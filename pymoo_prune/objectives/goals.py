@@ -135,7 +135,8 @@ class Goals:
     def unit_costs(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:
         """Costs: 0 is the best possible value, 1 is the worst share or the parent's count.
 
-        A share is its own cost (an accuracy counts as its error). A count is divided by the
+        A share is its own cost (an accuracy counts as its error). A metric that judges costs 1/2
+        where it is the parent's, and 1 where it is its worst. A count is divided by the
         parent's; if more is better, its cost is 2 minus that. A quantity that is 0 for the parent,
         such as a loss against it, stays as it is.
 
@@ -151,6 +152,8 @@ class Goals:
             quantity, values = self.quantities[name], measurements[name]
             if quantity.share:
                 columns.append(1 - values if quantity.better == "higher" else values)
+            elif quantity.judges:
+                columns.append(_unit_of_metric(name, quantity, values, parent))
             else:
                 # What is known of every parent, such as a divergence of 0, need not be measured.
                 known = None if name in parent else quantity.whole
@@ -168,3 +171,25 @@ class Goals:
     def G(self, measurements: Measurements, parent: Mapping[str, float]) -> Values:  # noqa: N802
         """Constraint violations, (n, number of constraints)."""
         return np.column_stack([c.violation(measurements, parent) for c in self.constraints])
+
+
+def _unit_of_metric(
+    name: str, quantity: Quantity, values: Values, parent: Mapping[str, float]
+) -> Values:
+    """A metric as a cost, (n,): 1/2 is the parent's value, 1 the worst.
+
+    Args:
+        name: The metric, on the search images or on others.
+        quantity: Its direction, and its worst value.
+        values: Its values, (n,).
+        parent: The parent's measurements on the search images.
+    """
+    searched = name.removeprefix("finished_").removeprefix("test_")
+    known = parent.get(name, parent[searched])
+    worst = quantity.worst
+    if worst is None:
+        # Values may be negative, as logarithms of likelihoods are.
+        twice = (known > 0) == (quantity.better == "lower")
+        worst = 2 * known if twice else 0.0
+    way = abs(worst - known) or 1.0
+    return 0.5 + quantity.sign * (values - known) / (2 * way)

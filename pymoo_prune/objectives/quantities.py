@@ -25,6 +25,9 @@ class Quantity:
         whole: The unpruned network's value, where it is known without measuring.
         follows: From the other measurements, (n,) each, to this quantity, (n,), where it follows
             from them.
+        judges: Whether it says how good outputs are, in place of the accuracy.
+        worst: The value of a network that is of no use, for a quantity that judges and is no
+            share; None takes 0 where higher is better, and twice the parent's otherwise.
     """
 
     better: Literal["higher", "lower"]
@@ -32,10 +35,13 @@ class Quantity:
     share: bool = False
     whole: float | None = None
     follows: Callable[[Measurements], Values] | None = None
+    judges: bool = False
+    worst: float | None = None
 
     def about(self) -> dict[str, Any]:
         """Direction, label and unit as JSON values, which results keep."""
-        return {"better": self.better, "label": self.label, "share": self.share}
+        more = {"judges": True, "worst": self.worst} if self.judges else {}
+        return {"better": self.better, "label": self.label, "share": self.share, **more}
 
     @property
     def sign(self) -> float:
@@ -108,12 +114,38 @@ DIVERGENCE = "divergence"
 NATS = Quantity("lower", "divergence from the parent (nats)", whole=0.0)
 
 
-def without_judgements(names: Iterable[str]) -> list[str]:
+def without_judgements(
+    names: Iterable[str], quantities: Mapping[str, Quantity] | None = None
+) -> list[str]:
     """The names of quantities that do not say how good a network's outputs are: mostly sizes.
 
     In the end accuracy on test images takes the place of all that do.
+
+    Args:
+        names: The names.
+        quantities: Tells which of them judge; None where none but accuracies and divergences can.
     """
-    return [name for name in names if "accuracy" not in name and name != DIVERGENCE]
+    judging = {DIVERGENCE, *judges(quantities or {})}
+    return [name for name in names if "accuracy" not in name and name not in judging]
+
+
+def judges(quantities: Mapping[str, Quantity]) -> list[str]:
+    """The metrics that take the place of the accuracy among quantities: mostly none, else one.
+
+    Args:
+        quantities: The quantities, by name.
+    """
+    return [name for name, quantity in quantities.items() if quantity.judges]
+
+
+def judge_of(quantities: Mapping[str, Quantity]) -> str:
+    """What says how good networks are: a metric, the accuracy, or else the divergence.
+
+    Args:
+        quantities: What is measured, by name.
+    """
+    names = [*judges(quantities), "accuracy", DIVERGENCE]
+    return next((name for name in names if name in quantities), "accuracy")
 
 
 def signed(

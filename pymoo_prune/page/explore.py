@@ -16,7 +16,7 @@ from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 from markupsafe import Markup
 
-from pymoo_prune.objectives import DIVERGENCE, Quantity
+from pymoo_prune.objectives import DIVERGENCE, STANDARD, Quantity
 from pymoo_prune.page.html import joined
 from pymoo_prune.page.linked import Linked
 from pymoo_prune.page.searched import GENERATION, Searched
@@ -187,12 +187,15 @@ class Explorer:
     def _quality(self) -> str:
         """The quantity that makes a network the best within bounds."""
         known = self.networks.fields
+        if self.networks.metric:
+            return self.networks.metric
         return DIVERGENCE if "accuracy" not in known and DIVERGENCE in known else "accuracy"
 
     def _first(self, commands: Sequence[str]) -> str:
         """The command of the best network, as long as there are no bounds."""
         values = self.networks.series.columns.get(self._quality, np.empty(0))
-        sign = -1 if self._quality == DIVERGENCE else 1
+        one = self.quantities.get(self._quality, STANDARD["accuracy"])
+        sign = -1 if one.better == "lower" else 1
         known = np.nan_to_num(sign * values, nan=-np.inf)
         return commands[int(known.argmax())] if len(known) else ""
 
@@ -239,7 +242,7 @@ class Explorer:
             "palette": PALETTE,
             "steps": STEPS,
             "quality": self._quality,
-            "praise": PRAISE[self._quality],
+            "praise": PRAISE.get(self._quality, f"the best in {self._quality}"),
             **self._settings,
         }
         # JSON may have "<" only in texts, and there this is the same.

@@ -16,7 +16,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from pymoo_prune.objectives import Quantity
+from pymoo_prune.objectives import NATS, Quantity
 from pymoo_prune.page.linked import COLOUR, OPACITY, QUIET, Linked, following, pointing
 from pymoo_prune.plots import compact, is_logarithmic
 
@@ -63,8 +63,9 @@ def figure_of_fronts(
         values = [v for one in known for v in one.series.columns[name]]
         panel = panel_over(quantities[name], values)
         panel.add_tools(SaveTool(filename=f"front-{name}"))
-        panel.yaxis.axis_label = _accuracy_label(known)
-        if _are_divergences(known):
+        panel.yaxis.axis_label = _accuracy_label(known, quantities)
+        metric = _metric_of(known)
+        if _are_divergences(known) or (metric and not quantities[metric].share):
             panel.yaxis.formatter = NumeralTickFormatter(format=NATS_TICKS)
         points = []
         for one in known:
@@ -79,10 +80,19 @@ def figure_of_fronts(
     return [legend_of(methods, drawn), *panels]
 
 
-def _accuracy_label(methods: Sequence[Linked]) -> str:
+def _metric_of(methods: Sequence[Linked]) -> str:
+    """The metric that judges networks in place of the accuracy; empty for none."""
+    return next((one.metric for one in methods if one.metric), "")
+
+
+def _accuracy_label(methods: Sequence[Linked], quantities: Mapping[str, Quantity]) -> str:
+    if metric := _metric_of(methods):
+        tested = any(f"test_{metric}" in one.fields for one in methods)
+        return f"{quantities[metric].label} on the {'test' if tested else 'search'} images"
     tested = any(f"test_{name}" in one.fields for one in methods for name in KINDS)
     if _are_divergences(methods):
-        return f"divergence on the {'test' if tested else 'search'} images (nats)"
+        unit = quantities.get("divergence", NATS).label.rpartition("(")[2]
+        return f"divergence on the {'test' if tested else 'search'} images ({unit}"
     return "test accuracy" if tested else "accuracy on the search images"
 
 

@@ -25,7 +25,7 @@ from bokeh.models.dom import Div, Span, ValueRef
 from markupsafe import Markup
 
 from pymoo_prune import plots
-from pymoo_prune.objectives import Quantity, Series
+from pymoo_prune.objectives import Quantity, Series, judges
 from pymoo_prune.page.html import packaged
 
 BOKEH_MARKERS = {
@@ -63,6 +63,7 @@ class Linked:
             the colour and opacity in which each is drawn, which controls change.
         fields: The column of each quantity's value, by the quantity's name.
         light: Whether its networks are there for orientation, as light crosses.
+        metric: The metric that judges networks in place of the accuracy; empty for none.
     """
 
     series: Series
@@ -70,15 +71,18 @@ class Linked:
     source: ColumnDataSource
     fields: Mapping[str, str]
     light: bool = False
+    metric: str = ""
 
     @property
     def accuracies(self) -> list[str]:
         """The accuracies that are drawn over sizes: after retraining, and before.
 
-        Where images have no labels, these are divergences.
+        Where images have no labels, these are divergences. A metric takes their place.
         """
         columns = self.series.columns
         names = DRAWN_ACCURACIES if columns.keys() & set(DRAWN_ACCURACIES) else DRAWN_DIVERGENCES
+        if self.metric:
+            names = (f"finished_test_{self.metric}", f"test_{self.metric}", self.metric)
         known = [name for name in names if name in columns]
         both = known[:1] == [names[0]] and not self.light
         return known[:2] if both else known[:1]
@@ -117,7 +121,7 @@ def linked(
         links: The link of each network of each method, for example "#network-3".
         light: Names of methods that are there for orientation.
     """
-    found = []
+    found, metric = [], next(iter(judges(quantities)), "")
     for place, one in enumerate(series):
         names = [name for name in one.columns if name in quantities]
         data: dict[str, Any] = {"number": list(range(len(one)))}
@@ -128,7 +132,7 @@ def linked(
             data[f"value_{column}"] = one.columns[name]
             data[f"text_{column}"] = [quantities[name].format(v) for v in one.columns[name]]
         fields = {name: f"value_{column}" for column, name in enumerate(names)}
-        drawn = Linked(one, place, ColumnDataSource(data), fields, one.name in light)
+        drawn = Linked(one, place, ColumnDataSource(data), fields, one.name in light, metric)
         data = {COLOUR: [drawn.colour] * len(one), OPACITY: np.ones(len(one))}
         drawn.source.data.update(data)
         found.append(drawn)

@@ -17,6 +17,7 @@ from pymoo_prune.objectives import (
     Series,
     Values,
     failed_rows,
+    judge_of,
     without_judgements,
 )
 from pymoo_prune.page.growth import growth
@@ -67,14 +68,15 @@ class Searched:
 
 def sizes_of(goals: Goals) -> list[str]:
     """The quantities of the panels."""
-    return without_judgements(goals.names) or ["parameters"]
+    return without_judgements(goals.names, goals.quantities) or ["parameters"]
 
 
 def quality_of(goals: Goals) -> str:
     """What is drawn over sizes: the objective that says how good outputs are, as it is measured."""
-    if "accuracy" not in goals.quantities:  # images without labels
+    judge = judge_of(goals.quantities)
+    if judge not in goals.quantities:  # images without labels
         return DIVERGENCE
-    return DIVERGENCE if set(goals.names) & {DIVERGENCE, "accuracy"} == {DIVERGENCE} else "accuracy"
+    return DIVERGENCE if set(goals.names) & {DIVERGENCE, judge} == {DIVERGENCE} else judge
 
 
 def searched(

@@ -18,6 +18,7 @@ from pymoo_prune.objectives import (
     Quantity,
     Series,
     Values,
+    judges,
     without_judgements,
 )
 from pymoo_prune.plots.canvas import panels_in
@@ -114,12 +115,12 @@ def draw_front(
     Returns:
         The picture.
     """
-    names = without_judgements(goals.names) or ["parameters"]
+    names = without_judgements(goals.names, goals.quantities) or ["parameters"]
     check_some("series", series)
     check_known(names, quantities)
     for one in (*series, *light, *published):
         check_columns(repr(one.name), one.columns)
-    heights = heights_of(series)
+    heights = heights_of(series, goals.quantities)
     rows, columns = style.grid(len(names))
     size = style.size(*_screen_size(rows, columns), columns=columns)
     with panels_in(
@@ -145,11 +146,34 @@ def draw_front(
     return drawn
 
 
-def heights_of(series: Sequence[Series]) -> Heights:
-    """What is drawn upwards of these methods: accuracies where any is known."""
+def heights_of(
+    series: Sequence[Series], quantities: Mapping[str, Quantity] | None = None
+) -> Heights:
+    """What is drawn upwards of these methods: accuracies where any is known, or a metric.
+
+    Args:
+        series: The methods.
+        quantities: What the search measures; None where no metric judges networks.
+    """
     known = {name for one in series for name in one.columns}
+    for name in judges(quantities or {}):
+        return _of_metric(name, (quantities or {})[name])
     diverging = not known & set(ACCURACY.last) and bool(known & set(DIVERGING.last))
-    return DIVERGING if diverging else ACCURACY
+    if not diverging:
+        return ACCURACY
+    unit = (quantities or {}).get(DIVERGENCE, NATS).label.rpartition("(")[2]
+    label, tested = (f"{t.rpartition('(')[0]}({unit}" for t in (DIVERGING.label, DIVERGING.tested))
+    return DIVERGING._replace(label=label, tested=tested)
+
+
+def _of_metric(name: str, quantity: Quantity) -> Heights:
+    return Heights(
+        quantity,
+        f"{quantity.label} on the search images",
+        f"{quantity.label} on the test images",
+        (f"test_{name}", name),
+        f"finished_test_{name}",
+    )
 
 
 def _screen_size(rows: int, columns: int) -> tuple[float, float]:

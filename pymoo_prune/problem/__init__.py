@@ -8,7 +8,7 @@ Your own problem extends `PruningProblem`. Read `contract` before writing one.
 - `pruning_problem`: the base class: measures in chunks, checks, scores
 - `latencies`: latencies of candidates, where they are asked for
 - `additions`: quantities that a user adds by name
-- `unlabelled`: searches on images without labels
+- `unlabelled`: what searches measure in place of the accuracy
 - `names`: names that quantities must have, and cannot have
 - `trust`: which modules that a folder names may be imported
 - `racing`: tells good and bad candidates apart with few images
@@ -47,12 +47,13 @@ from pymoo_prune.problem.registry import (
     registered,
 )
 from pymoo_prune.problem.trust import EVERYTHING, check_trust, module_of, trust
-from pymoo_prune.problem.unlabelled import accuracies_of, drop_of, objectives_on
+from pymoo_prune.problem.unlabelled import accuracies_of, drop_of, objectives_on, quantity_of
 
 __all__ = [
     "CHUNK", "EVERYTHING", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline", "Contract",
     "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "Racing",
     "Rivals", "Timing", "accuracies_of", "assignments", "build_problem", "check_options",
     "check_trust", "default_objectives", "drop_of", "extended", "find_problem", "find_reproduction",
-    "load_named", "module_of", "objectives_on", "own_network", "preset_of", "registered", "trust",
+    "load_named", "module_of", "objectives_on", "own_network", "preset_of", "quantity_of",
+    "registered", "trust",
 ]  # fmt: skip

@@ -23,9 +23,9 @@ from pymoo_prune.measuring import (
     LATENCY,
     MILLISECONDS,
     Expected,
-    accuracy,
     count_macs,
     count_parameters,
+    goodness_of,
 )
 from pymoo_prune.objectives import (
     DIVERGENCE,
@@ -104,7 +104,7 @@ class Contract:
     def tested(self, network: nn.Module) -> Mapping[str, float]:
         """What is measured of a network on these images, by name; see `judged`."""
         if DIVERGENCE not in self.judged:  # the only one that needs a parent
-            return {"accuracy": accuracy(network, self.tested_on)}
+            return {self.data_set.task.judge: goodness_of(network, self.tested_on)}
         return self.expected.measured_on(network, self.tested_on.images, self.judged)
 
     @cached_property
@@ -114,14 +114,14 @@ class Contract:
 
     @cached_property
     def parent_accuracy(self) -> float | None:
-        """The parent's accuracy on these images; None where they have no labels."""
+        """The parent's accuracy, or metric, on these images; None where they have no labels."""
         unknown = self.tested_on.labels is None
-        return None if unknown else accuracy(self._the_parent, self.tested_on)
+        return None if unknown else goodness_of(self._the_parent, self.tested_on)
 
     @property
     def parent_accuracies(self) -> Mapping[str, float]:
         """The parent's accuracy on these images, and its drop; nothing without labels."""
-        return accuracies_of(self.parent_accuracy)
+        return accuracies_of(self.parent_accuracy, self.data_set.task.judge)
 
     def drop_of(self, found: Measurements) -> Mapping[str, Values]:
         """The accuracy that candidates lose on these images, (n,); nothing without labels."""
@@ -157,9 +157,10 @@ class Contract:
     def judged(self) -> tuple[str, ...]:
         """What is measured on outputs: the accuracy, and the divergence where it is asked for.
 
-        Without labels it is the divergence alone.
+        A metric takes the accuracy's place. Without labels it is the divergence alone.
         """
-        return tuple(name for name in ("accuracy", DIVERGENCE) if name in self.quantities)
+        names = (self.data_set.task.judge, DIVERGENCE)
+        return tuple(name for name in names if name in self.quantities)
 
     keeps_chromosomes: bool = True
     """Whether a run keeps the chromosome of every candidate: False where they are weights, or too

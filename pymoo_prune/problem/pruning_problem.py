@@ -30,6 +30,7 @@ from pymoo_prune.objectives import (
     Measurements,
     Objectives,
     Part,
+    Quantity,
     Scalarisation,
     Values,
     check_measurements,
@@ -43,7 +44,7 @@ from pymoo_prune.problem.contract import Contract
 from pymoo_prune.problem.facets import Timing
 from pymoo_prune.problem.latencies import Latencies
 from pymoo_prune.problem.names import check_names
-from pymoo_prune.problem.unlabelled import NEED_LABELS, goals_on
+from pymoo_prune.problem.unlabelled import NEED_LABELS, goals_on, judge_on
 
 
 class PruningProblem(Contract, Problem):
@@ -111,6 +112,8 @@ class PruningProblem(Contract, Problem):
         objectives: Objectives,
         constraints: Sequence[Constraint | str] = (),
         front: Sequence[str] = (),
+        *,
+        more: Mapping[str, Quantity] | None = None,
     ) -> Goals:
         """Goals over what this problem measures, and what they ask for: latency, divergence.
 
@@ -118,11 +121,12 @@ class PruningProblem(Contract, Problem):
             objectives: Names of quantities (one objective each), or a scalarisation.
             constraints: Bounds on quantities.
             front: Quantities of a front; those of the objectives unless given.
+            more: Further quantities that some data bring along.
         """
         bounds = parse_constraints(constraints)
         named = objectives.mentioned if isinstance(objectives, Scalarisation) else objectives
         mentioned = {*named, *front, *(bound.name for bound in bounds)}
-        offered = cls.offered()
+        offered = {**cls.offered(), **(more or {})}
         if LATENCY in mentioned and LATENCY not in offered:
             msg = f"{cls.__name__} does not measure latencies: {cls._latency_refusal()}"
             raise PruneError(msg)
@@ -291,7 +295,7 @@ class PruningProblem(Contract, Problem):
         """The parent's measurements, with its latency where that is measured."""
         whole = {n: q.whole for n, q in self.quantities.items() if q.whole is not None}
         found = {**whole, **self.parent_measurements()}
-        if not self.data_set.labelled:
+        if judge_on(self.data_set) != "accuracy":
             found = {n: value for n, value in found.items() if n not in NEED_LABELS}
         if self.latencies is not None:
             found[LATENCY] = self.latencies.parent

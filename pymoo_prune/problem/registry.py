@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.objectives import Objectives, Scalarisation
+from pymoo_prune.objectives import DIVERGENCE, Objectives, Scalarisation
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
-from pymoo_prune.problem.unlabelled import by_divergence
+from pymoo_prune.problem.unlabelled import judged_by
 from pymoo_prune.training import seeded
 
 PROBLEMS = "pymoo_prune.problems"
@@ -168,7 +168,7 @@ def default_objectives(cls: type[PruningProblem], *, labelled: bool = True) -> O
         return None
     if labelled or isinstance(default, Scalarisation):
         return cast("Objectives", default)
-    return by_divergence(default)
+    return judged_by(DIVERGENCE, default)
 
 
 def _parameters(cls: type[PruningProblem]) -> dict[str, inspect.Parameter]:

@@ -1,4 +1,4 @@
-"""Searches on images without labels: what they can measure, and what is refused."""
+"""What searches measure in place of the accuracy: without labels the divergence, or a metric."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pymoo_prune.data import Data
+from pymoo_prune.data import Data, Metric, Task
 from pymoo_prune.errors import PruneError
 from pymoo_prune.objectives import (
     DIVERGENCE,
+    NATS,
     Constraint,
     Goals,
     Measurements,
@@ -22,6 +23,7 @@ from pymoo_prune.objectives import (
     Values,
     parse_constraints,
 )
+from pymoo_prune.problem.names import RESERVED
 
 if TYPE_CHECKING:
     from pymoo_prune.problem.pruning_problem import PruningProblem
@@ -39,7 +41,8 @@ def objectives_on(
 ) -> Objectives:
     """Objectives that a problem can measure on some images, or an error that names one it cannot.
 
-    Without labels, the divergence takes the place of the accuracy among the problem's defaults.
+    Without labels, the divergence takes the place of the accuracy among the problem's defaults; a
+    metric does so where it judges networks.
 
     Args:
         data: The images.
@@ -48,31 +51,44 @@ def objectives_on(
         constraints: Bounds on quantities.
         front: Quantities of a front.
     """
-    if data.labelled:
+    if judge_on(data) == "accuracy":
         return objectives
-    known = _known(data, cls)
+    known = measured_on(data, cls)
     # The very same object: a user who asks for the same quantities makes another one.
     if objectives is _default(cls) and not isinstance(objectives, Scalarisation):
-        objectives = by_divergence(objectives)
+        objectives = judged_by(judge_on(data), objectives)
     asked = objectives.mentioned if isinstance(objectives, Scalarisation) else objectives
     bounds = [bound.name for bound in parse_constraints(constraints)]
     for name in (*asked, *front, *bounds):
         if name not in known and name in cls.offered():
-            msg = (
-                f"{data.name} has no labels for its search images, so {name} cannot be measured; "
-                f"what can be: {', '.join(known)}"
-            )
+            msg = f"{_why(data)}, so {name} cannot be measured; what can be: {', '.join(known)}"
             raise PruneError(msg)
     return objectives
 
 
-def by_divergence(names: Sequence[str]) -> tuple[str, ...]:
-    """Objectives with the divergence in place of the accuracy.
+def judge_on(data: Data) -> str:
+    """The name of what says how good networks are: accuracy, a metric, or the divergence.
 
     Args:
+        data: The images.
+    """
+    return data.task.judge if data.labelled else DIVERGENCE
+
+
+def _why(data: Data) -> str:
+    if data.labelled:
+        return f"networks on {data.name} are judged by {data.task.judge}"
+    return f"{data.name} has no labels for its search images"
+
+
+def judged_by(judge: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Objectives with something else in place of the accuracy.
+
+    Args:
+        judge: Its name.
         names: The objectives.
     """
-    return tuple(dict.fromkeys(DIVERGENCE if name == "accuracy" else name for name in names))
+    return tuple(dict.fromkeys(judge if name == "accuracy" else name for name in names))
 
 
 def goals_on(
@@ -82,21 +98,22 @@ def goals_on(
     constraints: Sequence[Constraint | str] = (),
     front: Sequence[str] = (),
 ) -> Goals:
-    """Goals over what a problem measures on some images: without labels, always the divergence.
+    """Goals over what a problem measures on some images: always what judges networks there.
 
     See `objectives_on` for the arguments.
     """
     objectives = objectives_on(data, cls, objectives, constraints, front)
-    goals = cls.goals_for(objectives, constraints, front)
-    if data.labelled:
-        return goals
-    known = _known(data, cls)
-    measured = {name: one for name, one in goals.quantities.items() if name in known}
-    return replace(goals, quantities={DIVERGENCE: known[DIVERGENCE], **measured})
+    judge = judge_on(data)
+    if judge == "accuracy":
+        return cls.goals_for(objectives, constraints, front)
+    known = measured_on(data, cls)
+    goals = cls.goals_for(objectives, constraints, front, more=known)
+    measured = {name: known[name] for name in goals.quantities if name in known}
+    return replace(goals, quantities={judge: known[judge], **measured})
 
 
 def drop_of(parent_accuracy: float | None, found: Measurements) -> dict[str, Values]:
-    """The accuracy that candidates lose against their parent, where there are labels.
+    """The accuracy that candidates lose against their parent, where it is measured.
 
     Args:
         parent_accuracy: The parent's accuracy on the same images; None without labels.
@@ -107,30 +124,67 @@ def drop_of(parent_accuracy: float | None, found: Measurements) -> dict[str, Val
     return {"accuracy_drop": parent_accuracy - found["accuracy"]}
 
 
-def accuracies_of(parent_accuracy: float | None) -> dict[str, float]:
-    """A parent's accuracy, of which it loses nothing; nothing without labels.
+def accuracies_of(parent_accuracy: float | None, judge: str = "accuracy") -> dict[str, float]:
+    """A parent's accuracy, of which it loses nothing, or its metric; nothing without labels.
 
     Args:
         parent_accuracy: Its accuracy; None without labels.
+        judge: What it is: "accuracy", or the metric's name.
     """
-    return {} if parent_accuracy is None else {"accuracy": parent_accuracy, "accuracy_drop": 0.0}
+    if parent_accuracy is None:
+        return {}
+    more = {"accuracy_drop": 0.0} if judge == "accuracy" else {}
+    return {judge: parent_accuracy, **more}
 
 
-def _known(data: Data, cls: type[PruningProblem]) -> Mapping[str, Quantity]:
-    """What a problem measures without labels, the divergence first."""
+def quantity_of(metric: Metric) -> Quantity:
+    """A metric as a quantity, which judges networks.
+
+    Args:
+        metric: The metric.
+    """
+    label = metric.name.replace("_", " ") if metric.label is None else metric.label
+    return Quantity(metric.better, label, share=metric.share, judges=True, worst=metric.worst)
+
+
+def measured_on(data: Data, cls: type[PruningProblem]) -> Mapping[str, Quantity]:
+    """What a problem measures on some images without accuracies; what judges networks is first.
+
+    Args:
+        data: The images: without labels, or with a metric.
+        cls: The problem's class.
+    """
     offered = cls.offered()
     if DIVERGENCE not in offered:
         msg = (
-            f"{data.name} has no labels for its search images, but {cls.__name__} measures "
-            "accuracies with a measure() of its own; it can do without labels where it says "
+            f"{_why(data)}, but {cls.__name__} measures "
+            f"accuracies with a measure() of its own; it can do {_without(data)} where it says "
             "compares = True, and returns what self.judged names"
         )
         raise PruneError(msg)
-    known = {DIVERGENCE: offered[DIVERGENCE]}
+    known = {DIVERGENCE: divergence_of(data.task)}
+    if (metric := data.task.metric) is not None and data.labelled:
+        if metric.name in offered or metric.name in RESERVED:
+            msg = f"metric {metric.name!r} has a name that is taken; give it another one"
+            raise PruneError(msg)
+        known = {metric.name: quantity_of(metric), **known}
     for name, quantity in offered.items():
-        if name not in NEED_LABELS and _follows(quantity, known):
+        if name not in (*NEED_LABELS, *known) and _follows(quantity, known):
             known[name] = quantity
     return known
+
+
+def divergence_of(task: Task) -> Quantity:
+    """The divergence as a quantity, in the unit of a task.
+
+    Args:
+        task: What labels mean.
+    """
+    return replace(NATS, label=f"divergence from the parent ({task.divergences})")
+
+
+def _without(data: Data) -> str:
+    return "without labels" if not data.labelled else "with metrics"
 
 
 def _follows(quantity: Quantity, known: Mapping[str, Quantity]) -> bool:

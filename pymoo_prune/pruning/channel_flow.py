@@ -127,11 +127,12 @@ class ChannelFlow(fx.Interpreter):
 
     def _unknown(self, node: fx.Node, module: nn.Module | None, result: Any) -> Maps:
         """All channels stay that a call reads that is not known."""
-        for one in node.all_input_nodes:
-            self._rules.fix(self._rules.maps.get(one.name))
+        read = [self._rules.maps[one.name] for one in node.all_input_nodes if self._rules.has(one)]
+        if any((labels != ALWAYS).any() for found in read for labels in _each(found)):
+            self.kept.append(f"{self._call(node)} in {self._place(node)!r}")
+        self._rules.fix(tuple(read))
         if module is not None:
             self._rules.whole(node, module)
-        self.kept.append(f"{self._call(node)} in {self._place(node)!r}")
         return always(result)
 
     def _check_output(self, node: fx.Node, result: Any) -> None:

@@ -1,6 +1,6 @@
 """Results of a search: a front, what it is compared with, and networks to carry away.
 
-- `front`: the networks of a front
+- `front`, `member`: the networks of a front, and one of them
 - `choosing`, `front_tables`, `quantities`: choosing one of them, fronts as CSV and text, and the
   quantities that are known after the search
 - `finishing`, `finished_networks`: retraining and testing, and what it made in one file
@@ -22,10 +22,11 @@ from pymoo_prune.results.exporting import carry, check_formats
 from pymoo_prune.results.finished_networks import FinishedNetworks, Finishing, Keeper
 from pymoo_prune.results.finishing import Judge, final_accuracies, finisher
 from pymoo_prune.results.first_population import FIRST_POPULATION, FirstPopulation
-from pymoo_prune.results.front import Front, Member
+from pymoo_prune.results.front import Front
 from pymoo_prune.results.front_tables import csv_text, read_csv
 from pymoo_prune.results.gain import Gain, stacked, there_before
 from pymoo_prune.results.history import comparable
+from pymoo_prune.results.member import Member
 from pymoo_prune.results.network_files import (
     can_be_saved,
     is_exported,
@@ -42,7 +43,7 @@ from pymoo_prune.results.onnx_files import (
     export_onnx,
     onnx_network,
 )
-from pymoo_prune.results.quantities import ACCURACIES, EVALUATION, FINAL, Judged
+from pymoo_prune.results.quantities import ACCURACIES, EVALUATION, FINAL, Judged, final_of
 from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 
 __all__ = [
@@ -50,8 +51,8 @@ __all__ = [
     "Choice", "FinishedNetworks", "Finishing", "FirstPopulation", "Front", "Gain", "Judge",
     "Judged", "Keeper", "Member", "OnnxFile", "OnnxNetwork", "OnnxReport", "Suggestion",
     "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry", "check_formats",
-    "comparable", "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported",
-    "load_network", "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv",
-    "save_network", "save_weights", "simple_series", "stacked", "suggest", "there_before",
-    "unknown_kind_in", "winning_ticket",
+    "comparable", "csv_text", "export_onnx", "final_accuracies", "final_of", "finisher",
+    "is_exported", "load_network", "load_weights", "no_fittest", "onnx_network",
+    "published_series", "read_csv", "save_network", "save_weights", "simple_series", "stacked",
+    "suggest", "there_before", "unknown_kind_in", "winning_ticket",
 ]  # fmt: skip

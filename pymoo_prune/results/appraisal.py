@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,9 +18,9 @@ from pymoo_prune.measuring import (
     BATCH_SIZES,
     PERTURBATIONS,
     Latency,
-    accuracy,
     count_macs,
     count_parameters,
+    goodness_of,
     latencies,
     robustness,
     thop_macs,
@@ -34,12 +35,13 @@ class Appraisal:
 
     Attributes:
         name: The network's name, "parent" or "network 7".
-        test_accuracy: Its accuracy on the images as they are.
+        test_accuracy: Its accuracy, or metric, on the images as they are.
         parameters: How many it has; those that are not 0 where a `WinningTicket` says `masked`.
         macs: Multiply-accumulates for one image, of the same weights.
         thop_macs: The MACs that thop counts, zeros too.
         latencies: One for each batch size.
-        robustness: Test accuracies by perturbation, at the strengths from 1 on.
+        robustness: Test accuracies by perturbation, at the strengths from 1 on; none where inputs
+            are no images.
     """
 
     name: str
@@ -63,6 +65,7 @@ def appraise(
     threads: int = 1,
     repeats: int = 50,
     seed: int = 0,
+    judge: Callable[[nn.Module], float] | None = None,
     display: Display | None = None,
 ) -> list[Appraisal]:
     """Measures finished networks side by side, on the test images.
@@ -74,6 +77,7 @@ def appraise(
         threads: torch's threads, for latencies.
         repeats: Measurements of each latency.
         seed: The perturbations' seed; every network sees the same images.
+        judge: Says how good a network is; None takes its accuracy, or metric, on the test images.
         display: Shows progress; None for silence.
 
     Returns:
@@ -102,11 +106,14 @@ def appraise(
                     device=device,
                 )
             )
-    perturbed = _robustness(copies, data, seed, display)
+    # Only images can be perturbed.
+    images = data.train.are_images
+    perturbed = _robustness(copies, data, seed, display) if images else {n: {} for n in copies}
+    judge = judge or partial(goodness_of, split=data.test)
     return [
         Appraisal(
             name=name,
-            test_accuracy=accuracy(network, data.test),
+            test_accuracy=judge(network),
             parameters=count_parameters(network),
             macs=count_macs(network, data.shape),
             thop_macs=thop_macs(network, data.shape),

@@ -11,7 +11,7 @@ from torch import nn
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.executors import Executor
-from pymoo_prune.measuring import Expected, accuracy
+from pymoo_prune.measuring import Expected, goodness_of
 from pymoo_prune.objectives import DIVERGENCE, Series, Values, completed
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results.finishing import final_accuracies, finisher
@@ -109,7 +109,8 @@ def _judged(problem: PruningProblem, networks: Sequence[nn.Module]) -> dict[str,
     """Accuracies on the validation images, and divergences where the search has them, (n,) each."""
     images = problem.data_set.validation
     if DIVERGENCE not in problem.judged or problem.parent is None:
-        return {"accuracy": np.array([accuracy(network, images) for network in networks])}
+        judge = images.task.judge
+        return {judge: np.array([goodness_of(network, images) for network in networks])}
     expected = Expected.of(problem.parent, images)
     rows = [expected.measured_on(one, images.images, problem.judged) for one in networks]
     return {name: np.array([row[name] for row in rows]) for name in problem.judged}

@@ -10,12 +10,13 @@ from typing import Any
 
 from rich.table import Table
 
+from pymoo_prune.data import Packed
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring import Latency
-from pymoo_prune.results.front import Member
+from pymoo_prune.results.member import Member
 from pymoo_prune.results.network_files import SPEC, WEIGHTS
-from pymoo_prune.results.onnx_files import INPUT, INT8, ONNX, OUTPUT, OnnxReport
-from pymoo_prune.tables import Row, markdown_table, terminal_table
+from pymoo_prune.results.onnx_files import INPUT, INT8, ONNX, OUTPUT, OnnxReport, input_names
+from pymoo_prune.tables import Row, listed, markdown_table, terminal_table
 
 FILES: Mapping[str, str] = {
     WEIGHTS: "weights, a state_dict of torch",
@@ -118,22 +119,41 @@ class Carried:
         return "\n\n".join(parts) + "\n"
 
     def _loading(self) -> str:
-        shape = ", ".join(str(size) for size in self.member.front.problem.data_set.shape)
+        data = self.member.front.problem.data_set
+        shape = ", ".join(str(size) for size in data.shape)
         folder, path = (json.dumps(str(each)) for each in (self.folder, self.folder / ONNX))
         code = ["import pymoo_prune", f"network = pymoo_prune.load_network({folder})"]
+        given = f'"{INPUT}": images'
+        if data.packing is not None:
+            given = ", ".join(f'"{name}": ...' for name in input_names(data.packing))
         if self.onnx:
             processor_only = 'providers=["CPUExecutionProvider"]'
             code += [
                 *("", "import onnxruntime"),
                 f"session = onnxruntime.InferenceSession({path}, {processor_only})",
-                f'(outputs,) = session.run(["{OUTPUT}"], {{"{INPUT}": images}})',
+                f'(outputs,) = session.run(["{OUTPUT}"], {{{given}}})',
             ]
+        if data.packing is not None:
+            parts = [_input_text(part) for part in data.packing.parts]
+            text = f"It takes {listed(parts)}; in ONNX files {listed(input_names(data.packing))}."
+            return "\n".join(["```python", *code, "```", "", text])
+        if not data.train.are_images or data.task.name != "classes":
+            text = (
+                f"Inputs are float32 with the shape (n, {shape}), for torch a tensor and for "
+                f"onnxruntime an array. The task of the network is {data.task.name}."
+            )
+            return "\n".join(["```python", *code, "```", "", text])
         text = (
             f"Images are float32 with the shape (n, {shape}), for torch a tensor and for "
             "onnxruntime an array; pixels that were bytes lie between 0 and 1. Of the outputs, "
             "(n, classes), the largest is the prediction."
         )
         return "\n".join(["```python", *code, "```", "", text])
+
+
+def _input_text(part: Packed) -> str:
+    shape = ", ".join(map(str, ("n", *part.shape)))
+    return f"{'float32' if part.most is None else 'int64'} of shape ({shape})"
 
 
 def _digits(value: float) -> str:

@@ -21,6 +21,7 @@ from pymoo_prune.objectives import (
     Goals,
     Quantity,
     Values,
+    judge_of,
     without_judgements,
 )
 from pymoo_prune.results.quantities import EVALUATION
@@ -58,7 +59,7 @@ def suggest(goals: Goals, columns: Mapping[str, Values], parent: Mapping[str, fl
         columns: The front's numbers, (n,) each.
         parent: The parent's measurements.
     """
-    names = without_judgements(goals.names)
+    names = without_judgements(goals.names, goals.quantities)
     known, quantities = [n for n in names if n in parent], goals.quantities
     sizes = [n for n in known if _is_size(quantities[n], columns[n], parent[n])]
     if len(names) == len(goals.names) or not sizes:
@@ -66,13 +67,34 @@ def suggest(goals: Goals, columns: Mapping[str, Values], parent: Mapping[str, fl
     size = quantities[sizes[0]].sign * columns[sizes[0]]
     drop, most, best, bound = columns.get("accuracy_drop"), ONE_POINT, "most accurate", WITHIN
     if drop is None:
-        drop, most, best, bound = columns[DIVERGENCE], NEAR, "nearest", WITHIN_NATS
+        drop, most, best, bound = _without_accuracy(goals, columns, parent)
     within = np.flatnonzero(drop <= most + 1e-6)  # .95 - .94 is a bit more than .01
     if len(within) == 0:
         place = int(np.lexsort((size, drop))[0])
         return Suggestion(place, f"the {best}, as none is within {bound}")
     place = int(within[np.lexsort((drop[within], size[within]))[0]])
     return Suggestion(place, f"the smallest within {bound}")
+
+
+def _without_accuracy(
+    goals: Goals, columns: Mapping[str, Values], parent: Mapping[str, float]
+) -> tuple[Values, float, str, str]:
+    """What networks lose, (n,), how much they may lose, and both in words.
+
+    A metric may lose a hundredth of the parent's value, or one point where it is a share.
+    """
+    where = "on the validation images"
+    judge = judge_of(goals.quantities)
+    if judge == DIVERGENCE or judge not in columns or judge not in parent:
+        nats = "(nats)" in goals.quantities[DIVERGENCE].label
+        text = WITHIN_NATS if nats else f"{NEAR} of the parent's variance {where}"
+        return columns[DIVERGENCE], NEAR, "nearest", text
+    one, whole = goals.quantities[judge], parent[judge]
+    drop = one.sign * (columns[judge] - whole)
+    if one.share:
+        return drop, ONE_POINT, f"best in {judge}", f"one point of the parent's {judge} {where}"
+    text = f"1 % of the parent's {judge} {where}"
+    return drop, ONE_POINT * abs(whole), f"best in {judge}", text
 
 
 def _is_size(quantity: Quantity, values: Values, whole: float) -> bool:
@@ -149,7 +171,7 @@ class Choice:
             return self.knee() if choice == "knee" else self.fittest()
         if re.search("[<>=]", choice):
             bounded, judged = Constraint.parse(choice).name, self._judged
-            by_it = "accuracy" in bounded or bounded == judged
+            by_it = "accuracy" in bounded or bounded in (judged, f"finished_{judged}")
             return self.best("parameters" if by_it else judged, within=choice)
         if choice not in self.columns and not self._lacks_labels(choice):
             raise unknown_name("pick", choice, ["suggestion", "knee", "fittest", *self._choosable])
@@ -158,7 +180,12 @@ class Choice:
     @property
     def _judged(self) -> str:
         """What says how good networks are."""
-        return "accuracy" if "accuracy" in self.columns else DIVERGENCE
+        return judge_of({n: self.quantities[n] for n in self.columns if n in self._measured})
+
+    @property
+    def _measured(self) -> list[str]:
+        """What the search measured of networks, as far as columns tell."""
+        return [name for name in self.columns if not name.startswith(("test_", "finished_"))]
 
     def _lacks_labels(self, name: str) -> bool:
         """Whether a name is that of an accuracy that is unknown, as images have no labels."""
@@ -167,19 +194,21 @@ class Choice:
 
     @property
     def _choosable(self) -> list[str]:
-        return [n for n in self.columns if "test" not in n and n not in EVALUATION]
+        tested = ("test_", "finished_test_")
+        return [n for n in self.columns if not n.startswith(tested) and n not in EVALUATION]
 
     def _check_quantity(self, name: str) -> None:
         if self._lacks_labels(name):
-            msg = (
-                f"{name} is not known, as the images have no labels; choose by "
-                f"{', '.join(self._choosable)}"
-            )
+            judged = self._judged
+            why = "the images have no labels"
+            if judged != DIVERGENCE:
+                why = f"networks are judged by {judged}"
+            msg = f"{name} is not known, as {why}; choose by {', '.join(self._choosable)}"
             raise PruneError(msg)
         if name not in self.columns or name in EVALUATION:
             raise unknown_name("quantity", name, self._choosable)
         if name not in self._choosable:
-            judged = DIVERGENCE if DIVERGENCE in name else "accuracy"
+            judged = name.removeprefix("finished_").removeprefix("test_")
             msg = (
                 f"{name} is for reporting: a network chosen by its {judged} on the test images "
                 f"looks better than it is; choose by {', '.join(self._choosable)}"

@@ -14,8 +14,9 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring import BATCH_SIZES, Latency, latencies
+from pymoo_prune.networks import own_inputs
 from pymoo_prune.results.carried import Carried
-from pymoo_prune.results.front import Member
+from pymoo_prune.results.member import Member
 from pymoo_prune.results.network_files import save_network
 from pymoo_prune.results.onnx_files import (
     INT8,
@@ -67,7 +68,8 @@ def carry(
     display, folder = display or Display(Console(quiet=True)), Path(folder)
     for name in (ONNX, INT8, NETWORK_PAGE):  # of another network
         (folder / name).unlink(missing_ok=True)
-    save_network(network, folder, about=about)
+    own = own_inputs(network)
+    save_network(own, folder, about=about)
     if not (onnx or latency):
         return Carried(member, folder, about)
     data, parent = member.front.problem.data_set.to("cpu"), member.front.problem.parent
@@ -83,10 +85,10 @@ def carry(
         with display.phase("the network as ONNX"):
             report = export_onnx(network, data, folder, int8=int8)
         for file, runtime in zip(report.files, ("onnxruntime", "int8"), strict=False):
-            runtimes[f"{name}, {runtime}"] = OnnxNetwork(file.path.read_bytes())
+            runtimes[f"{name}, {runtime}"] = OnnxNetwork(file.path.read_bytes(), data.packing)
     times = _latencies(runtimes, data.shape, threads, repeats, display)
     result = Carried(member, folder, {**about, **_found(report, times)}, report, times)
-    save_network(network, folder, about=result.about)
+    save_network(own, folder, about=result.about)
     write_text(folder / NETWORK_PAGE, result.markdown())
     return result
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError, TrainingDiverged
-from pymoo_prune.measuring import Expected, accuracy
+from pymoo_prune.measuring import Expected, goodness_of
 from pymoo_prune.objectives import DIVERGENCE, Values
 from pymoo_prune.problem import PruningProblem
 
@@ -35,22 +35,24 @@ def finisher(problem: PruningProblem, images: int) -> Finisher | None:
 class Judge:
     """Says how good networks are on some images: their accuracy, or, without labels, divergence.
 
+    Where a metric takes the place of the accuracy, it is that.
+
     Args:
         split: The images.
         parent: The unpruned network; only images without labels need it.
 
     Attributes:
-        name: "accuracy" or "divergence".
+        name: "accuracy", the name of a metric, or "divergence".
     """
 
     def __init__(self, split: Split, parent: nn.Module | None) -> None:
         self.split, self.parent = split, parent
-        self.name = "accuracy" if split.labels is not None else DIVERGENCE
+        self.name = DIVERGENCE if split.labels is None else split.task.judge
 
     def __call__(self, network: nn.Module) -> float:
         """The accuracy, or the divergence from the parent."""
         if self.split.labels is not None:
-            return accuracy(network, self.split)
+            return goodness_of(network, self.split)
         return self._expected.measured_on(network, self.split.images, [self.name])[self.name]
 
     @cached_property
@@ -86,7 +88,8 @@ def final_accuracies(
     Returns:
         `test_accuracy` as they are; with retraining also `finished_accuracy` (validation) and
         `finished_test_accuracy`, NaN for a network whose retraining diverged. Where images have no
-        labels it is the divergence from the parent: `test_divergence` and so on.
+        labels it is the divergence from the parent: `test_divergence` and so on. A metric
+        has columns of its name.
     """
     validation, test = Judge(data.validation, parent), Judge(data.test, parent)
     found = f"test_{test.name}"

@@ -11,7 +11,7 @@ from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.objectives import Measured, Series, Values
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results.front import Front
-from pymoo_prune.results.quantities import FINAL
+from pymoo_prune.results.quantities import final_of
 from pymoo_prune.search import Display, Found, StoredEvaluator
 
 FIRST_POPULATION = "first population"
@@ -75,7 +75,7 @@ class FirstPopulation:
         rows = np.flatnonzero(there >= 0)
         added = spread(np.flatnonzero(there < 0), more)
         columns = {name: column.copy() for name, column in best.columns.items()}
-        for name in FINAL.keys() & front.columns.keys():
+        for name in final_of(problem.quantities).keys() & front.columns.keys():
             columns[name] = np.where(there >= 0, front.columns[name][there], np.nan)
         if len(added):
             for name, column in _finished(best, added, images, display).items():
@@ -127,4 +127,5 @@ def _finished(best: Front, rows: Array, images: int, display: Display) -> dict[s
             images=images,
             progress=lambda: update(next(done) / len(some), f"finish the {FIRST_POPULATION}"),
         )
-    return {name: column for name, column in finished.columns.items() if name in FINAL}
+    known = final_of(best.problem.quantities)
+    return {name: column for name, column in finished.columns.items() if name in known}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, overload
 
@@ -32,62 +31,9 @@ from pymoo_prune.results.choosing import Choice, Suggestion
 from pymoo_prune.results.finished_networks import FinishedNetworks
 from pymoo_prune.results.finishing import final_accuracies, finisher
 from pymoo_prune.results.front_tables import Tabulated, text_table
-from pymoo_prune.results.quantities import EVALUATION, FINAL
+from pymoo_prune.results.member import Member
+from pymoo_prune.results.quantities import EVALUATION, final_of
 from pymoo_prune.search import Found
-
-
-@dataclass(frozen=True)
-class Member:
-    """One network of a front.
-
-    Attributes:
-        front: The front.
-        place: Its row in the front, which is also its name.
-    """
-
-    front: Front
-    place: int
-
-    @property
-    def values(self) -> dict[str, float]:
-        """All that is known of it, by name."""
-        return {name: float(column[self.place]) for name, column in self.front.columns.items()}
-
-    @property
-    def x(self) -> Array:
-        """Its chromosome, (n_var,)."""
-        x: Array = self.front.X[self.place]
-        return x
-
-    @property
-    def why(self) -> str:
-        """Why `Front.pick` suggests it; empty where it suggests another one."""
-        suggested = self.front.suggestion
-        return suggested.reason if suggested.place == self.place else ""
-
-    def network(self, *, finish_images: int = 0) -> nn.Module:
-        """The small network, stand-alone.
-
-        Args:
-            finish_images: Training images for retraining; the same number gives the same weights
-                again. They are read where the run keeps them.
-        """
-        kept = self.front.finished
-        if kept is not None and kept.finishing.images == finish_images:
-            return kept.network(self.place).to(self.front.device)
-        problem = self.front.problem
-        network = problem.network(self.x)
-        if finish_images:
-            seed = self.front.seeds[self.place]
-            network = problem.finished(network, images=finish_images, seed=seed)
-        return network
-
-    def __str__(self) -> str:
-        quantities = self.front.quantities
-        parts = [f"{quantities[n].label} {quantities[n].format(v)}" for n, v in self.values.items()]
-        return f"network {self.place}: " + ", ".join(parts)
-
-    __repr__ = __str__  # what a notebook shows
 
 
 class Front(Tabulated):
@@ -200,7 +146,7 @@ class Front(Tabulated):
     @property
     def quantities(self) -> dict[str, Quantity]:
         """Labels and units of the columns."""
-        return {**self.problem.quantities, **FINAL, **EVALUATION}
+        return {**self.problem.quantities, **final_of(self.problem.quantities), **EVALUATION}
 
     @property
     def seeds(self) -> list[int]:

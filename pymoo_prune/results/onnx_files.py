@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pymoo_prune.data import Data, Split, balanced
+from pymoo_prune.data import Data, Packing, Split, balanced
 from pymoo_prune.errors import PruneError
 from pymoo_prune.files import writing
-from pymoo_prune.measuring import accuracy
+from pymoo_prune.measuring import goodness_of
+from pymoo_prune.networks import OwnInputs, own_inputs
 from pymoo_prune.results.quantization import quantized
 from pymoo_prune.tables import Row
 
@@ -40,17 +42,19 @@ class OnnxFile:
         path: The file.
         size: Its size in bytes.
         difference: The largest absolute difference between its outputs and torch's.
-        agreement: The share of its predictions that are torch's.
+        agreement: The share of its predictions that are torch's; None where it predicts no class.
         accuracy: The accuracy on all validation images; None where these have no labels.
         test_accuracy: The accuracy on all test images, likewise.
+        metric: The metric that these are, where they are no accuracies.
     """
 
     path: Path
     size: int
     difference: float
-    agreement: float
+    agreement: float | None
     accuracy: float | None
     test_accuracy: float | None
+    metric: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,18 +82,21 @@ class OnnxReport:
         rows: list[Row] = [
             ("bytes", *(f"{file.size:,}" for file in files)),
             ("largest difference of outputs", *(f"{file.difference:.2g}" for file in files)),
-            ("same predictions", *(_percent(file.agreement) for file in files)),
         ]
+        if same := [f.agreement for f in files if f.agreement is not None]:
+            rows.append(("same predictions", *map(_percent, same)))
+        judge = self.float32.metric or "accuracy"
+        write = "{:.4g}".format if self.float32.metric else _percent
         for name, shares in self._accuracies.items():
-            rows.append((name, *map(_percent, shares)))
+            rows.append((f"{name} {judge}", *map(write, shares)))
         return ("under onnxruntime", *(file.path.name for file in files)), rows
 
     @property
     def _accuracies(self) -> dict[str, list[float]]:
         """Those that are known, of each file."""
         every = {
-            "validation accuracy": [file.accuracy for file in self.files],
-            "test accuracy": [file.test_accuracy for file in self.files],
+            "validation": [file.accuracy for file in self.files],
+            "test": [file.test_accuracy for file in self.files],
         }
         known = {name: [s for s in shares if s is not None] for name, shares in every.items()}
         return {name: shares for name, shares in known.items() if shares}
@@ -100,9 +107,10 @@ class OnnxReport:
             f"Outputs and predictions are compared with torch's on {self.images:,} validation "
             "images"
         )
-        images = [name.removesuffix(" accuracy") for name in self._accuracies]
+        images = list(self._accuracies)
         if images:
-            text += f"; accuracies are on {' and on '.join(f'all {one}' for one in images)} images"
+            what = self.float32.metric or "accuracies"
+            text += f"; {what} are on {' and on '.join(f'all {one}' for one in images)} images"
         text += "."
         if self.int8 is None:
             return text
@@ -120,19 +128,25 @@ class OnnxNetwork(nn.Module):
 
     Args:
         model: The content of an ONNX file that `export_onnx` wrote.
+        packing: How its inputs lie in the table that this module takes; None where the file takes
+            the same as this module.
     """
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, packing: Packing | None = None) -> None:
         super().__init__()
         check_onnx()
-        self.model = model
+        self.model, self.packing = model, packing
         self.session: Any = None
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, channels, height, width) -> (n, classes)."""
         if self.session is None:
             self.session = self._open()
-        (outputs,) = self.session.run([OUTPUT], {INPUT: images.numpy()})
+        inputs = {INPUT: images.numpy()}
+        if self.packing is not None:
+            parts = zip(input_names(self.packing), self.packing.unpacked(images), strict=True)
+            inputs = {name: part.numpy() for name, part in parts}
+        (outputs,) = self.session.run([OUTPUT], inputs)
         return torch.from_numpy(outputs)
 
     def _open(self) -> Any:
@@ -146,6 +160,11 @@ class OnnxNetwork(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         # A session cannot be copied.
         return {**self.__dict__, "session": None}
+
+
+def input_names(packing: Packing) -> list[str]:
+    """The names of several inputs in an ONNX file."""
+    return [f"input_{place}" for place in range(len(packing.parts))]
 
 
 def check_onnx() -> None:
@@ -176,6 +195,12 @@ def export_onnx(
             than `TOLERANCE` allows; then there is no file.
     """
     folder, data = Path(folder), data.to("cpu")
+    if int8 and data.packing is not None:
+        msg = (
+            "files with eight bits are written of networks with one input of real numbers, but "
+            f"those of {data.name} take ids or several inputs"
+        )
+        raise PruneError(msg)
     for name in (ONNX, INT8):  # of another network
         (folder / name).unlink(missing_ok=True)
     whole, ours, theirs = _checked(network, data)
@@ -211,7 +236,7 @@ def _checked(network: nn.Module, data: Data) -> tuple[OnnxNetwork, Tensor, Tenso
     ours = _outputs(network, images)
     problem = f"a {type(network).__name__} cannot be exported as ONNX"
     try:
-        result = OnnxNetwork(_converted(network, data.shape))
+        result = OnnxNetwork(_converted(network, data), data.packing)
         theirs = _outputs(result, images)
     except Exception as error:  # a network may hold anything, and exporters raise anything
         cause = error.__cause__ or error
@@ -230,18 +255,34 @@ def _checked(network: nn.Module, data: Data) -> tuple[OnnxNetwork, Tensor, Tenso
     return result, ours, theirs
 
 
-def _converted(network: nn.Module, shape: tuple[int, int, int]) -> bytes:
-    """The content of an ONNX file, for batches of any size."""
+def _converted(network: nn.Module, data: Data) -> bytes:
+    """The content of an ONNX file, for batches of any size; it takes the user's own inputs."""
+    batch = {0: torch.export.Dim("batch")}
+    # A batch of one would be taken for a constant.
+    inputs, names = [torch.zeros(2, *data.shape)], [INPUT]
+    shapes: tuple[Any, ...] = (batch,)
+    if data.packing is not None:
+        network = own_inputs(network, data.packing)
+        inputs = data.packing.unpacked(torch.zeros(2, *data.shape))
+        every = (batch,) * len(inputs)
+        shapes = (every,) if isinstance(network, OwnInputs) else every
+        names = input_names(data.packing)
     chatter = io.StringIO()  # where it fails, torch prints half of the graph
-    with contextlib.redirect_stdout(chatter), contextlib.redirect_stderr(chatter):
+    with (
+        contextlib.redirect_stdout(chatter),
+        contextlib.redirect_stderr(chatter),
+        warnings.catch_warnings(),
+    ):
+        # Several inputs share the axis of the batch, as they should.
+        warnings.filterwarnings("ignore", ".*The axis name: batch will not be used")
         program = torch.onnx.export(
             network,
-            (torch.zeros(2, *shape),),  # a batch of one would be taken for a constant
+            tuple(inputs),
             dynamo=True,
             verbose=False,
-            input_names=[INPUT],
+            input_names=names,
             output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=shapes,
         )
     model: Any = program.model_proto  # type: ignore[union-attr]
     _forget_origin(model)
@@ -267,14 +308,19 @@ def _written(
         path,
         size=len(network.model),
         difference=float((ours - theirs).abs().max()),
-        agreement=float((ours.argmax(dim=1) == theirs.argmax(dim=1)).double().mean()),
+        agreement=_agreement(ours, theirs) if data.task.name == "classes" else None,
         accuracy=_accuracy(network, data.validation),
         test_accuracy=_accuracy(network, data.test),
+        metric=None if data.task.metric is None else data.task.judge,
     )
 
 
 def _accuracy(network: nn.Module, split: Split) -> float | None:
-    return None if split.labels is None else accuracy(network, split)
+    return None if split.labels is None else goodness_of(network, split)
+
+
+def _agreement(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours.argmax(dim=1) == theirs.argmax(dim=1)).double().mean())
 
 
 def _compared(data: Data) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pymoo_prune import plots
-from pymoo_prune.objectives import Goals
+from pymoo_prune.objectives import Goals, judge_of
 from pymoo_prune.page import in_notebook
 from pymoo_prune.results.front import Front
-from pymoo_prune.results.quantities import FINAL
+from pymoo_prune.results.quantities import final_of
 from pymoo_prune.tables import Row
 
 MOST_ROWS = 14
@@ -24,9 +24,10 @@ def front_html(front: Front, goals: Goals) -> str:
     chosen = front.suggestion
     places = np.unique(np.linspace(0, len(front) - 1, MOST_ROWS).round().astype(int))
     places = np.union1d(places, [chosen.place])
-    wanted = ("accuracy", *goals.names, "parameters", "macs", *FINAL)
-    names = [name for name in dict.fromkeys(wanted) if name in front.columns]
     quantities = front.quantities
+    judge = judge_of(quantities)
+    wanted = (judge, *goals.names, "parameters", "macs", *final_of(quantities))
+    names = [name for name in dict.fromkeys(wanted) if name in front.columns]
     rows: list[Row] = []
     for place in places.tolist():
         cells = [quantities[n].format(float(front.columns[n][place])) for n in names]

@@ -15,7 +15,8 @@ from pymoo_prune import plots
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.measuring import BATCH_SIZES
-from pymoo_prune.networks import evaluating
+from pymoo_prune.networks import evaluating, own_inputs
+from pymoo_prune.objectives import Quantity
 from pymoo_prune.results import ticket_words as words
 from pymoo_prune.results.appraisal import (
     Appraisal,
@@ -25,7 +26,10 @@ from pymoo_prune.results.appraisal import (
     removed,
     speedups,
 )
-from pymoo_prune.results.front import Front, Member
+from pymoo_prune.results.finishing import Judge
+from pymoo_prune.results.front import Front
+from pymoo_prune.results.member import Member
+from pymoo_prune.results.quantities import final_of
 from pymoo_prune.search import Display
 from pymoo_prune.tables import Row, markdown_table, terminal_table
 
@@ -39,14 +43,17 @@ class WinningTicket:
 
     Attributes:
         winner: Which network of the front it is.
-        network: The ticket itself.
+        network: The ticket itself; it takes the inputs that the parent took.
         parent: The parent's measurements.
         ticket: The ticket's measurements.
         images: Training images that the ticket was retrained with.
         masked: Whether pruned weights are still there, as zeros; parameters and MACs are then of
             weights that are not 0.
         labelled: Whether the test images have labels. Without them, accuracies are the share of
-            images for which the prediction is the parent's for the plain image.
+            images for which the prediction is the parent's for the plain image, or, where networks
+            predict no classes, divergences.
+        judged: What the test accuracies are, where they are no accuracies: a metric, or the
+            divergence.
     """
 
     winner: Member
@@ -56,10 +63,13 @@ class WinningTicket:
     images: int
     masked: bool = False
     labelled: bool = True
+    judged: Quantity | None = None
 
     @property
     def measure(self) -> str:
         """What the test accuracies are."""
+        if self.judged is not None:
+            return self.judged.label
         return "test accuracy" if self.labelled else words.AGREEMENT
 
     @property
@@ -89,12 +99,17 @@ class WinningTicket:
 
     def size_rows(self) -> tuple[Row, list[Row]]:
         """Accuracy, size and speed of both."""
-        return words.size_rows(self.parent, self.ticket, self.measure, masked=self.masked)
+        return words.size_rows(
+            self.parent, self.ticket, self.measure, masked=self.masked, judged=self.judged
+        )
 
     def origin(self) -> str:
         """Which network the ticket is, and what both are measured on."""
         tested = len(self.winner.front.problem.data_set.test)
-        return words.origin(self.winner.place, self.images, tested, labelled=self.labelled)
+        agreement = not self.labelled and self.judged is None
+        return words.origin(
+            self.winner.place, self.images, tested, labelled=self.labelled, agreement=agreement
+        )
 
     def conditions(self) -> str:
         """How latencies were measured, and which differences may be chance."""
@@ -102,15 +117,23 @@ class WinningTicket:
 
     def verdict(self) -> str:
         """Under which perturbations the ticket loses more than the parent, and under which less."""
+        if not self.ticket.robustness:
+            return words.NO_IMAGES
         return words.verdict(self.parent, self.ticket, labelled=self.labelled)
 
     def tables(self) -> list[Table]:
         """Both tables for the terminal."""
         return [
             terminal_table("the winning ticket", *self.size_rows()),
-            terminal_table(
-                f"{self.measure} on perturbed images, in %: parent / ticket",
-                *words.perturbation_rows(self.parent, self.ticket),
+            *(
+                [
+                    terminal_table(
+                        f"{self.measure} on perturbed images, in %: parent / ticket",
+                        *words.perturbation_rows(self.parent, self.ticket),
+                    )
+                ]
+                if self.ticket.robustness
+                else []
             ),
         ]
 
@@ -128,12 +151,17 @@ class WinningTicket:
             markdown_table(*self.size_rows()),
             self.conditions(),
             "## Perturbed images",
-            *([f"![{shown} on perturbed images]({picture})"] if picture else []),
-            f"{self.measure.capitalize()} in %, parent / ticket, at each strength:",
-            markdown_table(*words.perturbation_rows(self.parent, self.ticket)),
+            *(self._perturbed(shown, picture) if self.ticket.robustness else []),
             self.verdict(),
         ]
         return "\n\n".join(parts) + "\n"
+
+    def _perturbed(self, shown: str, picture: str | None) -> list[str]:
+        return [
+            *([f"![{shown} on perturbed images]({picture})"] if picture else []),
+            f"{self.measure.capitalize()} in %, parent / ticket, at each strength:",
+            markdown_table(*words.perturbation_rows(self.parent, self.ticket)),
+        ]
 
     def draw(self, path: Path | str) -> None:
         """Draws test accuracy over the strength of each perturbation into a PNG or SVG file."""
@@ -188,7 +216,7 @@ def winning_ticket(
     display = display or Display(Console(quiet=True))
     try:
         with display.phase("retraining the ticket"):
-            network = winner.network(finish_images=images)
+            network = winner.packed_network(images)
     except TrainingDiverged as error:
         msg = (
             f"network {winner.place} is no ticket: {error}, pick another network, or retrain it "
@@ -197,9 +225,12 @@ def winning_ticket(
         raise PruneError(msg) from error
     name, data = f"network {winner.place}", problem.data_set
     labelled = data.test.labels is not None
+    judge = Judge(data.test, parent)
+    agree = not labelled and data.task.name == "classes" and data.train.are_images
     before, after = appraise(
         {"parent": parent, name: network},
-        data if labelled else replace(data, test=_as_predicted(parent, data.test)),
+        replace(data, test=_as_predicted(parent, data.test)) if agree else data,
+        judge=None if agree else judge,
         batch_sizes=batch_sizes,
         threads=threads,
         repeats=repeats,
@@ -210,7 +241,11 @@ def winning_ticket(
     if masked:
         before = _without_zeros(before, problem.parent_measurements())
         after = _without_zeros(after, winner.values)
-    return WinningTicket(winner, network, before, after, images, masked, labelled)
+    judged = None
+    if not agree and judge.name != "accuracy":
+        judged = final_of(problem.quantities)[f"test_{judge.name}"]
+    own = own_inputs(network, data.packing)
+    return WinningTicket(winner, own, before, after, images, masked, labelled, judged)
 
 
 @torch.no_grad()

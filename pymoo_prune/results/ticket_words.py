@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring import STRENGTHS, Latency
+from pymoo_prune.objectives import Quantity
 from pymoo_prune.results.appraisal import Appraisal, extra_losses, removed, speedups
 from pymoo_prune.results.quantities import ACCURACIES
 from pymoo_prune.tables import Row, listed
@@ -15,8 +16,17 @@ AGREEMENT = "agreement with the parent"
 """What test accuracies are where images have no labels."""
 
 
+NO_IMAGES = "Inputs that are no images are not perturbed: noise and blur are for images."
+"""In place of a verdict on perturbations."""
+
+
 def size_rows(
-    parent: Appraisal, ticket: Appraisal, measure: str, *, masked: bool
+    parent: Appraisal,
+    ticket: Appraisal,
+    measure: str,
+    *,
+    masked: bool,
+    judged: Quantity | None = None,
 ) -> tuple[Row, list[Row]]:
     """Accuracy, size and speed of both.
 
@@ -25,15 +35,18 @@ def size_rows(
         ticket: The ticket.
         measure: What test accuracies are.
         masked: Whether the ticket's pruned weights are still there, as zeros.
+        judged: What they are, where they are no accuracies.
     """
-    points = 100 * (ticket.test_accuracy - parent.test_accuracy)
+    write = percent if judged is None else judged.format
+    more = ticket.test_accuracy - parent.test_accuracy
+    points = f"{100 * more:+.2f} points" if judged is None or judged.share else f"{more:+.4g}"
     kept, zeros = (" (non-zero)", " (all)") if masked else ("", "")
     rows: list[Row] = [
         (
             measure,
-            percent(parent.test_accuracy),
-            percent(ticket.test_accuracy),
-            f"{points:+.2f} points".replace("-", "−"),
+            write(parent.test_accuracy),
+            write(ticket.test_accuracy),
+            points.replace("-", "−"),
         ),
         _size_row(f"parameters{kept}", parent.parameters, ticket.parameters),
         _size_row(f"MACs{kept}", parent.macs, ticket.macs),
@@ -70,7 +83,7 @@ def perturbation_rows(parent: Appraisal, ticket: Appraisal) -> tuple[Row, list[R
     return ("strength", *(f"{k + 1}" for k in range(STRENGTHS))), rows
 
 
-def origin(place: int, images: int, tested: int, *, labelled: bool) -> str:
+def origin(place: int, images: int, tested: int, *, labelled: bool, agreement: bool = True) -> str:
     """Which network the ticket is, and what both are measured on.
 
     Args:
@@ -78,6 +91,7 @@ def origin(place: int, images: int, tested: int, *, labelled: bool) -> str:
         images: Training images that it was retrained with.
         tested: How many test images there are.
         labelled: Whether they have labels.
+        agreement: Whether, without labels, predictions are compared with the parent's.
     """
     how = f"retrained with {images:,} images" if images else "not retrained"
     text = (
@@ -86,6 +100,11 @@ def origin(place: int, images: int, tested: int, *, labelled: bool) -> str:
     )
     if labelled:
         return f"{text}Accuracies are on all {tested:,} test images."
+    if not agreement:
+        return (
+            f"{text}The {tested:,} test images have no labels: the divergence from the parent's "
+            "outputs takes the place of the accuracy."
+        )
     return (
         f"{text}The test images have no labels, so accuracies are unknown. The agreement with the "
         f"parent is the share of all {tested:,} test images for which a network's prediction is "

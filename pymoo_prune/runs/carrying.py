@@ -13,6 +13,7 @@ from pymoo_prune.errors import StoreError
 from pymoo_prune.files import check_writable, write_text, writing
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import BATCH_SIZES, thop_macs
+from pymoo_prune.networks import PackedInputs
 from pymoo_prune.results import (
     Carried,
     Judge,
@@ -102,16 +103,19 @@ class Carrier:
         member, network = ticket.winner, ticket.network
         # The front's accuracies after retraining are those of another retraining.
         values = {n: value for n, value in member.values.items() if not n.startswith("finished")}
-        if ticket.labelled:
-            values["finished_test_accuracy"] = ticket.ticket.test_accuracy
-        else:
-            judge = Judge(front.problem.data_set.test, front.problem.parent)
-            values["finished_test_divergence"] = judge(network)
-        carry(member, network, folder, about=self._about(member, network, images, values))
-        with writing(folder / TICKET_PICTURE) as path:
-            ticket.draw(path)
+        judge = Judge(front.problem.data_set.test, front.problem.parent)
+        agreement = not ticket.labelled and ticket.judged is None
+        value = judge(network) if agreement else ticket.ticket.test_accuracy
+        values[f"finished_test_{judge.name}"] = value
+        packing = front.problem.data_set.packing
+        packed = network if packing is None else PackedInputs.of(network, packing)
+        carry(member, packed, folder, about=self._about(member, packed, images, values))
+        picture = TICKET_PICTURE if ticket.ticket.robustness else None
+        if picture is not None:
+            with writing(folder / picture) as path:
+                ticket.draw(path)
         title = f"The winning ticket of {settings.title}"
-        page = ticket.markdown(title=title, picture=TICKET_PICTURE)
+        page = ticket.markdown(title=title, picture=picture)
         write_text(folder / TICKET_PAGE, page)
         return ticket, folder
 
@@ -120,7 +124,7 @@ class Carrier:
         kept = self.front.finished
         if kept is not None and kept.unknown_kind(member.place) is not None:
             _ = self.front.problem  # its module may know how to build the network
-        return member.network(finish_images=images)
+        return member.packed_network(images)
 
     def _about(
         self,

@@ -148,7 +148,7 @@ class Citations(Bibliography):
             settings: Say whether networks are retrained.
             quantities: The names of all that was measured; None in folders of older versions.
         """
-        if settings.finish_images and quantities is not None and "accuracy" not in quantities:
+        if settings.finish_images and quantities is not None and not _are_judged(quantities):
             self.cite(DISTILLATION)
 
     def rivals(self, names: Iterable[str]) -> None:
@@ -176,6 +176,12 @@ class Citations(Bibliography):
             self.note(f"the problem {name} is code that --trust imports, with its entries")
             return
         self.problem(cls, name)
+
+
+def _are_judged(quantities: Collection[str]) -> bool:
+    """Whether the accuracy was measured, or a metric, so that images have labels."""
+    about = quantities.values() if isinstance(quantities, Mapping) else ()
+    return "accuracy" in quantities or any(one.get("judges") for one in about)
 
 
 def problem_entries(cls: type[PruningProblem]) -> list[Entry]:

@@ -85,8 +85,7 @@ def evaluations_of(
     with closing(Store.existing(run.folder / STORE_FILE)) as store:
         summary = _summary(run)
         n = store.record.measured(None if summary is None else summary["generations"])
-        labelled = "accuracy" in store.record.quantities
-        goals, values = _goals(run, summary, parent, labelled=labelled)
+        goals, values = _goals(run, summary, parent, store.record.quantities)
         return recorded_evaluations(
             store.record,
             goals,
@@ -120,18 +119,18 @@ def _goals(
     run: RecordedRun,
     summary: Mapping[str, Any] | None,
     parent: Mapping[str, float] | None,
-    *,
-    labelled: bool,
+    measured: Sequence[str],
 ) -> tuple[Goals, Mapping[str, float]]:
     """The goals of a run, and its parent's measurements as far as they are needed."""
     settings = run.settings
     bounds = parse_constraints(settings.constraints)
     if summary is not None:
-        measured = measured_quantities(settings, summary.get("quantities"))
-        return Goals(measured, summary["goals"], bounds), summary["parent"]
+        kept = measured_quantities(settings, summary.get("quantities"))
+        return Goals(kept, summary["goals"], bounds), summary["parent"]
     cls = settings.problem_class
+    labelled = "accuracy" in measured
     objectives = settings.objectives or default_objectives(cls, labelled=labelled)
-    if objectives is not None:
+    if objectives is not None and set(measured) <= cls.offered().keys():
         goals = cls.goals_for(objectives, bounds, settings.front)
         if parent is not None or not any(bound.relative for bound in bounds):
             return goals, parent or {}

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from pymoo_prune.errors import UntrustedCode
-from pymoo_prune.objectives import Goals, Quantity, Series, Values
+from pymoo_prune.objectives import DIVERGENCE, Goals, Quantity, Series, Values, judge_of
 from pymoo_prune.results import (
     EVALUATION,
-    FINAL,
     FIRST_POPULATION,
     Gain,
     Judged,
     Suggestion,
     comparable,
+    final_of,
     published_series,
 )
 from pymoo_prune.runs.files import STORE_FILE
@@ -47,7 +47,7 @@ class Findings:
         self.series, self.summary = run.results()
         self.layers = run.layers()
         measured = measured_quantities(run.settings, self.summary.get("quantities"))
-        self.quantities: dict[str, Quantity] = {**measured, **FINAL, **EVALUATION}
+        self.quantities: dict[str, Quantity] = {**measured, **final_of(measured), **EVALUATION}
         self.goals = Goals(measured, self.summary["goals"])
 
     @property
@@ -83,7 +83,14 @@ class Findings:
     @property
     def labelled(self) -> bool:
         """Whether the search's images have labels."""
-        return "accuracy" in self.front.columns
+        return self.searched != DIVERGENCE
+
+    @property
+    def searched(self) -> str:
+        """What says how good networks are on the search images."""
+        known = {n: q for n, q in self.goals.quantities.items() if n in self.front.columns}
+        name = judge_of(known)
+        return name if name in known else DIVERGENCE
 
     @property
     def judged(self) -> Judged:
@@ -101,7 +108,7 @@ class Findings:
     @property
     def axes(self) -> list[str]:
         """The axes of hypervolumes besides the error: the objectives that all methods measure."""
-        return shared_axes(self.goals.names, self.series)
+        return shared_axes(self.goals.names, self.series, self.goals.quantities)
 
     @cached_property
     def hypervolumes(self) -> dict[str, list[float]]:
@@ -160,7 +167,8 @@ class Findings:
     @property
     def gain_within_noise(self) -> bool:
         """Whether nothing is gained if each accuracy of the search is lower by a standard error."""
-        if "search_share" not in self.summary or self.judged.by_divergence:
+        judged = self.judged
+        if "search_share" not in self.summary or judged.by_divergence or judged.by_metric:
             return False
         images = self.summary["search_share"]["test_images"]
         lower = with_lower_accuracies(self.front, self.tested, images)

@@ -10,8 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
-from pymoo_prune.data import DATA_SETS, Data, data_from_arrays, load_data
+from pymoo_prune.data import (
+    DATA_SETS,
+    Data,
+    Metric,
+    data_from_arrays,
+    data_from_dataset,
+    load_data,
+)
 from pymoo_prune.errors import DataError, PruneError
 from pymoo_prune.problem import load_named
 from pymoo_prune.training import seeded
@@ -54,16 +62,41 @@ def named_data(
     root: str | None = None,
     download: bool = False,
     validation: float | None = None,
+    metric: Metric | None = None,
 ) -> Data:
     """The images that a user names; a module must be trusted before.
 
     Args:
         name: As `load_data` takes it, or "package.module:name" of a `Data`, of a tuple of arrays,
-            or of a function without arguments that returns one.
+            of a torch `Dataset` or a pair of them, or of a function without arguments that returns
+            one.
         root: Where data sets lie.
         download: Whether to fetch a data set.
         validation: Share or number of training images that are held out for the search.
+        metric: What judges networks in place of the accuracy; None is the data's own.
     """
+    data = _named(name, root, validation, download=download)
+    return data if metric is None else data.judged_by(metric)
+
+
+def named_metric(name: str) -> Metric:
+    """A metric that a user names; a module must be trusted before.
+
+    Args:
+        name: "package.module:name" of a `Metric`.
+    """
+    found = load_named(name)
+    if not isinstance(found, Metric):
+        msg = (
+            f"metric {name!r} is a {type(found).__name__}; it must be a pymoo_prune.Metric, which "
+            "says which way is better: Metric(function, 'lower', 'mae') of a function of outputs "
+            "and labels"
+        )
+        raise PruneError(msg)
+    return found
+
+
+def _named(name: str, root: str | None, validation: float | None, *, download: bool) -> Data:
     if not is_module(name):
         data = load_data(name, root=root, download=download, validation=validation)
         return replace(data, name=data_title(data.name))
@@ -82,10 +115,13 @@ def _own_data(name: str, found: Any, validation: float | None) -> Data:
         return found
     if isinstance(found, np.ndarray | torch.Tensor):
         found = (found,)
+    pair = found if isinstance(found, tuple | list) else (found,)
+    if len(pair) in (1, 2) and all(isinstance(one, Dataset) for one in pair):
+        return data_from_dataset(*pair, validation=validation, name=name)
     if not isinstance(found, tuple | list):
         msg = (
             f"data {name!r} is a {type(found).__name__}; it must be a Data, or a tuple of arrays "
-            f"{ARRAYS}, or a function without arguments that returns one"
+            f"{ARRAYS}, or a torch Dataset, or a function without arguments that returns one"
         )
         raise PruneError(msg)
     if len(found) not in (1, 2, 4):

@@ -48,7 +48,9 @@ def networks_table(
     places = [int(number.split()[0]) for number, *_ in rows]
     shown = {name: findings.front.columns[name][places] for name in names}
     judged = "Test accuracies"
-    if findings.judged.by_divergence:
+    if findings.judged.by_metric:
+        judged = f"Values of {findings.judged.name} on the test images"
+    elif findings.judged.by_divergence:
         judged = "Divergences on the test images"
     caption = [
         f"{words.title(findings)}: networks of the front of the search.",

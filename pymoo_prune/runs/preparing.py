@@ -12,6 +12,7 @@ from torch import nn
 from pymoo_prune.data import DATA_SETS, Data
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.measuring import KnownLatencies
+from pymoo_prune.networks import own_inputs
 from pymoo_prune.objectives import Objectives
 from pymoo_prune.problem import (
     PruningProblem,
@@ -75,10 +76,13 @@ def prepare_problem(
         given: Data and a network that take the place of what settings name.
     """
     torch.set_num_threads(settings.threads)
-    settings.check()  # before anything is trained
+    metric = None if given.data is None else given.data.task.metric
+    settings.check(metric=metric)  # before anything is trained
     data = given.data
     if data is None:
         data = _named_data(settings, folder, given.place, download=download)
+    elif settings.own_metric is not None:
+        data = data.judged_by(settings.own_metric)
     data = data.to(torch.device(settings.device))
     objectives = _objectives_on(data, settings)  # before the parent is loaded
     kept = folder / PARENT_FOLDER
@@ -98,14 +102,16 @@ def prepare_problem(
     own = given.network is not None or settings.network is not None
     if problem.parent is not None and not kept.is_dir():
         if can_be_saved(problem.parent) or not own:
-            keep_parent(problem.parent, kept)
+            keep_parent(own_inputs(problem.parent), kept)
         elif settings.parent is not None:
-            keep_parent(problem.parent, kept, save=save_weights)
+            keep_parent(own_inputs(problem.parent), kept, save=save_weights)
         # Any other network that no description can rebuild is brought along each time.
     problem.known_latencies = KnownLatencies(_latencies_file(settings, folder))
-    if not data.labelled and settings.objectives is None:
+    judge = problem.judged[0] if problem.judged else "accuracy"
+    if judge != "accuracy" and settings.objectives is None:
+        why = f"is judged by {judge}" if data.labelled else "has no labels"
         display.console.print(
-            f"{data.name} has no labels: the objectives are {', '.join(problem.goals.searched)}",
+            f"{data.name} {why}: the objectives are {', '.join(problem.goals.searched)}",
             markup=False,
             highlight=False,
         )
@@ -122,9 +128,10 @@ def _objectives_on(data: Data, settings: Settings) -> Objectives | None:
     cls, asked = settings.problem_class, settings.objectives
     default = default_objectives(cls)
     objectives = default if asked is None else asked
-    if data.labelled or objectives is None:
+    if objectives is None:
         return asked
-    return objectives_on(data, cls, objectives, settings.constraints, settings.front)
+    found = objectives_on(data, cls, objectives, settings.constraints, settings.front)
+    return asked if found is objectives else found
 
 
 def _latencies_file(settings: Settings, folder: Path) -> Path:
@@ -148,6 +155,7 @@ def _named_data(settings: Settings, folder: Path, place: str | None, *, download
             root=settings.data_root if place is None else None,
             download=download,
             validation=settings.validation,
+            metric=settings.own_metric,
         )
     except PruneError as error:
         if name in DATA_SETS or place is not None or settings.origin is None:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from pymoo_prune.files import write_text, write_texts
 from pymoo_prune.plots import SCREEN, FigureStyle
-from pymoo_prune.results import EVALUATION, FINAL
+from pymoo_prune.results import EVALUATION, final_of
 from pymoo_prune.runs import words
 from pymoo_prune.runs.files import (
     FRONT_PICTURE,
@@ -33,13 +33,8 @@ from pymoo_prune.tables import (
     terminal_table,
 )
 
-HEADS = {
-    "test_accuracy": "hypervolume on test",
-    "finished_test_accuracy": "after the same retraining",
-    "test_divergence": "hypervolume on test",
-    "finished_test_divergence": "after the same retraining",
-}
-"""Heads of columns of hypervolumes, by the accuracy or divergence that they are over."""
+HEADS = {"test": "hypervolume on test", "finished": "after the same retraining"}
+"""Heads of columns of hypervolumes, by the first word of what they are over."""
 
 
 class Report:
@@ -65,7 +60,7 @@ class Report:
             (one.name, str(len(one)), *map(words.volume, numbers))
             for one, *numbers in zip(findings.series, *volumes.values(), strict=True)
         ]
-        return ("method", "networks", *(HEADS[accuracy] for accuracy in volumes)), rows
+        return ("method", "networks", *(HEADS[one.partition("_")[0]] for one in volumes)), rows
 
     def volume_rows(self) -> tuple[Row, list[Row]]:
         """The same, then what was there before the search together, and what the search adds."""
@@ -76,9 +71,13 @@ class Report:
     def shown(self) -> list[str]:
         """The quantities that tables of networks show."""
         findings, sizes = self.findings, ("parameters", "macs")
-        wanted = ("accuracy", *findings.goals.names, *sizes, *FINAL, *EVALUATION)
+        last = final_of(findings.goals.quantities)
+        wanted = (findings.searched, *findings.goals.names, *sizes, *last, *EVALUATION)
+        if not findings.labelled:  # divergences are shown where an objective has them
+            wanted = wanted[1:]
         known = [n for n in dict.fromkeys(wanted) if n in findings.front.columns]
-        return [n for n in known if n not in ("finished_accuracy", "finished_divergence")]
+        validated = [n for n in last if n.startswith("finished_") and "_test_" not in n]
+        return [n for n in known if n not in validated]
 
     def network_rows(self, most: int = 14) -> tuple[Row, list[Row]]:
         """The front's networks, evenly thinned to at most `most`, always with the chosen one."""

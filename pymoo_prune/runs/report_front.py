@@ -8,7 +8,6 @@ from functools import cached_property
 from markupsafe import Markup
 
 from pymoo_prune.objectives import (
-    DIVERGENCE,
     Goals,
     Series,
     Values,
@@ -32,7 +31,6 @@ from pymoo_prune.page import (
 )
 from pymoo_prune.results import EVALUATION, FIRST_POPULATION
 from pymoo_prune.runs import words
-from pymoo_prune.runs.findings import Findings
 from pymoo_prune.runs.report import Report
 
 POINTING = (
@@ -69,7 +67,7 @@ class FrontPart:
         goals = report.findings.goals.names
         # What is removed and what is left are the same picture twice.
         sizes = ["macs"] if "sparsity" in goals else ["parameters", "macs"]
-        self.axes = without_judgements(dict.fromkeys([*goals, *sizes]))
+        self.axes = without_judgements(dict.fromkeys([*goals, *sizes]), self.quantities)
         links = [f"#{anchor(place)}" for place in range(len(report.findings.front))]
         history = report.findings.history
         own, *others = report.findings.series
@@ -138,7 +136,7 @@ class FrontPart:
         """Parallel coordinates."""
         findings, own = self.findings, self.methods[0]
         goals = findings.goals.names
-        names = [*goals, *self.axes, _searched(findings), findings.tested]
+        names = [*goals, *self.axes, findings.searched, findings.tested]
         names = [name for name in dict.fromkeys(names) if name in own.fields]
         lines = figure_of_networks(own, names, self.quantities, suggested=findings.chosen)
         several = len(goals) > 2
@@ -149,7 +147,10 @@ class FrontPart:
     @property
     def _judgements(self) -> str:
         """What says how good networks are."""
-        return "divergences" if self.findings.judged.by_divergence else "accuracies"
+        judged = self.findings.judged
+        if judged.by_metric:
+            return f"values of {judged.name}"
+        return "divergences" if judged.by_divergence else "accuracies"
 
     def _colours(self) -> list[str]:
         """The quantities that colours can show."""
@@ -179,8 +180,3 @@ class FrontPart:
             return [paragraph(ONCE_ONLY)]
         panels = figure_of_searches(self.searches, self._goals, self.quantities)
         return [self.explorer.grow(panels), panels, GROWTH_CAPTION.format(self._judgements)]
-
-
-def _searched(findings: Findings) -> str:
-    """What says how good networks are on the search images."""
-    return "accuracy" if findings.labelled else DIVERGENCE

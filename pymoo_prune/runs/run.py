@@ -79,7 +79,8 @@ class Run(RecordedRun):
         executor = executor or InProcess()
         try:
             with locked(self.folder):
-                self.settings.check(workers=executor.loses)
+                own = None if self.given.data is None else self.given.data.task.metric
+                self.settings.check(workers=executor.loses, metric=own)
                 problem = self.prepare(display, download=download)
                 execution = Execution(
                     problem, self.settings, self.folder, display, executor, profile

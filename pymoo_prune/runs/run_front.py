@@ -13,11 +13,11 @@ from pymoo_prune.objectives import Goals, Quantity, Values
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import (
     EVALUATION,
-    FINAL,
     Choice,
     FinishedNetworks,
     Front,
     Suggestion,
+    final_of,
     no_fittest,
     suggest,
 )
@@ -112,7 +112,7 @@ class RunFront(Front):
         if kept is None:  # folders of older versions
             return super().quantities
         measured = {name: Quantity(**about) for name, about in kept.items()}
-        return {**measured, **FINAL, **EVALUATION}
+        return {**measured, **final_of(measured), **EVALUATION}
 
     @property
     def _shown_goals(self) -> Goals:

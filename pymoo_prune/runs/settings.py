@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import torch
 
-from pymoo_prune.data import DATA_SETS
+from pymoo_prune.data import DATA_SETS, R2, Metric
 from pymoo_prune.engines import check_engine_name, check_goals
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.machine import check_device
@@ -23,6 +23,7 @@ from pymoo_prune.objectives import (
     Quantity,
     Scalarisation,
     WeightedSum,
+    parse_constraints,
 )
 from pymoo_prune.problem import (
     USERS_CHOICE,
@@ -34,10 +35,11 @@ from pymoo_prune.problem import (
     find_problem,
     module_of,
     own_network,
+    quantity_of,
     trust,
 )
 from pymoo_prune.runs.defaults import KEEP_NETWORKS
-from pymoo_prune.runs.images import data_title, is_module
+from pymoo_prune.runs.images import data_title, is_module, named_metric
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
 
@@ -76,6 +78,8 @@ class Settings:
         front: Quantities that the front is over, where they are not the objectives.
         latencies: File of known latencies, relative to the run's folder; None is the run's own.
         keep_networks: The most megabytes of finished networks that the folder keeps.
+        metric: What judges networks in place of the accuracy: "package.module:name" of a
+            `Metric`; None is the data's own.
         origin: The folder that they were read from; None where the user gave them.
         baselines: Whether the front is compared with simpler methods.
     """
@@ -103,6 +107,7 @@ class Settings:
     latencies: str | None = None
     baselines: bool = True
     keep_networks: int = KEEP_NETWORKS
+    metric: str | None = None
     origin: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -121,7 +126,7 @@ class Settings:
     def check_trust(self) -> None:
         """Refuses code that a folder names and the user did not; see `problem.trust`."""
         names = [self.problem, self.algorithm, *self.quantities]
-        names += [] if self.network is None else [self.network]
+        names += [one for one in (self.network, self.metric) if one is not None]
         if self.origin is not None:
             check_trust(names, self.origin)
         else:  # the user named it: processes that read it from a folder may import it
@@ -139,11 +144,17 @@ class Settings:
         self.check_trust()
         return extended(find_problem(self.problem), self.quantities)
 
-    def check(self, *, workers: bool = False) -> Goals:
+    @property
+    def own_metric(self) -> Metric | None:
+        """The metric that settings name."""
+        return None if self.metric is None else named_metric(self.metric)
+
+    def check(self, *, workers: bool = False, metric: Metric | None = None) -> Goals:
         """Refuses impossible settings, before anything is made, loaded or trained.
 
         Args:
             workers: Whether other processes measure candidates.
+            metric: The data's own, where the data are there already.
 
         Returns:
             The search's goals; the accuracy where only the problem itself knows them.
@@ -155,7 +166,10 @@ class Settings:
             own_network(self.network)  # imported before anything is made
         objectives = default_objectives(cls) if self.objectives is None else self.objectives
         goals = cls.goals_for(
-            ("accuracy",) if objectives is None else objectives, self.constraints, self.front
+            ("accuracy",) if objectives is None else objectives,
+            self.constraints,
+            self.front,
+            more=self.metrics(metric),
         )
         if objectives is not None:
             check_goals(self.algorithm, cls, goals, self.options)
@@ -168,6 +182,33 @@ class Settings:
         check_device(self.device)
         return goals
 
+    def metrics(
+        self, metric: Metric | None = None, objectives: Objectives | None = None
+    ) -> dict[str, Quantity]:
+        """Metrics that the data may bring along, before it is known which data they are.
+
+        Data of a user's own may have a metric of any name: what is wrong is found when they are
+        loaded.
+
+        Args:
+            metric: The data's own, where the data are there already.
+            objectives: Other objectives than these settings have.
+        """
+        known = [one for one in (self.own_metric, metric) if one is not None]
+        found = {one.name: quantity_of(one) for one in known}
+        if self.data in DATA_SETS or found:
+            return found
+        asked = objectives or self.objectives or ()
+        names = asked.mentioned if isinstance(asked, Scalarisation) else asked
+        bounds = [bound.name for bound in parse_constraints(self.constraints)]
+        every = (*names, *bounds, *self.front) if is_module(self.data) else (R2.name,)
+        offered = self.problem_class.offered()
+        return {
+            name: replace(quantity_of(R2), label=name)
+            for name in dict.fromkeys(every)
+            if name not in offered
+        }
+
     def goals_without_labels(self) -> Goals | None:
         """The search's goals if the images turn out to have no labels, as far as is known early.
 
@@ -178,7 +219,7 @@ class Settings:
         objectives = default if self.objectives is None else self.objectives
         if self.data in DATA_SETS or objectives is None or DIVERGENCE not in offered:
             return None
-        goals = cls.goals_for(objectives, self.constraints, self.front)
+        goals = cls.goals_for(objectives, self.constraints, self.front, more=self.metrics())
         return replace(goals, quantities={DIVERGENCE: offered[DIVERGENCE], **goals.quantities})
 
     def possible_axes(self, goals: Goals) -> Mapping[str, Quantity]:
@@ -189,12 +230,14 @@ class Settings:
         """
         unlabelled = self.goals_without_labels()
         more = {} if unlabelled is None else unlabelled.quantities
-        return {**more, **goals.quantities}
+        return {**more, **goals.quantities, **self.metrics()}
 
     def to_json(self) -> str:
         """As text."""
         values = {"format": SETTINGS_FORMAT, **asdict(self)}
         del values["origin"]
+        if self.metric is None:
+            del values["metric"]
         if isinstance(self.objectives, Scalarisation):
             values["objectives"] = {"kind": self.objectives.kind, **values["objectives"]}
         return json.dumps(values, indent=2) + "\n"

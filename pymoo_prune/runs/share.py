@@ -10,17 +10,20 @@ import numpy as np
 
 from pymoo_prune.objectives import Goals, Quantity, Series, Values, hypervolume, without_judgements
 from pymoo_prune.problem import PruningProblem
-from pymoo_prune.results import FINAL, Gain, Judged, stacked, there_before
+from pymoo_prune.results import Gain, Judged, final_of, stacked, there_before
 
 
-def shared_axes(names: Sequence[str], series: Sequence[Series]) -> list[str]:
+def shared_axes(
+    names: Sequence[str], series: Sequence[Series], quantities: Mapping[str, Quantity]
+) -> list[str]:
     """The axes of hypervolumes besides the error: the objectives that all methods measure.
 
     Args:
         names: The objectives.
         series: The methods.
+        quantities: What the search measures.
     """
-    sizes = without_judgements(names)
+    sizes = without_judgements(names, quantities)
     return [n for n in sizes if all(n in one.columns for one in series)] or ["parameters"]
 
 
@@ -45,7 +48,7 @@ class Volumes:
             columns: Their measurements, (n,) each.
             accuracy: The accuracy that makes the error, or the divergence.
         """
-        goals = Goals({**FINAL, **self.quantities}, [accuracy, *self.axes])
+        goals = Goals({**final_of(self.quantities), **self.quantities}, [accuracy, *self.axes])
         return float(hypervolume(goals.unit_costs(columns, self.parent)))
 
     def gain(self, series: Sequence[Series], accuracy: str) -> Gain:
@@ -68,7 +71,8 @@ def share_of(series: Sequence[Series], problem: PruningProblem) -> dict[str, Any
         series: The search's networks first, then those of all that it is compared with.
         problem: The problem that was searched.
     """
-    axes, accuracy = shared_axes(problem.goals.names, series), Judged.of(series[0].columns).last
+    axes = shared_axes(problem.goals.names, series, problem.quantities)
+    accuracy = Judged.of(series[0].columns).last
     volumes = Volumes(axes, problem.quantities, problem.parent_values)
     gain = volumes.gain(series, accuracy)
     return {

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymoo_prune.engines import population_of
 from pymoo_prune.machine import processor, versions
-from pymoo_prune.measuring import LATENCY, accuracy
+from pymoo_prune.measuring import LATENCY, goodness_of
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Front
 from pymoo_prune.runs.settings import Settings
@@ -70,9 +70,9 @@ def summary_of(
 
 
 def _tested_parent(problem: PruningProblem) -> float | None:
-    """The parent's test accuracy; None without a parent, or without labels."""
+    """The parent's test accuracy, or metric; None without a parent, or without labels."""
     parent, test = problem.parent, problem.data_set.test
-    return None if parent is None or test.labels is None else accuracy(parent, test)
+    return None if parent is None or test.labels is None else goodness_of(parent, test)
 
 
 def failure_notes(reasons: Counter[str], evaluations: int) -> list[str]:

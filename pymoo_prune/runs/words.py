@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from pymoo_prune.objectives import Series
+from pymoo_prune.objectives import DIVERGENCE, Series, judges
 from pymoo_prune.results import FIRST_POPULATION, RANDOM, Gain, there_before
 from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.findings import DIGITS, Findings
@@ -117,7 +117,7 @@ def parent_line(findings: Findings) -> str:
     parent, quantities = findings.summary["parent"], findings.quantities
     parts = [
         f"{quantities[n].label} {quantities[n].format(parent[n])}"
-        for n in ("accuracy", "parameters", "macs")
+        for n in dict.fromkeys(("accuracy", *judges(quantities), "parameters", "macs"))
         if n in parent
     ]
     return f"The parent: {', '.join(parts)}.{_unknown(findings)}"
@@ -150,7 +150,7 @@ def suggestion(findings: Findings) -> str:
         for n in (findings.tested, "parameters", "macs")
     ]
     if whole is not None:  # older runs did not measure it
-        parts[0] += f" (the parent's: {quantities['test_accuracy'].format(float(whole))})"
+        parts[0] += f" (the parent's: {quantities[findings.tested].format(float(whole))})"
     left = 100 * columns["parameters"][place] / findings.summary["parent"]["parameters"]
     share = f"{left:.2g}" if left < 10 else f"{left:.0f}"  # never 1e+02
     return (
@@ -196,9 +196,15 @@ def made_line(findings: Findings) -> str:
 def meaning(findings: Findings) -> str:
     """The axes of the hypervolumes, and how networks are compared."""
     settings = findings.run.settings
-    first = "divergence in nats" if findings.judged.by_divergence else "error"
+    unit = findings.goals.quantities.get(DIVERGENCE)
+    first = findings.judged.axis(
+        findings.quantities,
+        "divergence in nats" if unit is None or "(nats)" in unit.label else unit.label,
+    )
     axes = ", ".join([first, *(findings.quantities[name].label for name in findings.axes)])
     text = f"Hypervolumes of ({axes}), reference point 1 for each"
+    if findings.judged.by_metric and not findings.quantities[findings.judged.name].share:
+        text += f" (of {findings.judged.name} 1/2 is the parent's value, and 1 the worst)"
     if images := settings.finish_images:
         text += f"; every network is retrained with the same {images:,} images"
     if findings.gain is not None:

@@ -10,7 +10,6 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pymoo_prune.data import Split, balanced
 from pymoo_prune.errors import PruneError
@@ -24,8 +23,9 @@ class Distillation:
     """A loss from labels and from a teacher's outputs, and trainings on it.
 
     L = alpha CE(y, student) + (1 - alpha) T² KL(softmax(teacher / T) || softmax(student / T))
-    (Ghorab et al., section III.C). The teacher sees each image once, when its outputs are first
-    needed, for any number of students; with alpha = 1 it is not run at all.
+    (Ghorab et al., section III.C). For several labels, both parts are binary cross-entropies; for
+    regression, mean squares, without a temperature. The teacher sees each image once, when its
+    outputs are first needed, for any number of students; with alpha = 1 it is not run at all.
 
     Args:
         teacher: A trained classifier; it is not changed, and each layer stays in its mode.
@@ -71,16 +71,18 @@ class Distillation:
         with evaluating(self.teacher):
             for images in self.split.images.split(self.batch_size):
                 outputs = self.teacher(images)
-                if outputs.ndim != 2 or len(outputs) != len(images):
+                if not self._fits(outputs, len(images)):
+                    what = "(n, classes)" if self.split.task.name == "classes" else "like labels"
                     msg = (
-                        "a teacher's outputs must be (n, classes), but for "
+                        f"a teacher's outputs must be {what}, but for "
                         f"{len(images)} images they are {tuple(outputs.shape)}"
                     )
                     raise PruneError(msg)
                 found.append(outputs.float())
         logits = torch.cat(found)
-        needed = 1 + int(self.split.groups.max())
-        if logits.shape[1] < needed:
+        classes = self.split.task.name == "classes" and self.split.labels is not None
+        needed = 1 + int(self.split.known_labels.max()) if classes else 0
+        if classes and logits.shape[1] < needed:
             msg = (
                 f"the teacher must know all classes: the labels need {needed}, "
                 f"but its outputs have {logits.shape[1]}"
@@ -90,10 +92,15 @@ class Distillation:
             raise PruneError("the teacher's outputs must be finite, but some are NaN or infinite")
         return logits
 
+    def _fits(self, outputs: Tensor, number: int) -> bool:
+        labels = self.split.labels
+        some = None if labels is None else labels[:number]
+        return len(outputs) == number and self.split.task.fits(outputs, some)
+
     @cached_property
     def _targets(self) -> Tensor:
-        """Logarithms of the softened probabilities of the classes, (n, classes)."""
-        return functional.log_softmax(self.logits / self.temperature, dim=1)
+        """What students learn, (n, ...): logarithms of the softened probabilities of classes."""
+        return self.split.task.targets(self.logits, self.temperature)
 
     def loss(self, outputs: Tensor, rows: Tensor) -> Tensor:
         """The loss L of a batch.
@@ -111,16 +118,13 @@ class Distillation:
                 f"{len(rows)} images, but they are {tuple(outputs.shape)}"
             )
             raise PruneError(msg)
-        softened = functional.log_softmax(outputs / self.temperature, dim=1)
-        # KL(teacher || student); kl_div takes its arguments in the opposite order.
-        divergence = functional.kl_div(softened, targets, log_target=True, reduction="batchmean")
-        soft = self.temperature**2 * divergence
+        soft = self.split.task.soft_loss(outputs, targets, self.temperature)
         if self.alpha == 0:
             return soft
         return self.alpha * self._of_labels(outputs, rows) + (1 - self.alpha) * soft
 
     def _of_labels(self, outputs: Tensor, rows: Tensor) -> Tensor:
-        return functional.cross_entropy(outputs, self.split.known_labels[rows])
+        return self.split.task.loss(outputs, self.split.known_labels[rows])
 
     def distilled(
         self,

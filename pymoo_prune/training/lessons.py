@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeVar
 
 from torch import nn
@@ -43,7 +42,10 @@ class Lessons:
         """A copy of a network after gradient steps; see `trained` for the arguments.
 
         Without labels it neither crops nor flips: the parent's outputs are of the plain images.
+        Nor does it where inputs are no images.
         """
+        if not self.split.are_images:
+            recipe = recipe.without_crops()
         if self.distillation is None:  # without labels and parent, this names what is missing
             return trained(
                 network, self.split, images=images, recipe=recipe, seed=seed, keep_zeros=keep_zeros
@@ -51,7 +53,7 @@ class Lessons:
         return self.distillation.distilled(
             network,
             images=images,
-            recipe=replace(recipe, crop=0, flip=False),
+            recipe=recipe.without_crops(),
             seed=seed,
             keep_zeros=keep_zeros,
         )

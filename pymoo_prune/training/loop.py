@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError, TrainingDiverged
@@ -32,7 +31,7 @@ def trained(
     keep_zeros: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Network:
-    """A copy of a network after gradient steps on cross-entropy.
+    """A copy of a network after gradient steps on the loss of the task: for classes, cross-entropy.
 
     Args:
         network: The network that training starts from; it is not changed.
@@ -55,7 +54,7 @@ def trained(
         images=images,
         recipe=recipe,
         seed=seed,
-        loss=lambda outputs, rows: functional.cross_entropy(outputs, labels[rows]),
+        loss=lambda outputs, rows: split.task.loss(outputs, labels[rows]),
         keep_zeros=keep_zeros,
         progress=progress,
     )
@@ -104,6 +103,7 @@ def fit(
     Returns:
         The loss of the last batch; the caller checks whether the training diverged.
     """
+    recipe.check_inputs(split.images)
     if images < 0:
         msg = f"images must be at least 0, but they are {images}"
         raise PruneError(msg)
@@ -122,7 +122,7 @@ def fit(
             rate = recipe.learning_rate * SCHEDULES[recipe.schedule](seen / images)
             optimizer.param_groups[0]["lr"] = rate
             batch = recipe.augmented(split.images[index], generator)
-            if recipe.channels_last:
+            if recipe.channels_last and batch.ndim == 4:
                 batch = batch.contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 outputs = network(batch)

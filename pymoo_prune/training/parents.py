@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pymoo_prune.chromosomes import hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks import Attention, named_network
+from pymoo_prune.networks import Attention, PackedInputs, named_network, own_inputs
 from pymoo_prune.training.loop import seeded, trained
 from pymoo_prune.training.recipes import Recipe
 
@@ -22,18 +22,19 @@ WITH_ATTENTION = Recipe("adam", 3e-3, "one-cycle", 64)
 
 def train_parent(
     data: Data,
-    network: str,
+    network: str | nn.Module,
     epochs: float,
     *,
     recipe: Recipe,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> nn.Module:
-    """Builds a network by name, and trains it on the training images.
+    """Builds a network by name, or copies one, and trains it on the training images.
 
     Args:
         data: The images.
-        network: A name of the zoo.
+        network: A name of the zoo, whose networks are for images and classes; or a network of the
+            user's own, which is not changed.
         epochs: The number of epochs, above 0.
         recipe: The settings of the training; networks with attention take `WITH_ATTENTION`.
         seed: The seed of the weights, and of the images' order.
@@ -43,11 +44,13 @@ def train_parent(
         msg = f"parent_epochs must be above 0, but they are {epochs}"
         raise PruneError(msg)
     check_can_train(data)
-    with seeded(seed, torch.device("cpu")):
-        fresh = named_network(network, channels=data.channels, classes=data.classes, size=data.size)
-    if any(isinstance(module, Attention) for module in fresh.modules()):
-        recipe = WITH_ATTENTION
-    return trained(
+    if isinstance(network, str):
+        fresh = _named(network, data, seed)
+        if any(isinstance(module, Attention) for module in fresh.modules()):
+            recipe = WITH_ATTENTION
+    else:
+        fresh = check_parent(network, data)
+    result = trained(
         fresh.to(data.train.images.device),
         data.train,
         images=round(epochs * len(data.train)),
@@ -55,6 +58,21 @@ def train_parent(
         seed=seed,
         progress=progress,
     )
+    return result if isinstance(network, str) else own_inputs(result)
+
+
+def _named(name: str, data: Data, seed: int) -> nn.Module:
+    """A fresh network of the zoo."""
+    if not data.train.are_images or data.task.name != "classes":
+        what = f"inputs of shape {data.shape}, and its task is {data.task.name}"
+        msg = (
+            f"network {name!r} is for images of classes, but {data.name} has {what}: give a "
+            "network of your own, --network module:function on the command line, "
+            "prune(network, data) or parent=network in Python"
+        )
+        raise PruneError(msg)
+    with seeded(seed, torch.device("cpu")):
+        return named_network(name, channels=data.channels, classes=data.classes, size=data.size)
 
 
 def check_can_train(data: Data) -> None:
@@ -76,25 +94,29 @@ def check_can_train(data: Data) -> None:
 
 
 def check_parent(parent: nn.Module, data: Data) -> nn.Module:
-    """A copy of the parent, in evaluation mode.
+    """A copy of the parent, in evaluation mode; it takes the inputs as the data have them.
 
     Raises:
         PruneError: The parent does not fit the data.
     """
-    parent = copy.deepcopy(parent).to(data.train.images.device).eval()
-    try:
-        with torch.no_grad():
-            outputs = parent(data.train.images[:2])
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        msg = f"the parent cannot take the images of {data.name}, {data.shape}: {error}"
-        raise PruneError(msg) from error
-    if not isinstance(outputs, Tensor):
-        msg = f"the parent gives a {type(outputs).__name__}, not one tensor of outputs"
-        raise PruneError(msg)
-    if outputs.ndim != 2 or len(outputs) != 2 or not data.takes(outputs.shape[1]):
+    parent = copy.deepcopy(parent)
+    if data.packing is not None and not isinstance(parent, PackedInputs):
+        parent = PackedInputs.of(parent, data.packing)
+    parent = parent.to(data.train.images.device).eval()
+    outputs = _outputs(parent, data, 2)
+    if len(outputs) != 2 or not data.fits(outputs):
         msg = (
             f"the parent gives {tuple(outputs.shape)[1:]} values an image, but {data.name} has "
             f"{data.classes_text}"
+        )
+        raise PruneError(msg)
+    if not data.labelled:
+        data.task.parents(outputs)  # a single output is no choice between classes
+    three = _outputs(parent, data, 3)
+    if three.shape[0] != min(3, len(data.train)) or three.shape[1:] != outputs.shape[1:]:
+        msg = (
+            f"the shape of the parent's outputs changes with the batch: for 2 inputs it is "
+            f"{tuple(outputs.shape)}, for 3 {tuple(three.shape)}"
         )
         raise PruneError(msg)
     for name, weight in parent.named_parameters():
@@ -109,6 +131,41 @@ def check_parent(parent: nn.Module, data: Data) -> nn.Module:
         )
         raise PruneError(msg)
     return parent
+
+
+@torch.no_grad()
+def _outputs(parent: nn.Module, data: Data, number: int) -> Tensor:
+    """The parent's outputs for the first training images, or an error that says why there are none.
+
+    Args:
+        parent: In evaluation mode.
+        data: The images.
+        number: How many images.
+    """
+    packing = data.packing
+    given = data.shape if packing is None else [part.shape for part in packing.parts]
+    try:
+        outputs = parent(data.train.images[:number])
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        msg = f"the parent cannot take the images of {data.name}, {given}: {error}"
+        if isinstance(error, TypeError) and "forward()" in str(error):
+            one = packing is None or len(packing.parts) == 1
+            count = "one input" if one else f"{len(given)} inputs"
+            msg += (
+                f"; the data have {count}: a network with several inputs takes "
+                "data_from_inputs((a, b), labels)"
+            )
+        raise PruneError(msg) from error
+    if not isinstance(outputs, Tensor):
+        msg = f"the parent gives a {type(outputs).__name__}, not one tensor of outputs"
+        raise PruneError(msg)
+    if outputs.ndim == 0 or not outputs.is_floating_point():
+        msg = (
+            f"the parent gives {outputs.dtype} of shape {tuple(outputs.shape)}, not real numbers "
+            "for each input"
+        )
+        raise PruneError(msg)
+    return outputs
 
 
 def digest_of(parent: nn.Module) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -76,8 +76,28 @@ class Recipe:
         settings |= {"momentum": self.momentum, "nesterov": self.momentum > 0}
         return torch.optim.SGD(network.parameters(), **settings, fused=True)
 
+    def check_inputs(self, inputs: Tensor) -> None:
+        """Refuses to crop or to flip what is no image.
+
+        Args:
+            inputs: (n, ...).
+        """
+        if (self.crop or self.flip) and inputs.ndim != 4:
+            msg = (
+                f"a recipe with crop={self.crop} and flip={self.flip} needs images (n, channels, "
+                f"height, width), but the inputs are {tuple(inputs.shape)}; give it with crop=0 "
+                "and flip=False"
+            )
+            raise PruneError(msg)
+
+    def without_crops(self) -> Recipe:
+        """The same recipe without crops and flips."""
+        return replace(self, crop=0, flip=False)
+
     def augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Randomly shifted and mirrored images, (n, channels, height, width)."""
+        if not (self.flip or self.crop):
+            return images
         n, _, height, width = images.shape
         rows = torch.arange(height).expand(n, -1)
         columns = torch.arange(width).expand(n, -1)
@@ -88,8 +108,6 @@ class Recipe:
             images = functional.pad(images, [self.crop] * 4)
             rows = rows + torch.randint(2 * self.crop + 1, (n, 1), generator=generator)
             columns = columns + torch.randint(2 * self.crop + 1, (n, 1), generator=generator)
-        if not (self.flip or self.crop):
-            return images
         places = [torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
         image, row, column = (place.to(images.device) for place in places)
         return images.permute(0, 2, 3, 1)[image, row, column].permute(0, 3, 1, 2)

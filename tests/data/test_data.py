@@ -552,9 +552,10 @@ def test_labels_with_gaps_are_refused_unless_they_are_meant() -> None:
 
 def test_regression_and_tables_are_told_what_to_do() -> None:
     images = np.random.default_rng(0).random((40, 4, 4))
-    with pytest.raises(DataError, match=r"but they are real numbers.*classifiers"):
-        data_from_arrays(images, images[:, 0, 0])
-    with pytest.raises(DataError, match=r"these are \(40, 16\); a table.*images\[:, None, :\]"):
+    with pytest.raises(DataError, match=r"but they are real numbers.*task='regression'"):
+        data_from_arrays(images, images[:, 0, 0], task="classes")
+    assert data_from_arrays(images, images[:, 0, 0]).task.name == "regression"
+    with pytest.raises(DataError, match=r"these are \(40, 16\); tables.*data_from_inputs"):
         data_from_arrays(images.reshape(40, 16), np.arange(40) % 2)
     table = images.reshape(40, 16)[:, None, :]
     assert data_from_arrays(table, np.arange(40) % 2).shape == (1, 1, 16)

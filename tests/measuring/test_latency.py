@@ -215,6 +215,11 @@ def test_a_network_that_cannot_be_copied_is_named() -> None:
     latencies({"masked": prune.remove(network, "weight")}, (1, 4, 4), repeats=1)
 
 
+def test_inputs_may_have_any_number_of_axes() -> None:
+    found = latencies({"table": nn.Linear(8, 2)}, (8,), batch_size=3, repeats=2)
+    assert found["table"].batch_size == 3
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -224,7 +229,7 @@ def test_a_network_that_cannot_be_copied_is_named() -> None:
         ({"warm_up": -1}, "warm_up at least 0, but .* warm_up=-1"),
         ({"device": "cuda:77"}, "device 'cuda:77' cannot be used here"),
         ({"networks": {}}, "there are no networks to measure"),
-        ({"shape": (8, 8)}, r"\(channels, height, width\), but it is \(8, 8\)"),
+        ({"shape": ()}, r"\(channels, height, width\), but it is \(\)"),
         ({"shape": (1, 0, 8)}, r"but it is \(1, 0, 8\)"),
     ],
 )

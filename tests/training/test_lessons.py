@@ -62,7 +62,7 @@ def test_labels_that_are_missing_are_named(digits: Data, parent: FeedForward) ->
     with pytest.raises(PruneError, match="no network can be trained here: give a trained one"):
         train_parent(unlabelled(digits), "simple-cnn", 1, recipe=RECIPE)
     with pytest.raises(PruneError, match="accuracy cannot be measured"):
-        Expected.of(parent, split).accuracy(torch.zeros(len(split), 10))
+        Expected.of(parent, split).goodness(torch.zeros(len(split), 10))
 
 
 def test_early_stopping_needs_no_labels(digits: Data, parent: FeedForward) -> None:

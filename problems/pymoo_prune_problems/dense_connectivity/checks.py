@@ -68,6 +68,13 @@ def check_labels(data: Data, parent: nn.Module | None, weights: str) -> Data:
         parent: The network that the user gives.
         weights: Where a candidate's weights come from.
     """
+    data.check_images("dense connectivity prunes DenseNets, and DenseNets need")
+    if data.task.name != "classes":
+        msg = (
+            "dense connectivity prunes DenseNets, which are for classes, but the task of "
+            f"{data.name} is {data.task.name}"
+        )
+        raise PruneError(msg)
     if data.labelled:
         return data
     if parent is None:

@@ -18,7 +18,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from pymoo_prune.chromosomes import Array, Booleans, FilterGenes, Integers
 from pymoo_prune.data import Split
@@ -179,5 +178,5 @@ def _add_gradients(network: nn.Module, split: Split) -> None:
         for images, labels in zip(
             split.images.split(BATCH), split.known_labels.split(BATCH), strict=True
         ):
-            loss = functional.cross_entropy(network(images), labels, reduction="sum")
-            (loss / len(split)).backward()
+            loss = split.task.loss(network(images), labels)
+            (loss * (len(images) / len(split))).backward()

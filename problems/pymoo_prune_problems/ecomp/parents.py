@@ -23,15 +23,24 @@ def train_feed_forward(
 ) -> FeedForward:
     """Section 3.2.1: a feed-forward network with ReLU, Adam at 1e-3, batches of 100."""
     check_can_train(data)
+    outputs = data.train.known_labels[0].numel() if data.classes == 0 else data.classes
     with seeded(seed, torch.device("cpu")):
-        network = FeedForward(int(np.prod(data.shape)), widths, data.classes)
+        network = FeedForward(int(np.prod(data.shape)), widths, outputs)
     network.to(data.train.images.device)
     return trained(network, data.train, images=images, seed=seed, progress=progress)
 
 
 def check_feed_forward(parent: nn.Module, data: Data) -> FeedForward:
     """The parent as a feed-forward network that fits the data, or an error that says why not."""
+    if data.packing is not None:
+        msg = (
+            f"EComp compresses networks with one input of real numbers, but those of {data.name} "
+            "take ids or several inputs"
+        )
+        raise PruneError(msg)
     network = as_feed_forward(parent)
+    if not data.labelled:
+        data.task.parents(torch.zeros(1, network.classes))  # one output is no choice
     inputs = int(np.prod(data.shape))
     if network.inputs != inputs or not data.takes(network.classes):
         msg = (

@@ -253,7 +253,7 @@ class EComp(PruningProblem):
             passed = self._together if several else self._one_by_one
             logits, products = passed(X[places], view)
             losses = view.similarity_losses(products, self.PERPLEXITY)
-            judged = [getattr(view.expected, name)(logits).tolist() for name in self.judged]
+            judged = [view.expected.by_name(name, logits).tolist() for name in self.judged]
             return list(zip(losses.tolist(), *judged, strict=True))
 
         n = len(X)
@@ -329,7 +329,7 @@ class EComp(PruningProblem):
         """The parent on the first search batch."""
         sizes = self._sizes(np.array([self.parent.widths]))
         return {
-            **accuracies_of(self.views[0].parent_accuracy),
+            **accuracies_of(self.views[0].parent_accuracy, self.data_set.task.judge),
             "similarity_loss": 0.0,
             **{name: float(value[0]) for name, value in sizes.items()},
         }

@@ -33,7 +33,7 @@ class View:
         hidden: The parent's first hidden layer, (neurons, images), so that a neuron is a row.
         affinities: The parent's affinities; their joint probabilities P are (layers, 1, images,
             images).
-        parent_accuracy: The parent's accuracy on this batch; None where it has no labels.
+        parent_accuracy: The parent's accuracy or metric on this batch; None where it has no labels.
     """
 
     images: Tensor
@@ -98,15 +98,15 @@ class Views:
             hidden = self.parent.activate(layer(hidden))
             embeddings.append(hidden)
         outputs, labels = self.parent.linear_layers[-1](hidden), split.labels
-        right = None if labels is None else int((outputs.argmax(dim=1) == labels).sum())
+        expected = Expected.given(outputs, labels, split.task)
         few = [embedding[: self.similarity] for embedding in embeddings]
         distances = squared_distances(torch.stack([some @ some.T for some in few]))
         return View(
             images,
-            Expected.given(outputs, labels),
+            expected,
             embeddings[0].T.contiguous(),
             affinities(distances[:, None], self.perplexity),
-            None if right is None else right / len(split),
+            None if labels is None else float(expected.goodness(outputs)),
         )
 
 

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import get_args
 
+from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.inference import Precision
 
 
 def check_options(
-    encoding: str, precision: str, search_images: int, recovery_images: int, levels: int | None
+    encoding: str,
+    precision: str,
+    search_images: int,
+    recovery_images: int,
+    levels: int | None,
+    racing: bool,
+    data: Data,
 ) -> None:
-    """Refuses unknown names, too few images and too few levels; see `LayerVector`."""
+    """Refuses unknown names, too few images or levels, and useless races; see `LayerVector`."""
+    if racing and data.labelled and data.task.metric is not None:
+        msg = (
+            f"racing takes means over slices of the images, which says little of "
+            f"{data.task.judge}; search without racing"
+        )
+        raise PruneError(msg)
     if encoding not in ("counts", "thresholds"):
         raise unknown_name("encoding", encoding, ["counts", "thresholds"])
     if precision not in get_args(Precision):

@@ -12,7 +12,8 @@ import torch
 from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.inference import PreparedImages
-from pymoo_prune.measuring import Expected, accuracy
+from pymoo_prune.measuring import Expected, goodness_of
+from pymoo_prune.problem import accuracies_of
 from pymoo_prune.pruning import Assembly
 
 
@@ -25,7 +26,7 @@ class SearchImages:
         exact: The images for float32.
         fast: The images for the search's precision.
         expected: What candidates' outputs are compared with.
-        parent_accuracy: The parent's accuracy on them; None where they have no labels.
+        parent_accuracy: The parent's accuracy or metric on them; None where they have no labels.
     """
 
     split: Split
@@ -33,6 +34,11 @@ class SearchImages:
     fast: PreparedImages
     expected: Expected
     parent_accuracy: float | None
+
+    @property
+    def parent_accuracies(self) -> dict[str, float]:
+        """The parent's accuracy and its drop, or its metric; nothing without labels."""
+        return accuracies_of(self.parent_accuracy, self.split.task.judge)
 
     @classmethod
     def prepared(cls, split: Split, assembly: Assembly) -> SearchImages:
@@ -42,7 +48,7 @@ class SearchImages:
         if assembly.fast is not assembly.exact:
             fast = assembly.fast.prepare(split.images)
         parent = assembly.network_template
-        known = None if split.labels is None else accuracy(parent, split)
+        known = None if split.labels is None else goodness_of(parent, split)
         return cls(split, exact, fast, Expected.of(parent, split), known)
 
     @classmethod
@@ -62,7 +68,7 @@ class SearchImages:
         Args:
             assembly: Puts candidates together.
             counts: Weights that each layer loses, (layers,).
-            names: What is measured: accuracy, divergence.
+            names: What is measured: accuracy or a metric, divergence.
             exact: Whether it is measured in float32, whatever the search's precision.
         """
         outputs = assembly.outputs(counts, self.exact if exact else self.fast, exact=exact)
@@ -74,7 +80,7 @@ class SearchImages:
         """Several candidates in one pass, a value for each name; counts are (n, layers)."""
         images = self.exact if exact else self.fast
         outputs = assembly.outputs_together(counts, images, exact=exact)
-        columns = [getattr(self.expected, name)(outputs).tolist() for name in names]
+        columns = [self.expected.by_name(name, outputs).tolist() for name in names]
         return list(zip(*columns, strict=True))
 
 

@@ -55,7 +55,6 @@ from pymoo_prune.problem import (
     Published,
     Racing,
     Timing,
-    accuracies_of,
     drop_of,
     objectives_on,
 )
@@ -177,7 +176,7 @@ class LayerVector(PruningProblem):
         progress: Callable[[float], None] | None = None,
     ) -> None:
         self.recovery = Recovery.parse(recovery)
-        check_options(encoding, precision, search_images, recovery_images, levels)
+        check_options(encoding, precision, search_images, recovery_images, levels, racing, data)
         objectives = objectives_on(data, type(self), objectives, constraints)
         if parent is None:
             parent = train_parent(
@@ -310,7 +309,7 @@ class LayerVector(PruningProblem):
         """The parent on the search images."""
         nothing = np.zeros((1, len(self.order)), dtype=np.int64)
         sizes = {name: float(value[0]) for name, value in self._sizes(nothing).items()}
-        return {**accuracies_of(self.search_images.parent_accuracy), **sizes}
+        return {**self.search_images.parent_accuracies, **sizes}
 
     def network(self, x: Array) -> nn.Module:
         """The network with zeros where it was pruned, repaired."""

@@ -1,0 +1,118 @@
+"""Cuts arrays into the three parts of a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pymoo_prune.data.metrics import Metric
+from pymoo_prune.data.packing import Packing
+from pymoo_prune.data.splits import ArrayOrTensor, Data, Split, hold_out
+from pymoo_prune.data.tasks import Task, task_of
+from pymoo_prune.errors import DataError, PruneError
+
+TEST_SHARE = 0.2
+TEST_SEED = 0  # fixed: every run must report on the same test images
+
+
+@dataclass(frozen=True)
+class Parting:
+    """How arrays become a data set; see `data_from_arrays` for the attributes."""
+
+    name: str
+    validation: float | None
+    seed: int
+    classes: int | None
+    task: str | None
+    metric: Metric | None
+
+
+def in_parts(
+    images: torch.Tensor,
+    labels: ArrayOrTensor | None,
+    test_images: torch.Tensor | None,
+    test_labels: ArrayOrTensor | None,
+    *,
+    parting: Parting,
+    packing: Packing | None = None,
+) -> Data:
+    """A data set from inputs, (n, ...) and real numbers, and labels.
+
+    Args:
+        images: The inputs, which may be changed.
+        labels: (n, ...), or None.
+        test_images: As `images`; None takes a fifth of them.
+        test_labels: As `labels`.
+        parting: How they become a data set.
+        packing: How the network's own inputs lie in them.
+    """
+    targets = None if labels is None else as_tensor(labels)
+    tested = None if test_labels is None else as_tensor(test_labels)
+    known = tested if targets is None else targets
+    task = task_of(known, parting.task, parting.metric)
+    train = _split(images, targets, task)
+    alone = test_labels is None and labels is None
+    if test_images is not None and (test_labels is not None or alone):
+        test = _split(test_images, tested, task)
+    elif test_images is None and test_labels is None:
+        count = max(1, round(TEST_SHARE * len(train)))
+        train, test = hold_out(train, count, part="test", seed=TEST_SEED)
+    else:
+        raise DataError("test images and test labels go together; only one of them was given")
+    classes = parting.classes
+    if classes is None:
+        classes = 0
+        if train.labels is not None and test.labels is not None and task.name == "classes":
+            both = (train.labels.flatten(), test.labels.flatten())
+            classes = _number_of_classes(torch.cat(both))
+    count = _validation_count(parting.validation, len(train))
+    train, held = hold_out(train, count, part="validation", seed=parting.seed)
+    return Data(parting.name, train, held, test, classes, packing=packing)
+
+
+def _split(images: torch.Tensor, labels: torch.Tensor | None, task: Task) -> Split:
+    return Split(images, None if labels is None else task.checked(labels), task)
+
+
+def as_tensor(array: ArrayOrTensor) -> torch.Tensor:
+    """A contiguous copy, so that results do not depend on the source's strides."""
+    if isinstance(array, torch.Tensor):
+        return array.detach().clone(memory_format=torch.contiguous_format)
+    try:
+        return torch.from_numpy(np.array(array, order="C"))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"not an array of numbers: {error}") from error
+
+
+def _number_of_classes(labels: torch.Tensor) -> int:
+    """The largest label plus one; an error where a label below it has no image."""
+    classes = 1 + int(labels.max())
+    missing = sorted(set(range(classes)) - set(labels.unique().tolist()))
+    if missing:
+        few = ", ".join(str(label) for label in missing[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise DataError(
+            f"labels are {int(labels.min())} to {int(labels.max())}, but no image has label {few}"
+            f"{more}: number the classes from 0 without gaps, for example with "
+            f"np.unique(labels, return_inverse=True)[1], or say classes={classes} if that is meant"
+        )
+    return classes
+
+
+def _validation_count(validation: float | None, images: int) -> int:
+    """The number of training images to take for validation."""
+    if validation is None:
+        # A search on too few images overfits to them, so small sets give a third.
+        count = max(1, round(images / 6), min(500, round(images / 3)))
+    elif isinstance(validation, float):
+        count = round(validation * images) if 0 < validation < 1 else 0
+    else:
+        count = validation
+    if not 1 <= count < images:
+        raise PruneError(
+            f"validation={validation} of {images} training images is not possible: give a share "
+            f"between 0 and 1 (a float) or a number of images from 1 to {images - 1}"
+        )
+    return count
