@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         WeightedSum,
     )
     from pymoo_prune.problem import Baseline, Preset, PruningProblem, find_problem
-    from pymoo_prune.results import Front, Member, load_network, save_network
+    from pymoo_prune.results import Front, Member, load_network, load_onnx, save_network
     from pymoo_prune.runs import Run, Settings, prune
     from pymoo_prune.search import Budget, Store, StoredEvaluator
     from pymoo_prune.training import Recipe
@@ -46,6 +46,6 @@ __all__ = [
     "Measurements", "Member", "Preset", "PruneError", "PrunedWeightsPerAccuracyDrop",
     "PruningProblem", "Quantity", "Recipe", "ReplayError", "Run", "Series", "Settings", "Split",
     "Store", "StoreError", "StoredEvaluator", "WeightedSum", "data_from_arrays",
-    "data_from_folder", "find_problem", "load_data", "load_network", "named_network", "prune",
-    "save_network",
+    "data_from_folder", "find_problem", "load_data", "load_network", "load_onnx", "named_network",
+    "prune", "save_network",
 ]  # fmt: skip

@@ -3,6 +3,8 @@
 - `zoo`: networks to start from, by name
 - `attention`: multi-head attention made of linear layers
 - `building`: networks from their specs, as saved networks have them
+- `own`: networks of a user's own, which their specs name
+- `trust`: which modules that a folder names may be imported
 - `feed_forward`: linear layers with one activation between them
 - `feed_forward_stack`: several feed-forward networks as one, for a GPU
 - `simple_cnn`: a plain convolutional network for small images
@@ -12,22 +14,19 @@
 - `video_resnet`: R(2+1)D, for video
 - `vision_transformer`: a transformer of image patches, for small images
 - `slim`: a network of any kind without some of its channels and branches
+- `onnx_graph`, `onnx_calls`: networks from ONNX files, and their operators between layers
 - `modes`: evaluation mode for a while
 """
 
 from pymoo_prune.networks.attention import Attention, unpack_attention
-from pymoo_prune.networks.building import (
-    NETWORKS,
-    attention_of,
-    build_network,
-    spec_of,
-    with_attention_of,
-)
+from pymoo_prune.networks.building import NETWORKS, attention_of, build_network, build_with, spec_of
 from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, layers_of_depth
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
 from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
 from pymoo_prune.networks.modes import evaluating
+from pymoo_prune.networks.onnx_graph import OnnxParent
+from pymoo_prune.networks.own import Builder, described, is_own, load_named, name_of, with_origin
 from pymoo_prune.networks.simple_cnn import SimpleCNN
 from pymoo_prune.networks.slim import (
     CALLS,
@@ -45,16 +44,18 @@ from pymoo_prune.networks.slim import (
     without_branches,
 )
 from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
+from pymoo_prune.networks.trust import EVERYTHING, check_trust, module_of, trust
 from pymoo_prune.networks.video_resnet import VideoResNet
 from pymoo_prune.networks.vision_transformer import VisionTransformer
 from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
 __all__ = [
-    "ACTIVATIONS", "CALLS", "COMPRESSION", "JOINS", "NETWORKS", "SLICED_LAYERS", "SUMS", "ZOO",
-    "Attention", "Branch", "CifarResNet", "DenseBlock", "DenseNet", "FeedForward",
-    "FeedForwardStack", "GoogLeNet", "ResNet18", "SimpleCNN", "SlimNetwork", "VideoResNet",
-    "VisionTransformer", "ZooNetwork", "as_feed_forward", "attention_of", "build_network",
-    "call_name", "evaluating", "layers_of_depth", "named_network", "narrowed", "operands",
-    "overwrites", "sliced", "spec_of", "trace", "unpack_attention", "with_attention_of",
-    "without_branches",
+    "ACTIVATIONS", "CALLS", "COMPRESSION", "EVERYTHING", "JOINS", "NETWORKS", "SLICED_LAYERS",
+    "SUMS", "ZOO", "Attention", "Branch", "Builder", "CifarResNet", "DenseBlock", "DenseNet",
+    "FeedForward", "FeedForwardStack", "GoogLeNet", "OnnxParent", "ResNet18", "SimpleCNN",
+    "SlimNetwork", "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward",
+    "attention_of", "build_network", "build_with", "call_name", "check_trust", "described",
+    "evaluating", "is_own", "layers_of_depth", "load_named", "module_of", "name_of",
+    "named_network", "narrowed", "operands", "overwrites", "sliced", "spec_of", "trace", "trust",
+    "unpack_attention", "with_origin", "without_branches",
 ]  # fmt: skip

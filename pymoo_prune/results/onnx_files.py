@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -148,13 +149,18 @@ class OnnxNetwork(nn.Module):
         return {**self.__dict__, "session": None}
 
 
-def check_onnx() -> None:
-    """Refuses where a package that ONNX needs is not installed."""
-    missing = [name for name in PACKAGES if find_spec(name) is None]
+def check_onnx(packages: Sequence[str] = PACKAGES, extra: str = "onnx") -> None:
+    """Refuses where a package that ONNX needs is not installed.
+
+    Args:
+        packages: What is needed.
+        extra: The extra that installs it.
+    """
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
         msg = (
             f"ONNX needs packages that are not here: {', '.join(missing)}; "
-            "pip install 'pymoo-prune[onnx]'"
+            f"pip install 'pymoo-prune[{extra}]'"
         )
         raise PruneError(msg)
 

@@ -29,7 +29,7 @@ from pymoo_prune.runs.files import (
     STORE_FILE,
     SUMMARY_FILE,
 )
-from pymoo_prune.runs.settings import Settings
+from pymoo_prune.runs.settings import GIVEN, Settings
 from pymoo_prune.runs.unreadable import UNREADABLE, reading
 from pymoo_prune.search import Store
 
@@ -165,7 +165,8 @@ class RunFolder:
             return None
         store = Store.existing(self.path / STORE_FILE)
         store.close()
-        found = FinishedNetworks(path)
+        own = settings.network not in (None, GIVEN)
+        found = FinishedNetworks(path, settings.own_network if own else None)
         images = settings.finish_images
         found.check(Finishing.of(store.fingerprint, images, self.chromosomes()))
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -57,7 +58,10 @@ class Run(RecordedRun):
     @classmethod
     def open(cls, folder: Path | str, *, given: Given = NOTHING_GIVEN) -> Self:
         """A run that is there."""
-        return cls(Path(folder), RunFolder(folder).settings(), given=given)
+        settings = RunFolder(folder).settings()
+        if given.named is not None:
+            settings = replace(settings, network=given.named)
+        return cls(Path(folder), settings, given=given)
 
     def execute(
         self,
