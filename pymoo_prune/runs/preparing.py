@@ -101,7 +101,8 @@ def prepare_problem(
             arguments["objectives"] = objectives
         problem = build_problem(settings.problem_class, data, settings.options, arguments)
     own = given.network is not None or settings.network is not None
-    if problem.parent is not None and not kept.is_dir():
+    # A network that is named afterwards is not known to be the run's yet.
+    if problem.parent is not None and not kept.is_dir() and given.named is None:
         if can_be_saved(problem.parent) or not own:
             keep_parent(problem.parent, kept)
         elif settings.parent is not None:

@@ -15,6 +15,7 @@ from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Carried, Front, WinningTicket, check_formats
 from pymoo_prune.runs.carrying import Carrier
 from pymoo_prune.runs.execution import Execution, store_of
+from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
 from pymoo_prune.runs.recorded import RecordedRun
@@ -97,9 +98,12 @@ class Run(RecordedRun):
 
     def prepare(self, display: Display, *, download: bool = False) -> PruningProblem:
         """The problem, with its parent: trained the first time, and kept."""
-        return prepare_problem(
+        problem = prepare_problem(
             self.settings, self.folder, display, download=download, given=self.given
         )
+        if self.given.named is not None and (self.folder / STORE_FILE).is_file():
+            self.store(problem).close()  # refuses another network
+        return problem
 
     def store(self, problem: PruningProblem) -> Store:
         """The run's evaluations."""
