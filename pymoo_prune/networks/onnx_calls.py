@@ -268,7 +268,8 @@ def _product(call: Call, node: Any) -> Added:
     weight = call.constants.get(second)
     if weight is None or weight.ndim != 2:
         return call.function(torch.matmul, call.value(first), call.value(second))
-    layer = nn.Linear(*weight.shape, bias=False)
+    inputs, outputs = weight.shape
+    layer = nn.Linear(inputs, outputs, bias=False)
     layer.weight.data = weight.T.contiguous()
     name = second.removesuffix(".weight")
     return call.module(name if name != second else node.name or "linear", layer, call.value(first))

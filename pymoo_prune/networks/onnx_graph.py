@@ -201,11 +201,8 @@ class _Conversion:
             plain = CALLS.get(node.operation_type)
             result = None if plain is None else plain(self.call, node)
             if result is not None:
-                several = isinstance(result, tuple)
-                for name, value in zip(
-                    node.output_values, result if several else (result,), strict=False
-                ):
-                    self.call.values[name] = value
+                results = result if isinstance(result, tuple) else (result,)
+                self.call.values.update(zip(node.output_values, results, strict=False))
                 return
         self._add_module(node)
 
@@ -231,7 +228,7 @@ def _name_of(node: Any, call: Call) -> str:
     for value in node.input_values[1:2]:
         if value in call.constants and (found := re.fullmatch(r"(.+)[._]weight", value)):
             return found[1]
-    return node.name or node.operation_type
+    return str(node.name or node.operation_type)
 
 
 def _shape_of(info: Any) -> list[int | None] | None:
