@@ -50,6 +50,11 @@ class RunFolder:
         return (self.path / SETTINGS_FILE).is_file()
 
     @property
+    def has_store(self) -> bool:
+        """Whether evaluations were recorded."""
+        return (self.path / STORE_FILE).is_file()
+
+    @property
     def _resume(self) -> str:
         return f"'pymoo-prune resume {self.path}'"
 
@@ -161,7 +166,7 @@ class RunFolder:
             settings: The run's.
         """
         path = self.path / FINISHED_FILE
-        if not path.is_file() or not (self.path / STORE_FILE).is_file():
+        if not path.is_file() or not self.has_store:
             return None
         store = Store.existing(self.path / STORE_FILE)
         store.close()

@@ -15,7 +15,6 @@ from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Carried, Front, WinningTicket, check_formats
 from pymoo_prune.runs.carrying import Carrier
 from pymoo_prune.runs.execution import Execution, store_of
-from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
 from pymoo_prune.runs.recorded import RecordedRun
@@ -101,7 +100,7 @@ class Run(RecordedRun):
         problem = prepare_problem(
             self.settings, self.folder, display, download=download, given=self.given
         )
-        if self.given.named is not None and (self.folder / STORE_FILE).is_file():
+        if self.given.named is not None and self._files.has_store:
             self.store(problem).close()  # refuses another network
         return problem
 
