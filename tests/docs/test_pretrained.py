@@ -48,7 +48,7 @@ def shown(command: str, part: str) -> list[str]:
 def test_weights_are_pruned_and_decide_alike(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main([*shown("run", "layer-vector"), *SMALL]) == 0
+    assert main([*shown("run", "face-weights"), *SMALL]) == 0
     assert "divergence" in (folder / "runs/face-weights/report.md").read_text()
     export = ["export", "runs/face-weights", "--pick", "divergence", "--output", "weights"]
     assert main([*export, "--format", "onnx"]) == 0
@@ -86,7 +86,7 @@ def test_test_crops_are_others_and_show_faces_and_none(folder: Path) -> None:
 
 @pytest.mark.xfail(raises=(PruneError, AssertionError), strict=False, reason="PReLU has channels")
 def test_filters_are_pruned_and_faster_as_onnx(folder: Path) -> None:
-    assert main([*shown("run", "distilled-filters"), *SMALL]) == 0
+    assert main([*shown("run", "face-filters"), *SMALL]) == 0
     assert main([*shown("export", "face-filters"), "--pick", "macs<=60%"]) == 0
     small, page = load_network("faces"), (folder / "faces/network.md").read_text()
     assert small(torch.rand(4, 3, 24, 24)).shape == (4, 2)
