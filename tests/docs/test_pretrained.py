@@ -20,7 +20,7 @@ from tests.docs.test_pages import ROOT, commands
 from tests.support.tiny_problem import threads
 
 pytest.importorskip("facenet_pytorch", reason="R-Net's weights are in facenet-pytorch")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PAGE = ROOT / "docs" / "pretrained.md"
 EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
