@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         WeightedSum,
     )
     from pymoo_prune.problem import Baseline, Preset, PruningProblem, find_problem
-    from pymoo_prune.results import Front, Member, load_network, save_network
+    from pymoo_prune.results import Front, Member, load_network, load_onnx, save_network
     from pymoo_prune.runs import Run, Settings, prune
     from pymoo_prune.search import Budget, Store, StoredEvaluator
     from pymoo_prune.training import Recipe
@@ -56,5 +56,5 @@ __all__ = [
     "PruningProblem", "Quantity", "Recipe", "ReplayError", "Run", "Series", "Settings", "Split",
     "Store", "StoreError", "StoredEvaluator", "WeightedSum", "data_from_arrays",
     "data_from_dataset", "data_from_folder", "data_from_inputs", "find_problem", "load_data",
-    "load_network", "named_network", "prune", "save_network",
+    "load_network", "load_onnx", "named_network", "prune", "save_network",
 ]  # fmt: skip

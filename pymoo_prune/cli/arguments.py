@@ -16,14 +16,20 @@ from pymoo_prune.search import Budget
 
 
 def given_of(options: argparse.Namespace) -> Given:
-    """What a command's options bring along for a run: the place of its images.
+    """What a command's options bring along for a run: the places of its images and its network.
 
     Args:
-        options: The options of a command with `--data PATH`.
+        options: The options of a command with `--data PATH` and `--network MODULE:NAME`.
     """
+    named: str | None = options.network
+    if named is not None and module_of(named) is None:
+        msg = f"--network must read module:name, but it is {named!r}"
+        raise PruneError(msg)
     if options.data is not None and is_module(options.data):
         trust([str(module_of(options.data))])
-    return Given(place=options.data)
+    if named is not None:
+        trust([str(module_of(named))])
+    return Given(place=options.data, named=named)
 
 
 def settings_of(

@@ -47,8 +47,9 @@ def add_search_options(command: argparse.ArgumentParser) -> None:
     )
     problem.add_argument(
         "--parent",
-        metavar="FOLDER",
-        help="an exported network to prune; with --network, a file with its weights",
+        metavar="PATH",
+        help="the network to prune: a folder of 'export', or an .onnx file; with --network, a file "
+        "with its weights",
     )
     problem.add_argument(
         "--network",
@@ -136,12 +137,21 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_place_of_data(command: argparse.ArgumentParser) -> None:
-    """Adds `--data`, for commands that need the images of a run; `given_of` reads it."""
+def add_places(command: argparse.ArgumentParser) -> None:
+    """Adds `--data` and `--network`, for commands that need what a run was made with.
+
+    `given_of` reads them.
+    """
     command.add_argument(
         "--data",
         metavar="PATH",
         help="where the run's images are now, if they have moved",
+    )
+    command.add_argument(
+        "--network",
+        metavar="MODULE:NAME",
+        help="your network that the run pruned, or a function that returns it, if the run does not "
+        "know it or it has moved",
     )
 
 

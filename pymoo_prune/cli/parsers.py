@@ -12,7 +12,7 @@ from pymoo_prune.cli.options import (
     Commands,
     add_again,
     add_hypervolume,
-    add_place_of_data,
+    add_places,
     add_search_options,
     add_study,
     add_trust,
@@ -154,7 +154,7 @@ def add_resume(commands: Commands) -> None:
     command.add_argument(
         "--download", action="store_true", help="fetch the data set if it is missing"
     )
-    add_place_of_data(command)
+    add_places(command)
     add_trust(command)
     add_workers(command)
     command.set_defaults(command="pymoo_prune.cli.runs:do_resume")

@@ -9,7 +9,7 @@ from pymoo_prune.cli.options import (
     Commands,
     add_figures,
     add_hypervolume,
-    add_place_of_data,
+    add_places,
     add_trust,
 )
 from pymoo_prune.exchange import FORMATS
@@ -114,7 +114,7 @@ def add_export(commands: Commands) -> None:
         "--int8", action="store_true", help="with onnx: write a model in eight bits too"
     )
     command.add_argument("--latency", action="store_true", help="measure latencies with pt too")
-    add_place_of_data(command)
+    add_places(command)
     add_trust(command)
     command.set_defaults(command="pymoo_prune.cli.results:do_export")
 
@@ -147,7 +147,7 @@ def add_ticket(commands: Commands) -> None:
         metavar="N",
         help=f"images in a batch, for latencies; default: {' '.join(map(str, BATCH_SIZES))}",
     )
-    add_place_of_data(command)
+    add_places(command)
     add_trust(command)
     command.set_defaults(command="pymoo_prune.cli.results:do_ticket")
 

@@ -49,12 +49,14 @@ def do_resume(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune resume`."""
     if Study.is_one(options.folder):
         refuse_workers(options)
+        _refuse_network(options)
         resume_study(options, console)
         return
     if options.again:
         raise PruneError("--again is for a study over many problems, but this is none")
     if Campaign.is_one(options.folder):
         refuse_workers(options)
+        _refuse_network(options)
         campaign = Campaign.open(options.folder)
         at_once = max(1, cores() // campaign.settings.threads)
         with resumable(campaign.folder):
@@ -69,6 +71,11 @@ def do_resume(options: argparse.Namespace, console: Console) -> None:
         with executor_of(options, run.settings.threads) as executor:
             _work(run, console, executor, download=options.download)
     show_run(run, console)
+
+
+def _refuse_network(options: argparse.Namespace) -> None:
+    if options.network is not None:
+        raise PruneError(f"--network is for a single run, but {options.folder} holds several")
 
 
 def _work(

@@ -21,7 +21,7 @@ from pymoo_prune.chromosomes import hash_bytes
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring.latency import latencies
-from pymoo_prune.networks import spec_of
+from pymoo_prune.networks import is_own, spec_of
 from pymoo_prune.objectives import Quantity
 
 LATENCY = "latency"
@@ -245,7 +245,7 @@ def architecture_text(network: nn.Module) -> str:
         JSON, which is equal for networks that differ in their weights alone.
     """
     spec = spec_of(network)
-    if spec is None:
+    if spec is None or is_own(spec):  # a name alone does not say what is behind it
         kind = type(network)
         spec = {
             "network": f"{kind.__module__}.{kind.__qualname__}",

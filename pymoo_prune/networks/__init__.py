@@ -3,6 +3,8 @@
 - `zoo`: networks to start from, by name
 - `attention`: multi-head attention made of linear layers
 - `building`: networks from their specs, as saved networks have them
+- `own`: networks of a user's own, which their specs name
+- `trust`: which modules that a folder names may be imported
 - `feed_forward`: linear layers with one activation between them
 - `feed_forward_stack`: several feed-forward networks as one, for a GPU
 - `simple_cnn`: a plain convolutional network for small images
@@ -17,33 +19,22 @@
 - `tracing`: graphs of networks
 - `graphs`: what the nodes of a graph are
 - `packed_inputs`: networks with several inputs, or ids of tokens, as networks of one table
+- `onnx_graph`, `onnx_calls`: networks from ONNX files, and their operators between layers
 - `modes`: evaluation mode for a while
 """
 
 from pymoo_prune.networks.attention import Attention, attend, unpack_attention
-from pymoo_prune.networks.building import (
-    NETWORKS,
-    attention_of,
-    build_network,
-    spec_of,
-    with_attention_of,
-)
+from pymoo_prune.networks.building import NETWORKS, attention_of, build_network, build_with, spec_of
 from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, layers_of_depth
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
 from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
 from pymoo_prune.networks.graphs import (
-    CALLS,
-    CONSTANT,
-    JOINS,
-    SUMS,
-    call_name,
-    join_axis,
-    operands,
-    overwrites,
-    parts,
+    CALLS, CONSTANT, JOINS, SUMS, call_name, join_axis, operands, overwrites, parts,
 )  # fmt: skip
 from pymoo_prune.networks.modes import evaluating
+from pymoo_prune.networks.onnx_graph import OnnxParent
+from pymoo_prune.networks.own import Builder, described, is_own, load_named, name_of, with_origin
 from pymoo_prune.networks.packed_inputs import OwnInputs, PackedInputs, own_inputs
 from pymoo_prune.networks.rewriting import Rewritings, index_of, sizes_at
 from pymoo_prune.networks.simple_cnn import SimpleCNN
@@ -51,17 +42,20 @@ from pymoo_prune.networks.slicing import RESIZABLE, narrowed, part_of, sliced
 from pymoo_prune.networks.slim import Branch, SlimNetwork, without_branches
 from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
 from pymoo_prune.networks.tracing import IMAGES, SLICED_LAYERS, trace, zeros
+from pymoo_prune.networks.trust import EVERYTHING, check_trust, module_of, trust
 from pymoo_prune.networks.video_resnet import VideoResNet
 from pymoo_prune.networks.vision_transformer import VisionTransformer
 from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
 __all__ = [
-    "ACTIVATIONS", "CALLS", "COMPRESSION", "CONSTANT", "IMAGES", "JOINS", "NETWORKS", "RESIZABLE",
-    "SLICED_LAYERS", "SUMS", "ZOO", "Attention", "Branch", "CifarResNet", "DenseBlock", "DenseNet",
-    "FeedForward", "FeedForwardStack", "GoogLeNet", "OwnInputs", "PackedInputs", "ResNet18",
-    "Rewritings", "SimpleCNN", "SlimNetwork", "VideoResNet", "VisionTransformer", "ZooNetwork",
-    "as_feed_forward", "attend", "attention_of", "build_network", "call_name", "evaluating",
-    "index_of", "join_axis", "layers_of_depth", "named_network", "narrowed", "operands",
-    "overwrites", "own_inputs", "part_of", "parts", "sizes_at", "sliced", "spec_of", "trace",
-    "unpack_attention", "with_attention_of", "without_branches", "zeros",
+    "ACTIVATIONS", "CALLS", "COMPRESSION", "CONSTANT", "EVERYTHING", "IMAGES", "JOINS", "NETWORKS",
+    "RESIZABLE", "SLICED_LAYERS", "SUMS", "ZOO", "Attention", "Branch", "Builder", "CifarResNet",
+    "DenseBlock", "DenseNet", "FeedForward", "FeedForwardStack", "GoogLeNet", "OnnxParent",
+    "OwnInputs", "PackedInputs", "ResNet18", "Rewritings", "SimpleCNN", "SlimNetwork",
+    "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward", "attend", "attention_of",
+    "build_network", "build_with", "call_name", "check_trust", "described", "evaluating",
+    "index_of", "is_own", "join_axis", "layers_of_depth", "load_named", "module_of", "name_of",
+    "named_network", "narrowed", "operands", "overwrites", "own_inputs", "part_of", "parts",
+    "sizes_at", "sliced", "spec_of", "trace", "trust", "unpack_attention", "with_attention_of",
+    "with_origin", "without_branches", "zeros",
 ]  # fmt: skip

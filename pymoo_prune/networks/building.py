@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.networks.attention import has_unpacked_attention, unpack_attention
+from pymoo_prune.networks.own import ORIGIN, Builder, build_own, innermost, made
+from pymoo_prune.networks.trust import module_of
 
 Kind = TypeVar("Kind", bound=type[nn.Module])
 
@@ -16,6 +20,9 @@ ATTENTION, UNPACKED = "attention", "unpacked"
 """The word of a description, and its value, for attention that has linear layers."""
 NETWORKS: dict[str, Callable[..., nn.Module]] = {}
 """Kinds of networks by the name that specs and saved networks have for them."""
+
+_STAND_INS: ContextVar[Mapping[str, Builder] | None] = ContextVar("stand_ins", default=None)
+"""What the user gives in place of what descriptions name, for a while."""
 
 
 def buildable(name: str) -> Callable[[Kind], Kind]:
@@ -36,22 +43,59 @@ def build_network(spec: Mapping[str, Any]) -> nn.Module:
     """A network with fresh weights, from its spec.
 
     Args:
-        spec: `{"network": NAME, "arguments": {...}}`, as `export` writes it; see `spec_of`.
+        spec: `{"network": NAME, "arguments": {...}}`, as `export` writes it; see `spec_of`. NAME is
+            one of `NETWORKS`, or "package.module:name" of a user's own.
     """
     name = str(spec.get("network"))
-    if name not in NETWORKS:
+    given = (_STAND_INS.get() or {}).get(name)
+    if given is None and name not in NETWORKS and module_of(name) is None:
         raise unknown_name("network", name, NETWORKS)
-    try:
-        network = NETWORKS[name](**spec["arguments"])
-    except (KeyError, TypeError) as error:
-        msg = f"the spec of network {name!r} does not fit: {error}"
-        raise PruneError(msg) from error
+    arguments = spec.get("arguments")
+    if not isinstance(arguments, Mapping):
+        msg = f"the spec of network {name!r} does not fit: it has no arguments"
+        raise PruneError(msg)
+    if given is not None:
+        network = made(given, arguments, f"what is given for {name!r}")
+    elif name not in NETWORKS:
+        network = build_own(name, arguments)
+    else:
+        try:
+            network = NETWORKS[name](**arguments)
+        except (KeyError, TypeError) as error:
+            msg = f"the spec of network {name!r} does not fit: {error}"
+            raise PruneError(msg) from error
     return with_attention_of(network, spec)
+
+
+def build_with(spec: Mapping[str, Any], own: Builder) -> nn.Module:
+    """A network from its spec, with a user's own in place of the one that it was made from.
+
+    Args:
+        spec: As `build_network` takes it; one that names no network is that of `own`.
+        own: The network before it was pruned, or a function or class that makes it, which gets the
+            spec's arguments.
+    """
+    kind = innermost(spec).get("network")
+    if kind is None:
+        return with_attention_of(made(own, {}, "what is given"), spec)
+    with _standing_in({str(kind): own}):
+        return build_network(spec)
+
+
+@contextmanager
+def _standing_in(given: Mapping[str, Builder]) -> Iterator[None]:
+    token = _STAND_INS.set(given)
+    try:
+        yield
+    finally:
+        _STAND_INS.reset(token)
 
 
 def spec_of(network: nn.Module) -> dict[str, Any] | None:
     """A network's spec, and whether its attention was unpacked; None if it has no spec."""
     spec = getattr(network, "spec", None)
+    if spec is None:
+        spec = getattr(network, ORIGIN, None)
     return {**spec, **attention_of(network)} if isinstance(spec, dict) else None
 
 

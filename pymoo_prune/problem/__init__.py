@@ -10,12 +10,12 @@ Your own problem extends `PruningProblem`. Read `contract` before writing one.
 - `additions`: quantities that a user adds by name
 - `unlabelled`: what searches measure in place of the accuracy
 - `names`: names that quantities must have, and cannot have
-- `trust`: which modules that a folder names may be imported
 - `racing`: tells good and bad candidates apart with few images
 - `registry`: problems by name
 - `option_texts`: options as NAME=VALUE
 """
 
+from pymoo_prune.networks import EVERYTHING, check_trust, load_named, module_of, trust
 from pymoo_prune.problem.additions import extended
 from pymoo_prune.problem.contract import Contract
 from pymoo_prune.problem.facets import (
@@ -41,12 +41,10 @@ from pymoo_prune.problem.registry import (
     default_objectives,
     find_problem,
     find_reproduction,
-    load_named,
     own_network,
     preset_of,
     registered,
 )
-from pymoo_prune.problem.trust import EVERYTHING, check_trust, module_of, trust
 from pymoo_prune.problem.unlabelled import accuracies_of, drop_of, objectives_on, quantity_of
 
 __all__ = [

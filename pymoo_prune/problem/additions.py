@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks import load_named
 from pymoo_prune.objectives import Quantity, from_measurements
 from pymoo_prune.problem.names import check_names
 from pymoo_prune.problem.pruning_problem import PruningProblem
-from pymoo_prune.problem.registry import load_named
 
 
 def extended(cls: type[PruningProblem], added: Sequence[str]) -> type[PruningProblem]:

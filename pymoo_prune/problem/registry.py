@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from types import NoneType, UnionType
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.networks import load_named, with_origin
 from pymoo_prune.objectives import DIVERGENCE, Objectives, Scalarisation
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
@@ -63,20 +64,10 @@ def find_reproduction(name: str) -> Callable[..., None]:
     return function
 
 
-def load_named(name: str) -> Any:
-    """The object called "package.module:Name"; the current folder is searched too.
-
-    Args:
-        name: Module and name.
-    """
-    # As `python -m` does: a user's own module often lies in the current folder.
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    return _loaded(EntryPoint(name, name, PROBLEMS))
-
-
 def own_network(name: str) -> nn.Module:
     """A network of the user's own, "package.module:name": a module, or the result of a function.
+
+    It remembers the name, so that it and what is pruned of it can be saved and loaded again.
 
     Args:
         name: "package.module:name" of a `torch.nn.Module`, or of a function or class without
@@ -84,6 +75,7 @@ def own_network(name: str) -> nn.Module:
     """
     found = load_named(name)
     if not isinstance(found, nn.Module) and callable(found):
+        _check_no_arguments(name, found)
         with seeded(0, torch.device("cpu")):  # random weights are the same each time
             found = found()
     if not isinstance(found, nn.Module):
@@ -92,7 +84,21 @@ def own_network(name: str) -> nn.Module:
             "function without arguments that returns one"
         )
         raise PruneError(msg)
-    return found
+    # A copy: it may be the user's own object, or one that the function gives again.
+    return with_origin(copy.deepcopy(found), {"network": name, "arguments": {}})
+
+
+def _check_no_arguments(name: str, function: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        msg = (
+            f"network {name!r} needs arguments ({error}); give a function without arguments that "
+            "returns the network"
+        )
+        raise PruneError(msg) from error
+    except ValueError:  # a signature that cannot be read
+        return
 
 
 def preset_of(cls: type[PruningProblem], name: str | None) -> Preset:

@@ -12,6 +12,7 @@
 - `exporting`, `carried`: a network in a folder of its own, with its measurements and a page
 - `network_files`: networks as files of weights and a description
 - `onnx_files`, `quantization`: networks for other runtimes, in float32 and in eight bits
+- `onnx_parents`: networks to prune from ONNX files
 """
 
 from pymoo_prune.results.appraisal import Appraisal, appraise
@@ -32,6 +33,7 @@ from pymoo_prune.results.network_files import (
     is_exported,
     load_network,
     load_weights,
+    needs_own,
     save_network,
     save_weights,
     unknown_kind_in,
@@ -43,6 +45,7 @@ from pymoo_prune.results.onnx_files import (
     export_onnx,
     onnx_network,
 )
+from pymoo_prune.results.onnx_parents import is_onnx, load_onnx
 from pymoo_prune.results.quantities import ACCURACIES, EVALUATION, FINAL, Judged, final_of
 from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 
@@ -52,7 +55,7 @@ __all__ = [
     "Judged", "Keeper", "Member", "OnnxFile", "OnnxNetwork", "OnnxReport", "Suggestion",
     "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry", "check_formats",
     "comparable", "csv_text", "export_onnx", "final_accuracies", "final_of", "finisher",
-    "is_exported", "load_network", "load_weights", "no_fittest", "onnx_network",
-    "published_series", "read_csv", "save_network", "save_weights", "simple_series", "stacked",
-    "suggest", "there_before", "unknown_kind_in", "winning_ticket",
+    "is_exported", "is_onnx", "load_network", "load_onnx", "load_weights", "needs_own",
+    "no_fittest", "onnx_network", "published_series", "read_csv", "save_network", "save_weights",
+    "simple_series", "stacked", "suggest", "there_before", "unknown_kind_in", "winning_ticket",
 ]  # fmt: skip

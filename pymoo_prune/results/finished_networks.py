@@ -6,9 +6,10 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pymoo_prune.chromosomes import Array, candidate_seed, digests, hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, StoreError, TrainingDiverged
 from pymoo_prune.files import writing
-from pymoo_prune.networks import build_network, spec_of
+from pymoo_prune.networks import build_network, build_with, is_own, spec_of
 from pymoo_prune.results.finishing import Finisher
 from pymoo_prune.results.network_files import can_be_saved, in_layout, layout_of, unknown_kind
 
@@ -143,14 +144,19 @@ class Keeper:
 class FinishedNetworks:
     """The networks in a file that a `Keeper` wrote.
 
+    Args:
+        path: The file.
+        own: Gives the user's network that the search pruned, where only their code builds it; None
+            leaves it to the networks' descriptions.
+
     Attributes:
         path: The file.
         finishing: How the networks were finished.
         input_shape: Channels, height and width of an image.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, own: Callable[[], nn.Module] | None = None) -> None:
+        self.path, self._own = path, own
         with self._opened() as arrays:
             about = json.loads(arrays[ABOUT].tobytes())
             if about["format"] != FORMAT:
@@ -207,7 +213,7 @@ class FinishedNetworks:
             place: Its row in the front.
         """
         spec = self._networks[place].get("spec")
-        return None if spec is None else unknown_kind(spec)
+        return None if spec is None or self._own is not None else unknown_kind(spec)
 
     def network(self, place: int) -> nn.Module:
         """A network of the front, in evaluation mode, on the processor.
@@ -233,10 +239,23 @@ class FinishedNetworks:
             msg = f"the training of network {place} diverged"
             raise TrainingDiverged(msg)
         with torch.random.fork_rng(devices=[]):  # building draws weights, which are then replaced
-            network = build_network(about["spec"])
+            network = self._built(about["spec"])
         with self._opened():
             network.load_state_dict({n: torch.from_numpy(w) for n, w in weights.items()})
         return in_layout(network, about["memory_format"]).eval()
+
+    def _built(self, spec: Mapping[str, Any]) -> nn.Module:
+        if self._own is not None and (is_own(spec) or unknown_kind(spec) is not None):
+            return build_with(spec, self._whole)
+        return build_network(spec)
+
+    @cached_property
+    def _whole(self) -> nn.Module:
+        """The user's network, made once."""
+        if self._own is None:
+            msg = "no network of the user's is given"
+            raise PruneError(msg)
+        return self._own()
 
     def finisher(self, seed: int, device: torch.device) -> Finisher:
         """Takes networks from the file, in place of retraining them.

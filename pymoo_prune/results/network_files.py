@@ -17,10 +17,13 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.files import write_text, writing
 from pymoo_prune.networks import (
     NETWORKS,
+    Builder,
     attention_of,
     build_network,
+    build_with,
+    is_own,
+    module_of,
     spec_of,
-    with_attention_of,
 )
 from pymoo_prune.training import to_channels_last
 
@@ -48,7 +51,9 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
     if spec is None:
         msg = (
             f"a {type(network).__name__} cannot be exported: it has no `spec` property with "
-            '{"network": NAME, "arguments": {...}} from which it could be rebuilt'
+            '{"network": NAME, "arguments": {...}} from which it could be rebuilt; say which '
+            "function builds it: --network module:function on the command line, "
+            "networks.described(network, function) in Python"
         )
         raise PruneError(msg)
     return _write(network, Path(folder), spec, about)
@@ -118,21 +123,35 @@ def is_exported(folder: Path) -> bool:
     return isinstance(spec, dict) and "network" in spec and (folder / WEIGHTS).is_file()
 
 
-def load_network(folder: Path | str) -> nn.Module:
+def load_network(folder: Path | str, network: Builder | None = None) -> nn.Module:
     """An exported network, in evaluation mode; only tensors are unpickled.
 
     Weights keep their layout in memory.
+
+    Args:
+        folder: The network's folder.
+        network: Your own network before it was pruned, or the function or class that builds it: it
+            takes the place of what the folder names, and nothing is imported. A function gets the
+            arguments that the folder has for it.
+
+    Raises:
+        UntrustedCode: The folder names a module that is not trusted; see `networks.trust`.
+        PruneError: The folder is damaged, or nothing builds its network.
     """
     folder = Path(folder)
     spec, content = _read(folder)
     layout = _layout(spec)
     with torch.random.fork_rng(devices=[]):  # building draws weights, which are then replaced
-        network = build_network(spec)
+        result = build_network(spec) if network is None else build_with(spec, network)
     try:
-        network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
+        result.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
     except DAMAGES as error:
-        raise PruneError(_damaged(folder, error)) from error
-    return in_layout(network, layout).eval()
+        if network is None:
+            raise PruneError(_damaged(folder, error)) from error
+        reason = " ".join(str(error).split())
+        msg = f"the weights in {folder} do not fit the network that was given: {reason}"
+        raise PruneError(msg) from error
+    return in_layout(result, layout).eval()
 
 
 def load_weights(path: Path | str, network: nn.Module, name: str) -> nn.Module:
@@ -140,13 +159,13 @@ def load_weights(path: Path | str, network: nn.Module, name: str) -> nn.Module:
 
     Args:
         path: A file with a state_dict, or the folder of an exported network.
-        network: What the weights are of.
+        network: What the weights are of; where the folder's was pruned, what it was before.
         name: The network's name; errors say it.
     """
     path, layout = Path(path), layout_of(network)
     if path.is_dir():
         spec, content = _read(path)
-        layout, network = _layout(spec), with_attention_of(network, spec)
+        layout, network = _layout(spec), build_with(spec, network)
     elif path.is_file():
         content = path.read_bytes()
     else:
@@ -174,14 +193,15 @@ def load_weights(path: Path | str, network: nn.Module, name: str) -> nn.Module:
 
 
 def unknown_kind(spec: Mapping[str, Any]) -> str | None:
-    """The kind of a network, or of its parent, if nothing here builds it; None if something does.
+    """The kind of a network, or of its parent, if nothing builds it; None if something may.
 
     Args:
         spec: The network's.
     """
     inner: Any = spec
     while isinstance(inner, Mapping):
-        if (kind := inner.get("network")) not in NETWORKS:
+        kind = inner.get("network")
+        if kind not in NETWORKS and module_of(str(kind)) is None:
             return str(kind)
         arguments = inner.get("arguments")
         inner = arguments.get("parent") if isinstance(arguments, Mapping) else None
@@ -195,6 +215,16 @@ def unknown_kind_in(folder: Path | str) -> str | None:
         folder: The network's folder.
     """
     return unknown_kind(_read(Path(folder))[0])
+
+
+def needs_own(folder: Path | str) -> bool:
+    """Whether an exported network, or what it was made from, is built by code of the user's.
+
+    Args:
+        folder: The network's folder.
+    """
+    spec = _read(Path(folder))[0]
+    return is_own(spec) or unknown_kind(spec) is not None
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], bytes]:

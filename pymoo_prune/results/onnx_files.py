@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -167,13 +168,18 @@ def input_names(packing: Packing) -> list[str]:
     return [f"input_{place}" for place in range(len(packing.parts))]
 
 
-def check_onnx() -> None:
-    """Refuses where a package that ONNX needs is not installed."""
-    missing = [name for name in PACKAGES if find_spec(name) is None]
+def check_onnx(packages: Sequence[str] = PACKAGES, extra: str = "onnx") -> None:
+    """Refuses where a package that ONNX needs is not installed.
+
+    Args:
+        packages: What is needed.
+        extra: The extra that installs it.
+    """
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
         msg = (
             f"ONNX needs packages that are not here: {', '.join(missing)}; "
-            "pip install 'pymoo-prune[onnx]'"
+            f"pip install 'pymoo-prune[{extra}]'"
         )
         raise PruneError(msg)
 

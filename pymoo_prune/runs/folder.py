@@ -29,7 +29,7 @@ from pymoo_prune.runs.files import (
     STORE_FILE,
     SUMMARY_FILE,
 )
-from pymoo_prune.runs.settings import Settings
+from pymoo_prune.runs.settings import GIVEN, Settings
 from pymoo_prune.runs.unreadable import UNREADABLE, reading
 from pymoo_prune.search import Store
 
@@ -48,6 +48,11 @@ class RunFolder:
     def is_run(self) -> bool:
         """Whether the folder holds a run."""
         return (self.path / SETTINGS_FILE).is_file()
+
+    @property
+    def has_store(self) -> bool:
+        """Whether evaluations were recorded."""
+        return (self.path / STORE_FILE).is_file()
 
     @property
     def _resume(self) -> str:
@@ -161,11 +166,12 @@ class RunFolder:
             settings: The run's.
         """
         path = self.path / FINISHED_FILE
-        if not path.is_file() or not (self.path / STORE_FILE).is_file():
+        if not path.is_file() or not self.has_store:
             return None
         store = Store.existing(self.path / STORE_FILE)
         store.close()
-        found = FinishedNetworks(path)
+        own = settings.network not in (None, GIVEN)
+        found = FinishedNetworks(path, settings.own_network if own else None)
         images = settings.finish_images
         found.check(Finishing.of(store.fingerprint, images, self.chromosomes()))
         return found

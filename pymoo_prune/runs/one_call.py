@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from torch import nn
 
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.executors import Executor
+from pymoo_prune.networks import Builder, name_of
 from pymoo_prune.objectives import Objectives
 from pymoo_prune.problem import find_problem, preset_of
 from pymoo_prune.results import Front
@@ -22,6 +24,7 @@ from pymoo_prune.runs.report import Report
 from pymoo_prune.runs.run import Run
 from pymoo_prune.runs.settings import GIVEN, Settings
 from pymoo_prune.search import Budget, Display
+from pymoo_prune.training import seeded
 
 KINDS: Mapping[str, str] = {
     "filters": "distilled-filters",
@@ -33,7 +36,7 @@ KINDS: Mapping[str, str] = {
 
 
 def prune(
-    network: nn.Module,
+    network: Builder,
     data: Data | str,
     what: str = "filters",
     *,
@@ -57,7 +60,9 @@ def prune(
     goes on; where it is done, the same call reads the front.
 
     Args:
-        network: Any classifier that the problem can follow; it is not changed.
+        network: Any classifier that the problem can follow; it is not changed. Or a function or
+            class without arguments that makes one: where it can be imported, pruned networks can
+            be saved and loaded again, as with `networks.described`.
         data: The images, or a data set's name, a folder, a file or "package.module:name".
         what: One of `KINDS`, or a problem's name: "filters", "weights", "neurons", "connections".
         objectives: Names of quantities, or a scalarisation; None takes the preset's.
@@ -78,9 +83,7 @@ def prune(
     Returns:
         The front, retrained and tested. Its report stands in the folder, `report.md`.
     """
-    if not isinstance(network, nn.Module):
-        msg = f"network must be a torch.nn.Module, but it is a {type(network).__name__}"
-        raise PruneError(msg)
+    given, name = _given(network)
     problem = KINDS.get(what, what)
     if problem == what and ":" not in what:
         _check_name(what)
@@ -100,10 +103,10 @@ def prune(
         device=str(device),
         finish_images=chosen.finish_images if finish_images is None else finish_images,
         baselines=baselines,
-        network=GIVEN,
+        network=name,
     )
     console = console or Console()
-    run = _run_in(Path(output) if output else new_folder(what), settings, Given(images, network))
+    run = _run_in(Path(output) if output else new_folder(what), settings, Given(images, given))
     display = Display(console)
     if run.complete:
         front = run.front(display)
@@ -113,6 +116,19 @@ def prune(
     page = Report(run).write()
     console.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
     return front
+
+
+def _given(network: Builder) -> tuple[nn.Module | None, str]:
+    """The network of the caller's, and its name; None where the name alone leads to it."""
+    if callable(network) and not isinstance(network, nn.Module):
+        if (name := name_of(network)) is not None:
+            return None, name
+        with seeded(0, torch.device("cpu")):  # random weights are the same each time
+            network = network()
+    if not isinstance(network, nn.Module):
+        msg = f"network must be a torch.nn.Module, but it is a {type(network).__name__}"
+        raise PruneError(msg)
+    return network, GIVEN
 
 
 def _check_name(what: str) -> None:

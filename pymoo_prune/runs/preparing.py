@@ -24,8 +24,11 @@ from pymoo_prune.problem import (
 )
 from pymoo_prune.results import (
     can_be_saved,
+    is_onnx,
     load_network,
+    load_onnx,
     load_weights,
+    needs_own,
     save_network,
     save_weights,
     unknown_kind_in,
@@ -44,11 +47,13 @@ class Given(NamedTuple):
         data: The images.
         network: The network to prune.
         place: Where the images are now: a name for `named_data`, which the caller trusts.
+        named: Where the network's code is now: a name for `own_network`, which the caller trusts.
     """
 
     data: Data | None = None
     network: nn.Module | None = None
     place: str | None = None
+    named: str | None = None
 
 
 NOTHING_GIVEN = Given()
@@ -100,7 +105,8 @@ def prepare_problem(
             arguments["objectives"] = objectives
         problem = build_problem(settings.problem_class, data, settings.options, arguments)
     own = given.network is not None or settings.network is not None
-    if problem.parent is not None and not kept.is_dir():
+    # A network that is named afterwards is not known to be the run's yet.
+    if problem.parent is not None and not kept.is_dir() and given.named is None:
         if can_be_saved(problem.parent) or not own:
             keep_parent(own_inputs(problem.parent), kept)
         elif settings.parent is not None:
@@ -179,14 +185,22 @@ def _named_parent(settings: Settings, kept: Path, folder: Path) -> nn.Module | N
     """The parent that is kept, or that settings name; None where the problem trains one."""
     own = settings.network
     if kept.is_dir():
-        if own not in (None, GIVEN) and unknown_kind_in(kept) is not None:
+        if own is not None and own != GIVEN and needs_own(kept):
             return load_weights(kept, own_network(own), own)
         return load_network(kept)
     if own == GIVEN:
-        msg = f"the network of {folder} was given in Python and is not kept. {_IN_PYTHON}"
+        msg = (
+            f"the network of {folder} was given in Python and is not kept. {_IN_PYTHON}; or say "
+            "which function gives the network: --network module:function"
+        )
         raise StoreError(msg.format(folder))
     if settings.parent is None:
         return None if own is None else own_network(own)
+    if is_onnx(settings.parent):
+        if own is not None:
+            msg = f"{settings.parent} holds a whole network: give it without --network"
+            raise PruneError(msg)
+        return load_onnx(settings.parent)
     if own is not None:
         return load_weights(settings.parent, own_network(own), own)
     _check_can_be_built(settings.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -57,7 +58,10 @@ class Run(RecordedRun):
     @classmethod
     def open(cls, folder: Path | str, *, given: Given = NOTHING_GIVEN) -> Self:
         """A run that is there."""
-        return cls(Path(folder), RunFolder(folder).settings(), given=given)
+        settings = RunFolder(folder).settings()
+        if given.named is not None:
+            settings = replace(settings, network=given.named)
+        return cls(Path(folder), settings, given=given)
 
     def execute(
         self,
@@ -94,9 +98,12 @@ class Run(RecordedRun):
 
     def prepare(self, display: Display, *, download: bool = False) -> PruningProblem:
         """The problem, with its parent: trained the first time, and kept."""
-        return prepare_problem(
+        problem = prepare_problem(
             self.settings, self.folder, display, download=download, given=self.given
         )
+        if self.given.named is not None and self._files.has_store:
+            self.store(problem).close()  # refuses another network
+        return problem
 
     def store(self, problem: PruningProblem) -> Store:
         """The run's evaluations."""

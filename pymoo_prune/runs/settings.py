@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import nn
 
 from pymoo_prune.data import DATA_SETS, R2, Metric
 from pymoo_prune.engines import check_engine_name, check_goals
@@ -124,7 +125,7 @@ class Settings:
             raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)
 
     def check_trust(self) -> None:
-        """Refuses code that a folder names and the user did not; see `problem.trust`."""
+        """Refuses code that a folder names and the user did not; see `networks.trust`."""
         names = [self.problem, self.algorithm, *self.quantities]
         names += [one for one in (self.network, self.metric) if one is not None]
         if self.origin is not None:
@@ -132,6 +133,11 @@ class Settings:
         else:  # the user named it: processes that read it from a folder may import it
             names += [self.data] if is_module(self.data) else []
             trust(module for name in names if (module := module_of(name)))
+
+    def own_network(self) -> nn.Module:
+        """The network of the user's own that `network` names."""
+        self.check_trust()
+        return own_network(str(self.network))
 
     @property
     def title(self) -> str:
@@ -163,7 +169,7 @@ class Settings:
         asked = [name for name in USERS_CHOICE if getattr(self, name)]
         check_options(cls, self.options, [*asked, *(["parent"] if self.network else [])])
         if self.network is not None and self.network != GIVEN:
-            own_network(self.network)  # imported before anything is made
+            self.own_network()  # imported before anything is made
         objectives = default_objectives(cls) if self.objectives is None else self.objectives
         goals = cls.goals_for(
             ("accuracy",) if objectives is None else objectives,

@@ -104,7 +104,7 @@ class Plan:
                 raise PruneError(msg) from error
 
     def check_trust(self, folder: Path) -> None:
-        """Refuses code that the folder names and the user did not; see `problem.trust`."""
+        """Refuses code that the folder names and the user did not; see `networks.trust`."""
         check_trust(self.methods, folder)
         for one in self.own:
             one.settings.check_trust()

@@ -316,3 +316,22 @@ def test_finished_runs_are_compared_as_they_are(
     error = failed("compare", str(finished), *options, "--output", str(output))
     assert "--algorithms, --download and --pop-size cannot be given with folders" in error
     assert not output.exists()
+
+
+@pytest.mark.parametrize("kind", ["Campaign", "Study"])
+def test_a_network_is_named_for_a_single_run(
+    failed: Callable[..., str], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"pymoo_prune.cli.runs.{kind}.is_one", lambda folder: True)
+    error = failed("resume", str(tmp_path), "--network", "my_module:network")
+    assert "--network is for a single run, but " in error
+
+
+def test_an_onnx_file_is_a_whole_network(failed: Callable[..., str], untouched: Path) -> None:
+    from pymoo_prune.runs.preparing import _named_parent
+
+    settings = Settings(
+        "ecomp", "nsga2", 4, Budget(generations=1), parent="a.onnx", network="my_module:network"
+    )
+    with pytest.raises(PruneError, match=r"a\.onnx holds a whole network: give it without --net"):
+        _named_parent(settings, untouched / "parent", untouched)

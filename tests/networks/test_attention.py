@@ -16,9 +16,8 @@ from pymoo_prune.networks import (
     build_network,
     spec_of,
     unpack_attention,
-    with_attention_of,
 )
-from pymoo_prune.networks.building import NETWORKS
+from pymoo_prune.networks.building import NETWORKS, with_attention_of
 from tests.support.attention_networks import PACKED, Rows, built
 
 WIDTH, HEADS, N, LENGTH, KEYS = 12, 3, 2, 5, 4

@@ -14,8 +14,8 @@ from rich.console import Console
 from pymoo_prune import PruneError, Run, Settings
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.engines import ENGINES
+from pymoo_prune.networks.trust import VARIABLE
 from pymoo_prune.problem import find_problem, registered
-from pymoo_prune.problem.trust import VARIABLE
 from pymoo_prune.runs import Citations
 from pymoo_prune.runs.bibtex import Bibliography, Entry, own_entries, read_entries
 from pymoo_prune.runs.citations import (

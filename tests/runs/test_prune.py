@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import io
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,17 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from pymoo_prune import Budget, Data, Front, PruneError, StoreError, prune
+from pymoo_prune import (
+    Budget,
+    Data,
+    Front,
+    PruneError,
+    Run,
+    StoreError,
+    load_data,
+    load_network,
+    prune,
+)
 from pymoo_prune.cli import main
 from tests.support.own_networks import network
 from tests.support.tiny_problem import threads
@@ -48,9 +60,17 @@ def test_one_call_is_the_run_of_the_command_line(own: nn.Module, tmp_path: Path)
     for name in ("front.csv", "front.npz", "layers.json"):
         one, other = (tmp_path / place / name for place in ("call", "command"))
         assert one.read_bytes() == other.read_bytes(), name
-    assert not (tmp_path / "command" / "parent").exists()  # nothing could rebuild it
     member = front.pick("macs<=50%")
     assert member.network(finish_images=100)(torch.zeros(3, 1, 8, 8)).shape == (3, 10)
+    assert not (tmp_path / "call" / "parent").exists()  # nothing could rebuild it
+    about = json.loads((tmp_path / "command" / "parent" / "network.json").read_text())
+    assert about["network"] == "tests.support.own_networks:network"
+    # The pruned networks are those of the front, and come back from their own folder.
+    assert main(["export", str(tmp_path / "command"), "--pick", str(member.place)]) == 0
+    small = load_network(tmp_path / "command" / f"network-{member.place}")
+    images = load_data("digits").test.images[:50]
+    with threads(1):
+        assert torch.allclose(small(images), member.network(finish_images=100)(images), atol=1e-6)
 
 
 def test_the_same_call_reads_what_is_done(own: nn.Module, digits: Data, tmp_path: Path) -> None:
@@ -106,6 +126,61 @@ def test_a_network_that_is_none_is_refused_before_there_is_a_folder(
     assert main(["run", "layer-vector", *options, "--output", str(folder)]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not folder.exists()
+
+
+def test_a_function_in_place_of_a_network_is_found_again(
+    digits: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    front, _ = pruned(network, "digits", tmp_path / "run", baselines=False)
+    assert main(["export", str(tmp_path / "run"), "--pick", "0", "--output", f"{tmp_path}/0"]) == 0
+    small = load_network(tmp_path / "0")
+    with threads(1):
+        expected = front[0].network(finish_images=100)(digits.test.images)
+    assert torch.allclose(small(digits.test.images), expected, atol=1e-6)
+    again, _ = pruned(network, "digits", tmp_path / "run", baselines=False)
+    assert np.array_equal(again.X, front.X)
+    with pytest.raises(PruneError, match=r"must be a torch\.nn\.Module, but it is a str"):
+        pruned(lambda: "text", digits, tmp_path / "none")  # type: ignore[arg-type, return-value]
+
+
+def test_the_command_line_is_told_which_network_it_was(
+    own: nn.Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    front, _ = pruned(own, "digits", tmp_path / "run", baselines=False)
+    export = ["export", str(tmp_path / "run"), "--pick", "0", "--output", str(tmp_path / "0")]
+    assert main([*export, "--network", "no-module"]) == 2
+    assert "--network must read module:name" in " ".join(capsys.readouterr().err.split())
+    assert main([*export, "--network", "tests.support.own_data:network"]) == 2
+    assert "belongs to another configuration" in " ".join(capsys.readouterr().err.split())
+    assert main([*export, "--network", "tests.support.own_networks:network"]) == 0
+    small = load_network(tmp_path / "0", network)
+    images = load_data("digits").test.images
+    with threads(1):
+        expected = front[0].network(finish_images=100)(images)
+    assert torch.allclose(small(images), expected, atol=1e-6)
+
+
+def test_a_network_of_a_module_that_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("old_place.py").write_text("from tests.support.own_data import network\n")
+    search = ["run", "distilled-filters", "--network", "old_place:network", "--threads", "1"]
+    search += ["--set", "recovery=refit", "--generations", "2", "--pop-size", "6"]
+    assert main([*search, "--finish", "100", "--output", "run"]) == 0
+    Path("old_place.py").unlink()
+    monkeypatch.delitem(sys.modules, "old_place")
+    capsys.readouterr()
+    assert main(["export", "run"]) == 2
+    assert "'old_place:network' cannot be imported" in " ".join(capsys.readouterr().err.split())
+    for kept in (True, False):  # from the run's file of networks, or retrained
+        if not kept:
+            Path("run/finished.npz").unlink()
+        moved = ["--network", "tests.support.own_data:network"]
+        assert main(["export", "run", *moved, "--pick", "0"]) == 0
+        assert json.loads(Path("run/network-0/network.json").read_text())["network"] == "slim"
+    assert Run.open("run").settings.network == "old_place:network"
 
 
 def test_what_is_not_kept_is_told_when_it_is_needed(

@@ -34,6 +34,15 @@ def module_of(name: str) -> str | None:
     return module if colon else None
 
 
+def is_trusted(module: str) -> bool:
+    """Whether the user trusts a module by name.
+
+    Args:
+        module: The module's name.
+    """
+    return not {module, EVERYTHING}.isdisjoint(_trusted())
+
+
 def check_trust(names: Iterable[str], folder: object) -> None:
     """Raises an error if a folder names a module that is neither imported nor trusted.
 
