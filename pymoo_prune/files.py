@@ -1,13 +1,15 @@
-"""Writes files whole or not at all, and locks a folder for one process at a time."""
+"""Writes files whole or not at all, knows them by digests, and locks a folder for one process."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
+import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -25,6 +27,10 @@ PART = ".part-"
 FORGOTTEN = 3600.0
 """Seconds after which an unfinished file has no writer any more."""
 
+DIGESTS_FILE = "digests.json"
+"""In a folder of results: the digests of its files."""
+DIGESTS_FORMAT = 1
+
 LOCK = "lock.json"
 """The file in a locked folder that names the process working there."""
 
@@ -37,7 +43,7 @@ def writing(path: Path) -> Iterator[Path]:
     guessed, so no link waits there. Several processes may write one file; the last one wins.
     """
     # The ending is kept, since plotting libraries choose the format by it.
-    part = path.with_name(f"{PART}{secrets.token_hex(8)}-{path.name}")
+    part = part_of(path)
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
     try:
         yield part
@@ -66,6 +72,93 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     for name, text in texts.items():
         write_text(folder / name, text)
     return [folder / name for name in texts]
+
+
+def part_of(path: Path) -> Path:
+    """A name beside a path for its unfinished content; it cannot be guessed."""
+    return path.with_name(f"{PART}{secrets.token_hex(8)}-{path.name}")
+
+
+def content_digest(content: bytes) -> str:
+    """The digest of a file's content, as `sha256sum` prints it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+class Digests:
+    """The digests of a folder's files, in a file beside them.
+
+    Folders of older versions have no such file; in them nothing is checked.
+
+    Args:
+        folder: The folder.
+        remedy: What messages tell the user to do.
+    """
+
+    def __init__(self, folder: Path, remedy: str) -> None:
+        self.folder, self.remedy = folder, remedy
+
+    def write(self, names: Iterable[str], contents: Mapping[str, str]) -> None:
+        """Writes the digests of files.
+
+        Args:
+            names: Files in the folder; those that are not there are left out.
+            contents: Texts of files that are written next, by name.
+        """
+        there = (name for name in names if (self.folder / name).is_file())
+        found = {name: content_digest((self.folder / name).read_bytes()) for name in there}
+        found |= {name: content_digest(text.encode()) for name, text in contents.items()}
+        self._write(found)
+
+    def update(self, name: str, content: str) -> None:
+        """Writes the digest of a file that changes, where the folder has digests.
+
+        Args:
+            name: The file.
+            content: Its text, which is written next.
+        """
+        if (known := self._read()) is not None:
+            self._write({**known, name: content_digest(content.encode())})
+
+    def check(self, *names: str) -> None:
+        """Refuses files that are not those that were written.
+
+        Args:
+            names: Files in the folder; a file that was not there then must not be there now.
+        """
+        known = self._read()
+        for name in names if known is not None else ():
+            path, expected = self.folder / name, known.get(name)
+            if not path.is_file():
+                if expected is None:
+                    continue
+                reason = "is missing"
+            elif expected is None:
+                reason = f"was not there when the results were written ({DIGESTS_FILE} has them)"
+            elif content_digest(path.read_bytes()) != expected:
+                reason = f"is not the file that was written: {DIGESTS_FILE} has another digest"
+            else:
+                continue
+            msg = f"{path} {reason}; {self.remedy}"
+            raise StoreError(msg)
+
+    def _write(self, digests: Mapping[str, str]) -> None:
+        values = {"format": DIGESTS_FORMAT, "files": digests}
+        write_text(self.folder / DIGESTS_FILE, json.dumps(values, indent=2) + "\n")
+
+    def _read(self) -> dict[str, str] | None:
+        """The digests by name; None in folders of older versions."""
+        path = self.folder / DIGESTS_FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values["format"] != DIGESTS_FORMAT:
+                msg = f"it has format {values['format']}, but this version reads {DIGESTS_FORMAT}"
+                raise ValueError(msg)
+            return {str(name): str(digest) for name, digest in values["files"].items()}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            msg = f"{path} cannot be read: {error}; {self.remedy}"
+            raise StoreError(msg) from error
 
 
 def check_writable(folder: Path) -> None:
@@ -103,11 +196,11 @@ def check_no_links(folder: Path) -> None:
 
 
 def _remove_forgotten(folder: Path) -> None:
-    """Removes unfinished files that killed processes left long ago."""
+    """Removes unfinished files and folders that killed processes left long ago."""
     for path in folder.glob(f"{PART}*"):
         with suppress(OSError):
-            if path.is_file() and time.time() - path.stat().st_mtime > FORGOTTEN:
-                path.unlink()
+            if time.time() - path.lstat().st_mtime > FORGOTTEN:
+                path.unlink() if path.is_file() else shutil.rmtree(path)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -14,7 +15,7 @@ from pymoo_prune.comparing.methods import Method, check_against, check_design
 from pymoo_prune.comparing.volumes import HypervolumeOptions, judged_axes
 from pymoo_prune.engines import check_goals
 from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.files import check_no_links, write_text
+from pymoo_prune.files import Digests, check_no_links, write_text
 from pymoo_prune.objectives import STANDARD
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.runs import Settings, reading
@@ -118,7 +119,10 @@ class Plan:
         }
         if self.volumes:
             values["hypervolume"] = {"reference": self.volumes.texts, "log": self.volumes.log}
-        write_text(folder / PLAN_FILE, json.dumps(values, indent=2) + "\n")
+        text = json.dumps(values, indent=2) + "\n"
+        with suppress(StoreError):  # damaged digests are written again when the comparison ends
+            Digests(folder, "").update(PLAN_FILE, text)
+        write_text(folder / PLAN_FILE, text)
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from pymoo_prune.comparing.files import SHARED_FILE
+from pymoo_prune.comparing.files import PLAN_FILE, SHARED_FILE
 from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.errors import StoreError
-from pymoo_prune.files import write_text
+from pymoo_prune.files import Digests, write_text
 from pymoo_prune.machine import processor, versions
 from pymoo_prune.objectives import Goals, Series, parse_constraints
 from pymoo_prune.problem import PruningProblem
@@ -84,7 +84,9 @@ class Shared:
 
     def write(self, folder: Path) -> None:
         """Writes it into a comparison's folder, which finishes the comparison."""
-        write_text(folder / SHARED_FILE, json.dumps(asdict(self), indent=2) + "\n")
+        text = json.dumps(asdict(self), indent=2) + "\n"
+        _digests(folder).write([PLAN_FILE], {SHARED_FILE: text})
+        write_text(folder / SHARED_FILE, text)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -96,4 +98,12 @@ class Shared:
         with reading(path, f"{resume} makes it again"):
             found = json.loads(path.read_text(encoding="utf-8"))
             given = {"quantities": None, **found}
-            return cls(**{field.name: given[field.name] for field in fields(cls)})
+            shared = cls(**{field.name: given[field.name] for field in fields(cls)})
+        _digests(folder).check(SHARED_FILE, PLAN_FILE)
+        return shared
+
+
+def _digests(folder: Path) -> Digests:
+    """What the files were when the comparison ended."""
+    remedy = f"restore it from a copy, or 'pymoo-prune resume {folder}' makes the results again"
+    return Digests(folder, remedy)

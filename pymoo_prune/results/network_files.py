@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import pickle
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import torch
 from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.files import write_text, writing
+from pymoo_prune.files import content_digest, part_of, write_text, writing
 from pymoo_prune.networks import (
     NETWORKS,
     attention_of,
@@ -25,6 +27,8 @@ from pymoo_prune.networks import (
 from pymoo_prune.training import to_channels_last
 
 WEIGHTS, SPEC = "network.pt", "network.json"
+DIGESTS = "digests"
+"""The key of `network.json` with the digests of the weights' file and of the description itself."""
 MEMORY_FORMATS = ("contiguous", "channels_last")
 """How weights of two-dimensional convolutions lie in memory; speed and last bits depend on it."""
 DAMAGES = (
@@ -34,7 +38,10 @@ DAMAGES = (
 
 
 def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, Any]) -> Path:
-    """Writes `network.pt` (a state_dict) and `network.json` (how to build it).
+    """Writes `network.pt` (a state_dict) and `network.json` (how to build it, and digests of both).
+
+    A new folder appears when both are whole. Where a network is replaced, the digests tell one
+    file of the old and one of the new apart from a pair.
 
     Args:
         network: A network with a `spec`, as `build_network` takes it.
@@ -71,16 +78,46 @@ def save_weights(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
 def _write(
     network: nn.Module, folder: Path, spec: Mapping[str, Any], about: Mapping[str, Any]
 ) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     # Through memory: torch turns a full disk into an error that does not say so.
-    content = io.BytesIO()
-    torch.save(weights, content)
-    with writing(folder / WEIGHTS) as path:
-        path.write_bytes(content.getvalue())
-    description = {**spec, "memory_format": layout_of(network), **about}
-    write_text(folder / SPEC, json.dumps(description, indent=2) + "\n")
+    file = io.BytesIO()
+    torch.save(weights, file)
+    content = file.getvalue()
+    # As JSON gives it back: its digest must be the same then.
+    description = json.loads(json.dumps({**spec, "memory_format": layout_of(network), **about}))
+    description[DIGESTS] = _digests(description, content)
+    text = json.dumps(description, indent=2) + "\n"
+    if _can_be_moved_to(folder):
+        part = part_of(folder)
+        try:
+            _write_files(part, content, text)
+            part.replace(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    else:
+        _write_files(folder, content, text)
     return folder
+
+
+def _write_files(folder: Path, content: bytes, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder / WEIGHTS) as path:
+        path.write_bytes(content)
+    write_text(folder / SPEC, text)
+
+
+def _can_be_moved_to(folder: Path) -> bool:
+    """Whether a finished folder can take a folder's place: nothing is there that would be lost."""
+    if folder.is_symlink() or (folder.is_dir() and any(folder.iterdir())):
+        return False
+    return not folder.exists() or os.access(folder.parent, os.W_OK)
+
+
+def _digests(description: Mapping[str, Any], content: bytes) -> dict[str, str]:
+    """The digests of an exported network: of its weights' file, and of its description."""
+    rest = {name: value for name, value in description.items() if name != DIGESTS}
+    text = json.dumps(rest, sort_keys=True)
+    return {WEIGHTS: content_digest(content), SPEC: content_digest(text.encode())}
 
 
 def can_be_saved(network: nn.Module) -> bool:
@@ -205,10 +242,20 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
     except FileNotFoundError as error:
         msg = f"{folder} is not an exported network: {Path(error.filename).name} is missing"
         raise PruneError(msg) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PruneError(_damaged(folder, error)) from error
     if not isinstance(spec, dict):
         raise PruneError(_damaged(folder, f"{SPEC} holds no object"))
+    found = spec.get(DIGESTS, {})  # older exports have none
+    if not isinstance(found, dict):
+        raise PruneError(_damaged(folder, f"{DIGESTS} of {SPEC} is no object"))
+    for name, digest in _digests(spec, content).items() if found else ():
+        if found.get(name) != digest:
+            reason = (
+                f"{name} is not the file that was written with the other; restore it from a copy, "
+                "or export the network again"
+            )
+            raise PruneError(_damaged(folder, reason))
     return spec, content
 
 

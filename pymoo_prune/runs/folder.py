@@ -14,7 +14,7 @@ import numpy as np
 from pymoo_prune.chromosomes import Array, pack, unpack
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.files import check_no_links, write_text, writing
+from pymoo_prune.files import Digests, check_no_links, write_text, writing
 from pymoo_prune.measuring import Anatomies
 from pymoo_prune.objectives import Series
 from pymoo_prune.results import FinishedNetworks, Finishing, csv_text, read_csv
@@ -25,6 +25,8 @@ from pymoo_prune.runs.files import (
     FRONT_TABLE,
     LAYERS_FILE,
     MATRICES_FILE,
+    PARENT_FILES,
+    RESULT_FILES,
     SETTINGS_FILE,
     STORE_FILE,
     SUMMARY_FILE,
@@ -52,6 +54,11 @@ class RunFolder:
     @property
     def _resume(self) -> str:
         return f"'pymoo-prune resume {self.path}'"
+
+    @property
+    def _digests(self) -> Digests:
+        """What the files were when the run ended."""
+        return Digests(self.path, f"restore it from a copy, or {self._resume} makes it again")
 
     # Before the search.
 
@@ -130,7 +137,9 @@ class RunFolder:
                 np.savez_compressed(path, live=live, possible=possible)
         write_text(self.path / FRONT_TABLE, csv_text(series))
         write_text(self.path / LAYERS_FILE, layers.to_json())
-        write_text(self.path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+        text = json.dumps(summary, indent=2) + "\n"
+        self._digests.write(RESULT_FILES, {SUMMARY_FILE: text})
+        write_text(self.path / SUMMARY_FILE, text)
 
     def results(self) -> tuple[list[Series], dict[str, Any]]:
         """The numbers of a finished run: the search's, the baselines', and the summary."""
@@ -142,7 +151,20 @@ class RunFolder:
         with reading(path, remedy):
             summary = json.loads(path.read_text(encoding="utf-8"))
         with reading(path := self.path / FRONT_TABLE, remedy):
-            return read_csv(path), summary
+            series = read_csv(path)
+        self._digests.check(SUMMARY_FILE, FRONT_TABLE)
+        self._check_settings()
+        return series, summary
+
+    def _check_settings(self) -> None:
+        """Refuses results that were made with other settings."""
+        remedy = f"restore it from a copy, or {self._resume} makes results with what it says now"
+        Digests(self.path, remedy).check(SETTINGS_FILE)
+
+    def check_parent(self) -> None:
+        """Refuses another parent than the one that the results of a finished run are of."""
+        if (self.path / SUMMARY_FILE).is_file():
+            Digests(self.path, "restore it from a copy, or start a new run").check(*PARENT_FILES)
 
     def chromosomes(self) -> Array:
         """The front's chromosomes, (n, n_var)."""
@@ -152,7 +174,9 @@ class RunFolder:
             path.open("rb") as file,
             np.load(file, allow_pickle=False) as arrays,
         ):
-            return unpack(arrays)
+            X = unpack(arrays)
+        self._digests.check(CHROMOSOMES_FILE)
+        return X
 
     def finished(self, settings: Settings) -> FinishedNetworks | None:
         """The finished networks of a finished run; None where they are not kept.
@@ -168,6 +192,7 @@ class RunFolder:
         found = FinishedNetworks(path)
         images = settings.finish_images
         found.check(Finishing.of(store.fingerprint, images, self.chromosomes()))
+        Digests(self.path, "remove it, and networks are retrained").check(FINISHED_FILE)
         return found
 
     def finished_if_whole(self, finishing: Finishing) -> FinishedNetworks | None:
@@ -191,6 +216,7 @@ class RunFolder:
         """The layers of the front's networks; None in folders of older versions."""
         path = self.path / LAYERS_FILE
         if not path.is_file():
+            self._digests.check(LAYERS_FILE)
             return None
         with reading(path, f"{self._resume} makes it again"):
             layers = Anatomies.from_json(path.read_text(encoding="utf-8"))
@@ -200,19 +226,23 @@ class RunFolder:
                 f"{self._resume} makes both again"
             )
             raise StoreError(msg)
+        self._digests.check(LAYERS_FILE)
         return layers
 
     def matrices(self) -> tuple[Array, Array] | None:
         """The front's chromosomes as matrices, and cells that may live; None if it has none."""
         path = self.path / MATRICES_FILE
         if not path.is_file():
+            self._digests.check(MATRICES_FILE)
             return None
         with (
-            reading(path, "remove it to do without"),
+            reading(path, f"{self._resume} makes it again"),
             path.open("rb") as file,
             np.load(file, allow_pickle=False) as arrays,
         ):
-            return arrays["live"], arrays["possible"]
+            found = arrays["live"], arrays["possible"]
+        self._digests.check(MATRICES_FILE)
+        return found
 
 
 def new_folder(name: str) -> Path:

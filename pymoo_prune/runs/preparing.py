@@ -170,6 +170,7 @@ def _named_data(settings: Settings, folder: Path, place: str | None, *, download
 def _named_parent(settings: Settings, kept: Path, folder: Path) -> nn.Module | None:
     """The parent that is kept, or that settings name; None where the problem trains one."""
     own = settings.network
+    RunFolder(folder).check_parent()
     if kept.is_dir():
         if own not in (None, GIVEN) and unknown_kind_in(kept) is not None:
             return load_weights(kept, own_network(own), own)
@@ -206,6 +207,4 @@ def keep_parent(
         folder: Its own folder, which is not there yet.
         save: `save_network`, or `save_weights` where only the user can build the network.
     """
-    # Written beside and moved: half a parent would be taken for a whole one.
-    part = folder.with_name(f".part-{folder.name}")
-    save(parent, part, about={"role": "parent"}).replace(folder)
+    save(parent, folder, about={"role": "parent"})
