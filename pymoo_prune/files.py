@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 from pymoo_prune.errors import StoreError
 
@@ -22,6 +24,8 @@ except ImportError:  # Windows: folders are not locked there
     fcntl = None  # type: ignore[assignment]
 
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that a terminal obeys, besides the ends of lines and tabs."""
 PART = ".part-"
 """How the names of unfinished files begin; a killed process may leave some."""
 FORGOTTEN = 3600.0
@@ -36,26 +40,86 @@ LOCK = "lock.json"
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, *, sync: bool = False) -> Iterator[Path]:
     """Gives a path beside the wanted one, and moves the file there when the block succeeds.
 
     A crash or a full disk leaves the old file as it was. The path's name cannot be
     guessed, so no link waits there. Several processes may write one file; the last one wins.
+
+    Args:
+        path: The file.
+        sync: Whether the content reaches the disk before the file is moved, for files that
+            nothing makes again; it takes some milliseconds.
     """
     # The ending is kept, since plotting libraries choose the format by it.
     part = part_of(path)
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
     try:
         yield part
+        if sync:
+            _sync(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all."""
-    with writing(path) as part:
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def write_text(path: Path, text: str, *, sync: bool = False) -> None:
+    """Writes a text file, whole or not at all; `sync` as for `writing`."""
+    with writing(path, sync=sync) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def write_new_text(path: Path, text: str) -> None:
+    """Writes a text file that is not there, whole or not at all.
+
+    Raises:
+        FileExistsError: It is there; of several processes that write it at once, one succeeds.
+    """
+    part = part_of(path)
+    try:
+        write_text(part, text, sync=True)
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except OSError:  # the file system has no links
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """Gives a folder to write files into; a new folder appears when the block succeeds.
+
+    Args:
+        folder: The folder. Where it holds something already, files are written into it as they
+            come.
+    """
+    if not _can_be_moved_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    part = part_of(folder)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _can_be_moved_to(folder: Path) -> bool:
+    """Whether a finished folder can take a folder's place: nothing is there that would be lost."""
+    if folder.is_symlink() or (folder.is_dir() and any(folder.iterdir())):
+        return False
+    return not folder.exists() or os.access(folder.parent, os.W_OK)
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
@@ -150,15 +214,36 @@ class Digests:
         path = self.folder / DIGESTS_FILE
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            if values["format"] != DIGESTS_FORMAT:
-                msg = f"it has format {values['format']}, but this version reads {DIGESTS_FORMAT}"
-                raise ValueError(msg)
-            return {str(name): str(digest) for name, digest in values["files"].items()}
+            made_by, files = values["format"], values["files"].items()
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             msg = f"{path} cannot be read: {error}; {self.remedy}"
             raise StoreError(msg) from error
+        if made_by != DIGESTS_FORMAT:
+            msg = (
+                f"{path} has format {made_by}, but this version reads format {DIGESTS_FORMAT}; "
+                f"{self.remedy}"
+            )
+            raise StoreError(msg)
+        return {str(name): str(digest) for name, digest in files}
+
+
+def printable(value: Any) -> Any:
+    """A value from JSON, with control characters in its texts replaced.
+
+    A terminal would obey them.
+
+    Args:
+        value: Texts, numbers, lists and objects.
+    """
+    if isinstance(value, str):
+        return CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, list):
+        return [printable(one) for one in value]
+    if isinstance(value, dict):
+        return {printable(name): printable(one) for name, one in value.items()}
+    return value
 
 
 def check_writable(folder: Path) -> None:
@@ -238,6 +323,14 @@ def _lock_file(path: Path) -> TextIOWrapper:
             file.close()
             msg = f"{path.parent} is being worked on by {_owner(owner)}; wait for it, or end it"
             raise StoreError(msg) from None
+        except OSError as error:
+            file.close()
+            msg = (
+                f"{path.parent} lies on a file system that locks no files ({error.strerror}), so "
+                "two processes could work in it at once; give an --output on another one, and copy "
+                "the folder afterwards"
+            )
+            raise StoreError(msg) from error
         # Between opening and locking, the owner may have finished and removed the file.
         if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
             file.truncate(0)

@@ -15,7 +15,7 @@ from pymoo_prune.comparing.methods import Method, check_against, check_design
 from pymoo_prune.comparing.volumes import HypervolumeOptions, judged_axes
 from pymoo_prune.engines import check_goals
 from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.files import Digests, check_no_links, write_text
+from pymoo_prune.files import Digests, check_no_links, write_new_text, write_text
 from pymoo_prune.objectives import STANDARD
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.runs import Settings, reading
@@ -107,8 +107,13 @@ class Plan:
         volumes = self.volumes.or_else(before.volumes)
         return self.of(self.settings, list(names), seeds, bounds, against, volumes)
 
-    def write(self, folder: Path) -> None:
-        """Writes it into a comparison's folder."""
+    def write(self, folder: Path, *, new: bool = False) -> None:
+        """Writes it into a comparison's folder.
+
+        Args:
+            folder: The folder.
+            new: Whether another process must not have written one meanwhile.
+        """
         values = {
             "format": PLAN_FORMAT,
             "settings": json.loads(self.settings.to_json()),
@@ -120,6 +125,9 @@ class Plan:
         if self.volumes:
             values["hypervolume"] = {"reference": self.volumes.texts, "log": self.volumes.log}
         text = json.dumps(values, indent=2) + "\n"
+        if new:
+            write_new_text(folder / PLAN_FILE, text)
+            return
         with suppress(StoreError):  # damaged digests are written again when the comparison ends
             Digests(folder, "").update(PLAN_FILE, text)
         write_text(folder / PLAN_FILE, text)

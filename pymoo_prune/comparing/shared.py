@@ -13,7 +13,7 @@ import numpy as np
 from pymoo_prune.comparing.files import PLAN_FILE, SHARED_FILE
 from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.errors import StoreError
-from pymoo_prune.files import Digests, write_text
+from pymoo_prune.files import Digests, printable, write_text
 from pymoo_prune.machine import processor, versions
 from pymoo_prune.objectives import Goals, Series, parse_constraints
 from pymoo_prune.problem import PruningProblem
@@ -96,7 +96,7 @@ class Shared:
             msg = f"{folder} is not finished; {resume} goes on with it"
             raise StoreError(msg)
         with reading(path, f"{resume} makes it again"):
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = printable(json.loads(path.read_text(encoding="utf-8")))
             given = {"quantities": None, **found}
             shared = cls(**{field.name: given[field.name] for field in fields(cls)})
         _digests(folder).check(SHARED_FILE, PLAN_FILE)

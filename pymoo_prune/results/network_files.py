@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import io
 import json
-import os
 import pickle
-import shutil
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from pymoo_prune.chromosomes import check_archive
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.files import content_digest, part_of, write_text, writing
+from pymoo_prune.files import content_digest, filling, write_text, writing
 from pymoo_prune.networks import (
     NETWORKS,
     attention_of,
@@ -29,10 +29,13 @@ from pymoo_prune.training import to_channels_last
 WEIGHTS, SPEC = "network.pt", "network.json"
 DIGESTS = "digests"
 """The key of `network.json` with the digests of the weights' file and of the description itself."""
+DEPTH = 20
+"""The most times that a network may have been pruned and exported again."""
 MEMORY_FORMATS = ("contiguous", "channels_last")
 """How weights of two-dimensional convolutions lie in memory; speed and last bits depend on it."""
 DAMAGES = (
-    RuntimeError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError,
+    RuntimeError, ValueError, TypeError, AttributeError, EOFError, MemoryError,
+    pickle.UnpicklingError,
 )  # fmt: skip
 """torch raises these for a file that holds no state_dict of the network."""
 
@@ -87,30 +90,11 @@ def _write(
     description = json.loads(json.dumps({**spec, "memory_format": layout_of(network), **about}))
     description[DIGESTS] = _digests(description, content)
     text = json.dumps(description, indent=2) + "\n"
-    if _can_be_moved_to(folder):
-        part = part_of(folder)
-        try:
-            _write_files(part, content, text)
-            part.replace(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    else:
-        _write_files(folder, content, text)
+    with filling(folder) as place:
+        with writing(place / WEIGHTS, sync=True) as path:
+            path.write_bytes(content)
+        write_text(place / SPEC, text, sync=True)
     return folder
-
-
-def _write_files(folder: Path, content: bytes, text: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with writing(folder / WEIGHTS) as path:
-        path.write_bytes(content)
-    write_text(folder / SPEC, text)
-
-
-def _can_be_moved_to(folder: Path) -> bool:
-    """Whether a finished folder can take a folder's place: nothing is there that would be lost."""
-    if folder.is_symlink() or (folder.is_dir() and any(folder.iterdir())):
-        return False
-    return not folder.exists() or os.access(folder.parent, os.W_OK)
 
 
 def _digests(description: Mapping[str, Any], content: bytes) -> dict[str, str]:
@@ -163,6 +147,7 @@ def load_network(folder: Path | str) -> nn.Module:
     folder = Path(folder)
     spec, content = _read(folder)
     layout = _layout(spec)
+    _check_size(folder, spec, content)
     with torch.random.fork_rng(devices=[]):  # building draws weights, which are then replaced
         network = build_network(spec)
     try:
@@ -257,6 +242,36 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
             )
             raise PruneError(_damaged(folder, reason))
     return spec, content
+
+
+def _check_size(folder: Path, spec: Mapping[str, Any], content: bytes) -> None:
+    """Refuses a file or a description that would take far more memory than its weights do."""
+    depth, inner = 0, spec
+    while isinstance(inner := _arguments(inner).get("parent"), dict):
+        depth += 1
+    if depth > DEPTH:
+        reason = f"it is pruned {depth:,} times over, and {DEPTH} times is the limit"
+        raise PruneError(_damaged(folder, reason))
+    try:
+        check_archive(io.BytesIO(content))
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise PruneError(_damaged(folder, error)) from error
+    try:
+        with torch.device("meta"):
+            empty = build_network(spec)
+    except Exception:  # noqa: BLE001 - it is built in earnest next, and says what is wrong
+        return
+    needed = sum(value.numel() for value in empty.state_dict().values())
+    if needed > len(content):
+        reason = (
+            f"its description needs {needed:,} weights, but {WEIGHTS} has {len(content):,} bytes"
+        )
+        raise PruneError(_damaged(folder, reason))
+
+
+def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:
+    found = spec.get("arguments")
+    return found if isinstance(found, dict) else {}
 
 
 def _layout(spec: Mapping[str, Any]) -> str:

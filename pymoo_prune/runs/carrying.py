@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from pymoo_prune.errors import StoreError
-from pymoo_prune.files import check_writable, write_text, writing
+from pymoo_prune.files import check_writable, filling, write_text, writing
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import BATCH_SIZES, thop_macs
 from pymoo_prune.results import (
@@ -107,12 +107,13 @@ class Carrier:
         else:
             judge = Judge(front.problem.data_set.test, front.problem.parent)
             values["finished_test_divergence"] = judge(network)
-        carry(member, network, folder, about=self._about(member, network, images, values))
-        with writing(folder / TICKET_PICTURE) as path:
-            ticket.draw(path)
         title = f"The winning ticket of {settings.title}"
         page = ticket.markdown(title=title, picture=TICKET_PICTURE)
-        write_text(folder / TICKET_PAGE, page)
+        with filling(folder) as place:
+            carry(member, network, place, about=self._about(member, network, images, values))
+            with writing(place / TICKET_PICTURE) as path:
+                ticket.draw(path)
+            write_text(place / TICKET_PAGE, page)
         return ticket, folder
 
     def _network(self, member: Member, images: int) -> nn.Module:
@@ -167,6 +168,9 @@ def check_ticket_folder(folder: Path) -> None:
     _check_no_parent(folder)
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; give another --output, a folder"
+        raise StoreError(msg)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / TICKET_PAGE).is_file():
+        msg = f"{folder} is there already, and is no winning ticket; give another --output"
         raise StoreError(msg)
     check_writable(folder)
 

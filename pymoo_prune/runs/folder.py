@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pymoo_prune.chromosomes import Array, pack, unpack
+from pymoo_prune.chromosomes import Array, digests, opened_arrays, pack, unpack
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.files import Digests, check_no_links, write_text, writing
+from pymoo_prune.files import (
+    Digests,
+    check_no_links,
+    printable,
+    write_new_text,
+    write_text,
+    writing,
+)
 from pymoo_prune.measuring import Anatomies
 from pymoo_prune.objectives import Series
 from pymoo_prune.results import FinishedNetworks, Finishing, csv_text, read_csv
@@ -66,11 +74,19 @@ class RunFolder:
         """Makes the folder, with the settings in it; a folder that holds something is refused."""
         path = self.path
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            hint = f"; {self._resume} goes on with it" if self.is_run else ""
-            msg = f"{path} is there already{hint}; give another --output for a new run"
-            raise StoreError(msg)
-        path.mkdir(parents=True, exist_ok=True)
-        write_text(path / SETTINGS_FILE, settings.to_json())
+            raise self._there_already()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            # Of several processes that come here at once, one goes on.
+            write_new_text(path / SETTINGS_FILE, settings.to_json())
+        except FileExistsError:
+            raise self._there_already() from None
+
+    def _there_already(self) -> StoreError:
+        hint = f"; {self._resume} goes on with it" if self.is_run else ""
+        return StoreError(
+            f"{self.path} is there already{hint}; give another --output for a new run"
+        )
 
     def settings(self) -> Settings:
         """The run's settings."""
@@ -149,9 +165,10 @@ class RunFolder:
             raise StoreError(msg)
         remedy = f"{self._resume} makes the results again"
         with reading(path, remedy):
-            summary = json.loads(path.read_text(encoding="utf-8"))
+            summary = printable(json.loads(path.read_text(encoding="utf-8")))
         with reading(path := self.path / FRONT_TABLE, remedy):
-            series = read_csv(path)
+            found = read_csv(path)
+        series = [Series(printable(one.name), one.columns) for one in found]
         self._digests.check(SUMMARY_FILE, FRONT_TABLE)
         self._check_settings()
         return series, summary
@@ -171,12 +188,38 @@ class RunFolder:
         path = self.path / CHROMOSOMES_FILE
         with (
             reading(path, f"{self._resume} makes it again"),
-            path.open("rb") as file,
-            np.load(file, allow_pickle=False) as arrays,
+            opened_arrays(path) as arrays,
         ):
             X = unpack(arrays)
         self._digests.check(CHROMOSOMES_FILE)
         return X
+
+    def check_rows(self, X: Array, series: Series) -> None:
+        """Refuses chromosomes that are not those of a front's numbers.
+
+        Args:
+            X: The front's chromosomes, (n, n_var).
+            series: Its numbers.
+        """
+        remedy = f"{self._resume} makes both again"
+        if len(X) != len(series):
+            msg = (
+                f"{self.path / CHROMOSOMES_FILE} has {len(X)} networks, but {FRONT_TABLE} has "
+                f"{len(series)}; {remedy}"
+            )
+            raise StoreError(msg)
+        numbers, store_file = series.columns.get("evaluation"), self.path / STORE_FILE
+        if numbers is None or not store_file.is_file():  # folders of older versions
+            return
+        with closing(Store.existing(store_file)) as store:
+            asked = {number: digest for number, _, _, digest in store.history()}
+        for place, (number, digest) in enumerate(zip(numbers, digests(X), strict=True)):
+            if asked.get(int(number)) != digest:
+                msg = (
+                    f"network {place} in {self.path / CHROMOSOMES_FILE} is not evaluation "
+                    f"{number:.0f}, as {FRONT_TABLE} says; {remedy}"
+                )
+                raise StoreError(msg)
 
     def finished(self, settings: Settings) -> FinishedNetworks | None:
         """The finished networks of a finished run; None where they are not kept.
@@ -237,8 +280,7 @@ class RunFolder:
             return None
         with (
             reading(path, f"{self._resume} makes it again"),
-            path.open("rb") as file,
-            np.load(file, allow_pickle=False) as arrays,
+            opened_arrays(path) as arrays,
         ):
             found = arrays["live"], arrays["possible"]
         self._digests.check(MATRICES_FILE)
@@ -248,8 +290,10 @@ class RunFolder:
 def new_folder(name: str) -> Path:
     """The folder for results where `--output` names none.
 
+    Jobs that begin in the same second have different folders.
+
     Args:
         name: The first part of the folder's name.
     """
     now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{name.replace(':', '-')}-{now}"
+    return Path("runs") / f"{name.replace(':', '-')}-{now}-{secrets.token_hex(3)}"

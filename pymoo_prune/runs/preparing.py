@@ -174,7 +174,7 @@ def _named_parent(settings: Settings, kept: Path, folder: Path) -> nn.Module | N
     if kept.is_dir():
         if own not in (None, GIVEN) and unknown_kind_in(kept) is not None:
             return load_weights(kept, own_network(own), own)
-        return load_network(kept)
+        return _kept_network(kept, settings)
     if own == GIVEN:
         msg = f"the network of {folder} was given in Python and is not kept. {_IN_PYTHON}"
         raise StoreError(msg.format(folder))
@@ -184,6 +184,17 @@ def _named_parent(settings: Settings, kept: Path, folder: Path) -> nn.Module | N
         return load_weights(settings.parent, own_network(own), own)
     _check_can_be_built(settings.parent)
     return load_network(settings.parent)
+
+
+def _kept_network(kept: Path, settings: Settings) -> nn.Module:
+    """The parent in a run's folder."""
+    try:
+        return load_network(kept)
+    except PruneError as error:
+        if settings.parent is not None or settings.network is not None:
+            raise
+        msg = f"{error}; or remove {kept}, and the parent is trained again"
+        raise PruneError(msg) from error
 
 
 def _check_can_be_built(parent: str) -> None:

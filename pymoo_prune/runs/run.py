@@ -112,9 +112,11 @@ class Run(RecordedRun):
     def _front(self, display: Display) -> RunFront:
         """The same; the problem is prepared where it is needed."""
         (series, *_), summary = self.results()
+        X = self._files.chromosomes()
+        self._files.check_rows(X, series)
         return RunFront(
             lambda: self.prepare(display),
-            self._files.chromosomes(),
+            X,
             series.columns,
             summary,
             self._files.finished(self.settings),

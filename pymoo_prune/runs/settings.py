@@ -13,6 +13,7 @@ import torch
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.engines import check_engine_name, check_goals
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.files import printable
 from pymoo_prune.machine import check_device
 from pymoo_prune.measuring import LATENCY
 from pymoo_prune.objectives import (
@@ -208,7 +209,7 @@ class Settings:
             origin: The folder that it was read from; code that it names is then not imported
                 unless the user trusts it.
         """
-        values = json.loads(text)
+        values = printable(json.loads(text))
         if not isinstance(values, dict):
             msg = f"it must hold an object, but it holds {text.strip()[:40]!r}"
             raise PruneError(msg)

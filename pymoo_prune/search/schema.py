@@ -48,14 +48,19 @@ def create_tables(db: sqlite3.Connection, quantities: Sequence[str]) -> None:
     """
     columns = ", ".join(f"{quoted(name)} REAL" for name in quantities)
     complete = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in quantities)
-    for text in (
-        f"measurements (images TEXT, digest BLOB, {columns}, failure TEXT, checksum INTEGER, "
-        f"CHECK (failure IS NOT NULL OR ({complete})), PRIMARY KEY (images, digest)) WITHOUT ROWID",
-        "history (number INTEGER PRIMARY KEY, generation INTEGER NOT NULL, images TEXT NOT NULL, "
-        "digest BLOB NOT NULL, checksum INTEGER)",
-        "generations (generation INTEGER PRIMARY KEY, elapsed REAL NOT NULL)",
-    ):
-        db.execute(f"CREATE TABLE IF NOT EXISTS {text}")
+    db.execute(
+        f"CREATE TABLE IF NOT EXISTS measurements (images TEXT, digest BLOB, {columns}, "
+        f"failure TEXT, checksum INTEGER, CHECK (failure IS NOT NULL OR ({complete})), "
+        "PRIMARY KEY (images, digest)) WITHOUT ROWID"
+    )
+    db.execute(
+        "CREATE TABLE IF NOT EXISTS history (number INTEGER PRIMARY KEY, "
+        "generation INTEGER NOT NULL, images TEXT NOT NULL, digest BLOB NOT NULL, checksum INTEGER)"
+    )
+    db.execute(
+        "CREATE TABLE IF NOT EXISTS generations (generation INTEGER PRIMARY KEY, "
+        "elapsed REAL NOT NULL)"
+    )
     db.execute(chromosomes.TABLE)
 
 
@@ -125,7 +130,7 @@ def measurement_checksum(quantities: int) -> Checksum:
         images: str, digest: bytes, values: Sequence[float | None], failure: str | None
     ) -> int:
         # SQLite reads NaN as NULL; a NaN has many bit patterns.
-        numbers = [math.nan if one is None or one != one else one for one in values]
+        numbers = [math.nan if one is None or math.isnan(one) else one for one in values]
         return crc32(f"{images}\0{failure}".encode(), crc32(pack(*numbers), crc32(digest)))
 
     return checksum

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ from pymoo_prune.search.record import Record
 FORMAT = "2"
 COMMIT_SECONDS = 0.2
 """A commit costs a fraction of a millisecond; cheap chunks share one."""
+SYNC_SECONDS = 10.0
+"""A commit that waits for the disk takes some milliseconds: one is made after so long."""
 
 
 class Keep(Protocol):
@@ -71,6 +74,7 @@ class Store:
         self.quantities, self.fingerprint = tuple(quantities), fingerprint
         self.versions = dict(versions or {})
         self.fresh = self.hits = 0
+        self._synced = time.monotonic()
         with explained(self.path):
             self._db = (reading if read_only else connected)(self.path)
         self.record = Record(self._db, self.path, self.quantities)
@@ -119,7 +123,6 @@ class Store:
             if not read_only:
                 # WAL: a commit is one append, and outlives a process that is killed.
                 self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = NORMAL")
             damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if damage != "ok":
                 raise sqlite3.DatabaseError(damage)
@@ -331,6 +334,10 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with explained(self.path):
+            due = time.monotonic() - self._synced >= SYNC_SECONDS
+            # FULL waits for the disk, with all that was committed before.
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if due else 'NORMAL'}")
+            self._synced = time.monotonic() if due else self._synced
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield

@@ -266,7 +266,7 @@ def test_exports_without_digests_are_loaded(folder: Path, parent: FeedForward) -
 def test_a_new_folder_appears_when_it_is_whole(
     tmp_path: Path, parent: FeedForward, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

@@ -107,7 +107,7 @@ def test_folders_without_digests_are_read(copy: Path) -> None:
         ("{", "cannot be read"),
         ("[]", "cannot be read"),
         ('{"format": 1, "files": []}', "cannot be read"),
-        ('{"format": 9, "files": {}}', "it has format 9"),
+        ('{"format": 9, "files": {}}', "has format 9"),
         ('{"format": 1, "files": {}}', "was not there when the results were written"),
     ],
 )
