@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import numpy as np
 
@@ -16,10 +16,24 @@ from pymoo_prune.errors import StoreError
 from pymoo_prune.files import Digests, printable, write_text
 from pymoo_prune.machine import processor, versions
 from pymoo_prune.objectives import Goals, Series, parse_constraints
-from pymoo_prune.problem import PruningProblem
+from pymoo_prune.problem import PruningProblem, QuantityShape, check_shape
 from pymoo_prune.results import simple_series
 from pymoo_prune.runs import Settings, measured_quantities, reading
 from pymoo_prune.search import Display
+
+
+class _SharedAlways(TypedDict):
+    goals: list[str]
+    parent: dict[str, float]
+    baselines: dict[str, dict[str, list[float]]]
+    versions: dict[str, str]
+    processor: str
+
+
+class SharedShape(_SharedAlways, total=False):
+    """`results.json`; older folders lack some."""
+
+    quantities: dict[str, QuantityShape] | None
 
 
 @dataclass(frozen=True)
@@ -97,6 +111,7 @@ class Shared:
             raise StoreError(msg)
         with reading(path, f"{resume} makes it again"):
             found = printable(json.loads(path.read_text(encoding="utf-8")))
+            check_shape(found, SharedShape)
             given = {"quantities": None, **found}
             shared = cls(**{field.name: given[field.name] for field in fields(cls)})
         _digests(folder).check(SHARED_FILE, PLAN_FILE)

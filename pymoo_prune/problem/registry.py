@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, cast, get_args, get_origin
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -16,6 +15,7 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Objectives, Scalarisation
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
+from pymoo_prune.problem.shapes import option_shape, shape_text, suits
 from pymoo_prune.problem.unlabelled import by_divergence
 from pymoo_prune.training import seeded
 
@@ -25,9 +25,6 @@ USERS_CHOICE = ("objectives", "constraints", "parent")
 """Arguments that a user sets by options of the run; a problem without one refuses the option."""
 OF_THE_RUN = (*USERS_CHOICE, "seed", "progress")
 """Arguments that the run gives to a constructor; they are no options of the problem."""
-
-_UNIONS, _LISTS = (Union, UnionType), (list, Sequence)
-_PLAIN = (bool, int, float, str, NoneType)
 
 
 def registered(group: str = PROBLEMS) -> dict[str, EntryPoint]:
@@ -183,40 +180,12 @@ def _parameters(cls: type[PruningProblem]) -> dict[str, inspect.Parameter]:
 
 def _check_value(parameter: inspect.Parameter, value: Any) -> None:
     """Refuses a value of the wrong type, such as a slip on the command line."""
-    wanted, default = parameter.annotation, parameter.default
-    if wanted is parameter.empty or isinstance(wanted, str):
-        wanted = Any if default is None else type(default)
-    if _suits(value, wanted):
+    wanted, default = option_shape(parameter), parameter.default
+    if suits(value, wanted):
         return
-    must = _text(wanted)
+    must = shape_text(wanted)
     if default is not None and default is not parameter.empty:
         example = list(default) if isinstance(default, tuple) else default  # as a user writes it
         must = f"like {example!r} ({must})"
     msg = f"option {parameter.name} must be {must}, but it is {value!r}"
     raise PruneError(msg)
-
-
-def _suits(value: Any, wanted: Any) -> bool:
-    """Whether a value has the wanted type, where that is plain; the problem checks other types."""
-    origin, parts = get_origin(wanted), get_args(wanted)
-    if origin in _UNIONS:
-        return any(_suits(value, part) for part in parts)
-    if origin is Literal:  # the problem checks the choice
-        return type(value) in {type(choice) for choice in parts}
-    if origin in _LISTS:
-        return isinstance(value, list | tuple) and all(_suits(one, parts[0]) for one in value)
-    if wanted is float:
-        return type(value) in (int, float)
-    return wanted not in _PLAIN or type(value) is wanted
-
-
-def _text(wanted: Any) -> str:
-    """A type in words, for a message."""
-    origin, parts = get_origin(wanted), get_args(wanted)
-    if origin in _UNIONS:
-        return " or ".join(_text(part) for part in parts)
-    if origin is Literal:
-        return " or ".join(dict.fromkeys(type(choice).__name__ for choice in parts))
-    if origin in _LISTS:
-        return f"list of {_text(parts[0])}"
-    return "None" if wanted is NoneType else str(getattr(wanted, "__name__", wanted))

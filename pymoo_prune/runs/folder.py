@@ -6,13 +6,13 @@ import datetime as dt
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pymoo_prune.chromosomes import Array, digests, opened_arrays, pack, unpack
+from pymoo_prune.chromosomes import Array, opened_arrays, pack, unpack
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.files import (
@@ -25,7 +25,9 @@ from pymoo_prune.files import (
 )
 from pymoo_prune.measuring import Anatomies
 from pymoo_prune.objectives import Series
+from pymoo_prune.problem import check_shape
 from pymoo_prune.results import FinishedNetworks, Finishing, csv_text, read_csv
+from pymoo_prune.runs.checks import check_fits, check_rows
 from pymoo_prune.runs.files import (
     CHROMOSOMES_FILE,
     DATA_FILE,
@@ -33,13 +35,13 @@ from pymoo_prune.runs.files import (
     FRONT_TABLE,
     LAYERS_FILE,
     MATRICES_FILE,
-    PARENT_FILES,
     RESULT_FILES,
     SETTINGS_FILE,
     STORE_FILE,
     SUMMARY_FILE,
 )
 from pymoo_prune.runs.settings import Settings
+from pymoo_prune.runs.shapes import SummaryShape
 from pymoo_prune.runs.unreadable import UNREADABLE, reading
 from pymoo_prune.search import Store
 
@@ -166,8 +168,10 @@ class RunFolder:
         remedy = f"{self._resume} makes the results again"
         with reading(path, remedy):
             summary = printable(json.loads(path.read_text(encoding="utf-8")))
+            check_shape(summary, SummaryShape)
         with reading(path := self.path / FRONT_TABLE, remedy):
             found = read_csv(path)
+            check_fits(summary, len(found[0]))
         series = [Series(printable(one.name), one.columns) for one in found]
         self._digests.check(SUMMARY_FILE, FRONT_TABLE)
         self._check_settings()
@@ -178,13 +182,12 @@ class RunFolder:
         remedy = f"restore it from a copy, or {self._resume} makes results with what it says now"
         Digests(self.path, remedy).check(SETTINGS_FILE)
 
-    def check_parent(self) -> None:
-        """Refuses another parent than the one that the results of a finished run are of."""
-        if (self.path / SUMMARY_FILE).is_file():
-            Digests(self.path, "restore it from a copy, or start a new run").check(*PARENT_FILES)
+    def chromosomes(self, series: Series | None = None) -> Array:
+        """The front's chromosomes, (n, n_var).
 
-    def chromosomes(self) -> Array:
-        """The front's chromosomes, (n, n_var)."""
+        Args:
+            series: The front's numbers; chromosomes of other networks are then refused.
+        """
         path = self.path / CHROMOSOMES_FILE
         with (
             reading(path, f"{self._resume} makes it again"),
@@ -192,34 +195,9 @@ class RunFolder:
         ):
             X = unpack(arrays)
         self._digests.check(CHROMOSOMES_FILE)
+        if series is not None:
+            check_rows(self.path, X, series)
         return X
-
-    def check_rows(self, X: Array, series: Series) -> None:
-        """Refuses chromosomes that are not those of a front's numbers.
-
-        Args:
-            X: The front's chromosomes, (n, n_var).
-            series: Its numbers.
-        """
-        remedy = f"{self._resume} makes both again"
-        if len(X) != len(series):
-            msg = (
-                f"{self.path / CHROMOSOMES_FILE} has {len(X)} networks, but {FRONT_TABLE} has "
-                f"{len(series)}; {remedy}"
-            )
-            raise StoreError(msg)
-        numbers, store_file = series.columns.get("evaluation"), self.path / STORE_FILE
-        if numbers is None or not store_file.is_file():  # folders of older versions
-            return
-        with closing(Store.existing(store_file)) as store:
-            asked = {number: digest for number, _, _, digest in store.history()}
-        for place, (number, digest) in enumerate(zip(numbers, digests(X), strict=True)):
-            if asked.get(int(number)) != digest:
-                msg = (
-                    f"network {place} in {self.path / CHROMOSOMES_FILE} is not evaluation "
-                    f"{number:.0f}, as {FRONT_TABLE} says; {remedy}"
-                )
-                raise StoreError(msg)
 
     def finished(self, settings: Settings) -> FinishedNetworks | None:
         """The finished networks of a finished run; None where they are not kept.

@@ -29,6 +29,7 @@ from pymoo_prune.results import (
     save_weights,
     unknown_kind_in,
 )
+from pymoo_prune.runs.checks import check_parent
 from pymoo_prune.runs.files import LATENCIES_FILE, PARENT_FOLDER, SHARED_LATENCIES
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.images import is_module, named_data
@@ -170,7 +171,7 @@ def _named_data(settings: Settings, folder: Path, place: str | None, *, download
 def _named_parent(settings: Settings, kept: Path, folder: Path) -> nn.Module | None:
     """The parent that is kept, or that settings name; None where the problem trains one."""
     own = settings.network
-    RunFolder(folder).check_parent()
+    check_parent(folder)
     if kept.is_dir():
         if own not in (None, GIVEN) and unknown_kind_in(kept) is not None:
             return load_weights(kept, own_network(own), own)

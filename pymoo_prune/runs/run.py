@@ -112,8 +112,7 @@ class Run(RecordedRun):
     def _front(self, display: Display) -> RunFront:
         """The same; the problem is prepared where it is needed."""
         (series, *_), summary = self.results()
-        X = self._files.chromosomes()
-        self._files.check_rows(X, series)
+        X = self._files.chromosomes(series)
         return RunFront(
             lambda: self.prepare(display),
             X,

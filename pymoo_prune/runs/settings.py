@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 import torch
 
@@ -28,7 +28,9 @@ from pymoo_prune.objectives import (
 from pymoo_prune.problem import (
     USERS_CHOICE,
     PruningProblem,
+    check_format,
     check_options,
+    check_shape,
     check_trust,
     default_objectives,
     extended,
@@ -39,12 +41,15 @@ from pymoo_prune.problem import (
 )
 from pymoo_prune.runs.defaults import KEEP_NETWORKS
 from pymoo_prune.runs.images import data_title, is_module
+from pymoo_prune.runs.shapes import SettingsShape, WrittenSettings
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
 
 GIVEN = "given in Python"
 """Stands for a network that no name leads to; see `prune`."""
 SETTINGS_FORMAT = 1
+MOST = 2**63 - 1
+"""Numbers of settings fit into 64 bits, as seeds and databases want."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +112,12 @@ class Settings:
     origin: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        check_shape({name: getattr(self, name) for name in _PLAIN}, SettingsShape)
         least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0, "keep_networks": 0}
         for name, limit in least.items():
-            if (value := getattr(self, name)) < limit:
-                msg = f"{name} must be at least {limit}, but it is {value}"
+            if not limit <= (value := getattr(self, name)) <= MOST:
+                bound = f"at least {limit}" if value < limit else f"at most {MOST:,}"
+                msg = f"{name} must be {bound}, but it is {value}"
                 raise PruneError(msg)
         check_engine_name(self.algorithm)
         if self.surrogate is not None and self.surrogate not in MODELS:
@@ -210,13 +217,9 @@ class Settings:
                 unless the user trusts it.
         """
         values = printable(json.loads(text))
-        if not isinstance(values, dict):
-            msg = f"it must hold an object, but it holds {text.strip()[:40]!r}"
-            raise PruneError(msg)
-        made_by = values.pop("format")
-        if made_by != SETTINGS_FORMAT:
-            msg = f"it has format {made_by}, but this version reads format {SETTINGS_FORMAT}"
-            raise PruneError(msg)
+        check_format(values, SETTINGS_FORMAT)
+        check_shape(values, WrittenSettings)
+        del values["format"]
         objectives = values["objectives"]
         if isinstance(objectives, dict):
             # Older folders know one kind, and do not name it.
@@ -226,6 +229,10 @@ class Settings:
             values["objectives"] = SCALARISATIONS[kind](**objectives)
         values.pop("origin", None)
         return cls(**{**values, "budget": Budget(**values["budget"])}, origin=origin)
+
+
+_PLAIN = tuple(get_type_hints(SettingsShape))
+"""The settings that are plain values."""
 
 
 def measured_quantities(
@@ -239,4 +246,9 @@ def measured_quantities(
     """
     if kept is None:
         return settings.problem_class.offered()
-    return {name: Quantity(**about) for name, about in kept.items()}
+    return {name: recorded_quantity(about) for name, about in kept.items()}
+
+
+def recorded_quantity(about: Mapping[str, Any]) -> Quantity:
+    """A quantity, as results keep it."""
+    return Quantity(about["better"], about["label"], share=about["share"])

@@ -13,6 +13,7 @@ from pymoo_prune import Run, StoreError
 from pymoo_prune.chromosomes import pack
 from pymoo_prune.cli import main
 from pymoo_prune.runs import Report
+from tests.support.older_folders import without_digests
 from tests.support.running import assert_same_run
 from tests.support.tiny_problem import ecomp_run
 
@@ -121,3 +122,55 @@ def test_damaged_digests_are_named_and_written_again(
     with pytest.raises(StoreError):
         Run.open(copy).results()
     assert not Run.open(copy).complete
+
+
+# Shapes.
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seconds": None}, "seconds must be float, but it is None"),
+        ({"seconds": ...}, "it has no 'seconds'"),
+        ({"machine": {"processor": "x", "threads": 1}}, "it has no 'machine.device'"),
+        ({"versions": "1"}, "versions must be object of str, but it is '1'"),
+        ({"quantities": {"accuracy": {}}}, "it has no 'quantities.accuracy.better'"),
+        ({"knee": 99}, "says that knee is network 99, but there are 10"),
+        ({"parent": {}}, "has no parent.parameters"),
+        ({"notes": [3]}, "notes[0] must be str, but it is 3"),
+    ],
+)
+def test_a_summary_of_another_shape_is_named_and_made_again(
+    copy: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], message: str
+) -> None:
+    without_digests(copy)
+    summary = {**json.loads((copy / "summary.json").read_text()), **change}
+    kept = {name: value for name, value in summary.items() if value is not ...}
+    (copy / "summary.json").write_text(json.dumps(kept))
+    error = failed(capsys, "report", str(copy))
+    assert message in error
+    assert "summary.json" in error
+    assert f"'pymoo-prune resume {copy}' makes the results again" in error
+    assert not Run.open(copy).complete
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": "1"}, "seed must be int, but it is '1'"),
+        ({"seed": 10**20}, "seed must be at most 9,223,372,036,854,775,807"),
+        ({"constraints": "macs<=1"}, "constraints must be list of str"),
+        ({"budget": {"generations": "3"}}, "budget.generations must be int, but it is '3'"),
+        ({"options": []}, "options must be object of Any"),
+        ({"objectives": 3}, "objectives must be"),
+        ({"format": "1"}, "format must be int, but it is '1'"),
+    ],
+)
+def test_settings_of_another_shape_are_named(
+    copy: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], message: str
+) -> None:
+    values = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**values, **change}))
+    for command in ("report", "resume"):
+        error = failed(capsys, command, str(copy))
+        assert f"{copy / 'run.json'} cannot be read: {message}" in error
