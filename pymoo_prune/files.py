@@ -189,8 +189,9 @@ class Digests:
         Args:
             names: Files in the folder; a file that was not there then must not be there now.
         """
-        known = self._read()
-        for name in names if known is not None else ():
+        if (known := self._read()) is None:
+            return
+        for name in names:
             path, expected = self.folder / name, known.get(name)
             if not path.is_file():
                 if expected is None:

@@ -38,6 +38,7 @@ from pymoo_prune.problem.registry import (
     REPRODUCTIONS,
     USERS_CHOICE,
     build_problem,
+    called,
     check_options,
     default_objectives,
     find_problem,
@@ -47,15 +48,15 @@ from pymoo_prune.problem.registry import (
     preset_of,
     registered,
 )
-from pymoo_prune.problem.shapes import QuantityShape, check_format, check_shape
+from pymoo_prune.problem.shapes import QuantityShape, check_format, check_shape, shown, suits
 from pymoo_prune.problem.trust import EVERYTHING, check_trust, module_of, trust
 from pymoo_prune.problem.unlabelled import accuracies_of, drop_of, objectives_on
 
 __all__ = [
     "CHUNK", "EVERYTHING", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline", "Contract",
     "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "QuantityShape",
-    "Racing", "Rivals", "Timing", "accuracies_of", "assignments", "build_problem", "check_format",
-    "check_options", "check_shape", "check_trust", "default_objectives", "drop_of", "extended",
-    "find_problem", "find_reproduction", "load_named", "module_of", "objectives_on", "own_network",
-    "preset_of", "registered", "trust",
+    "Racing", "Rivals", "Timing", "accuracies_of", "assignments", "build_problem", "called",
+    "check_format", "check_options", "check_shape", "check_trust", "default_objectives", "drop_of",
+    "extended", "find_problem", "find_reproduction", "load_named", "module_of", "objectives_on",
+    "own_network", "preset_of", "registered", "shown", "suits", "trust",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -15,12 +16,14 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Objectives, Scalarisation
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
-from pymoo_prune.problem.shapes import option_shape, shape_text, suits
+from pymoo_prune.problem.shapes import option_shape, shape_text, shown, suits
 from pymoo_prune.problem.unlabelled import by_divergence
 from pymoo_prune.training import seeded
 
 PROBLEMS = "pymoo_prune.problems"
 REPRODUCTIONS = "pymoo_prune.reproductions"
+NAMED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+"""How the names of a user's own things read: "package.module:name"."""
 USERS_CHOICE = ("objectives", "constraints", "parent")
 """Arguments that a user sets by options of the run; a problem without one refuses the option."""
 OF_THE_RUN = (*USERS_CHOICE, "seed", "progress")
@@ -66,10 +69,32 @@ def load_named(name: str) -> Any:
     Args:
         name: Module and name.
     """
+    if NAMED.fullmatch(name) is None:
+        msg = f"{name!r} must read 'package.module:Name'"
+        raise PruneError(msg)
     # As `python -m` does: a user's own module often lies in the current folder.
     if "" not in sys.path:
         sys.path.insert(0, "")
     return _loaded(EntryPoint(name, name, PROBLEMS))
+
+
+def called(kind: str, name: str, found: Callable[[], Any]) -> Any:
+    """The result of a user's function, or class, without arguments.
+
+    Args:
+        kind: What it returns, for messages.
+        name: Its name.
+        found: The function.
+    """
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        msg = f"{kind} {name!r} must be a function without arguments, but it has a {error}"
+        raise PruneError(msg) from error
+    except ValueError:  # written in C: nothing is known of its arguments
+        pass
+    with seeded(0, torch.device("cpu")):  # what is random is the same each time
+        return found()
 
 
 def own_network(name: str) -> nn.Module:
@@ -81,8 +106,7 @@ def own_network(name: str) -> nn.Module:
     """
     found = load_named(name)
     if not isinstance(found, nn.Module) and callable(found):
-        with seeded(0, torch.device("cpu")):  # random weights are the same each time
-            found = found()
+        found = called("network", name, found)
     if not isinstance(found, nn.Module):
         msg = (
             f"network {name!r} is a {type(found).__name__}; it must be a torch.nn.Module, or a "
@@ -187,5 +211,5 @@ def _check_value(parameter: inspect.Parameter, value: Any) -> None:
     if default is not None and default is not parameter.empty:
         example = list(default) if isinstance(default, tuple) else default  # as a user writes it
         must = f"like {example!r} ({must})"
-    msg = f"option {parameter.name} must be {must}, but it is {value!r}"
+    msg = f"option {parameter.name} must be {must}, but it is {shown(value)}"
     raise PruneError(msg)

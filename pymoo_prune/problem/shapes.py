@@ -44,7 +44,7 @@ def check_format(values: Any, expected: int) -> None:
         expected: The format that this version reads.
     """
     if not isinstance(values, dict):
-        msg = f"it must hold an object, but it holds {_shown(values)}"
+        msg = f"it must hold an object, but it holds {shown(values)}"
         raise PruneError(msg)
     check_shape(values, _Formatted)
     if values["format"] != expected:
@@ -153,10 +153,11 @@ def _within(path: str, key: object) -> str:
 
 
 def _fault(value: Any, wanted: Any, path: str) -> str:
-    return f"{path or 'it'} must be {shape_text(wanted)}, but it is {_shown(value)}"
+    return f"{path or 'it'} must be {shape_text(wanted)}, but it is {shown(value)}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as messages show it: not longer than a line."""
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 

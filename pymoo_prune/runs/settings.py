@@ -37,6 +37,8 @@ from pymoo_prune.problem import (
     find_problem,
     module_of,
     own_network,
+    shown,
+    suits,
     trust,
 )
 from pymoo_prune.runs.defaults import KEEP_NETWORKS
@@ -49,7 +51,12 @@ GIVEN = "given in Python"
 """Stands for a network that no name leads to; see `prune`."""
 SETTINGS_FORMAT = 1
 MOST = 2**63 - 1
-"""Numbers of settings fit into 64 bits, as seeds and databases want."""
+"""Numbers fit into 64 bits, as seeds and databases want."""
+BOUNDS = {
+    "pop_size": (2, 1_000_000), "seed": (0, MOST), "threads": (1, 1_024),
+    "finish_images": (0, MOST), "keep_networks": (0, MOST),
+}  # fmt: skip
+"""The least and the most of settings that are numbers."""
 
 
 @dataclass(frozen=True)
@@ -113,16 +120,21 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_shape({name: getattr(self, name) for name in _PLAIN}, SettingsShape)
-        least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0, "keep_networks": 0}
-        for name, limit in least.items():
-            if not limit <= (value := getattr(self, name)) <= MOST:
-                bound = f"at least {limit}" if value < limit else f"at most {MOST:,}"
+        for name, (limit, most) in BOUNDS.items():
+            if not limit <= (value := getattr(self, name)) <= most:
+                bound = f"at least {limit}" if value < limit else f"at most {most:,}"
                 msg = f"{name} must be {bound}, but it is {value}"
                 raise PruneError(msg)
         check_engine_name(self.algorithm)
         if self.surrogate is not None and self.surrogate not in MODELS:
             raise unknown_name("surrogate model", self.surrogate, MODELS)
+        if not isinstance(self.budget, Budget):
+            msg = f"budget must be a Budget, but it is {shown(self.budget)}"
+            raise PruneError(msg)
         one = self.objectives
+        if not isinstance(one, Scalarisation) and not suits(one, list[str] | None):
+            msg = f"objectives must be names, or one scalarisation, but they are {shown(one)}"
+            raise PruneError(msg)
         if isinstance(one, Scalarisation) and SCALARISATIONS.get(one.kind) is not type(one):
             raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)
 
