@@ -72,4 +72,4 @@ def _bytes_of(file: IO[bytes]) -> int:
     if version != (1, 0):
         read = np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
-    return math.prod(shape) * int(dtype.itemsize)
+    return int(math.prod(shape) * dtype.itemsize)

@@ -246,9 +246,9 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
 
 def _check_size(folder: Path, spec: Mapping[str, Any], content: bytes) -> None:
     """Refuses a file or a description that would take far more memory than its weights do."""
-    depth, inner = 0, spec
-    while isinstance(inner := _arguments(inner).get("parent"), dict):
-        depth += 1
+    depth, parent = 0, _arguments(spec).get("parent")
+    while isinstance(parent, dict):
+        depth, parent = depth + 1, _arguments(parent).get("parent")
     if depth > DEPTH:
         reason = f"it is pruned {depth:,} times over, and {DEPTH} times is the limit"
         raise PruneError(_damaged(folder, reason))
