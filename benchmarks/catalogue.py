@@ -40,6 +40,8 @@ MODULES: Mapping[str, str] = {
     "executor-faults": "benchmarks.executors.faults",
     "executor-scaling": "benchmarks.executors.scaling",
     "device-evaluation": "benchmarks.executors.device_evaluation",
+    "damage": "benchmarks.runs.damage",
+    "kill-everything": "benchmarks.runs.kill_everything",
     "report-scale": "benchmarks.runs.report_scale",
     "compare-suite": "benchmarks.suite.compare_suite",
     "search-share": "benchmarks.suite.share",

@@ -1,16 +1,20 @@
-"""Writes files whole or not at all, and locks a folder for one process at a time."""
+"""Writes files whole or not at all, knows them by digests, and locks a folder for one process."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import secrets
+import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 from pymoo_prune.errors import StoreError
 
@@ -20,36 +24,102 @@ except ImportError:  # Windows: folders are not locked there
     fcntl = None  # type: ignore[assignment]
 
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that a terminal obeys, besides the ends of lines and tabs."""
 PART = ".part-"
 """How the names of unfinished files begin; a killed process may leave some."""
 FORGOTTEN = 3600.0
 """Seconds after which an unfinished file has no writer any more."""
+
+DIGESTS_FILE = "digests.json"
+"""In a folder of results: the digests of its files."""
+DIGESTS_FORMAT = 1
 
 LOCK = "lock.json"
 """The file in a locked folder that names the process working there."""
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, *, sync: bool = False) -> Iterator[Path]:
     """Gives a path beside the wanted one, and moves the file there when the block succeeds.
 
     A crash or a full disk leaves the old file as it was. The path's name cannot be
     guessed, so no link waits there. Several processes may write one file; the last one wins.
+
+    Args:
+        path: The file.
+        sync: Whether the content reaches the disk before the file is moved, for files that
+            nothing makes again; it takes some milliseconds.
     """
     # The ending is kept, since plotting libraries choose the format by it.
-    part = path.with_name(f"{PART}{secrets.token_hex(8)}-{path.name}")
+    part = part_of(path)
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
     try:
         yield part
+        if sync:
+            _sync(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all."""
-    with writing(path) as part:
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def write_text(path: Path, text: str, *, sync: bool = False) -> None:
+    """Writes a text file, whole or not at all; `sync` as for `writing`."""
+    with writing(path, sync=sync) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def write_new_text(path: Path, text: str) -> None:
+    """Writes a text file that is not there, whole or not at all.
+
+    Raises:
+        FileExistsError: It is there; of several processes that write it at once, one succeeds.
+    """
+    part = part_of(path)
+    try:
+        write_text(part, text, sync=True)
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except OSError:  # the file system has no links
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """Gives a folder to write files into; a new folder appears when the block succeeds.
+
+    Args:
+        folder: The folder. Where it holds something already, files are written into it as they
+            come.
+    """
+    if not _can_be_moved_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    part = part_of(folder)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _can_be_moved_to(folder: Path) -> bool:
+    """Whether a finished folder can take a folder's place: nothing is there that would be lost."""
+    if folder.is_symlink() or (folder.is_dir() and any(folder.iterdir())):
+        return False
+    return not folder.exists() or os.access(folder.parent, os.W_OK)
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
@@ -66,6 +136,115 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     for name, text in texts.items():
         write_text(folder / name, text)
     return [folder / name for name in texts]
+
+
+def part_of(path: Path) -> Path:
+    """A name beside a path for its unfinished content; it cannot be guessed."""
+    return path.with_name(f"{PART}{secrets.token_hex(8)}-{path.name}")
+
+
+def content_digest(content: bytes) -> str:
+    """The digest of a file's content, as `sha256sum` prints it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+class Digests:
+    """The digests of a folder's files, in a file beside them.
+
+    Folders of older versions have no such file; in them nothing is checked.
+
+    Args:
+        folder: The folder.
+        remedy: What messages tell the user to do.
+    """
+
+    def __init__(self, folder: Path, remedy: str) -> None:
+        self.folder, self.remedy = folder, remedy
+
+    def write(self, names: Iterable[str], contents: Mapping[str, str]) -> None:
+        """Writes the digests of files.
+
+        Args:
+            names: Files in the folder; those that are not there are left out.
+            contents: Texts of files that are written next, by name.
+        """
+        there = (name for name in names if (self.folder / name).is_file())
+        found = {name: content_digest((self.folder / name).read_bytes()) for name in there}
+        found |= {name: content_digest(text.encode()) for name, text in contents.items()}
+        self._write(found)
+
+    def update(self, name: str, content: str) -> None:
+        """Writes the digest of a file that changes, where the folder has digests.
+
+        Args:
+            name: The file.
+            content: Its text, which is written next.
+        """
+        if (known := self._read()) is not None:
+            self._write({**known, name: content_digest(content.encode())})
+
+    def check(self, *names: str) -> None:
+        """Refuses files that are not those that were written.
+
+        Args:
+            names: Files in the folder; a file that was not there then must not be there now.
+        """
+        if (known := self._read()) is None:
+            return
+        for name in names:
+            path, expected = self.folder / name, known.get(name)
+            if not path.is_file():
+                if expected is None:
+                    continue
+                reason = "is missing"
+            elif expected is None:
+                reason = f"was not there when the results were written ({DIGESTS_FILE} has them)"
+            elif content_digest(path.read_bytes()) != expected:
+                reason = f"is not the file that was written: {DIGESTS_FILE} has another digest"
+            else:
+                continue
+            msg = f"{path} {reason}; {self.remedy}"
+            raise StoreError(msg)
+
+    def _write(self, digests: Mapping[str, str]) -> None:
+        values = {"format": DIGESTS_FORMAT, "files": digests}
+        write_text(self.folder / DIGESTS_FILE, json.dumps(values, indent=2) + "\n")
+
+    def _read(self) -> dict[str, str] | None:
+        """The digests by name; None in folders of older versions."""
+        path = self.folder / DIGESTS_FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            made_by, files = values["format"], values["files"].items()
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            msg = f"{path} cannot be read: {error}; {self.remedy}"
+            raise StoreError(msg) from error
+        if made_by != DIGESTS_FORMAT:
+            msg = (
+                f"{path} has format {made_by}, but this version reads format {DIGESTS_FORMAT}; "
+                f"{self.remedy}"
+            )
+            raise StoreError(msg)
+        return {str(name): str(digest) for name, digest in files}
+
+
+def printable(value: Any) -> Any:
+    """A value from JSON, with control characters in its texts replaced.
+
+    A terminal would obey them.
+
+    Args:
+        value: Texts, numbers, lists and objects.
+    """
+    if isinstance(value, str):
+        return CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, list):
+        return [printable(one) for one in value]
+    if isinstance(value, dict):
+        return {printable(name): printable(one) for name, one in value.items()}
+    return value
 
 
 def check_writable(folder: Path) -> None:
@@ -103,11 +282,11 @@ def check_no_links(folder: Path) -> None:
 
 
 def _remove_forgotten(folder: Path) -> None:
-    """Removes unfinished files that killed processes left long ago."""
+    """Removes unfinished files and folders that killed processes left long ago."""
     for path in folder.glob(f"{PART}*"):
         with suppress(OSError):
-            if path.is_file() and time.time() - path.stat().st_mtime > FORGOTTEN:
-                path.unlink()
+            if time.time() - path.lstat().st_mtime > FORGOTTEN:
+                path.unlink() if path.is_file() else shutil.rmtree(path)
 
 
 @contextmanager
@@ -145,6 +324,14 @@ def _lock_file(path: Path) -> TextIOWrapper:
             file.close()
             msg = f"{path.parent} is being worked on by {_owner(owner)}; wait for it, or end it"
             raise StoreError(msg) from None
+        except OSError as error:
+            file.close()
+            msg = (
+                f"{path.parent} lies on a file system that locks no files ({error.strerror}), so "
+                "two processes could work in it at once; give an --output on another one, and copy "
+                "the folder afterwards"
+            )
+            raise StoreError(msg) from error
         # Between opening and locking, the owner may have finished and removed the file.
         if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
             file.truncate(0)

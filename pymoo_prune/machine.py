@@ -19,7 +19,7 @@ def check_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError, TypeError, ValueError) as error:
         cuda = f"{torch.cuda.device_count()} CUDA devices"
         why = str(error).partition("\n")[0]  # the lines after it are about debugging CUDA
         msg = f"device {name!r} cannot be used here (there are {cuda}); take cpu: {why}"

@@ -51,6 +51,11 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 
+def without_html(text: str) -> str:
+    """A page in Markdown in which tags of HTML are shown, and do nothing."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+
+
 def latex_table(
     head: Sequence[str],
     rows: Sequence[Sequence[str]],

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from pymoo_prune import StoreError
-from pymoo_prune.files import check_writable, locked, write_text, write_texts, writing
+from pymoo_prune.files import (
+    check_writable,
+    filling,
+    locked,
+    printable,
+    write_new_text,
+    write_text,
+    write_texts,
+    writing,
+)
 from tests.support.tiny_problem import full_disk
 
 
@@ -120,3 +131,71 @@ def test_several_texts_go_into_a_folder_that_is_made(tmp_path: Path) -> None:
     assert write_texts(folder, {"x": "1", "y": "é"}) == [folder / "x", folder / "y"]
     assert write_texts(folder, {"x": "2"}) == [folder / "x"]
     assert [(folder / name).read_text("utf-8") for name in "xy"] == ["2", "é"]
+
+
+# Digests, new files and new folders.
+
+
+def test_one_of_many_processes_makes_a_new_file(tmp_path: Path) -> None:
+    path, made = tmp_path / "new", []
+
+    def make(text: str) -> None:
+        try:
+            write_new_text(path, text)
+        except FileExistsError:
+            return
+        made.append(text)
+
+    threads = [Thread(target=make, args=(str(k),)) for k in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert path.read_text() == made[0]
+    assert [one.name for one in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_new_file_is_made_where_there_are_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    write_new_text(tmp_path / "new", "mine")
+    with pytest.raises(FileExistsError):
+        write_new_text(tmp_path / "new", "yours")
+    assert (tmp_path / "new").read_text() == "mine"
+
+
+def test_a_new_folder_appears_at_once_and_an_old_one_is_filled(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    with filling(folder) as place:
+        (place / "x").touch()
+        assert not folder.exists()
+    assert [one.name for one in folder.iterdir()] == ["x"]
+    with filling(folder) as place:
+        assert place == folder
+    with pytest.raises(KeyError), filling(tmp_path / "c") as place:
+        raise KeyError(place)
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with (
+        pytest.raises(StoreError, match=r"file system that locks no files \(No locks available\)"),
+        locked(tmp_path),
+    ):
+        pass
+
+
+def test_control_characters_are_replaced() -> None:
+    found = printable({"a\x1b": ["b\x07\n", 1, None, {"c": "d\x9b\t"}]})
+    assert found == {"a\ufffd": ["b\ufffd\n", 1, None, {"c": "d\ufffd\t"}]}

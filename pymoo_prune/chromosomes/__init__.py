@@ -1,11 +1,13 @@
 """What engines search over: arrays of genes, and the meaning of the genes. numpy only.
 
+- `archives`: files of arrays, opened only if what they claim to hold fits their size
 - `arrays`: types of arrays, named for what the arrays hold
 - `genome`: digests of chromosomes, seeds from digests, and networks as chromosomes
 - `filters`: genes for filters and branches, and which of them are inherited together
 - `connections`: genes for the connections in dense blocks
 """
 
+from pymoo_prune.chromosomes.archives import check_archive, opened_arrays
 from pymoo_prune.chromosomes.arrays import Array, Booleans, Counts, FloatArray, Floats, Integers
 from pymoo_prune.chromosomes.connections import (
     Connections,
@@ -26,6 +28,7 @@ from pymoo_prune.chromosomes.genome import (
 
 __all__ = [
     "Array", "Booleans", "Connections", "Counts", "FilterGenes", "FloatArray", "Floats",
-    "Integers", "WeightGenome", "as_column", "candidate_seed", "check_matrices", "check_share",
-    "check_strengths", "digests", "fully_connected", "hash_bytes", "pack", "unpack",
+    "Integers", "WeightGenome", "as_column", "candidate_seed", "check_archive", "check_matrices",
+    "check_share", "check_strengths", "digests", "fully_connected", "hash_bytes", "opened_arrays",
+    "pack", "unpack",
 ]  # fmt: skip

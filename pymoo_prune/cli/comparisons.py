@@ -11,7 +11,7 @@ from rich.console import Console
 from pymoo_prune.cli.arguments import settings_of
 from pymoo_prune.cli.options import METHODS
 from pymoo_prune.cli.results import show_campaign, show_comparison
-from pymoo_prune.cli.showing import hypervolume_of, resumable
+from pymoo_prune.cli.showing import check_counts, hypervolume_of, resumable
 from pymoo_prune.cli.studies import do_study, is_for_study
 from pymoo_prune.cli.workers import refuse_workers
 from pymoo_prune.comparing import Campaign, report_of_runs, size_bounds
@@ -80,10 +80,7 @@ def _compare_folders(options: argparse.Namespace, console: Console) -> None:
 
 
 def _compare_methods(problem: str, options: argparse.Namespace, console: Console) -> None:
-    for name in ("seeds", "jobs"):
-        if (value := getattr(options, name)) is not None and value < 1:
-            msg = f"--{name} must be at least 1, but it is {value}"
-            raise PruneError(msg)
+    check_counts(options)
     methods = _methods(problem, options.algorithms)
     runs = len(methods) * options.seeds
     jobs = min(cores(), runs) if options.jobs is None else options.jobs

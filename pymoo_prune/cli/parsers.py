@@ -67,7 +67,7 @@ def add_run(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="the run's folder; default: runs/PROBLEM-DATE-TIME",
+        help="the run's folder; default: runs/PROBLEM-DATE-TIME-CODE",
     )
     command.add_argument(
         "--profile", action="store_true", help="write a trace of the first generations"
@@ -125,7 +125,7 @@ def add_compare(commands: Commands) -> None:
         type=Path,
         metavar="FOLDER",
         help="where the comparison or study is kept, which may be there already; default: "
-        "runs/compare-PROBLEM-DATE-TIME, runs/study-DATE-TIME",
+        "runs/compare-PROBLEM-DATE-TIME-CODE, runs/study-DATE-TIME-CODE",
     )
     add_trust(command)
     add_search_options(command)

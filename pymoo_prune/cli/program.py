@@ -95,6 +95,10 @@ class _Parser(argparse.ArgumentParser):
     """Its errors suggest the option that was meant, and name the command with `--help`."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        for one in sys.argv[1:] if args is None else args:
+            name, equals, value = one.partition("=")
+            if name.startswith("--") and equals and value == "--":  # argparse makes it a list
+                self.error(f"argument {name}: expected one argument")
         options, unknown = super().parse_known_args(args, namespace)
         if unknown:
             nearest = difflib.get_close_matches(unknown[0], self._option_string_actions, n=1)

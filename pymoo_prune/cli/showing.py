@@ -17,6 +17,20 @@ OF_COMPARISONS = ("reference", "log", "label")
 """Options that mean nothing in the report of one run."""
 
 
+MOST = {"seeds": 100_000, "jobs": 10_000, "seed": 2**62}
+"""The most of what a comparison counts."""
+
+
+def check_counts(options: argparse.Namespace) -> None:
+    """Refuses numbers of seeds and jobs, and a first seed, that nothing can be made with."""
+    for name, most in MOST.items():
+        value, least = getattr(options, name), int(name != "seed")
+        if value is not None and not least <= value <= most:
+            bound = f"at least {least}" if value < least else f"at most {most:,}"
+            msg = f"--{name} must be {bound}, but it is {value}"
+            raise PruneError(msg)
+
+
 def hypervolume_of(options: argparse.Namespace) -> HypervolumeOptions:
     """The options that a command was given."""
     return HypervolumeOptions.parse(options.reference or (), options.log or ())

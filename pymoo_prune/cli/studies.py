@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pymoo_prune.cli.arguments import given_of, settings_of
 from pymoo_prune.cli.options import METHODS
-from pymoo_prune.cli.showing import hypervolume_of, labels_of, resumable, style_of
+from pymoo_prune.cli.showing import check_counts, hypervolume_of, labels_of, resumable, style_of
 from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import cores
 from pymoo_prune.plots import SCREEN, FigureStyle
@@ -63,10 +63,7 @@ def do_study(options: argparse.Namespace, console: Console) -> None:
         options: The options of `compare`.
         console: Where to print.
     """
-    for name in ("seeds", "jobs"):
-        if (value := getattr(options, name)) is not None and value < 1:
-            msg = f"--{name} must be at least 1, but it is {value}"
-            raise PruneError(msg)
+    check_counts(options)
     jobs = cores() if options.jobs is None else options.jobs
     problems = _problems(options, jobs)
     study = Study.create(

@@ -81,7 +81,11 @@ class Campaign:
             msg = f"{folder} is there already, and is no comparison; give another --output"
             raise StoreError(msg)
         folder.mkdir(parents=True, exist_ok=True)
-        plan.write(folder)
+        try:
+            plan.write(folder, new=True)
+        except FileExistsError:
+            msg = f"{folder} was taken by another process just now; give another --output"
+            raise StoreError(msg) from None
         return cls(folder, plan)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Self
 
 import numpy as np
@@ -16,6 +17,9 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.objectives import Objectives, Scalarisation, WeightedSum, parse_objectives
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.surrogates import MODELS
+
+MOST_SEEDS = 100_000
+"""The most seeds of a comparison."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,10 @@ def weighed(problem: PruningProblem) -> Scalarisation:
 
 
 def check_design(methods: Sequence[str], seeds: Sequence[int]) -> None:
-    """Refuses comparisons of nothing, or of the same run twice."""
+    """Refuses comparisons of nothing, of the same run twice, or with too many seeds."""
+    if len(list(islice(seeds, MOST_SEEDS + 1))) > MOST_SEEDS:
+        msg = f"a comparison has at most {MOST_SEEDS:,} seeds, but there are more"
+        raise PruneError(msg)
     for what, values in (("method", methods), ("seed", seeds)):
         if not values or len(set(values)) < len(values):
             msg = f"a comparison needs one {what} or more, each once, but they are {list(values)}"

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypedDict
 
 from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER
 from pymoo_prune.comparing.methods import Method, check_against, check_design
 from pymoo_prune.comparing.volumes import HypervolumeOptions, judged_axes
 from pymoo_prune.engines import check_goals
-from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.files import check_no_links, write_text
+from pymoo_prune.errors import StoreError
+from pymoo_prune.files import Digests, check_no_links, write_new_text, write_text
 from pymoo_prune.objectives import STANDARD
-from pymoo_prune.problem import PruningProblem
+from pymoo_prune.problem import PruningProblem, check_format, check_shape
 from pymoo_prune.runs import Settings, reading
 
 PLAN_FORMAT = 1
+
+
+class _PlanAlways(TypedDict):
+    format: int
+    settings: dict[str, Any]
+    methods: list[str]
+    seeds: list[int]
+    bounds: list[str] | None
+
+
+class PlanShape(_PlanAlways, total=False):
+    """`comparison.json`; older folders lack some."""
+
+    against: str | None
+    hypervolume: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -107,8 +123,13 @@ class Plan:
         volumes = self.volumes.or_else(before.volumes)
         return self.of(self.settings, list(names), seeds, bounds, against, volumes)
 
-    def write(self, folder: Path) -> None:
-        """Writes it into a comparison's folder."""
+    def write(self, folder: Path, *, new: bool = False) -> None:
+        """Writes it into a comparison's folder.
+
+        Args:
+            folder: The folder.
+            new: Whether another process must not have written one meanwhile.
+        """
         values = {
             "format": PLAN_FORMAT,
             "settings": json.loads(self.settings.to_json()),
@@ -119,7 +140,13 @@ class Plan:
         }
         if self.volumes:
             values["hypervolume"] = {"reference": self.volumes.texts, "log": self.volumes.log}
-        write_text(folder / PLAN_FILE, json.dumps(values, indent=2) + "\n")
+        text = json.dumps(values, indent=2) + "\n"
+        if new:
+            write_new_text(folder / PLAN_FILE, text)
+            return
+        with suppress(StoreError):  # damaged digests are written again when the comparison ends
+            Digests(folder, "").update(PLAN_FILE, text)
+        write_text(folder / PLAN_FILE, text)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -134,9 +161,8 @@ class Plan:
         )
         with reading(path := folder / PLAN_FILE, remedy):
             values = json.loads(path.read_text(encoding="utf-8"))
-            if (made_by := values["format"]) != PLAN_FORMAT:
-                msg = f"it has format {made_by}, but this version reads format {PLAN_FORMAT}"
-                raise PruneError(msg)
+            check_format(values, PLAN_FORMAT)
+            check_shape(values, PlanShape)
             settings = Settings.from_json(json.dumps(values["settings"]), folder)
             against = values.get("against")  # older plans test all pairs
             volumes = HypervolumeOptions.parse(**values.get("hypervolume", {}))

@@ -30,6 +30,7 @@ from pymoo_prune.tables import (
     latex_files,
     markdown_table,
     terminal_table,
+    without_html,
 )
 
 
@@ -161,7 +162,7 @@ class ComparisonReport:
             "## Made with",
             markdown_table(("what", "value"), list(self.facts.items())),
         ]
-        return "\n\n".join(parts) + "\n"
+        return without_html("\n\n".join(parts)) + "\n"
 
 
 def _heading(comparison: Comparison) -> str:

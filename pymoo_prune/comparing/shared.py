@@ -6,20 +6,34 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import numpy as np
 
-from pymoo_prune.comparing.files import SHARED_FILE
+from pymoo_prune.comparing.files import PLAN_FILE, SHARED_FILE
 from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.errors import StoreError
-from pymoo_prune.files import write_text
+from pymoo_prune.files import Digests, printable, write_text
 from pymoo_prune.machine import processor, versions
 from pymoo_prune.objectives import Goals, Series, parse_constraints
-from pymoo_prune.problem import PruningProblem
+from pymoo_prune.problem import PruningProblem, QuantityShape, check_shape
 from pymoo_prune.results import simple_series
 from pymoo_prune.runs import Settings, measured_quantities, reading
 from pymoo_prune.search import Display
+
+
+class _SharedAlways(TypedDict):
+    goals: list[str]
+    parent: dict[str, float]
+    baselines: dict[str, dict[str, list[float]]]
+    versions: dict[str, str]
+    processor: str
+
+
+class SharedShape(_SharedAlways, total=False):
+    """`results.json`; older folders lack some."""
+
+    quantities: dict[str, QuantityShape] | None
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,9 @@ class Shared:
 
     def write(self, folder: Path) -> None:
         """Writes it into a comparison's folder, which finishes the comparison."""
-        write_text(folder / SHARED_FILE, json.dumps(asdict(self), indent=2) + "\n")
+        text = json.dumps(asdict(self), indent=2) + "\n"
+        _digests(folder).write([PLAN_FILE], {SHARED_FILE: text})
+        write_text(folder / SHARED_FILE, text)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -94,6 +110,15 @@ class Shared:
             msg = f"{folder} is not finished; {resume} goes on with it"
             raise StoreError(msg)
         with reading(path, f"{resume} makes it again"):
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = printable(json.loads(path.read_text(encoding="utf-8")))
+            check_shape(found, SharedShape)
             given = {"quantities": None, **found}
-            return cls(**{field.name: given[field.name] for field in fields(cls)})
+            shared = cls(**{field.name: given[field.name] for field in fields(cls)})
+        _digests(folder).check(SHARED_FILE, PLAN_FILE)
+        return shared
+
+
+def _digests(folder: Path) -> Digests:
+    """What the files were when the comparison ended."""
+    remedy = f"restore it from a copy, or 'pymoo-prune resume {folder}' makes the results again"
+    return Digests(folder, remedy)

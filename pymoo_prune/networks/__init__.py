@@ -30,7 +30,15 @@ from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, la
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
 from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
 from pymoo_prune.networks.graphs import (
-    CALLS, CONSTANT, JOINS, SUMS, call_name, join_axis, operands, overwrites, parts,
+    CALLS,
+    CONSTANT,
+    JOINS,
+    SUMS,
+    call_name,
+    join_axis,
+    operands,
+    overwrites,
+    parts,
 )  # fmt: skip
 from pymoo_prune.networks.modes import evaluating
 from pymoo_prune.networks.onnx_graph import OnnxParent

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint
@@ -32,12 +33,19 @@ _BUILT: dict[str, tuple[Any, nn.Module]] = {}
 """Networks that functions without arguments made: some of these functions train for minutes."""
 
 
+NAMED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+"""Names of modules and of what is in them."""
+
+
 def load_named(name: str) -> Any:
     """The object called "package.module:Name"; the current folder is searched too.
 
     Args:
         name: Module and name.
     """
+    if NAMED.fullmatch(name) is None:
+        msg = f"{name!r} must read 'package.module:Name'"
+        raise PruneError(msg)
     # As `python -m` does: a user's own module often lies in the current folder.
     if "" not in sys.path:
         sys.path.insert(0, "")

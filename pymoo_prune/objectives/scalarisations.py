@@ -60,7 +60,12 @@ class WeightedSum(Scalarisation):
     constant: float = 0.0
 
     def __post_init__(self) -> None:
-        wrong = {name: w for name, w in self.weights.items() if not (np.isfinite(w) and w >= 0)}
+        numbers = (int, float)  # and no booleans; numpy's float64 is a float
+        wrong = {
+            name: w
+            for name, w in self.weights.items()
+            if isinstance(w, bool) or not isinstance(w, numbers) or not 0 <= w < np.inf
+        }
         if wrong or not any(self.weights.values()):
             given = dict(self.weights)
             msg = f"weights must be finite, not negative and not all 0, but they are {given}"

@@ -13,6 +13,7 @@ Your own problem extends `PruningProblem`. Read `contract` before writing one.
 - `racing`: tells good and bad candidates apart with few images
 - `registry`: problems by name
 - `option_texts`: options as NAME=VALUE
+- `shapes`: the shapes of options, settings and what JSON files hold
 """
 
 from pymoo_prune.networks import EVERYTHING, check_trust, load_named, module_of, trust
@@ -37,6 +38,7 @@ from pymoo_prune.problem.registry import (
     REPRODUCTIONS,
     USERS_CHOICE,
     build_problem,
+    called,
     check_options,
     default_objectives,
     find_problem,
@@ -45,13 +47,14 @@ from pymoo_prune.problem.registry import (
     preset_of,
     registered,
 )
+from pymoo_prune.problem.shapes import QuantityShape, check_format, check_shape, shown, suits
 from pymoo_prune.problem.unlabelled import accuracies_of, drop_of, objectives_on, quantity_of
 
 __all__ = [
     "CHUNK", "EVERYTHING", "REPRODUCTIONS", "USERS_CHOICE", "Approximation", "Baseline", "Contract",
-    "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "Racing",
-    "Rivals", "Timing", "accuracies_of", "assignments", "build_problem", "check_options",
-    "check_trust", "default_objectives", "drop_of", "extended", "find_problem", "find_reproduction",
-    "load_named", "module_of", "objectives_on", "own_network", "preset_of", "quantity_of",
-    "registered", "trust",
+    "Illustration", "Portions", "Preset", "Preview", "PruningProblem", "Published", "QuantityShape",
+    "Racing", "Rivals", "Timing", "accuracies_of", "assignments", "build_problem", "called",
+    "check_format", "check_options", "check_shape", "check_trust", "default_objectives", "drop_of",
+    "extended", "find_problem", "find_reproduction", "load_named", "module_of", "objectives_on",
+    "own_network", "preset_of", "quantity_of", "registered", "shown", "suits", "trust",
 ]  # fmt: skip

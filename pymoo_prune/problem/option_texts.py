@@ -33,5 +33,5 @@ def _value(text: str) -> Any:
         return _WORDS[text]
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or of a size that nothing wants
         return text

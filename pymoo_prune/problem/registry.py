@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, cast, get_args, get_origin
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -17,6 +16,7 @@ from pymoo_prune.networks import load_named, with_origin
 from pymoo_prune.objectives import DIVERGENCE, Objectives, Scalarisation
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
+from pymoo_prune.problem.shapes import option_shape, shape_text, shown, suits
 from pymoo_prune.problem.unlabelled import judged_by
 from pymoo_prune.training import seeded
 
@@ -26,9 +26,6 @@ USERS_CHOICE = ("objectives", "constraints", "parent")
 """Arguments that a user sets by options of the run; a problem without one refuses the option."""
 OF_THE_RUN = (*USERS_CHOICE, "seed", "progress")
 """Arguments that the run gives to a constructor; they are no options of the problem."""
-
-_UNIONS, _LISTS = (Union, UnionType), (list, Sequence)
-_PLAIN = (bool, int, float, str, NoneType)
 
 
 def registered(group: str = PROBLEMS) -> dict[str, EntryPoint]:
@@ -64,6 +61,25 @@ def find_reproduction(name: str) -> Callable[..., None]:
     return function
 
 
+def called(kind: str, name: str, found: Callable[[], Any]) -> Any:
+    """The result of a user's function, or class, without arguments.
+
+    Args:
+        kind: What it returns, for messages.
+        name: Its name.
+        found: The function.
+    """
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        msg = f"{kind} {name!r} must be a function without arguments, but it has a {error}"
+        raise PruneError(msg) from error
+    except ValueError:  # written in C: nothing is known of its arguments
+        pass
+    with seeded(0, torch.device("cpu")):  # what is random is the same each time
+        return found()
+
+
 def own_network(name: str) -> nn.Module:
     """A network of the user's own, "package.module:name": a module, or the result of a function.
 
@@ -75,9 +91,7 @@ def own_network(name: str) -> nn.Module:
     """
     found = load_named(name)
     if not isinstance(found, nn.Module) and callable(found):
-        _check_no_arguments(name, found)
-        with seeded(0, torch.device("cpu")):  # random weights are the same each time
-            found = found()
+        found = called("network", name, found)
     if not isinstance(found, nn.Module):
         msg = (
             f"network {name!r} is a {type(found).__name__}; it must be a torch.nn.Module, or a "
@@ -86,19 +100,6 @@ def own_network(name: str) -> nn.Module:
         raise PruneError(msg)
     # A copy: it may be the user's own object, or one that the function gives again.
     return with_origin(copy.deepcopy(found), {"network": name, "arguments": {}})
-
-
-def _check_no_arguments(name: str, function: Callable[..., Any]) -> None:
-    try:
-        inspect.signature(function).bind()
-    except TypeError as error:
-        msg = (
-            f"network {name!r} needs arguments ({error}); give a function without arguments that "
-            "returns the network"
-        )
-        raise PruneError(msg) from error
-    except ValueError:  # a signature that cannot be read
-        return
 
 
 def preset_of(cls: type[PruningProblem], name: str | None) -> Preset:
@@ -189,40 +190,12 @@ def _parameters(cls: type[PruningProblem]) -> dict[str, inspect.Parameter]:
 
 def _check_value(parameter: inspect.Parameter, value: Any) -> None:
     """Refuses a value of the wrong type, such as a slip on the command line."""
-    wanted, default = parameter.annotation, parameter.default
-    if wanted is parameter.empty or isinstance(wanted, str):
-        wanted = Any if default is None else type(default)
-    if _suits(value, wanted):
+    wanted, default = option_shape(parameter), parameter.default
+    if suits(value, wanted):
         return
-    must = _text(wanted)
+    must = shape_text(wanted)
     if default is not None and default is not parameter.empty:
         example = list(default) if isinstance(default, tuple) else default  # as a user writes it
         must = f"like {example!r} ({must})"
-    msg = f"option {parameter.name} must be {must}, but it is {value!r}"
+    msg = f"option {parameter.name} must be {must}, but it is {shown(value)}"
     raise PruneError(msg)
-
-
-def _suits(value: Any, wanted: Any) -> bool:
-    """Whether a value has the wanted type, where that is plain; the problem checks other types."""
-    origin, parts = get_origin(wanted), get_args(wanted)
-    if origin in _UNIONS:
-        return any(_suits(value, part) for part in parts)
-    if origin is Literal:  # the problem checks the choice
-        return type(value) in {type(choice) for choice in parts}
-    if origin in _LISTS:
-        return isinstance(value, list | tuple) and all(_suits(one, parts[0]) for one in value)
-    if wanted is float:
-        return type(value) in (int, float)
-    return wanted not in _PLAIN or type(value) is wanted
-
-
-def _text(wanted: Any) -> str:
-    """A type in words, for a message."""
-    origin, parts = get_origin(wanted), get_args(wanted)
-    if origin in _UNIONS:
-        return " or ".join(_text(part) for part in parts)
-    if origin is Literal:
-        return " or ".join(dict.fromkeys(type(choice).__name__ for choice in parts))
-    if origin in _LISTS:
-        return f"list of {_text(parts[0])}"
-    return "None" if wanted is NoneType else str(getattr(wanted, "__name__", wanted))

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pymoo_prune.chromosomes import Array, candidate_seed, digests, hash_bytes
+from pymoo_prune.chromosomes import Array, candidate_seed, digests, hash_bytes, opened_arrays
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, StoreError, TrainingDiverged
 from pymoo_prune.files import writing
@@ -31,7 +31,7 @@ ABOUT = "about"
 MEGABYTE = 1_000_000
 UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, IndexError,
-    zipfile.BadZipFile, zlib.error,
+    MemoryError, RecursionError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """Readers of the file raise these where it is damaged."""
 
@@ -177,10 +177,7 @@ class FinishedNetworks:
     def _opened(self) -> Iterator[Mapping[str, Array]]:
         """The file's arrays; damage is an error that names the file and the remedy."""
         try:
-            with (
-                self.path.open("rb") as file,
-                np.load(file, allow_pickle=False) as arrays,
-            ):
+            with opened_arrays(self.path) as arrays:
                 yield arrays
         except PruneError:
             raise

@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from pymoo_prune.chromosomes import check_archive
 from pymoo_prune.errors import PruneError, unknown_name
-from pymoo_prune.files import write_text, writing
+from pymoo_prune.files import content_digest, filling, write_text, writing
 from pymoo_prune.networks import (
     NETWORKS,
     Builder,
@@ -28,16 +30,24 @@ from pymoo_prune.networks import (
 from pymoo_prune.training import to_channels_last
 
 WEIGHTS, SPEC = "network.pt", "network.json"
+DIGESTS = "digests"
+"""The key of `network.json` with the digests of the weights' file and of the description itself."""
+DEPTH = 20
+"""The most times that a network may have been pruned and exported again."""
 MEMORY_FORMATS = ("contiguous", "channels_last")
 """How weights of two-dimensional convolutions lie in memory; speed and last bits depend on it."""
 DAMAGES = (
-    RuntimeError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError,
+    RuntimeError, ValueError, TypeError, AttributeError, EOFError, MemoryError,
+    pickle.UnpicklingError,
 )  # fmt: skip
 """torch raises these for a file that holds no state_dict of the network."""
 
 
 def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, Any]) -> Path:
-    """Writes `network.pt` (a state_dict) and `network.json` (how to build it).
+    """Writes `network.pt` (a state_dict) and `network.json` (how to build it, and digests of both).
+
+    A new folder appears when both are whole. Where a network is replaced, the digests tell one
+    file of the old and one of the new apart from a pair.
 
     Args:
         network: A network with a `spec`, as `build_network` takes it.
@@ -76,16 +86,27 @@ def save_weights(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
 def _write(
     network: nn.Module, folder: Path, spec: Mapping[str, Any], about: Mapping[str, Any]
 ) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     # Through memory: torch turns a full disk into an error that does not say so.
-    content = io.BytesIO()
-    torch.save(weights, content)
-    with writing(folder / WEIGHTS) as path:
-        path.write_bytes(content.getvalue())
-    description = {**spec, "memory_format": layout_of(network), **about}
-    write_text(folder / SPEC, json.dumps(description, indent=2) + "\n")
+    file = io.BytesIO()
+    torch.save(weights, file)
+    content = file.getvalue()
+    # As JSON gives it back: its digest must be the same then.
+    description = json.loads(json.dumps({**spec, "memory_format": layout_of(network), **about}))
+    description[DIGESTS] = _digests(description, content)
+    text = json.dumps(description, indent=2) + "\n"
+    with filling(folder) as place:
+        with writing(place / WEIGHTS, sync=True) as path:
+            path.write_bytes(content)
+        write_text(place / SPEC, text, sync=True)
     return folder
+
+
+def _digests(description: Mapping[str, Any], content: bytes) -> dict[str, str]:
+    """The digests of an exported network: of its weights' file, and of its description."""
+    rest = {name: value for name, value in description.items() if name != DIGESTS}
+    text = json.dumps(rest, sort_keys=True)
+    return {WEIGHTS: content_digest(content), SPEC: content_digest(text.encode())}
 
 
 def can_be_saved(network: nn.Module) -> bool:
@@ -141,6 +162,7 @@ def load_network(folder: Path | str, network: Builder | None = None) -> nn.Modul
     folder = Path(folder)
     spec, content = _read(folder)
     layout = _layout(spec)
+    _check_size(folder, spec, content)
     with torch.random.fork_rng(devices=[]):  # building draws weights, which are then replaced
         result = build_network(spec) if network is None else build_with(spec, network)
     try:
@@ -235,11 +257,51 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
     except FileNotFoundError as error:
         msg = f"{folder} is not an exported network: {Path(error.filename).name} is missing"
         raise PruneError(msg) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PruneError(_damaged(folder, error)) from error
     if not isinstance(spec, dict):
         raise PruneError(_damaged(folder, f"{SPEC} holds no object"))
+    found = spec.get(DIGESTS, {})  # older exports have none
+    if not isinstance(found, dict):
+        raise PruneError(_damaged(folder, f"{DIGESTS} of {SPEC} is no object"))
+    for name, digest in _digests(spec, content).items() if found else ():
+        if found.get(name) != digest:
+            reason = (
+                f"{name} is not the file that was written with the other; restore it from a copy, "
+                "or export the network again"
+            )
+            raise PruneError(_damaged(folder, reason))
     return spec, content
+
+
+def _check_size(folder: Path, spec: Mapping[str, Any], content: bytes) -> None:
+    """Refuses a file or a description that would take far more memory than its weights do."""
+    depth, parent = 0, _arguments(spec).get("parent")
+    while isinstance(parent, dict):
+        depth, parent = depth + 1, _arguments(parent).get("parent")
+    if depth > DEPTH:
+        reason = f"it is pruned {depth:,} times over, and {DEPTH} times is the limit"
+        raise PruneError(_damaged(folder, reason))
+    try:
+        check_archive(io.BytesIO(content))
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise PruneError(_damaged(folder, error)) from error
+    try:
+        with torch.device("meta"):
+            empty = build_network(spec)
+    except Exception:  # noqa: BLE001 - it is built in earnest next, and says what is wrong
+        return
+    needed = sum(value.numel() for value in empty.state_dict().values())
+    if needed > len(content):
+        reason = (
+            f"its description needs {needed:,} weights, but {WEIGHTS} has {len(content):,} bytes"
+        )
+        raise PruneError(_damaged(folder, reason))
+
+
+def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:
+    found = spec.get("arguments")
+    return found if isinstance(found, dict) else {}
 
 
 def _layout(spec: Mapping[str, Any]) -> str:

@@ -9,6 +9,8 @@
 - `carrying`: networks of a run's front, exported or as a ticket
 - `one_call`: one call for a network of one's own
 - `run`, `run_front`: the run itself, and its front
+- `shapes`: the shapes of a run's files of JSON
+- `checks`: what must fit together in a run's folder
 - `recorded`, `evaluations`: what a run's folder says, and all that it asked for
 - `findings`, `share`, `words`, `pictures`: what a run found, as numbers, in sentences, drawn
 - `report`, `latex`: the report in Markdown, and its tables in LaTeX

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from pymoo_prune.errors import StoreError
-from pymoo_prune.files import check_writable, write_text, writing
+from pymoo_prune.files import check_writable, filling, write_text, writing
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import BATCH_SIZES, thop_macs
 from pymoo_prune.networks import PackedInputs
@@ -109,14 +109,15 @@ class Carrier:
         values[f"finished_test_{judge.name}"] = value
         packing = front.problem.data_set.packing
         packed = network if packing is None else PackedInputs.of(network, packing)
-        carry(member, packed, folder, about=self._about(member, packed, images, values))
         picture = TICKET_PICTURE if ticket.ticket.robustness else None
-        if picture is not None:
-            with writing(folder / picture) as path:
-                ticket.draw(path)
         title = f"The winning ticket of {settings.title}"
         page = ticket.markdown(title=title, picture=picture)
-        write_text(folder / TICKET_PAGE, page)
+        with filling(folder) as place:
+            carry(member, packed, place, about=self._about(member, packed, images, values))
+            if picture is not None:
+                with writing(place / picture) as path:
+                    ticket.draw(path)
+            write_text(place / TICKET_PAGE, page)
         return ticket, folder
 
     def _network(self, member: Member, images: int) -> nn.Module:
@@ -171,6 +172,9 @@ def check_ticket_folder(folder: Path) -> None:
     _check_no_parent(folder)
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; give another --output, a folder"
+        raise StoreError(msg)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / TICKET_PAGE).is_file():
+        msg = f"{folder} is there already, and is no winning ticket; give another --output"
         raise StoreError(msg)
     check_writable(folder)
 

@@ -20,6 +20,14 @@ LAYERS_FILE = "layers.json"
 SUMMARY_FILE = "summary.json"
 """Written last: a run that has it is finished."""
 
+PARENT_FILES = (f"{PARENT_FOLDER}/network.pt", f"{PARENT_FOLDER}/network.json")
+"""The files of a kept parent, which `save_network` writes."""
+RESULT_FILES = (
+    SETTINGS_FILE, *PARENT_FILES, FINISHED_FILE, CHROMOSOMES_FILE, MATRICES_FILE, FRONT_TABLE,
+    LAYERS_FILE,
+)  # fmt: skip
+"""All that results depend on, besides the summary and the evaluations."""
+
 REPORT_PAGE = "report.md"
 INTERACTIVE_PAGE = "report.html"
 FRONT_PICTURE = "front.png"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,13 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from pymoo_prune.chromosomes import Array, pack, unpack
+from pymoo_prune.chromosomes import Array, opened_arrays, pack, unpack
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.files import check_no_links, write_text, writing
+from pymoo_prune.files import (
+    Digests,
+    check_no_links,
+    printable,
+    write_new_text,
+    write_text,
+    writing,
+)
 from pymoo_prune.measuring import Anatomies
 from pymoo_prune.objectives import Series
+from pymoo_prune.problem import check_shape
 from pymoo_prune.results import FinishedNetworks, Finishing, csv_text, read_csv
+from pymoo_prune.runs.checks import check_fits, check_rows
 from pymoo_prune.runs.files import (
     CHROMOSOMES_FILE,
     DATA_FILE,
@@ -25,11 +35,13 @@ from pymoo_prune.runs.files import (
     FRONT_TABLE,
     LAYERS_FILE,
     MATRICES_FILE,
+    RESULT_FILES,
     SETTINGS_FILE,
     STORE_FILE,
     SUMMARY_FILE,
 )
 from pymoo_prune.runs.settings import GIVEN, Settings
+from pymoo_prune.runs.shapes import SummaryShape
 from pymoo_prune.runs.unreadable import UNREADABLE, reading
 from pymoo_prune.search import Store
 
@@ -58,17 +70,30 @@ class RunFolder:
     def _resume(self) -> str:
         return f"'pymoo-prune resume {self.path}'"
 
+    @property
+    def _digests(self) -> Digests:
+        """What the files were when the run ended."""
+        return Digests(self.path, f"restore it from a copy, or {self._resume} makes it again")
+
     # Before the search.
 
     def create(self, settings: Settings) -> None:
         """Makes the folder, with the settings in it; a folder that holds something is refused."""
         path = self.path
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            hint = f"; {self._resume} goes on with it" if self.is_run else ""
-            msg = f"{path} is there already{hint}; give another --output for a new run"
-            raise StoreError(msg)
-        path.mkdir(parents=True, exist_ok=True)
-        write_text(path / SETTINGS_FILE, settings.to_json())
+            raise self._there_already()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            # Of several processes that come here at once, one goes on.
+            write_new_text(path / SETTINGS_FILE, settings.to_json())
+        except FileExistsError:
+            raise self._there_already() from None
+
+    def _there_already(self) -> StoreError:
+        hint = f"; {self._resume} goes on with it" if self.is_run else ""
+        return StoreError(
+            f"{self.path} is there already{hint}; give another --output for a new run"
+        )
 
     def settings(self) -> Settings:
         """The run's settings."""
@@ -135,7 +160,9 @@ class RunFolder:
                 np.savez_compressed(path, live=live, possible=possible)
         write_text(self.path / FRONT_TABLE, csv_text(series))
         write_text(self.path / LAYERS_FILE, layers.to_json())
-        write_text(self.path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+        text = json.dumps(summary, indent=2) + "\n"
+        self._digests.write(RESULT_FILES, {SUMMARY_FILE: text})
+        write_text(self.path / SUMMARY_FILE, text)
 
     def results(self) -> tuple[list[Series], dict[str, Any]]:
         """The numbers of a finished run: the search's, the baselines', and the summary."""
@@ -145,19 +172,37 @@ class RunFolder:
             raise StoreError(msg)
         remedy = f"{self._resume} makes the results again"
         with reading(path, remedy):
-            summary = json.loads(path.read_text(encoding="utf-8"))
+            summary = printable(json.loads(path.read_text(encoding="utf-8")))
+            check_shape(summary, SummaryShape)
         with reading(path := self.path / FRONT_TABLE, remedy):
-            return read_csv(path), summary
+            found = read_csv(path)
+            check_fits(summary, len(found[0]))
+        series = [Series(printable(one.name), one.columns) for one in found]
+        self._digests.check(SUMMARY_FILE, FRONT_TABLE)
+        self._check_settings()
+        return series, summary
 
-    def chromosomes(self) -> Array:
-        """The front's chromosomes, (n, n_var)."""
+    def _check_settings(self) -> None:
+        """Refuses results that were made with other settings."""
+        remedy = f"restore it from a copy, or {self._resume} makes results with what it says now"
+        Digests(self.path, remedy).check(SETTINGS_FILE)
+
+    def chromosomes(self, series: Series | None = None) -> Array:
+        """The front's chromosomes, (n, n_var).
+
+        Args:
+            series: The front's numbers; chromosomes of other networks are then refused.
+        """
         path = self.path / CHROMOSOMES_FILE
         with (
             reading(path, f"{self._resume} makes it again"),
-            path.open("rb") as file,
-            np.load(file, allow_pickle=False) as arrays,
+            opened_arrays(path) as arrays,
         ):
-            return unpack(arrays)
+            X = unpack(arrays)
+        self._digests.check(CHROMOSOMES_FILE)
+        if series is not None:
+            check_rows(self.path, X, series)
+        return X
 
     def finished(self, settings: Settings) -> FinishedNetworks | None:
         """The finished networks of a finished run; None where they are not kept.
@@ -174,6 +219,7 @@ class RunFolder:
         found = FinishedNetworks(path, settings.own_network if own else None)
         images = settings.finish_images
         found.check(Finishing.of(store.fingerprint, images, self.chromosomes()))
+        Digests(self.path, "remove it, and networks are retrained").check(FINISHED_FILE)
         return found
 
     def finished_if_whole(self, finishing: Finishing) -> FinishedNetworks | None:
@@ -197,6 +243,7 @@ class RunFolder:
         """The layers of the front's networks; None in folders of older versions."""
         path = self.path / LAYERS_FILE
         if not path.is_file():
+            self._digests.check(LAYERS_FILE)
             return None
         with reading(path, f"{self._resume} makes it again"):
             layers = Anatomies.from_json(path.read_text(encoding="utf-8"))
@@ -206,26 +253,31 @@ class RunFolder:
                 f"{self._resume} makes both again"
             )
             raise StoreError(msg)
+        self._digests.check(LAYERS_FILE)
         return layers
 
     def matrices(self) -> tuple[Array, Array] | None:
         """The front's chromosomes as matrices, and cells that may live; None if it has none."""
         path = self.path / MATRICES_FILE
         if not path.is_file():
+            self._digests.check(MATRICES_FILE)
             return None
         with (
-            reading(path, "remove it to do without"),
-            path.open("rb") as file,
-            np.load(file, allow_pickle=False) as arrays,
+            reading(path, f"{self._resume} makes it again"),
+            opened_arrays(path) as arrays,
         ):
-            return arrays["live"], arrays["possible"]
+            found = arrays["live"], arrays["possible"]
+        self._digests.check(MATRICES_FILE)
+        return found
 
 
 def new_folder(name: str) -> Path:
     """The folder for results where `--output` names none.
 
+    Jobs that begin in the same second have different folders.
+
     Args:
         name: The first part of the folder's name.
     """
     now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{name.replace(':', '-')}-{now}"
+    return Path("runs") / f"{name.replace(':', '-')}-{now}-{secrets.token_hex(3)}"

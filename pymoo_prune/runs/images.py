@@ -21,8 +21,7 @@ from pymoo_prune.data import (
     load_data,
 )
 from pymoo_prune.errors import DataError, PruneError
-from pymoo_prune.problem import load_named
-from pymoo_prune.training import seeded
+from pymoo_prune.problem import called, load_named
 
 ARRAYS = (
     "(images, labels) or (images, labels, test_images, test_labels), with None for labels that are "
@@ -102,8 +101,7 @@ def _named(name: str, root: str | None, validation: float | None, *, download: b
         return replace(data, name=data_title(data.name))
     found = load_named(name)
     if callable(found):
-        with seeded(0, torch.device("cpu")):  # random images are the same each time
-            found = found()
+        found = called("data", name, found)
     return _own_data(name, found, validation)
 
 

@@ -33,6 +33,7 @@ from pymoo_prune.results import (
     save_weights,
     unknown_kind_in,
 )
+from pymoo_prune.runs.checks import check_parent
 from pymoo_prune.runs.files import LATENCIES_FILE, PARENT_FOLDER, SHARED_LATENCIES
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.images import is_module, named_data
@@ -184,10 +185,11 @@ def _named_data(settings: Settings, folder: Path, place: str | None, *, download
 def _named_parent(settings: Settings, kept: Path, folder: Path) -> nn.Module | None:
     """The parent that is kept, or that settings name; None where the problem trains one."""
     own = settings.network
+    check_parent(folder)
     if kept.is_dir():
         if own is not None and own != GIVEN and needs_own(kept):
             return load_weights(kept, own_network(own), own)
-        return load_network(kept)
+        return _kept_network(kept, settings)
     if own == GIVEN:
         msg = (
             f"the network of {folder} was given in Python and is not kept. {_IN_PYTHON}; or say "
@@ -205,6 +207,17 @@ def _named_parent(settings: Settings, kept: Path, folder: Path) -> nn.Module | N
         return load_weights(settings.parent, own_network(own), own)
     _check_can_be_built(settings.parent)
     return load_network(settings.parent)
+
+
+def _kept_network(kept: Path, settings: Settings) -> nn.Module:
+    """The parent in a run's folder."""
+    try:
+        return load_network(kept)
+    except PruneError as error:
+        if settings.parent is not None or settings.network is not None:
+            raise
+        msg = f"{error}; or remove {kept}, and the parent is trained again"
+        raise PruneError(msg) from error
 
 
 def _check_can_be_built(parent: str) -> None:
@@ -228,6 +241,4 @@ def keep_parent(
         folder: Its own folder, which is not there yet.
         save: `save_network`, or `save_weights` where only the user can build the network.
     """
-    # Written beside and moved: half a parent would be taken for a whole one.
-    part = folder.with_name(f".part-{folder.name}")
-    save(parent, part, about={"role": "parent"}).replace(folder)
+    save(parent, folder, about={"role": "parent"})

@@ -31,6 +31,7 @@ from pymoo_prune.tables import (
     latex_files,
     markdown_table,
     terminal_table,
+    without_html,
 )
 
 HEADS = {"test": "hypervolume on test", "finished": "after the same retraining"}
@@ -179,7 +180,7 @@ class Report:
             "## Made with",
             markdown_table(("what", "version"), list(findings.summary["versions"].items())),
         ]
-        return "\n\n".join(parts) + "\n"
+        return without_html("\n\n".join(parts)) + "\n"
 
 
 def _link(picture: str) -> str:

@@ -120,9 +120,10 @@ class Run(RecordedRun):
     def _front(self, display: Display) -> RunFront:
         """The same; the problem is prepared where it is needed."""
         (series, *_), summary = self.results()
+        X = self._files.chromosomes(series)
         return RunFront(
             lambda: self.prepare(display),
-            self._files.chromosomes(),
+            X,
             series.columns,
             summary,
             self._files.finished(self.settings),

@@ -21,6 +21,7 @@ from pymoo_prune.results import (
     no_fittest,
     suggest,
 )
+from pymoo_prune.runs.settings import recorded_quantity
 
 
 def recorded_suggestion(
@@ -111,7 +112,7 @@ class RunFront(Front):
         kept = self._summary.get("quantities")
         if kept is None:  # folders of older versions
             return super().quantities
-        measured = {name: Quantity(**about) for name, about in kept.items()}
+        measured = {name: recorded_quantity(about) for name, about in kept.items()}
         return {**measured, **final_of(measured), **EVALUATION}
 
     @property

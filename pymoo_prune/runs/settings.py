@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 import torch
 from torch import nn
@@ -14,6 +14,7 @@ from torch import nn
 from pymoo_prune.data import DATA_SETS, R2, Metric
 from pymoo_prune.engines import check_engine_name, check_goals
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.files import printable
 from pymoo_prune.machine import check_device
 from pymoo_prune.measuring import LATENCY
 from pymoo_prune.objectives import (
@@ -29,7 +30,9 @@ from pymoo_prune.objectives import (
 from pymoo_prune.problem import (
     USERS_CHOICE,
     PruningProblem,
+    check_format,
     check_options,
+    check_shape,
     check_trust,
     default_objectives,
     extended,
@@ -37,16 +40,26 @@ from pymoo_prune.problem import (
     module_of,
     own_network,
     quantity_of,
+    shown,
+    suits,
     trust,
 )
 from pymoo_prune.runs.defaults import KEEP_NETWORKS
 from pymoo_prune.runs.images import data_title, is_module, named_metric
+from pymoo_prune.runs.shapes import SettingsShape, WrittenSettings
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
 
 GIVEN = "given in Python"
 """Stands for a network that no name leads to; see `prune`."""
 SETTINGS_FORMAT = 1
+MOST = 2**63 - 1
+"""Numbers fit into 64 bits, as seeds and databases want."""
+BOUNDS = {
+    "pop_size": (2, 1_000_000), "seed": (0, MOST), "threads": (1, 1_024),
+    "finish_images": (0, MOST), "keep_networks": (0, MOST),
+}  # fmt: skip
+"""The least and the most of settings that are numbers."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +125,22 @@ class Settings:
     origin: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        least = {"pop_size": 2, "seed": 0, "threads": 1, "finish_images": 0, "keep_networks": 0}
-        for name, limit in least.items():
-            if (value := getattr(self, name)) < limit:
-                msg = f"{name} must be at least {limit}, but it is {value}"
+        check_shape({name: getattr(self, name) for name in _PLAIN}, SettingsShape)
+        for name, (limit, most) in BOUNDS.items():
+            if not limit <= (value := getattr(self, name)) <= most:
+                bound = f"at least {limit}" if value < limit else f"at most {most:,}"
+                msg = f"{name} must be {bound}, but it is {value}"
                 raise PruneError(msg)
         check_engine_name(self.algorithm)
         if self.surrogate is not None and self.surrogate not in MODELS:
             raise unknown_name("surrogate model", self.surrogate, MODELS)
+        if not isinstance(self.budget, Budget):
+            msg = f"budget must be a Budget, but it is {shown(self.budget)}"
+            raise PruneError(msg)
         one = self.objectives
+        if not isinstance(one, Scalarisation) and not suits(one, list[str] | None):
+            msg = f"objectives must be names, or one scalarisation, but they are {shown(one)}"
+            raise PruneError(msg)
         if isinstance(one, Scalarisation) and SCALARISATIONS.get(one.kind) is not type(one):
             raise unknown_name("scalarisation", type(one).__name__, SCALARISATIONS)
 
@@ -257,14 +277,10 @@ class Settings:
             origin: The folder that it was read from; code that it names is then not imported
                 unless the user trusts it.
         """
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            msg = f"it must hold an object, but it holds {text.strip()[:40]!r}"
-            raise PruneError(msg)
-        made_by = values.pop("format")
-        if made_by != SETTINGS_FORMAT:
-            msg = f"it has format {made_by}, but this version reads format {SETTINGS_FORMAT}"
-            raise PruneError(msg)
+        values = printable(json.loads(text))
+        check_format(values, SETTINGS_FORMAT)
+        check_shape(values, WrittenSettings)
+        del values["format"]
         objectives = values["objectives"]
         if isinstance(objectives, dict):
             # Older folders know one kind, and do not name it.
@@ -274,6 +290,10 @@ class Settings:
             values["objectives"] = SCALARISATIONS[kind](**objectives)
         values.pop("origin", None)
         return cls(**{**values, "budget": Budget(**values["budget"])}, origin=origin)
+
+
+_PLAIN = tuple(get_type_hints(SettingsShape))
+"""The settings that are plain values."""
 
 
 def measured_quantities(
@@ -287,4 +307,9 @@ def measured_quantities(
     """
     if kept is None:
         return settings.problem_class.offered()
-    return {name: Quantity(**about) for name, about in kept.items()}
+    return {name: recorded_quantity(about) for name, about in kept.items()}
+
+
+def recorded_quantity(about: Mapping[str, Any]) -> Quantity:
+    """A quantity, as results keep it."""
+    return Quantity(about["better"], about["label"], share=about["share"])

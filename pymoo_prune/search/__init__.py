@@ -7,6 +7,7 @@
 - `store`: every evaluation in one SQLite file; a run is resumed by replaying it
 - `chromosomes`: the candidates' chromosomes in that file, in few bytes
 - `record`: what that file knows of the search
+- `schema`: that file's tables, and checks of its rows
 - `database`: connections to that file, and advice for its errors
 - `progress`, `notebook`: what is shown while a run works, and in a notebook
 - `profiling`: a trace of the first generations

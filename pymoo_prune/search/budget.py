@@ -13,6 +13,9 @@ from pymoo.core.termination import Termination
 from pymoo_prune.errors import PruneError
 from pymoo_prune.search.store import Store
 
+LARGEST = 2.0**63
+"""Limits are lower; databases know no larger numbers."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -32,7 +35,13 @@ class Budget:
     def __post_init__(self) -> None:
         limits = [self.generations, self.evaluations, self.seconds]
         given = [limit for limit in limits if limit is not None]
-        if not given or min(given) <= 0:
+        counts = (self.generations, self.evaluations)
+        if (
+            not given
+            or any(isinstance(one, bool) or not isinstance(one, int | float) for one in given)
+            or not all(one is None or isinstance(one, int) for one in counts)
+            or not all(0 < one < LARGEST for one in given)
+        ):
             msg = f"a budget needs a limit, and limits above 0, but it is {self}"
             raise PruneError(msg)
 

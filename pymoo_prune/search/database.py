@@ -39,7 +39,7 @@ def explained(path: Path) -> Iterator[None]:
 
 def connected(path: Path) -> sqlite3.Connection:
     """A connection that reads and writes; the file is made if it is not there."""
-    return sqlite3.connect(path, isolation_level=None)
+    return _careful(sqlite3.connect(path, isolation_level=None))
 
 
 def reading(path: Path) -> sqlite3.Connection:
@@ -50,4 +50,11 @@ def reading(path: Path) -> sqlite3.Connection:
     """
     log = path.with_name(f"{path.name}-wal")
     options = "mode=ro" if log.exists() else "mode=ro&immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
+    place = f"{path.absolute().as_uri()}?{options}"
+    return _careful(sqlite3.connect(place, uri=True, isolation_level=None))
+
+
+def _careful(db: sqlite3.Connection) -> sqlite3.Connection:
+    """The connection, in which a file's own views and triggers can call nothing dangerous."""
+    db.execute("PRAGMA trusted_schema = OFF")
+    return db

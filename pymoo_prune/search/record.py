@@ -14,6 +14,7 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.objectives import Values
 from pymoo_prune.search.chromosomes import recorded_chromosomes
 from pymoo_prune.search.database import explained
+from pymoo_prune.search.schema import columns_of
 
 WEIGHTS = "Its chromosomes are weights or other objects, which are not kept."
 OLDER = "It was begun with an older version, which did not keep chromosomes."
@@ -43,7 +44,7 @@ class Record:
 
         Missing values of failed candidates are NaN.
         """
-        columns = ", ".join(f'"{name}"' for name in self.quantities)
+        columns = columns_of(self.quantities)
         query = (
             f"SELECT generation, {columns} FROM history "  # noqa: S608 - names are the problem's
             "JOIN measurements USING (images, digest) ORDER BY number"
@@ -114,13 +115,14 @@ class Record:
 
         Missing values of failed candidates do not count; where all are missing, the mean is NaN.
         """
-        columns = ", ".join(f'AVG("{name}")' for name in self.quantities)
+        columns = ", ".join(f"AVG({columns_of([name])})" for name in self.quantities)
         query = (
             f"SELECT generation, {columns} FROM history "  # noqa: S608 - names are the problem's
             "JOIN measurements USING (images, digest) GROUP BY generation ORDER BY generation"
         )
         with explained(self.path):
-            table = np.array(self._db.execute(query).fetchall(), dtype=np.float64)
+            rows = self._db.execute(query).fetchall()
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), 1 + len(self.quantities))
         return dict(zip(("generation", *self.quantities), table.T, strict=True))
 
     def failures(self) -> list[tuple[bytes, str]]:

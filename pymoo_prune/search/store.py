@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,13 +23,15 @@ import numpy as np
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import ReplayError, StoreError
 from pymoo_prune.objectives import Measured, Part, Values
-from pymoo_prune.search import chromosomes
+from pymoo_prune.search import chromosomes, schema
 from pymoo_prune.search.database import connected, explained, reading
 from pymoo_prune.search.record import Record
 
 FORMAT = "2"
 COMMIT_SECONDS = 0.2
 """A commit costs a fraction of a millisecond; cheap chunks share one."""
+SYNC_SECONDS = 10.0
+"""A commit that waits for the disk takes some milliseconds: one is made after so long."""
 
 
 class Keep(Protocol):
@@ -71,6 +74,7 @@ class Store:
         self.quantities, self.fingerprint = tuple(quantities), fingerprint
         self.versions = dict(versions or {})
         self.fresh = self.hits = 0
+        self._synced = time.monotonic()
         with explained(self.path):
             self._db = (reading if read_only else connected)(self.path)
         self.record = Record(self._db, self.path, self.quantities)
@@ -79,8 +83,9 @@ class Store:
         except BaseException:
             self._db.close()
             raise
-        columns = ", ".join(f'"{name}"' for name in self.quantities)
-        places = ", ".join("?" * (3 + len(self.quantities)))
+        columns = schema.columns_of(self.quantities)
+        places = ", ".join("?" * (3 + len(self.quantities) + self._checksums))
+        self._checksum = schema.measurement_checksum(len(self.quantities))
         self._select = f"SELECT digest, {columns}, failure FROM measurements WHERE images = ?"  # noqa: S608
         self._insert = f"INSERT OR REPLACE INTO measurements VALUES ({places})"  # noqa: S608
 
@@ -96,10 +101,14 @@ class Store:
             raise StoreError(msg)
         try:
             with closing(reading(path)) as db:
+                schema.check_objects(db)
                 about = dict(db.execute("SELECT key, value FROM about"))
-            quantities, versions = json.loads(about["quantities"]), json.loads(about["versions"])
+            quantities = schema.texts_in(about["quantities"], list)
+            versions = schema.texts_in(about["versions"], dict)
             return cls(path, quantities, about["fingerprint"], versions, read_only=True)
-        except (sqlite3.Error, KeyError, json.JSONDecodeError) as error:
+        except (sqlite3.Error, KeyError, ValueError, RecursionError) as error:
+            if isinstance(error, StoreError):
+                raise
             advice = "the file is damaged, or is not a store"
             if "unable to open" in str(error):
                 advice = (
@@ -114,17 +123,19 @@ class Store:
             if not read_only:
                 # WAL: a commit is one append, and outlives a process that is killed.
                 self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = NORMAL")
             damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if damage != "ok":
                 raise sqlite3.DatabaseError(damage)
+            schema.check_objects(self._db)
             if not read_only:
                 self._create(fingerprint)
         self._check(fingerprint)
+        with explained(self.path):
+            self._checksums = schema.check_columns(self._db, self.quantities)
+            if self._checksums:
+                schema.check_rows(self._db, self.quantities)
 
     def _create(self, fingerprint: str) -> None:
-        columns = ", ".join(f'"{name}" REAL' for name in self.quantities)
-        complete = " AND ".join(f'"{name}" IS NOT NULL' for name in self.quantities)
         with self._transaction():
             self._db.execute("CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT)")
             about = {
@@ -134,20 +145,7 @@ class Store:
                 "versions": json.dumps(self.versions),
             }
             self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
-            self._db.execute(
-                f"CREATE TABLE IF NOT EXISTS measurements (images TEXT, digest BLOB, {columns}, "
-                f"failure TEXT, CHECK (failure IS NOT NULL OR ({complete})), "
-                "PRIMARY KEY (images, digest)) WITHOUT ROWID"
-            )
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS history (number INTEGER PRIMARY KEY, "
-                "generation INTEGER NOT NULL, images TEXT NOT NULL, digest BLOB NOT NULL)"
-            )
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS generations (generation INTEGER PRIMARY KEY, "
-                "elapsed REAL NOT NULL)"
-            )
-            self._db.execute(chromosomes.TABLE)
+            schema.create_tables(self._db, self.quantities)
 
     def _check(self, fingerprint: str) -> None:
         about = dict(self._db.execute("SELECT key, value FROM about"))
@@ -166,7 +164,11 @@ class Store:
                     "another folder"
                 )
                 raise StoreError(msg)
-        self.recorded_versions: dict[str, str] = json.loads(about["versions"])
+        try:
+            self.recorded_versions: dict[str, str] = schema.texts_in(about["versions"], dict)
+        except (KeyError, ValueError) as error:
+            msg = f"{self.path}: {error}; the file is damaged; restore it from a copy"
+            raise StoreError(msg) from error
 
     def missing(self, images: str, keys: Sequence[bytes]) -> list[int]:
         """The rows of candidates that are not known yet, each candidate once.
@@ -199,7 +201,9 @@ class Store:
             # SQLite drops the sign of zero; + 0.0 drops it from new values too.
             table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
             for place, (key, row) in enumerate(zip(keys, table, strict=True)):
-                pending.append((images, key, *row, values.failures.get(place)))
+                failure = values.failures.get(place)
+                sums = [self._checksum(images, key, row, failure)] if self._checksums else []
+                pending.append((images, key, *row, failure, *sums))
             if X is not None:
                 genes.extend(chromosomes.packed(keys, X))
             seconds += part.seconds
@@ -266,10 +270,12 @@ class Store:
         for place, row in recorded.items():
             if row != asked[place]:
                 raise ReplayError(self._departed(place, generation))
-        new = [(k, generation, *asked[k]) for k in asked if k not in recorded]
+        rows = [(k, generation, *asked[k]) for k in asked if k not in recorded]
+        new = [(*row, schema.history_checksum(*row)) if self._checksums else row for row in rows]
         if new:
             with self._transaction():
-                self._db.executemany("INSERT INTO history VALUES (?, ?, ?, ?)", new)
+                places = "?, ?, ?, ?" + ", ?" * self._checksums
+                self._db.executemany(f"INSERT INTO history VALUES ({places})", new)  # noqa: S608
 
     def _departed(self, number: int, generation: int) -> str:
         names = sorted(self.recorded_versions.keys() | self.versions.keys())
@@ -328,6 +334,10 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with explained(self.path):
+            due = time.monotonic() - self._synced >= SYNC_SECONDS
+            # FULL waits for the disk, with all that was committed before.
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if due else 'NORMAL'}")
+            self._synced = time.monotonic() if due else self._synced
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 from pymoo_prune.comparing import (
     HypervolumeOptions,
@@ -18,7 +18,7 @@ from pymoo_prune.comparing import (
 )
 from pymoo_prune.errors import PruneError, StoreError, UntrustedCode
 from pymoo_prune.files import check_no_links, write_text
-from pymoo_prune.problem import check_trust
+from pymoo_prune.problem import check_format, check_shape, check_trust
 from pymoo_prune.runs import reading
 from pymoo_prune.studies.files import STUDY_FILE
 from pymoo_prune.studies.problems import (
@@ -31,6 +31,41 @@ from pymoo_prune.studies.problems import (
 )
 
 STUDY_FORMAT = 1
+
+
+class InstanceShape(TypedDict):
+    """How an instance is searched."""
+
+    version: int
+    evaluations: int
+    pop_size: int
+
+
+class _ProblemAlways(TypedDict):
+    name: str
+
+
+class ProblemShape(_ProblemAlways, total=False):
+    """A problem of a study: an instance, or one with settings."""
+
+    suite: InstanceShape
+    settings: dict[str, Any]
+
+
+class _StudyAlways(TypedDict):
+    format: int
+    problems: list[ProblemShape]
+    methods: list[str]
+    seeds: list[int]
+    against: str | None
+    bounds: list[str] | None
+    outside: dict[str, dict[str, str]]
+
+
+class StudyShape(_StudyAlways, total=False):
+    """`study.json`."""
+
+    hypervolume: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -164,9 +199,8 @@ class Plan:
         path = folder / STUDY_FILE
         with reading(path, "restore it from a copy"):
             values = json.loads(path.read_text(encoding="utf-8"))
-            if (made_by := values["format"]) != STUDY_FORMAT:
-                msg = f"it has format {made_by}, but this version reads format {STUDY_FORMAT}"
-                raise PruneError(msg)
+            check_format(values, STUDY_FORMAT)
+            check_shape(values, StudyShape)
             return cls(
                 tuple(read_problem(one, folder) for one in values["problems"]),
                 tuple(map(str, values["methods"])),

@@ -50,7 +50,7 @@ def line(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
         (b"[]", "cannot be read"),
         (b"{}", "cannot be read: it has no 'format'"),
         (b'{"format": 2}', "it has format 2, but this version reads format 1"),
-        (b'{"format": 1, "settings": {"format": 1}}', "cannot be read: it has no 'objectives'"),
+        (b'{"format": 1, "settings": {"format": 1}}', "cannot be read: it has no 'methods'"),
     ],
 )
 def test_damaged_plans_are_refused(

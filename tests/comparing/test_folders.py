@@ -18,6 +18,7 @@ from pymoo_prune.comparing import report_of_runs, tables
 from pymoo_prune.comparing.comparison import SEARCHED
 from pymoo_prune.search import Display
 from tests.support.made_up_runs import cells
+from tests.support.older_folders import without_digests
 
 # Runs that were made one by one.
 
@@ -166,7 +167,7 @@ def test_the_same_search_twice_is_refused(apart: dict[str, Path], tmp_path: Path
 def test_what_differs_is_named(
     apart: dict[str, Path], tmp_path: Path, file: str, changes: dict[str, Any], message: str
 ) -> None:
-    other = Path(shutil.copytree(apart["ga"], tmp_path / "other"))
+    other = without_digests(Path(shutil.copytree(apart["ga"], tmp_path / "other")))
     values = json.loads((other / file).read_text())
     (other / file).write_text(json.dumps({**values, **changes}))
     with pytest.raises(StoreError, match=f"cannot be compared: they differ in {message}") as error:
@@ -205,6 +206,7 @@ def test_folders_from_before_are_compared_too(apart: dict[str, Path], tmp_path: 
             kept = {name: value for name, value in values.items() if name not in names}
             (folder / file).write_text(json.dumps(kept))
         (folder / "layers.json").unlink()
+        without_digests(folder)
         rows = list(csv.reader(io.StringIO((folder / "front.csv").read_text())))
         place = rows[0].index("evaluation")
         lines = [",".join(cell for k, cell in enumerate(row) if k != place) for row in rows]

@@ -151,7 +151,7 @@ def test_weights_keep_their_layout_in_memory(tmp_path: Path, digits: Data, last:
     with torch.no_grad():
         assert torch.equal(again(images), network(images))
     # An older export does not say it.
-    del spec["memory_format"]
+    del spec["memory_format"], spec["digests"]
     (tmp_path / "network.json").write_text(json.dumps(spec))
     assert all(weight.is_contiguous() for weight in weights_of(load_network(tmp_path)))
 
@@ -218,3 +218,63 @@ def test_an_export_may_replace_another(run: Path, parent: FeedForward) -> None:
     check_export_folder(run / "network-3")
     # Of no run.
     check_export_folder(save_network(parent, run.parent / "elsewhere" / "parent", about={}))
+
+
+# Digests.
+
+
+def flipped(path: Path, place: int) -> None:
+    """Turns a byte of a file around."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x55
+    path.write_bytes(content)
+
+
+def test_a_flipped_byte_in_the_weights_is_an_error(folder: Path, parent: FeedForward) -> None:
+    content = (folder / "network.pt").read_bytes()
+    weight = parent.state_dict()["1.weight"].numpy().tobytes()
+    flipped(folder / "network.pt", content.index(weight) + 1)
+    with pytest.raises(PruneError, match=r"damaged: network\.pt is not the file that was written"):
+        load_network(folder)
+
+
+def test_a_changed_description_is_an_error(folder: Path) -> None:
+    spec = json.loads((folder / "network.json").read_text())
+    spec["arguments"]["activation"] = "tanh"
+    (folder / "network.json").write_text(json.dumps(spec))
+    with pytest.raises(PruneError, match=r"network\.json is not the file .* restore it from a cop"):
+        load_network(folder)
+
+
+def test_weights_beside_an_older_description_are_an_error(folder: Path) -> None:
+    """As a process leaves it that is killed between the two files."""
+    older = (folder / "network.json").read_bytes()
+    save_network(FeedForward(64, [24, 16], 10), folder, about={})
+    (folder / "network.json").write_bytes(older)
+    with pytest.raises(PruneError, match="is not the file that was written with the other"):
+        load_network(folder)
+
+
+def test_exports_without_digests_are_loaded(folder: Path, parent: FeedForward) -> None:
+    spec = json.loads((folder / "network.json").read_text())
+    del spec["digests"]
+    (folder / "network.json").write_text(json.dumps(spec))
+    again = load_network(folder).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in parent.state_dict().items())
+
+
+def test_a_new_folder_appears_when_it_is_whole(
+    tmp_path: Path, parent: FeedForward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pymoo_prune.results.network_files.write_text", stop)
+        with pytest.raises(KeyboardInterrupt):
+            save_network(parent, tmp_path / "new", about={})
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "new").mkdir()
+    save_network(parent, tmp_path / "new", about={})
+    assert is_exported(tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]

@@ -17,6 +17,7 @@ from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.exchange import Evaluations
 from pymoo_prune.executors import InProcess
 from pymoo_prune.objectives import Part
+from tests.support.older_folders import without_digests
 from tests.support.running import quiet
 from tests.support.tiny_problem import FailingPixels, Pixels
 
@@ -209,6 +210,7 @@ def test_a_front_has_a_row_for_each_network(finished: Run) -> None:
 def test_the_summary_decides_what_is_finished(tmp_path: Path, finished: Run) -> None:
     run = copy_of(finished, tmp_path / "run")
     summary = json.loads((run.folder / "summary.json").read_text())
+    without_digests(run.folder)
     (run.folder / "summary.json").write_text(json.dumps({**summary, "generations": 2}))
     assert len(run.evaluations()) == 16
     (run.folder / "summary.json").unlink()

@@ -180,7 +180,7 @@ def test_half_a_parent_is_not_taken_for_a_whole_one(
 ) -> None:
     folder = tmp_path / "parent"
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:

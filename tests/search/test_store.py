@@ -648,3 +648,86 @@ def test_means_leave_out_failed_candidates(store: Store) -> None:
     expected = [np.mean([1 / 7, 1 / 8]), np.nan, 1 / 10]
     np.testing.assert_allclose(means["accuracy"], expected, rtol=1e-15)
     np.testing.assert_allclose(means["macs"], [40, 90, 70])
+
+
+# Rows that changed, and what is no store.
+
+
+CHANGES = (
+    "UPDATE measurements SET macs = macs + 1 WHERE digest = (SELECT digest FROM history LIMIT 1)",
+    "UPDATE measurements SET accuracy = 'abc' WHERE digest = (SELECT digest FROM history LIMIT 1)",
+    "UPDATE measurements SET failure = 'no' WHERE digest = (SELECT digest FROM history LIMIT 1)",
+    "UPDATE measurements SET images = 'batch 1'",
+    "UPDATE measurements SET checksum = NULL",
+    "UPDATE history SET generation = 2 WHERE number = 3",
+    "UPDATE history SET digest = x'00' WHERE number = 3",
+    "ALTER TABLE measurements RENAME COLUMN macs TO macz",
+    "UPDATE about SET value = '[\"accuracy\", \"macz\"]' WHERE key = 'quantities'",
+    "UPDATE about SET value = '[1, 2]' WHERE key = 'quantities'",
+    "UPDATE about SET value = '[]' WHERE key = 'versions'",
+    "UPDATE about SET value = '{' WHERE key = 'versions'",
+    "CREATE TRIGGER mine AFTER INSERT ON about BEGIN DELETE FROM history; END",
+    "CREATE VIEW mine AS SELECT 1",
+    "CREATE TABLE mine (a)",
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_row_or_table_is_a_named_error(path: Path, change: str) -> None:
+    filled(path)
+    with sqlite3.connect(path) as db:
+        db.execute(change)
+    db.close()
+    with pytest.raises(StoreError, match=r"damaged") as caught:
+        Store.existing(path)
+    assert str(path) in str(caught.value)
+    with pytest.raises(StoreError):
+        Store(path, NAMES, "f1", VERSIONS)
+
+
+def test_every_flipped_byte_is_an_error_or_changes_nothing(path: Path) -> None:
+    filled(path, 60)
+    whole = path.read_bytes()
+    store = Store.existing(path)
+    expected = {name: column.tobytes() for name, column in store.evaluations().items()}
+    store.close()
+    for place in np.random.default_rng(0).integers(0, len(whole), 300).tolist():
+        changed = bytearray(whole)
+        changed[place] ^= 0x15
+        path.write_bytes(changed)
+        try:
+            store = Store.existing(path)
+            found = {name: column.tobytes() for name, column in store.evaluations().items()}
+            store.generation_means()
+            store.close()
+        except StoreError:
+            continue
+        assert found == expected, place
+
+
+def test_stores_without_checksums_go_on_without(path: Path) -> None:
+    filled(path)
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE history DROP COLUMN checksum")
+        db.executescript("""
+            ALTER TABLE measurements RENAME TO newer;
+            CREATE TABLE measurements (images TEXT, digest BLOB, "accuracy" REAL, "macs" REAL,
+                failure TEXT, PRIMARY KEY (images, digest)) WITHOUT ROWID;
+            INSERT INTO measurements SELECT images, digest, accuracy, macs, failure FROM newer;
+            DROP TABLE newer;
+        """)
+    db.close()
+    store = Store(path, NAMES, "f1", VERSIONS)
+    X = rows(*range(390, 410))
+    store.follow(400, 2, "batch 0", digests(X))
+    measured(store, X, digests(X), "batch 0", Counting())
+    store.close()
+    store = Store.existing(path)
+    assert len(store.evaluations()["macs"]) == 420
+    store.close()
+
+
+def test_a_store_without_evaluations_has_no_means(store: Store) -> None:
+    assert {name: len(column) for name, column in store.generation_means().items()} == {
+        "generation": 0, "accuracy": 0, "macs": 0,
+    }  # fmt: skip
