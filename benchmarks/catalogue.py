@@ -36,6 +36,7 @@ MODULES: Mapping[str, str] = {
     "distilled-filters-quality": "benchmarks.distilled_filters.quality",
     "distilled-filters-recovery": "benchmarks.distilled_filters.recovery",
     "distilled-filters-tables": "benchmarks.distilled_filters.tables",
+    "any-network": "benchmarks.any_network.coverage",
     "executor-faults": "benchmarks.executors.faults",
     "executor-scaling": "benchmarks.executors.scaling",
     "device-evaluation": "benchmarks.executors.device_evaluation",

@@ -11,6 +11,7 @@
 - `torchvision_networks`: torchvision's ResNet-18 and GoogLeNet
 - `video_resnet`: R(2+1)D, for video
 - `vision_transformer`: a transformer of image patches, for small images
+- `mlp_mixer`: image patches that linear layers mix, for small images
 - `slim`: a network of any kind without some of its channels and branches
 - `modes`: evaluation mode for a while
 """
@@ -27,6 +28,7 @@ from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, layers_of_depth
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
 from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
+from pymoo_prune.networks.mlp_mixer import MlpMixer
 from pymoo_prune.networks.modes import evaluating
 from pymoo_prune.networks.simple_cnn import SimpleCNN
 from pymoo_prune.networks.slim import (
@@ -52,9 +54,9 @@ from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 __all__ = [
     "ACTIVATIONS", "CALLS", "COMPRESSION", "JOINS", "NETWORKS", "SLICED_LAYERS", "SUMS", "ZOO",
     "Attention", "Branch", "CifarResNet", "DenseBlock", "DenseNet", "FeedForward",
-    "FeedForwardStack", "GoogLeNet", "ResNet18", "SimpleCNN", "SlimNetwork", "VideoResNet",
-    "VisionTransformer", "ZooNetwork", "as_feed_forward", "attention_of", "build_network",
-    "call_name", "evaluating", "layers_of_depth", "named_network", "narrowed", "operands",
-    "overwrites", "sliced", "spec_of", "trace", "unpack_attention", "with_attention_of",
+    "FeedForwardStack", "GoogLeNet", "MlpMixer", "ResNet18", "SimpleCNN", "SlimNetwork",
+    "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward", "attention_of",
+    "build_network", "call_name", "evaluating", "layers_of_depth", "named_network", "narrowed",
+    "operands", "overwrites", "sliced", "spec_of", "trace", "unpack_attention", "with_attention_of",
     "without_branches",
 ]  # fmt: skip

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from pymoo_prune.chromosomes import hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks import Attention, named_network
+from pymoo_prune.networks import Attention, MlpMixer, named_network
 from pymoo_prune.training.loop import seeded, trained
 from pymoo_prune.training.recipes import Recipe
 
-WITH_ATTENTION = Recipe("adam", 3e-3, "one-cycle", 64)
-"""For networks of the zoo with attention, which stochastic gradient descent takes long to train."""
+OF_PATCHES = Recipe("adam", 3e-3, "one-cycle", 64)
+"""For the zoo's transformer and mixer, which stochastic gradient descent takes long to train."""
 
 
 def train_parent(
@@ -35,7 +35,7 @@ def train_parent(
         data: The images.
         network: A name of the zoo.
         epochs: The number of epochs, above 0.
-        recipe: The settings of the training; networks with attention take `WITH_ATTENTION`.
+        recipe: The settings of the training; transformers and mixers take `OF_PATCHES`.
         seed: The seed of the weights, and of the images' order.
         progress: Called with the share of the training that is done.
     """
@@ -45,8 +45,8 @@ def train_parent(
     check_can_train(data)
     with seeded(seed, torch.device("cpu")):
         fresh = named_network(network, channels=data.channels, classes=data.classes, size=data.size)
-    if any(isinstance(module, Attention) for module in fresh.modules()):
-        recipe = WITH_ATTENTION
+    if any(isinstance(module, (Attention, MlpMixer)) for module in fresh.modules()):
+        recipe = OF_PATCHES
     return trained(
         fresh.to(data.train.images.device),
         data.train,
