@@ -36,6 +36,8 @@ MODULES: Mapping[str, str] = {
     "distilled-filters-quality": "benchmarks.distilled_filters.quality",
     "distilled-filters-recovery": "benchmarks.distilled_filters.recovery",
     "distilled-filters-tables": "benchmarks.distilled_filters.tables",
+    "resnet-filters": "benchmarks.distilled_filters.weights",
+    "vit-filters": "benchmarks.distilled_filters.vision",
     "any-network": "benchmarks.any_network.coverage",
     "executor-faults": "benchmarks.executors.faults",
     "executor-scaling": "benchmarks.executors.scaling",
