@@ -81,9 +81,8 @@ def check_weights(
     order = MagnitudeOrder(whole, shape)
     seconds = perf_counter() - began
     positions = {layer.name: layer.positions for layer in count_work(whole, shape).layers}
-    constant = torch_macs(whole, shape) - sum(
-        positions[name] * whole.get_submodule(name).weight.numel() for name in positions
-    )
+    sizes = {name: whole.get_parameter(f"{name}.weight").numel() for name in positions}
+    constant = torch_macs(whole, shape) - sum(n * positions[name] for name, n in sizes.items())
     others = count_parameters(whole) - sum(weight.numel() for weight in order.weights)
     shares = np.random.default_rng(0).uniform(0, 1, (candidates, len(order)))
     shares[0] = 0
@@ -114,6 +113,7 @@ def check_filters(
     Raises:
         PruneError: The network cannot be pruned, or a number is wrong.
     """
+    network = unpack_attention(network, inputs(network, shape))  # as problems do
     began = perf_counter()
     filters = PrunableFilters(network, shape)
     seconds = perf_counter() - began

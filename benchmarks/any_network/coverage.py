@@ -15,9 +15,9 @@ Target: at least 22 of 24 both ways, and swin_t analysed in 20 s
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -36,6 +36,7 @@ QUICK = (
 SWIN = "torchvision swin_t"
 CANDIDATES, LIMIT = 200, 60.0
 PARTS = Parts("any-network")
+Table: TypeAlias = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
 
 def run(quick: bool) -> Outcome:
@@ -107,7 +108,7 @@ def outcome(found: Mapping[str, Mapping[str, Any]]) -> Outcome:
         "candidates counted; outputs: small networks compared with masked ones, largest "
         "difference; s: seconds of the analysis of filters"
     )
-    tables = [(title, head, table)]
+    tables: list[Table] = [(title, head, table)]
     if refused:
         tables.append(("refused", ("network", "why"), refused))
     return Outcome(

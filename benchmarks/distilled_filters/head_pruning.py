@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pymoo_prune import Split
@@ -17,7 +17,7 @@ from pymoo_prune.measuring import count_macs, goodness
 from pymoo_prune.networks import Attention
 from pymoo_prune_problems import DistilledFilters
 
-RATIOS = tuple(ratio / 40 for ratio in range(1, 39))
+RATIOS = tuple(ratio / 25 for ratio in range(1, 25))
 KINDS = ("magnitude", "Taylor")
 VARIANTS = tuple(product(KINDS, (False, True)))
 """Kinds of importance, and whether the width of the patches is pruned too."""
@@ -25,15 +25,20 @@ BATCH = 256
 
 
 def pruned(
-    whole: nn.Module, ratio: float, kind: str, gradients: Split, *, width: bool
+    whole: nn.Module,
+    ratio: float,
+    image: Tensor,
+    gradients: Mapping[str, Tensor] | None = None,
+    *,
+    width: bool,
 ) -> nn.Module:
     """A network without a share of its heads and hidden units, the same in all blocks.
 
     Args:
         whole: A vision transformer of ours; it is not changed.
         ratio: The share that goes; each attention keeps a head.
-        kind: One of `KINDS`.
-        gradients: Images and labels for "Taylor".
+        image: One image, (1, channels, height, width), to trace the network with.
+        gradients: Those of its parameters, for "Taylor"; None ranks by magnitude.
         width: Whether the width of the patches is pruned as well.
     """
     import torch_pruning  # noqa: PLC0415 - of the development extra, and slow to import
@@ -45,15 +50,16 @@ def pruned(
         ignored += [network.embed, *(module.out for module in attention)]
         ignored += [block.second for block in network.blocks]
     importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
-    if kind == "Taylor":
+    if gradients is not None:
         importance = torch_pruning.importance.GroupTaylorImportance()
-        _add_gradients(network, gradients)
+        for name, parameter in network.named_parameters():
+            parameter.grad = gradients[name].clone()
     most = min(1 - 1 / module.num_heads for module in attention)
     with warnings.catch_warnings(), torch.enable_grad():
         warnings.simplefilter("ignore")
         pruner = torch_pruning.pruner.BasePruner(
             network,
-            gradients.images[:1],
+            image,
             importance=importance,
             pruning_ratio=ratio,
             head_pruning_ratio=min(ratio, most),
@@ -77,13 +83,18 @@ def pruned(
     return network.eval()  # type: ignore[no-any-return]
 
 
-def _add_gradients(network: nn.Module, split: Split) -> None:
+def gradients_of(whole: nn.Module, split: Split) -> dict[str, Tensor]:
+    """The gradients of a network's parameters, of the mean loss on some images."""
+    network = copy.deepcopy(whole).eval().requires_grad_()
     with torch.enable_grad():
         for images, labels in zip(
             split.images.split(BATCH), split.known_labels.split(BATCH), strict=True
         ):
             loss = functional.cross_entropy(network(images), labels, reduction="sum")
             (loss / len(split)).backward()
+    return {
+        name: value.grad for name, value in network.named_parameters() if value.grad is not None
+    }
 
 
 def best_of_variants(where: DistilledFilters, sizes: Sequence[float]) -> list[nn.Module]:
@@ -93,23 +104,27 @@ def best_of_variants(where: DistilledFilters, sizes: Sequence[float]) -> list[nn
         where: The problem; its parent is pruned.
         sizes: Numbers of MACs; each variant gives the network that is nearest, as a ratio.
     """
-    shape = where.data_set.shape
-    families = [list(_family(where, *variant)) for variant in VARIANTS]
+    found = gradients_of(where.parent, where.recovery_split)
+    families = [
+        list(_family(where, found if kind == "Taylor" else None, width)) for kind, width in VARIANTS
+    ]
     best = []
     for size in sizes:
-        nearest = [
-            min(family, key=lambda one: abs(count_macs(one, shape) / size - 1))
-            for family in families
-        ]
+        nearest = [min(family, key=lambda one: abs(one[0] / size - 1))[1] for family in families]
         networks = [_recovered(where, network) for network in nearest]
         good = goodness(networks, where.parent, where.search_images)
         best.append(networks[good.index(max(good))])
     return best
 
 
-def _family(where: DistilledFilters, kind: str, width: bool) -> Iterator[nn.Module]:
+def _family(
+    where: DistilledFilters, gradients: Mapping[str, Tensor] | None, width: bool
+) -> Iterator[tuple[int, nn.Module]]:
+    """MACs and networks, from large to small."""
+    image = where.recovery_split.images[:1]
     for ratio in RATIOS:
-        yield pruned(where.parent, ratio, kind, where.recovery_split, width=width)
+        network = pruned(where.parent, ratio, image, gradients, width=width)
+        yield count_macs(network, where.data_set.shape), network
 
 
 def _recovered(where: DistilledFilters, network: nn.Module) -> nn.Module:

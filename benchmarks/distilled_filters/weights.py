@@ -31,6 +31,7 @@ from pymoo_prune.engines import level_walks
 from pymoo_prune.measuring import accuracy, count_parameters, count_work, latencies
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.search import Budget, search
+from pymoo_prune.training import Distillation
 from pymoo_prune_problems import DistilledFilters, LayerVector
 
 SEEDS = (0, 1, 2)
@@ -80,7 +81,7 @@ class _Seed:
         network = self.network(method)
         seconds = perf_counter() - began
         images = 1_000 if self.quick else EPOCH
-        distilled = filters_of(self.seed).teaching.distilled(
+        distilled = teaching().distilled(
             network, images=images, recipe=DistilledFilters.LEARNING, seed=self.seed,
             keep_zeros=method in (SAME_MACS, SAME_PARAMETERS),
         )  # fmt: skip
@@ -113,6 +114,12 @@ class _Seed:
         engine, budget = level_walks(where, CHILDREN), Budget(evaluations=evaluations)
         found = search(where, engine, budget, seed=self.seed)
         return Front.from_candidates(where, found.X, found.measurements).fittest().network()
+
+
+@cache
+def teaching() -> Distillation:
+    """Distillation with all training images, as the problem of filters has it."""
+    return Distillation(parent(), data().train)
 
 
 def search_images() -> int:

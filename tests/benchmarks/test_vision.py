@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks.distilled_filters import vision
-from benchmarks.distilled_filters.head_pruning import KINDS, pruned
+from benchmarks.distilled_filters.head_pruning import KINDS, gradients_of, pruned
 from benchmarks.distilled_filters.methods import at_sizes, best_within, volume
 from benchmarks.distilled_filters.vision_setting import ARGUMENTS
 from pymoo_prune import Data
@@ -35,7 +35,8 @@ def test_torch_pruning_takes_whole_heads(
     pytest.importorskip("torch_pruning")
     before = copy.deepcopy(transformer.state_dict())
     few = digits.train.subset(range(60))
-    small = pruned(transformer, 0.5, kind, few, width=False)
+    gradients = gradients_of(transformer, few) if kind == "Taylor" else None
+    small = pruned(transformer, 0.5, few.images[:1], gradients, width=False)
     attention = [module for module in small.modules() if isinstance(module, Attention)]
     assert [module.num_heads for module in attention] == [2] * 4
     assert {module.query.out_features for module in attention} == {24}
@@ -49,7 +50,7 @@ def test_torch_pruning_takes_whole_heads(
 
 def test_heads_that_stay_give_what_they_gave(transformer: VisionTransformer, digits: Data) -> None:
     pytest.importorskip("torch_pruning")
-    small: Any = pruned(transformer, 0.5, "magnitude", digits.train.subset(range(9)), width=False)
+    small: Any = pruned(transformer, 0.5, digits.train.images[:1], width=False)
     whole: Any = transformer
     mine, theirs = (one.blocks[0].attention for one in (small, whole))
     places = {tuple(row): place for place, row in enumerate(theirs.query.weight.tolist())}
@@ -65,7 +66,9 @@ def test_heads_that_stay_give_what_they_gave(transformer: VisionTransformer, dig
 @PRUNED
 def test_the_width_goes_too(transformer: VisionTransformer, digits: Data, kind: str) -> None:
     pytest.importorskip("torch_pruning")
-    small: Any = pruned(transformer, 0.95, kind, digits.train.subset(range(60)), width=True)
+    few = digits.train.subset(range(60))
+    gradients = gradients_of(transformer, few) if kind == "Taylor" else None
+    small: Any = pruned(transformer, 0.95, few.images[:1], gradients, width=True)
     assert small.embed.out_channels == small.places.shape[2] == 2
     assert {module.num_heads for module in small.modules() if isinstance(module, Attention)} == {1}
     assert small(digits.test.images[:3]).shape == (3, 10)

@@ -23,9 +23,12 @@ def parent(monkeypatch: pytest.MonkeyPatch, digits: Data) -> Iterator[SimpleCNN]
     monkeypatch.setattr(weights, "parent", lambda: found)
     monkeypatch.setattr(weights, "data", lambda: digits)
     monkeypatch.setattr(weights, "parent_accuracy", lambda: 0.95)
-    weights.whole.cache_clear()
+    cached = (weights.whole, weights.filters_of, weights.teaching)
+    for function in cached:
+        function.cache_clear()
     yield found
-    weights.whole.cache_clear()
+    for function in cached:
+        function.cache_clear()
 
 
 def test_zeros_are_neither_parameters_nor_macs(parent: SimpleCNN) -> None:
@@ -63,12 +66,10 @@ def test_the_figure_is_what_searched_filters_lose() -> None:
 def test_searched_networks_keep_within_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "QUICK_EVALUATIONS", 12)
     monkeypatch.setattr(weights, "CHILDREN", 6)
-    weights.filters_of.cache_clear()
-    try:
-        found = weights._Seed(0, quick=True)
-        filters, sparse = found.row(weights.FILTERS), found.row(weights.SAME_PARAMETERS)
-    finally:
-        weights.filters_of.cache_clear()
+    found = weights._Seed(0, quick=True)
+    filters, sparse = found.row(weights.FILTERS), found.row(weights.SAME_PARAMETERS)
     assert filters["macs"] <= weights.HALF
+    assert weights.teaching().alpha == weights.filters_of(0).teaching.alpha
+    assert weights.teaching().temperature == weights.filters_of(0).teaching.temperature
     assert sparse["parameters"] <= filters["parameters"] + 1e-9
     assert found.row(weights.FILTERS) is filters  # it is searched once
