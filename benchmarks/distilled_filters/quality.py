@@ -19,24 +19,21 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from itertools import product
 from multiprocessing import get_context
-from statistics import mean, stdev
+from statistics import mean
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import t as student
 from torch import nn
 
-from benchmarks.distilled_filters.setting import data, problem, teacher, teacher_accuracy
+from benchmarks.distilled_filters.methods import at_sizes, finished, interval, searched, volume
+from benchmarks.distilled_filters.setting import problem, teacher, teacher_accuracy
 from benchmarks.harness import Outcome, spread
 from benchmarks.kept import Parts
-from pymoo_prune import Front
 from pymoo_prune.engines import level_walks, make_algorithm
 from pymoo_prune.errors import PruneError
-from pymoo_prune.measuring import accuracy, count_macs, count_parameters
-from pymoo_prune.objectives import hypervolume
-from pymoo_prune.search import Budget, search
+from pymoo_prune.search import Budget
 from pymoo_prune_problems import DistilledFilters
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -53,6 +50,7 @@ SMALLEST = 0.02
 """Share of the teacher's MACs where sizes and a logarithmic scale begin."""
 SIZES = np.geomspace(SMALLEST, 0.8, NETWORKS)
 """Shares of the teacher's MACs at which all methods give a network."""
+BUDGETS = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 def run(quick: bool) -> Outcome:
@@ -86,8 +84,7 @@ def outcome(rows: Mapping[str, Sequence[Mapping[str, Any]]], rivals: Sequence[st
         for method, found in rows.items()
     }
     logarithmic = {
-        method: [volume(one, "macs", logarithmic=True) for one in found]
-        for method, found in rows.items()
+        method: [volume(one, "macs", SMALLEST) for one in found] for method, found in rows.items()
     }
     best = max(rivals, key=lambda method: mean(volumes[method]["macs"]))
     theirs = volumes[best]["macs"]
@@ -113,7 +110,7 @@ def outcome(rows: Mapping[str, Sequence[Mapping[str, Any]]], rivals: Sequence[st
         f"times the hypervolume (MACs, test error) of the best rival, {best}{between}",
         [
             (title, head, table),
-            *[_at_sizes(rows, axis) for axis in AXES],
+            *[at_sizes(rows, axis, BUDGETS) for axis in AXES],
         ],
         {
             "rows": rows,
@@ -132,14 +129,6 @@ def outcome(rows: Mapping[str, Sequence[Mapping[str, Any]]], rivals: Sequence[st
             "threads": "two processes of one",
         },
     )
-
-
-def interval(ratios: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of a mean by Student's t; NaN for a single number."""
-    if len(ratios) < 2:
-        return float("nan"), float("nan")
-    reach = student.ppf(0.975, len(ratios) - 1) * stdev(ratios) / len(ratios) ** 0.5
-    return mean(ratios) - float(reach), mean(ratios) + float(reach)
 
 
 @cache
@@ -173,7 +162,7 @@ def one(job: str, seed: int, quick: bool) -> dict[str, dict[str, Any]]:
         method: {
             "seed": seed,
             "seconds": round(seconds, 1),
-            **_finished(where, networks, images, seed),
+            **finished(where, networks, images, seed),
         }
         for method, networks in found.items()
     }
@@ -189,7 +178,6 @@ def _rivals(where: DistilledFilters, every: int) -> dict[str, Sequence[nn.Module
 def _searched(
     where: DistilledFilters, job: str, generations: int, seed: int, every: int
 ) -> Sequence[nn.Module]:
-    """The networks of a front that are nearest to `SIZES`."""
     if job == WALKS:
         where = where.with_goals(("divergence", "macs"))
         bounds = (SIZES[::every] * where.filters.all_macs).tolist()
@@ -198,68 +186,4 @@ def _searched(
     else:
         engine = make_algorithm("nsga2", where, POPULATION)
         budget = Budget(generations=generations)
-    found = search(where, engine, budget, seed=seed)
-    front = Front.from_candidates(where, found.X, found.measurements)
-    sizes = np.log(front.columns["macs"] / where.filters.all_macs)
-    places = np.unique(np.abs(sizes - np.log(SIZES[::every, None])).argmin(axis=1))
-    return [front[place].network() for place in places.tolist()]
-
-
-def _finished(
-    where: DistilledFilters, networks: Sequence[nn.Module], images: int, seed: int
-) -> dict[str, list[float]]:
-    before = [accuracy(network, data().test) for network in networks]
-    tested = [
-        accuracy(where.finished(network, images=images, seed=seed), data().test)
-        for network in networks
-    ]
-    return {
-        "parameters": [
-            count_parameters(network) / count_parameters(teacher()) for network in networks
-        ],
-        "macs": [_macs(network) / _macs(teacher()) for network in networks],
-        "test_accuracy": tested,
-        "before_distillation": before,
-    }
-
-
-def volume(one: Mapping[str, Any], axis: str, *, logarithmic: bool = False) -> float:
-    """Hypervolume of test error and size, up to (1, 1).
-
-    Args:
-        one: A method's networks.
-        axis: The size.
-        logarithmic: Half the size counts as much anywhere; 0 is `SMALLEST`, which all reach.
-    """
-    sizes = np.array(one[axis])
-    if logarithmic:
-        sizes = 1 - np.log(np.maximum(sizes, SMALLEST)) / np.log(SMALLEST)
-    return hypervolume(np.column_stack([sizes, 1 - np.array(one["test_accuracy"])]))
-
-
-def _macs(network: nn.Module) -> int:
-    return count_macs(network, data().shape)
-
-
-def _at_sizes(rows: Mapping[str, Sequence[Mapping[str, Any]]], axis: str) -> Any:
-    """The best test accuracy within a budget, mean over seeds."""
-    budgets = (0.02, 0.05, 0.1, 0.2, 0.4)
-    table = []
-    for method, runs in rows.items():
-        cells = []
-        for budget in budgets:
-            best = [
-                max(
-                    (
-                        a
-                        for a, s in zip(one["test_accuracy"], one[axis], strict=True)
-                        if s <= budget
-                    ),
-                    default=np.nan,
-                )
-                for one in runs
-            ]
-            cells.append("–" if np.isnan(best).any() else f"{100 * mean(best):.2f}")
-        table.append((method, *cells))
-    head = ("method", *(f"{100 * budget:.0f} %" for budget in budgets))
-    return f"best test accuracy % within a share of the teacher's {axis}", head, table
+    return searched(where, engine, budget, seed, SIZES[::every])

@@ -13,6 +13,7 @@
 - `torchvision_networks`: torchvision's ResNet-18 and GoogLeNet
 - `video_resnet`: R(2+1)D, for video
 - `vision_transformer`: a transformer of image patches, for small images
+- `mlp_mixer`: image patches that linear layers mix, for small images
 - `slim`: a network of any kind without some of its channels and branches
 - `slicing`: copies of layers with some of their channels
 - `rewriting`: sizes that a network's code writes out, for fewer channels
@@ -40,6 +41,7 @@ from pymoo_prune.networks.graphs import (
     overwrites,
     parts,
 )  # fmt: skip
+from pymoo_prune.networks.mlp_mixer import MlpMixer
 from pymoo_prune.networks.modes import evaluating
 from pymoo_prune.networks.onnx_graph import OnnxParent
 from pymoo_prune.networks.own import Builder, described, is_own, load_named, name_of, with_origin
@@ -58,8 +60,8 @@ from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 __all__ = [
     "ACTIVATIONS", "CALLS", "COMPRESSION", "CONSTANT", "EVERYTHING", "IMAGES", "JOINS", "NETWORKS",
     "RESIZABLE", "SLICED_LAYERS", "SUMS", "ZOO", "Attention", "Branch", "Builder", "CifarResNet",
-    "DenseBlock", "DenseNet", "FeedForward", "FeedForwardStack", "GoogLeNet", "OnnxParent",
-    "OwnInputs", "PackedInputs", "ResNet18", "Rewritings", "SimpleCNN", "SlimNetwork",
+    "DenseBlock", "DenseNet", "FeedForward", "FeedForwardStack", "GoogLeNet", "MlpMixer",
+    "OnnxParent", "OwnInputs", "PackedInputs", "ResNet18", "Rewritings", "SimpleCNN", "SlimNetwork",
     "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward", "attend", "attention_of",
     "build_network", "build_with", "call_name", "check_trust", "described", "evaluating",
     "index_of", "is_own", "join_axis", "layers_of_depth", "load_named", "module_of", "name_of",

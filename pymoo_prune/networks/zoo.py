@@ -13,6 +13,7 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.dense_net import DenseNet
 from pymoo_prune.networks.feed_forward import FeedForward
+from pymoo_prune.networks.mlp_mixer import MlpMixer
 from pymoo_prune.networks.simple_cnn import SimpleCNN
 from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
 from pymoo_prune.networks.video_resnet import COLOURS, VideoResNet
@@ -74,8 +75,15 @@ def _video(channels: int, classes: int, size: Size) -> nn.Module:  # noqa: ARG00
 
 
 def _transformer(channels: int, classes: int, size: Size) -> nn.Module:
-    patch = min(max(2, -(-max(size) // 8)), *size)  # at most 8 patches beside each other
-    return VisionTransformer(channels, classes, size, patch)
+    return VisionTransformer(channels, classes, size, _patch(size))
+
+
+def _mixer(channels: int, classes: int, size: Size) -> nn.Module:
+    return MlpMixer(channels, classes, size, _patch(size))
+
+
+def _patch(size: Size) -> int:
+    return min(max(2, -(-max(size) // 8)), *size)  # at most 8 patches beside each other
 
 
 ZOO: Mapping[str, ZooNetwork] = {
@@ -91,6 +99,7 @@ ZOO: Mapping[str, ZooNetwork] = {
     "googlenet": ZooNetwork("Inception, 9 blocks", _googlenet),
     "r2plus1d-18": ZooNetwork("R(2+1)D, clips and stills", _video),
     "small-vit": ZooNetwork("transformer, 3 blocks", _transformer),
+    "small-mixer": ZooNetwork("MLP-Mixer, 3 blocks", _mixer),
 }
 
 

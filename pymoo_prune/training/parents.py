@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from pymoo_prune.chromosomes import hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks import Attention, PackedInputs, named_network, own_inputs
+from pymoo_prune.networks import Attention, MlpMixer, PackedInputs, named_network, own_inputs
 from pymoo_prune.training.loop import seeded, trained
 from pymoo_prune.training.recipes import Recipe
 
-WITH_ATTENTION = Recipe("adam", 3e-3, "one-cycle", 64)
-"""For networks of the zoo with attention, which stochastic gradient descent takes long to train."""
+OF_PATCHES = Recipe("adam", 3e-3, "one-cycle", 64)
+"""For the zoo's transformer and mixer, which stochastic gradient descent takes long to train."""
 
 
 def train_parent(
@@ -36,7 +36,7 @@ def train_parent(
         network: A name of the zoo, whose networks are for images and classes; or a network of the
             user's own, which is not changed.
         epochs: The number of epochs, above 0.
-        recipe: The settings of the training; networks with attention take `WITH_ATTENTION`.
+        recipe: The settings of the training; transformers and mixers take `OF_PATCHES`.
         seed: The seed of the weights, and of the images' order.
         progress: Called with the share of the training that is done.
     """
@@ -46,8 +46,8 @@ def train_parent(
     check_can_train(data)
     if isinstance(network, str):
         fresh = _named(network, data, seed)
-        if any(isinstance(module, Attention) for module in fresh.modules()):
-            recipe = WITH_ATTENTION
+        if any(isinstance(module, (Attention, MlpMixer)) for module in fresh.modules()):
+            recipe = OF_PATCHES
     else:
         fresh = check_parent(network, data)
     result = trained(

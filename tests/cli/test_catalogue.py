@@ -60,6 +60,7 @@ def test_networks_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]
         "googlenet": "googlenet 5,602,474 1,451,042,816 58 Inception, 9 blocks",
         "r2plus1d-18": "r2plus1d-18 31,305,255 869,641,216 38 R(2+1)D, clips and stills",
         "small-vit": "small-vit 79,714 6,562,272 21 transformer, 3 blocks",
+        "small-mixer": "small-mixer 67,186 4,497,888 15 MLP-Mixer, 3 blocks",
     }
 
 

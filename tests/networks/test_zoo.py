@@ -18,7 +18,8 @@ def meta(name: str, channels: int, classes: int, size: tuple[int, int]) -> nn.Mo
 def test_the_zoo_has_what_the_papers_prune() -> None:
     dense = ["densenet-bc-40", "densenet-bc-100"]
     torchvisions = ["resnet-18", "googlenet", "r2plus1d-18"]
-    assert list(ZOO) == [*SMALL, "resnet-56", "resnet-110", *dense, *torchvisions, "small-vit"]
+    patches = ["small-vit", "small-mixer"]
+    assert list(ZOO) == [*SMALL, "resnet-56", "resnet-110", *dense, *torchvisions, *patches]
     for network in ZOO.values():
         assert network.description
         assert "\n" not in network.description
@@ -48,7 +49,7 @@ def test_all_networks_can_be_built_from_their_specs(name: str) -> None:
     assert str(built) == str(network)
 
 
-@pytest.mark.parametrize("name", [*SMALL, "small-vit"])
+@pytest.mark.parametrize("name", [*SMALL, "small-vit", "small-mixer"])
 def test_networks_are_real_and_take_their_weights_from_the_callers_seed(name: str) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)

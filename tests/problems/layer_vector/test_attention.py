@@ -15,7 +15,7 @@ from torch import fx, nn
 from pymoo_prune import Data, PruneError
 from pymoo_prune.inference import Inference, Together
 from pymoo_prune.measuring import accuracy, count_macs, count_work
-from pymoo_prune.networks import VisionTransformer, build_network, unpack_attention
+from pymoo_prune.networks import MlpMixer, VisionTransformer, build_network, unpack_attention
 from pymoo_prune.networks.building import NETWORKS as KINDS
 from pymoo_prune.results import load_network, load_weights, save_network, save_weights
 from pymoo_prune.results.onnx_files import export_onnx
@@ -57,6 +57,19 @@ def test_the_zoos_transformer_is_trained_and_pruned(digits: Data) -> None:
     assert values["accuracy"][1] == accuracy(problem.network(X[1]), problem.search_images.split)
     again = build_network(problem.network(X[1]).spec)
     assert isinstance(again, VisionTransformer)
+
+
+@pytest.mark.slow
+def test_the_zoos_mixer_is_trained_and_pruned(digits: Data) -> None:
+    problem = small(digits, None, network="small-mixer", parent_epochs=2)
+    order = problem.order
+    assert len(order) == 15  # two convolutions, four layers in each of three blocks, the classifier
+    X = np.stack([0 * order.counts, order.counts // 4])
+    values = problem.measure(X)
+    assert values["macs"][0] == count_macs(problem.parent, digits.shape)
+    assert values["accuracy"][1] == accuracy(problem.network(X[1]), problem.search_images.split)
+    again = build_network(problem.network(X[1]).spec)
+    assert isinstance(again, MlpMixer)
 
 
 @pytest.mark.parametrize("name", ["encoder", "fused", "borrowed"])

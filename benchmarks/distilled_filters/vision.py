@@ -1,0 +1,183 @@
+"""Heads, hidden units and blocks of a vision transformer: is the search worth it?
+
+A ViT on FashionMNIST at 14×14 pixels. NSGA-II over accuracy and MACs, and its first population
+alone. Their rivals: those of every report, and torch-pruning's way with transformers: whole heads
+by `num_heads` and hidden units, the same share in all blocks, with and without the width of the
+patches, by magnitude and by Taylor; the search images choose the best of the four at each size. All
+methods give networks at the same eight numbers of MACs, with as many steps of distillation. All
+networks are distilled alike in the end, from as many images, and only then tested. Hypervolumes are
+of (MACs, test error), relative to the teacher, up to (1, 1). The figure is the mean over seeds of
+the search's hypervolume over that of uniform magnitude pruning or of torch-pruning, whichever is
+better. A benchmark that was stopped goes on.
+
+Target: above 1, the lower end of the interval too
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from itertools import product
+from multiprocessing import get_context
+from statistics import mean
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.distilled_filters.head_pruning import best_of_variants
+from benchmarks.distilled_filters.methods import (
+    Row,
+    at_sizes,
+    best_within,
+    finished,
+    interval,
+    searched,
+    volume,
+)
+from benchmarks.distilled_filters.vision_setting import problem, teacher, teacher_accuracy
+from benchmarks.harness import Outcome, spread
+from benchmarks.kept import Parts
+from pymoo_prune.engines import make_algorithm
+from pymoo_prune.search import Budget
+from pymoo_prune_problems import DistilledFilters
+
+SEEDS = (0, 1, 2)
+POPULATION, GENERATIONS, FINISH = 24, 14, 25_000
+RECOVERY = "refit+batch-norm+steps:20"
+SIZES = (0.1, 0.15, 0.22, 0.3, 0.4, 0.495, 0.65, 0.8)
+"""Shares of the teacher's MACs at which all methods give a network."""
+BUDGETS = (0.15, 0.3, 0.5, 0.8)
+HALF = 0.5
+SEARCHED, FIRST = "NSGA-II", "NSGA-II's first population"
+RIVALS, TORCH_PRUNING = "rivals", "torch-pruning, heads and hidden units, best of 4"
+UNIFORM = "L1 pruning, all layers alike"
+JOBS = (RIVALS, SEARCHED, TORCH_PRUNING, FIRST)
+"""The longest first."""
+PARTS = Parts("vit-filters")
+
+
+def run(quick: bool) -> Outcome:
+    """The figure is the search's hypervolume over that of the better of two named rivals."""
+    seeds = SEEDS[:1] if quick else SEEDS
+    assert teacher()  # trained before the processes start
+    rows: dict[str, list[Row]] = {}
+    left_out: list[str] = []
+    jobs = [(job, seed, quick) for seed, job in product(seeds, JOBS)]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for (_, seed, _), found in zip(jobs, pool.map(kept, *zip(*jobs, strict=True)), strict=True):
+            left_out += found["left_out"]
+            for method, row in found["rows"].items():
+                rows.setdefault(method, []).append(row)
+                print(f"{method}, seed {seed}: {volume(row, 'macs'):.4f}", flush=True)
+    PARTS.forget()
+    return outcome(rows, sorted(set(left_out)))
+
+
+def kept(job: str, seed: int, quick: bool) -> dict[str, Any]:
+    """The networks of a job's methods, from before or made now."""
+    if quick:
+        return one(job, seed, quick)
+    found: dict[str, Any] = PARTS.of(f"{job}-{seed}", lambda: one(job, seed, quick))
+    return found
+
+
+@cache
+def here(seed: int) -> DistilledFilters:
+    # Searches begin with networks of all sizes that are compared, whatever their parameters.
+    options = {"objectives": ("accuracy", "macs"), "smallest": min(SIZES) / 2}
+    return problem(recovery=RECOVERY, seed=seed, **options)
+
+
+def one(job: str, seed: int, quick: bool) -> dict[str, Any]:
+    """The networks of a job's methods, finished and tested; and which methods are left out."""
+    torch.set_num_threads(1)
+    where, sizes = here(seed), np.array(SIZES[::3] if quick else SIZES)
+    macs = sizes * where.filters.all_macs
+    began = perf_counter()
+    left_out: Sequence[str] = ()
+    if job == RIVALS:
+        found = {baseline.name: baseline.networks for baseline in where.rivals.at({"macs": macs})}
+        left_out = where.rivals.left_out()
+    elif job == TORCH_PRUNING:
+        found = {job: best_of_variants(where, macs.tolist())}
+    else:
+        generations = 1 if job == FIRST else 3 if quick else GENERATIONS
+        engine = make_algorithm("nsga2", where, POPULATION)
+        found = {job: searched(where, engine, Budget(generations=generations), seed, sizes)}
+    seconds = round(perf_counter() - began, 1)
+    images = 1_000 if quick else FINISH
+    rows = {
+        method: {"seed": seed, "seconds": seconds, **finished(where, networks, images, seed)}
+        for method, networks in found.items()
+    }
+    return {"rows": rows, "left_out": list(left_out)}
+
+
+def outcome(rows: Mapping[str, Sequence[Row]], left_out: Sequence[str]) -> Outcome:
+    """The tables and the record.
+
+    Args:
+        rows: Each method's networks, by seed.
+        left_out: Rivals that are left out, and why.
+    """
+    volumes = {method: [volume(one, "macs") for one in found] for method, found in rows.items()}
+    rivals = [method for method in rows if method not in (SEARCHED, FIRST)]
+    named = max((UNIFORM, TORCH_PRUNING), key=lambda method: mean(volumes[method]))
+    best = max(rivals, key=lambda method: mean(volumes[method]))
+    ratios = {
+        to: [our / their for our, their in zip(volumes[SEARCHED], volumes[to], strict=True)]
+        for to in rows
+        if to != SEARCHED
+    }
+    half = {
+        method: mean(best_within(one, "macs", HALF) for one in found)
+        for method, found in rows.items()
+    }
+    table = [
+        (
+            method,
+            spread(volumes[method]),
+            spread([volume(one, "parameters") for one in found]),
+            "" if method == SEARCHED else f"{mean(ratios[method]):.4f}",
+            f"{100 * half[method]:.2f}",
+        )
+        for method, found in rows.items()
+    ]
+    seeds = len(volumes[SEARCHED])
+    title = (
+        f"hypervolume on test, {seeds} seeds, {FINISH:,} images each; the search's hypervolume "
+        "(MACs, error) over the method's; test accuracy % within half of the MACs (teacher "
+        f"{100 * teacher_accuracy():.2f})"
+    )
+    head = ("method", "(MACs, error)", "(parameters, error)", "search over it", "half the MACs")
+    low, high = interval(ratios[named])
+    between = "" if np.isnan(low) else f"; 95 % interval {low:.4f} to {high:.4f}"
+    tables = [(title, head, table), at_sizes(rows, "macs", BUDGETS)]
+    if left_out:
+        tables.append(("left out", ("why",), [(reason,) for reason in left_out]))
+    return Outcome(
+        mean(ratios[named]),
+        f"times the hypervolume (MACs, test error) of {named}{between}; "
+        f"{mean(ratios[best]):.4f} times that of the best rival, {best}; "
+        f"{mean(ratios[FIRST]):.4f} times that of its first population",
+        tables,
+        {
+            "rows": rows,
+            "volumes": volumes,
+            "ratios": ratios,
+            "interval": [low, high],
+            "best_rival": best,
+            "within_half_the_macs": half,
+            "left_out": list(left_out),
+            "teacher_test_accuracy": teacher_accuracy(),
+            "population": POPULATION,
+            "generations": GENERATIONS,
+            "finish_images": FINISH,
+            "shares": list(SIZES),
+            "recovery": RECOVERY,
+            "threads": "two processes of one",
+        },
+    )
