@@ -64,12 +64,13 @@ from pymoo_prune.pruning import (
     CountAllocations,
     Levels,
     MagnitudeOrder,
+    SearchImages,
     ThresholdAllocations,
+    balanced_images,
 )
 from pymoo_prune.recovery import Recovery
 from pymoo_prune.training import Recipe, check_parent, train_parent
 from pymoo_prune_problems.layer_vector.checks import check_options
-from pymoo_prune_problems.layer_vector.images import SearchImages, balanced_images
 from pymoo_prune_problems.layer_vector.rivals import ClosedFormAllocations
 from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA
 

@@ -28,7 +28,6 @@ from pymoo_prune.surrogates import prescreen
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector import RuleGuidedGA, Rules
-from pymoo_prune_problems.layer_vector.images import SearchImages
 
 PWAD = PrunedWeightsPerAccuracyDrop()
 

@@ -1,0 +1,31 @@
+"""Helpers of the tests of alphabets: a small trained network and its letters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from pymoo_prune import Data
+from pymoo_prune.pruning import Lettered, MagnitudeOrder, letters_of_layers, parse_letters
+from pymoo_prune.pruning.alphabets import parse_steps
+
+LETTERS = "1,0.5,0.2,0.08@32,4,3,2"
+
+
+def lettered(
+    network: nn.Module,
+    data: Data,
+    letters: str = LETTERS,
+    *,
+    steps: str = "loss+refit+feedback+scales",
+    skip: bool = False,
+    **options: Any,
+) -> Lettered:
+    """Networks put together from letters."""
+    order = MagnitudeOrder(network, data.shape)
+    weights = dict(zip(order.names, order.weights, strict=True))
+    own = letters_of_layers(parse_letters(letters), weights, skip=skip)
+    return Lettered(
+        network, order, data.train, own, parse_steps(steps), **{"images": 64, **options}
+    )
