@@ -13,7 +13,8 @@ Single weights
 - `search_images`: images that assembled networks are measured on
 
 Alphabets
-- `alphabets`: what each layer may become, pruned and with fewer bits; a folder of its own
+- `alphabets`: what each layer may become, pruned and with fewer bits; a folder of its own, which
+  other rooms import from
 
 Filters and branches
 - `channel_labels`: labels for channels that live and die together
@@ -32,24 +33,6 @@ Connections
 """
 
 from pymoo_prune.pruning.allocations import CountAllocations, ThresholdAllocations
-from pymoo_prune.pruning.alphabets import (
-    COMPRESSED,
-    DEFAULT_LETTERS,
-    DEFAULT_STEPS,
-    EnergyTable,
-    Lettered,
-    can_be_compressed,
-    cheapest,
-    check_steps,
-    compressed,
-    decompressed,
-    letters_of_layers,
-    other_bytes,
-    parse_letters,
-    parse_steps,
-    undominated,
-    with_grids,
-)  # fmt: skip
 from pymoo_prune.pruning.assembly import Assembly
 from pymoo_prune.pruning.channel_flow import ChannelFlow
 from pymoo_prune.pruning.channel_labels import ChannelLayer
@@ -74,13 +57,10 @@ from pymoo_prune.pruning.search_images import SearchImages, balanced_images
 from pymoo_prune.pruning.stacked import DenseNetStack, train_together
 
 __all__ = [
-    "CLOSED_FORMS", "COMPRESSED", "DEFAULT_LETTERS", "DEFAULT_STEPS", "POWERS", "Assembly",
-    "ChannelFlow", "ChannelLayer", "CountAllocations", "DenseNetStack", "EnergyTable", "KeepMasks",
-    "Lettered", "Levels", "MagnitudeOrder", "OnLevels", "PrunableFilters", "RandomPaths",
-    "RemovalOrders", "SearchImages", "SharedWeights", "ThresholdAllocations", "WeightsAndBiases",
-    "active_order", "balanced_images", "can_be_compressed", "cheapest", "check_steps", "compressed",
-    "decompressed", "explaining_order", "kept_width", "l1_order", "least_loss",
-    "least_missed_order", "letters_of_layers", "other_bytes", "parse_letters", "parse_steps",
-    "prefix_masks", "split_mask", "strengths", "train_together", "undominated",
-    "widths_of_least_loss", "widths_of_same_share", "with_grids",
+    "CLOSED_FORMS", "POWERS", "Assembly", "ChannelFlow", "ChannelLayer", "CountAllocations",
+    "DenseNetStack", "KeepMasks", "Levels", "MagnitudeOrder", "OnLevels", "PrunableFilters",
+    "RandomPaths", "RemovalOrders", "SearchImages", "SharedWeights", "ThresholdAllocations",
+    "WeightsAndBiases", "active_order", "balanced_images", "explaining_order", "kept_width",
+    "l1_order", "least_loss", "least_missed_order", "prefix_masks", "split_mask", "strengths",
+    "train_together", "widths_of_least_loss", "widths_of_same_share",
 ]  # fmt: skip

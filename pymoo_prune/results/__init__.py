@@ -31,6 +31,7 @@ from pymoo_prune.results.network_files import (
     is_exported,
     load_network,
     load_weights,
+    save_compressed,
     save_network,
     save_weights,
     unknown_kind_in,
@@ -52,6 +53,6 @@ __all__ = [
     "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry", "check_formats",
     "comparable", "csv_text", "export_onnx", "final_accuracies", "finisher", "is_exported",
     "load_network", "load_weights", "no_fittest", "onnx_network", "published_series", "read_csv",
-    "save_network", "save_weights", "simple_series", "stacked", "suggest", "there_before",
-    "unknown_kind_in", "winning_ticket",
+    "save_compressed", "save_network", "save_weights", "simple_series", "stacked", "suggest",
+    "there_before", "unknown_kind_in", "winning_ticket",
 ]  # fmt: skip

@@ -14,9 +14,10 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring import BATCH_SIZES, Latency, latencies
+from pymoo_prune.pruning.alphabets import COMPRESSED
 from pymoo_prune.results.carried import Carried
 from pymoo_prune.results.front import Member
-from pymoo_prune.results.network_files import save_network
+from pymoo_prune.results.network_files import save_compressed, save_network
 from pymoo_prune.results.onnx_files import (
     INT8,
     ONNX,
@@ -46,6 +47,8 @@ def carry(
 ) -> Carried:
     """Writes a network of a front into a folder, and measures there what is asked for.
 
+    A network whose layers lie on grids of few bits is also written as one compressed file.
+
     Args:
         member: Which network of the front it is.
         network: The network, retrained or not; it is not changed.
@@ -68,6 +71,7 @@ def carry(
     for name in (ONNX, INT8, NETWORK_PAGE):  # of another network
         (folder / name).unlink(missing_ok=True)
     save_network(network, folder, about=about)
+    save_compressed(network, folder / COMPRESSED)
     if not (onnx or latency):
         return Carried(member, folder, about)
     data, parent = member.front.problem.data_set.to("cpu"), member.front.problem.parent

@@ -22,6 +22,7 @@ from pymoo_prune.networks import (
     spec_of,
     with_attention_of,
 )
+from pymoo_prune.pruning.alphabets import can_be_compressed, compressed, decompressed
 from pymoo_prune.training import to_channels_last
 
 WEIGHTS, SPEC = "network.pt", "network.json"
@@ -118,12 +119,49 @@ def is_exported(folder: Path) -> bool:
     return isinstance(spec, dict) and "network" in spec and (folder / WEIGHTS).is_file()
 
 
+def save_compressed(network: nn.Module, path: Path | str) -> bool:
+    """Writes a network as one small file, if its layers lie on grids of few bits.
+
+    Args:
+        network: A network with a `spec`; `load_network` gives it back to the last bit.
+        path: The file.
+
+    Returns:
+        Whether it is written; other networks are not, and an older file of the name is removed.
+    """
+    path, spec = Path(path), spec_of(network)
+    path.unlink(missing_ok=True)
+    if spec is None or not can_be_compressed(network):
+        return False
+    content = compressed(network, spec)
+    with writing(path) as part:
+        part.write_bytes(content)
+    return True
+
+
+def _decompressed(path: Path) -> nn.Module:
+    def build(header: Mapping[str, Any]) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            return build_network(header)
+
+    try:
+        return decompressed(path.read_bytes(), build)
+    except PruneError as error:
+        msg = f"{path}: {error}"
+        raise PruneError(msg) from error
+
+
 def load_network(folder: Path | str) -> nn.Module:
     """An exported network, in evaluation mode; only tensors are unpickled.
 
     Weights keep their layout in memory.
+
+    Args:
+        folder: What `save_network` wrote, or a file of `save_compressed`.
     """
     folder = Path(folder)
+    if folder.is_file():
+        return _decompressed(folder)
     spec, content = _read(folder)
     layout = _layout(spec)
     with torch.random.fork_rng(devices=[]):  # building draws weights, which are then replaced

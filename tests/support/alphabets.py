@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from pymoo_prune import Data
-from pymoo_prune.pruning import Lettered, MagnitudeOrder, letters_of_layers, parse_letters
-from pymoo_prune.pruning.alphabets import parse_steps
+from pymoo_prune.pruning import MagnitudeOrder
+from pymoo_prune.pruning.alphabets import Lettered, letters_of_layers, parse_letters, parse_steps
 
 LETTERS = "1,0.5,0.2,0.08@32,4,3,2"
 

@@ -330,8 +330,6 @@ class LayerVector(PruningProblem):
                 keep_zeros=True,
             )
 
-    # What it is compared with.
-
     def _error(self, counts: Array) -> float:
         """The divergence of an allocation on the search images, before any gradient step."""
         found = self.search_images.measured(self.assembly, counts, ("divergence",), exact=True)

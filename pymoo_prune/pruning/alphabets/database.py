@@ -55,7 +55,7 @@ class Facts:
         losses: The shares of the outputs that are lost, (letters, layers).
         weights: Weights that are not 0, (letters, layers).
         bytes: Bytes in a file, (letters, layers).
-        bits: Bits of a weight, (letters, layers).
+        bits: Bits of a weight, as the letters say, (letters, layers).
     """
 
     losses: Floats
@@ -150,4 +150,4 @@ class Database:
         one = self.prepared(layer, letter)
         loss = self.refit.loss(self.names[layer], one.result)
         size = layer_bytes(one.weight, one.bits, len(one.weight))
-        return loss, float((one.weight != 0).sum()), float(size), float(one.bits)
+        return loss, float((one.weight != 0).sum()), float(size), float(letter.bits)

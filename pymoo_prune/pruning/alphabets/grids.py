@@ -52,8 +52,8 @@ def on_grid(weight: Tensor, bits: int) -> tuple[Tensor, Tensor] | None:
 def reduced(codes: Tensor, scales: Tensor) -> tuple[Tensor, Tensor, int]:
     """The same weights with the smallest codes, and the fewest bits that hold them.
 
-    Codes of a filter that have a common divisor are divided by it, if the scale times the divisor
-    still has the digits of a half.
+    Where the codes of a filter have a common divisor, it is replaced by the smallest number with
+    which the scale still has the digits of a half.
 
     Args:
         codes: Whole numbers of a layer's shape, int8.
@@ -61,18 +61,19 @@ def reduced(codes: Tensor, scales: Tensor) -> tuple[Tensor, Tensor, int]:
     """
     whole = codes.flatten(1).cpu().numpy().astype(np.int64)
     common = np.gcd.reduce(np.abs(whole), axis=1)
-    factors = np.ones_like(common)
+    divided, larger = whole.copy(), scales.detach().cpu().double().numpy().copy()
     for row in np.flatnonzero(common > 1):
-        divisors = [d for d in range(int(common[row]), 1, -1) if common[row] % d == 0]
-        fitting = (d for d in divisors if _has_digits(float(scales[row]) * d))
-        factors[row] = next(fitting, 1)
-    divided = torch.from_numpy(whole // factors[:, None]).to(codes.device, torch.int8)
-    larger = scales * torch.from_numpy(factors).to(scales.device, torch.float32)
-    if not torch.equal(halved(larger), larger):
-        divided, larger = codes.flatten(1), scales
-    largest = int(divided.abs().max())
+        unit = larger[row] * common[row]
+        factor = next(k for k in range(1, common[row] + 1) if _has_digits(unit / k))
+        divided[row] = whole[row] // common[row] * factor
+        larger[row] = unit / factor
+    found = torch.from_numpy(larger).to(scales.device, torch.float32)
+    if not torch.equal(halved(found), found):
+        divided, found = whole, scales
+    largest = int(np.abs(divided).max())
     bits = next(b for b in range(FEWEST_BITS, MOST_BITS + 1) if largest < 2 ** (b - 1))
-    return divided.reshape(codes.shape), larger, bits
+    smaller = torch.from_numpy(divided).to(codes.device, torch.int8)
+    return smaller.reshape(codes.shape), found, bits
 
 
 def _has_digits(scale: float) -> bool:

@@ -66,4 +66,9 @@ def with_grids(network: nn.Module, train: Callable[[nn.Module], nn.Module]) -> n
             exact = wanted[0].on_grid(wanted.original)
             parametrize.remove_parametrizations(modules[path], "weight", leave_parametrized=False)
             modules[path].weight.copy_(exact)
-    return with_halves(result) if rounded else result
+    if not rounded:
+        return result
+    # Parametrizations change the order of tensors; a copy has the network's own.
+    found = copy.deepcopy(network)
+    found.load_state_dict(result.state_dict())
+    return with_halves(found).train(result.training)
