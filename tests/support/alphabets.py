@@ -9,6 +9,7 @@ from torch import nn
 from pymoo_prune import Data
 from pymoo_prune.pruning import MagnitudeOrder
 from pymoo_prune.pruning.alphabets import Lettered, letters_of_layers, parse_letters, parse_steps
+from pymoo_prune_problems import LayerAlphabet
 
 LETTERS = "1,0.5,0.2,0.08@32,4,3,2"
 
@@ -29,3 +30,9 @@ def lettered(
     return Lettered(
         network, order, data.train, own, parse_steps(steps), **{"images": 64, **options}
     )
+
+
+def small(data: Data, parent: nn.Module | None, **options: Any) -> LayerAlphabet:
+    """A problem with few letters and few images."""
+    defaults = {"letters": LETTERS, "search_images": 200, "recovery_images": 64}
+    return LayerAlphabet(data, parent=parent, **{**defaults, **options})

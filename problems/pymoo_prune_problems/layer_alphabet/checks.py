@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from torch import nn
+import numpy as np
 
+from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.inference import Precision
 from pymoo_prune.pruning.alphabets import (
@@ -54,12 +55,25 @@ def read_energy(energy: EnergyTable | str | Path | None, letters: Sequence[Lette
     return table
 
 
-def check_no_ties(network: nn.Module, names: Sequence[str]) -> None:
-    """Refuses layers that share their weights: they would have one letter and two genes."""
-    seen: dict[int, str] = {}
-    for name in names:
-        key = id(network.get_submodule(name).weight)
-        if key in seen:
-            msg = f"layers {seen[key]!r} and {name!r} share their weights, which have one letter"
-            raise PruneError(msg)
-        seen[key] = name
+def check_genes(X: Array, names: Sequence[str], last: Counts) -> None:
+    """Refuses chromosomes that are no places on the ladders of letters.
+
+    Args:
+        X: Chromosomes, (n, layers).
+        names: The layers.
+        last: The last gene of each, (layers,).
+    """
+    if not np.issubdtype(X.dtype, np.integer):
+        msg = f"letters must be integers, but they are {X.dtype}"
+        raise PruneError(msg)
+    if X.ndim != 2 or X.shape[1] != len(names):
+        msg = f"letters must be (n, {len(names)}), a column a layer, not {X.shape}"
+        raise PruneError(msg)
+    wrong = np.argwhere((X < 0) | (last < X))
+    if len(wrong):
+        row, layer = wrong[0]
+        msg = (
+            f"candidate {row} has letter {X[row, layer]} for layer {names[layer]!r}, whose letters "
+            f"are 0 to {last[layer]}"
+        )
+        raise PruneError(msg)

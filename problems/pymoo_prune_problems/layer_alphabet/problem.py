@@ -27,7 +27,6 @@ from torch import nn
 
 from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.data import Data
-from pymoo_prune.errors import PruneError
 from pymoo_prune.inference import Precision
 from pymoo_prune.measuring import Stacks, count_macs, stack_size
 from pymoo_prune.networks import unpack_attention
@@ -75,8 +74,8 @@ from pymoo_prune.pruning.alphabets import (
 )
 from pymoo_prune.training import Recipe, check_parent, train_parent
 from pymoo_prune_problems.layer_alphabet.checks import (
+    check_genes,
     check_images,
-    check_no_ties,
     read_energy,
     read_letters,
     read_steps,
@@ -188,7 +187,6 @@ class LayerAlphabet(PruningProblem):
             )
         self.parent = unpack_attention(check_parent(parent, data), data.train.images[:2])
         self.order = MagnitudeOrder(self.parent, data.shape)
-        check_no_ties(self.parent, self.order.names)
         weights = dict(zip(self.order.names, self.order.weights, strict=True))
         own = letters_of_layers(wanted, weights, skip=skip)
         self.assembly = Lettered(
@@ -298,20 +296,7 @@ class LayerAlphabet(PruningProblem):
 
     def decode(self, X: Array) -> Counts:
         """The places of letters in each layer's alphabet, checked, (n, layers)."""
-        if not np.issubdtype(X.dtype, np.integer):
-            msg = f"letters must be integers, but they are {X.dtype}"
-            raise PruneError(msg)
-        if X.ndim != 2 or X.shape[1] != self.n_var:
-            msg = f"letters must be (n, {self.n_var}), a column a layer, not {X.shape}"
-            raise PruneError(msg)
-        wrong = np.argwhere((X < 0) | (self.alphabet.last < X))
-        if len(wrong):
-            row, layer = wrong[0]
-            msg = (
-                f"candidate {row} has letter {X[row, layer]} for layer {self.order.names[layer]!r},"
-                f" whose letters are 0 to {self.alphabet.last[layer]}"
-            )
-            raise PruneError(msg)
+        check_genes(X, self.order.names, self.alphabet.last)
         return self.alphabet.decode(X.astype(np.int64))
 
     def letters(self, x: Array) -> dict[str, Letter]:
