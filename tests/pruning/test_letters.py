@@ -329,7 +329,7 @@ def test_an_energy_table_must_have_all_bits(tmp_path: Any) -> None:
     with pytest.raises(PruneError, match="no entry for 4 bits, which a letter has; it has 8, 32"):
         table.check([4, 8])
     path.write_text('{"multiply": {"8": -1}, "byte": 100}')
-    with pytest.raises(PruneError, match="the energy table's 8 must be at least 0"):
+    with pytest.raises(PruneError, match="the energy table's '8' must be at least 0"):
         EnergyTable.read(path).check([8])
     path.write_text('{"multiply": [1]}')
     with pytest.raises(PruneError, match="must be JSON with picojoules"):

@@ -86,7 +86,7 @@ from pymoo_prune_problems.layer_alphabet.tables import Tables, header_of
 
 
 class LayerAlphabet(PruningProblem):
-    """Chooses a letter for each layer: how many weights stay, in which pattern, with which bits.
+    """Prunes weights and their bits: each layer gets a share, a pattern and a number of bits.
 
     Args:
         data: The images.

@@ -40,7 +40,7 @@ class Tables:
         there = np.isfinite(facts.losses)
         weights, sizes = (np.where(there, one, 0.0) for one in (facts.weights, facts.bytes))
         bits = np.where(there, facts.bits, ACTIVATION_BITS)
-        work = weights * order.positions
+        work: Floats = weights * order.positions.astype(float)
         pico = np.vectorize(lambda number: energy.multiply[int(number)])(bits)
         floats = energy.multiply[ACTIVATION_BITS]
         network = assembly.network_template

@@ -57,6 +57,6 @@ def undominated(values: Sequence[Floats]) -> list[Counts]:
         same = (rows[:, None] == rows[None]).all(axis=2)
         earlier = np.tri(len(rows), k=-1, dtype=bool).T & same
         there = np.isfinite(rows).all(axis=1)
-        stays = there & ~(better & there[:, None]).any(axis=0) & ~earlier.any(axis=0)
-        found.append(np.flatnonzero(stays))
+        beaten = (better & there[:, None]).any(axis=0) | earlier.any(axis=0)
+        found.append(np.flatnonzero(there & np.logical_not(beaten)))
     return found

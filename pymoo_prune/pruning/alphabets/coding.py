@@ -56,7 +56,7 @@ def _bytes_of(coding: Coding, flags: Flags, bits: int) -> int:
         return _whole(len(flags) * bits)
     if len(flags) % coding.block:
         return 2**62
-    live = flags.reshape(-1, coding.block).any(axis=1)
+    live: Flags = np.any(flags.reshape(-1, coding.block), axis=1)
     values = int(live.sum()) * coding.block * _value_bits(bits, coding.block)
     if coding.kind == "bitmap":
         return _whole(len(live) + values)
@@ -101,8 +101,8 @@ def coded(words: Words, flags: Flags, bits: int) -> bytes:
     if coding.kind == "dense":
         body = _packed([(words, bits)])
     else:
-        live = flags.reshape(-1, coding.block).any(axis=1)
-        inside = words.reshape(-1, coding.block)[live].ravel()
+        live: Flags = np.any(flags.reshape(-1, coding.block), axis=1)
+        inside: Words = words.reshape(-1, coding.block)[live].ravel()
         width = _value_bits(bits, coding.block)
         if width < bits:
             inside = (inside == _sign_words(bits)[1]).astype(np.uint32)

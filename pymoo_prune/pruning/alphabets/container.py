@@ -201,7 +201,8 @@ def _check_halved(name: str, tensor: Tensor) -> None:
 
 def _halves(tensor: Tensor) -> bytes:
     values, shared = halves(tensor.flatten())
-    return int(shared).to_bytes(1, "little", signed=True) + _little(values.numpy()).tobytes()
+    numbers: bytes = _little(values.numpy()).tobytes()
+    return int(shared).to_bytes(1, "little", signed=True) + numbers
 
 
 def _layer(weight: Tensor) -> bytes:

@@ -63,7 +63,8 @@ class EnergyTable:
                 f"{has or 'none'}"
             )
             raise PruneError(msg)
-        for name, value in {**self.multiply, "byte": self.byte}.items():
+        values = {str(bits): value for bits, value in self.multiply.items()}
+        for name, value in {**values, "byte": self.byte}.items():
             if not 0 <= value < float("inf"):
                 msg = f"the energy table's {name!r} must be at least 0, but it is {value}"
                 raise PruneError(msg)

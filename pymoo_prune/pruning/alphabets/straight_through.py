@@ -31,8 +31,8 @@ class _OnGrid(nn.Module):
     def on_grid(self, weight: Tensor) -> Tensor:
         scales: Any = self.scales
         safe = torch.where(scales > 0, scales, 1.0)
-        codes = (weight / safe).round().clamp(-self.most, self.most)
-        return codes * scales
+        found: Tensor = (weight / safe).round().clamp(-self.most, self.most) * scales
+        return found
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight + (self.on_grid(weight) - weight).detach()
@@ -69,6 +69,6 @@ def with_grids(network: nn.Module, train: Callable[[nn.Module], nn.Module]) -> n
     if not rounded:
         return result
     # Parametrizations change the order of tensors; a copy has the network's own.
-    found = copy.deepcopy(network)
-    found.load_state_dict(result.state_dict())
-    return with_halves(found).train(result.training)
+    own = copy.deepcopy(network)
+    own.load_state_dict(result.state_dict())
+    return with_halves(own).train(result.training)
