@@ -14,6 +14,7 @@ Target: above 1 in each of five seeds; at 4 % within .7 points of the parent, at
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import mean
 from time import perf_counter
 from typing import Any
@@ -48,7 +49,7 @@ def run(quick: bool) -> Outcome:
         rows = [one_seed(0, quick=True)]
     else:
         parts = Parts("alphabet-quality")
-        rows = [parts.of(f"seed-{seed}", lambda seed=seed: one_seed(seed)) for seed in seeds]
+        rows = [parts.of(f"seed-{seed}", partial(one_seed, seed)) for seed in seeds]
         parts.forget()
     ratios = [one["hypervolumes"]["search"] / best_rival(one) for one in rows]
     return Outcome(
@@ -151,7 +152,8 @@ def hypervolume(points: Sequence[Row], whole: float) -> float:
 
 def best_rival(row: Mapping[str, Any]) -> float:
     """The largest hypervolume of a rival."""
-    return max(value for name, value in row["hypervolumes"].items() if name != "search")
+    volumes: Mapping[str, float] = row["hypervolumes"]
+    return max(value for name, value in volumes.items() if name != "search")
 
 
 def _table(rows: Sequence[Row]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
@@ -178,4 +180,5 @@ def _within(row: Row, share: float) -> float:
     """The bytes of a share, as the rows of a seed have them."""
     several = [point["within"] for points in row["at"].values() for point in points]
     wanted = share * max(several) / max(row["sizes"])
-    return min(several, key=lambda one: abs(one - wanted))
+    nearest: float = min(several, key=lambda one: abs(one - wanted))
+    return nearest

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pymoo_prune.chromosomes import Counts, Floats
+from pymoo_prune.chromosomes import Booleans, Counts, Floats
 
 STEPS = 100
 
@@ -56,7 +56,7 @@ def undominated(values: Sequence[Floats]) -> list[Counts]:
         )
         same = (rows[:, None] == rows[None]).all(axis=2)
         earlier = np.tri(len(rows), k=-1, dtype=bool).T & same
-        there = np.isfinite(rows).all(axis=1)
-        beaten = (better & there[:, None]).any(axis=0) | earlier.any(axis=0)
+        there: Booleans = np.all(np.isfinite(rows), axis=1)
+        beaten = np.any((better & there[:, None]) | earlier, axis=0)
         found.append(np.flatnonzero(there & np.logical_not(beaten)))
     return found
