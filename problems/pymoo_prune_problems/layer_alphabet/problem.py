@@ -108,7 +108,7 @@ class LayerAlphabet(PruningProblem):
         objectives: See `PruningProblem`.
         constraints: See `PruningProblem`.
         seed: The seed of the parent's training, and of the choice of images.
-        progress: Called with the share of the parent's training that is done.
+        progress: Called with the share of the parent's training that is done, then of the letters.
     """
 
     PARENT = Recipe(
@@ -191,7 +191,7 @@ class LayerAlphabet(PruningProblem):
         own = letters_of_layers(wanted, weights, skip=skip)
         self.assembly = Lettered(
             self.parent, self.order, data.train, own, making, batch_norm=batch_norm,
-            images=recovery_images, precision=precision, seed=seed,
+            images=recovery_images, precision=precision, seed=seed, progress=progress,
         )  # fmt: skip
         macs = count_macs(self.parent, data.shape)
         self.tables = Tables(self.assembly, self.order, table, macs)
