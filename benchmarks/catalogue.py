@@ -22,6 +22,7 @@ MODULES: Mapping[str, str] = {
     "ecomp-faithful": "benchmarks.ecomp.faithful",
     "ecomp-generation": "benchmarks.ecomp.generation",
     "ecomp-quality": "benchmarks.ecomp.quality",
+    "alphabet-quality": "benchmarks.layer_vector.alphabets",
     "layer-vector-evaluation": "benchmarks.layer_vector.evaluation",
     "layer-vector-quality": "benchmarks.layer_vector.quality",
     "layer-vector-ranks": "benchmarks.layer_vector.ranks",

@@ -1,5 +1,6 @@
 """The layer vector: what an evaluation costs, and what searches over it find.
 
+- `alphabets`: searched letters, beside those that need no search
 - `evaluation`: the time of one evaluation
 - `quality`: searched allocations, beside those that need no search
 - `ranks`: how few images still rank candidates, by divergence and by accuracy

@@ -4,6 +4,7 @@
 - `crossover`: how two parents become children, for every kind of chromosome
 - `mutation`: how weights, masks, matrices and filters mutate
 - `count_mutation`: how layer-pruning vectors mutate
+- `letter_mutation`: how the letters of layers mutate
 - `ladders`: levels in order, and moves on them that keep a bound on the size
 - `level_walks`: walks below bounds on the size, which switch levels
 - `scored_flips`: sampling and variation of masks by the scores of their genes
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
     from pymoo_prune.operators.duplicates import DigestDuplicates
     from pymoo_prune.operators.ladders import Ladders, Moves
+    from pymoo_prune.operators.letter_mutation import LetterMutation
     from pymoo_prune.operators.level_walks import BestWithinBounds, LevelSwitch, Walks
     from pymoo_prune.operators.masks import FilterRepair
     from pymoo_prune.operators.mutation import (
@@ -59,9 +61,9 @@ else:
 __all__ = [
     "BalancedMaskMutation", "BestWithinBounds", "BlockCrossover", "Candidates", "CountMutation",
     "CutPointWeightCrossover", "DigestDuplicates", "Elitism", "FilterMutation", "FilterRepair",
-    "Generational", "KeepShareMutation", "Ladders", "LevelSwitch", "MatrixBitFlip", "Moves",
-    "OpenRanges", "PacedAPD", "QuadrantMatrixCrossover", "RandomMating", "Remeasured",
-    "ScoredFlips", "Scores", "SeededTournament", "ShortArchives", "SoftmaxRoulette",
+    "Generational", "KeepShareMutation", "Ladders", "LetterMutation", "LevelSwitch",
+    "MatrixBitFlip", "Moves", "OpenRanges", "PacedAPD", "QuadrantMatrixCrossover", "RandomMating",
+    "Remeasured", "ScoredFlips", "Scores", "SeededTournament", "ShortArchives", "SoftmaxRoulette",
     "TruncationSelection", "UniformMaskCrossover", "UniformVectorCrossover", "Walks",
     "WeightScaling", "around", "uniform_counts",
 ]  # fmt: skip

@@ -10,6 +10,11 @@ Single weights
 - `closed_forms`: how many weights each layer loses, without a search
 - `allocations`: how many weights each layer loses, as chromosomes
 - `assembly`: pruned networks, put together from layers that are prepared once
+- `search_images`: images that assembled networks are measured on
+
+Alphabets
+- `alphabets`: what each layer may become, pruned and with fewer bits; a folder of its own, which
+  other rooms import from
 
 Filters and branches
 - `channel_labels`: labels for channels that live and die together
@@ -54,14 +59,15 @@ from pymoo_prune.pruning.neurons import (
     widths_of_same_share,
 )
 from pymoo_prune.pruning.removal import RemovalOrders, least_missed_order
+from pymoo_prune.pruning.search_images import SearchImages, balanced_images
 from pymoo_prune.pruning.stacked import DenseNetStack, train_together
 
 __all__ = [
     "CLOSED_FORMS", "KINDS", "POWERS", "Assembly", "ChannelFlow", "ChannelLayer",
     "CountAllocations", "DenseNetStack", "KeepMasks", "Levels", "MagnitudeOrder", "MultipleOf",
-    "OnLevels", "PrunableFilters", "RandomPaths", "RemovalOrders", "SharedWeights",
-    "ThresholdAllocations", "WeightsAndBiases", "active_order", "check_multiple_of",
-    "explaining_order", "group_steps", "kept_width", "l1_order", "least_loss",
+    "OnLevels", "PrunableFilters", "RandomPaths", "RemovalOrders", "SearchImages", "SharedWeights",
+    "ThresholdAllocations", "WeightsAndBiases", "active_order", "balanced_images",
+    "check_multiple_of", "explaining_order", "group_steps", "kept_width", "l1_order", "least_loss",
     "least_missed_order", "prefix_masks", "split_mask", "strengths", "train_together",
     "widths_of_least_loss", "widths_of_same_share",
 ]  # fmt: skip

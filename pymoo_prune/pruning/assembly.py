@@ -121,7 +121,11 @@ class Assembly:
         """A candidate's batch-norm statistics; empty where the parent's stay."""
         if not self.recovery.batch_norm:
             return {}
-        return inference.statistics(weights, self._calibration[inference])
+        return self._stored(inference.statistics(weights, self._calibration[inference]))
+
+    def _stored(self, statistics: Statistics) -> Statistics:
+        """Statistics as a network keeps them; subclasses may round them."""
+        return statistics
 
     def outputs(self, counts: Array, images: PreparedImages, *, exact: bool = False) -> Tensor:
         """A candidate's outputs, (n, classes).
@@ -157,7 +161,8 @@ class Assembly:
         weights = [self.weights(row) for row in counts]
         statistics: Statistics = {}
         if self.recovery.batch_norm:
-            statistics = together.statistics(weights, self._calibration[inference])
+            found = together.statistics(weights, self._calibration[inference])
+            statistics = self._stored(found)
         return together.outputs(weights, images, statistics)
 
     def network(self, counts: Array) -> nn.Module:

@@ -34,6 +34,7 @@ from pymoo_prune.results.network_files import (
     load_network,
     load_weights,
     needs_own,
+    save_compressed,
     save_network,
     save_weights,
     unknown_kind_in,
@@ -56,6 +57,7 @@ __all__ = [
     "WinningTicket", "appraise", "baseline_series", "can_be_saved", "carry", "check_formats",
     "comparable", "csv_text", "export_onnx", "final_accuracies", "final_of", "finisher",
     "is_exported", "is_onnx", "load_network", "load_onnx", "load_weights", "needs_own",
-    "no_fittest", "onnx_network", "published_series", "read_csv", "save_network", "save_weights",
-    "simple_series", "stacked", "suggest", "there_before", "unknown_kind_in", "winning_ticket",
+    "no_fittest", "onnx_network", "published_series", "read_csv", "save_compressed", "save_network",
+    "save_weights", "simple_series", "stacked", "suggest", "there_before", "unknown_kind_in",
+    "winning_ticket",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from rich.table import Table
 from pymoo_prune.data import Packed
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring import Latency
+from pymoo_prune.pruning.alphabets import COMPRESSED
 from pymoo_prune.results.member import Member
 from pymoo_prune.results.network_files import SPEC, WEIGHTS
 from pymoo_prune.results.onnx_files import INPUT, INT8, ONNX, OUTPUT, OnnxReport, input_names
@@ -23,6 +24,7 @@ FILES: Mapping[str, str] = {
     SPEC: "how to build the network, and the numbers of this page",
     ONNX: "the network for onnxruntime",
     INT8: "the same with eight bits",
+    COMPRESSED: "the network as one file of few bits, which `load_network` reads too",
 }
 """Files that the folder may hold, besides the page."""
 

@@ -15,9 +15,10 @@ from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring import BATCH_SIZES, Latency, latencies
 from pymoo_prune.networks import own_inputs
+from pymoo_prune.pruning.alphabets import COMPRESSED
 from pymoo_prune.results.carried import Carried
 from pymoo_prune.results.member import Member
-from pymoo_prune.results.network_files import save_network
+from pymoo_prune.results.network_files import save_compressed, save_network
 from pymoo_prune.results.onnx_files import (
     INT8,
     ONNX,
@@ -47,6 +48,8 @@ def carry(
 ) -> Carried:
     """Writes a network of a front into a folder, and measures there what is asked for.
 
+    A network whose layers lie on grids of few bits is also written as one compressed file.
+
     Args:
         member: Which network of the front it is.
         network: The network, retrained or not; it is not changed.
@@ -70,6 +73,7 @@ def carry(
         (folder / name).unlink(missing_ok=True)
     own = own_inputs(network)
     save_network(own, folder, about=about)
+    save_compressed(own, folder / COMPRESSED)
     if not (onnx or latency):
         return Carried(member, folder, about)
     data, parent = member.front.problem.data_set.to("cpu"), member.front.problem.parent

@@ -27,6 +27,7 @@ from pymoo_prune.networks import (
     module_of,
     spec_of,
 )
+from pymoo_prune.pruning.alphabets import can_be_compressed, compressed, decompressed
 from pymoo_prune.training import to_channels_last
 
 WEIGHTS, SPEC = "network.pt", "network.json"
@@ -144,13 +145,45 @@ def is_exported(folder: Path) -> bool:
     return isinstance(spec, dict) and "network" in spec and (folder / WEIGHTS).is_file()
 
 
+def save_compressed(network: nn.Module, path: Path | str) -> bool:
+    """Writes a network as one small file, if its layers lie on grids of few bits.
+
+    Args:
+        network: A network with a `spec`; `load_network` gives it back to the last bit.
+        path: The file.
+
+    Returns:
+        Whether it is written; other networks are not, and an older file of the name is removed.
+    """
+    path, spec = Path(path), spec_of(network)
+    path.unlink(missing_ok=True)
+    if spec is None or not can_be_compressed(network):
+        return False
+    content = compressed(network, spec)
+    with writing(path) as part:
+        part.write_bytes(content)
+    return True
+
+
+def _decompressed(path: Path) -> nn.Module:
+    def build(header: Mapping[str, Any]) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            return build_network(header)
+
+    try:
+        return decompressed(path.read_bytes(), build)
+    except PruneError as error:
+        msg = f"{path}: {error}"
+        raise PruneError(msg) from error
+
+
 def load_network(folder: Path | str, network: Builder | None = None) -> nn.Module:
     """An exported network, in evaluation mode; only tensors are unpickled.
 
     Weights keep their layout in memory.
 
     Args:
-        folder: The network's folder.
+        folder: What `save_network` wrote, or a file of `save_compressed`.
         network: Your own network before it was pruned, or the function or class that builds it: it
             takes the place of what the folder names, and nothing is imported. A function gets the
             arguments that the folder has for it.
@@ -160,6 +193,8 @@ def load_network(folder: Path | str, network: Builder | None = None) -> nn.Modul
         PruneError: The folder is damaged, or nothing builds its network.
     """
     folder = Path(folder)
+    if folder.is_file():
+        return _decompressed(folder)
     spec, content = _read(folder)
     layout = _layout(spec)
     _check_size(folder, spec, content)

@@ -30,6 +30,7 @@ MOST_WIDE_CLASSES = 4
 
 INTO_ROOMS = {
     "pymoo_prune.comparing.page": "it brings Bokeh, which takes a moment to import",
+    "pymoo_prune.pruning.alphabets": "a folder within its room, with an `__init__` of its own",
     "pymoo_prune.runs.report_page": "it brings Bokeh, which takes a moment to import",
 }
 """Modules that other rooms import past the room's `__init__`, and why."""

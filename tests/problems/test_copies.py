@@ -14,7 +14,13 @@ from pymoo.optimize import minimize
 
 from pymoo_prune import Data, PruningProblem
 from pymoo_prune.inference import supports_int8
-from pymoo_prune_problems import DenseConnectivity, DistilledFilters, EComp, LayerVector
+from pymoo_prune_problems import (
+    DenseConnectivity,
+    DistilledFilters,
+    EComp,
+    LayerAlphabet,
+    LayerVector,
+)
 
 ECOMP: dict[str, Any] = {"parent_widths": (8, 8), "parent_images": 500}
 LAYERS: dict[str, Any] = {"network": "resnet-8", "parent_epochs": 0.1}
@@ -28,6 +34,7 @@ PROBLEMS: dict[str, Callable[[Data], PruningProblem]] = {
     "layer vector, int8": lambda data: LayerVector(
         data, **LAYERS, precision="int8" if supports_int8() else "bfloat16", racing=True
     ),
+    "layer alphabet": lambda data: LayerAlphabet(data, **LAYERS, letters="1,0.2@32,4"),
     "dense connectivity": lambda data: DenseConnectivity(
         data, depth=10, growth=4, parent_epochs=0.1
     ),

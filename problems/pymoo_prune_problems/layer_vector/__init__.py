@@ -2,7 +2,6 @@
 
 - `problem`: the paper's encoding and fitness, thresholds and counts
 - `rules`: the hybrid algorithm
-- `images`: search images, ready for every precision
 - `rivals`: what a front is compared with
 - `checks`: options that cannot work are refused
 - `reproduction`: the paper's tables

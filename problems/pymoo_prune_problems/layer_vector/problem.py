@@ -55,6 +55,7 @@ from pymoo_prune.problem import (
     Published,
     Racing,
     Timing,
+    accuracies_of,
     drop_of,
     objectives_on,
 )
@@ -63,12 +64,13 @@ from pymoo_prune.pruning import (
     CountAllocations,
     Levels,
     MagnitudeOrder,
+    SearchImages,
     ThresholdAllocations,
+    balanced_images,
 )
 from pymoo_prune.recovery import Recovery
 from pymoo_prune.training import Recipe, check_parent, train_parent
 from pymoo_prune_problems.layer_vector.checks import check_options
-from pymoo_prune_problems.layer_vector.images import SearchImages, balanced_images
 from pymoo_prune_problems.layer_vector.rivals import ClosedFormAllocations
 from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA
 
@@ -309,7 +311,8 @@ class LayerVector(PruningProblem):
         """The parent on the search images."""
         nothing = np.zeros((1, len(self.order)), dtype=np.int64)
         sizes = {name: float(value[0]) for name, value in self._sizes(nothing).items()}
-        return {**self.search_images.parent_accuracies, **sizes}
+        images = self.search_images
+        return {**accuracies_of(images.parent_accuracy, images.split.task.judge), **sizes}
 
     def network(self, x: Array) -> nn.Module:
         """The network with zeros where it was pruned, repaired."""
@@ -327,8 +330,6 @@ class LayerVector(PruningProblem):
                 seed=candidate_seed(self.seed, digests(counts[None])[0]),
                 keep_zeros=True,
             )
-
-    # What it is compared with.
 
     def _error(self, counts: Array) -> float:
         """The divergence of an allocation on the search images, before any gradient step."""

@@ -23,12 +23,12 @@ from pymoo_prune.engines import make_algorithm
 from pymoo_prune.objectives import Measurements
 from pymoo_prune.operators import CountMutation, TruncationSelection, uniform_counts
 from pymoo_prune.operators.crossover import exchange
+from pymoo_prune.pruning import SearchImages
 from pymoo_prune.search import Found, Step, Store, search
 from pymoo_prune.surrogates import prescreen
 from pymoo_prune.training import Recipe, trained
 from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector import RuleGuidedGA, Rules
-from pymoo_prune_problems.layer_vector.images import SearchImages
 
 PWAD = PrunedWeightsPerAccuracyDrop()
 

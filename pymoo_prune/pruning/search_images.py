@@ -8,13 +8,13 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from torch import nn
 
 from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.inference import PreparedImages
 from pymoo_prune.measuring import Expected, goodness_of
-from pymoo_prune.problem import accuracies_of
-from pymoo_prune.pruning import Assembly
+from pymoo_prune.pruning.assembly import Assembly
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,22 @@ class SearchImages:
     expected: Expected
     parent_accuracy: float | None
 
-    @property
-    def parent_accuracies(self) -> dict[str, float]:
-        """The parent's accuracy and its drop, or its metric; nothing without labels."""
-        return accuracies_of(self.parent_accuracy, self.split.task.judge)
-
     @classmethod
-    def prepared(cls, split: Split, assembly: Assembly) -> SearchImages:
-        """Images as an assembly's inference takes them."""
+    def prepared(
+        cls, split: Split, assembly: Assembly, parent: nn.Module | None = None
+    ) -> SearchImages:
+        """Images as an assembly's inference takes them.
+
+        Args:
+            split: Images and labels.
+            assembly: Puts candidates together.
+            parent: What candidates are compared with; None for the assembly's network.
+        """
         exact = assembly.exact.prepare(split.images)
         fast = exact
         if assembly.fast is not assembly.exact:
             fast = assembly.fast.prepare(split.images)
-        parent = assembly.network_template
+        parent = assembly.network_template if parent is None else parent
         known = None if split.labels is None else goodness_of(parent, split)
         return cls(split, exact, fast, Expected.of(parent, split), known)
 

@@ -1,0 +1,132 @@
+"""What a user does without a search: the same letter in all layers, or a closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from torch import nn
+
+from pymoo_prune.chromosomes import Array, Counts
+from pymoo_prune.objectives import Values
+from pymoo_prune.problem import Baseline, Rivals
+from pymoo_prune.pruning import MagnitudeOrder
+from pymoo_prune.pruning.alphabets import Letter
+from pymoo_prune_problems.layer_alphabet.populations import POWERS, Alphabet
+
+QUANTISED, PRUNED = "fewer bits alone", "pruning alone"
+ALIKE, CHOSEN = "global pruning, the same bits", "least loss"
+SIZES = 12
+FLOATS = 32
+GLOBAL_SHARES = np.geomspace(1, 0.01, 40)
+
+
+class SimplerChoices(Rivals):
+    """Fewer bits alone, pruning alone, both in all layers alike, and the choice that loses least.
+
+    Of several candidates at a size, each takes the one that the search images like best.
+
+    Args:
+        alphabet: The letters that are worth having.
+        letters: All letters of each layer.
+        order: The network's weights, by size.
+        network: From the places of letters, (layers,), to a network.
+        error: From such places to how bad they are on the search images.
+    """
+
+    def __init__(
+        self,
+        alphabet: Alphabet,
+        letters: Sequence[Sequence[Letter]],
+        order: MagnitudeOrder,
+        *,
+        network: Callable[[Array], nn.Module],
+        error: Callable[[Array], float],
+    ) -> None:
+        self.alphabet, self.tables = alphabet, alphabet.tables
+        self.letters, self.order = letters, order
+        self.network, self.error = network, error
+        self.bits = sorted({one.bits for each in letters for one in each})
+
+    def at(self, front: Mapping[str, Values]) -> list[Baseline]:
+        """All of them, at the bytes of a front."""
+        sizes = np.unique(np.quantile(front["bytes"], np.linspace(0, 1, SIZES)))
+        found = {kind: self.places(kind, sizes) for kind in (QUANTISED, PRUNED, ALIKE, CHOSEN)}
+        return [
+            Baseline(name, [self.network(row) for row in places], self.tables.sizes(places))
+            for name, places in found.items()
+            if len(places)
+        ]
+
+    def places(self, kind: str, sizes: Values) -> Counts:
+        """The letters of a rival at certain bytes, (n, layers); sizes that none keeps are left out.
+
+        Args:
+            kind: One of the names above.
+            sizes: Bytes at most, (n,).
+        """
+        if kind == QUANTISED:
+            several = self._alike(np.ones(1))
+        elif kind == ALIKE:
+            several = self._alike(GLOBAL_SHARES)
+        else:
+            bits = FLOATS if kind == PRUNED else None
+            if bits is not None and not self._all_have(lambda one: one.bits == FLOATS):
+                return np.empty((0, len(self.letters)), dtype=np.int64)
+            several = [self.alphabet.cheapest("bytes", sizes, power, bits) for power in POWERS]
+        chosen = [self._best(several, size) for size in sizes]
+        kept = [one for one in chosen if one is not None]
+        if not kept:
+            return np.empty((0, len(self.letters)), dtype=np.int64)
+        return np.unique(np.stack(kept), axis=0)
+
+    def _best(self, several: Sequence[Counts], size: float) -> Array | None:
+        """The candidate that the search images like best, of the largest of each kind."""
+        found = []
+        for places in several:
+            bytes_ = self.tables.sizes(places)["bytes"]
+            within = np.flatnonzero(bytes_ <= size)
+            if len(within):
+                found.append(places[within[bytes_[within].argmax()]])
+        return min(found, key=self.error) if found else None
+
+    def _alike(self, shares: Values) -> list[Counts]:
+        """Global magnitude pruning to some shares, and then the same bits: (shares, layers) each.
+
+        Each layer has the letter whose share is nearest.
+        """
+        kept = 1 - self.order.smallest(1 - shares) / self.order.counts  # (shares, layers)
+        found = []
+        for bits in self.bits:
+            if not self._all_have(lambda one, bits=bits: one.bits == bits and _single(one)):
+                continue
+            columns = []
+            for layer, letters in enumerate(self.letters):
+                own = [i for i, one in enumerate(letters) if one.bits == bits and _single(one)]
+                known = np.log([letters[i].share for i in own])
+                wanted = np.log(np.maximum(kept[:, layer], 1e-6))
+                columns.append(np.array(own)[np.abs(wanted[:, None] - known).argmin(axis=1)])
+            if len(shares) > 1 or all(
+                letters[place].share == 1
+                for letters, place in zip(self.letters, np.array(columns)[:, 0], strict=True)
+            ):
+                found.append(np.column_stack(columns))
+        return found
+
+    def _all_have(self, has: Callable[..., bool]) -> bool:
+        return all(any(has(one) for one in letters) for letters in self.letters)
+
+    def candidates(self, sizes: Mapping[str, Values]) -> Counts | None:
+        """The choices that lose least at certain sizes, as chromosomes, (n, layers)."""
+        name, values = next(iter(sizes.items()))
+        if name == "sparsity":
+            name, values = "parameters", (1 - values) * self.tables.all_parameters
+        if name not in self.tables.each:
+            return None
+        found = [self.alphabet.cheapest(name, values, power) for power in POWERS]
+        genes: Counts = self.alphabet.genes(np.concatenate(found))
+        return genes
+
+
+def _single(letter: Letter) -> bool:
+    return not str(letter.pattern)
