@@ -166,7 +166,11 @@ class ChannelRules:
             if serves:
                 self.fix(labels)
         own = [labels for (labels, _), serves in zip(aligned, spread, strict=True) if not serves]
-        if not own:
+        axes = [set(varying(labels)) for labels in own if varying(labels)]
+        if not own or (axes and not set.intersection(*axes)):
+            # Channels of one operand meet places of another: no channel could go alone.
+            for labels in own:
+                self.fix(labels)
             return torch.full([1] * ndim, ALWAYS)
         for other in own[1:]:
             self.sets.unite(own[0].numpy(), other.numpy())

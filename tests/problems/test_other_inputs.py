@@ -46,7 +46,6 @@ OPTIONS: dict[type[Any], dict[str, Any]] = {
     },
 }
 TABLES = ["regression", "metric", "classes", "labels"]
-PACKED = pytest.mark.xfail(strict=False, reason="filters of networks with packed inputs")
 
 
 @cache
@@ -69,8 +68,7 @@ def problem_of(cls: type[Any], case: str, **options: Any) -> Any:
     [
         *((LayerVector, case) for case in CASES),
         *((EComp, case) for case in TABLES),
-        *((DistilledFilters, case) for case in (*TABLES, "series")),
-        *(pytest.param(DistilledFilters, case, marks=PACKED) for case in ("tokens", "two")),
+        *((DistilledFilters, case) for case in (*TABLES, "series", "tokens", "two")),
     ],
 )
 def test_every_problem_keeps_its_promises(cls: type[Any], case: str) -> None:

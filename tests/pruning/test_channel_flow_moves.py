@@ -159,6 +159,7 @@ KEPT: dict[str, Call] = {
     "cumulated": lambda net, x: x.cumsum(1),
     "rolled": lambda net, x: x.roll(1, 1),
     "one channel norm": lambda net, x: functional.normalize(x, dim=1),
+    "channels on rows": lambda net, x: x * x.transpose(1, 3),
     "pooled over channels": lambda net, x: functional.max_pool1d(x.flatten(2).mT, 2),
 }
 
