@@ -5,9 +5,9 @@ write them, each with something that many others lack. Those that take images of
 ones. A network goes one way if the analysis takes it and 200 random candidates are right. By
 filters: parameters and MACs of the closed form equal those that are counted on the small network
 itself, and its outputs equal those of the masked network within 1e-5 in double precision, for as
-many candidates as twenty seconds are enough for. By weights: parameters and MACs equal the weights that
-are left, counted. torch's own counter of FLOPs counts the whole networks. One thread. A benchmark
-that was stopped goes on.
+many candidates as twenty seconds are enough for. By weights: parameters and MACs equal the weights
+that are left, counted. torch's own counter of FLOPs counts the whole networks. One thread. A
+benchmark that was stopped goes on.
 
 Target: at least 22 of 24 both ways, and swin_t analysed in 20 s
 """
