@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,12 +84,7 @@ class SizeRewriter:
             place -= int(argument(node, 1, "dim")) % len(self.sizes[first(node).name])
         if self._is_free(node, place):
             return None
-
-        def count(alive: Booleans) -> list[Any] | None:
-            left = int(alive[labels].sum())
-            return None if left == len(labels) else ["size", place, left]
-
-        return count
+        return partial(_size, place, labels)
 
     def _is_free(self, node: fx.Node, place: int) -> bool:
         """Whether a size is -1, for what is left over, or not written out."""
@@ -106,12 +102,7 @@ class SizeRewriter:
         if not any(axis in varying(one) for one in maps):
             return None
         each = [labels_along(one, axis, size[axis]) for one, size in zip(maps, sizes, strict=True)]
-
-        def count(alive: Booleans) -> list[Any] | None:
-            left = [int(alive[labels].sum()) for labels in each]
-            return None if left == [len(one) for one in each] else ["split", axis, left]
-
-        return count
+        return partial(_parts, axis, each)
 
     def _padded(self, node: fx.Node) -> Count | None:
         shape = self.sizes[node.name]
@@ -123,15 +114,7 @@ class SizeRewriter:
         axis, labels = found
         before, behind = widths[axis]
         edges = [labels[:before], labels[len(labels) - behind :]]
-
-        def count(alive: Booleans) -> list[Any] | None:
-            left = [int(alive[edge].sum()) for edge in edges]
-            sizes = list(given)
-            place = 2 * (len(shape) - 1 - axis)
-            sizes[place : place + 2] = left
-            return None if sizes == list(given) else ["pad", sizes]
-
-        return count
+        return partial(_edges, list(given), 2 * (len(shape) - 1 - axis), edges)
 
     def _chosen(self, node: fx.Node) -> Count | None:
         source: Any = self.channels.get(first(node).name)
@@ -155,24 +138,44 @@ class SizeRewriter:
             places = None if fixed else np.arange(len(labels))[part]
         if places is None:
             return None
-
-        def count(alive: Booleans) -> list[Any] | None:
-            there = alive[labels]
-            if there.all():
-                return None
-            now = np.cumsum(there) - 1
-            return ["choose", axis, now[places[there[places]]].tolist()]
-
-        return count
+        return partial(_places, axis, labels, places)
 
     def _heads(self, node: fx.Node) -> Count | None:
         source: Any = node.args[0]
         shape, heads = self.sizes[source.name], heads_of(node)
         labels = labels_along(self.channels[source.name], len(shape) - 1, shape[-1])
         labels = labels[:: shape[-1] // heads]
+        return partial(_head_count, labels)
 
-        def count(alive: Booleans) -> list[Any] | None:
-            left = int(alive[labels].sum())
-            return None if left == heads else ["heads", left]
 
-        return count
+# These are functions of the module, since problems are sent to other processes.
+
+
+def _size(place: int, labels: Labels, alive: Booleans) -> list[Any] | None:
+    left = int(alive[labels].sum())
+    return None if left == len(labels) else ["size", place, left]
+
+
+def _parts(axis: int, each: Sequence[Labels], alive: Booleans) -> list[Any] | None:
+    left = [int(alive[labels].sum()) for labels in each]
+    return None if left == [len(one) for one in each] else ["split", axis, left]
+
+
+def _edges(
+    sizes: list[int], place: int, edges: Sequence[Labels], alive: Booleans
+) -> list[Any] | None:
+    left = [*sizes[:place], *(int(alive[edge].sum()) for edge in edges), *sizes[place + 2 :]]
+    return None if left == sizes else ["pad", left]
+
+
+def _places(axis: int, labels: Labels, places: Labels, alive: Booleans) -> list[Any] | None:
+    there = alive[labels]
+    if there.all():
+        return None
+    now = np.cumsum(there) - 1
+    return ["choose", axis, now[places[there[places]]].tolist()]
+
+
+def _head_count(labels: Labels, alive: Booleans) -> list[Any] | None:
+    left = int(alive[labels].sum())
+    return None if left == len(labels) else ["heads", left]

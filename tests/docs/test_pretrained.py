@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from pymoo_prune import PruneError, load_network, load_onnx
+from pymoo_prune import load_network, load_onnx
 from pymoo_prune.cli import main
 from tests.docs.test_pages import ROOT, commands
 from tests.support.tiny_problem import threads
