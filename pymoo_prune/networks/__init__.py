@@ -31,7 +31,6 @@ from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, la
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
 from pymoo_prune.networks.feed_forward_stack import FeedForwardStack
 from pymoo_prune.networks.graphs import (
-    CALLS,
     CONSTANT,
     JOINS,
     SUMS,
@@ -51,21 +50,21 @@ from pymoo_prune.networks.simple_cnn import SimpleCNN
 from pymoo_prune.networks.slicing import RESIZABLE, narrowed, part_of, sliced
 from pymoo_prune.networks.slim import Branch, SlimNetwork, without_branches
 from pymoo_prune.networks.torchvision_networks import GoogLeNet, ResNet18
-from pymoo_prune.networks.tracing import IMAGES, SLICED_LAYERS, trace, zeros
+from pymoo_prune.networks.tracing import IMAGES, trace, zeros
 from pymoo_prune.networks.trust import EVERYTHING, check_trust, module_of, trust
 from pymoo_prune.networks.video_resnet import VideoResNet
 from pymoo_prune.networks.vision_transformer import VisionTransformer
 from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
 __all__ = [
-    "ACTIVATIONS", "CALLS", "COMPRESSION", "CONSTANT", "EVERYTHING", "IMAGES", "JOINS", "NETWORKS",
-    "RESIZABLE", "SLICED_LAYERS", "SUMS", "ZOO", "Attention", "Branch", "Builder", "CifarResNet",
-    "DenseBlock", "DenseNet", "FeedForward", "FeedForwardStack", "GoogLeNet", "MlpMixer",
-    "OnnxParent", "OwnInputs", "PackedInputs", "ResNet18", "Rewritings", "SimpleCNN", "SlimNetwork",
+    "ACTIVATIONS", "COMPRESSION", "CONSTANT", "EVERYTHING", "IMAGES", "JOINS", "NETWORKS",
+    "RESIZABLE", "SUMS", "ZOO", "Attention", "Branch", "Builder", "CifarResNet", "DenseBlock",
+    "DenseNet", "FeedForward", "FeedForwardStack", "GoogLeNet", "MlpMixer", "OnnxParent",
+    "OwnInputs", "PackedInputs", "ResNet18", "Rewritings", "SimpleCNN", "SlimNetwork",
     "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward", "attend", "attention_of",
     "build_network", "build_with", "call_name", "check_trust", "described", "evaluating",
     "index_of", "is_own", "join_axis", "layers_of_depth", "load_named", "module_of", "name_of",
     "named_network", "narrowed", "operands", "overwrites", "own_inputs", "part_of", "parts",
-    "sizes_at", "sliced", "spec_of", "trace", "trust", "unpack_attention", "with_attention_of",
-    "with_origin", "without_branches", "zeros",
+    "sizes_at", "sliced", "spec_of", "trace", "trust", "unpack_attention", "with_origin",
+    "without_branches", "zeros",
 ]  # fmt: skip

@@ -28,12 +28,17 @@ SHOWN = 80
 """Letters of a wrong value that messages show."""
 
 
-class QuantityShape(TypedDict):
-    """A quantity, as results keep it."""
-
+class _QuantityAlways(TypedDict):
     better: str
     label: str
     share: bool
+
+
+class QuantityShape(_QuantityAlways, total=False):
+    """A quantity, as results keep it; the rest is of those that judge."""
+
+    judges: bool
+    worst: float | None
 
 
 def check_format(values: Any, expected: int) -> None:

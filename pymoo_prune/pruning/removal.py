@@ -181,7 +181,7 @@ def _readers(
         if layer.inputs is None or not np.isin(layer.inputs, labels).any():
             continue
         module: Any = filters.whole.get_submodule(layer.name)
-        weight = module.weight.detach().flatten(1).double().T
+        weight = _weight(module, layer.groups)
         columns = _columns(layer, labels).to(weight.device)
         if layer.name in refit.grams:
             gram = refit.grams[layer.name]
@@ -196,6 +196,17 @@ def _readers(
             inverse = None
         found.append(_Reader(inverse, weight, columns, max(power, 1e-12)))
     return found
+
+
+def _weight(module: Any, groups: int) -> Tensor:
+    """The weight of a layer from each input to each output, (inputs, outputs).
+
+    Args:
+        module: A convolution or a linear layer.
+        groups: Its groups; between one and another there are zeros.
+    """
+    weight: Tensor = module.weight.detach().flatten(1).double()
+    return (torch.block_diag(*weight.chunk(groups)) if groups > 1 else weight).T
 
 
 def _columns(layer: ChannelLayer, labels: NDArray[np.int64]) -> Tensor:

@@ -312,4 +312,7 @@ def measured_quantities(
 
 def recorded_quantity(about: Mapping[str, Any]) -> Quantity:
     """A quantity, as results keep it."""
-    return Quantity(about["better"], about["label"], share=about["share"])
+    judges, worst = about.get("judges", False), about.get("worst")
+    return Quantity(
+        about["better"], about["label"], share=about["share"], judges=judges, worst=worst
+    )

@@ -36,6 +36,7 @@ class SettingsShape(_SettingsAlways, total=False):
     parent: str | None
     surrogate: str | None
     network: str | None
+    metric: str | None
     problem_seed: int | None
     quantities: list[str]
     front: list[str]

@@ -120,7 +120,7 @@ def test_other_outputs_are_found(network: nn.Module, monkeypatch: pytest.MonkeyP
                 parameter.mul_(1.01)
         return small
 
-    monkeypatch.setattr(PrunableFilters, "verify", lambda _: None)
+    monkeypatch.setattr(PrunableFilters, "verify", lambda *_, **__: None)
     monkeypatch.setattr(PrunableFilters, "network", wrong)
     with pytest.raises(PruneError, match="other outputs than masked"):
         check_filters(network, IMAGE, 3, limit=1)

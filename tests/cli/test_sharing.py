@@ -20,6 +20,7 @@ from pymoo_prune.errors import DataError
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import read_csv
+from tests.support.older_folders import without_digests
 from tests.support.running import quiet
 from tests.support.tiny_problem import pixels_run
 
@@ -173,6 +174,7 @@ def test_a_damaged_file_is_named_with_the_remedy(
         error = failed("export", str(run), "--pick", str(place), *output)
         assert f"{file} is damaged: " in error
         assert "remove it, and networks are retrained" in error
+    without_digests(run)
     arrays = dict(np.load(io.BytesIO(whole)))
     changed = next(name for name in arrays if name.startswith("0/"))
     np.savez(file, **{**arrays, changed: arrays[changed] + 1})
@@ -279,7 +281,7 @@ def test_moved_images_are_asked_for_and_taken(
     monkeypatch: pytest.MonkeyPatch,
     command: str,
 ) -> None:
-    settings = json.loads((place / "run" / "run.json").read_text())
+    settings = json.loads((without_digests(place / "run") / "run.json").read_text())
     settings["data"] = str(place / "gone")
     (place / "run" / "run.json").write_text(json.dumps(settings))
     if command == "resume":
@@ -301,7 +303,7 @@ def test_other_images_at_the_same_place_are_refused(
     of_photographs: Path, place: Path, failed: Callable[..., str], tmp_path: Path
 ) -> None:
     other = photographs(tmp_path / "other", first=60)
-    settings = json.loads((place / "run" / "run.json").read_text())
+    settings = json.loads((without_digests(place / "run") / "run.json").read_text())
     settings["data"] = str(other)
     (place / "run" / "run.json").write_text(json.dumps(settings))
     error = failed("export", str(place / "run"))

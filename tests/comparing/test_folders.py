@@ -169,6 +169,8 @@ def test_what_differs_is_named(
 ) -> None:
     other = without_digests(Path(shutil.copytree(apart["ga"], tmp_path / "other")))
     values = json.loads((other / file).read_text())
+    if "parent" in changes:
+        changes = {"parent": {**values["parent"], **changes["parent"]}}
     (other / file).write_text(json.dumps({**values, **changes}))
     with pytest.raises(StoreError, match=f"cannot be compared: they differ in {message}") as error:
         report_of_runs([apart["nsga2"], apart["model"], other])

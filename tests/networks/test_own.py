@@ -84,7 +84,7 @@ def narrow(network: nn.Module) -> nn.Module:
     keep = [0, 2, 4]
     one.weight.data, one.bias.data = layers["one"].weight[keep], layers["one"].bias[keep]
     two.weight.data, two.bias.data = layers["two"].weight[:, keep], layers["two"].bias
-    return SlimNetwork.of(network, trace(network), {"one": one, "two": two}, [])
+    return SlimNetwork.of(network, trace(network), {"one": one, "two": two}, [], (6,), {})
 
 
 def test_a_described_network_comes_back_in_another_process(module: Any, tmp_path: Path) -> None:

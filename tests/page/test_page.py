@@ -39,6 +39,7 @@ from pymoo_prune.page import (
 from pymoo_prune.results import csv_text, read_csv
 from pymoo_prune.runs import INTERACTIVE_PAGE, Report, words
 from pymoo_prune.runs.report_page import write_page
+from tests.support.older_folders import without_digests
 from tests.support.tiny_problem import ecomp_run, pixels_run
 
 NASTY = "<b>&\"'</script><script>alert(1)</script>@text_0 ${7*7} <%= number %> `x`"
@@ -294,7 +295,7 @@ def copied(folder: Path, place: Path) -> Path:
 
 @pytest.mark.slow
 def test_an_older_folder_has_a_page_without_layers(folder: Path, tmp_path: Path) -> None:
-    place = copied(folder, tmp_path / "old")
+    place = without_digests(copied(folder, tmp_path / "old"))
     (place / "layers.json").unlink()
     text = text_of(write_page(Report(Run.open(place))).read_text(encoding="utf-8"))
     assert "there is no layers.json in" in text
@@ -304,7 +305,7 @@ def test_an_older_folder_has_a_page_without_layers(folder: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_unknown_accuracies_are_dashes(folder: Path, tmp_path: Path) -> None:
-    place = copied(folder, tmp_path / "nan")
+    place = without_digests(copied(folder, tmp_path / "nan"))
     series = read_csv(place / "front.csv")
     for one in series:
         one.columns["finished_test_accuracy"][:1] = np.nan
@@ -316,7 +317,7 @@ def test_unknown_accuracies_are_dashes(folder: Path, tmp_path: Path) -> None:
 
 def nasty(folder: Path, place: Path) -> Path:
     """The same run with names that contain HTML and scripts."""
-    copied(folder, place)
+    without_digests(copied(folder, place))
     series = read_csv(place / "front.csv")
     named = [series[0], *(Series(f"{NASTY} {one.name}", one.columns) for one in series[1:])]
     (place / "front.csv").write_text(csv_text(named), encoding="utf-8")

@@ -58,7 +58,7 @@ def test_the_layer_vector(digits: Data, recovery: str) -> None:
         assembly, view = there.assembly, there.search_images
         outputs = assembly.outputs_together(counts, view.exact)
         assert (outputs.device, outputs.shape) == (GPU, (3, 50, 10))
-        for name in ("accuracy", "divergence"):
+        for name in ("goodness", "divergence"):
             assert getattr(view.expected, name)(outputs).shape == (3,)
         if "batch-norm" not in recovery:  # its sums need numbers to have shapes
             outputs = assembly.outputs(counts[0], view.exact)

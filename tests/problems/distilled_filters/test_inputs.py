@@ -131,7 +131,6 @@ def test_depthwise_convolutions_lose_what_they_read(digits: Data) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Grouped(2), "cannot be pruned: in 'middle' there is a convolution with 2 groups"),
         (lambda: SimpleCNN(1, 7, (8, 8), (4,), 4), r"gives \(7,\) values an image, .*10 classes"),
         (lambda: SimpleCNN(3, 10, (8, 8), (4,), 4), r"cannot take the images of digits, \(1, 8"),
         (lambda: SimpleCNN(1, 10, (16, 16), (4,), 4), "cannot take the images of digits"),
@@ -146,9 +145,13 @@ def test_parents_that_do_not_fit(digits: Data, make: Any, message: str) -> None:
         small(digits, seeded(make), recovery="none")
 
 
-def test_a_zero_padding_residual_network_is_refused_by_its_layer(digits: Data) -> None:
-    with pytest.raises(PruneError, match=r"cannot be pruned: in 'stages\.1\.0' there is pad\(\)"):
-        small(digits, None, network="resnet-8", parent_epochs=0.01)
+def test_shortcuts_with_zeros_and_groups_are_searched(digits: Data) -> None:
+    for problem in (
+        small(digits, None, network="resnet-8", parent_epochs=0.01),
+        small(digits, Grouped(2)),
+    ):
+        found = problem.measure(candidates(problem))
+        assert (found["parameters"] < problem.parent_measurements()["parameters"]).any()
 
 
 # Options, goals and chromosomes.
