@@ -174,7 +174,9 @@ def test_a_named_network_remembers_its_name(module: Any, tmp_path: Path) -> None
     assert spec_of(module.ready) is None  # the user's own object stays as it is
     again.get_parameter("one.weight").data.zero_()
     assert _BUILT["users_own:ready"][1].get_parameter("one.weight").abs().sum() > 0
-    with pytest.raises(PruneError, match="must be a function without arguments, but it has a missing a required"):
+    with pytest.raises(
+        PruneError, match="must be a function without arguments, but it has a missing a required"
+    ):
         own_network("users_own:Wide")
 
 
