@@ -25,9 +25,9 @@ def rewrite(graph: fx.Graph, rewritings: Rewritings) -> None:
 
     Args:
         graph: It is changed.
-        rewritings: By node: ["size", place, n] writes n in place of a size; ["split", axis,
-            sizes] makes parts of these sizes; ["pad", sizes] adds zeros; ["choose", axis, places]
-            takes these places of an axis; ["heads", n] is for attention.
+        rewritings: By node: ["sizes", [[place, n], ...]] writes n in place of sizes; ["split",
+            axis, sizes] makes parts of these sizes; ["pad", sizes] adds zeros; ["choose", axis,
+            places] takes these places of an axis; ["heads", n] is for attention.
     """
     for node in graph.nodes:
         if node.name in rewritings:
@@ -39,20 +39,19 @@ def rewrite(graph: fx.Graph, rewritings: Rewritings) -> None:
             _KINDS[kind](node, *values)
 
 
-def _resize(node: fx.Node, place: int, size: int) -> None:
+def _resize(node: fx.Node, written: Sequence[Sequence[int]]) -> None:
     args: list[Any] = list(node.args)
     kwargs: dict[str, Any] = dict(node.kwargs)
     first = sizes_at(node)
-    for name in ("shape", "size", "sizes"):
-        if name in kwargs:
-            kwargs[name] = _replaced(kwargs[name], place, size)
-            node.kwargs = kwargs
-            return
-    if isinstance(args[first], (list, tuple)):
-        args[first] = _replaced(args[first], place, size)
-    else:
-        args[first + place] = size
-    node.args = tuple(args)
+    named = [name for name in ("shape", "size", "sizes") if name in kwargs]
+    for place, size in written:
+        if named:
+            kwargs[named[0]] = _replaced(kwargs[named[0]], place, size)
+        elif isinstance(args[first], (list, tuple)):
+            args[first] = _replaced(args[first], place, size)
+        else:
+            args[first + place] = size
+    node.args, node.kwargs = tuple(args), kwargs
 
 
 def sizes_at(node: fx.Node) -> int:
@@ -107,5 +106,5 @@ def _attend(node: fx.Node, heads: int) -> None:
 
 
 _KINDS: Mapping[str, Callable[..., None]] = {
-    "size": _resize, "split": _split, "pad": _pad, "choose": _choose, "heads": _attend,
+    "sizes": _resize, "split": _split, "pad": _pad, "choose": _choose, "heads": _attend,
 }  # fmt: skip

@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import counting
-from pymoo_prune.networks import call_name, evaluating, parts, trace, zeros
+from pymoo_prune.networks import IMAGES, call_name, evaluating, parts, trace, zeros
 from pymoo_prune.pruning.branches import BranchSearch
 from pymoo_prune.pruning.channel_calls import SIZED_CALLS, SPLITS, calls, has_tensors
 from pymoo_prune.pruning.channel_labels import (
@@ -51,6 +51,7 @@ class ChannelFlow(fx.Interpreter):
             has a label for each value, and length 1 along axes along which it does not vary.
         sizes: The shape of each of these results.
         numbers: The results that are no tensors, likewise.
+        measured: Of which axes of which tensors a number is the size; None is for all axes.
         kept: Calls that are not known, and the modules that make them: their channels all stay.
         pieces: The branches that can be dropped.
         alternatives: Sets of pieces of which one must stay.
@@ -63,7 +64,7 @@ class ChannelFlow(fx.Interpreter):
         self.network, self.graph, self.shape = network, graph, tuple(shape)
         self._rules = LayerRules(network, self._refusal)
         self._macs: dict[str, float] = {}
-        self._measured: dict[str, list[tuple[str, int | None]]] = {}  # where numbers come from
+        self.measured: dict[str, list[tuple[str, int | None]]] = {}  # where numbers come from
         self.numbers: dict[str, Any] = {}
         self.kept: list[str] = []
         try:
@@ -156,18 +157,18 @@ class ChannelFlow(fx.Interpreter):
         """Notes of which axes a number is the size."""
         found: list[tuple[str, int | None]] = []
         for one in node.all_input_nodes:
-            found += self._measured.get(one.name, [(one.name, None)])
+            found += self.measured.get(one.name, [(one.name, None)])
         place: Any = node.args[1] if len(node.args) > 1 else None
         if isinstance(place, int) and (node.target is operator.getitem or node.target == "size"):
             found = [(name, place if axis is None else axis) for name, axis in found]
-        self._measured[node.name] = found
+        self.measured[node.name] = found
 
     def _use_numbers(self, node: fx.Node) -> None:
         """A number that is used as a value must not change: the channels stay that it counts."""
         if calls(node, *SIZED_CALLS, *SPLITS, operator.getitem):
             return  # rewritten where they change
         for one in node.all_input_nodes:
-            for name, axis in self._measured.get(one.name, ()):
+            for name, axis in self.measured.get(one.name, ()):
                 labels = self._rules.maps.get(name)
                 if isinstance(labels, Tensor):
                     axes = range(labels.ndim) if axis is None else [axis % labels.ndim]
@@ -183,6 +184,12 @@ class ChannelFlow(fx.Interpreter):
         roots = sets.roots
         real = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *[roots[o] for o in given]]))
         sets.fix(np.flatnonzero(~np.isin(roots[:-1], real)))  # no layer gives them
+        batched = [one for one in self.graph.nodes if one.op != "get_attr"]
+        for node in batched:  # images lie along the first axis, and windows of them
+            for labels in _each(rules.maps.get(node.name)):
+                several = labels.ndim > 0 and labels.shape[0] > 1
+                if several and labels.shape[0] % IMAGES == 0:
+                    rules.uniform.append((labels, 0))
         maps = [one for found in rules.maps.values() for one in _each(found)]
         maps = [one for one in maps if varying(one)]
         while True:

@@ -39,7 +39,8 @@ class SizeRewriter:
     """
 
     def __init__(self, flow: Any) -> None:
-        self.channels, self.sizes, self.numbers = flow.channels, flow.sizes, flow.numbers
+        self.channels, self.sizes = flow.channels, flow.sizes
+        self.numbers, self.measured = flow.numbers, flow.measured
         self._counts: dict[str, Count] = {}
         for node in flow.graph.nodes:
             count = self._count(node) if node.name in self.channels else None
@@ -76,24 +77,41 @@ class SizeRewriter:
         return (axes[0], labels_along(labels, axes[0], shape[axes[0]])) if axes else None
 
     def _resized(self, node: fx.Node) -> Count | None:
-        found = self._along(self.channels[node.name], self.sizes[node.name])
-        if found is None:
-            return None
-        place, labels = found
-        if node.target in ("unflatten", torch.unflatten):  # it names the sizes of some axes only
-            place -= int(argument(node, 1, "dim")) % len(self.sizes[first(node).name])
-        if self._is_free(node, place):
-            return None
-        return partial(_size, place, labels)
+        shape, found = self.sizes[node.name], self._along(
+            self.channels[node.name], self.sizes[node.name]
+        )  # fmt: skip
+        written: list[tuple[int, Labels | int]] = []
+        depends = [] if found is None else [found[1]]
+        given, start = self._given(node)
+        for place, size in enumerate(given):
+            if found is not None and place + start == found[0] and size != -1:
+                written.append((place, found[1]))
+            elif isinstance(size, fx.Node) and (counted := self._counted(size)):
+                # The code computes this size from an axis that may lose channels.
+                written.append((place, shape[place + start]))
+                depends += counted
+        return partial(_sizes, written, depends) if written else None
 
-    def _is_free(self, node: fx.Node, place: int) -> bool:
-        """Whether a size is -1, for what is left over, or not written out."""
+    def _given(self, node: fx.Node) -> tuple[Sequence[Any], int]:
+        """The sizes that a call names, and the axis of the first."""
         given: Any = node.args[sizes_at(node) :]
         given = given[0] if given and isinstance(given[0], (list, tuple)) else given
         if not given:
             given = next(node.kwargs[name] for name in ("shape", "size", "sizes")
                          if name in node.kwargs)  # fmt: skip
-        return not 0 <= place < len(given) or bool(given[place] == -1)
+        if node.target in ("unflatten", torch.unflatten):  # it names the sizes of some axes only
+            return given, int(argument(node, 1, "dim")) % len(self.sizes[first(node).name])
+        return given, 0
+
+    def _counted(self, number: fx.Node) -> list[Labels]:
+        """The labels of channels that a number counts."""
+        found = []
+        for name, axis in self.measured.get(number.name, ()):
+            labels = self.channels.get(name)
+            axes = varying(labels) if isinstance(labels, Tensor) else []
+            if axes and (axis is None or axis % labels.ndim in axes):
+                found.append(labels.flatten().numpy())
+        return found
 
     def _split(self, node: fx.Node) -> Count | None:
         maps, sizes = self.channels[node.name], self.sizes[node.name]
@@ -151,9 +169,16 @@ class SizeRewriter:
 # These are functions of the module, since problems are sent to other processes.
 
 
-def _size(place: int, labels: Labels, alive: Booleans) -> list[Any] | None:
-    left = int(alive[labels].sum())
-    return None if left == len(labels) else ["size", place, left]
+def _sizes(
+    written: Sequence[tuple[int, Labels | int]], depends: Sequence[Labels], alive: Booleans
+) -> list[Any] | None:
+    if all(alive[labels].all() for labels in depends):
+        return None
+    sizes = [
+        [place, size if isinstance(size, int) else int(alive[size].sum())]
+        for place, size in written
+    ]
+    return ["sizes", sizes]
 
 
 def _parts(axis: int, each: Sequence[Labels], alive: Booleans) -> list[Any] | None:

@@ -330,10 +330,8 @@ def _check_size(folder: Path, spec: Mapping[str, Any], content: bytes) -> None:
         return
     needed = sum(value.numel() for value in empty.state_dict().values())
     if needed > len(content):
-        reason = (
-            f"its description needs {needed:,} weights, but {WEIGHTS} has {len(content):,} bytes"
-        )
-        raise PruneError(_damaged(folder, reason))
+        least = f"its description needs {needed:,} weights"
+        raise PruneError(_damaged(folder, f"{least}, but {WEIGHTS} has {len(content):,} bytes"))
 
 
 def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -205,6 +205,30 @@ def test_networks_that_cannot_take_a_single_image_are_refused() -> None:
         PrunableFilters(net.eval(), SHAPE)
 
 
+def test_sizes_that_are_computed_from_channels_are_rewritten_too() -> None:
+    def call(net: Any, x: Tensor) -> Tensor:
+        # With a branch less there is one group left, and its size is not half of the rest.
+        return shuffled(torch.cat([net.one(x), net.two(x)], dim=1), 2)
+
+    net = around(call, one=conv(8, 1), two=conv(8, 1))
+    filters = PrunableFilters(net.eval(), SHAPE)
+    assert filters.genes.n_pieces == 2
+    check(filters, candidates=30)
+
+
+def test_heads_within_the_batch_stay_as_they_are() -> None:
+    def call(net: Any, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        heads = x.reshape(n * 4, c // 4, h * w)  # as older code writes attention
+        return torch.bmm(heads.transpose(1, 2).softmax(-1), heads.transpose(1, 2).mT).view(n, -1)
+
+    net = around(lambda net, x: torch.cat([call(net, x), net.other(x).flatten(1)], 1),
+                 other=conv(8, 3))  # fmt: skip
+    filters = PrunableFilters(net.eval(), SHAPE)
+    assert filters.genes.sizes == (3,)
+    check(filters, candidates=2)
+
+
 def test_calls_that_are_not_known_are_noted() -> None:
     net = around(lambda net, x: torch.cat([x.cumsum(1), net.other(x)], 1), other=conv(8, 3))
     assert PrunableFilters(net.eval(), SHAPE).flow.kept == ["cumsum() in 'Net'"]
