@@ -241,7 +241,7 @@ def trace(network: nn.Module, shape: Sequence[int] | None = None) -> fx.Graph:
 
 
 def zeros(network: nn.Module, shape: Sequence[int]) -> Tensor:
-    """Images of zeros for a network, (`IMAGES`, *shape)."""
+    """Images of zeros for a network, `IMAGES` of them."""
     like = next(network.parameters(), torch.empty(0))
     return torch.zeros(IMAGES, *shape, dtype=like.dtype, device=like.device)
 
