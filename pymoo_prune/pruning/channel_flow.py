@@ -184,12 +184,7 @@ class ChannelFlow(fx.Interpreter):
         roots = sets.roots
         real = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *[roots[o] for o in given]]))
         sets.fix(np.flatnonzero(~np.isin(roots[:-1], real)))  # no layer gives them
-        batched = [one for one in self.graph.nodes if one.op != "get_attr"]
-        for node in batched:  # images lie along the first axis, and windows of them
-            for labels in _each(rules.maps.get(node.name)):
-                several = labels.ndim > 0 and labels.shape[0] > 1
-                if several and labels.shape[0] % IMAGES == 0:
-                    rules.uniform.append((labels, 0))
+        rules.uniform += self._along_images()
         maps = [one for found in rules.maps.values() for one in _each(found)]
         maps = [one for one in maps if varying(one)]
         while True:
@@ -205,6 +200,20 @@ class ChannelFlow(fx.Interpreter):
                     rules.unite_along(now, [axis for axis in axes if axis != kept])
             if sets.changes == before:
                 return
+
+    def _along_images(self) -> list[tuple[Tensor, int]]:
+        """Maps that vary along the first axis of what depends on the images: they lie there."""
+        found: list[tuple[Tensor, int]] = []
+        batched: set[fx.Node] = set()
+        for node in self.graph.nodes:
+            if node.op != "placeholder" and batched.isdisjoint(node.all_input_nodes):
+                continue
+            batched.add(node)
+            for labels in _each(self._rules.maps.get(node.name)):
+                several = labels.ndim > 0 and labels.shape[0] > 1
+                if several and labels.shape[0] % IMAGES == 0:
+                    found.append((labels, 0))
+        return found
 
     def _now(self, labels: Tensor) -> Tensor:
         return compressed(torch.from_numpy(self._rules.sets.roots[labels.numpy()]))

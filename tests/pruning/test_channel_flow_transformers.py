@@ -207,18 +207,18 @@ def test_windows_that_are_shifted() -> None:
     models = pytest.importorskip("torchvision.models.swin_transformer")
     torch.manual_seed(0)
     network = models.SwinTransformer(
-        patch_size=[2, 2], embed_dim=8, depths=[2, 2], num_heads=[2, 4], window_size=[4, 4],
+        patch_size=[2, 2], embed_dim=12, depths=[2, 2], num_heads=[3, 6], window_size=[4, 4],
         mlp_ratio=2.0, num_classes=CLASSES,
     ).eval()  # fmt: skip
     filters = PrunableFilters(network, (3, 24, 24))  # windows are filled up with zeros
-    assert filters.genes.sizes == (2, 16, 2, 16, 4, 32, 4, 32)
+    assert filters.genes.sizes == (3, 24, 3, 24, 6, 48, 6, 48)
     assert filters.genes.n_pieces == 8
     check(filters, candidates=3)
     # A head takes its biases of places with it.
     x = np.ones(filters.genes.n_var, dtype=bool)
     x[0] = False
     table = "features.1.0.attn.relative_position_bias_table"
-    assert filters.network(x).tensors[table] == [49, 1]
+    assert filters.network(x).tensors[table] == [49, 2]
 
 
 def test_networks_of_timm() -> None:
