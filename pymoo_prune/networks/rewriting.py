@@ -27,7 +27,8 @@ def rewrite(graph: fx.Graph, rewritings: Rewritings) -> None:
         graph: It is changed.
         rewritings: By node: ["sizes", [[place, n], ...]] writes n in place of sizes; ["split",
             axis, sizes] makes parts of these sizes; ["pad", sizes] adds zeros; ["choose", axis,
-            places] takes these places of an axis; ["heads", n] is for attention.
+            places, axes] takes these places of an axis, of so many axes; ["heads", n] is for
+            attention.
     """
     for node in graph.nodes:
         if node.name in rewritings:
@@ -80,25 +81,29 @@ def _pad(node: fx.Node, sizes: Sequence[int]) -> None:
     node.args, node.kwargs = (source, list(sizes), *node.args[2:]), more
 
 
-def _choose(node: fx.Node, axis: int, places: Sequence[int]) -> None:
+def _choose(node: fx.Node, axis: int, places: Sequence[int], ndim: int) -> None:
     """Takes places of one axis; what the index says of other axes stays."""
     chosen: Any = list(places)
-    if chosen == list(range(chosen[0], chosen[0] + len(chosen))):
-        chosen = slice(chosen[0], chosen[0] + len(chosen))
+    start = min(chosen, default=0)
+    if chosen == list(range(start, start + len(chosen))):
+        chosen = slice(start, start + len(chosen))
     if node.target is operator.getitem:
         index: Any = node.args[1]
         found = list(index) if isinstance(index, tuple) else [index]
-        found[index_of(found, axis)] = chosen
+        found[index_of(found, axis, ndim)] = chosen
         node.args = (node.args[0], tuple(found))
         return
     node.op, node.target = "call_function", operator.getitem  # it was narrow()
     node.args, node.kwargs = (node.args[0], (*[slice(None)] * axis, chosen)), {}
 
 
-def index_of(index: Sequence[Any], axis: int) -> int:
-    """The place in an index, without an ellipsis, that is for an axis of the source."""
-    taken = [place for place, part in enumerate(index) if part is not None]
-    return taken[axis]
+def index_of(index: Sequence[Any], axis: int, ndim: int) -> int:
+    """The place in an index that is for an axis of its source, which has `ndim` axes."""
+    named = [place for place, part in enumerate(index) if part is not None and part is not Ellipsis]
+    dots = next((place for place, part in enumerate(index) if part is Ellipsis), len(index))
+    before = sum(place < dots for place in named)
+    # What stands behind an ellipsis is for the last axes.
+    return named[axis] if axis < before else named[axis - ndim]
 
 
 def _attend(node: fx.Node, heads: int) -> None:

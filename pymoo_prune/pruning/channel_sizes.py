@@ -151,12 +151,12 @@ class SizeRewriter:
         else:
             parts = parts_of_index(self._known(node.args[1]), len(shape))
             named: Any = [] if parts is None else parts
-            part = named[index_of(named, axis)] if named else slice(None)
+            part = named[index_of(named, axis, len(shape))] if named else slice(None)
             fixed = not isinstance(part, slice) or part == slice(None)
             places = None if fixed else np.arange(len(labels))[part]
         if places is None:
             return None
-        return partial(_places, axis, labels, places)
+        return partial(_places, axis, labels, places, len(shape))
 
     def _heads(self, node: fx.Node) -> Count | None:
         source: Any = node.args[0]
@@ -193,12 +193,14 @@ def _edges(
     return None if left == sizes else ["pad", left]
 
 
-def _places(axis: int, labels: Labels, places: Labels, alive: Booleans) -> list[Any] | None:
+def _places(
+    axis: int, labels: Labels, places: Labels, ndim: int, alive: Booleans
+) -> list[Any] | None:
     there = alive[labels]
     if there.all():
         return None
     now = np.cumsum(there) - 1
-    return ["choose", axis, now[places[there[places]]].tolist()]
+    return ["choose", axis, now[places[there[places]]].tolist(), ndim]
 
 
 def _head_count(labels: Labels, alive: Booleans) -> list[Any] | None:

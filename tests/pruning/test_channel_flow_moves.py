@@ -91,6 +91,11 @@ PRUNED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "slice": (lambda: around(lambda net, x: x[:, :5]), (3, 5)),  # three are never read
     "slices": (lambda: around(lambda net, x: x[NARROW] + x[:, 2:5]), (3, 3)),
     "narrow": (lambda: around(lambda net, x: x.narrow(1, 2, 4)), (4, 4)),
+    "slices behind an ellipsis": (
+        lambda: around(lambda net, x: net.next(x.permute(0, 2, 3, 1))[..., :4],
+                       next=nn.Linear(8, 6)),
+        (8, 2, 4),
+    ),
     "half of what there is": (lambda: around(lambda net, x: x[:, : x.size(1) // 2]), (4, 4)),
     "chunk": (lambda: around(lambda net, x: gated(x)), (4,)),
     "glu": (lambda: around(lambda net, x: functional.glu(x, dim=1)), (4,)),
