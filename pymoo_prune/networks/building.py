@@ -61,7 +61,9 @@ def build_network(spec: Mapping[str, Any]) -> nn.Module:
     else:
         try:
             network = NETWORKS[name](**arguments)
-        except (KeyError, TypeError) as error:
+        except PruneError:
+            raise
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             msg = f"the spec of network {name!r} does not fit: {error}"
             raise PruneError(msg) from error
     return with_attention_of(network, spec)

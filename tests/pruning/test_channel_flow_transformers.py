@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import build_network, named_network, unpack_attention
 from pymoo_prune.pruning import PrunableFilters
 from tests.pruning.test_channel_flow_moves import check
@@ -245,6 +246,16 @@ def test_what_is_left_is_saved_and_loaded() -> None:
     with torch.no_grad():
         assert torch.equal(again(images), small(images))
     assert small.rewritten  # heads are written out in the code
+
+
+@pytest.mark.parametrize("change", [[], None, ["sizes", [[99, 3]]], ["other", 1]])
+def test_broken_rewritings_are_refused(change: Any) -> None:
+    network = named_network("small-vit", channels=1, classes=10, size=(8, 8)).eval()
+    filters = PrunableFilters(network, (1, 8, 8))
+    spec: Any = filters.network(filters.uniform(np.array([0.5]))[0]).spec
+    spec["arguments"]["rewritten"] = {"attend": change}
+    with pytest.raises(PruneError, match=r"does not fit|cannot be rewritten"):
+        build_network(spec)
 
 
 def test_training_goes_on_in_a_small_network() -> None:
