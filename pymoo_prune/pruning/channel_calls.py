@@ -91,8 +91,6 @@ REDUCTIONS = (
 )  # fmt: skip
 """They mix the values along some axes."""
 MATRIX_PRODUCTS = (torch.matmul, torch.bmm, operator.matmul, "matmul", "bmm", "__matmul__")
-SIZES = ("size", "dim", "numel", "stride")
-"""Methods that ask for sizes."""
 
 
 def calls(node: fx.Node, *known: Any) -> bool:
