@@ -2,6 +2,7 @@
 
 - `generation`: the time of one generation
 - `faithful`: figures beside those of the authors
+- `authors`: the authors' runs
 - `quality`: keep-masks with refit, beside refitted rivals, the first population and random search
 - `reference`: one generation the plain way, which tests of EComp compare with too
 - `setting`: data and parent
