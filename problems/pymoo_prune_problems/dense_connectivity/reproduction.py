@@ -22,7 +22,7 @@ from pymoo_prune.files import writing
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import accuracy, count_macs, count_parameters, dense_net_complexity
 from pymoo_prune.networks import DenseNet, layers_of_depth
-from pymoo_prune.runs import ReproductionOptions, kept, kept_parent, reproduced
+from pymoo_prune.runs import ReproductionOptions, chosen, kept, kept_parent, limit_of, reproduced
 from pymoo_prune.search import Budget, Display, Store, search
 from pymoo_prune.training import Recipe, seeded, trained
 from pymoo_prune_problems.dense_connectivity.experiments import (
@@ -273,6 +273,9 @@ def reproduce_fully(output: Path, **options: Unpack[ReproductionOptions]) -> Non
 
 def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None:
     display = Display(options["console"])
+    chosen((), options)
+    if (generations := limit_of(options, "generations")) is not None:
+        scale = replace(scale, generations=generations)
 
     def page(images: Data) -> str:
         rows = []
@@ -280,7 +283,7 @@ def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None
             with display.phase("networks") as update:
                 rows += list(Experiment(images, scale, output, seed, update).rows())
         with writing(output / "figure-5.png") as path:
-            draw_accuracies(path, rows, scale, options["data"])
-        return table(rows, scale, options["data"])
+            draw_accuracies(path, rows, scale, images.name)
+        return table(rows, scale, images.name)
 
     reproduced(page, output, asdict(scale), **options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Unpack
@@ -16,7 +16,7 @@ from pymoo_prune.data import Data
 from pymoo_prune.files import write_text
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.results import Front, WinningTicket, save_network, winning_ticket
-from pymoo_prune.runs import ReproductionOptions, kept_runs, reproduced
+from pymoo_prune.runs import ReproductionOptions, chosen, kept_runs, limit_of, reproduced
 from pymoo_prune.search import Budget, Display, SearchReporter, search
 from pymoo_prune.tables import markdown_table
 from pymoo_prune_problems.distilled_filters.problem import FITNESS, DistilledFilters
@@ -173,15 +173,19 @@ def reproduce_fully(output: Path, **options: Unpack[ReproductionOptions]) -> Non
 
 
 def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None:
-    data, display = options["data"], Display(options["console"])
+    display, names = Display(options["console"]), chosen(scale.evaluations, options)
+    if (evaluations := limit_of(options, "evaluations")) is not None:
+        scale = replace(scale, evaluations=dict.fromkeys(scale.evaluations, evaluations))
 
     def page(images: Data) -> str:
         def row(name: str, seed: int) -> dict[str, Any]:
             found, ticket = one_network(images, name, scale, seed=seed, display=display)
-            _keep_ticket(output / f"{name}-{seed}", ticket, found, f"{NAMES[name]} on {data}")
+            _keep_ticket(
+                output / f"{name}-{seed}", ticket, found, f"{NAMES[name]} on {images.name}"
+            )
             return found
 
-        return report(kept_runs(output, scale.evaluations, options["runs"], row), data)
+        return report(kept_runs(output, names, options["runs"], row), images.name)
 
     reproduced(page, output, asdict(scale), **options)
 
