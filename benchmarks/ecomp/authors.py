@@ -2,7 +2,9 @@
 
 `authors.json` has the averages of each run's last generation on its batch and the test accuracy of
 its best network (`rows`), and means and deviations over the runs of every third generation's
-averages (`curves`). Their one parent, their 10,000 images of FashionMNIST.
+averages (`curves`). `best_neurons` has the boxes of the right half of their Figure 5, read from
+its file: least, quartiles and most of the best networks' hidden width, of 256, without the two
+outliers of 101. Their one parent, their 10,000 images of FashionMNIST.
 """
 
 from __future__ import annotations
@@ -41,6 +43,12 @@ class Runs:
             np.array(plain["rows"]),
             {name: np.array([one["mean"], one["deviation"]]) for name, one in curves.items()},
         )
+
+
+def best_widths() -> Mapping[str, Numbers]:
+    """Least, quartiles and most of the width of the authors' best networks, by weighting."""
+    found = json.loads(FILE.read_text(encoding="utf-8"))["best_neurons"]
+    return {weighting: np.array(five) / 256 for weighting, five in found.items()}
 
 
 @cache

@@ -5,13 +5,15 @@ All twenty-eight figures are printed beside those of the authors' ten runs: aver
 generation on its batch, and the best network on the test images. Two more tables say how much
 depends on the parent, and whether similarity in the fitness makes runs consistent (Brown-Forsythe,
 for our runs and for theirs). A benchmark that was stopped goes on; `python -m
-benchmarks.ecomp.figures` draws Figures 2 to 5 from its results.
+benchmarks.ecomp.page` draws Figures 2 to 5 from its results. `PYMOO_PRUNE_RUNS=4` makes a table of
+the first four runs of each weighting, and keeps them for the whole.
 
 Target: 0
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -25,6 +27,7 @@ from benchmarks.ecomp import setting as ecomp_setting
 from benchmarks.ecomp.authors import Numbers, authors
 from benchmarks.harness import Outcome
 from benchmarks.kept import Parts, kept_parent
+from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward, as_feed_forward
 from pymoo_prune_problems import EComp
@@ -32,6 +35,7 @@ from pymoo_prune_problems.ecomp import COLUMNS, run_weighting
 from pymoo_prune_problems.ecomp.reproduction import EVERY
 
 RUNS = 10
+VARIABLE = "PYMOO_PRUNE_RUNS"
 PARENTS = 5
 BATCHES = 20
 """Batches on which the first populations of all parents are measured."""
@@ -49,7 +53,7 @@ def run(quick: bool) -> Outcome:
         parents = [first_generation(0, batches=2)]
     else:
         # A seed of all weightings after the other: a part of it is a smaller benchmark.
-        asked = [(name, seed) for seed in range(RUNS) for name in EComp.WEIGHTINGS]
+        asked = [(name, seed) for seed in range(wanted()) for name in EComp.WEIGHTINGS]
         runs = {name: [] for name in EComp.WEIGHTINGS}
         for name, seed in asked:
             make = partial(one_run, name, seed, PARENTS, EComp.GENERATIONS + 1)
@@ -60,9 +64,18 @@ def run(quick: bool) -> Outcome:
             for number in range(PARENTS)
         ]
     outcome = outcome_of(runs, parents)
-    if not quick:
+    if not quick and wanted() == RUNS:
         PARTS.forget()
     return outcome
+
+
+def wanted() -> int:
+    """How many runs of each weighting are asked for: all, or fewer by a variable."""
+    text = os.environ.get(VARIABLE, str(RUNS))
+    if not text.isdigit() or not 2 <= int(text) <= RUNS:
+        msg = f"{VARIABLE} must be a number of runs from 2 to {RUNS}, but it is {text!r}"
+        raise PruneError(msg)
+    return int(text)
 
 
 def parent(number: int) -> FeedForward:
@@ -122,10 +135,10 @@ def outcome_of(
         differing,
         f"of {len(comparisons)} figures differ (p <= .01)",
         [
-            (title, HEAD, list(map(_row, comparisons))),
-            ("the first population", PARENT_HEAD, _parent_rows(parents)),
+            (title, HEAD, list(map(comparison_row, comparisons))),
+            ("the first population", PARENT_HEAD, parent_rows(parents)),
             ("deviations over the runs, without and with similarity", CONSISTENCY_HEAD,
-             list(map(_consistency_row, consistency))),
+             list(map(consistency_row, consistency))),
         ],
         {
             "data": "fashion-mnist",
@@ -177,21 +190,24 @@ def compared(weighting: str, place: int, ours: Numbers, parents: Sequence[int]) 
 HEAD = ("w_a w_s w_c", "figure", "ours", "authors', 10 runs", "p (Welch)", "p (parents)")
 
 
-def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
+def comparison_row(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row below `HEAD`."""
     mine, theirs = ("{:.3f} ± {:.3f}".format(*one[name]) for name in ("ours", "authors"))
-    p = f"{one['p']:.3f}" + (" differs" if one["p"] <= SIGNIFICANT else "")
+    p = _p(one["p"]) + (" differs" if one["p"] <= SIGNIFICANT else "")
     figure = one["figure"].replace("_", " ")
     return one["weighting"], figure, mine, theirs, p, _p(one["p_parents"])
 
 
 def _p(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if value >= 0.0005 else "< 0.001"
 
 
 PARENT_HEAD = ("parent", "test accuracy", "accuracy", "similarity loss", "width")
 
 
-def _parent_rows(parents: Sequence[Mapping[str, float]]) -> list[tuple[str, ...]]:
+def parent_rows(parents: Sequence[Mapping[str, float]]) -> list[tuple[str, ...]]:
     """The first populations of our parents and of the authors' one, on batches of 100."""
     names = ("test_accuracy", *COLUMNS[:3])
     rows = [
@@ -227,7 +243,8 @@ def consistent(pair: tuple[str, str], name: str, ours: Mapping[str, Numbers]) ->
     return found
 
 
-def _consistency_row(one: Mapping[str, Any]) -> tuple[str, ...]:
+def consistency_row(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row below `CONSISTENCY_HEAD`."""
     return (
         " / ".join(one["pair"]),
         one["figure"].replace("_", " "),
