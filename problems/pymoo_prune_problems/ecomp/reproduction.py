@@ -273,6 +273,7 @@ def _page(
         f"The parent has {100 * parent_accuracy:.2f} % on the test images (the paper: 86.6 %).",
         "Averages of the last generation on its batch; the best network on the test images.",
         "In brackets the authors' ten runs, with one parent of theirs on FashionMNIST.",
+        *_shortened(done),
         "",
         markdown_table(
             ("w_a w_s w_c", "runs", "accuracy", "similarity loss", "width", "best network, test"),
@@ -293,6 +294,15 @@ def _page(
     return "\n".join(lines)
 
 
+def _shortened(done: Mapping[str, Sequence[Trajectory]]) -> list[str]:
+    """A sentence where runs have another length than the paper's."""
+    found = len(next(iter(done.values()))[0].means["accuracy"]) - 1
+    if found == EComp.GENERATIONS:
+        return []
+    text = f"Runs have {found} generations after the first population; the paper's have"
+    return [f"{text} {EComp.GENERATIONS}."]
+
+
 def _cells(weighting: str, trajectories: Sequence[Trajectory]) -> list[str]:
     """A row of the table: means, deviations where there are several runs, and the authors'."""
     rows = np.array([one.row for one in trajectories])
@@ -302,7 +312,7 @@ def _cells(weighting: str, trajectories: Sequence[Trajectory]) -> list[str]:
         cells = [f"{cell} ± {value:.3f}" for cell, value in zip(cells, deviations, strict=True)]
     if theirs := AUTHORS.get(weighting):
         cells = [
-            f"{cell} ({mean} ± {spread})"
+            f"{cell} ({mean:.3f} ± {spread:.3f})"
             for cell, (mean, spread) in zip(cells, theirs, strict=True)
         ]
     return [weighting, str(len(rows)), *cells]
