@@ -37,9 +37,9 @@ class WeightGenome:
         weights: A matrix for each layer, (outputs, inputs), float32.
         biases: A vector for each layer, (outputs,), float32.
         digest: Identifies the genome. For a genome made from arrays it is a hash of their content.
-            For a child it is a hash of its parents' digests and of what the operator did to them;
-            a child of equal parents is the parent. It identifies the child as well, and takes microseconds, where hashing a megabyte takes
-            a millisecond.
+            For a child it is a hash of its parents' digests and of what the operator did to them:
+            it identifies the child as well, and takes microseconds, where hashing a megabyte takes
+            a millisecond. A child of equal parents is the parent.
     """
 
     weights: tuple[FloatArray, ...]
