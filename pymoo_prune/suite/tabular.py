@@ -13,7 +13,7 @@ from pymoo_prune.suite.costs import (
     SMALLER,
     WIDTH,
 )
-from pymoo_prune.suite.definition import ERROR, Definition, Live
+from pymoo_prune.suite.definition import ERROR, Cost, Definition, Live
 from pymoo_prune.suite.genes import Bits, Whole
 from pymoo_prune.suite.widths import every, spaced
 
@@ -117,7 +117,7 @@ TABULAR = (
         "Which pattern each layer of a ResNet-8 gets: all weights with 8 or 4 bits, or two or one "
         "of four neighbours with 4 bits; the first layer chooses its bits alone.",
         Whole((2, *(4,) * 7)),
-        (ERROR, BYTES),
+        (Cost("divergence", "plain", 0.1), Cost("bytes", "log", -0.5)),
         PATTERNS,
         "resnet-8-digits-patterns",
     ),
