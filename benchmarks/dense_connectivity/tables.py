@@ -73,8 +73,8 @@ def run(quick: bool) -> Outcome:
     names = [*map(str, rates), ALL]
     wanted = chosen(names)
     if quick:
-        with TemporaryDirectory() as folder:
-            return outcome(made(Experiment(images(), QUICK, Path(folder), SEED), wanted), names)
+        with TemporaryDirectory() as place:
+            return outcome(made(Experiment(images(), QUICK, Path(place), SEED), wanted), names)
     folder = kept_folder()
     rows = made(Experiment(small_images(), SCALE, folder, SEED), wanted)
     found = outcome(rows, names)
