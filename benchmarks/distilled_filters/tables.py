@@ -6,7 +6,7 @@ at least the compression of Table I: distillation with early stopping inside the
 published; nothing inside the search; and both with refitted weights and batch norms. The winners
 are distilled at length, all for as long, though one phase has had the search's steps besides. L1
 pruning of each winner's size is distilled as long. Accuracies on perturbed images follow.
-On one core SimpleCNN takes about one and a half hours, ResNet-18 two and a half, GoogLeNet four.
+On one core SimpleCNN takes about one and a half hours, ResNet-18 two and a half, GoogLeNet six.
 Rows are networks: `PYMOO_PRUNE_ROWS=simple-cnn`. A benchmark that was stopped goes on, candidate by
 candidate.
 
