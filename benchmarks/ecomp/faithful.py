@@ -4,7 +4,8 @@ FashionMNIST, five parents with two runs of each weighting each, where the autho
 All twenty-eight figures are printed beside those of the authors' ten runs: averages of the last
 generation on its batch, and the best network on the test images. Two more tables say how much
 depends on the parent, and whether similarity in the fitness makes runs consistent (Brown-Forsythe,
-for our runs and for theirs). A benchmark that was stopped goes on; `python -m
+for our runs and for theirs). A run takes half a minute of one core, all of them
+half an hour to an hour. A benchmark that was stopped goes on; `python -m
 benchmarks.ecomp.page` draws Figures 2 to 5 from its results. `PYMOO_PRUNE_RUNS=4` makes a table of
 the first four runs of each weighting, and keeps them for the whole.
 

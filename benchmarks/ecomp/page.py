@@ -57,9 +57,10 @@ def comparisons(results: Mapping[str, Any]) -> str:
     """How many figures differ, and the table of all."""
     found = results["comparisons"]
     differing = sum(one["p"] <= SIGNIFICANT for one in found)
+    parents = len({*next(iter(results["ours"].values()))["parents"].split()})
     sentence = (
         f"{differing} of {len(found)} differ at p ≤ .01, with {results['runs']} runs of each "
-        f"weighting over {len(results['parents'])} parents, on FashionMNIST."
+        f"weighting over {parents} parents, on FashionMNIST."
     )
     return f"{sentence}\n\n{markdown_table(HEAD, list(map(comparison_row, found)))}"
 
