@@ -2,9 +2,9 @@
 
 ResNet-20 on FashionMNIST, the letters of `alphabet-quality`, one seed. Ten pairs of bounds, on
 bytes and on bit operations: five numbers of bytes, and .8 and .6 times the bit operations that the
-choice with the least loss has there. Walks by divergence below both bounds, against the choices in closed
-form with a rate for each sum, of which the same search images choose the best. They begin with
-these choices. Then patterns: one of four neighbouring weights with 8 bits in all layers alike,
+choice with the least loss has there. Walks by divergence below both bounds, against the choices in
+closed form with a rate for each sum, of which the same search images choose the best. They begin
+with these choices. Then patterns: one of four neighbouring weights with 8 bits in all layers alike,
 against walks over letters with the same bytes. No gradient steps. It goes on where it was stopped.
 
 Target: at least .5 points at half of the ten bounds, and nowhere below 0
