@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import get_args
 
-from pymoo_prune.data import Data
+import torch
+from torch import nn
+
+from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.inference import Precision
+from pymoo_prune.measuring import accuracy
+
+LEARNT = 0.1
+"""A network that has learnt is this share of the way from guessing to all right, at least."""
 
 
 def check_options(
@@ -33,5 +40,39 @@ def check_options(
         msg = (
             "search_images must be at least 1, recovery_images and levels at least 2, but they "
             f"are {search_images}, {recovery_images} and {levels}"
+        )
+        raise PruneError(msg)
+
+
+def guessing(split: Split) -> float:
+    """The accuracy of a network that always says the most frequent class."""
+    labels = split.known_labels
+    return int(torch.bincount(labels.flatten()).max()) / labels.numel()
+
+
+def at_chance(value: float, split: Split) -> bool:
+    """Whether an accuracy is hardly better than guessing.
+
+    Args:
+        value: The accuracy, on these images.
+        split: Images and labels.
+    """
+    chance = guessing(split)
+    return value < chance + LEARNT * (1 - chance)
+
+
+def check_has_learnt(network: nn.Module, data: Data) -> None:
+    """Refuses a network that is hardly better than guessing: its pruning would say nothing.
+
+    Args:
+        network: The network that is to be pruned.
+        data: Its accuracy is taken on the validation images.
+    """
+    found = accuracy(network, data.validation)
+    if at_chance(found, data.validation):
+        msg = (
+            f"the network has an accuracy of {100 * found:.2f} % on {data.name}, and guessing has "
+            f"{100 * guessing(data.validation):.2f} %: pruning it would say nothing; train it "
+            "longer first"
         )
         raise PruneError(msg)

@@ -14,8 +14,13 @@ from pymoo_prune import Budget, Data, PruneError
 from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.testing import sample
 from pymoo_prune_problems import LayerVector
-from pymoo_prune_problems.layer_vector.reproduction import Iteration, reduced
-from tests.support.layer_vector import assert_networks_are_what_was_measured, small, zeros
+from pymoo_prune_problems.layer_vector import Iteration, reduced
+from tests.support.layer_vector import (
+    assert_networks_are_what_was_measured,
+    small,
+    train_resnet,
+    zeros,
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +109,9 @@ def test_pruning_and_retraining_again_and_again(digits: Data, resnet: nn.Module)
 def test_iterations_need_epochs(digits: Data, resnet: nn.Module, epochs: Sequence[float]) -> None:
     with pytest.raises(PruneError, match="every iteration needs a number of epochs above 0"):
         next(reduced(digits, resnet, budget=Budget(generations=1), epochs=epochs))
+
+
+def test_a_network_at_chance_is_refused(digits: Data) -> None:
+    network = train_resnet(digits, 0.01)
+    with pytest.raises(PruneError, match=r"accuracy of [\d.]+ % on digits, and guessing has 1"):
+        next(reduced(digits, network, budget=Budget(generations=1)))
