@@ -120,7 +120,7 @@ def reduced(
     networks, retraining = dict.fromkeys((SEARCHED, *RIVALS), network), 0.0
     for number, some in enumerate(epochs, start=1):
         turn = _Turn(data, number, some, recipe, seed, settings, networks)
-        found = keep.values(f"{number}-rules", partial(turn.searched, budget, on_generation))
+        found = keep.values(f"{number}-rules", partial(turn.searched, budget, on_generation, keep))
         after, rows = {}, {}
         for method in networks:
             name = f"{number}-{method.replace(' ', '-')}"
@@ -166,15 +166,16 @@ class _Turn:
         return LayerVector(self.data, parent=self.networks[method], seed=seed, **self.settings)
 
     def searched(
-        self, budget: Budget, on_generation: Callable[[Step], None] | None
+        self, budget: Budget, on_generation: Callable[[Step], None] | None, keeper: Keeper
     ) -> dict[str, Any]:
         """Both runs of the GA, and the rules of the second."""
-        order, seed = self.problem.order, self.seed + self.number
-        algorithm = RuleGuidedGA(order, self.problem.levels)
-        began = perf_counter()
-        found = search(self.problem, algorithm, budget, seed=seed, on_generation=on_generation)
+        problem, order, seed = self.problem, self.problem.order, self.seed + self.number
+        algorithm = RuleGuidedGA(order, problem.levels)
+        with keeper.store(f"{self.number}-search", problem) as store:
+            found = search(
+                problem, algorithm, budget, seed=seed, store=store, on_generation=on_generation
+            )
         rules = algorithm.rules()
-        seconds = perf_counter() - began
         left, _ = order.complexity(rules.strategy[None])
         return {
             "counts": rules.strategy.tolist(),
@@ -182,7 +183,7 @@ class _Turn:
             "parameters": int(left[0]),
             "sparsity": 1 - int(left[0]) / order.all_parameters,
             "generations": found.last.generation,
-            "seconds": seconds,
+            "seconds": found.last.seconds,
         }
 
     def retrained(

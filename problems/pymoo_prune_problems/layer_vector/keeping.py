@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import nn
 
+from pymoo_prune.machine import versions
+from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import load_network, save_network
 from pymoo_prune.runs import kept
+from pymoo_prune.search import Store
 
 
 class Keeper(Protocol):
@@ -33,6 +37,14 @@ class Keeper(Protocol):
             make: Makes both.
         """
 
+    def store(self, name: str, problem: PruningProblem) -> AbstractContextManager[Store | None]:
+        """A search's evaluations; None keeps none.
+
+        Args:
+            name: The part's name.
+            problem: The problem that is searched.
+        """
+
 
 class Nothing:
     """Keeps nothing: a `Keeper` that makes all parts."""
@@ -49,9 +61,13 @@ class Nothing:
         """See `Keeper`."""
         return make()
 
+    def store(self, name: str, problem: PruningProblem) -> AbstractContextManager[Store | None]:  # noqa: ARG002
+        """See `Keeper`."""
+        return nullcontext()
+
 
 class KeptIn:
-    """Keeps parts in a folder: a file NAME.json each, and networks in folders beside.
+    """Keeps parts in a folder: a file NAME.json each; networks and evaluations lie beside.
 
     Args:
         folder: The folder; it is made when it is needed.
@@ -78,3 +94,9 @@ class KeptIn:
         # The values are written last: without them, the part is made again.
         values = self.values(name, saved)
         return load_network(self.folder / name), values
+
+    def store(self, name: str, problem: PruningProblem) -> AbstractContextManager[Store | None]:
+        """See `Keeper`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path, names = self.folder / f"{name}.sqlite", tuple(problem.quantities)
+        return closing(Store(path, names, problem.fingerprint, versions()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from torch import nn
 
 from pymoo_prune import Budget, Data, PruneError
 from pymoo_prune.measuring import accuracy, count_parameters
+from pymoo_prune.search import Step
 from pymoo_prune.testing import sample
 from pymoo_prune_problems import LayerVector
-from pymoo_prune_problems.layer_vector import Iteration, reduced
+from pymoo_prune_problems.layer_vector import Iteration, KeptIn, reduced
 from tests.support.layer_vector import (
     assert_networks_are_what_was_measured,
     small,
@@ -115,3 +117,26 @@ def test_a_network_at_chance_is_refused(digits: Data) -> None:
     network = train_resnet(digits, 0.01)
     with pytest.raises(PruneError, match=r"accuracy of [\d.]+ % on digits, and guessing has 1"):
         next(reduced(digits, network, budget=Budget(generations=1)))
+
+
+def test_a_search_goes_on_where_it_stopped(digits: Data, resnet: nn.Module, tmp_path: Path) -> None:
+    def first(on_generation: Callable[[Step], None], folder: Path | None) -> Iteration:
+        keeper = None if folder is None else KeptIn(folder)
+        return next(
+            reduced(
+                digits, resnet, budget=Budget(generations=2), epochs=(0.1,), search_images=20,
+                on_generation=on_generation, keeper=keeper,
+            )
+        )  # fmt: skip
+
+    def stop(step: Step) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first(stop, tmp_path)
+    replayed: list[bool] = []
+    iteration = first(lambda step: replayed.append(step.replayed), tmp_path)
+    assert replayed == [True, False]
+    fresh = first(lambda _: None, None)
+    assert (iteration.sparsity, iteration.accuracy) == (fresh.sparsity, fresh.accuracy)
+    assert iteration.rivals == fresh.rivals
