@@ -9,6 +9,7 @@
 - `reproduction`: the paper's experiments
 - `tables`: the paper's tables
 - `published`: the paper's figures
+- `presets`: settings under one name
 """
 
 from pymoo_prune_problems.layer_vector.iterations import (
@@ -32,11 +33,11 @@ from pymoo_prune_problems.layer_vector.reproduction import (
     first_row,
     one_network,
 )
-from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA, Rules
+from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA, Rules, paper_operators
 from pymoo_prune_problems.layer_vector.tables import HEAD, table_rows
 
 __all__ = [
     "ACCEPTABLE_DROP", "FIXED_RATE", "HEAD", "RESNETS", "RIVALS", "SMALL", "TABLE_1", "VIDEO",
     "VIDEO_RATE", "Iteration", "KeptIn", "LayerVector", "RuleGuidedGA", "Rules", "fewest_bits",
-    "first_row", "one_network", "reduced", "table_rows",
+    "first_row", "one_network", "paper_operators", "reduced", "table_rows",
 ]  # fmt: skip

@@ -12,6 +12,8 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.inference import Precision
 from pymoo_prune.measuring import accuracy
 
+VARIATIONS = ("kept-shares", "paper")
+"""Whose sampling and mutation the operators are: ours, or the paper's."""
 LEARNT = 0.1
 """A network that has learnt is this share of the way from guessing to all right, at least."""
 
@@ -24,6 +26,7 @@ def check_options(
     levels: int | None,
     racing: bool,
     data: Data,
+    variation: str = VARIATIONS[0],
 ) -> None:
     """Refuses unknown names, too few images or levels, and useless races; see `LayerVector`."""
     if racing and data.labelled and data.task.metric is not None:
@@ -34,6 +37,11 @@ def check_options(
         raise PruneError(msg)
     if encoding not in ("counts", "thresholds"):
         raise unknown_name("encoding", encoding, ["counts", "thresholds"])
+    if variation not in VARIATIONS:
+        raise unknown_name("variation", variation, VARIATIONS)
+    if variation == "paper" and encoding != "counts":
+        msg = f"variation 'paper' needs encoding 'counts', but it is {encoding!r}"
+        raise PruneError(msg)
     if precision not in get_args(Precision):
         raise unknown_name("precision", precision, get_args(Precision))
     if search_images < 1 or recovery_images < 2 or (levels is not None and levels < 2):
