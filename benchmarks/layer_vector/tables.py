@@ -73,11 +73,10 @@ def run(quick: bool) -> Outcome:
         for row in rows(name, seed, PARTS.folder / f"{name}-{seed}"):
             keep(name, seed, row)
             print(f"{name}, seed {seed}: {row}", flush=True)
-    done = {job: found for job in JOBS if (found := kept_rows(*job))}
-    found = outcome(done)
-    if not found.details["missing"]:
+    result = outcome({job: found for job in JOBS if (found := kept_rows(*job))})
+    if not result.details["missing"]:
         PARTS.forget()
-    return found
+    return result
 
 
 def chosen(text: str) -> list[tuple[str, int]]:

@@ -102,7 +102,7 @@ def published_row(network: str, data: str, number: int) -> PublishedRow:
         sparsity,
         epochs,
         accuracy,
-        round(rows[0][2] - accuracy, 2),  # type: ignore[index]
+        round(rows[0][2] - accuracy, 2),
         BEFORE_RETRAINING.get(network) if number == 1 else None,
         runtime,
         round(sparsity / epochs + 1e-9, 2),  # 27.505 is printed as 27.51
