@@ -31,16 +31,17 @@ def data() -> Data:
     return replace(found, **parts)
 
 
-def parent(network: str, seed: int) -> nn.Module:
+def parent(network: str, seed: int, *, times: int = 1) -> nn.Module:
     """A trained network: kept from the last time, or trained now; or the one that comes along.
 
     Args:
         network: Its name.
         seed: The training's seed.
+        times: Its training is this many times as long as in the tables.
     """
     if is_quick():
         return shipped_parent(network)
-    epochs = PARENT_EPOCHS[network]
+    epochs = times * PARENT_EPOCHS[network]
     return kept_parent(
         f"{network}-{data().name}-{SIZE}-{epochs}-{seed}",
         lambda: train_parent(data(), network, epochs, recipe=PARENT, seed=seed),

@@ -33,7 +33,8 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Data) -> Path
 
 
 def test_networks_and_seeds_are_chosen() -> None:
-    assert tables.chosen("") == list(tables.JOBS)
+    assert tables.chosen("") == [*tables.JOBS, *((name, "twice") for name in tables.EPOCHS)]
+    assert tables.chosen("resnet-110-twice") == [("resnet-110", "twice")]
     assert tables.chosen("none") == []
     assert tables.chosen("resnet-56 resnet-20-2") == [("resnet-56", 0), ("resnet-20", 2)]
     assert tables.chosen("resnet-20-1 resnet-20") == [
@@ -75,6 +76,14 @@ def test_rows_that_are_there_are_drawn_and_all_go_on(
     assert "resnet-56-0, iteration 1" not in found.details["missing"]
     assert all(len(cells) == len(head) for _, head, table in found.tables for cells in table)
     monkeypatch.setattr(tables, "rows", lambda *_: iter([PARENT, row(1), row(2), row(3)]))
+    monkeypatch.setattr(tables, "twice", lambda name: {"epochs": 24, "accuracy": len(name) / 100})
+    monkeypatch.setenv(tables.VARIABLE, "resnet-56-twice")
+    found = tables.run(quick=False)
+    assert found.tables[-2] == (
+        "parents", ("network", "parent %", "after twice the training %"),
+        [("resnet-56", "90.00", "9.00")],
+    )  # fmt: skip
+    assert "resnet-20-twice" in found.details["missing"]
     monkeypatch.setenv(tables.VARIABLE, "")
     assert tables.run(quick=False).details["missing"] == []
     assert not parts.exists(), "the next benchmark measures anew"
