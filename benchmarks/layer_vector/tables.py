@@ -222,11 +222,11 @@ def outcome(done: dict[Job, Rows], longer: dict[str, dict[str, float]]) -> Outco
 
 
 def _figure(seeds: list[Rows]) -> tuple[float, str]:
-    pruned = [found for found in seeds if len(found) > 1]
-    if not pruned:
+    last = max(map(len, seeds), default=1) - 1
+    pruned = [found for found in seeds if len(found) > last]
+    if not last:
         msg = f"no iteration of ResNet-20 is there yet; run it with {VARIABLE}=resnet-20-0"
         raise PruneError(msg)
-    last = min(len(found) for found in pruned) - 1
     gone = mean(found[last]["sparsity"] for found in pruned)
     best = max(RIVALS, key=lambda kind: mean(found[last]["rivals"][kind] for found in pruned))
     lost, rivals = (
@@ -239,6 +239,6 @@ def _figure(seeds: list[Rows]) -> tuple[float, str]:
     )  # fmt: skip
     return lost, (
         f"points of test accuracy that ResNet-20 loses after {last} iterations, "
-        f"{100 * gone:.2f} % of its parameters gone ({len(pruned)} seeds); {best}, without a "
+        f"{100 * gone:.2f} % of its parameters gone (seeds: {len(pruned)}); {best}, without a "
         f"search, loses {rivals:.2f}"
     )

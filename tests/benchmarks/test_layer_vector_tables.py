@@ -60,7 +60,7 @@ def test_rows_that_are_there_are_drawn_and_all_go_on(
     monkeypatch.setenv(tables.VARIABLE, "resnet-20-0")
     found = tables.run(quick=False)
     assert found.figure == pytest.approx(4)
-    assert "after 3 iterations, 80.00 % of its parameters gone (1 seeds); ERK" in found.unit
+    assert "after 3 iterations, 80.00 % of its parameters gone (seeds: 1); ERK" in found.unit
     assert found.unit.endswith("loses 0.50")
     monkeypatch.setenv(tables.VARIABLE, "resnet-56")
     with pytest.raises(KeyboardInterrupt):
@@ -87,6 +87,21 @@ def test_rows_that_are_there_are_drawn_and_all_go_on(
     monkeypatch.setenv(tables.VARIABLE, "")
     assert tables.run(quick=False).details["missing"] == []
     assert not parts.exists(), "the next benchmark measures anew"
+
+
+def test_the_figure_is_of_the_seeds_that_got_furthest(parts: Path) -> None:
+    assert not parts.exists()
+    done = {
+        ("resnet-20", 0): [PARENT, row(1), row(2, 0.87)],
+        ("resnet-20", 1): [PARENT, row(1, 0.5)],
+    }
+    found = tables.outcome(done, {})
+    assert found.figure == pytest.approx(3)
+    assert "after 2 iterations" in found.unit
+    (_, head, first), *_ = found.tables
+    assert [line[head.index("accuracy %")].split()[0] for line in first] == [
+        "90.00", "69.50", "87.00",
+    ]  # fmt: skip
 
 
 def test_without_rows_an_error_says_what_to_run(
