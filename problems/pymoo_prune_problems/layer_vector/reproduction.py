@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -12,7 +12,7 @@ from torch import nn
 from pymoo_prune.data import Data
 from pymoo_prune.inference import Precision, supports_int8
 from pymoo_prune.measuring import accuracy, count_parameters
-from pymoo_prune.runs import ReproductionOptions, kept_runs, reproduced
+from pymoo_prune.runs import ReproductionOptions, chosen, kept_runs, reproduced
 from pymoo_prune.search import Budget, Display
 from pymoo_prune.training import train_parent
 from pymoo_prune_problems.layer_vector.checks import at_chance
@@ -173,6 +173,8 @@ def reproduce_fully(output: Path, **options: Unpack[ReproductionOptions]) -> Non
 
 def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None:
     display = Display(options["console"])
+    names = chosen(scale.parent_epochs, options)
+    scale = replace(scale, budget=options.get("budget") or scale.budget)
 
     def page(images: Data) -> str:
         def rows(name: str, seed: int) -> list[dict[str, Any]]:
@@ -180,7 +182,7 @@ def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None
                 folder = output / f"{name}-{seed}"
                 return one_network(images, name, scale, seed=seed, folder=folder, progress=update)
 
-        done = kept_runs(output, scale.parent_epochs, options["runs"], rows)
-        return tables(done, options["data"])
+        done = kept_runs(output, names, options["runs"], rows)
+        return tables(done, images.name)
 
     reproduced(page, output, asdict(scale), **options)
