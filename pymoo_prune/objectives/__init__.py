@@ -40,7 +40,6 @@ from pymoo_prune.objectives.quantities import (
 )
 from pymoo_prune.objectives.scalarisations import (
     SCALARISATIONS,
-    LiteralPrunedWeightsPerAccuracyDrop,
     Objectives,
     PrunedWeightsPerAccuracyDrop,
     Scalarisation,
@@ -52,10 +51,10 @@ from pymoo_prune.objectives.series import Series
 
 __all__ = [
     "DIVERGENCE", "FAILED", "FLOPS", "NATS", "SCALARISATIONS", "STANDARD", "TWICE_MACS",
-    "Constraint", "Goals", "LiteralPrunedWeightsPerAccuracyDrop", "Measured", "Measurements",
-    "Objectives", "Part", "PrunedWeightsPerAccuracyDrop", "Quantity", "Scalarisation", "Series",
-    "Values", "WeightedSum", "check_measurements", "completed", "distance", "failed_rows",
-    "failures_of", "from_measurements", "gathered", "hypervolume", "hypervolumes", "judge_of",
-    "judges", "nondominated", "objectives_text", "one_by_one", "parse_constraints",
-    "parse_objectives", "without_judgements",
+    "Constraint", "Goals", "Measured", "Measurements", "Objectives", "Part",
+    "PrunedWeightsPerAccuracyDrop", "Quantity", "Scalarisation", "Series", "Values", "WeightedSum",
+    "check_measurements", "completed", "distance", "failed_rows", "failures_of",
+    "from_measurements", "gathered", "hypervolume", "hypervolumes", "judge_of", "judges",
+    "nondominated", "objectives_text", "one_by_one", "parse_constraints", "parse_objectives",
+    "without_judgements",
 ]  # fmt: skip

@@ -16,7 +16,6 @@ from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
     Goals,
-    LiteralPrunedWeightsPerAccuracyDrop,
     Measured,
     PrunedWeightsPerAccuracyDrop,
     Quantity,
@@ -29,6 +28,7 @@ from pymoo_prune.objectives import (
     one_by_one,
     parse_objectives,
 )
+from pymoo_prune.objectives.scalarisations import LiteralPrunedWeightsPerAccuracyDrop
 
 QUANTITIES: Mapping[str, Quantity] = {
     **STANDARD,

@@ -7,11 +7,8 @@ from typing import Any
 import pytest
 
 from pymoo_prune import Budget, PruneError, Settings, WeightedSum
-from pymoo_prune.objectives import (
-    LiteralPrunedWeightsPerAccuracyDrop,
-    Objectives,
-    PrunedWeightsPerAccuracyDrop,
-)
+from pymoo_prune.objectives import Objectives, PrunedWeightsPerAccuracyDrop
+from pymoo_prune.objectives.scalarisations import LiteralPrunedWeightsPerAccuracyDrop
 
 GIVEN: dict[str, Any] = {
     "problem": "layer-vector",
