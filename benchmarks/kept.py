@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,5 @@ class Parts:
         return json.loads(path.read_text(encoding="utf-8"))
 
     def forget(self) -> None:
-        """Removes all parts."""
-        for path in self.folder.glob("*.json"):
-            path.unlink()
+        """Removes all parts, and the folders that a part keeps its networks in."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -6,7 +6,8 @@
 - `quality`: searched allocations, beside those that need no search
 - `ranks`: how few images still rank candidates, by divergence and by accuracy
 - `rules`: the paper's GA with its rules, beside the same GA without
-- `tables`: the paper's tables in small
+- `tables`: the paper's tables
+- `tables_setting`: their data and parents
 - `reference`: an evaluation the plain way
 - `setting`: data and parents
 """

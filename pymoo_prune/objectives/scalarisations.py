@@ -120,14 +120,34 @@ class PrunedWeightsPerAccuracyDrop(Scalarisation):
     def F(self, measurements: Measurements, quantities: Mapping[str, Quantity]) -> Values:  # noqa: N802, ARG002
         """Loss per pruned share, or minus the pruned share if nothing is lost, (n, 1)."""
         drop, pruned = measurements["accuracy_drop"], measurements["pruned"]
+        return np.where(drop > 0, self._loss(measurements), -pruned)[:, None]
+
+    def _loss(self, measurements: Measurements) -> Values:
+        drop, pruned = measurements["accuracy_drop"], measurements["pruned"]
         # PWAD is 0 where accuracy is lost for nothing.
         loss = np.full(drop.shape, self.WORST)
         np.divide(drop, pruned, out=loss, where=pruned > self.NOTHING)
-        return np.where(drop > 0, loss, -pruned)[:, None]
+        return loss
+
+
+@dataclass(frozen=True)
+class LiteralPrunedWeightsPerAccuracyDrop(PrunedWeightsPerAccuracyDrop):
+    """PWAD as Tang et al. sort it: eq. 8 in descending order, negative values first.
+
+    F = accuracy_drop / pruned, whatever its sign. So among candidates that gain accuracy, the one
+    with the largest gain for the fewest weights is best; see `PrunedWeightsPerAccuracyDrop`.
+    """
+
+    kind: ClassVar[str] = "literal_pwad"
+
+    def F(self, measurements: Measurements, quantities: Mapping[str, Quantity]) -> Values:  # noqa: N802, ARG002
+        """Loss per pruned share, (n, 1); candidates without a pruned weight are worst."""
+        return self._loss(measurements)[:, None]
 
 
 SCALARISATIONS: Mapping[str, type[Scalarisation]] = {
-    cls.kind: cls for cls in (WeightedSum, PrunedWeightsPerAccuracyDrop)
+    cls.kind: cls
+    for cls in (WeightedSum, PrunedWeightsPerAccuracyDrop, LiteralPrunedWeightsPerAccuracyDrop)
 }
 """The scalarisations that run folders can hold, by kind."""
 

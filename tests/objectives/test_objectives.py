@@ -28,6 +28,7 @@ from pymoo_prune.objectives import (
     one_by_one,
     parse_objectives,
 )
+from pymoo_prune.objectives.scalarisations import LiteralPrunedWeightsPerAccuracyDrop
 
 QUANTITIES: Mapping[str, Quantity] = {
     **STANDARD,
@@ -232,6 +233,21 @@ def test_less_than_nothing_pruned_is_nothing_pruned() -> None:
     assert len(set(F.tolist())) == 1
 
 
+def test_the_literal_ratio_prefers_the_largest_gain_for_the_fewest_weights() -> None:
+    m = {
+        "accuracy_drop": np.array([0.02, 0.01, -0.01, -0.2, -0.01, 0.0, -0.1]),
+        "pruned": np.array([0.8, 0.2, 0.5, 0.1, 0.1, 0.6, 0.0]),
+    }
+    F = Goals(QUANTITIES, LiteralPrunedWeightsPerAccuracyDrop()).F(m)[:, 0]
+    # PWAD: 40, 20, -50, -.5, -10, infinite, and nothing pruned. Negative ones are better, and
+    # among them the larger: nearest to 0.
+    assert np.argsort(F).tolist() == [3, 4, 2, 5, 0, 1, 6]
+    assert np.isfinite(F).all()
+    ours = Goals(QUANTITIES, PrunedWeightsPerAccuracyDrop()).F(m)[:, 0]
+    np.testing.assert_array_equal(F[:2], ours[:2])
+    assert ours[5] < ours[2] < ours[3] == ours[4]  # without loss, more pruned is better
+
+
 def test_pwads_quantities_can_be_seen_apart() -> None:
     m = measured()
     goals = Goals(QUANTITIES, PrunedWeightsPerAccuracyDrop())
@@ -245,6 +261,7 @@ def test_pwads_quantities_can_be_seen_apart() -> None:
 
 def test_objectives_are_read_by_name() -> None:
     assert parse_objectives(["pwad"]) == PrunedWeightsPerAccuracyDrop()
+    assert parse_objectives(["literal_pwad"]) == LiteralPrunedWeightsPerAccuracyDrop()
     for names in (["accuracy"], ["accuracy", "macs"], ["pwad", "macs"], ["weighted-sum"], []):
         assert parse_objectives(names) == tuple(names)
     for kind, cls in SCALARISATIONS.items():

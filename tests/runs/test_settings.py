@@ -8,6 +8,7 @@ import pytest
 
 from pymoo_prune import Budget, PruneError, Settings, WeightedSum
 from pymoo_prune.objectives import Objectives, PrunedWeightsPerAccuracyDrop
+from pymoo_prune.objectives.scalarisations import LiteralPrunedWeightsPerAccuracyDrop
 
 GIVEN: dict[str, Any] = {
     "problem": "layer-vector",
@@ -23,6 +24,7 @@ GIVEN: dict[str, Any] = {
         (None, None),
         (["accuracy", "macs"], ["accuracy", "macs"]),
         (PrunedWeightsPerAccuracyDrop(), {"kind": "pwad"}),
+        (LiteralPrunedWeightsPerAccuracyDrop(), {"kind": "literal_pwad"}),
         (
             WeightedSum({"accuracy": 1, "width": 0.5}, constant=0.5),
             {"kind": "weighted-sum", "weights": {"accuracy": 1, "width": 0.5}, "constant": 0.5},
@@ -52,7 +54,9 @@ def test_a_scalarisation_that_folders_do_not_know_is_refused() -> None:
     class Mine(PrunedWeightsPerAccuracyDrop):
         """Would be read back as another."""
 
-    with pytest.raises(PruneError, match=r"scalarisation 'Mine'; there are: pwad, weighted-sum"):
+    with pytest.raises(
+        PruneError, match=r"scalarisation 'Mine'; there are: literal_pwad, pwad, weig"
+    ):
         Settings(**GIVEN, objectives=Mine())
     with pytest.raises(PruneError, match=r"'pwda'.*Did you mean 'pwad'\?"):
         rewritten({"kind": "pwda"})

@@ -38,7 +38,6 @@ from pymoo_prune.objectives import (
     Measured,
     Measurements,
     Objectives,
-    PrunedWeightsPerAccuracyDrop,
     Quantity,
     Values,
     one_by_one,
@@ -71,8 +70,10 @@ from pymoo_prune.pruning import (
 from pymoo_prune.recovery import Recovery
 from pymoo_prune.training import Recipe, check_parent, train_parent
 from pymoo_prune_problems.layer_vector.checks import check_options
+from pymoo_prune_problems.layer_vector.presets import PRESETS
+from pymoo_prune_problems.layer_vector.published import PUBLISHED
 from pymoo_prune_problems.layer_vector.rivals import ClosedFormAllocations
-from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA
+from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA, paper_operators
 
 LEVELS = 32
 """The levels of a layer, where a refit is solved for each, and of least-loss allocations."""
@@ -91,6 +92,7 @@ class LayerVector(PruningProblem):
             "batch-norm" and "steps:K" joined by a plus.
         levels: Counts for each layer to choose from; None for all. Default: 32 with "refit", where
             every level is solved for once, and all without.
+        variation: The operators: "kept-shares", or the "paper"'s sampling, crossover and mutation.
         search_images: Validation images that candidates are measured on.
         recovery_images: Training images for batch-norm statistics.
         precision: The search's precision: "float32", or "bfloat16" and "int8", which are faster;
@@ -126,36 +128,9 @@ class LayerVector(PruningProblem):
         refused="pruned weights stay in their matrices as zeros, and multiplying by zero takes as "
         "long; take macs"
     )
-    published: ClassVar[Published] = {
-        "cifar10": {
-            "Tang et al., ResNet-20 (Table I)": {
-                "sparsity": (0.5501, 0.7406, 0.8198),
-                "test_accuracy": (0.9093, 0.9036, 0.9044),
-            }
-        }
-    }
+    published: ClassVar[Published] = PUBLISHED
     own_goal = "--objectives pwad"
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "quick": Preset(
-            "walks over levels of counts, nearest to the parent; refit and batch norms",
-            {"network": "resnet-8", "parent_epochs": 15},
-            algorithm="levels",
-            objectives=("divergence", "sparsity"),
-            pop_size=40,
-            generations=20,
-            finish_images=2_000,
-        ),
-        "paper": Preset(
-            "the paper's GA: two runs of an hour, the second guided by the rules of the first",
-            {"recovery": "none", "search_images": 5_000, "parent_epochs": 182},
-            algorithm="own",
-            pop_size=RuleGuidedGA.POPULATION,
-            generations=None,
-            seconds=RuleGuidedGA.RUNS * RuleGuidedGA.RUN_SECONDS,
-            objectives=PrunedWeightsPerAccuracyDrop(),
-            finish_images=50_000,  # one epoch; section III.D has 1 to 4
-        ),
-    }
+    presets: ClassVar[Mapping[str, Preset]] = PRESETS
 
     def __init__(
         self,
@@ -167,6 +142,7 @@ class LayerVector(PruningProblem):
         encoding: Literal["counts", "thresholds"] = "counts",
         recovery: str = RECOVERY,
         levels: int | None = None,
+        variation: Literal["kept-shares", "paper"] = "kept-shares",
         search_images: int = 1_000,
         recovery_images: int = 256,
         precision: Precision = "float32",
@@ -178,7 +154,9 @@ class LayerVector(PruningProblem):
         progress: Callable[[float], None] | None = None,
     ) -> None:
         self.recovery = Recovery.parse(recovery)
-        check_options(encoding, precision, search_images, recovery_images, levels, racing, data)
+        check_options(
+            encoding, precision, search_images, recovery_images, levels, racing, data, variation
+        )
         objectives = objectives_on(data, type(self), objectives, constraints)
         if parent is None:
             parent = train_parent(
@@ -191,6 +169,7 @@ class LayerVector(PruningProblem):
             images=recovery_images, precision=precision, seed=seed,
         )  # fmt: skip
         number = LEVELS if levels is None and self.recovery.refit else levels
+        self.variation = variation
         self.levels = None if number is None else Levels(self.order.counts, number)
         levels_of_all = self.levels or Levels(self.order.counts, LEVELS)
         self.encoding: CountAllocations | ThresholdAllocations
@@ -241,7 +220,9 @@ class LayerVector(PruningProblem):
 
     def operators(self) -> dict[str, Any]:
         """Sampling, crossover and mutation of the encoding, and duplicates by digest."""
-        return {**self.encoding.operators(), "eliminate_duplicates": DigestDuplicates()}
+        paper = self.variation == "paper"
+        found = paper_operators(self.order, self.levels) if paper else self.encoding.operators()
+        return {**found, "eliminate_duplicates": DigestDuplicates()}
 
     def algorithm(self) -> Algorithm:
         """Section III: two runs of the GA, the second guided by the rules of the first."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,23 @@ from pymoo_prune.operators import (
     uniform_counts,
 )
 from pymoo_prune.pruning import Levels, MagnitudeOrder, OnLevels
+
+
+def paper_operators(order: MagnitudeOrder, levels: Levels | None = None) -> dict[str, Any]:
+    """Sampling, crossover and mutation of section III.A, for any of pymoo's engines.
+
+    Args:
+        order: The network's weights.
+        levels: The levels that counts are rounded to; None for any count.
+    """
+    counts, ga = order.counts, RuleGuidedGA
+    (low, high), (least, most) = ga.INITIAL_SHARES, ga.MUTATION_SHARES
+    return {
+        "sampling": Candidates(partial(uniform_counts, counts=counts, low=low, high=high)),
+        "crossover": UniformVectorCrossover(),
+        "mutation": CountMutation(counts, rate=ga.MUTATION_RATE, low=least, high=most),
+        **({} if levels is None else {"repair": OnLevels(levels)}),
+    }
 
 
 @dataclass(frozen=True)
@@ -85,19 +104,14 @@ class RuleGuidedGA(GA):
     def __init__(
         self, order: MagnitudeOrder, levels: Levels | None = None, *, runs: int = RUNS
     ) -> None:
-        counts, (low, high) = order.counts, self.MUTATION_SHARES
-        self.mutation = CountMutation(counts, rate=self.MUTATION_RATE, low=low, high=high)
+        operators = paper_operators(order, levels)
+        self.mutation: CountMutation = operators["mutation"]
         super().__init__(
             pop_size=self.POPULATION,
-            sampling=Candidates(
-                lambda n, generator: uniform_counts(n, generator, counts, *self.INITIAL_SHARES)
-            ),
             selection=TruncationSelection(self.SURVIVORS),
-            crossover=UniformVectorCrossover(),
-            mutation=self.mutation,
             survival=Generational(),
             eliminate_duplicates=False,
-            repair=None if levels is None else OnLevels(levels),
+            **operators,
         )
         self.order, self.runs, self.run_number = order, runs, 0
         self.best = Population()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,16 @@ from torch import nn
 
 from pymoo_prune import Budget, Data, PruneError
 from pymoo_prune.measuring import accuracy, count_parameters
+from pymoo_prune.search import Step
 from pymoo_prune.testing import sample
 from pymoo_prune_problems import LayerVector
-from pymoo_prune_problems.layer_vector.reproduction import Iteration, reduced
-from tests.support.layer_vector import assert_networks_are_what_was_measured, small, zeros
+from pymoo_prune_problems.layer_vector import Iteration, KeptIn, reduced
+from tests.support.layer_vector import (
+    assert_networks_are_what_was_measured,
+    small,
+    train_resnet,
+    zeros,
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +111,32 @@ def test_pruning_and_retraining_again_and_again(digits: Data, resnet: nn.Module)
 def test_iterations_need_epochs(digits: Data, resnet: nn.Module, epochs: Sequence[float]) -> None:
     with pytest.raises(PruneError, match="every iteration needs a number of epochs above 0"):
         next(reduced(digits, resnet, budget=Budget(generations=1), epochs=epochs))
+
+
+def test_a_network_at_chance_is_refused(digits: Data) -> None:
+    network = train_resnet(digits, 0.01)
+    with pytest.raises(PruneError, match=r"accuracy of [\d.]+ % on digits, and guessing has 1"):
+        next(reduced(digits, network, budget=Budget(generations=1)))
+
+
+def test_a_search_goes_on_where_it_stopped(digits: Data, resnet: nn.Module, tmp_path: Path) -> None:
+    def first(on_generation: Callable[[Step], None], folder: Path | None) -> Iteration:
+        keeper = None if folder is None else KeptIn(folder)
+        return next(
+            reduced(
+                digits, resnet, budget=Budget(generations=2), epochs=(0.1,), search_images=20,
+                on_generation=on_generation, keeper=keeper,
+            )
+        )  # fmt: skip
+
+    def stop(step: Step) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first(stop, tmp_path)
+    replayed: list[bool] = []
+    iteration = first(lambda step: replayed.append(step.replayed), tmp_path)
+    assert replayed == [True, False]
+    fresh = first(lambda _: None, None)
+    assert (iteration.sparsity, iteration.accuracy) == (fresh.sparsity, fresh.accuracy)
+    assert iteration.rivals == fresh.rivals

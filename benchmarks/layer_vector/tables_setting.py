@@ -1,0 +1,48 @@
+"""The setting of the paper's tables: FashionMNIST at 14×14, and parents that are trained once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+from torch import nn
+
+from benchmarks.kept import kept_parent
+from benchmarks.layer_vector.setting import parent as shipped_parent
+from benchmarks.quick import images, is_quick
+from pymoo_prune import Data
+from pymoo_prune.training import train_parent
+from pymoo_prune_problems import LayerVector
+from pymoo_prune_problems.layer_vector import RESNETS, VIDEO
+
+SIZE = 14
+PARENT_EPOCHS = {**dict.fromkeys(RESNETS, 12), VIDEO: 4}
+PARENT = replace(LayerVector.PARENT, crop=1, bfloat16=False)
+"""Half of the pixels, half of the crop; and so small, they are faster in float32."""
+
+
+@cache
+def data() -> Data:
+    """FashionMNIST in a quarter of its pixels; handwritten digits at the reduced size."""
+    found = images()
+    if is_quick():
+        return found
+    parts = {part: getattr(found, part).resized(SIZE) for part in ("train", "validation", "test")}
+    return replace(found, **parts)
+
+
+def parent(network: str, seed: int, *, times: int = 1) -> nn.Module:
+    """A trained network: kept from the last time, or trained now; or the one that comes along.
+
+    Args:
+        network: Its name.
+        seed: The training's seed.
+        times: Its training is this many times as long as in the tables.
+    """
+    if is_quick():
+        return shipped_parent(network)
+    epochs = times * PARENT_EPOCHS[network]
+    return kept_parent(
+        f"{network}-{data().name}-{SIZE}-{epochs}-{seed}",
+        lambda: train_parent(data(), network, epochs, recipe=PARENT, seed=seed),
+    )

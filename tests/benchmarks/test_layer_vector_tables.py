@@ -1,0 +1,113 @@
+"""The benchmark of the layer vector's tables: networks one by one, and rows that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import kept
+from benchmarks.layer_vector import tables
+from pymoo_prune import Data, PruneError
+
+PARENT = {"number": 0, "sparsity": 0.0, "parameters": 100, "epochs": 0.0, "accuracy": 0.9}
+
+
+def row(number: int, accuracy: float = 0.89) -> dict[str, Any]:
+    rivals = dict.fromkeys(tables.RIVALS, 0.88) | {"ERK": 0.895}
+    return {
+        "number": number, "sparsity": 0.8, "parameters": 20, "epochs": 2.0, "accuracy": accuracy,
+        "pruned_accuracy": 0.5, "rivals": rivals, "search_seconds": 3.0, "retrain_seconds": 1.0,
+        "pepe": 40.0,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Data) -> Path:
+    monkeypatch.setattr(kept, "FOLDER", tmp_path / "parents")
+    monkeypatch.setattr(tables, "PARTS", kept.Parts("tables"))
+    monkeypatch.setattr(tables, "data", lambda: digits)
+    return tmp_path / "parts" / "tables"
+
+
+def test_networks_and_seeds_are_chosen() -> None:
+    assert tables.chosen("") == [*tables.JOBS, *((name, "twice") for name in tables.EPOCHS)]
+    assert tables.chosen("resnet-110-twice") == [("resnet-110", "twice")]
+    assert tables.chosen("none") == []
+    assert tables.chosen("resnet-56 resnet-20-2") == [("resnet-56", 0), ("resnet-20", 2)]
+    assert tables.chosen("resnet-20-1 resnet-20") == [
+        ("resnet-20", 1), ("resnet-20", 0), ("resnet-20", 2),
+    ]  # fmt: skip
+    with pytest.raises(PruneError, match="unknown network in PYMOO_PRUNE_TABLES 'resnet-21'"):
+        tables.chosen("resnet-21")
+
+
+def test_rows_that_are_there_are_drawn_and_all_go_on(
+    parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(name: str, seed: int, folder: Path | None) -> Iterator[dict[str, Any]]:
+        assert folder == parts / f"{name}-{seed}"
+        yield PARENT
+        yield row(1)
+        if name == "resnet-56":
+            raise KeyboardInterrupt
+        yield row(2, 0.87)
+        yield row(3, 0.86)
+
+    monkeypatch.setattr(tables, "rows", rows)
+    monkeypatch.setenv(tables.VARIABLE, "resnet-20-0")
+    found = tables.run(quick=False)
+    assert found.figure == pytest.approx(4)
+    assert "after 3 iterations, 80.00 % of its parameters gone (seeds: 1); ERK" in found.unit
+    assert found.unit.endswith("loses 0.50")
+    monkeypatch.setenv(tables.VARIABLE, "resnet-56")
+    with pytest.raises(KeyboardInterrupt):
+        tables.run(quick=False)
+    monkeypatch.setenv(tables.VARIABLE, "none")
+    found = tables.run(quick=False)
+    assert list(found.details["rows"]) == ["resnet-20-0", "resnet-56-0"]
+    assert found.details["rows"]["resnet-56-0"] == [PARENT, row(1)]
+    assert [title.split(",")[0] for title, *_ in found.tables] == [
+        "resnet-20", "resnet-20", "resnet-56", "resnet-56", "not there yet",
+    ]  # fmt: skip
+    assert "resnet-56-0, iteration 2" in found.details["missing"]
+    assert "resnet-56-0, iteration 1" not in found.details["missing"]
+    assert all(len(cells) == len(head) for _, head, table in found.tables for cells in table)
+    monkeypatch.setattr(tables, "rows", lambda *_: iter([PARENT, row(1), row(2), row(3)]))
+    monkeypatch.setattr(tables, "twice", lambda name: {"epochs": 24, "accuracy": len(name) / 100})
+    monkeypatch.setenv(tables.VARIABLE, "resnet-56-twice")
+    found = tables.run(quick=False)
+    assert found.tables[-2] == (
+        "parents", ("network", "parent %", "after twice the training %"),
+        [("resnet-56", "90.00", "9.00")],
+    )  # fmt: skip
+    assert "resnet-20-twice" in found.details["missing"]
+    monkeypatch.setenv(tables.VARIABLE, "")
+    assert tables.run(quick=False).details["missing"] == []
+    assert not parts.exists(), "the next benchmark measures anew"
+
+
+def test_the_figure_is_of_the_seeds_that_got_furthest(parts: Path) -> None:
+    assert not parts.exists()
+    done = {
+        ("resnet-20", 0): [PARENT, row(1), row(2, 0.87)],
+        ("resnet-20", 1): [PARENT, row(1, 0.5)],
+    }
+    found = tables.outcome(done, {})
+    assert found.figure == pytest.approx(3)
+    assert "after 2 iterations" in found.unit
+    (_, head, first), *_ = found.tables
+    assert [line[head.index("accuracy %")].split()[0] for line in first] == [
+        "90.00", "69.50", "87.00",
+    ]  # fmt: skip
+
+
+def test_without_rows_an_error_says_what_to_run(
+    parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(tables.VARIABLE, "none")
+    with pytest.raises(PruneError, match="run it with PYMOO_PRUNE_TABLES=resnet-20-0"):
+        tables.run(quick=False)
+    assert not parts.exists()
