@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import NoneType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,9 +17,12 @@ from torch.nn import functional
 from pymoo_prune.data.metrics import Metric
 from pymoo_prune.data.packing import Packing
 from pymoo_prune.data.tasks import CLASSES, Task
-from pymoo_prune.errors import DataError
+from pymoo_prune.errors import MOST, DataError, check_kind, check_whole
+from pymoo_prune.machine import check_memory
 
 ArrayOrTensor: TypeAlias = npt.NDArray[Any] | torch.Tensor
+MOST_CLASSES = 1_000_000
+"""The most classes; the largest data sets have tens of thousands."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # tensors have no single truth value for ==
@@ -37,13 +41,16 @@ class Split:
     task: Task = CLASSES
 
     def __post_init__(self) -> None:
-        images = self.images
+        images = check_dense("images", self.images)
+        check_kind("task", self.task, Task, "a Task")
         if images.ndim < 2 or not images.is_floating_point():
             raise DataError(
                 "images must be floating-point (n, channels, height, width), and other inputs "
                 f"(n, ...), but these are {images.dtype} {tuple(images.shape)}"
             )
         if self.labels is not None:
+            if check_dense("labels", self.labels).ndim == 0:
+                raise DataError("labels must be (n,), one for each image, but it is one number")
             self.task.checked(self.labels)
             if len(images) != len(self.labels):
                 raise DataError(f"{len(images)} images but {len(self.labels)} labels")
@@ -95,10 +102,13 @@ class Split:
 
     def resized(self, size: int) -> Split:
         """The same images in size × size pixels; images that shrink are averaged over areas."""
+        check_whole("the size of images", size, least=-MOST)
         if size < 1:
             raise DataError(f"images cannot have {size}×{size} pixels")
         if not self.are_images:
             raise DataError(f"only images can be resized, and {self} has none")
+        count, channels = self.images.shape[:2]
+        check_memory(f"{count:,} images of {size:,}×{size:,} pixels", 4 * count * channels * size**2)
         images = functional.interpolate(self.images, (size, size), mode="area")
         return replace(self, images=images)
 
@@ -142,6 +152,11 @@ class Data:
         )
 
     def __post_init__(self) -> None:
+        check_kind("name", self.name, str, "a text")
+        check_classes(self.classes)
+        check_kind("packing", self.packing, (Packing, NoneType), "a Packing, or None")
+        for part in ("train", "validation", "test"):
+            check_kind(part, getattr(self, part), Split, "a Split")
         if (self.train.labels is None) != (self.validation.labels is None):
             raise DataError(
                 f"{self.name}: train and validation images must both have labels, or neither"
@@ -274,6 +289,40 @@ class Data:
             validation=self.validation.to(device),
             test=self.test.to(device),
         )
+
+
+def check_dense(what: str, values: Any) -> torch.Tensor:
+    """Refuses what is no tensor with all its numbers in memory.
+
+    Args:
+        what: What the values are, for messages.
+        values: The values.
+    """
+    check_kind(what, values, torch.Tensor, "a tensor")
+    reason = next((why for why, wrong in _UNUSABLE.items() if wrong(values)), None)
+    if reason is not None:
+        raise DataError(
+            f"{what} must be a plain tensor with all its numbers in memory, but {reason}"
+        )
+    found: torch.Tensor = values
+    return found
+
+
+_UNUSABLE: Mapping[str, Callable[[torch.Tensor], bool]] = {
+    "this one is nested; pad it to one shape": lambda one: one.is_nested,
+    "this one is sparse; give it with .to_dense()": lambda one: one.layout != torch.strided,
+    "this one has no numbers: its device is meta": lambda one: one.device.type == "meta",
+    "this one has real numbers of 8 bits; give it with .float()": lambda one: (
+        one.is_floating_point() and one.itemsize == 1
+    ),
+    "this one is quantized; give it with .dequantize()": lambda one: one.is_quantized,
+}
+
+
+def check_classes(classes: Any) -> None:
+    """Refuses what is no number of classes; 0 where nothing says it."""
+    why = "a network has an output for each class"
+    check_whole("classes", classes, most=MOST_CLASSES, why=why)
 
 
 def hold_out(split: Split, count: int, *, part: str, seed: int) -> tuple[Split, Split]:

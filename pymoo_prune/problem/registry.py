@@ -11,12 +11,12 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, shown, unknown_name
 from pymoo_prune.networks import load_named, with_origin
 from pymoo_prune.objectives import DIVERGENCE, Objectives, Scalarisation
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
-from pymoo_prune.problem.shapes import option_shape, shape_text, shown, suits
+from pymoo_prune.problem.shapes import option_shape, shape_text, suits
 from pymoo_prune.problem.unlabelled import judged_by
 from pymoo_prune.training import seeded
 

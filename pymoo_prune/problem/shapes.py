@@ -20,12 +20,10 @@ from typing import (
     is_typeddict,
 )
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, shown
 
 _UNIONS, _LISTS, _OBJECTS = (Union, UnionType), (list, Sequence), (dict, Mapping)
 _PLAIN = (bool, int, float, str, NoneType)
-SHOWN = 80
-"""Letters of a wrong value that messages show."""
 
 
 class _QuantityAlways(TypedDict):
@@ -159,12 +157,6 @@ def _within(path: str, key: object) -> str:
 
 def _fault(value: Any, wanted: Any, path: str) -> str:
     return f"{path or 'it'} must be {shape_text(wanted)}, but it is {shown(value)}"
-
-
-def shown(value: Any) -> str:
-    """A value as messages show it: not longer than a line."""
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def option_shape(parameter: inspect.Parameter) -> Any:
