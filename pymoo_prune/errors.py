@@ -84,7 +84,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> PruneError:
     names = sorted(known)
     nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return PruneError(f"unknown {kind} {shown(name)}; there are: {', '.join(names) or 'none'}.{hint}")
+    return PruneError(
+        f"unknown {kind} {shown(name)}; there are: {', '.join(names) or 'none'}.{hint}"
+    )
 
 
 def shown(value: Any) -> str:
@@ -111,11 +113,13 @@ def check_whole(
     """
     if none and value is None:
         return
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or not least <= value <= most:
-        bounds = f"at least {least:,}" if most == MOST else f"from {least:,} to {most:,}"
-        msg = f"{name} must be a whole number {bounds}, but it is {shown(value)}"
-        raise PruneError(f"{msg}: {why}" if why and whole and value > most else msg)
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        msg = f"{name} must be a whole number, but it is {shown(value)}"
+        raise PruneError(msg)
+    if not least <= value <= most:
+        bound = f"at least {least:,}" if value < least else f"at most {most:,}"
+        msg = f"{name} must be {bound}, but it is {shown(value)}"
+        raise PruneError(f"{msg}: {why}" if why and value > most else msg)
 
 
 def check_real(
@@ -129,7 +133,9 @@ def check_real(
         above: What it must be larger than; None for no such bound.
         least: The least that it may be; None for no such bound.
     """
-    real = isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    real = (
+        isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    )
     low = real and ((above is not None and value <= above) or (least is not None and value < least))
     if not real or low:
         bound = "" if above is None else f" above {above:g}"

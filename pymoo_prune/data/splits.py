@@ -108,7 +108,9 @@ class Split:
         if not self.are_images:
             raise DataError(f"only images can be resized, and {self} has none")
         count, channels = self.images.shape[:2]
-        check_memory(f"{count:,} images of {size:,}×{size:,} pixels", 4 * count * channels * size**2)
+        check_memory(
+            f"{count:,} images of {size:,}×{size:,} pixels", 4 * count * channels * size**2
+        )
         images = functional.interpolate(self.images, (size, size), mode="area")
         return replace(self, images=images)
 

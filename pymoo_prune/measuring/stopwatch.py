@@ -18,7 +18,7 @@ import torch
 from torch import fx, nn
 
 from pymoo_prune.chromosomes import hash_bytes
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.errors import MOST, PruneError, StoreError, check_whole
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring.latency import latencies
 from pymoo_prune.networks import is_own, spec_of
@@ -52,6 +52,8 @@ class LatencyScheme:
     repeats: int = 20
 
     def __post_init__(self) -> None:
+        for name in ("batch_size", "threads", "repeats"):
+            check_whole(name, getattr(self, name), least=-MOST)
         if min(self.batch_size, self.threads, self.repeats) < 1:
             msg = f"batch_size, threads and repeats must be at least 1, but it is {self}"
             raise PruneError(msg)

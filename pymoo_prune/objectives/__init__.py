@@ -42,6 +42,7 @@ from pymoo_prune.objectives.scalarisations import (
     PrunedWeightsPerAccuracyDrop,
     Scalarisation,
     WeightedSum,
+    mentioned_in,
     objectives_text,
     parse_objectives,
 )
@@ -52,6 +53,6 @@ __all__ = [
     "Measurements", "Objectives", "Part", "PrunedWeightsPerAccuracyDrop", "Quantity",
     "Scalarisation", "Series", "Values", "WeightedSum", "check_measurements", "completed",
     "distance", "failed_rows", "failures_of", "from_measurements", "gathered", "hypervolume",
-    "hypervolumes", "judge_of", "judges", "nondominated", "objectives_text", "one_by_one",
-    "parse_constraints", "parse_objectives", "without_judgements",
+    "hypervolumes", "judge_of", "judges", "mentioned_in", "nondominated", "objectives_text",
+    "one_by_one", "parse_constraints", "parse_objectives", "without_judgements",
 ]  # fmt: skip

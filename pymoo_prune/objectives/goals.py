@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, check_kind, check_real, shown, unknown_name
 from pymoo_prune.objectives.quantities import Measurements, Quantity, Values, signed
-from pymoo_prune.objectives.scalarisations import Objectives, Scalarisation
+from pymoo_prune.objectives.scalarisations import Objectives, Scalarisation, mentioned_in
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Constraint:
     relation: Literal["<=", ">="]
     bound: float
     relative: bool = False
+
+    def __post_init__(self) -> None:
+        check_kind("a constraint's name", self.name, str, "a text")
+        check_real(f"the bound on {self.name}", self.bound)
+        check_kind("relative", self.relative, bool, "True or False")
+        if not isinstance(self.relation, str) or self.relation not in ("<=", ">="):
+            msg = f"a constraint's relation must be '<=' or '>=', but it is {shown(self.relation)}"
+            raise PruneError(msg)
 
     @classmethod
     def parse(cls, text: str) -> Constraint:
@@ -69,6 +77,11 @@ class Constraint:
 
 def parse_constraints(constraints: Sequence[Constraint | str]) -> list[Constraint]:
     """Constraints; those that are text are parsed."""
+    if not isinstance(constraints, Sequence) or isinstance(constraints, bytes):
+        msg = f"constraints must be a list of bounds, but they are {shown(constraints)}"
+        raise PruneError(msg)
+    for one in constraints:
+        check_kind("a constraint", one, (Constraint, str), "a Constraint, or a text")
     return [Constraint.parse(one) if isinstance(one, str) else one for one in constraints]
 
 
@@ -90,12 +103,7 @@ class Goals:
     front: Sequence[str] = field(default=())
 
     def __post_init__(self) -> None:
-        if isinstance(self.objectives, str) or len(self.searched) == 0:
-            given = repr(self.objectives)
-            msg = f"objectives must be a list of names or a scalarisation, but they are {given}"
-            raise PruneError(msg)
-        mentioned = self.scalarisation.mentioned if self.scalarisation else self.searched
-        for name in (*mentioned, *self.front):
+        for name in (*mentioned_in(self.objectives), *self.front):
             if name not in self.quantities:
                 raise unknown_name("objective", name, self.quantities)
         for names in (self.searched, self.front):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, check_kind, check_real, shown
 from pymoo_prune.objectives.quantities import Measurements, Quantity, Values, signed
 
 
@@ -60,6 +60,10 @@ class WeightedSum(Scalarisation):
     constant: float = 0.0
 
     def __post_init__(self) -> None:
+        check_kind("weights", self.weights, Mapping, "an object of numbers by name")
+        check_real("constant", self.constant)
+        for name in self.weights:
+            check_kind("a weight's name", name, str, "a text")
         numbers = (int, float)  # and no booleans; numpy's float64 is a float
         wrong = {
             name: w
@@ -133,6 +137,24 @@ SCALARISATIONS: Mapping[str, type[Scalarisation]] = {
 
 Objectives = Sequence[str] | Scalarisation
 """The names of quantities, an objective each; or one scalarisation."""
+
+
+def mentioned_in(objectives: Any) -> tuple[str, ...]:
+    """The quantities that objectives mention; what are no objectives is refused.
+
+    Args:
+        objectives: Names of quantities, or a scalarisation.
+    """
+    if isinstance(objectives, Scalarisation):
+        return objectives.mentioned
+    names = isinstance(objectives, Sequence) and not isinstance(objectives, str | bytes)
+    if not names or not objectives or not all(isinstance(name, str) for name in objectives):
+        msg = (
+            "objectives must be a list of names or a scalarisation, but they are "
+            f"{shown(objectives)}"
+        )
+        raise PruneError(msg)
+    return tuple(objectives)
 
 
 def parse_objectives(names: Sequence[str]) -> Objectives:

@@ -12,6 +12,7 @@ Your own problem extends `PruningProblem`. Read `contract` before writing one.
 - `names`: names that quantities must have, and cannot have
 - `racing`: tells good and bad candidates apart with few images
 - `registry`: problems by name
+- `arguments`: the arguments of a problem's constructor, checked
 - `option_texts`: options as NAME=VALUE
 - `shapes`: the shapes of options, settings and what JSON files hold
 """

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from pymoo_prune.chromosomes import check_archive
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, check_path, unknown_name
 from pymoo_prune.files import content_digest, filling, write_text, writing
 from pymoo_prune.networks import (
     NETWORKS,
@@ -58,8 +58,7 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
     Returns:
         The folder.
     """
-    spec = spec_of(network)
-    if spec is None:
+    if not isinstance(network, nn.Module) or (spec := spec_of(network)) is None:
         msg = (
             f"a {type(network).__name__} cannot be exported: it has no `spec` property with "
             '{"network": NAME, "arguments": {...}} from which it could be rebuilt; say which '
@@ -67,7 +66,7 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
             "networks.described(network, function) in Python"
         )
         raise PruneError(msg)
-    return _write(network, Path(folder), spec, about)
+    return _write(network, check_path("folder", folder), spec, about)
 
 
 def save_weights(network: nn.Module, folder: Path | str, *, about: Mapping[str, Any]) -> Path:
@@ -192,7 +191,7 @@ def load_network(folder: Path | str, network: Builder | None = None) -> nn.Modul
         UntrustedCode: The folder names a module that is not trusted; see `networks.trust`.
         PruneError: The folder is damaged, or nothing builds its network.
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     if folder.is_file():
         return _decompressed(folder)
     spec, content = _read(folder)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pymoo_prune.chromosomes import Array, opened_arrays, pack, unpack
 from pymoo_prune.data import Data
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.errors import PruneError, StoreError, check_path
 from pymoo_prune.files import (
     Digests,
     check_no_links,
@@ -54,7 +54,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = check_path("folder", path)
 
     @property
     def is_run(self) -> bool:

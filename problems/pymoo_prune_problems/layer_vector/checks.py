@@ -7,6 +7,7 @@ from typing import get_args
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.inference import Precision
+from pymoo_prune.pruning import check_levels
 
 
 def check_options(
@@ -29,6 +30,8 @@ def check_options(
         raise unknown_name("encoding", encoding, ["counts", "thresholds"])
     if precision not in get_args(Precision):
         raise unknown_name("precision", precision, get_args(Precision))
+    if levels is not None and levels >= 2:
+        check_levels(levels)
     if search_images < 1 or recovery_images < 2 or (levels is not None and levels < 2):
         msg = (
             "search_images must be at least 1, recovery_images and levels at least 2, but they "
