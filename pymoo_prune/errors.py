@@ -82,7 +82,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> PruneError:
         The error, to be raised by the caller.
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(
+        name if isinstance(name, str) else "", names, n=1, cutoff=0.5
+    )
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return PruneError(
         f"unknown {kind} {shown(name)}; there are: {', '.join(names) or 'none'}.{hint}"

@@ -136,7 +136,7 @@ def _validation_count(validation: float | None, images: int) -> int:
         count = round(validation * images) if 0 < validation < 1 else 0
     if not 1 <= count < images:
         raise PruneError(
-            f"validation={validation} of {images} training images is not possible: give a share "
-            f"between 0 and 1 (a float) or a number of images from 1 to {images - 1}"
+            f"validation={shown(validation)} of {images} training images is not possible: give a "
+            f"share between 0 and 1 (a float) or a number of images from 1 to {images - 1}"
         )
     return count

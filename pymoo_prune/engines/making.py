@@ -25,7 +25,7 @@ from pymoo_prune.engines.names import check_engine_name
 from pymoo_prune.engines.sparse import sparse_ea
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
 from pymoo_prune.engines.walking import level_walks
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, check_kind, check_whole, unknown_name
 from pymoo_prune.operators import (
     Candidates,
     Generational,
@@ -37,8 +37,10 @@ from pymoo_prune.operators import (
     ShortArchives,
 )
 from pymoo_prune.problem import PruningProblem, load_named
-from pymoo_prune.surrogates import prescreen
+from pymoo_prune.surrogates import MODELS, prescreen
 
+MOST_CANDIDATES = 1_000_000
+WHY = "engines compare each candidate of a population with each other one"
 _SIZED: dict[str, type[Algorithm]] = {
     "ga": GA,
     "nsga2": NSGA2,
@@ -75,7 +77,11 @@ def make_algorithm(
     Returns:
         A fresh engine. Where batches change, it measures survivors again.
     """
+    check_kind("problem", problem, PruningProblem, "a PruningProblem")
     check_engine_name(name)
+    check_whole("pop_size", pop_size, least=1, most=MOST_CANDIDATES, why=WHY)
+    if surrogate is not None and (not isinstance(surrogate, str) or surrogate not in MODELS):
+        raise unknown_name("surrogate model", surrogate, MODELS)
     if name == "own":
         algorithm = problem.algorithm()
     else:

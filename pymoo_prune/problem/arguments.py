@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, is_typeddict
 
 import numpy as np
 
-from pymoo_prune.errors import PruneError, check_whole, shown
+from pymoo_prune.errors import MOST, PruneError, check_whole, shown
 from pymoo_prune.problem.shapes import UNIONS, option_shape, shape_text, suits
 
 AS_GIVEN = ("objectives", "constraints")
@@ -41,6 +41,7 @@ def check_argument(parameter: inspect.Parameter, value: Any) -> None:
     wanted = option_shape(parameter)
     if not suits(value, wanted):
         raise _refusal(parameter, value, wanted)
+    _check_size(parameter.name, value)
 
 
 def checked(init: Callable[..., None]) -> Callable[..., None]:
@@ -71,8 +72,17 @@ def _check_any(parameter: inspect.Parameter, value: Any) -> None:
         return
     if not _fits(value.item() if isinstance(value, np.generic) else value, wanted):
         raise _refusal(parameter, value, wanted)
+    _check_size(parameter.name, value)
     if parameter.name == "seed":
         check_whole(parameter.name, value)
+
+
+def _check_size(name: str, value: Any) -> None:
+    """Refuses whole numbers that no array and no generator takes."""
+    for one in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(one, int) and abs(one) > MOST:
+            msg = f"option {name} must be at most {MOST:,}, but it is {shown(one)}"
+            raise PruneError(msg)
 
 
 def _fits(value: Any, wanted: Any) -> bool:

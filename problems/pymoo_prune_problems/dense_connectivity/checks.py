@@ -9,7 +9,7 @@ from torch import nn
 
 from pymoo_prune.chromosomes import Connections
 from pymoo_prune.data import Data
-from pymoo_prune.errors import PruneError, check_whole, unknown_name
+from pymoo_prune.errors import PruneError, check_real, check_whole, unknown_name
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.training import check_can_train
 
@@ -42,6 +42,8 @@ def check_options(
             f"{train_images}, {epochs} and {parent_epochs}"
         )
         raise PruneError(msg)
+    check_real("epochs", epochs, above=0)
+    check_real("parent_epochs", parent_epochs, above=0)
 
 
 def check_sizes(data: Data, blocks: int, growth: int, image_size: int | None) -> None:
