@@ -35,7 +35,9 @@ if TYPE_CHECKING:
         FRONT_TABLE,
         INTERACTIVE_PAGE,
         PARENT_FOLDER,
+        PLAN_FILE,
         REPORT_PAGE,
+        RUNS_FOLDER,
         SETTINGS_FILE,
         SHARED_LATENCIES,
         STORE_FILE,
@@ -65,10 +67,10 @@ else:
 
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
-    "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "REPORT_PAGE", "SETTINGS_FILE",
-    "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations", "Given",
-    "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "evaluations_of", "is_module",
-    "kept", "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder", "prepare",
-    "prepare_problem", "prune", "publish", "published_on", "reading", "recorded_evaluations",
-    "reproduced",
+    "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "PLAN_FILE", "REPORT_PAGE", "RUNS_FOLDER",
+    "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations",
+    "Given", "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "evaluations_of",
+    "is_module", "kept", "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder",
+    "prepare", "prepare_problem", "prune", "publish", "published_on", "reading",
+    "recorded_evaluations", "reproduced",
 ]  # fmt: skip

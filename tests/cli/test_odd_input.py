@@ -43,7 +43,8 @@ SETS = (
     *NAMES, f"parent_widths={DEEP}", f"parent_widths={'9' * 5_000}", "parent_widths=[100000000000]",
     "parent_widths=[]", "parent_widths=[0]", "parent_widths=[-1]", "batch_size=-1", "batch_size=0",
     f"parent_widths={LESS_DEEP}", f"recovery={LESS_DEEP}", "together=NaN", "together=Infinity",
-    "batch_size=1e400", f"batch_size={'9' * 400}", "encoding=\udc80", "recovery=steps:99999999999999999999", "recovery=+",
+    "batch_size=1e400", f"batch_size={'9' * 400}", "encoding=\udc80",
+    "recovery=steps:99999999999999999999", "recovery=+",
 )  # fmt: skip
 DEVICES = ("hpu", "cuda:99", "cuda:-1", "meta", "cpu:7", "xla", "mps", "privateuseone", "vulkan")
 VALUES: dict[str, Sequence[str]] = {
@@ -114,7 +115,8 @@ def every(command: str, options: dict[str, Sequence[str]]) -> list[list[str]]:
 REPORTED = (
     ("--seed", "99999999999999999999"), ("--device", "hpu"), ("--network", "..:x"),
     ("--set", f"parent_widths={DEEP}"), ("--set", f"parent_widths={'9' * 5_000}"),
-    ("--set", f"parent_widths={LESS_DEEP}"), ("--set", "--"), ("--data", "json:loads"), ("--pop-size", "99999999999999999999"),
+    ("--set", f"parent_widths={LESS_DEEP}"), ("--set", "--"), ("--data", "json:loads"),
+    ("--pop-size", "99999999999999999999"),
 )  # fmt: skip
 """What once ended in a traceback."""
 
