@@ -20,9 +20,9 @@ _TABLE = (
 class KnownLatencies:
     """Latencies measured before, by digest: in memory, and in a file if there is one.
 
-    Several processes may use one file at once. A file is used only if it holds the table of
-    latencies and nothing else: what somebody else's file would run or lose is left alone. The first latency written for a digest counts, and
-    the other processes take it over.
+    Several processes may use one file at once. The first latency written for a digest counts, and
+    the other processes take it over. A file is used only if it holds the table of latencies and
+    nothing else: what other files hold is neither run nor changed.
 
     Args:
         path: The database file, made when the first latency is kept; None for memory alone.

@@ -27,7 +27,9 @@ from pymoo_prune.networks import (
     module_of,
     spec_of,
 )
+from pymoo_prune.problem import check_shape
 from pymoo_prune.pruning.alphabets import can_be_compressed, compressed, decompressed
+from pymoo_prune.results.shapes import NetworkShape
 from pymoo_prune.training import to_channels_last
 
 WEIGHTS, SPEC = "network.pt", "network.json"
@@ -139,7 +141,7 @@ def is_exported(folder: Path) -> bool:
     """Whether a folder holds what `save_network` wrote."""
     try:
         spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(spec, dict) and "network" in spec and (folder / WEIGHTS).is_file()
 
@@ -287,17 +289,14 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
     """The description of an exported network, and the content of the file with its weights."""
     try:
         spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+        check_shape(spec, NetworkShape)
         content = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError as error:
         msg = f"{folder} is not an exported network: {Path(error.filename).name} is missing"
         raise PruneError(msg) from error
     except (ValueError, RecursionError) as error:
         raise PruneError(_damaged(folder, error)) from error
-    if not isinstance(spec, dict):
-        raise PruneError(_damaged(folder, f"{SPEC} holds no object"))
-    found = spec.get(DIGESTS, {})  # older exports have none
-    if not isinstance(found, dict):
-        raise PruneError(_damaged(folder, f"{DIGESTS} of {SPEC} is no object"))
+    found: dict[str, str] = spec.get(DIGESTS, {})  # older exports have none
     for name, digest in _digests(spec, content).items() if found else ():
         if found.get(name) != digest:
             reason = (

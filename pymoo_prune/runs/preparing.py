@@ -157,16 +157,15 @@ def _latencies_file(settings: Settings, folder: Path) -> Path:
         raise StoreError(msg)
     file = folder / (settings.latencies or LATENCIES_FILE)
     if settings.latencies is not None:
-        _check_shared(folder, file)
+        _check_shared(folder)
     return file
 
 
-def _check_shared(folder: Path, file: Path) -> None:
+def _check_shared(folder: Path) -> None:
     """Refuses a file above a run that belongs to no comparison, and links in its place.
 
     Args:
         folder: The run's folder.
-        file: The comparison's latencies.
     """
     runs = folder.absolute().parent
     if runs.name != RUNS_FOLDER or not (runs.parent / PLAN_FILE).is_file():
