@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import sys
 from collections import Counter
@@ -115,7 +116,8 @@ def check_whole(
     """
     if none and value is None:
         return
-    if not isinstance(value, Integral) or isinstance(value, bool):
+    whole: bool = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole:
         msg = f"{name} must be a whole number, but it is {shown(value)}"
         raise PruneError(msg)
     if not least <= value <= most:
@@ -124,26 +126,28 @@ def check_whole(
         raise PruneError(f"{msg}: {why}" if why and value > most else msg)
 
 
-def check_real(
-    name: str, value: Any, *, above: float | None = None, least: float | None = None
-) -> None:
+def check_real(name: str, value: Any, *, above: float | None = None) -> None:
     """Refuses what is no finite number, or too small.
 
     Args:
         name: The value's name.
         value: The value.
         above: What it must be larger than; None for no such bound.
-        least: The least that it may be; None for no such bound.
     """
-    real = (
-        isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-    )
-    low = real and ((above is not None and value <= above) or (least is not None and value < least))
-    if not real or low:
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    finite = real and abs(_float(value)) <= sys.float_info.max
+    if not finite or (above is not None and _float(value) <= above):
         bound = "" if above is None else f" above {above:g}"
-        bound = bound if least is None else f" of at least {least:g}"
         msg = f"{name} must be a finite number{bound}, but it is {shown(value)}"
         raise PruneError(msg)
+
+
+def _float(value: Any) -> float:
+    """A number as a float; infinite where a float cannot hold it."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def check_kind(name: str, value: Any, kind: type | tuple[type, ...], must: str) -> None:

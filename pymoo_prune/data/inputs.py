@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from pymoo_prune.data.checks import check_dense
 from pymoo_prune.data.metrics import Metric
 from pymoo_prune.data.packing import Packing
 from pymoo_prune.data.parts import Parting, as_tensor, in_parts
-from pymoo_prune.data.splits import ArrayOrTensor, Data, check_dense
+from pymoo_prune.data.splits import ArrayOrTensor, Data
 from pymoo_prune.errors import DataError
 
 Inputs: TypeAlias = ArrayOrTensor | Sequence[ArrayOrTensor]

@@ -9,16 +9,10 @@ from types import NoneType
 import numpy as np
 import torch
 
+from pymoo_prune.data.checks import check_classes, check_dense
 from pymoo_prune.data.metrics import Metric
 from pymoo_prune.data.packing import Packing
-from pymoo_prune.data.splits import (
-    ArrayOrTensor,
-    Data,
-    Split,
-    check_classes,
-    check_dense,
-    hold_out,
-)
+from pymoo_prune.data.splits import ArrayOrTensor, Data, Split, hold_out
 from pymoo_prune.data.tasks import Task, task_of
 from pymoo_prune.errors import DataError, PruneError, check_kind, check_whole, shown
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import NoneType
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from pymoo_prune.data.checks import check_classes, check_dense
 from pymoo_prune.data.metrics import Metric
 from pymoo_prune.data.packing import Packing
 from pymoo_prune.data.tasks import CLASSES, Task
@@ -21,8 +22,6 @@ from pymoo_prune.errors import MOST, DataError, check_kind, check_whole
 from pymoo_prune.machine import check_memory
 
 ArrayOrTensor: TypeAlias = npt.NDArray[Any] | torch.Tensor
-MOST_CLASSES = 1_000_000
-"""The most classes; the largest data sets have tens of thousands."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # tensors have no single truth value for ==
@@ -291,40 +290,6 @@ class Data:
             validation=self.validation.to(device),
             test=self.test.to(device),
         )
-
-
-def check_dense(what: str, values: Any) -> torch.Tensor:
-    """Refuses what is no tensor with all its numbers in memory.
-
-    Args:
-        what: What the values are, for messages.
-        values: The values.
-    """
-    check_kind(what, values, torch.Tensor, "a tensor")
-    reason = next((why for why, wrong in _UNUSABLE.items() if wrong(values)), None)
-    if reason is not None:
-        raise DataError(
-            f"{what} must be a plain tensor with all its numbers in memory, but {reason}"
-        )
-    found: torch.Tensor = values
-    return found
-
-
-_UNUSABLE: Mapping[str, Callable[[torch.Tensor], bool]] = {
-    "this one is nested; pad it to one shape": lambda one: one.is_nested,
-    "this one is sparse; give it with .to_dense()": lambda one: one.layout != torch.strided,
-    "this one has no numbers: its device is meta": lambda one: one.device.type == "meta",
-    "this one has real numbers of 8 bits; give it with .float()": lambda one: (
-        one.is_floating_point() and one.itemsize == 1
-    ),
-    "this one is quantized; give it with .dequantize()": lambda one: one.is_quantized,
-}
-
-
-def check_classes(classes: Any) -> None:
-    """Refuses what is no number of classes; 0 where nothing says it."""
-    why = "a network has an output for each class"
-    check_whole("classes", classes, most=MOST_CLASSES, why=why)
 
 
 def hold_out(split: Split, count: int, *, part: str, seed: int) -> tuple[Split, Split]:
