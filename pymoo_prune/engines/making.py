@@ -13,6 +13,7 @@ from pymoo.algorithms.moo.spea2 import SPEA2, SPEA2Survival
 from pymoo.algorithms.moo.unsga3 import UNSGA3, comp_by_rank_and_ref_line_dist
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.algorithm import Algorithm
+from pymoo.core.problem import Problem
 from pymoo.core.survival import Survival
 from pymoo.util.reference_direction import (
     UniformReferenceDirectionFactory,
@@ -77,7 +78,7 @@ def make_algorithm(
     Returns:
         A fresh engine. Where batches change, it measures survivors again.
     """
-    check_kind("problem", problem, PruningProblem, "a PruningProblem")
+    check_kind("problem", problem, Problem, "a problem")  # the suite's instances are some too
     check_engine_name(name)
     check_whole("pop_size", pop_size, least=1, most=MOST_CANDIDATES, why=WHY)
     if surrogate is not None and (not isinstance(surrogate, str) or surrogate not in MODELS):
