@@ -8,5 +8,6 @@ Beside a folder for each paper and for the machinery:
 - `readme`: the figures in `README.md`
 - `gains`: where a search pays, as a picture of the docs
 - `kept`: trained parents, and parts of a benchmark that was stopped
+- `rows`: some rows of a long benchmark
 - `processes`: runs in processes that can be killed, and what their folders hold
 """

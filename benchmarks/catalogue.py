@@ -22,6 +22,7 @@ MODULES: Mapping[str, str] = {
     "ecomp-faithful": "benchmarks.ecomp.faithful",
     "ecomp-generation": "benchmarks.ecomp.generation",
     "ecomp-quality": "benchmarks.ecomp.quality",
+    "alphabet-bounds": "benchmarks.layer_vector.letter_bounds",
     "alphabet-quality": "benchmarks.layer_vector.alphabets",
     "layer-vector-evaluation": "benchmarks.layer_vector.evaluation",
     "layer-vector-quality": "benchmarks.layer_vector.quality",

@@ -1,6 +1,7 @@
 """The layer vector: what an evaluation costs, and what searches over it find.
 
 - `alphabets`: searched letters, beside those that need no search
+- `letter_bounds`: the same where two sums are bound, and for patterns
 - `evaluation`: the time of one evaluation
 - `quality`: searched allocations, beside those that need no search
 - `ranks`: how few images still rank candidates, by divergence and by accuracy

@@ -1,4 +1,4 @@
-"""Measures all candidates of a layer-vector space: layers that candidates share run once.
+"""Measures all candidates of a space of layers: layers that candidates share run once.
 
 Candidates come in lexicographic order. Between two of them only the last few genes differ, so the
 pass of the next one starts where the first changed layer stands. Every operation is the one that
@@ -73,11 +73,11 @@ class RestartedPass:
 
 
 class Enumeration:
-    """The right answers of candidates, in any order; lexicographic order is quick.
+    """The outputs of candidates, in any order; lexicographic order is quick.
 
     Args:
         assembly: Puts candidates together.
-        pruned: Weights that each layer loses at each level, (levels, layers).
+        pruned: What the assembly takes for each gene value, (values, layers).
         splits: Images with labels; of each, the right answers are counted.
         batch: Images at once; None is as many as in a live measurement.
     """
@@ -115,11 +115,11 @@ class Enumeration:
         self.before: NDArray[Any] | None = None
 
     @torch.no_grad()
-    def right(self, genes: NDArray[Any]) -> list[int]:
-        """Right answers of one candidate on each split.
+    def outputs(self, genes: NDArray[Any]) -> list[Tensor]:
+        """The outputs of one candidate on each split.
 
         Args:
-            genes: The level of each layer, (layers,).
+            genes: The gene of each layer, (layers,).
         """
         first = 0
         if self.before is not None:
@@ -138,11 +138,19 @@ class Enumeration:
             if first <= self.last_norm:
                 self.inference.plain.load(parent, weights, {})
                 self.plain.run(first, observing=True)
-            statistics = self.plain.found
+            statistics = self.assembly._stored(self.plain.found)  # noqa: SLF001
         self.inference.fast.load(parent, weights, parent.statistics(dict(statistics)))
         outputs = self.fast.run(first)
         starts = [0, *self.ends[:-1]]
+        return [torch.cat(outputs[a:b]) for a, b in zip(starts, self.ends, strict=True)]
+
+    def right(self, outputs: Sequence[Tensor]) -> list[int]:
+        """Right answers on each split.
+
+        Args:
+            outputs: A candidate's outputs on each split.
+        """
         return [
-            int((torch.cat(outputs[a:b]).float().argmax(dim=1) == labels).sum())
-            for a, b, labels in zip(starts, self.ends, self.labels, strict=True)
+            int((found.float().argmax(dim=1) == labels).sum())
+            for found, labels in zip(outputs, self.labels, strict=True)
         ]

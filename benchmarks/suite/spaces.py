@@ -104,8 +104,12 @@ class Levels(Space):
     def __init__(self, definition: Definition, batch: int | None = None) -> None:
         super().__init__(definition)
         self.enumeration = Enumeration(
-            self.problem.assembly, self.problem.levels.pruned, list(self.splits.values()), batch
+            self.problem.assembly, self.places(), list(self.splits.values()), batch
         )
+
+    def places(self) -> NDArray[Any]:
+        """What the assembly takes for each gene value, (values, layers)."""
+        return self.problem.levels.pruned  # type: ignore[no-any-return]
 
     @property
     def validation(self) -> Split:
@@ -114,8 +118,37 @@ class Levels(Space):
 
     def counted(self, genes: Genes) -> Columns:
         """Right answers on validation and test images."""
-        found = np.array([self.enumeration.right(row) for row in genes], dtype=np.uint16)
-        return {"right_validation": found[:, 0], "right_test": found[:, 1]}
+        rows = [self.row(self.enumeration.outputs(row)) for row in genes]
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    def row(self, outputs: Sequence[Tensor]) -> dict[str, Any]:
+        """What is kept of a candidate.
+
+        Args:
+            outputs: Its outputs on each split.
+        """
+        validation, test = self.enumeration.right(outputs)
+        return {"right_validation": np.uint16(validation), "right_test": np.uint16(test)}
+
+
+class Letters(Levels):
+    """What each layer becomes, pruned and with fewer bits."""
+
+    kept_sizes = ("parameters", "macs", "bytes", "bit_operations", "energy")
+
+    def places(self) -> NDArray[Any]:
+        """The letters of each gene value; the highest values of the shorter genes do not count."""
+        last = np.array(self.choices) - 1
+        if not np.array_equal(self.problem.alphabet.last, last):
+            raise ValueError(f"letters are left out: {self.problem.alphabet.last} are the last")
+        rows = np.minimum(np.arange(last.max() + 1)[:, None], last)
+        return self.problem.alphabet.decode(rows)  # type: ignore[no-any-return]
+
+    def row(self, outputs: Sequence[Tensor]) -> dict[str, Any]:
+        """Right answers, and the divergence on the validation images."""
+        expected = self.problem.search_images.expected
+        found = expected.measured(outputs[0], ("divergence",))["divergence"]
+        return {**super().row(outputs), "divergence": np.float32(found)}
 
 
 class Neurons(Space):

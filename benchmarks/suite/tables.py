@@ -51,6 +51,8 @@ class Space(Protocol):
 
 SPACES: Mapping[str, Callable[[], Space]] = {
     "resnet-8-digits-levels": lambda: spaces.Levels(DEFINITIONS["resnet8-digits-levels"]),
+    "resnet-8-digits-letters": lambda: spaces.Letters(DEFINITIONS["resnet8-digits-letters"]),
+    "resnet-8-digits-patterns": lambda: spaces.Letters(DEFINITIONS["resnet8-digits-patterns"]),
     "four-layers-fashion-levels": lambda: spaces.Levels(
         DEFINITIONS["four-layers-fashion-levels"], batch=500
     ),

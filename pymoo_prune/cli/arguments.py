@@ -96,11 +96,21 @@ def _objectives(options: argparse.Namespace) -> Objectives | None:
 
 
 def _budget(options: argparse.Namespace, preset: Preset) -> Budget:
+    given = limits_of(options)
+    return (
+        Budget(generations=preset.generations, seconds=preset.seconds) if given is None else given
+    )
+
+
+def limits_of(options: argparse.Namespace) -> Budget | None:
+    """The budget that a command's options ask for; None where they name no limit.
+
+    Args:
+        options: The options of a command with `--generations`, `--evaluations` and `--time`.
+    """
     time = None if options.time is None else seconds(options.time)
     given = options.generations, options.evaluations, time
-    if given == (None, None, None):
-        return Budget(generations=preset.generations, seconds=preset.seconds)
-    return Budget(*given)
+    return None if given == (None, None, None) else Budget(*given)
 
 
 def seconds(text: str) -> float:

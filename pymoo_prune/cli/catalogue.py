@@ -12,12 +12,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pymoo_prune.cli.arguments import limits_of
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.engines import ENGINES
 from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import count_parameters, count_work
 from pymoo_prune.networks import ZOO, named_network
-from pymoo_prune.problem import REPRODUCTIONS, find_problem, find_reproduction, registered
+from pymoo_prune.problem import (
+    REPRODUCTIONS,
+    find_problem,
+    find_reproduction,
+    module_of,
+    registered,
+    trust,
+)
+from pymoo_prune.runs import is_module, lasting
 
 
 def do_list(options: argparse.Namespace, console: Console) -> None:  # noqa: ARG001
@@ -79,13 +88,18 @@ def _network_rows(channels: int, classes: int, size: int) -> Iterator[tuple[str,
 def do_reproduce(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune reproduce`."""
     reproduce = find_reproduction(options.paper)
+    if is_module(options.data):
+        trust([str(module_of(options.data))])
     output = options.output or Path("runs") / f"{options.paper}-reproduction"
     try:
         reproduce(
             output,
             runs=options.runs,
-            data=options.data,
+            data=lasting(options.data),
             data_root=options.data_root,
+            download=options.download,
+            networks=options.networks,
+            budget=limits_of(options),
             console=console,
         )
     except KeyboardInterrupt:

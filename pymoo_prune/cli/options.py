@@ -99,31 +99,50 @@ def _add_goals(command: argparse.ArgumentParser) -> None:
 
 def _add_images(command: argparse.ArgumentParser) -> None:
     images = command.add_argument_group("the images")
+    add_data(images, "digits")
+    images.add_argument(
+        "--validation", metavar="N", help="share or number of training images to search with"
+    )
+
+
+def add_data(images: argparse._ArgumentGroup, default: str) -> None:
+    """Adds `--data`, `--data-root` and `--download`.
+
+    Args:
+        images: The group of a command's options that they belong to.
+        default: The data set that is taken where none is named.
+    """
     images.add_argument(
         "--data",
-        default="digits",
+        default=default,
         metavar="NAME",
         help=f"{', '.join(DATA_SETS)}, a folder of images, a file of arrays (.npz), or "
-        "module:name of your own data; default: digits",
+        f"module:name of your own data; default: {default}",
     )
     images.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
     images.add_argument(
         "--download", action="store_true", help="fetch the data set if it is missing"
     )
-    images.add_argument(
-        "--validation", metavar="N", help="share or number of training images to search with"
+
+
+def add_limits(budget: argparse._ArgumentGroup) -> None:
+    """Adds `--generations`, `--evaluations` and `--time`; `limits_of` reads them.
+
+    Args:
+        budget: The group of a command's options that they belong to.
+    """
+    budget.add_argument(
+        "--generations", type=int, metavar="N", help="the first population is generation 1"
     )
+    budget.add_argument("--evaluations", type=int, metavar="N", help="candidates asked for")
+    budget.add_argument("--time", help="working time: '90', '90s', '15m' or '2h'")
 
 
 def _add_budget(command: argparse.ArgumentParser) -> None:
     budget = command.add_argument_group(
         "budget: the search ends at the first limit that it reaches"
     )
-    budget.add_argument(
-        "--generations", type=int, metavar="N", help="the first population is generation 1"
-    )
-    budget.add_argument("--evaluations", type=int, metavar="N", help="candidates asked for")
-    budget.add_argument("--time", help="working time: '90', '90s', '15m' or '2h'")
+    add_limits(budget)
     budget.add_argument("--pop-size", type=int, metavar="N", help="candidates of a generation")
     budget.add_argument(
         "--finish", type=int, metavar="IMAGES", help="images to retrain the front with"

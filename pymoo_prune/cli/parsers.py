@@ -11,7 +11,9 @@ from pymoo_prune.cli.options import (
     METHODS,
     Commands,
     add_again,
+    add_data,
     add_hypervolume,
+    add_limits,
     add_places,
     add_search_options,
     add_study,
@@ -174,15 +176,16 @@ def add_reproduce(commands: Commands) -> None:
         "--runs", type=int, default=1, metavar="N", help="runs of each setting; default: 1"
     )
     command.add_argument(
-        "--data", default="fashion-mnist", metavar="NAME", help="default: fashion-mnist"
+        "--networks", nargs="+", metavar="NAME", help="these of the paper's networks; default: all"
     )
-    command.add_argument("--data-root", metavar="FOLDER", help="where data sets lie")
     command.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
         help="a stopped reproduction goes on here; default: runs/PAPER-reproduction",
     )
+    add_data(command.add_argument_group("the images"), "fashion-mnist")
+    add_limits(command.add_argument_group("budget of each search; default: the reproduction's own"))
     command.set_defaults(command="pymoo_prune.cli.catalogue:do_reproduce")
 
 

@@ -1,4 +1,4 @@
-"""Makes the engine that walks over levels: it finds the size, and the bounds on it."""
+"""Makes the engine that walks over levels: it finds the sizes, and the bounds on them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def level_walks(
 ) -> GeneticAlgorithm:
     """The engine "levels".
 
-    With one objective, a constraint bounds a size, and one walk has `pop_size` children a
-    generation. With two, one of them a size, there are walks at several sizes.
+    With one objective, constraints bound one size or several, and one walk has `pop_size` children
+    a generation. With two, one of them a size, there are walks at several sizes.
 
     Args:
         problem: The problem; its genes must have an order (`ladders`), and its sizes must be known
@@ -39,18 +39,18 @@ def level_walks(
         msg = f"algorithm 'levels' {reason}"
         raise PruneError(msg)
     ladders = _ladders(problem)
-    name, bound = _size(problem, ladders)
+    name, below = _size(problem, ladders)
     goals, parent = Goals(problem.quantities, (name,)), problem.parent_values
     operators = problem.operators()
     sampling, duplicates = operators["sampling"], operators.get("eliminate_duplicates")
     cost: Callable[[Array], Floats] = _Size(problem, goals)
     bounds: Sequence[float] | int = max(2, pop_size // CHILDREN)
     objective = 0
-    if bound is not None:
+    if below:
         if at is not None:
-            msg = f"the walk goes below {bound}; `at` is for two objectives"
+            msg = f"the walk goes below {' and '.join(map(str, below))}; `at` is for two objectives"
             raise PruneError(msg)
-        at, bounds, cost = [bound.limit(parent)], [0.0], _Excess(problem, bound)
+        bounds, cost = [0.0], _Excess(problem, below)
     else:
         objective = 1 - list(problem.goals.searched).index(name)
         if at is not None:
@@ -59,7 +59,7 @@ def level_walks(
     walks = Walks(Moves(ladders, cost), bounds)
     return GeneticAlgorithm(
         pop_size=pop_size,
-        sampling=_Start(problem, sampling, name, at, walks),
+        sampling=_Start(problem, sampling, name, at, walks, below),
         repair=operators.get("repair"),
         eliminate_duplicates=True if duplicates is None else duplicates,
         mating=LevelSwitch(walks, eliminate_duplicates=duplicates),
@@ -82,15 +82,32 @@ class _Start(Sampling):
         name: str,
         at: Sequence[float] | None,
         walks: Walks,
+        below: Sequence[Constraint],
     ) -> None:
         super().__init__()
         self.rivals, self.sizes = problem.rivals, problem.preview.sizes
         self.sampling, self.name, self.at, self.walks = sampling, name, at, walks
+        self.below = {one.name: one.limit(problem.parent_values) for one in below}
 
     def _do(self, problem: Any, n_samples: int, *args: Any, **kwargs: Any) -> Array:
         own: Array = self.sampling(problem, n_samples, *args, **kwargs).get("X")
         if self.rivals is None:
             return own
+        found = self._within() if self.below else self._along(own)
+        if found is None:
+            return own
+        return np.concatenate([found, own[: max(0, n_samples - len(found))]])
+
+    def _within(self) -> Array | None:
+        """The rivals below the walk's bounds."""
+        assert self.rivals is not None  # noqa: S101 - only then it is called
+        if len(self.below) > 1:
+            return self.rivals.candidates_within(self.below)
+        return self.rivals.candidates({n: np.array([v]) for n, v in self.below.items()})
+
+    def _along(self, own: Array) -> Array | None:
+        """The rivals at the sizes of the walks."""
+        assert self.rivals is not None  # noqa: S101 - only then it is called
         at = self.at
         if at is None:
             # Spread like the walks' bounds, which follow from the first population.
@@ -98,10 +115,7 @@ class _Start(Sampling):
             bounds = Walks(self.walks.moves, self.walks.number).begin(costs)
             nearest = np.abs(costs - bounds[:, None]).argmin(axis=1)
             at = self.sizes(own)[self.name][nearest].tolist()
-        found = self.rivals.candidates({self.name: np.asarray(at, dtype=np.float64)})
-        if found is None:
-            return own
-        return np.concatenate([found, own[: max(0, n_samples - len(found))]])
+        return self.rivals.candidates({self.name: np.asarray(at, dtype=np.float64)})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """The sampling itself, as rivals belong to a problem with a large network."""
@@ -109,13 +123,22 @@ class _Start(Sampling):
 
 
 class _Excess:
-    """How far chromosomes are past a bound on a size, in closed form."""
+    """How far chromosomes are past the bound that they break most, in closed form."""
 
-    def __init__(self, problem: PruningProblem, bound: Constraint) -> None:
-        self.sizes, self.parent, self.bound = problem.preview.sizes, problem.parent_values, bound
+    def __init__(self, problem: PruningProblem, bounds: Sequence[Constraint]) -> None:
+        self.sizes, self.parent, self.bounds = problem.preview.sizes, problem.parent_values, bounds
+        # Sizes have different units: each is seen as a share of its bound.
+        self.units = [abs(one.limit(self.parent)) or 1.0 for one in bounds]
 
     def __call__(self, X: Array) -> Floats:
-        excess: Floats = self.bound.violation(self.sizes(X), self.parent)
+        sizes = self.sizes(X)
+        excess: Floats = np.max(
+            [
+                one.violation(sizes, self.parent) / unit
+                for one, unit in zip(self.bounds, self.units, strict=True)
+            ],
+            axis=0,
+        )
         return excess
 
 
@@ -160,20 +183,20 @@ def _ladders(problem: PruningProblem) -> Ladders:
     raise PruneError(msg)
 
 
-def _size(problem: PruningProblem, ladders: Ladders) -> tuple[str, Constraint | None]:
-    """The quantity that is the size, and its bound where that is a constraint."""
+def _size(problem: PruningProblem, ladders: Ladders) -> tuple[str, list[Constraint]]:
+    """The quantity that is the size, and the bounds on sizes where these are constraints."""
     whole = ladders.chromosomes(np.zeros((1, len(ladders.last)), dtype=np.int64))
     sizes = problem.preview.sizes(whole).keys()
     goals = problem.goals
     if goals.n_obj == 1:
         found = [one for one in goals.constraints if one.name in sizes]
         if found:
-            return found[0].name, found[0]
+            return found[0].name, found
         wanted = "a bound on one of them, for example as a constraint"
     else:
         named = [name for name in goals.searched if name in sizes]
         if len(named) == 1:
-            return named[0], None
+            return named[0], []
         wanted = "one of them as one of two objectives"
     msg = (
         f"algorithm 'levels' walks below bounds on a size that is known without measuring "

@@ -25,8 +25,10 @@ from pymoo_prune.objectives.measured import (
 )
 from pymoo_prune.objectives.quantities import (
     DIVERGENCE,
+    FLOPS,
     NATS,
     STANDARD,
+    TWICE_MACS,
     Measurements,
     Quantity,
     Values,
@@ -49,10 +51,11 @@ from pymoo_prune.objectives.scalarisations import (
 from pymoo_prune.objectives.series import Series
 
 __all__ = [
-    "DIVERGENCE", "FAILED", "NATS", "SCALARISATIONS", "STANDARD", "Constraint", "Goals", "Measured",
-    "Measurements", "Objectives", "Part", "PrunedWeightsPerAccuracyDrop", "Quantity",
-    "Scalarisation", "Series", "Values", "WeightedSum", "check_measurements", "completed",
-    "distance", "failed_rows", "failures_of", "from_measurements", "gathered", "hypervolume",
-    "hypervolumes", "judge_of", "judges", "mentioned_in", "nondominated", "objectives_text",
-    "one_by_one", "parse_constraints", "parse_objectives", "without_judgements",
+    "DIVERGENCE", "FAILED", "FLOPS", "NATS", "SCALARISATIONS", "STANDARD", "TWICE_MACS",
+    "Constraint", "Goals", "Measured", "Measurements", "Objectives", "Part",
+    "PrunedWeightsPerAccuracyDrop", "Quantity", "Scalarisation", "Series", "Values", "WeightedSum",
+    "check_measurements", "completed", "distance", "failed_rows", "failures_of",
+    "from_measurements", "gathered", "hypervolume", "hypervolumes", "judge_of", "judges",
+    "mentioned_in", "nondominated", "objectives_text", "one_by_one", "parse_constraints",
+    "parse_objectives", "without_judgements",
 ]  # fmt: skip

@@ -125,6 +125,15 @@ STANDARD: Mapping[str, Quantity] = {
 """The quantities that every problem measures."""
 
 
+def twice_macs(found: Measurements) -> Values:
+    """FLOPs: a multiplication and an addition for each MAC."""
+    return 2 * np.asarray(found["macs"], dtype=np.float64)
+
+
+FLOPS = "flops"
+TWICE_MACS = Quantity("lower", "FLOPs (2 × MACs)", follows=twice_macs)
+"""FLOPs as objectives and bounds may name them; they are measured where these do."""
+
 DIVERGENCE = "divergence"
 NATS = Quantity("lower", "divergence from the parent (nats)", whole=0.0)
 

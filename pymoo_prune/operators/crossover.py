@@ -63,8 +63,11 @@ def graft(donor: WeightGenome, stock: WeightGenome, cuts: list[int]) -> WeightGe
         cuts: The c of each layer.
 
     Returns:
-        A new genome; neither parent is changed.
+        A new genome, and neither parent is changed; the parent itself where both are equal, so that
+        what is known of it is known of the child.
     """
+    if donor.digest == stock.digest:
+        return stock
     weights, biases = [], []
     for layer, cut in enumerate(cuts):
         weight, bias = stock.weights[layer].copy(), stock.biases[layer].copy()

@@ -29,8 +29,10 @@ from pymoo_prune.measuring import (
 )
 from pymoo_prune.objectives import (
     DIVERGENCE,
+    FLOPS,
     NATS,
     STANDARD,
+    TWICE_MACS,
     Measurements,
     Quantity,
     Values,
@@ -147,7 +149,7 @@ class Contract:
     @classmethod
     def offered(cls) -> Mapping[str, Quantity]:
         """All that objectives and constraints can name: `quantities`, and what they can ask for."""
-        offered = dict(cls.quantities)
+        offered = {**cls.quantities, FLOPS: cls.quantities.get(FLOPS, TWICE_MACS)}
         if not cls._latency_refusal():
             offered.setdefault(LATENCY, MILLISECONDS)
         if cls.compares or cls.measure is Contract.measure:

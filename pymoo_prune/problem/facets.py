@@ -165,6 +165,21 @@ class Rivals(ABC):
         """
         return None
 
+    def candidates_within(self, bounds: Mapping[str, float]) -> Array | None:
+        """Chromosomes for several bounds at once, (n, n_var), where a search can begin with them.
+
+        By default the candidates of each bound alone, of which some may break the others.
+
+        Args:
+            bounds: The bounds on sizes, by the names of quantities.
+
+        Returns:
+            None where there are none.
+        """
+        several = [self.candidates({name: np.array([value])}) for name, value in bounds.items()]
+        found = [one for one in several if one is not None]
+        return np.concatenate(found) if found else None
+
     def left_out(self) -> Sequence[str]:
         """Sentences on the methods that `at` leaves out here, each with the reason."""
         return ()

@@ -24,6 +24,7 @@ from pymoo_prune.measuring import LATENCY, KnownLatencies, Stopwatch, conditions
 from pymoo_prune.objectives import (
     DIVERGENCE,
     FAILED,
+    FLOPS,
     Constraint,
     Goals,
     Measured,
@@ -55,8 +56,8 @@ class PruningProblem(Contract, Problem):
             these have no labels, the divergence is measured in place of accuracies.
         n_var: Genes of a chromosome.
         objectives: Names of quantities (one objective each), or a scalarisation.
-        constraints: Bounds on quantities. Where they or the objectives mention "latency" or
-            "divergence", these are measured too.
+        constraints: Bounds on quantities. Where they or the objectives mention "latency",
+            "divergence" or "flops", these are measured too.
         parent: The unpruned network; None leaves the attribute as it is.
         seed: The seed of everything random in a measurement, and of the parent's training.
         xl: Lowest gene values, where pymoo's operators need them.
@@ -143,8 +144,8 @@ class PruningProblem(Contract, Problem):
         """The same problem with other goals.
 
         Nothing is trained or measured again; both problems share parent, data and known latencies.
-        They share the fingerprint too, unless the new goals are the first to ask for the latency or
-        the divergence.
+        They share the fingerprint too, unless the new goals are the first to ask for the latency,
+        the divergence or FLOPs.
 
         Args:
             objectives: Names of quantities (one objective each), or a scalarisation.
@@ -306,8 +307,9 @@ class PruningProblem(Contract, Problem):
         found = super().configuration()
         if self.measures_latency:
             found[LATENCY] = conditions(self._timing.scheme, self._device)
-        if DIVERGENCE in self.quantities and DIVERGENCE not in type(self).quantities:
-            found[DIVERGENCE] = True
+        for name in (DIVERGENCE, FLOPS):
+            if name in self.quantities and name not in type(self).quantities:
+                found[name] = True
         return found
 
     @property

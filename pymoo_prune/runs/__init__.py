@@ -52,9 +52,11 @@ if TYPE_CHECKING:
     from pymoo_prune.runs.report import Report
     from pymoo_prune.runs.reproduction import (
         ReproductionOptions,
+        chosen,
         kept,
         kept_parent,
         kept_runs,
+        limit_of,
         prepare,
         publish,
         reproduced,
@@ -69,8 +71,8 @@ __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
     "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "PLAN_FILE", "REPORT_PAGE", "RUNS_FOLDER",
     "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations",
-    "Given", "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "evaluations_of",
-    "is_module", "kept", "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder",
-    "prepare", "prepare_problem", "prune", "publish", "published_on", "reading",
-    "recorded_evaluations", "reproduced",
+    "Given", "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "chosen",
+    "evaluations_of", "is_module", "kept", "kept_parent", "kept_runs", "lasting", "limit_of",
+    "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune", "publish",
+    "published_on", "reading", "recorded_evaluations", "reproduced",
 ]  # fmt: skip

@@ -6,19 +6,21 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, NotRequired, TypedDict, Unpack
 
 import torch
 from rich.console import Console
 from torch import nn
 
-from pymoo_prune.data import Data, load_data
-from pymoo_prune.errors import PruneError
+from pymoo_prune.data import Data
+from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.files import write_text
 from pymoo_prune.results import load_network
 from pymoo_prune.runs.files import REPORT_PAGE
+from pymoo_prune.runs.images import is_module, named_data
 from pymoo_prune.runs.preparing import keep_parent
 from pymoo_prune.runs.unreadable import reading
+from pymoo_prune.search import Budget
 
 REPRODUCED_FILE = "settings.json"
 """The settings that a reproduction's results depend on."""
@@ -31,6 +33,7 @@ def prepare(
     runs: int,
     data: str,
     data_root: str | None,
+    download: bool = False,
     validation: int | None = None,
     gpu: bool = True,
 ) -> Data:
@@ -40,15 +43,18 @@ def prepare(
         output: The folder.
         settings: What results depend on besides the data set, as plain values.
         runs: How many runs each setting has; a folder may get more of them later.
-        data: Name of the data set.
+        data: Name of the images, as `named_data` takes it.
         data_root: Folder of data sets.
-        validation: How many validation images; None leaves it to `load_data`.
+        download: Whether to fetch a data set.
+        validation: How many validation images; None leaves it to `load_data`. Data in a module may
+            have their parts already.
         gpu: Whether the images go to a GPU, where there is one.
     """
     if runs < 1:
         msg = f"--runs must be at least 1, but it is {runs}"
         raise PruneError(msg)
-    images = load_data(data, root=data_root, validation=validation)
+    held_out = None if is_module(data) else validation
+    images = named_data(data, root=data_root, download=download, validation=held_out)
     output.mkdir(parents=True, exist_ok=True)
     wanted: dict[str, Any] = json.loads(json.dumps({"data": data, **settings}))
     found: dict[str, Any] = kept(output / REPRODUCED_FILE, lambda: wanted)
@@ -128,15 +134,58 @@ class ReproductionOptions(TypedDict):
 
     Attributes:
         runs: Runs of each setting, with the seeds 0, 1, ...
-        data: Name of the data set.
+        data: Name of the images, as `named_data` takes it.
         data_root: Where data sets lie.
         console: Where progress and the page go.
+        download: Whether to fetch the data set.
+        networks: Some of the paper's networks, which `chosen` checks; None is all of them.
+        budget: The budget of each search, which `limit_of` checks; None is the reproduction's own.
     """
 
     runs: int
     data: str
     data_root: str | None
     console: Console
+    download: NotRequired[bool]
+    networks: NotRequired[list[str] | None]
+    budget: NotRequired[Budget | None]
+
+
+def chosen(networks: Iterable[str], options: ReproductionOptions) -> tuple[str, ...]:
+    """The networks that a reproduction goes through: all of them, or those that a user named.
+
+    Args:
+        networks: The paper's networks, by name; none where it has only one.
+        options: The options of the command line.
+    """
+    offered, named = tuple(networks), options.get("networks")
+    if named is None:
+        return offered
+    if not offered:
+        raise PruneError("--networks chooses among a paper's networks, but this one has only one")
+    for name in named:
+        if name not in offered:
+            raise unknown_name("network of the paper", name, offered)
+    return tuple(name for name in offered if name in named)
+
+
+def limit_of(
+    options: ReproductionOptions, limit: Literal["generations", "evaluations"]
+) -> int | None:
+    """The limit of each search that a user gave; None where they gave none.
+
+    Args:
+        options: The options of the command line.
+        limit: What the reproduction's searches are limited by; other limits are refused.
+    """
+    budget = options.get("budget")
+    if budget is None:
+        return None
+    found: int | None = getattr(budget, limit)
+    if found is None or budget != Budget(**{limit: found}):
+        msg = f"searches of this reproduction end after a number of {limit}: give --{limit} alone"
+        raise PruneError(msg)
+    return found
 
 
 def reproduced(
@@ -164,6 +213,7 @@ def reproduced(
         runs=options["runs"],
         data=options["data"],
         data_root=options["data_root"],
+        download=options.get("download", False),
         validation=validation,
         gpu=gpu,
     )

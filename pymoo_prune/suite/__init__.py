@@ -3,8 +3,11 @@
 Tabular instances need numpy and pymoo alone; live ones bring torch when they are first measured.
 
 - `catalogue`: instances by name
-- `definitions`: all instances
+- `definitions`: all instances; `tabular` and `measured_live` write them down
+- `tabular`: instances whose candidates are all measured
+- `measured_live`: instances whose candidates are measured when they are asked for
 - `definition`: what an instance is
+- `costs`: the objectives
 - `genes`: types, bounds, checks, random candidates, operators
 - `widths`: widths of layers that instances offer
 - `instance`: the pymoo problem

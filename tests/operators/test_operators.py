@@ -172,6 +172,19 @@ def test_a_grafts_digest_is_its_recipe() -> None:
     assert cut.digest not in names
 
 
+def test_a_child_of_equal_parents_is_the_parent() -> None:
+    one, other = genome((4, 5), 0), genome((6, 3), 1)
+    again = WeightGenome.from_content(one.weights, one.biases)
+    children = crossed(CutPointWeightCrossover(), as_column([one, one, one, again, one, other]))
+    names = [[child.digest == one.digest for child in pair] for pair in children[:, :, 0].T]
+    assert names == [[True, True], [True, True], [False, False]]
+    for child in children[:, :2, 0].ravel():
+        for mine, theirs in zip(
+            (*child.weights, *child.biases), (*one.weights, *one.biases), strict=True
+        ):
+            np.testing.assert_array_equal(mine, theirs)
+
+
 def test_without_a_mating_children_equal_their_parents() -> None:
     X = genomes(4)
     children = crossed(CutPointWeightCrossover(prob=0.0), X)

@@ -119,7 +119,7 @@ def test_latency_is_refused_where_it_means_nothing(digits: Data) -> None:
     assert "latency" not in Pixels.offered()
     with pytest.raises(PruneError, match="Pixels does not measure latencies: a problem"):
         Pixels(digits, **TIMED)
-    assert list(SmallPixels.offered()) == [*SmallPixels.quantities, "latency"]
+    assert list(SmallPixels.offered()) == [*SmallPixels.quantities, "flops", "latency"]
     with pytest.raises(PruneError, match=r"unknown objective 'latncy'.*Did you mean 'latency'"):
         SmallPixels(digits, objectives=["latncy"])
     with pytest.raises(PruneError, match="objectives must be a list of names"):

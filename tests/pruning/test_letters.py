@@ -23,6 +23,7 @@ from pymoo_prune.pruning.alphabets import (
     Single,
     Treatment,
     cheapest,
+    cheapest_within,
     check_steps,
     letters_of_layers,
     parse_letters,
@@ -307,6 +308,28 @@ def test_the_cheapest_choice_is_on_the_convex_hull() -> None:
         best = min(losses[one, layers].sum() for one in within)
         assert losses[row, layers].sum() == pytest.approx(best)
     assert (losses[cheapest(losses, prices, np.array([0.0])), layers] < np.inf).all()
+
+
+def test_the_cheapest_choice_within_two_sums_is_the_best_of_all_that_spend_no_more() -> None:
+    generator = np.random.default_rng(1)
+    first = np.sort(generator.random((4, 4)), axis=0)[::-1]
+    second, losses = first[:, ::-1] ** 2, np.sort(generator.random((4, 4)), axis=0)
+    losses[3, 1] = np.inf
+    layers, mixes = np.arange(4), np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    budgets = [0.6 * one.max(axis=0).sum() for one in (first, second)]
+    found = cheapest_within(losses, [first, second], budgets, mixes)
+    spent = np.array([[one[row, layers].sum() for one in (first, second)] for row in found])
+    assert (spent <= budgets).all()
+    # The weighted sum that a choice spends cannot be spent better (Everett, 1963).
+    choices = [np.array(one) for one in product(range(4), repeat=4)]
+    for row, mix, used in zip(found, mixes / budgets, spent, strict=True):
+        within = [c for c in choices if mix @ [first[c, layers].sum(), second[c, layers].sum()]
+                  <= mix @ used + 1e-12]  # fmt: skip
+        best = min(losses[one, layers].sum() for one in within)
+        assert losses[row, layers].sum() == pytest.approx(best)
+    # A bound that nothing reaches does not count: the other one decides alone.
+    alone = cheapest_within(losses, [first, second], [budgets[0], 1e6], mixes[:1])
+    assert np.array_equal(alone, cheapest(losses, first, np.array(budgets[:1])))
 
 
 def test_letters_that_others_beat_are_left_out() -> None:

@@ -95,3 +95,44 @@ def test_a_class_with_added_quantities_is_pickled(digits: Data) -> None:
 def test_quantities_that_cannot_be_added_are_refused(text: str, message: str) -> None:
     with pytest.raises(PruneError, match=message):
         extended(EComp, [text])
+
+
+# FLOPs.
+
+
+def test_flops_are_twice_the_macs_where_they_are_asked_for(digits: Data) -> None:
+    small = {"parent_widths": (8, 6), "parent_images": 500}
+    problem = EComp(
+        digits, **small, objectives=["accuracy", "flops"], constraints=["flops<=50%"]
+    )  # fmt: skip
+    X = problem.random(6, np.random.default_rng(0))
+    found = problem.measured(X)
+    assert np.array_equal(found["flops"], 2 * found["macs"])
+    assert problem.parent_values["flops"] == 2 * problem.parent_values["macs"]
+    scores = problem.score(found)
+    assert np.array_equal(scores["F"][:, 1], 2 * found["macs"])
+    kept = found["macs"] <= 0.5 * problem.parent_values["macs"]
+    assert np.array_equal(scores["G"][:, 0] <= 0, kept)
+    plain = EComp(digits, **small, parent=problem.parent)
+    assert "flops" not in plain.measured(X)
+    assert plain.fingerprint != problem.fingerprint, "a store has a column for each quantity"
+    twin = plain.with_goals(["accuracy", "flops"])
+    assert np.array_equal(twin.measured(X)["flops"], found["flops"])
+
+
+def test_flops_on_the_command_line(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = ["run", "ecomp", "--objectives", "accuracy", "flops", *SMALL]
+    assert main([*command, "--constraint", "flops<=1500", "--output", str(folder)]) == 0
+    for one in read_csv(folder / "front.csv"):
+        assert one.columns["flops"] == pytest.approx(2 * one.columns["macs"])
+    assert "FLOPs (2 × MACs)" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_quantity_of_ones_own_may_be_called_flops(digits: Data) -> None:
+    cls = extended(EComp, [f"flops={OWN}:energy"])
+    problem = cls(
+        digits, parent_widths=(8, 6), parent_images=500, objectives=["accuracy", "flops"]
+    )  # fmt: skip
+    found = problem.measured(problem.random(5, np.random.default_rng(0)))
+    assert np.array_equal(found["flops"], energy(found))

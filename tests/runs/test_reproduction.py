@@ -13,9 +13,12 @@ from rich.console import Console
 from torch import nn
 
 from pymoo_prune import Data, PruneError
+from pymoo_prune.cli import main
 from pymoo_prune.networks import FeedForward
+from pymoo_prune.problem import REPRODUCTIONS, registered
 from pymoo_prune.runs import kept, kept_parent, kept_runs, prepare, publish
 from pymoo_prune.runs import reproduction as module
+from tests.support.own_data import whole_data
 
 SETTINGS: dict[str, Any] = {"epochs": {"small": (1, 2)}, "images": 100}
 
@@ -67,7 +70,7 @@ def test_results_of_other_settings_stay_among_themselves(
     options: dict[str, Any],
     differing: str,
 ) -> None:
-    monkeypatch.setattr(module, "load_data", lambda *_, **__: digits)
+    monkeypatch.setattr(module, "named_data", lambda *_, **__: digits)
     prepared(tmp_path)
     before = (tmp_path / "settings.json").read_bytes()
     message = f"{tmp_path} holds results of another reproduction: {differing} differ; take another"
@@ -204,3 +207,84 @@ def test_the_page_is_written_and_printed_as_it_is(tmp_path: Path) -> None:
     publish(page, tmp_path, Console(file=text, width=40))
     assert (tmp_path / "report.md").read_text() == page
     assert text.getvalue() == f"{page}\nreport: {tmp_path / 'report.md'}\n"
+
+
+# The options of the command line.
+
+
+@pytest.fixture
+def nothing_begins(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What `prepare` was asked for; nothing is loaded or made."""
+    asked: list[dict[str, Any]] = []
+
+    def prepare(output: Path, settings: dict[str, Any], **options: Any) -> Any:
+        asked.append({"settings": settings, **options})
+        raise PruneError("stopped here")
+
+    monkeypatch.setattr(module, "prepare", prepare)
+    return asked
+
+
+every = pytest.mark.parametrize("paper", sorted(registered(REPRODUCTIONS)))
+
+
+@every
+def test_networks_that_the_paper_has_not_are_refused(
+    paper: str, nothing_begins: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", paper, "--networks", "resnet-21"]) == 2
+    error = capsys.readouterr().err
+    if paper.startswith(("ecomp", "dense-connectivity")):
+        assert "--networks chooses among a paper's networks, but this one has only one" in error
+    else:
+        assert "unknown network of the paper 'resnet-21'" in error
+    assert nothing_begins == []
+
+
+@every
+def test_a_budget_that_a_reproduction_cannot_keep_is_refused(
+    paper: str, nothing_begins: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = paper.startswith("layer-vector")
+    limit = "evaluations" if paper.startswith("distilled-filters") else "generations"
+    for given in (["--time", "5m"], [f"--{limit}", "7", "--time", "5m"]):
+        assert main(["reproduce", paper, *given]) == 2
+        error = capsys.readouterr().err
+        message = f"end after a number of {limit}: give --{limit} alone"
+        assert ("stopped here" if known else message) in error
+    assert main(["reproduce", paper, f"--{limit}", "7"]) == 2
+    assert "stopped here" in capsys.readouterr().err
+    settings = nothing_begins[-1]["settings"]
+    if known:
+        settings = settings["budget"]
+    # A reproduction by several recipes has settings of each.
+    for found in [settings] if limit in settings else settings.values():
+        assert found[limit] == 7 or set(found[limit].values()) == {7}
+    assert main(["reproduce", paper, f"--{limit}", "0"]) == 2
+    assert "limits above 0" in capsys.readouterr().err
+
+
+def test_images_are_named_as_for_run(
+    nothing_begins: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images.npz").touch()
+    command = ["reproduce", "layer-vector", "--data", "images.npz", "--download"]
+    assert main([*command, "--networks", "resnet-56", "resnet-20"]) == 2
+    (asked,) = nothing_begins
+    assert asked["data"] == str(tmp_path / "images.npz")
+    assert asked["download"] is True
+
+
+def test_data_of_ones_own_are_prepared(tmp_path: Path) -> None:
+    found = prepared(tmp_path, data="tests.support.own_data:whole_data", validation=30)
+    assert len(found.validation) == len(whole_data().validation), "they have their parts already"
+
+
+def test_networks_are_chosen_in_the_papers_order() -> None:
+    options: Any = {"networks": ["c", "a"]}
+    assert module.chosen(("a", "b", "c"), options) == ("a", "c")
+    assert module.chosen(("a", "b", "c"), {"networks": None}) == ("a", "b", "c")  # type: ignore[typeddict-item]
+    assert module.chosen((), {}) == ()  # type: ignore[typeddict-item]

@@ -21,7 +21,12 @@ from pymoo_prune.suite.tables import Table, chromosomes
 from tests.support.suite import NEURONS, WIDTHS, needs_data, tabular, with_front
 
 TABLES = {definition.table: definition for definition in DEFINITIONS.values() if definition.table}
-STRUCTURED = [name for name in GROUPS["tabular"] if "levels" not in name and DEFINITIONS[name].live]
+ZEROS = ("layer-vector", "layer-alphabet")
+STRUCTURED = [
+    name
+    for name in GROUPS["tabular"]
+    if (live := DEFINITIONS[name].live) and live.problem not in ZEROS
+]
 """Instances whose networks have no zeros in place of what is pruned."""
 SEEDED = "deep-digits-levels-seeded"
 
@@ -101,8 +106,11 @@ def test_the_first_row_is_the_whole_network(name: str) -> None:
     table = instance.measurer.table
     bits = instance.vtype is bool
     whole = {q: v[-1 if bits else 0] for q, v in table.columns.items()}
+    # Eight bits make zeros of the weights that are next to zero.
+    lost = 0.02 if "bytes" in whole else 0.0
     for quantity in ("parameters", "macs"):
-        assert whole[quantity] == table.parent[quantity]
+        parent = table.parent[quantity]
+        assert (1 - lost) * parent <= whole[quantity] <= parent
         assert whole[quantity] == table.columns[quantity].max()
     # Refitting may change the answers to a few images.
     assert abs(whole["accuracy_drop"]) <= 0.02

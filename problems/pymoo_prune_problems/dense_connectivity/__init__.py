@@ -14,18 +14,25 @@
 """
 
 from pymoo_prune_problems.dense_connectivity.experiments import (
+    FULL,
     GENETIC,
     METHODS,
+    NARROWER,
+    RANDOM,
+    RANDOM_AGAIN,
     RANDOM_SEARCH,
     RATES,
+    SCRATCH,
     SMALL,
+    Row,
     Scale,
 )
 from pymoo_prune_problems.dense_connectivity.problem import DenseConnectivity
 from pymoo_prune_problems.dense_connectivity.reproduction import Experiment
-from pymoo_prune_problems.dense_connectivity.tables import HEAD, gains, table_rows
+from pymoo_prune_problems.dense_connectivity.tables import HEAD, gains, rivals, table_rows
 
 __all__ = [
-    "GENETIC", "HEAD", "METHODS", "RANDOM_SEARCH", "RATES", "SMALL", "DenseConnectivity",
-    "Experiment", "Scale", "gains", "table_rows",
+    "FULL", "GENETIC", "HEAD", "METHODS", "NARROWER", "RANDOM", "RANDOM_AGAIN", "RANDOM_SEARCH",
+    "RATES", "SCRATCH", "SMALL", "DenseConnectivity", "Experiment", "Row", "Scale", "gains",
+    "rivals", "table_rows",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from pymoo_prune_problems.dense_connectivity.problem import DenseConnectivity
@@ -20,21 +20,24 @@ TABLE_2 = {
 """The paper's millions of parameters and accuracies in percent, by p; None is the baseline."""
 FORMULA = {None: 0.769, 50: 0.456, 60: 0.506, 70: 0.562, 80: 0.624, 90: 0.693}
 """Millions of parameters by the closed formula, on average: depth 100, k = 12, 10 classes."""
-FULL, GENETIC, RANDOM_SEARCH, RANDOM, NARROWER = (
+FULL, GENETIC, RANDOM_SEARCH, RANDOM, RANDOM_AGAIN, NARROWER = (
     "densenet-bc",
     "genetic-algorithm",
     "random-search",
     "random-network",
+    "random-network-2",
     "narrower-densenet",
 )
 METHODS = {
     GENETIC: "genetic algorithm",
     RANDOM_SEARCH: "random search",
     RANDOM: "random network",
+    RANDOM_AGAIN: "another random network",
     NARROWER: "narrower DenseNet",
     FULL: "DenseNet-BC, all connections",
 }
-"""The networks that are compared: the first four at each p, the last once."""
+"""The networks that are compared: the last once, all others at each p. `Experiment.rows` leaves the
+second random network out."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,13 @@ class Scale:
         parent_epochs: Epochs of a parent with weights to inherit.
         epochs: Epochs of candidates that are trained from scratch.
         train_images: Training images that the search uses; None is all.
-        search_images: Validation images that the search uses.
+        image_size: Pixels each way in the search, where the data has more; None is the data's size.
+        search_images: Images that the search measures candidates on.
+        fitness_split: Where these are from: "validation", or "test" as the paper has it. Then the
+            validation images are training images, too.
         recovery_images: Training images for batch-norm statistics.
         population: Candidates of a generation, in the genetic algorithm and in random search.
-        generations: Generations of both.
+        generations: Generations of both; the first population is one of them.
         finish_images: Training images that each chosen network is trained with from random
             weights, counted with repetition.
     """
@@ -64,10 +70,12 @@ class Scale:
     parent_epochs: float = 1.0
     epochs: float = 1.0
     train_images: int | None = None
+    image_size: int | None = None
     search_images: int = 10_000
+    fitness_split: Literal["validation", "test"] = "validation"
     recovery_images: int = 256
     population: int = DenseConnectivity.POPULATION
-    generations: int = DenseConnectivity.GENERATIONS
+    generations: int = 1 + DenseConnectivity.GENERATIONS  # ten rounds of children
     finish_images: int = 300 * 50_000  # DenseNet's 300 epochs of CIFAR
 
     @property
@@ -79,8 +87,9 @@ class Scale:
         return given
 
 
-PAPER = Scale()
-"""The paper's, except for the images that fitness is measured on. It takes days on a GPU."""
+PAPER = Scale(fitness_split="test")
+"""The paper's: each candidate is trained on all training images, and measured on the test images.
+It takes days on a GPU."""
 SMALL = Scale(
     depth=28,
     growth=8,
@@ -93,6 +102,17 @@ SMALL = Scale(
     finish_images=10_000,
 )
 """It takes about a quarter of an hour on two cores."""
+SCRATCH = replace(
+    SMALL,
+    depth=22,
+    weights="scratch",
+    train_images=2_000,
+    image_size=14,
+    search_images=1_000,
+    finish_images=20_000,
+)
+"""Each candidate is trained on its own, as in the paper. It takes about an hour
+and a quarter on one core."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pymoo_prune_problems.dense_connectivity.experiments import (
     METHODS,
     NARROWER,
     RANDOM,
+    RANDOM_AGAIN,
     RANDOM_SEARCH,
     TABLE_2,
     Row,
@@ -36,7 +37,7 @@ LOOKS: dict[str, dict[str, Any]] = {
         "markeredgecolor": "white",
         "linewidth": 1.2,
     }
-    for place, method in enumerate((GENETIC, RANDOM_SEARCH, RANDOM, NARROWER))
+    for place, method in enumerate((GENETIC, RANDOM_SEARCH, RANDOM, NARROWER, RANDOM_AGAIN))
 } | {FULL: {"color": "black", "marker": "*", "markersize": 14, "linestyle": "none"}}
 Points = Mapping[int | None, tuple[float, float, float]]
 """By p, or growth: millions of parameters, accuracy in percent, and its deviation."""
@@ -57,7 +58,7 @@ def draw_accuracies(path: Path, rows: Sequence[Row], scale: Scale, data: str) ->
     averaged = f", mean of {seeds} seeds ± deviation" if seeds > 1 else ""
     panels: dict[str, dict[str, Points]] = {
         f"Here: {data}, depth {scale.depth}, k = {scale.growth}{averaged}": {
-            method: _points(rows, method) for method in METHODS
+            method: points for method in METHODS if (points := _points(rows, method))
         },
         "Kim et al.: CIFAR-10, depth 100, k = 12": {GENETIC: theirs, FULL: baseline},
     }
@@ -65,7 +66,12 @@ def draw_accuracies(path: Path, rows: Sequence[Row], scale: Scale, data: str) ->
         figure = Figure(figsize=(11.5, 5.0), layout="constrained")
         for place, (title, series) in enumerate(panels.items()):
             _draw_panel(figure.add_subplot(1, 2, place + 1), title, series)
-        handles = [Line2D([], [], label=METHODS[name], **look) for name, look in LOOKS.items()]
+        there = {method for series in panels.values() for method in series}
+        handles = [
+            Line2D([], [], label=METHODS[name], **look)
+            for name, look in LOOKS.items()
+            if name in there
+        ]
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
         figure.savefig(path, dpi=160)
 

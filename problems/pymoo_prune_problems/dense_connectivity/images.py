@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Literal
+
+import torch
 
 from pymoo_prune.data import Data, Split, balanced
 
@@ -11,6 +14,19 @@ TEST_WARNING = (
     "the search sees the test images (fitness_split='test', as Kim et al. have it): accuracies on "
     "them are no estimate of what the networks are worth on new images"
 )
+
+
+def with_all_training_images(data: Data) -> Data:
+    """The data, with the validation images among the training images.
+
+    For a search whose fitness is measured on the test images. Its validation images have no use.
+    """
+    parts = (data.train, data.validation)
+    labels = [part.labels for part in parts if part.labels is not None]
+    joined = Split(
+        torch.cat([part.images for part in parts]), torch.cat(labels) if labels else None, data.task
+    )
+    return replace(data, train=joined)
 
 
 def train_and_search_images(

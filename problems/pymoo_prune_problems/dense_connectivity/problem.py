@@ -99,6 +99,7 @@ class DenseConnectivity(PruningProblem):
         image_size: Pixels each way, while searching; None is what the data has.
         kept: The chance that a connection lives in the first population; the paper's p. None takes
             all chances, and adds networks that keep their strongest connections.
+        points: Connections that flip in a matrix that mutates.
         search_images: Images that candidates are measured on.
         recovery_images: Training images for refits and batch-norm statistics.
         fitness_split: "validation", or "test" as the paper has it, with a warning.
@@ -153,7 +154,7 @@ class DenseConnectivity(PruningProblem):
             {"weights": "scratch", "kept": 0.5, "search_images": 10_000},
             algorithm="own",
             pop_size=POPULATION,
-            generations=GENERATIONS,
+            generations=1 + GENERATIONS,  # the first population, and ten rounds of children
             objectives=("accuracy",),
             finish_images=300 * 50_000,  # DenseNet's 300 epochs
         ),
@@ -173,6 +174,7 @@ class DenseConnectivity(PruningProblem):
         train_images: int | None = None,
         image_size: int | None = None,
         kept: float | None = None,
+        points: int = 1,
         search_images: int = 1_000,
         recovery_images: int = 256,
         fitness_split: Literal["validation", "test"] = "validation",
@@ -190,6 +192,7 @@ class DenseConnectivity(PruningProblem):
         data = check_labels(data, parent, weights)
         self.codec = Connections(layers_of_depth(depth))
         check_sizes(data, self.codec.blocks, growth, image_size)
+        self.mutation = MatrixBitFlip(self.codec, rate=self.MUTATION, points=points)
         self.growth, self.kept = growth, None if kept is None else float(check_share(kept))
         self.recovery = Recovery.parse(recovery)
         self.fitness_split, self.inherits = fitness_split, weights == "inherited"
@@ -225,7 +228,7 @@ class DenseConnectivity(PruningProblem):
                 self.shared, self.train, self.recovery, recovery_images, seed
             )
         self.dense_sizes = DenseNetSizes(self.codec, data, growth, count_parameters(self.parent))
-        self.preview = Preview(sizes=self._sizes, features=self._features)
+        self.preview = Preview(sizes=self._sizes, features=self.dense_sizes.features)
         self.timing = Timing(architecture=self._architecture)
         self.illustration = Illustration(self._notes, self._matrices)
         self.rivals = ConnectionRivals(
@@ -259,7 +262,7 @@ class DenseConnectivity(PruningProblem):
         return {
             "sampling": Candidates(self._first_population),
             "crossover": QuadrantMatrixCrossover(self.codec),
-            "mutation": MatrixBitFlip(self.codec, rate=self.MUTATION),
+            "mutation": self.mutation,
             "eliminate_duplicates": DigestDuplicates(),
         }
 
@@ -299,11 +302,6 @@ class DenseConnectivity(PruningProblem):
     def _sizes(self, X: Array) -> dict[str, Values]:
         """Sizes of the networks, which no training changes."""
         return self.dense_sizes.of(self.codec.matrices(X))
-
-    def _features(self, X: Array) -> Array:
-        """The connections, and the sizes that follow from them."""
-        sizes = self._sizes(X)
-        return np.column_stack([X, np.log(sizes["parameters"]), np.log(sizes["macs"])])
 
     def parent_measurements(self) -> Mapping[str, float]:
         """The parent on the search images."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -22,7 +22,7 @@ from pymoo_prune.files import writing
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import accuracy, count_macs, count_parameters, dense_net_complexity
 from pymoo_prune.networks import DenseNet, layers_of_depth
-from pymoo_prune.runs import ReproductionOptions, kept, kept_parent, reproduced
+from pymoo_prune.runs import ReproductionOptions, chosen, kept, kept_parent, limit_of, reproduced
 from pymoo_prune.search import Budget, Display, Store, search
 from pymoo_prune.training import Recipe, seeded, trained
 from pymoo_prune_problems.dense_connectivity.experiments import (
@@ -32,13 +32,16 @@ from pymoo_prune_problems.dense_connectivity.experiments import (
     NARROWER,
     PAPER,
     RANDOM,
+    RANDOM_AGAIN,
     RANDOM_SEARCH,
     RATES,
+    SCRATCH,
     SMALL,
     Row,
     Scale,
 )
 from pymoo_prune_problems.dense_connectivity.figure import draw_accuracies
+from pymoo_prune_problems.dense_connectivity.images import with_all_training_images
 from pymoo_prune_problems.dense_connectivity.problem import DenseConnectivity
 from pymoo_prune_problems.dense_connectivity.tables import table
 
@@ -92,11 +95,35 @@ class Experiment:
             yield from self.one_rate(rate)
 
     def one_rate(self, rate: int) -> Iterator[Row]:
-        """The winner of the paper's search at one p, and the networks that it is compared with."""
+        """The winner of the paper's search at one p, and the networks that it is compared with.
+
+        Args:
+            rate: p in percent.
+        """
         yield self.searched(GENETIC, rate)
         yield self.searched(RANDOM_SEARCH, rate)
         yield self.random_network(rate)
         yield self.narrower(rate)
+
+    def there(self, rates: Iterable[int] = RATES) -> Iterator[Row]:
+        """The rows that are in the folder already, whatever made them.
+
+        Args:
+            rates: The p to look for, in percent.
+        """
+        if self._path(FULL, None, "json").is_file():
+            yield self.full()
+        for rate in rates:
+            for method in (GENETIC, RANDOM_SEARCH):
+                if self._path(method, rate, "json").is_file():
+                    yield self.searched(method, rate)
+            for method in (RANDOM, RANDOM_AGAIN):
+                if self._path(method, rate, "json").is_file():
+                    yield self.random_network(rate, method)
+            if self._path(GENETIC, rate, "json").is_file():
+                growth = self.nearest_growth(self.searched(GENETIC, rate).parameters)
+                if self._path(NARROWER, growth, "json").is_file():
+                    yield self.narrower(rate)
 
     def full(self) -> Row:
         """The DenseNet with all connections."""
@@ -111,16 +138,22 @@ class Experiment:
         """
         return self._kept(method, rate, lambda text: self._winner(method, rate, text))
 
-    def random_network(self, rate: int) -> Row:
-        """One random candidate at this p, without a search."""
+    def random_network(self, rate: int, method: str = RANDOM) -> Row:
+        """One random candidate at this p, without a search.
+
+        Args:
+            rate: p in percent.
+            method: `RANDOM`, or `RANDOM_AGAIN` for a second one.
+        """
+        seed = (self.seed, rate) if method == RANDOM else (self.seed, rate, 1)
 
         def drawn(_: str) -> Choice:
             problem = self.problem(rate)
-            X = problem.random(1, np.random.default_rng((self.seed, rate)))
+            X = problem.random(1, np.random.default_rng(seed))
             fitness = float(problem.measured(X)["accuracy"][0])
             return Choice(problem.codec.matrices(X[0]), self.scale.growth, fitness)
 
-        return self._kept(RANDOM, rate, drawn)
+        return self._kept(method, rate, drawn)
 
     def narrower(self, rate: int) -> Row:
         """All connections and a smaller growth, as near as possible to the winner's parameters.
@@ -225,10 +258,19 @@ class Experiment:
             kept=rate / 100,
             objectives=("accuracy",),
             seed=self.seed,
-            **self.scale.options,
+            **self._options,
         )
         problem.POPULATION = self.scale.population  # Table I's, unless the scale has another
+        if not problem.inherits:
+            # A training takes so long that each candidate is stored as soon as it is measured.
+            problem.portions = replace(problem.portions, chunk=problem.portions.together)
         return problem
+
+    @cached_property
+    def _options(self) -> dict[str, Any]:
+        """The scale's options, without enlarging images."""
+        size, options = self.scale.image_size, self.scale.options
+        return {**options, "image_size": size if size and size < min(self.data.size) else None}
 
     @cached_property
     def parent(self) -> DenseNet:
@@ -239,7 +281,7 @@ class Experiment:
                 self.data,
                 seed=self.seed,
                 progress=lambda done: self.progress(done, "parent"),
-                **self.scale.options,
+                **self._options,
             ).parent
 
         network = kept_parent(self.folder / f"parent-{self.seed}", made)
@@ -266,6 +308,11 @@ def reproduce(output: Path, **options: Unpack[ReproductionOptions]) -> None:
     _reproduce(SMALL, output, options)
 
 
+def reproduce_scratch(output: Path, **options: Unpack[ReproductionOptions]) -> None:
+    """The same, smaller: each candidate is trained for an epoch from scratch, as in the paper."""
+    _reproduce(SCRATCH, output, options)
+
+
 def reproduce_fully(output: Path, **options: Unpack[ReproductionOptions]) -> None:
     """The same at the paper's budget: each candidate is trained, each winner for 300 epochs."""
     _reproduce(PAPER, output, options)
@@ -273,14 +320,19 @@ def reproduce_fully(output: Path, **options: Unpack[ReproductionOptions]) -> Non
 
 def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None:
     display = Display(options["console"])
+    chosen((), options)
+    if (generations := limit_of(options, "generations")) is not None:
+        scale = replace(scale, generations=generations)
 
     def page(images: Data) -> str:
+        if scale.fitness_split == "test":
+            images = with_all_training_images(images)
         rows = []
         for seed in range(options["runs"]):
             with display.phase("networks") as update:
                 rows += list(Experiment(images, scale, output, seed, update).rows())
         with writing(output / "figure-5.png") as path:
-            draw_accuracies(path, rows, scale, options["data"])
-        return table(rows, scale, options["data"])
+            draw_accuracies(path, rows, scale, images.name)
+        return table(rows, scale, images.name)
 
     reproduced(page, output, asdict(scale), **options)

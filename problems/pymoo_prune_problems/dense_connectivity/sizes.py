@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pymoo_prune.chromosomes import Booleans, Connections, fully_connected
+from pymoo_prune.chromosomes import Array, Booleans, Connections, fully_connected
 from pymoo_prune.data import Data
 from pymoo_prune.measuring import dense_net_complexity
 from pymoo_prune.objectives import Values
@@ -50,6 +50,15 @@ class DenseNetSizes:
             "macs": macs.astype(np.float64),
             "connections": matrices[..., self.codec.free].mean(axis=(-1, -2)),
         }
+
+    def features(self, X: Array) -> Array:
+        """The connections, and the sizes that follow from them.
+
+        Args:
+            X: Chromosomes, (n, n_var).
+        """
+        sizes = self.of(self.codec.matrices(X))
+        return np.column_stack([X, np.log(sizes["parameters"]), np.log(sizes["macs"])])
 
     def narrower(self) -> dict[str, Values]:
         """Sizes of the networks with all connections and growth 1, 2, ... below the parent's."""

@@ -7,21 +7,25 @@
 - `sizes`: sizes in closed form
 - `rivals`: what a front is compared with
 - `group_importance`: torch-pruning's choice of filters, an optional rival
-- `reproduction`: the paper's tables
+- `experiments`: the paper's networks and figures, and the scale of a reproduction
+- `tables`: Tables I and II
+- `reproduction`: the paper's experiments
 """
 
-from pymoo_prune_problems.distilled_filters.problem import DistilledFilters
-from pymoo_prune_problems.distilled_filters.reproduction import (
-    HEAD,
+from pymoo_prune_problems.distilled_filters.experiments import (
+    NAMES,
     NETWORKS,
+    PUBLISHED,
+    REFITTED,
     SMALL,
+    TABLE_1,
     Scale,
-    one_network,
-    robustness_rows,
-    table_rows,
 )
+from pymoo_prune_problems.distilled_filters.problem import DistilledFilters
+from pymoo_prune_problems.distilled_filters.reproduction import one_network, teacher
+from pymoo_prune_problems.distilled_filters.tables import HEAD, robustness_rows, table_rows
 
 __all__ = [
-    "HEAD", "NETWORKS", "SMALL", "DistilledFilters", "Scale", "one_network", "robustness_rows",
-    "table_rows",
+    "HEAD", "NAMES", "NETWORKS", "PUBLISHED", "REFITTED", "SMALL", "TABLE_1", "DistilledFilters",
+    "Scale", "one_network", "robustness_rows", "table_rows", "teacher",
 ]  # fmt: skip

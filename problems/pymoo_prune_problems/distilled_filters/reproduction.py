@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from contextlib import closing, nullcontext
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Unpack
@@ -14,68 +16,57 @@ from torch import nn
 
 from pymoo_prune.data import Data
 from pymoo_prune.files import write_text
+from pymoo_prune.machine import versions
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.results import Front, WinningTicket, save_network, winning_ticket
-from pymoo_prune.runs import ReproductionOptions, kept_runs, reproduced
-from pymoo_prune.search import Budget, Display, SearchReporter, search
-from pymoo_prune.tables import markdown_table
+from pymoo_prune.runs import (
+    ReproductionOptions,
+    chosen,
+    kept_parent,
+    kept_runs,
+    limit_of,
+    reproduced,
+)
+from pymoo_prune.search import Budget, Display, SearchReporter, Store, search
+from pymoo_prune.training import train_parent
+from pymoo_prune_problems.distilled_filters.experiments import (
+    NAMES,
+    PAPER,
+    PAPER_PUBLISHED,
+    PUBLISHED,
+    REFITTED,
+    SMALL,
+    SMALL_PUBLISHED,
+    Scale,
+)
 from pymoo_prune_problems.distilled_filters.problem import FITNESS, DistilledFilters
+from pymoo_prune_problems.distilled_filters.tables import report
 
-NETWORKS = ("simple-cnn", "resnet-18", "googlenet")
-NAMES = {"simple-cnn": "SimpleCNN", "resnet-18": "ResNet-18", "googlenet": "GoogLeNet"}
-
-# Compression %, accuracy %, parameters (M), FLOPs reduction %.
-TABLE_1 = {
-    "simple-cnn": (87.43, 98.1, 1.7, 67.22),
-    "resnet-18": (89.62, 99.2, 1.5, 72.65),
-    "googlenet": (84.36, 99.3, 0.84, 74.11),
-}
-"""On MNIST."""
-TABLE_2 = {
-    "simple-cnn": (78.97, 75.12, 0.44, 67.22),
-    "resnet-18": (91.13, 92.45, 0.25, 82.23),
-    "googlenet": (84.13, 85.24, 0.60, 61.13),
-}
-"""On CIFAR-10. For ResNet-18 the text says 79.45 %, the table 92.45 %. The text also says that
-GoogLeNet has the highest accuracy, so that its figure seems to be the right one."""
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The scale of a reproduction.
-
-    Attributes:
-        teacher_images: Images that each teacher is trained with, counted with repetition.
-        evaluations: Evaluations of the search, by network.
-        finish_images: Images that a ticket is distilled with, at length.
-        options: Options of `DistilledFilters`, by network.
-    """
-
-    teacher_images: Mapping[str, int]
-    evaluations: Mapping[str, int]
-    finish_images: Mapping[str, int]
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-LARGE = {"search_images": 400, "train_images": 10_000, "recovery_images": 256}
-SMALL = Scale(
-    {"simple-cnn": 500_000, "resnet-18": 24_000, "googlenet": 24_000},
-    {"simple-cnn": 200, "resnet-18": 60, "googlenet": 60},
-    {"simple-cnn": 400_000, "resnet-18": 24_000, "googlenet": 24_000},
-    {
-        "simple-cnn": {"recovery": "refit+batch-norm+steps:20"},
-        **{name: {"recovery": "refit+batch-norm+steps:10", **LARGE} for name in NETWORKS[1:]},
-    },
-)
-"""It takes about ten minutes on two cores for the digits, an hour or two for FashionMNIST."""
-PAPER = Scale(
-    dict.fromkeys(NETWORKS, 100 * 50_000),
-    dict.fromkeys(NETWORKS, DistilledFilters.POPULATION * 20),
-    dict.fromkeys(NETWORKS, 100 * 50_000),
-    {name: {"recovery": "refit+batch-norm+steps:100", "search_images": 5_000} for name in NETWORKS},
-)
-"""For a GPU: the paper does not say how long it trained."""
 UNIFORM = "L1 norm, all layers alike"
+
+
+def teacher(
+    data: Data, name: str, scale: Scale, *, seed: int = 0, display: Display | None = None
+) -> nn.Module:
+    """A network, trained as the scale says.
+
+    Args:
+        data: The images.
+        name: The network, of the zoo.
+        scale: The scale of the reproduction.
+        seed: The seed of weights and of the images' order.
+        display: Shows progress; None for silence.
+    """
+    display = display or Display(Console(quiet=True))
+    with display.phase("parent") as update:
+        return train_parent(
+            data,
+            name,
+            scale.teacher_images[name] / len(data.train),
+            recipe=DistilledFilters.TEACHER,
+            seed=seed,
+            progress=lambda done: update(done, f"training {NAMES[name]}"),
+        )
 
 
 def one_network(
@@ -85,6 +76,8 @@ def one_network(
     *,
     seed: int = 0,
     display: Display | None = None,
+    parent: nn.Module | None = None,
+    store: Path | None = None,
 ) -> tuple[dict[str, Any], WinningTicket]:
     """Teacher, search and winning ticket of one network: a row of Tables I and II.
 
@@ -94,30 +87,18 @@ def one_network(
         scale: The scale of the reproduction.
         seed: The seed of everything random.
         display: Shows progress; None for silence.
+        parent: The teacher; None trains one.
+        store: Keeps the search's evaluations, so that a stopped one goes on; None keeps none.
     """
     display = display or Display(Console(quiet=True))
     began = perf_counter()
-    with display.phase("parent") as update:
-        problem = DistilledFilters(
-            data,
-            network=name,
-            parent_epochs=scale.teacher_images[name] / len(data.train),
-            objectives=FITNESS,
-            seed=seed,
-            progress=lambda done: update(done, f"training {NAMES[name]}"),
-            **scale.options.get(name, {}),
-        )
+    parent = parent or teacher(data, name, scale, seed=seed, display=display)
     trained = perf_counter()
-    with display.phase("search") as update:
-        found = search(
-            problem,
-            problem.algorithm(),
-            Budget(evaluations=scale.evaluations[name]),
-            seed=seed,
-            on_generation=SearchReporter(problem, update),
-        )
+    problem = DistilledFilters(
+        data, parent=parent, objectives=FITNESS, seed=seed, **scale.options.get(name, {})
+    )
+    front, evaluated = _searched(problem, scale.evaluations[name], seed, display, store)
     searched = perf_counter()
-    front = Front.from_candidates(problem, found.X, found.measurements)
     images = scale.finish_images[name]
     ticket = winning_ticket(front, pick="fittest", images=images, display=display)
     finished = perf_counter()
@@ -144,7 +125,7 @@ def one_network(
         "uniform_sizes": size,
         "branches_dropped": int((~problem.filters.genes.pieces(ticket.winner.x)).sum()),
         "branches": problem.filters.genes.n_pieces,
-        "evaluations": found.last.evaluated,
+        "evaluations": evaluated,
         "seconds": {
             "teacher": round(trained - began, 1),
             "search": round(searched - trained, 1),
@@ -152,6 +133,32 @@ def one_network(
         },
     }
     return row, ticket
+
+
+def _searched(
+    problem: DistilledFilters, evaluations: int, seed: int, display: Display, store: Path | None
+) -> tuple[Front, int]:
+    """The paper's search: its front, and the number of evaluations."""
+    if store is not None:
+        # Each candidate is stored as soon as it is measured.
+        problem.portions = replace(problem.portions, chunk=1)
+    with (
+        display.phase("search") as update,
+        nullcontext() if store is None else closing(_opened(store, problem)) as opened,
+    ):
+        found = search(
+            problem,
+            problem.algorithm(),
+            Budget(evaluations=evaluations),
+            seed=seed,
+            store=opened,
+            on_generation=SearchReporter(problem, update),
+        )
+    return Front.from_candidates(problem, found.X, found.measurements), found.last.evaluated
+
+
+def _opened(path: Path, problem: DistilledFilters) -> Store:
+    return Store(path, tuple(problem.quantities), problem.fingerprint, versions())
 
 
 def _rival(problem: DistilledFilters, compression: float) -> tuple[nn.Module, dict[str, float]]:
@@ -164,131 +171,65 @@ def _rival(problem: DistilledFilters, compression: float) -> tuple[nn.Module, di
 
 def reproduce(output: Path, **options: Unpack[ReproductionOptions]) -> None:
     """Tables I and II at a budget for two cores; goes on where it stopped."""
-    _reproduce(SMALL, output, options)
+    _reproduce({"": SMALL}, output, options)
+
+
+def reproduce_published(output: Path, **options: Unpack[ReproductionOptions]) -> None:
+    """The same by the paper's recipe for candidates, nothing refitted; our recipe beside it."""
+    _reproduce({PUBLISHED: SMALL_PUBLISHED, REFITTED: SMALL}, output, options)
 
 
 def reproduce_fully(output: Path, **options: Unpack[ReproductionOptions]) -> None:
-    """The same at length, for a GPU."""
-    _reproduce(PAPER, output, options)
+    """Both recipes at length, for a GPU."""
+    _reproduce({PUBLISHED: PAPER_PUBLISHED, REFITTED: PAPER}, output, options)
 
 
-def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None:
-    data, display = options["data"], Display(options["console"])
+def _reproduce(scales: Mapping[str, Scale], output: Path, options: ReproductionOptions) -> None:
+    """One reproduction.
+
+    Args:
+        scales: Its scale for each recipe; a recipe without a name is the only one.
+        output: The folder.
+        options: The options of the command line.
+    """
+    display = Display(options["console"])
+    names = chosen(next(iter(scales.values())).evaluations, options)
+    if (evaluations := limit_of(options, "evaluations")) is not None:
+        scales = {
+            recipe: replace(scale, evaluations=dict.fromkeys(scale.evaluations, evaluations))
+            for recipe, scale in scales.items()
+        }
+    # In this order each teacher's networks are made one after the other.
+    rows = {
+        f"{name}-{recipe.replace(' ', '-')}" if recipe else name: (name, recipe)
+        for name in names
+        for recipe in scales
+    }
 
     def page(images: Data) -> str:
-        def row(name: str, seed: int) -> dict[str, Any]:
-            found, ticket = one_network(images, name, scale, seed=seed, display=display)
-            _keep_ticket(output / f"{name}-{seed}", ticket, found, f"{NAMES[name]} on {data}")
+        def row(key: str, seed: int) -> dict[str, Any]:
+            name, recipe = rows[key]
+            make = partial(teacher, images, name, scales[recipe], seed=seed, display=display)
+            found, ticket = one_network(
+                images,
+                name,
+                scales[recipe],
+                seed=seed,
+                display=display,
+                parent=kept_parent(output / f"teacher-{name}-{seed}", make),
+                store=output / f"{key}-{seed}.sqlite",
+            )
+            found |= {"recipe": recipe}
+            _keep_ticket(output / f"{key}-{seed}", ticket, found, f"{NAMES[name]} on {images.name}")
             return found
 
-        return report(kept_runs(output, scale.evaluations, options["runs"], row), data)
+        return report(kept_runs(output, rows, options["runs"], row), images.name)
 
-    reproduced(page, output, asdict(scale), **options)
+    settings = {recipe: asdict(scale) for recipe, scale in scales.items()}
+    reproduced(page, output, settings.get("", settings), **options)
 
 
 def _keep_ticket(folder: Path, ticket: WinningTicket, row: Mapping[str, Any], title: str) -> None:
     save_network(ticket.network, folder, about={"row": row})
     ticket.draw(folder / "robustness.png")
     write_text(folder / "ticket.md", ticket.markdown(title=title, picture="robustness.png"))
-
-
-HEAD = (
-    "model",
-    "teacher %",
-    "accuracy %",
-    "compression %",
-    "parameters (M)",
-    "FLOPs reduction %",
-    "L1 norm %",
-    "branches dropped",
-    "faster, batch of 1 / 64",
-)
-
-
-def table_rows(done: Mapping[str, Sequence[Mapping[str, Any]]], data: str) -> list[tuple[str, ...]]:
-    """The table below `HEAD`, averaged over seeds; in brackets the paper's figures.
-
-    Args:
-        done: The rows of each network, one a seed.
-        data: The data set's name.
-    """
-    published = TABLE_2 if data == "cifar10" else TABLE_1
-    rows: list[tuple[str, ...]] = []
-    for name, seeds in done.items():
-        mean = {key: float(np.mean([row[key] for row in seeds])) for key in _AVERAGED}
-        compression, right, parameters, flops = published[name]
-        faster = np.mean([row["speedups"] for row in seeds], axis=0)
-        dropped = ", ".join(f"{row['branches_dropped']} of {row['branches']}" for row in seeds)
-        rows.append(
-            (
-                NAMES[name],
-                f"{100 * mean['teacher_accuracy']:.2f}",
-                f"{100 * mean['accuracy']:.2f} ({right})",
-                f"{100 * mean['compression']:.2f} ({compression})",
-                f"{mean['parameters'] / 1e6:.3f} ({parameters})",
-                f"{100 * mean['macs_removed']:.2f} ({flops})",
-                f"{100 * mean['uniform_accuracy']:.2f}",
-                dropped if seeds[0]["branches"] else "–",
-                " / ".join(f"{value:.1f}×" for value in faster),
-            )
-        )
-    return rows
-
-
-_AVERAGED = (
-    "teacher_accuracy",
-    "accuracy",
-    "compression",
-    "parameters",
-    "macs_removed",
-    "uniform_accuracy",
-)
-
-
-def robustness_rows(done: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, ...]]:
-    """Points that tickets lose more than their teachers, by perturbation, averaged over seeds."""
-    return [
-        (
-            NAMES[name],
-            *(
-                f"{100 * float(np.mean([row['extra_losses'][kind] for row in seeds])):+.2f}"
-                for kind in seeds[0]["extra_losses"]
-            ),
-        )
-        for name, seeds in done.items()
-    ]
-
-
-def report(done: Mapping[str, Sequence[Mapping[str, Any]]], data: str) -> str:
-    """Tables I and II in Markdown, and what the tickets lose under perturbations.
-
-    Args:
-        done: The rows of each network, one a seed.
-        data: The data set's name.
-    """
-    kinds = list(next(iter(done.values()))[0]["extra_losses"])
-    return "\n".join(
-        [
-            f"# Distilled filters on {data}",
-            "",
-            f"In brackets the paper's figures, of {'CIFAR-10' if data == 'cifar10' else 'MNIST'}.",
-            "Accuracies are on the test images. L1 norm: the filters with the largest weights, as",
-            "many of each layer, at the same number of parameters and with the same distillation.",
-            *(
-                [
-                    "",
-                    "For ResNet-18 the paper's table has 92.45 %, and its text 79.45 %.",
-                ]
-                if data == "cifar10"
-                else []
-            ),
-            "",
-            markdown_table(HEAD, table_rows(done, data)),
-            "",
-            "Points of accuracy that the ticket loses more than its teacher on perturbed images,",
-            "on average over five strengths (below 0: it loses less):",
-            "",
-            markdown_table(("model", *kinds), robustness_rows(done)),
-            "",
-        ]
-    )

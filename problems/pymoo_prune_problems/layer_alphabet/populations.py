@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pymoo_prune.chromosomes import Counts, Floats
 from pymoo_prune.objectives import Values
-from pymoo_prune.pruning.alphabets import cheapest, undominated
+from pymoo_prune.pruning.alphabets import cheapest, cheapest_within, undominated
 from pymoo_prune_problems.layer_alphabet.tables import Tables
 
 POWERS = (0.75, 1.0, 1.5, 2.0)
 """Powers of the losses that are added up: above 1, two layers that lose half as much each are
 better than one that loses all of it."""
+MIXES = np.linspace(0, 1, 11)
+"""How the rates of several sums compare: each pair of sums shares one rate in these parts."""
 
 
 class Alphabet:
@@ -91,19 +93,48 @@ class Alphabet:
         budgets = np.asarray(values, dtype=float) - tables.rest[name]
         return cheapest(losses**power, tables.each[name], budgets)
 
+    def cheapest_within(self, bounds: Mapping[str, float]) -> Counts:
+        """The letters with the least sums of losses within several bounds, (n, layers).
+
+        Each once, at all powers and mixes of rates; choices that break a bound are left out.
+
+        Args:
+            bounds: The largest value of each size.
+        """
+        tables, names = self.tables, list(bounds)
+        budgets = [max(bounds[name] - tables.rest[name], 1e-12) for name in names]
+        prices = [tables.each[name] for name in names]
+        mixes = _mixes(len(names))
+        several = [cheapest_within(self.losses**p, prices, budgets, mixes) for p in POWERS]
+        found: Counts = np.unique(np.concatenate(several), axis=0)
+        sizes = tables.sizes(found)
+        return found[np.all([sizes[name] <= bounds[name] for name in names], axis=0)]
+
     def _only(self, bits: int) -> Floats:
         return np.where(self.tables.bits == bits, self.tables.losses, np.inf)
 
-    def first(self, n: int, generator: np.random.Generator, names: Sequence[str]) -> Counts:
+    def first(
+        self,
+        n: int,
+        generator: np.random.Generator,
+        names: Sequence[str],
+        bounds: Mapping[str, float] | None = None,
+    ) -> Counts:
         """Genes of a first population, (n, layers): spread over certain sizes, large to small.
 
-        The cheapest choices at all powers take turns, plain and disturbed.
+        The cheapest choices at all powers take turns, plain and disturbed. Where several sizes are
+        bound, half of the population at most are the cheapest choices within all bounds.
 
         Args:
             n: Candidates.
             generator: Disturbs.
             names: The sizes.
+            bounds: The largest values of sizes.
         """
+        if bounds and len(bounds) > 1:
+            within = self.genes(self.cheapest_within(bounds))
+            chosen = within[generator.permutation(len(within))[: n // 2]]
+            return np.concatenate([chosen, self.first(n - len(chosen), generator, names)])
         kinds = [
             self.genes(self.cheapest(name, self._spread(name, n), power))
             for name in names
@@ -130,3 +161,17 @@ class Alphabet:
         shares = (middle + generator.uniform(-0.2, 0.2, (n, len(self.last)))).clip(0, 1)
         found: Counts = np.rint(shares * self.last).astype(np.int64)
         return found
+
+
+def _mixes(sums: int) -> Floats:
+    """Shares of a rate, (n, sums): each sum alone, and each pair of sums in all parts."""
+    found = list(np.eye(sums))
+    for first in range(sums):
+        for second in range(first + 1, sums):
+            for part in MIXES[1:-1]:
+                mix = np.zeros(sums)
+                mix[[first, second]] = part, 1 - part
+                found.append(mix)
+    if sums > 2:
+        found.append(np.full(sums, 1 / sums))
+    return np.array(found)

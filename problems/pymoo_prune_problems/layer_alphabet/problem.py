@@ -250,7 +250,9 @@ class LayerAlphabet(PruningProblem):
         return Ladders(self.alphabet.ladder(self._sizes_asked_for()[0]))
 
     def _first(self, n: int, generator: np.random.Generator) -> Counts:
-        return self.alphabet.first(n, generator, self._sizes_asked_for())
+        known, parent = self.tables.each, self.parent_values
+        bounds = {b.name: b.limit(parent) for b in self.goals.constraints if b.name in known}
+        return self.alphabet.first(n, generator, self._sizes_asked_for(), bounds)
 
     def _sizes_asked_for(self) -> list[str]:
         goals = self.goals

@@ -127,6 +127,16 @@ class SimplerChoices(Rivals):
         genes: Counts = self.alphabet.genes(np.concatenate(found))
         return genes
 
+    def candidates_within(self, bounds: Mapping[str, float]) -> Counts | None:
+        """The choices that lose least within several bounds, as chromosomes, (n, layers)."""
+        wanted = dict(bounds)
+        if "sparsity" in wanted:
+            most = (1 - wanted.pop("sparsity")) * self.tables.all_parameters
+            wanted["parameters"] = min(most, wanted.get("parameters", np.inf))
+        if not wanted.keys() <= self.tables.each.keys():
+            return None
+        return self.alphabet.genes(self.alphabet.cheapest_within(wanted))
+
 
 def _single(letter: Letter) -> bool:
     return not str(letter.pattern)

@@ -17,7 +17,7 @@ from pymoo_prune.inference import supports_int8
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.objectives import PrunedWeightsPerAccuracyDrop
 from pymoo_prune.pruning import CLOSED_FORMS
-from pymoo_prune.runs import ReproductionOptions, kept_runs, reproduced
+from pymoo_prune.runs import ReproductionOptions, chosen, kept_runs, reproduced
 from pymoo_prune.search import Budget, Display, Step, search
 from pymoo_prune.tables import listed, markdown_table
 from pymoo_prune.training import Recipe, train_parent, trained
@@ -258,14 +258,16 @@ def reproduce_fully(output: Path, **options: Unpack[ReproductionOptions]) -> Non
 
 def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None:
     display = Display(options["console"])
+    names = chosen(scale.parent_epochs, options)
+    scale = replace(scale, budget=options.get("budget") or scale.budget)
 
     def page(images: Data) -> str:
         def rows(name: str, seed: int) -> list[dict[str, Any]]:
             with display.phase("search") as update:
                 return one_network(images, name, scale, seed=seed, progress=update)
 
-        done = kept_runs(output, scale.parent_epochs, options["runs"], rows)
-        return tables(done, options["data"])
+        done = kept_runs(output, names, options["runs"], rows)
+        return tables(done, images.name)
 
     reproduced(page, output, asdict(scale), **options)
 

@@ -15,7 +15,7 @@
 - `straight_through`: gradient steps with the letters held fixed
 """
 
-from pymoo_prune.pruning.alphabets.choices import cheapest, undominated
+from pymoo_prune.pruning.alphabets.choices import cheapest, cheapest_within, undominated
 from pymoo_prune.pruning.alphabets.container import (
     COMPRESSED,
     can_be_compressed,
@@ -49,7 +49,7 @@ from pymoo_prune.pruning.alphabets.straight_through import with_grids
 __all__ = [
     "COMPRESSED", "DEFAULT_LETTERS", "DEFAULT_STEPS", "STEPS", "Blocks", "Database", "EnergyTable",
     "Facts", "Letter", "Lettered", "NOfM", "Pattern", "Single", "Step", "Treatment",
-    "can_be_compressed", "cheapest", "check_steps", "compressed", "decompressed",
+    "can_be_compressed", "cheapest", "cheapest_within", "check_steps", "compressed", "decompressed",
     "letters_of_layers", "other_bytes", "parse_letters", "parse_steps", "undominated", "with_grids",
     "with_halves",
 ]  # fmt: skip

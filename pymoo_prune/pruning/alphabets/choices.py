@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,20 +23,67 @@ def cheapest(losses: Floats, prices: Floats, budgets: Floats) -> Counts:
         prices: The price of each letter, (letters, layers).
         budgets: The sums of prices that may be spent, (n,).
     """
-    there = np.isfinite(losses)
-    known, cost = np.where(there, losses, 0.0), np.where(there, prices, 0.0)
+    cost = np.where(np.isfinite(losses), prices, 0.0)
 
     def chosen(rates: Floats) -> Counts:
-        total = np.where(there, known + rates[:, None, None] * cost, np.inf)
-        found: Counts = total.argmin(axis=1)
+        found: Counts = (losses + rates[:, None, None] * cost).argmin(axis=1)
         return found
 
-    scale = max(float(cost.max()), 1e-12)
-    low, high = np.full(len(budgets), 1e-15 / scale), np.full(len(budgets), 1e9 / scale)
+    def over(choice: Counts) -> Booleans:
+        found: Booleans = np.take_along_axis(cost, choice, axis=0).sum(axis=1) > budgets
+        return found
+
+    return _bisected(chosen, over, len(budgets), float(cost.max()))
+
+
+def cheapest_within(
+    losses: Floats, prices: Sequence[Floats], budgets: Sequence[float], mixes: Floats
+) -> Counts:
+    """The letters with the least sum of losses where several sums are bound at once, (n, layers).
+
+    As `cheapest`, with a rate of exchange for each sum. The mixes say how the rates compare; their
+    common factor is the lowest one that keeps within all budgets.
+
+    Args:
+        losses: The loss of each letter, (letters, layers); infinite where a layer lacks it.
+        prices: The prices of each letter in each sum, (letters, layers) each.
+        budgets: What may be spent of each sum, above 0, (sums,).
+        mixes: The rates of sums, in shares of their budgets, (n, sums).
+    """
+    there, layers = np.isfinite(losses), np.arange(losses.shape[1])
+    shares = np.stack(
+        [np.where(there, one, 0.0) / most for one, most in zip(prices, budgets, strict=True)]
+    )
+    mixed = np.tensordot(mixes, shares, 1)  # (n, letters, layers)
+
+    def chosen(rates: Floats) -> Counts:
+        found: Counts = (losses + rates[:, None, None] * mixed).argmin(axis=1)
+        return found
+
+    def over(choice: Counts) -> Booleans:
+        found: Booleans = (shares[:, choice, layers].sum(axis=2) > 1).any(axis=0)
+        return found
+
+    return _bisected(chosen, over, len(mixes), float(mixed.max()))
+
+
+def _bisected(
+    chosen: Callable[[Floats], Counts], over: Callable[[Counts], Booleans], n: int, dearest: float
+) -> Counts:
+    """Choices at the lowest rates that keep within budgets, (n, layers).
+
+    Args:
+        chosen: The choices at some rates, (n,).
+        over: Which choices are past their budgets.
+        n: How many rates are looked for.
+        dearest: The highest price.
+    """
+    scale = max(dearest, 1e-12)
+    low, high = np.full(n, 1e-15 / scale), np.full(n, 1e9 / scale)
     for _ in range(STEPS):
         rates = np.sqrt(low * high)
-        over = np.take_along_axis(cost, chosen(rates), axis=0).sum(axis=1) > budgets
-        low, high = np.where(over, rates, low), np.where(over, high, rates)
+        past = over(chosen(rates))
+        low, high = np.where(past, rates, low), np.where(past, high, rates)
     return chosen(high)
 
 

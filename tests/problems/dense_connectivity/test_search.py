@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pymoo.algorithms.soo.nonconvex.ga import GA
+from pymoo.core.population import Population
 from pymoo.operators.selection.rnd import RandomSelection
 
 from pymoo_prune import Budget, Data, Front, PruneError, find_problem
@@ -34,7 +35,7 @@ def test_the_paper_preset_is_the_papers_search(digits: Data) -> None:
     assert preset.options["weights"] == "scratch"
     assert preset.options["search_images"] == 10_000  # all test images of CIFAR-10
     assert 0.5 <= preset.options["kept"] <= 0.9
-    assert (preset.algorithm, preset.pop_size, preset.generations) == ("own", 20, 10)
+    assert (preset.algorithm, preset.pop_size, preset.generations) == ("own", 20, 11)
     assert preset.objectives == ("accuracy",)
     defaults = inspect.signature(DenseConnectivity).parameters
     assert (defaults["depth"].default, defaults["growth"].default) == (100, 12)
@@ -59,6 +60,26 @@ def test_the_papers_algorithm_has_the_papers_constants(digits: Data, parent: Den
     assert mating.crossover.prob.get() == 1
     assert isinstance(mating.mutation, MatrixBitFlip)
     assert mating.mutation.rate == 0.1
+    assert mating.mutation.points == 1
+
+
+def test_several_connections_of_a_matrix_may_flip(digits: Data, parent: DenseNet) -> None:
+    problem = small(digits, parent, recovery="none", points=2)
+    generator = np.random.default_rng(0)
+    X = problem.random(64, generator)
+    flipped = problem.operators()["mutation"].do(
+        problem, Population.new(X=X), random_state=generator
+    )
+    changes = problem.codec.matrices(flipped.get("X") != X)
+    assert set(changes[..., problem.codec.free].sum(-1).ravel()) == {0, 2}
+
+
+def test_impossible_points_are_refused_before_anything_is_trained(
+    digits: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "trained", None)
+    with pytest.raises(PruneError, match="points must be between 1 and the"):
+        small(digits, None, points=100)
 
 
 @pytest.mark.slow

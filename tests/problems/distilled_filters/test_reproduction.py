@@ -13,6 +13,7 @@ from rich.console import Console
 from pymoo_prune import Data, PruneError, load_network
 from pymoo_prune.measuring import accuracy, count_macs, count_parameters
 from pymoo_prune.networks import SimpleCNN
+from pymoo_prune.recovery import Recovery
 from pymoo_prune.results import WinningTicket
 from pymoo_prune_problems.distilled_filters import (
     HEAD,
@@ -25,7 +26,16 @@ from pymoo_prune_problems.distilled_filters import (
     robustness_rows,
     table_rows,
 )
-from pymoo_prune_problems.distilled_filters.reproduction import PAPER, TABLE_1, TABLE_2, report
+from pymoo_prune_problems.distilled_filters.experiments import (
+    PAPER,
+    PAPER_PUBLISHED,
+    PUBLISHED,
+    REFITTED,
+    SMALL_PUBLISHED,
+    TABLE_1,
+    TABLE_2,
+)
+from pymoo_prune_problems.distilled_filters.tables import report
 
 OPTIONS = {"recovery": "refit+batch-norm", "search_images": 100, "recovery_images": 64}
 TINY = Scale(
@@ -118,7 +128,10 @@ def test_tables_have_the_papers_figures_in_brackets() -> None:
 
 
 def test_points_lost_are_averaged_over_seeds() -> None:
-    seeds = [known(), known(extra_losses={"noise": 0.04, "blur": -0.02})]
+    seeds = [
+        known("googlenet"),
+        known("googlenet", extra_losses={"noise": 0.04, "blur": -0.02}),
+    ]
     assert robustness_rows({"googlenet": seeds}) == [("GoogLeNet", "+3.00", "-1.50")]
 
 
@@ -161,6 +174,36 @@ def test_the_scales_are_of_the_papers_networks() -> None:
     assert PAPER.evaluations["googlenet"] == DistilledFilters.POPULATION * 20
 
 
+def test_the_papers_recipe_solves_for_nothing_and_stops_early(digits: Data) -> None:
+    for scale, ours in ((SMALL_PUBLISHED, SMALL), (PAPER_PUBLISHED, PAPER)):
+        assert replace(scale, options={}) == replace(ours, options={}), "beside it, all else alike"
+        for name in NETWORKS:
+            recovery = Recovery.parse(scale.options[name]["recovery"])
+            assert not recovery.refit
+            assert not recovery.batch_norm
+            assert recovery.steps > 0
+            assert scale.options[name]["patience"] > 0
+            assert Recovery.parse(ours.options[name]["recovery"]).refit
+    # An epoch of CIFAR-10, as the preset has it.
+    wanted = DistilledFilters.presets["paper"].options
+    for options in PAPER_PUBLISHED.options.values():
+        assert {name: options[name] for name in ("recovery", "patience")} == {
+            name: wanted[name] for name in ("recovery", "patience")
+        }
+
+
+def test_rows_of_two_recipes_say_which_is_which() -> None:
+    done = {
+        "simple-cnn-as-published": [known(recipe=PUBLISHED)],
+        "simple-cnn-refitted": [known(recipe=REFITTED)],
+    }
+    models = [row[0] for row in table_rows(done, "digits")]
+    assert models == ["SimpleCNN, as published", "SimpleCNN, refitted"]
+    assert [row[0] for row in robustness_rows(done)] == models
+    assert "with early stopping, and nothing is solved\nfor. Refitted:" in report(done, "digits")
+    assert "early stopping" not in report({"simple-cnn": [known(recipe="")]}, "digits")
+
+
 # The whole reproduction.
 
 
@@ -194,5 +237,53 @@ def test_a_reproduction_goes_on_where_it_stopped(
     assert own_page.startswith("# SimpleCNN on digits\n")
     assert "(robustness.png)" in own_page
     assert (folder / "robustness.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(reproduction, "SMALL", replace(TINY, evaluations={"simple-cnn": 41}))
     with pytest.raises(PruneError, match="another reproduction: evaluations differ; take another"):
+        reproduction.reproduce(tmp_path, runs=1, console=Console(file=text), **given)
+    with pytest.raises(PruneError, match="another reproduction: as published, evaluations"):
         reproduction.reproduce_fully(tmp_path, runs=1, console=Console(file=text), **given)
+
+
+@pytest.mark.slow
+def test_both_recipes_have_the_same_teacher_and_a_killed_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = {"recovery": "steps:12", "patience": 1, "search_images": 100}
+    scales = {PUBLISHED: replace(TINY, options={"simple-cnn": published}), REFITTED: TINY}
+    monkeypatch.setattr(reproduction, "SMALL_PUBLISHED", scales[PUBLISHED])
+    monkeypatch.setattr(reproduction, "SMALL", scales[REFITTED])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    made: list[str] = []
+    problems: list[DistilledFilters] = []
+    trained, measure = reproduction.train_parent, DistilledFilters.measure
+
+    def teacher(data: Data, name: str, *arguments: Any, **options: Any) -> Any:
+        made.append(name)
+        return trained(data, name, *arguments, **options)
+
+    measured: list[int] = []
+
+    def killed(self: DistilledFilters, X: Any) -> Any:
+        if len(measured) == 30 and len(problems) == 0:
+            problems.append(self)
+            raise KeyboardInterrupt
+        measured.append(len(X))
+        return measure(self, X)
+
+    monkeypatch.setattr(reproduction, "train_parent", teacher)
+    monkeypatch.setattr(DistilledFilters, "measure", killed)
+    given: dict[str, Any] = {"runs": 1, "data": "digits", "data_root": None}
+    with pytest.raises(KeyboardInterrupt):
+        reproduction.reproduce_published(tmp_path, console=Console(file=io.StringIO()), **given)
+    assert problems[0].refit is None
+    reproduction.reproduce_published(tmp_path, console=Console(file=io.StringIO()), **given)
+    assert made == ["simple-cnn"], "the teacher is kept, and both recipes have it"
+    assert measured[: 30 + 10] == [1] * 40, "a killed search measures what is missing, one by one"
+    rows = [
+        json.loads((tmp_path / f"simple-cnn-{name}-0.json").read_text())
+        for name in ("as-published", "refitted")
+    ]
+    assert [row["recipe"] for row in rows] == [PUBLISHED, REFITTED]
+    assert [row["evaluations"] for row in rows] == [40, 40]
+    assert rows[0]["teacher_accuracy"] == rows[1]["teacher_accuracy"]
+    assert rows[0]["accuracy"] > 0.1

@@ -60,14 +60,16 @@ def test_the_papers_algorithm(digits: Data, balanced_parent: FeedForward) -> Non
     algorithm = problem.algorithm()
     algorithm.setup(problem, termination=("n_gen", 3), seed=0)
     algorithm.next()
-    first = digests(algorithm.pop.get("X"))
+    first, parents = digests(algorithm.pop.get("X")), list(algorithm.pop)
     assert len(first) == 100
     algorithm.next()
     children = digests(algorithm.off.get("X"))
     assert len(children) == 100
     # Generational replacement: only children survive, however bad they are.
     assert digests(algorithm.pop.get("X")) == children
-    assert not set(children) & set(first)
+    assert not {id(one) for one in algorithm.pop} & {id(one) for one in parents}
+    # Children are new, except those of equal parents: the first population has few widths.
+    assert sum(child not in first for child in children) > 75
     mutation = problem.operators()["mutation"]
     assert (mutation.rate, mutation.low, mutation.high) == (0.01, 0.9, 1.1)
 

@@ -74,6 +74,30 @@ def test_rivals_keep_their_bytes(problem: LayerAlphabet) -> None:
     assert (problem.preview.sizes(genes)["sparsity"] >= [0.5, 0.8] * len(POWERS)).all()
 
 
+def test_several_sums_are_bound_at_once(digits: Data, network: nn.Module) -> None:
+    bounds = ["bytes<=14%", "bit_operations<=5%"]
+    problem = small(digits, network, objectives=["divergence"], constraints=bounds)
+    parent = problem.parent_values
+    limits = {"bytes": 0.14 * parent["bytes"], "bit_operations": 0.05 * parent["bit_operations"]}
+    within = problem.rivals.candidates_within(limits)
+    assert within is not None
+    sizes = problem.preview.sizes(within)
+    assert all((sizes[name] <= limit).all() for name, limit in limits.items())
+    # Neither bound alone gives these networks.
+    alone = [problem.rivals.candidates({name: np.array([v])}) for name, v in limits.items()]
+    assert any(not (problem.preview.sizes(one)[other] <= limits[other]).all()
+               for one, other in zip(alone, ("bit_operations", "bytes"), strict=True))  # fmt: skip
+    first = problem.operators()["sampling"].make(12, np.random.default_rng(0))
+    assert (problem.preview.sizes(first)["bit_operations"] <= limits["bit_operations"]).sum() >= 6
+    found = search(problem, level_walks(problem, 8), Budget(evaluations=80), seed=0)
+    kept = np.all([found.measurements[name] <= limit for name, limit in limits.items()], axis=0)
+    # All children of walks keep both bounds, and the best is no worse than the best rival.
+    assert kept[-8:].all()
+    rivals = problem.measured(within)["divergence"]
+    assert found.measurements["divergence"][kept].min() <= rivals.min()
+    assert problem.rivals.candidates_within({"accuracy": 0.9, "bytes": 1e5}) is None
+
+
 @pytest.mark.slow
 def test_walks_are_ahead_of_the_closed_form(digits: Data, network: nn.Module) -> None:
     problem = small(digits, network, objectives=["divergence", "bytes"])

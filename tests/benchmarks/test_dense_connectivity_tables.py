@@ -1,0 +1,55 @@
+"""Table II of dense connectivity: rows are made in parts, and tables say which are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.dense_connectivity import tables
+from benchmarks.dense_connectivity.tables import ALL, QUICK, made, outcome
+from benchmarks.rows import VARIABLE
+from pymoo_prune import Data
+from pymoo_prune_problems.dense_connectivity import FULL, GENETIC, NARROWER, Experiment
+
+NAMES = ["50", "90", ALL]
+
+
+@pytest.mark.slow
+def test_rows_are_made_in_parts(
+    digits: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, small = tmp_path / "kept", lambda: digits
+    monkeypatch.setattr(tables, "RATES", (50, 90))
+    monkeypatch.setattr(tables, "SCALE", QUICK)
+    monkeypatch.setattr(tables, "small_images", small)
+    monkeypatch.setattr(tables, "kept_folder", lambda: kept)
+    kept.mkdir()
+    monkeypatch.setenv(VARIABLE, "90")
+    some = tables.run(False)
+    assert some.details["rows_there"] == ["90"]
+    assert some.unit.endswith("; 1 of 3 rows: without 50, all")
+    assert some.tables[0][0] == "Table II; 1 of 3 rows: without 50, all"
+    assert some.tables[1][1] == ("of", "p = 90 %", "mean")
+    assert len(some.tables[0][2]) == 4
+    before = {path.name: path.read_bytes() for path in kept.glob("*-90-*.json")}
+    monkeypatch.setenv(VARIABLE, "all")
+    both = tables.run(False)
+    assert both.details["rows_there"] == ["90", ALL]
+    assert {path.name: path.read_bytes() for path in kept.glob("*-90-*.json")} == before
+    monkeypatch.delenv(VARIABLE)
+    whole = tables.run(False)
+    assert whole.details["rows_there"] == NAMES
+    assert "without" not in whole.unit
+    assert not kept.exists(), "complete: the next one measures anew"
+
+
+@pytest.mark.slow
+def test_a_row_that_is_not_complete_is_left_out(digits: Data, tmp_path: Path) -> None:
+    here = Experiment(digits, QUICK, tmp_path)
+    rows = made(here, ["90", ALL])
+    assert {row.method for row in rows} >= {FULL, GENETIC, NARROWER}
+    part = [row for row in rows if row.method != NARROWER]
+    found = outcome(part, NAMES)
+    assert found.details["rows_there"] == [ALL]
+    assert [row["method"] for row in found.details["rows"]] == [FULL]
