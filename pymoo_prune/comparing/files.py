@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+RUNS_FOLDER = "runs"
 SHARED_FILE = "results.json"
 """The common results of all runs, written when all are done."""
 NOTHING_FILE = "nothing.txt"

@@ -11,7 +11,7 @@ Only this room knows that pymoo minimises. A problem measures an accuracy of 0.9
 - `series`: the networks of one method, as tables and plots take them
 """
 
-from pymoo_prune.objectives.goals import Constraint, Goals, parse_constraints
+from pymoo_prune.objectives.goals import Constraint, Goals, mentioned_in, parse_constraints
 from pymoo_prune.objectives.indicators import distance, hypervolume, hypervolumes, nondominated
 from pymoo_prune.objectives.measured import (
     FAILED,
@@ -44,7 +44,6 @@ from pymoo_prune.objectives.scalarisations import (
     PrunedWeightsPerAccuracyDrop,
     Scalarisation,
     WeightedSum,
-    mentioned_in,
     objectives_text,
     parse_objectives,
 )

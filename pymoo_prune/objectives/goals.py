@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from pymoo_prune.errors import PruneError, check_kind, check_real, shown, unknown_name
 from pymoo_prune.objectives.quantities import Measurements, Quantity, Values, signed
-from pymoo_prune.objectives.scalarisations import Objectives, Scalarisation, mentioned_in
+from pymoo_prune.objectives.scalarisations import Objectives, Scalarisation
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,24 @@ class Constraint:
         short = f"{100 * self.bound:.12g}"  # without noise in the last bit, if nothing else is lost
         number = short if float(short) / 100 == self.bound else repr(100 * self.bound)
         return f"{self.name}{self.relation}{number}%"
+
+
+def mentioned_in(objectives: Any) -> tuple[str, ...]:
+    """The quantities that objectives mention; what are no objectives is refused.
+
+    Args:
+        objectives: Names of quantities, or a scalarisation.
+    """
+    if isinstance(objectives, Scalarisation):
+        return objectives.mentioned
+    names = isinstance(objectives, Sequence) and not isinstance(objectives, str | bytes)
+    if not names or not objectives or not all(isinstance(name, str) for name in objectives):
+        msg = (
+            "objectives must be a list of names or a scalarisation, but they are "
+            f"{shown(objectives)}"
+        )
+        raise PruneError(msg)
+    return tuple(objectives)
 
 
 def parse_constraints(constraints: Sequence[Constraint | str]) -> list[Constraint]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from pymoo_prune.errors import PruneError, check_kind, check_real, shown
+from pymoo_prune.errors import PruneError, check_kind, check_real
 from pymoo_prune.objectives.quantities import Measurements, Quantity, Values, signed
 
 
@@ -137,24 +137,6 @@ SCALARISATIONS: Mapping[str, type[Scalarisation]] = {
 
 Objectives = Sequence[str] | Scalarisation
 """The names of quantities, an objective each; or one scalarisation."""
-
-
-def mentioned_in(objectives: Any) -> tuple[str, ...]:
-    """The quantities that objectives mention; what are no objectives is refused.
-
-    Args:
-        objectives: Names of quantities, or a scalarisation.
-    """
-    if isinstance(objectives, Scalarisation):
-        return objectives.mentioned
-    names = isinstance(objectives, Sequence) and not isinstance(objectives, str | bytes)
-    if not names or not objectives or not all(isinstance(name, str) for name in objectives):
-        msg = (
-            "objectives must be a list of names or a scalarisation, but they are "
-            f"{shown(objectives)}"
-        )
-        raise PruneError(msg)
-    return tuple(objectives)
 
 
 def parse_objectives(names: Sequence[str]) -> Objectives:

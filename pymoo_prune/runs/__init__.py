@@ -37,7 +37,6 @@ if TYPE_CHECKING:
         PARENT_FOLDER,
         PLAN_FILE,
         REPORT_PAGE,
-        RUNS_FOLDER,
         SETTINGS_FILE,
         SHARED_LATENCIES,
         STORE_FILE,
@@ -69,7 +68,7 @@ else:
 
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
-    "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "PLAN_FILE", "REPORT_PAGE", "RUNS_FOLDER",
+    "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "PLAN_FILE", "REPORT_PAGE",
     "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations",
     "Given", "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "chosen",
     "evaluations_of", "is_module", "kept", "kept_parent", "kept_runs", "lasting", "limit_of",

@@ -11,8 +11,6 @@ SHARED_LATENCIES = f"../../{LATENCIES_FILE}"
 """The file of the comparison that a run belongs to."""
 PLAN_FILE = "comparison.json"
 """Which runs there are; a folder with this file is a comparison."""
-RUNS_FOLDER = "runs"
-"""In a comparison's folder: its runs."""
 
 FRONT_TABLE = "front.csv"
 CHROMOSOMES_FILE = "front.npz"

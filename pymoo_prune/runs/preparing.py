@@ -38,7 +38,6 @@ from pymoo_prune.runs.files import (
     LATENCIES_FILE,
     PARENT_FOLDER,
     PLAN_FILE,
-    RUNS_FOLDER,
     SHARED_LATENCIES,
 )
 from pymoo_prune.runs.folder import RunFolder
@@ -167,14 +166,14 @@ def _check_shared(folder: Path) -> None:
     Args:
         folder: The run's folder.
     """
-    runs = folder.absolute().parent
-    if runs.name != RUNS_FOLDER or not (runs.parent / PLAN_FILE).is_file():
+    above = folder.absolute().parent.parent
+    if not (above / PLAN_FILE).is_file():
         msg = (
             f"{folder} keeps latencies in {SHARED_LATENCIES!r}, but is no run of a comparison: "
             "nothing outside of it is changed; set latencies in its run.json to null"
         )
         raise StoreError(msg)
-    for path in runs.parent.glob(f"{LATENCIES_FILE}*"):
+    for path in above.glob(f"{LATENCIES_FILE}*"):
         if path.is_symlink():
             msg = f"{path} is a link, and what is written there would change another file"
             raise StoreError(msg)
