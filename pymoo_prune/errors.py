@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import math
+import os
+import sys
 from collections import Counter
 from collections.abc import Iterable
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+MOST = 2**63 - 1
+"""The largest whole number: databases and generators know no larger ones."""
+SHOWN = 80
+"""Letters of a wrong value that messages show."""
 
 
 class PruneError(ValueError):
@@ -72,6 +83,97 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> PruneError:
         The error, to be raised by the caller.
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(
+        name if isinstance(name, str) else "", names, n=1, cutoff=0.5
+    )
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return PruneError(f"unknown {kind} {name!r}; there are: {', '.join(names) or 'none'}.{hint}")
+    return PruneError(
+        f"unknown {kind} {shown(name)}; there are: {', '.join(names) or 'none'}.{hint}"
+    )
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: not longer than a line."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes no numbers of thousands of digits
+        text = f"a very large {type(value).__name__}"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def check_whole(
+    name: str, value: Any, *, least: int = 0, most: int = MOST, why: str = "", none: bool = False
+) -> None:
+    """Refuses what is no whole number, or too small or too large.
+
+    Args:
+        name: The value's name.
+        value: The value; no truth value, and no real number that happens to be whole.
+        least: The least that it may be.
+        most: The most that it may be.
+        why: Why it may be no more, for the message.
+        none: Whether it may be None.
+    """
+    if none and value is None:
+        return
+    whole: bool = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole:
+        msg = f"{name} must be a whole number, but it is {shown(value)}"
+        raise PruneError(msg)
+    if not least <= value <= most:
+        bound = f"at least {least:,}" if value < least else f"at most {most:,}"
+        msg = f"{name} must be {bound}, but it is {shown(value)}"
+        raise PruneError(f"{msg}: {why}" if why and value > most else msg)
+
+
+def check_real(name: str, value: Any, *, above: float | None = None) -> None:
+    """Refuses what is no finite number, or too small.
+
+    Args:
+        name: The value's name.
+        value: The value.
+        above: What it must be larger than; None for no such bound.
+    """
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    finite = real and abs(_float(value)) <= sys.float_info.max
+    if not finite or (above is not None and _float(value) <= above):
+        bound = "" if above is None else f" above {above:g}"
+        msg = f"{name} must be a finite number{bound}, but it is {shown(value)}"
+        raise PruneError(msg)
+
+
+def _float(value: Any) -> float:
+    """A number as a float; infinite where a float cannot hold it."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def check_kind(name: str, value: Any, kind: type | tuple[type, ...], must: str) -> None:
+    """Refuses a value of another kind.
+
+    Args:
+        name: The value's name.
+        value: The value.
+        kind: A class, or some.
+        must: What it must be, in words.
+    """
+    if not isinstance(value, kind):
+        msg = f"{name} must be {must}, but it is {shown(value)}"
+        raise PruneError(msg)
+
+
+def check_path(name: str, value: Any) -> Path:
+    """A path, from text or as it is; all else is refused.
+
+    Args:
+        name: The value's name.
+        value: The value.
+    """
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str) or not value or "\0" in value:
+        msg = f"{name} must be the path of a file or folder, but it is {shown(value)}"
+        raise PruneError(msg)
+    return Path(value)

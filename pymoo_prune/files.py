@@ -343,5 +343,5 @@ def _owner(text: str) -> str:
     try:
         owner = json.loads(text)
         return f"process {owner['process']} on {owner['host']}"
-    except (ValueError, KeyError):  # the owner has not written its name yet
+    except (ValueError, KeyError, TypeError, RecursionError):  # not its name, or not written yet
         return "another process"

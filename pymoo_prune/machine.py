@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, check_kind
 
 
 def check_device(name: str) -> torch.device:
     """The torch device of this name; an error if it cannot be used here."""
+    check_kind("device", name, str, "a text such as 'cpu' or 'cuda:0'")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
@@ -25,6 +26,31 @@ def check_device(name: str) -> torch.device:
         msg = f"device {name!r} cannot be used here (there are {cuda}); take cpu: {why}"
         raise PruneError(msg) from error
     return device
+
+
+def check_memory(what: str, size: int) -> None:
+    """Refuses what would take more memory than this machine has, before any is taken.
+
+    Args:
+        what: A plural for what takes it.
+        size: Bytes.
+    """
+    there = memory()
+    nothing = torch.get_default_device().type == "meta"  # a trial that takes no memory
+    if not nothing and there is not None and size > there:
+        msg = (
+            f"{what} would take {size / 1e9:,.1f} GB of memory, but this machine has "
+            f"{there / 1e9:,.1f} GB"
+        )
+        raise PruneError(msg)
+
+
+def memory() -> int | None:
+    """The bytes of memory of this machine; None where the operating system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Self
 from rich.console import Console
 
 from pymoo_prune.comparing.comparison import Comparison
-from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER, SHARED_FILE
+from pymoo_prune.comparing.files import RUNS_FOLDER, SHARED_FILE
 from pymoo_prune.comparing.jobs import first_line, is_of_method, make_runs
 from pymoo_prune.comparing.methods import Method, file_name, power_note
 from pymoo_prune.comparing.plan import Plan, has_plan
@@ -26,6 +26,7 @@ from pymoo_prune.results import EVALUATION, final_of
 from pymoo_prune.runs import (
     NOTHING_GIVEN,
     PARENT_FOLDER,
+    PLAN_FILE,
     SHARED_LATENCIES,
     Given,
     Run,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-PLAN_FILE = "comparison.json"
-"""Which runs there are; a folder with this file is a comparison."""
 RUNS_FOLDER = "runs"
 SHARED_FILE = "results.json"
 """The common results of all runs, written when all are done."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypedDict
 
 from pymoo_prune.comparing.bounds import size_bounds
-from pymoo_prune.comparing.files import PLAN_FILE, RUNS_FOLDER
+from pymoo_prune.comparing.files import RUNS_FOLDER
 from pymoo_prune.comparing.methods import Method, check_against, check_design
 from pymoo_prune.comparing.volumes import HypervolumeOptions, judged_axes
 from pymoo_prune.engines import check_goals
@@ -18,7 +18,7 @@ from pymoo_prune.errors import StoreError
 from pymoo_prune.files import Digests, check_no_links, write_new_text, write_text
 from pymoo_prune.objectives import STANDARD
 from pymoo_prune.problem import PruningProblem, check_format, check_shape
-from pymoo_prune.runs import Settings, reading
+from pymoo_prune.runs import PLAN_FILE, Settings, reading
 
 PLAN_FORMAT = 1
 

@@ -10,7 +10,7 @@ from typing import Any, Self, TypedDict
 
 import numpy as np
 
-from pymoo_prune.comparing.files import PLAN_FILE, SHARED_FILE
+from pymoo_prune.comparing.files import SHARED_FILE
 from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.errors import StoreError
 from pymoo_prune.files import Digests, printable, write_text
@@ -18,7 +18,7 @@ from pymoo_prune.machine import processor, versions
 from pymoo_prune.objectives import Goals, Series, parse_constraints
 from pymoo_prune.problem import PruningProblem, QuantityShape, check_shape
 from pymoo_prune.results import simple_series
-from pymoo_prune.runs import Settings, measured_quantities, reading
+from pymoo_prune.runs import PLAN_FILE, Settings, measured_quantities, reading
 from pymoo_prune.search import Display
 
 

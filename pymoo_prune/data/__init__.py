@@ -5,6 +5,7 @@
 - `inputs`, `packing`: inputs that are no images; several inputs in one table
 - `parts`: arrays cut into three parts
 - `names`: the names of data sets
+- `checks`: what is no data is refused
 - `loading`: data sets by name, from arrays, from files of arrays and from folders of images
 - `files`: readers of the file formats
 - `batches`: the images that a search measures its candidates on

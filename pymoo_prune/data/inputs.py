@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from pymoo_prune.data.checks import check_dense
 from pymoo_prune.data.metrics import Metric
 from pymoo_prune.data.packing import Packing
 from pymoo_prune.data.parts import Parting, as_tensor, in_parts
@@ -129,7 +130,7 @@ def _read(dataset: Any, what: str) -> tuple[tuple[Tensor, ...] | Tensor, Tensor]
     """All inputs and labels of a dataset."""
     try:
         count = len(dataset)
-    except TypeError as error:
+    except (TypeError, RuntimeError) as error:
         msg = f"{what} must have a length and items by number, but it is a {type(dataset).__name__}"
         raise DataError(msg) from error
     if count == 0:
@@ -155,7 +156,11 @@ def _read(dataset: Any, what: str) -> tuple[tuple[Tensor, ...] | Tensor, Tensor]
 
 def _item(dataset: Any, place: int, what: str) -> list[Tensor]:
     """The tensors of an item: its inputs, then its label."""
-    item = dataset[place]
+    try:
+        item = dataset[place]
+    except (KeyError, IndexError, TypeError) as error:
+        msg = f"{what}: item {place} cannot be read: {type(error).__name__}: {error}"
+        raise DataError(msg) from error
     if not isinstance(item, tuple | list) or len(item) != 2:
         msg = f"{what}: item {place} must be (input, label), but it is a {type(item).__name__}"
         if isinstance(item, tuple | list):
@@ -164,10 +169,11 @@ def _item(dataset: Any, place: int, what: str) -> list[Tensor]:
     inputs, label = item
     arrays = [*inputs, label] if isinstance(inputs, tuple | list) else [inputs, label]
     try:
-        return [torch.as_tensor(one) for one in arrays]
+        tensors = [torch.as_tensor(one) for one in arrays]
     except (TypeError, ValueError, RuntimeError) as error:
         msg = (
             f"{what}: item {place} must hold arrays or numbers, but it holds "
             f"{[type(one).__name__ for one in arrays]}; images need a transform to a tensor"
         )
         raise DataError(msg) from error
+    return [check_dense(f"{what}: item {place}", one) for one in tensors]

@@ -25,11 +25,19 @@ from pymoo_prune.data.metrics import Metric
 from pymoo_prune.data.names import DATA_SETS
 from pymoo_prune.data.parts import Parting, as_tensor, in_parts
 from pymoo_prune.data.splits import ArrayOrTensor, Data
-from pymoo_prune.errors import DataError, PruneError, unknown_name
+from pymoo_prune.errors import (
+    DataError,
+    PruneError,
+    check_kind,
+    check_path,
+    check_whole,
+    unknown_name,
+)
+from pymoo_prune.machine import check_memory
 
 
 def load_data(
-    name: str,
+    name: str | Path,
     *,
     root: str | Path | None = None,
     download: bool = False,
@@ -53,9 +61,14 @@ def load_data(
         PruneError: The name is unknown.
         DataError: The data set is missing or damaged.
     """
+    if not isinstance(name, str) or name not in DATA_SETS:
+        name = str(check_path("data", name))
+    check_kind("download", download, bool, "True or False")
     if name not in DATA_SETS:
         return _from_path(name, validation, seed)
-    folder = Path(root or os.environ.get("PYMOO_PRUNE_DATA") or "~/.cache/pymoo-prune/data")
+    folder = Path(os.environ.get("PYMOO_PRUNE_DATA") or "~/.cache/pymoo-prune/data")
+    if root is not None and not (isinstance(root, str) and not root):
+        folder = check_path("root", root)
     arrays: Sequence[ArrayOrTensor]
     if name == "digits":
         arrays = read_digits()
@@ -92,11 +105,12 @@ def data_from_npz(
         seed: As for `data_from_arrays`.
         classes: As for `data_from_arrays`.
     """
-    inputs = has_array(Path(path), "inputs")
+    path = check_path("path", path)
+    inputs = has_array(path, "inputs")
     what, make = ("inputs", data_from_inputs) if inputs else ("images", data_from_arrays)
     arrays: dict[str, Any] = dict(
         read_npz(
-            Path(path),
+            path,
             needed=(what, "labels"),
             more=(f"test_{what}", "test_labels"),
             missing=("labels",),
@@ -174,7 +188,10 @@ def data_from_folder(
     Returns:
         The data set; classes are numbered in the order of their folders' names.
     """
-    if channels not in {1, 3} or (size is not None and size < 1):
+    path = check_path("path", path)
+    check_whole("size", size, least=1, none=True)
+    check_whole("channels", channels, least=1, most=3)
+    if channels == 2:
         raise DataError(f"channels={channels}, size={size}: channels is 1 or 3, size at least 1")
     train, test = Path(path, "train"), Path(path, "test")
     has_parts = train.is_dir() and any(entry.is_dir() for entry in train.iterdir())
@@ -185,6 +202,9 @@ def data_from_folder(
         if test_names != names:
             raise DataError(f"{train} has the classes {names}, but {test} has {test_names}")
         samples += test_samples
+    if size is not None:
+        what = f"{len(samples):,} images of {size:,}×{size:,} pixels"
+        check_memory(what, 5 * len(samples) * size**2 * channels)  # as bytes, and as real numbers
     images = read_images([file for file, _ in samples], size, channels)
     labels = np.array([label for _, label in samples])
     arrays = [images[:count], labels[:count]]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
+from types import NoneType
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, check_kind
 
 UNKNOWN = 1e6
 """What outputs that are not numbers count as: a divergence, or a metric of that size."""
@@ -49,9 +51,13 @@ class Metric:
                 f"{self.function!r}"
             )
             raise PruneError(msg)
-        if self.better not in ("higher", "lower"):
+        if not isinstance(self.better, str) or self.better not in ("higher", "lower"):
             msg = f"a metric's better must be 'higher' or 'lower', but it is {self.better!r}"
             raise PruneError(msg)
+        check_kind("a metric's name", self.name, str, "a text")
+        check_kind("a metric's label", self.label, (str, NoneType), "a text, or None")
+        check_kind("a metric's share", self.share, bool, "True or False")
+        check_kind("a metric's worst", self.worst, (Real, NoneType), "a number, or None")
         if not self.name.isidentifier() or self.name in TAKEN or self.name.startswith(PREFIXES):
             msg = (
                 f"a metric's name must be one word, none of {', '.join(TAKEN)}, and not begin with "

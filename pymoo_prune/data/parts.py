@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
+from types import NoneType
 
 import numpy as np
 import torch
 
+from pymoo_prune.data.checks import check_classes, check_dense
 from pymoo_prune.data.metrics import Metric
 from pymoo_prune.data.packing import Packing
 from pymoo_prune.data.splits import ArrayOrTensor, Data, Split, hold_out
 from pymoo_prune.data.tasks import Task, task_of
-from pymoo_prune.errors import DataError, PruneError
+from pymoo_prune.errors import DataError, PruneError, check_kind, check_whole, shown
 
 TEST_SHARE = 0.2
+NAMED = 5
+"""Missing labels that a message names."""
 TEST_SEED = 0  # fixed: every run must report on the same test images
 
 
@@ -27,6 +32,18 @@ class Parting:
     classes: int | None
     task: str | None
     metric: Metric | None
+
+    def __post_init__(self) -> None:
+        check_kind("name", self.name, str, "a text")
+        check_whole("seed", self.seed)
+        share = isinstance(self.validation, Real) and not isinstance(self.validation, bool)
+        if self.validation is not None and not share:
+            msg = f"validation must be a share or a number, but it is {shown(self.validation)}"
+            raise PruneError(msg)
+        if self.classes is not None:
+            check_classes(self.classes)
+        check_kind("task", self.task, (str, NoneType), "a text, or None")
+        check_kind("metric", self.metric, (Metric, NoneType), "a Metric, or None")
 
 
 def in_parts(
@@ -79,20 +96,21 @@ def _split(images: torch.Tensor, labels: torch.Tensor | None, task: Task) -> Spl
 def as_tensor(array: ArrayOrTensor) -> torch.Tensor:
     """A contiguous copy, so that results do not depend on the source's strides."""
     if isinstance(array, torch.Tensor):
-        return array.detach().clone(memory_format=torch.contiguous_format)
+        return check_dense("data", array).detach().clone(memory_format=torch.contiguous_format)
     try:
         return torch.from_numpy(np.array(array, order="C"))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise DataError(f"not an array of numbers: {error}") from error
 
 
 def _number_of_classes(labels: torch.Tensor) -> int:
     """The largest label plus one; an error where a label below it has no image."""
-    classes = 1 + int(labels.max())
-    missing = sorted(set(range(classes)) - set(labels.unique().tolist()))
-    if missing:
-        few = ", ".join(str(label) for label in missing[:5])
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+    classes, there = 1 + int(labels.max()), labels.unique()
+    if missing := classes - len(there):
+        # The first gaps are among as many numbers; labels may be very large.
+        first = set(range(min(classes, len(there) + NAMED))) - set(there.tolist())
+        few = ", ".join(str(label) for label in sorted(first)[:NAMED])
+        more = f" and {missing - NAMED} more" if missing > NAMED else ""
         raise DataError(
             f"labels are {int(labels.min())} to {int(labels.max())}, but no image has label {few}"
             f"{more}: number the classes from 0 without gaps, for example with "
@@ -106,13 +124,13 @@ def _validation_count(validation: float | None, images: int) -> int:
     if validation is None:
         # A search on too few images overfits to them, so small sets give a third.
         count = max(1, round(images / 6), min(500, round(images / 3)))
-    elif isinstance(validation, float):
-        count = round(validation * images) if 0 < validation < 1 else 0
+    elif isinstance(validation, Integral):
+        count = int(validation)
     else:
-        count = validation
+        count = round(validation * images) if 0 < validation < 1 else 0
     if not 1 <= count < images:
         raise PruneError(
-            f"validation={validation} of {images} training images is not possible: give a share "
-            f"between 0 and 1 (a float) or a number of images from 1 to {images - 1}"
+            f"validation={shown(validation)} of {images} training images is not possible: give a "
+            f"share between 0 and 1 (a float) or a number of images from 1 to {images - 1}"
         )
     return count

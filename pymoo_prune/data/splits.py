@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import NoneType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,10 +14,12 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from pymoo_prune.data.checks import check_classes, check_dense
 from pymoo_prune.data.metrics import Metric
 from pymoo_prune.data.packing import Packing
 from pymoo_prune.data.tasks import CLASSES, Task
-from pymoo_prune.errors import DataError
+from pymoo_prune.errors import MOST, DataError, check_kind, check_whole
+from pymoo_prune.machine import check_memory
 
 ArrayOrTensor: TypeAlias = npt.NDArray[Any] | torch.Tensor
 
@@ -37,13 +40,16 @@ class Split:
     task: Task = CLASSES
 
     def __post_init__(self) -> None:
-        images = self.images
+        images = check_dense("images", self.images)
+        check_kind("task", self.task, Task, "a Task")
         if images.ndim < 2 or not images.is_floating_point():
             raise DataError(
                 "images must be floating-point (n, channels, height, width), and other inputs "
                 f"(n, ...), but these are {images.dtype} {tuple(images.shape)}"
             )
         if self.labels is not None:
+            if check_dense("labels", self.labels).ndim == 0:
+                raise DataError("labels must be (n,), one for each image, but it is one number")
             self.task.checked(self.labels)
             if len(images) != len(self.labels):
                 raise DataError(f"{len(images)} images but {len(self.labels)} labels")
@@ -95,10 +101,15 @@ class Split:
 
     def resized(self, size: int) -> Split:
         """The same images in size × size pixels; images that shrink are averaged over areas."""
+        check_whole("the size of images", size, least=-MOST)
         if size < 1:
             raise DataError(f"images cannot have {size}×{size} pixels")
         if not self.are_images:
             raise DataError(f"only images can be resized, and {self} has none")
+        count, channels = self.images.shape[:2]
+        check_memory(
+            f"{count:,} images of {size:,}×{size:,} pixels", 4 * count * channels * size**2
+        )
         images = functional.interpolate(self.images, (size, size), mode="area")
         return replace(self, images=images)
 
@@ -142,6 +153,11 @@ class Data:
         )
 
     def __post_init__(self) -> None:
+        check_kind("name", self.name, str, "a text")
+        check_classes(self.classes)
+        check_kind("packing", self.packing, (Packing, NoneType), "a Packing, or None")
+        for part in ("train", "validation", "test"):
+            check_kind(part, getattr(self, part), Split, "a Split")
         if (self.train.labels is None) != (self.validation.labels is None):
             raise DataError(
                 f"{self.name}: train and validation images must both have labels, or neither"

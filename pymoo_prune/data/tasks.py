@@ -188,7 +188,7 @@ class Labels(Task):
 
     def checked(self, labels: Tensor) -> Tensor:
         """0 and 1 as float32."""
-        found = labels.to(torch.float32)
+        found = _real(labels)
         if not ((found == 0) | (found == 1)).all():
             raise DataError("for task='labels' each label must be 0 or 1, but some are not")
         return found
@@ -239,7 +239,7 @@ class Regression(Task):
 
     def checked(self, labels: Tensor) -> Tensor:
         """Finite numbers as float32."""
-        found = labels.to(torch.float32)
+        found = _real(labels)
         if not torch.isfinite(found).all():
             raise DataError("the labels hold values that are not finite (NaN or infinite)")
         return found
@@ -318,6 +318,13 @@ def _told_by(labels: Tensor) -> str:
         )
         raise DataError(msg)
     return "labels" if binary else "regression"
+
+
+def _real(labels: Tensor) -> Tensor:
+    """Labels as float32."""
+    if labels.is_complex():
+        raise DataError("labels must be real numbers, but they are complex")
+    return labels.to(torch.float32)
 
 
 def is_integer(tensor: Tensor) -> bool:

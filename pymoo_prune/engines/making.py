@@ -13,6 +13,7 @@ from pymoo.algorithms.moo.spea2 import SPEA2, SPEA2Survival
 from pymoo.algorithms.moo.unsga3 import UNSGA3, comp_by_rank_and_ref_line_dist
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.algorithm import Algorithm
+from pymoo.core.problem import Problem
 from pymoo.core.survival import Survival
 from pymoo.util.reference_direction import (
     UniformReferenceDirectionFactory,
@@ -25,7 +26,7 @@ from pymoo_prune.engines.names import check_engine_name
 from pymoo_prune.engines.sparse import sparse_ea
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
 from pymoo_prune.engines.walking import level_walks
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, check_kind, check_whole, unknown_name
 from pymoo_prune.operators import (
     Candidates,
     Generational,
@@ -37,8 +38,10 @@ from pymoo_prune.operators import (
     ShortArchives,
 )
 from pymoo_prune.problem import PruningProblem, load_named
-from pymoo_prune.surrogates import prescreen
+from pymoo_prune.surrogates import MODELS, prescreen
 
+MOST_CANDIDATES = 1_000_000
+WHY = "engines compare each candidate of a population with each other one"
 _SIZED: dict[str, type[Algorithm]] = {
     "ga": GA,
     "nsga2": NSGA2,
@@ -75,7 +78,11 @@ def make_algorithm(
     Returns:
         A fresh engine. Where batches change, it measures survivors again.
     """
+    check_kind("problem", problem, Problem, "a problem")  # the suite's instances are some too
     check_engine_name(name)
+    check_whole("pop_size", pop_size, least=1, most=MOST_CANDIDATES, why=WHY)
+    if surrogate is not None and (not isinstance(surrogate, str) or surrogate not in MODELS):
+        raise unknown_name("surrogate model", surrogate, MODELS)
     if name == "own":
         algorithm = problem.algorithm()
     else:

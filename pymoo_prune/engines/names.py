@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, check_kind, unknown_name
 
 ENGINES: dict[str, str] = {
     "own": "the paper's own algorithm",
@@ -77,6 +77,7 @@ def check_engine_name(name: str) -> None:
     Args:
         name: One of `ENGINES`, or "package.module:factory", which is not imported here.
     """
+    check_kind("algorithm", name, str, "a name")
     if name in ENGINES or re.fullmatch(r"[\w.]+:[\w.]+", name):
         return
     for refused, reason in _REASONS.items():

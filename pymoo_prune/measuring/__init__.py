@@ -6,6 +6,7 @@
 - `anatomies`: weights and MACs layer by layer
 - `defaults`: the batch sizes for latencies
 - `latency`: how long networks take, side by side
+- `known_latencies`: latencies that were measured before, in memory and in a file
 - `stopwatch`: latencies of candidates beside their parent, each measured once
 - `outputs`: what outputs are compared with, and how far they are from the parent's
 - `perturbations`: accuracy on images with noise, blur, low contrast or occlusion
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         thop_macs,
     )
     from pymoo_prune.measuring.defaults import BATCH_SIZES
+    from pymoo_prune.measuring.known_latencies import KnownLatencies
     from pymoo_prune.measuring.latency import Latency, latencies
     from pymoo_prune.measuring.outputs import Expected, goodness
     from pymoo_prune.measuring.perturbations import PERTURBATIONS, STRENGTHS, perturbed, robustness
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from pymoo_prune.measuring.stopwatch import (
         LATENCY,
         MILLISECONDS,
-        KnownLatencies,
         LatencyScheme,
         Stopwatch,
         conditions,

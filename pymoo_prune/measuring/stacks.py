@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 
 import torch
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, check_whole
 
 Result = TypeVar("Result")
 Program = Callable[[Sequence[int]], Sequence[Result]]
@@ -22,6 +22,8 @@ Program = Callable[[Sequence[int]], Sequence[Result]]
 
 SHARE = 0.8
 """The share of free memory that stacks may take: allocators lose some between blocks."""
+MOST_TOGETHER = 1_024
+"""The most candidates in a stack; the gain ends far below."""
 TOO_LITTLE_MEMORY = (
     *("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED"),
     "Cannot allocate memory",
@@ -163,8 +165,8 @@ def stack_size(together: int | None, device: torch.device, usual: int) -> int:
         device: Where candidates are measured.
         usual: The usual number on a GPU.
     """
-    if together is not None and together < 1:
-        raise PruneError(f"together must be at least 1, but it is {together}")
+    why = "a stack is one program, and its memory grows with it"
+    check_whole("together", together, least=1, most=MOST_TOGETHER, why=why, none=True)
     return together or (1 if device.type == "cpu" else usual)
 
 

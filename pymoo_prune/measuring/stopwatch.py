@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +15,9 @@ import torch
 from torch import fx, nn
 
 from pymoo_prune.chromosomes import hash_bytes
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.errors import MOST, PruneError, check_whole
 from pymoo_prune.machine import processor
+from pymoo_prune.measuring.known_latencies import KnownLatencies
 from pymoo_prune.measuring.latency import latencies
 from pymoo_prune.networks import is_own, spec_of
 from pymoo_prune.objectives import Quantity
@@ -32,8 +30,6 @@ WARM_UP = 3
 """Calls of each network before the first measurement."""
 AT_LENGTH = 10
 """The parent is measured with this many times as many repeats as a candidate."""
-PATIENCE = 60.0
-"""Seconds to wait for another process that writes to the same file."""
 
 
 @dataclass(frozen=True)
@@ -52,74 +48,11 @@ class LatencyScheme:
     repeats: int = 20
 
     def __post_init__(self) -> None:
+        for name in ("batch_size", "threads", "repeats"):
+            check_whole(name, getattr(self, name), least=-MOST)
         if min(self.batch_size, self.threads, self.repeats) < 1:
             msg = f"batch_size, threads and repeats must be at least 1, but it is {self}"
             raise PruneError(msg)
-
-
-class KnownLatencies:
-    """Latencies measured before, by digest: in memory, and in a file if there is one.
-
-    Several processes may use one file at once. The first latency written for a digest counts, and
-    the other processes take it over.
-
-    Args:
-        path: The database file, made when the first latency is kept; None for memory alone.
-
-    Attributes:
-        fresh: The number of latencies that were measured.
-        hits: The number of look-ups that found a known latency.
-    """
-
-    def __init__(self, path: Path | str | None = None) -> None:
-        self.path = None if path is None else Path(path)
-        self.fresh = self.hits = 0
-        self._memory: dict[bytes, float] = {}
-
-    def get(self, key: bytes) -> float | None:
-        """A latency in milliseconds; None if it is not known."""
-        if key not in self._memory and self.path is not None and self.path.exists():
-            with self._database(self.path) as db:
-                self._read(db, key)
-        self.hits += key in self._memory
-        return self._memory.get(key)
-
-    def keep(self, key: bytes, milliseconds: float) -> float:
-        """Keeps a measured latency, unless another process kept one first.
-
-        Returns:
-            The latency that counts from now on.
-        """
-        self.fresh += 1
-        if self.path is not None:
-            with self._database(self.path) as db:
-                db.execute("INSERT OR IGNORE INTO latencies VALUES (?, ?)", (key, milliseconds))
-                self._read(db, key)
-        return self._memory.setdefault(key, milliseconds)
-
-    def _read(self, db: sqlite3.Connection, key: bytes) -> None:
-        query = "SELECT milliseconds FROM latencies WHERE digest = ?"
-        for (milliseconds,) in db.execute(query, (key,)):
-            self._memory.setdefault(key, milliseconds)
-
-    @contextmanager
-    def _database(self, path: Path) -> Iterator[sqlite3.Connection]:
-        """The file, opened for a moment: copies of this object and other processes share it."""
-        try:
-            db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
-            # No WAL: several processes cannot switch to it at once, and little is written.
-            with closing(db):
-                db.execute(
-                    "CREATE TABLE IF NOT EXISTS latencies "
-                    "(digest BLOB PRIMARY KEY, milliseconds REAL NOT NULL) WITHOUT ROWID"
-                )
-                yield db
-        except sqlite3.Error as error:
-            msg = (
-                f"{path}: {error}; check that the folder can be written to and has space; a "
-                "damaged file must be restored from a copy, or the search started anew"
-            )
-            raise StoreError(msg) from error
 
 
 class Stopwatch:

@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from pymoo_prune.chromosomes import Booleans, check_matrices, fully_connected
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, check_whole
 from pymoo_prune.networks.building import buildable
 
 BOTTLENECK = 4
 """A layer's 1×1 convolution has this many times the growth rate as output channels."""
+MOST_DEPTH = 1_000
+"""The most convolutions; papers go to 250."""
 COMPRESSION = 2
 """A transition divides the number of channels by this: reduction 0.5."""
 
@@ -201,4 +203,6 @@ def layers_of_depth(depth: int, blocks: int = 3) -> int:
             f"({least}, {least + 2 * blocks}, {least + 4 * blocks}, ...), but it is {depth}"
         )
         raise PruneError(msg)
+    why = "a block of n layers has n² connections"
+    check_whole("depth", depth, most=MOST_DEPTH, why=why)
     return layers

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from pymoo_prune.chromosomes import FloatArray
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.machine import check_memory
 from pymoo_prune.networks.building import buildable
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -52,6 +53,8 @@ class FeedForward(nn.Sequential):
                 f"but its sizes are {sizes}"
             )
             raise PruneError(msg)
+        weights = sum(a * b for a, b in pairwise(sizes))
+        check_memory(f"layers of {', '.join(f'{one:,}' for one in sizes)} neurons", 4 * weights)
         layers: list[nn.Module] = [nn.Flatten()]
         for fan_in, fan_out in pairwise(sizes[:-1]):
             layers += [nn.Linear(fan_in, fan_out), ACTIVATIONS[activation]()]

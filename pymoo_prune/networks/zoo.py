@@ -9,7 +9,8 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import MOST, PruneError, check_whole, shown, unknown_name
+from pymoo_prune.machine import check_memory
 from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.dense_net import DenseNet
 from pymoo_prune.networks.feed_forward import FeedForward
@@ -22,6 +23,8 @@ from pymoo_prune.networks.vision_transformer import VisionTransformer
 Size: TypeAlias = tuple[int, int]
 Builder: TypeAlias = Callable[[int, int, Size], nn.Module]
 
+LARGEST = 1_000_000
+"""The most channels, classes, rows and columns."""
 STILL_FRAMES = 4
 """The number of frames for which a video network is shown a still image."""
 
@@ -112,9 +115,17 @@ def named_network(name: str, *, channels: int, classes: int, size: Size) -> nn.M
         classes: Outputs.
         size: Height and width of an image.
     """
-    if name not in ZOO:
+    if not isinstance(name, str) or name not in ZOO:
         raise unknown_name("network", name, ZOO)
-    if min(channels, classes, *size) < 1:
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        msg = f"size must be (height, width), but it is {shown(size)}"
+        raise PruneError(msg)
+    numbers = {"channels": channels, "classes": classes, "height": size[0], "width": size[1]}
+    for what, number in numbers.items():
+        check_whole(
+            what, number, least=-MOST, most=LARGEST, why="no network of the zoo is for more"
+        )
+    if min(numbers.values()) < 1:
         msg = (
             "channels, classes, height and width must be at least 1, but they are "
             f"{channels}, {classes}, {size[0]} and {size[1]}"
@@ -132,4 +143,6 @@ def named_network(name: str, *, channels: int, classes: int, size: Size) -> nn.M
                 f"they may be too small for it: {error}"
             )
             raise PruneError(msg) from error
+    weights = sum(one.numel() for one in trial.parameters())
+    check_memory(f"the {weights:,} weights of network {name!r}", 4 * weights)
     return build(channels, classes, size)

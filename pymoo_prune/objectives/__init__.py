@@ -11,7 +11,7 @@ Only this room knows that pymoo minimises. A problem measures an accuracy of 0.9
 - `series`: the networks of one method, as tables and plots take them
 """
 
-from pymoo_prune.objectives.goals import Constraint, Goals, parse_constraints
+from pymoo_prune.objectives.goals import Constraint, Goals, mentioned_in, parse_constraints
 from pymoo_prune.objectives.indicators import distance, hypervolume, hypervolumes, nondominated
 from pymoo_prune.objectives.measured import (
     FAILED,
@@ -55,6 +55,6 @@ __all__ = [
     "PrunedWeightsPerAccuracyDrop", "Quantity", "Scalarisation", "Series", "Values", "WeightedSum",
     "check_measurements", "completed", "distance", "failed_rows", "failures_of",
     "from_measurements", "gathered", "hypervolume", "hypervolumes", "judge_of", "judges",
-    "nondominated", "objectives_text", "one_by_one", "parse_constraints", "parse_objectives",
-    "without_judgements",
+    "mentioned_in", "nondominated", "objectives_text", "one_by_one", "parse_constraints",
+    "parse_objectives", "without_judgements",
 ]  # fmt: skip

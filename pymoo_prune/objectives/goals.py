@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, check_kind, check_real, shown, unknown_name
 from pymoo_prune.objectives.quantities import Measurements, Quantity, Values, signed
 from pymoo_prune.objectives.scalarisations import Objectives, Scalarisation
 
@@ -29,6 +29,14 @@ class Constraint:
     relation: Literal["<=", ">="]
     bound: float
     relative: bool = False
+
+    def __post_init__(self) -> None:
+        check_kind("a constraint's name", self.name, str, "a text")
+        check_real(f"the bound on {self.name}", self.bound)
+        check_kind("relative", self.relative, bool, "True or False")
+        if not isinstance(self.relation, str) or self.relation not in ("<=", ">="):
+            msg = f"a constraint's relation must be '<=' or '>=', but it is {shown(self.relation)}"
+            raise PruneError(msg)
 
     @classmethod
     def parse(cls, text: str) -> Constraint:
@@ -67,8 +75,31 @@ class Constraint:
         return f"{self.name}{self.relation}{number}%"
 
 
+def mentioned_in(objectives: Any) -> tuple[str, ...]:
+    """The quantities that objectives mention; what are no objectives is refused.
+
+    Args:
+        objectives: Names of quantities, or a scalarisation.
+    """
+    if isinstance(objectives, Scalarisation):
+        return objectives.mentioned
+    names = isinstance(objectives, Sequence) and not isinstance(objectives, str | bytes)
+    if not names or not objectives or not all(isinstance(name, str) for name in objectives):
+        msg = (
+            "objectives must be a list of names or a scalarisation, but they are "
+            f"{shown(objectives)}"
+        )
+        raise PruneError(msg)
+    return tuple(objectives)
+
+
 def parse_constraints(constraints: Sequence[Constraint | str]) -> list[Constraint]:
     """Constraints; those that are text are parsed."""
+    if not isinstance(constraints, Sequence) or isinstance(constraints, bytes):
+        msg = f"constraints must be a list of bounds, but they are {shown(constraints)}"
+        raise PruneError(msg)
+    for one in constraints:
+        check_kind("a constraint", one, (Constraint, str), "a Constraint, or a text")
     return [Constraint.parse(one) if isinstance(one, str) else one for one in constraints]
 
 
@@ -90,12 +121,7 @@ class Goals:
     front: Sequence[str] = field(default=())
 
     def __post_init__(self) -> None:
-        if isinstance(self.objectives, str) or len(self.searched) == 0:
-            given = repr(self.objectives)
-            msg = f"objectives must be a list of names or a scalarisation, but they are {given}"
-            raise PruneError(msg)
-        mentioned = self.scalarisation.mentioned if self.scalarisation else self.searched
-        for name in (*mentioned, *self.front):
+        for name in (*mentioned_in(self.objectives), *self.front):
             if name not in self.quantities:
                 raise unknown_name("objective", name, self.quantities)
         for names in (self.searched, self.front):

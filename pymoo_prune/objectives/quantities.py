@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
+from types import NoneType
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pymoo_prune.errors import PruneError, check_kind, shown
 
 Values = NDArray[np.float64]
 Measurements = Mapping[str, Values]
@@ -37,6 +41,17 @@ class Quantity:
     follows: Callable[[Measurements], Values] | None = None
     judges: bool = False
     worst: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.better, str) or self.better not in ("higher", "lower"):
+            msg = f"a quantity's better must be 'higher' or 'lower', but it is {shown(self.better)}"
+            raise PruneError(msg)
+        check_kind("a quantity's label", self.label, str, "a text")
+        check_kind("a quantity's share", self.share, bool, "True or False")
+        check_kind("a quantity's judges", self.judges, bool, "True or False")
+        for name in ("whole", "worst"):
+            must = "a number, or None"
+            check_kind(f"a quantity's {name}", getattr(self, name), (Real, NoneType), must)
 
     def about(self) -> dict[str, Any]:
         """Direction, label and unit as JSON values, which results keep."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, check_kind, check_real
 from pymoo_prune.objectives.quantities import Measurements, Quantity, Values, signed
 
 
@@ -60,6 +60,10 @@ class WeightedSum(Scalarisation):
     constant: float = 0.0
 
     def __post_init__(self) -> None:
+        check_kind("weights", self.weights, Mapping, "an object of numbers by name")
+        check_real("constant", self.constant)
+        for name in self.weights:
+            check_kind("a weight's name", name, str, "a text")
         numbers = (int, float)  # and no booleans; numpy's float64 is a float
         wrong = {
             name: w

@@ -12,6 +12,7 @@ Your own problem extends `PruningProblem`. Read `contract` before writing one.
 - `names`: names that quantities must have, and cannot have
 - `racing`: tells good and bad candidates apart with few images
 - `registry`: problems by name
+- `arguments`: the arguments of a problem's constructor, checked
 - `option_texts`: options as NAME=VALUE
 - `shapes`: the shapes of options, settings and what JSON files hold
 """
@@ -47,7 +48,7 @@ from pymoo_prune.problem.registry import (
     preset_of,
     registered,
 )
-from pymoo_prune.problem.shapes import QuantityShape, check_format, check_shape, shown, suits
+from pymoo_prune.problem.shapes import QuantityShape, check_format, check_shape, suits
 from pymoo_prune.problem.unlabelled import accuracies_of, drop_of, objectives_on, quantity_of
 
 __all__ = [
@@ -56,5 +57,5 @@ __all__ = [
     "Racing", "Rivals", "Timing", "accuracies_of", "assignments", "build_problem", "called",
     "check_format", "check_options", "check_shape", "check_trust", "default_objectives", "drop_of",
     "extended", "find_problem", "find_reproduction", "load_named", "module_of", "objectives_on",
-    "own_network", "preset_of", "quantity_of", "registered", "shown", "suits", "trust",
+    "own_network", "preset_of", "quantity_of", "registered", "suits", "trust",
 ]  # fmt: skip

@@ -39,6 +39,7 @@ from pymoo_prune.objectives import (
     one_by_one,
 )
 from pymoo_prune.operators import Ladders
+from pymoo_prune.problem.arguments import checked
 from pymoo_prune.problem.facets import (
     Approximation,
     Illustration,
@@ -63,6 +64,12 @@ class Contract:
 
     data_set: Data
     seed: int
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Constructors check their arguments against their annotations before anything long."""
+        super().__init_subclass__(**more)
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", checked(vars(cls)["__init__"]))  # noqa: B010 - for mypy
 
     # What every problem defines.
 

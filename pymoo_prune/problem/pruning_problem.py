@@ -32,13 +32,13 @@ from pymoo_prune.objectives import (
     Objectives,
     Part,
     Quantity,
-    Scalarisation,
     Values,
     check_measurements,
     completed,
     failed_rows,
     failures_of,
     gathered,
+    mentioned_in,
     parse_constraints,
 )
 from pymoo_prune.problem.contract import Contract
@@ -125,8 +125,7 @@ class PruningProblem(Contract, Problem):
             more: Further quantities that some data bring along.
         """
         bounds = parse_constraints(constraints)
-        named = objectives.mentioned if isinstance(objectives, Scalarisation) else objectives
-        mentioned = {*named, *front, *(bound.name for bound in bounds)}
+        mentioned = {*mentioned_in(objectives), *front, *(bound.name for bound in bounds)}
         offered = {**cls.offered(), **(more or {})}
         if LATENCY in mentioned and LATENCY not in offered:
             msg = f"{cls.__name__} does not measure latencies: {cls._latency_refusal()}"

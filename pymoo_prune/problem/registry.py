@@ -11,12 +11,12 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, check_kind, unknown_name
 from pymoo_prune.networks import load_named, with_origin
 from pymoo_prune.objectives import DIVERGENCE, Objectives, Scalarisation
+from pymoo_prune.problem.arguments import arguments_of, check_argument
 from pymoo_prune.problem.presets import Preset
 from pymoo_prune.problem.pruning_problem import PruningProblem
-from pymoo_prune.problem.shapes import option_shape, shape_text, shown, suits
 from pymoo_prune.problem.unlabelled import judged_by
 from pymoo_prune.training import seeded
 
@@ -40,6 +40,7 @@ def find_problem(name: str) -> type[PruningProblem]:
         name: As registered under the entry point `pymoo_prune.problems`, or "package.module:Class".
     """
     points = registered()
+    check_kind("problem", name, str, "a name")
     if ":" in name:
         found = load_named(name)
     elif name in points:
@@ -159,7 +160,7 @@ def check_options(
     for name, value in options.items():
         if name not in open_names:
             raise unknown_name(f"option of {cls.__name__}", name, open_names)
-        _check_value(parameters[name], value)
+        check_argument(parameters[name], value)
 
 
 def default_objectives(cls: type[PruningProblem], *, labelled: bool = True) -> Objectives | None:
@@ -180,22 +181,4 @@ def default_objectives(cls: type[PruningProblem], *, labelled: bool = True) -> O
 
 def _parameters(cls: type[PruningProblem]) -> dict[str, inspect.Parameter]:
     """The constructor's parameters by name, without the data."""
-    try:
-        signature = inspect.signature(cls, eval_str=True)
-    except (AttributeError, NameError, TypeError):  # annotations that only a type checker can read
-        signature = inspect.signature(cls)
-    every = list(signature.parameters.values())[1:]
-    return {one.name: one for one in every if one.kind is not one.VAR_KEYWORD}
-
-
-def _check_value(parameter: inspect.Parameter, value: Any) -> None:
-    """Refuses a value of the wrong type, such as a slip on the command line."""
-    wanted, default = option_shape(parameter), parameter.default
-    if suits(value, wanted):
-        return
-    must = shape_text(wanted)
-    if default is not None and default is not parameter.empty:
-        example = list(default) if isinstance(default, tuple) else default  # as a user writes it
-        must = f"like {example!r} ({must})"
-    msg = f"option {parameter.name} must be {must}, but it is {shown(value)}"
-    raise PruneError(msg)
+    return dict(list(arguments_of(cls).items())[1:])

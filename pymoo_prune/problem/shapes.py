@@ -20,12 +20,10 @@ from typing import (
     is_typeddict,
 )
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, shown
 
-_UNIONS, _LISTS, _OBJECTS = (Union, UnionType), (list, Sequence), (dict, Mapping)
+UNIONS, _LISTS, _OBJECTS = (Union, UnionType), (list, Sequence), (dict, Mapping)
 _PLAIN = (bool, int, float, str, NoneType)
-SHOWN = 80
-"""Letters of a wrong value that messages show."""
 
 
 class _QuantityAlways(TypedDict):
@@ -74,7 +72,7 @@ def suits(value: Any, wanted: Any) -> bool:
 def shape_text(wanted: Any) -> str:
     """A shape in words, for a message."""
     origin, parts = get_origin(wanted), get_args(wanted)
-    if origin in _UNIONS:
+    if origin in UNIONS:
         return " or ".join(shape_text(part) for part in parts)
     if origin is Literal:
         return " or ".join(dict.fromkeys(type(choice).__name__ for choice in parts))
@@ -105,7 +103,7 @@ def check_shape(value: Any, wanted: Any, name: str = "") -> None:
 def _faults(value: Any, wanted: Any, path: str) -> Iterator[str]:
     """What is wrong, as messages; the first names a key that is within others."""
     origin = get_origin(wanted)
-    if origin in _UNIONS:
+    if origin in UNIONS:
         return _faults_of_union(value, get_args(wanted), path)
     if origin in _LISTS:
         return _faults_of_list(value, wanted, path)
@@ -161,12 +159,6 @@ def _fault(value: Any, wanted: Any, path: str) -> str:
     return f"{path or 'it'} must be {shape_text(wanted)}, but it is {shown(value)}"
 
 
-def shown(value: Any) -> str:
-    """A value as messages show it: not longer than a line."""
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-
-
 def option_shape(parameter: inspect.Parameter) -> Any:
     """The shape of a constructor's argument: its annotation, or the type of its default.
 
@@ -179,6 +171,6 @@ def option_shape(parameter: inspect.Parameter) -> Any:
 
 
 def _without_objects(wanted: Any) -> Any:
-    if get_origin(wanted) in _UNIONS:
+    if get_origin(wanted) in UNIONS:
         return Union[tuple(_without_objects(part) for part in get_args(wanted))]  # noqa: UP007
     return Any if get_origin(wanted) in _OBJECTS else wanted

@@ -21,6 +21,7 @@ from pymoo_prune.objectives import (
     Quantity,
     Scalarisation,
     Values,
+    mentioned_in,
     parse_constraints,
 )
 from pymoo_prune.problem.names import RESERVED
@@ -52,12 +53,13 @@ def objectives_on(
         front: Quantities of a front.
     """
     if judge_on(data) == "accuracy":
+        cls.goals_for(objectives, constraints, front)  # refuses what is unknown
         return objectives
     known = measured_on(data, cls)
     # The very same object: a user who asks for the same quantities makes another one.
     if objectives is _default(cls) and not isinstance(objectives, Scalarisation):
         objectives = judged_by(judge_on(data), objectives)
-    asked = objectives.mentioned if isinstance(objectives, Scalarisation) else objectives
+    asked = mentioned_in(objectives)
     bounds = [bound.name for bound in parse_constraints(constraints)]
     for name in (*asked, *front, *bounds):
         if name not in known and name in cls.offered():

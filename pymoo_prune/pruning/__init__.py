@@ -45,7 +45,7 @@ from pymoo_prune.pruning.closed_forms import CLOSED_FORMS, POWERS, least_loss
 from pymoo_prune.pruning.connectivity import RandomPaths, SharedWeights, strengths
 from pymoo_prune.pruning.filters import PrunableFilters
 from pymoo_prune.pruning.keep_masks import KeepMasks, WeightsAndBiases
-from pymoo_prune.pruning.levels import Levels, OnLevels
+from pymoo_prune.pruning.levels import Levels, OnLevels, check_levels
 from pymoo_prune.pruning.magnitude import MagnitudeOrder
 from pymoo_prune.pruning.multiples import KINDS, MultipleOf, check_multiple_of, group_steps
 from pymoo_prune.pruning.neurons import (
@@ -67,7 +67,7 @@ __all__ = [
     "CountAllocations", "DenseNetStack", "KeepMasks", "Levels", "MagnitudeOrder", "MultipleOf",
     "OnLevels", "PrunableFilters", "RandomPaths", "RemovalOrders", "SearchImages", "SharedWeights",
     "ThresholdAllocations", "WeightsAndBiases", "active_order", "balanced_images",
-    "check_multiple_of", "explaining_order", "group_steps", "kept_width", "l1_order", "least_loss",
-    "least_missed_order", "prefix_masks", "split_mask", "strengths", "train_together",
-    "widths_of_least_loss", "widths_of_same_share",
+    "check_levels", "check_multiple_of", "explaining_order", "group_steps", "kept_width",
+    "l1_order", "least_loss", "least_missed_order", "prefix_masks", "split_mask", "strengths",
+    "train_together", "widths_of_least_loss", "widths_of_same_share",
 ]  # fmt: skip

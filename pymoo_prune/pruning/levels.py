@@ -8,10 +8,23 @@ import numpy as np
 from pymoo.core.repair import Repair
 
 from pymoo_prune.chromosomes import Array, Counts, Floats
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import check_whole
 
 LEAST_KEPT = 0.01
 """The smallest share of the weights that first populations keep."""
+
+MOST_LEVELS = 1_000
+"""The most levels of a layer; neighbours then differ by half a percent of the kept weights."""
+
+
+def check_levels(number: int) -> None:
+    """Refuses too few levels, and too many.
+
+    Args:
+        number: Levels of each layer.
+    """
+    why = "a refit is solved for each level of each layer"
+    check_whole("levels", number, least=2, most=MOST_LEVELS, why=why)
 
 
 class Levels:
@@ -27,9 +40,7 @@ class Levels:
     """
 
     def __init__(self, counts: Counts, number: int) -> None:
-        if number < 2:
-            msg = f"levels must be at least 2, but there are {number}"
-            raise PruneError(msg)
+        check_levels(number)
         shares = np.geomspace(1, LEAST_KEPT, number)
         kept = np.maximum(np.rint(shares[:, None] * counts), 1).astype(np.int64)
         self.counts = counts

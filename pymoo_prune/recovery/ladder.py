@@ -6,9 +6,11 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, shown
 
 RUNGS = ("refit", "batch-norm", "steps")
+MOST_STEPS = 1_000_000
+"""The most gradient steps of a candidate."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,22 @@ class Recovery:
             text: The text to read.
             rungs: The rungs that a problem offers.
         """
-        match = re.fullmatch(r"(refit)?\+?(batch-norm)?\+?(?:steps:(\d+))?", text)
+        match = re.fullmatch(r"(refit)?\+?(batch-norm)?\+?(?:steps:(\d+))?", text, re.ASCII)
         found = cls()
         if match is not None:
-            found = cls(match[1] is not None, match[2] is not None, int(match[3] or 0))
+            if len(digits := match[3] or "0") > len(str(MOST_STEPS)) or int(digits) > MOST_STEPS:
+                msg = (
+                    f"recovery {shown(text)} has more than {MOST_STEPS:,} gradient steps: each "
+                    "candidate of a search takes them"
+                )
+                raise PruneError(msg)
+            found = cls(match[1] is not None, match[2] is not None, int(digits))
         wanted = {"refit": found.refit, "batch-norm": found.batch_norm, "steps": found.steps > 0}
         if str(found) != text or any(wanted[rung] for rung in RUNGS if rung not in rungs):
             known = [f"'{rung}:K'" if rung == "steps" else f"'{rung}'" for rung in rungs]
             msg = (
-                f"recovery {text!r} is not known; there are 'none', or {', '.join(known)} joined "
-                "by a plus in this order, with K gradient steps"
+                f"recovery {shown(text)} is not known; there are 'none', or {', '.join(known)} "
+                "joined by a plus in this order, with K gradient steps"
             )
             raise PruneError(msg)
         return found

@@ -10,7 +10,7 @@
 - `showing`: what a front shows in a notebook
 - `history`: whether all measurements of a search can be compared
 - `exporting`, `carried`: a network in a folder of its own, with its measurements and a page
-- `network_files`: networks as files of weights and a description
+- `network_files`, `shapes`: networks as files of weights and a description, and its shape
 - `onnx_files`, `quantization`: networks for other runtimes, in float32 and in eight bits
 - `onnx_parents`: networks to prune from ONNX files
 """

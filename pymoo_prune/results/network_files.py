@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from pymoo_prune.chromosomes import check_archive
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, check_path, unknown_name
 from pymoo_prune.files import content_digest, filling, write_text, writing
 from pymoo_prune.networks import (
     NETWORKS,
@@ -27,7 +27,9 @@ from pymoo_prune.networks import (
     module_of,
     spec_of,
 )
+from pymoo_prune.problem import check_shape
 from pymoo_prune.pruning.alphabets import can_be_compressed, compressed, decompressed
+from pymoo_prune.results.shapes import NetworkShape
 from pymoo_prune.training import to_channels_last
 
 WEIGHTS, SPEC = "network.pt", "network.json"
@@ -58,8 +60,7 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
     Returns:
         The folder.
     """
-    spec = spec_of(network)
-    if spec is None:
+    if not isinstance(network, nn.Module) or (spec := spec_of(network)) is None:
         msg = (
             f"a {type(network).__name__} cannot be exported: it has no `spec` property with "
             '{"network": NAME, "arguments": {...}} from which it could be rebuilt; say which '
@@ -67,7 +68,7 @@ def save_network(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
             "networks.described(network, function) in Python"
         )
         raise PruneError(msg)
-    return _write(network, Path(folder), spec, about)
+    return _write(network, check_path("folder", folder), spec, about)
 
 
 def save_weights(network: nn.Module, folder: Path | str, *, about: Mapping[str, Any]) -> Path:
@@ -140,7 +141,7 @@ def is_exported(folder: Path) -> bool:
     """Whether a folder holds what `save_network` wrote."""
     try:
         spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(spec, dict) and "network" in spec and (folder / WEIGHTS).is_file()
 
@@ -192,7 +193,7 @@ def load_network(folder: Path | str, network: Builder | None = None) -> nn.Modul
         UntrustedCode: The folder names a module that is not trusted; see `networks.trust`.
         PruneError: The folder is damaged, or nothing builds its network.
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     if folder.is_file():
         return _decompressed(folder)
     spec, content = _read(folder)
@@ -288,17 +289,14 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
     """The description of an exported network, and the content of the file with its weights."""
     try:
         spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+        check_shape(spec, NetworkShape)
         content = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError as error:
         msg = f"{folder} is not an exported network: {Path(error.filename).name} is missing"
         raise PruneError(msg) from error
     except (ValueError, RecursionError) as error:
         raise PruneError(_damaged(folder, error)) from error
-    if not isinstance(spec, dict):
-        raise PruneError(_damaged(folder, f"{SPEC} holds no object"))
-    found = spec.get(DIGESTS, {})  # older exports have none
-    if not isinstance(found, dict):
-        raise PruneError(_damaged(folder, f"{DIGESTS} of {SPEC} is no object"))
+    found: dict[str, str] = spec.get(DIGESTS, {})  # older exports have none
     for name, digest in _digests(spec, content).items() if found else ():
         if found.get(name) != digest:
             reason = (

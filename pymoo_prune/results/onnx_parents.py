@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, check_path
 from pymoo_prune.networks import OnnxParent
 from pymoo_prune.results.onnx_files import TOLERANCE, check_onnx
 
@@ -38,7 +38,7 @@ def load_onnx(path: Path | str) -> nn.Module:
         PruneError: The file is damaged, a package is missing, some operators cannot be converted,
             or outputs for random inputs differ from onnxruntime's by more than `TOLERANCE` allows.
     """
-    path = Path(path)
+    path = check_path("path", path)
     check_onnx(PARENT_PACKAGES, "onnx-parent")
     model = _read(path)
     shape = _shape(path, model)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from pymoo_prune.chromosomes import Array, digests
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.errors import PruneError, StoreError, shown
 from pymoo_prune.files import Digests
-from pymoo_prune.objectives import Series
+from pymoo_prune.objectives import STANDARD, Series
+from pymoo_prune.results import FIRST_POPULATION
 from pymoo_prune.runs.files import (
     CHROMOSOMES_FILE,
     FRONT_TABLE,
@@ -31,21 +32,34 @@ def check_parent(folder: Path) -> None:
         Digests(folder, "restore it from a copy, or start a new run").check(*PARENT_FILES)
 
 
-def check_fits(summary: Mapping[str, Any], networks: int) -> None:
-    """Refuses a summary that is not of a front with so many networks.
+def check_fits(summary: Mapping[str, Any], series: Sequence[Series]) -> None:
+    """Refuses a summary that is not of these numbers.
 
     Args:
         summary: The summary, of the right shape.
-        networks: How many networks the front's table has.
+        series: The numbers of the front, then those of each baseline.
     """
+    networks = len(series[0])
+    if FIRST_POPULATION in {one.name for one in series} and "first_population" not in summary:
+        msg = f"{SUMMARY_FILE} has no first_population, but {FRONT_TABLE} has its networks"
+        raise PruneError(msg)
     for name in ("knee", "fittest"):
         place = summary[name]
         if place is not None and not 0 <= place < networks:
             msg = f"{SUMMARY_FILE} says that {name} is network {place}, but there are {networks}"
             raise PruneError(msg)
-    for name in ("parameters", *summary["goals"]):
-        if name not in summary["parent"]:
-            msg = f"{SUMMARY_FILE} has no parent.{name}"
+    parent = summary["parent"]
+    quantities = summary.get("quantities", parent)  # older folders have none
+    standard = [name for name in STANDARD if name in {**parent, **quantities}]
+    for name in ("parameters", *standard, *summary["goals"]):
+        for what, there in (("parent", parent), ("quantities", quantities)):
+            if name not in there:
+                msg = f"{SUMMARY_FILE} has no {what}.{name}"
+                raise PruneError(msg)
+    for name, about in summary.get("quantities", {}).items():
+        if about["better"] not in ("higher", "lower"):
+            better = shown(about["better"])
+            msg = f"quantities.{name}.better must be 'higher' or 'lower', but it is {better}"
             raise PruneError(msg)
 
 

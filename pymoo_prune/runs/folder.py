@@ -14,7 +14,7 @@ import numpy as np
 
 from pymoo_prune.chromosomes import Array, opened_arrays, pack, unpack
 from pymoo_prune.data import Data
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.errors import PruneError, StoreError, check_path
 from pymoo_prune.files import (
     Digests,
     check_no_links,
@@ -35,13 +35,14 @@ from pymoo_prune.runs.files import (
     FRONT_TABLE,
     LAYERS_FILE,
     MATRICES_FILE,
+    PARENT_FOLDER,
     RESULT_FILES,
     SETTINGS_FILE,
     STORE_FILE,
     SUMMARY_FILE,
 )
 from pymoo_prune.runs.settings import GIVEN, Settings
-from pymoo_prune.runs.shapes import SummaryShape
+from pymoo_prune.runs.shapes import DataShape, LayersShape, SummaryShape
 from pymoo_prune.runs.unreadable import UNREADABLE, reading
 from pymoo_prune.search import Store
 
@@ -54,7 +55,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = check_path("folder", path)
 
     @property
     def is_run(self) -> bool:
@@ -130,7 +131,9 @@ class RunFolder:
         """The digest of the images that the run was made with; None where it is not known."""
         for name, key in ((DATA_FILE, "digest"), (SUMMARY_FILE, "data")):
             with suppress(*UNREADABLE):  # not there, or damaged: the store checks what it can
-                return str(json.loads((self.path / name).read_text(encoding="utf-8"))[key])
+                found = json.loads((self.path / name).read_text(encoding="utf-8"))
+                check_shape({"digest": found[key]}, DataShape)
+                return str(found[key])
         return None
 
     # After the search.
@@ -176,7 +179,7 @@ class RunFolder:
             check_shape(summary, SummaryShape)
         with reading(path := self.path / FRONT_TABLE, remedy):
             found = read_csv(path)
-            check_fits(summary, len(found[0]))
+            check_fits(summary, found)
         series = [Series(printable(one.name), one.columns) for one in found]
         self._digests.check(SUMMARY_FILE, FRONT_TABLE)
         self._check_settings()
@@ -246,12 +249,17 @@ class RunFolder:
             self._digests.check(LAYERS_FILE)
             return None
         with reading(path, f"{self._resume} makes it again"):
-            layers = Anatomies.from_json(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            check_shape(json.loads(text), LayersShape)
+            layers = Anatomies.from_json(text)
         if len(layers.networks) != (n := len(self.results()[0][0])):
             msg = (
                 f"{path} has {len(layers.networks)} networks, but {FRONT_TABLE} has {n}; "
                 f"{self._resume} makes both again"
             )
+            raise StoreError(msg)
+        if layers.parent is None and (self.path / PARENT_FOLDER).is_dir():
+            msg = f"{path} has no layers of the parent; {self._resume} makes it again"
             raise StoreError(msg)
         self._digests.check(LAYERS_FILE)
         return layers

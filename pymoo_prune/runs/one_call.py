@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from rich.console import Console
 from torch import nn
 
 from pymoo_prune.data import Data
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, check_kind, unknown_name
 from pymoo_prune.executors import Executor
 from pymoo_prune.networks import Builder, name_of
 from pymoo_prune.objectives import Objectives
@@ -84,6 +85,10 @@ def prune(
         The front, retrained and tested. Its report stands in the folder, `report.md`.
     """
     given, name = _given(network)
+    check_kind("what", what, str, f"one of {', '.join(KINDS)}, or a problem's name")
+    check_kind("data", data, (Data, str), "a data set, or a name")
+    check_kind("options", options, (Mapping, NoneType), "an object of options by name")
+    check_kind("constraints", constraints, (list, tuple), "a list of texts")
     problem = KINDS.get(what, what)
     if problem == what and ":" not in what:
         _check_name(what)

@@ -34,7 +34,12 @@ from pymoo_prune.results import (
     unknown_kind_in,
 )
 from pymoo_prune.runs.checks import check_parent
-from pymoo_prune.runs.files import LATENCIES_FILE, PARENT_FOLDER, SHARED_LATENCIES
+from pymoo_prune.runs.files import (
+    LATENCIES_FILE,
+    PARENT_FOLDER,
+    PLAN_FILE,
+    SHARED_LATENCIES,
+)
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.images import is_module, named_data
 from pymoo_prune.runs.settings import GIVEN, Settings
@@ -149,7 +154,29 @@ def _latencies_file(settings: Settings, folder: Path) -> Path:
             f"not followed: set latencies in its run.json to null or {SHARED_LATENCIES!r}"
         )
         raise StoreError(msg)
-    return folder / (settings.latencies or LATENCIES_FILE)
+    file = folder / (settings.latencies or LATENCIES_FILE)
+    if settings.latencies is not None:
+        _check_shared(folder)
+    return file
+
+
+def _check_shared(folder: Path) -> None:
+    """Refuses a file above a run that belongs to no comparison, and links in its place.
+
+    Args:
+        folder: The run's folder.
+    """
+    above = folder.absolute().parent.parent
+    if not (above / PLAN_FILE).is_file():
+        msg = (
+            f"{folder} keeps latencies in {SHARED_LATENCIES!r}, but is no run of a comparison: "
+            "nothing outside of it is changed; set latencies in its run.json to null"
+        )
+        raise StoreError(msg)
+    for path in above.glob(f"{LATENCIES_FILE}*"):
+        if path.is_symlink():
+            msg = f"{path} is a link, and what is written there would change another file"
+            raise StoreError(msg)
 
 
 def _named_data(settings: Settings, folder: Path, place: str | None, *, download: bool) -> Data:

@@ -13,7 +13,7 @@ from torch import nn
 
 from pymoo_prune.data import DATA_SETS, R2, Metric
 from pymoo_prune.engines import check_engine_name, check_goals
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import MOST, PruneError, shown, unknown_name
 from pymoo_prune.files import printable
 from pymoo_prune.machine import check_device
 from pymoo_prune.measuring import LATENCY
@@ -40,7 +40,6 @@ from pymoo_prune.problem import (
     module_of,
     own_network,
     quantity_of,
-    shown,
     suits,
     trust,
 )
@@ -53,8 +52,6 @@ from pymoo_prune.surrogates import MODELS
 GIVEN = "given in Python"
 """Stands for a network that no name leads to; see `prune`."""
 SETTINGS_FORMAT = 1
-MOST = 2**63 - 1
-"""Numbers fit into 64 bits, as seeds and databases want."""
 BOUNDS = {
     "pop_size": (2, 1_000_000), "seed": (0, MOST), "threads": (1, 1_024),
     "finish_images": (0, MOST), "keep_networks": (0, MOST),

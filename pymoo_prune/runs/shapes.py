@@ -15,6 +15,20 @@ class BudgetShape(TypedDict, total=False):
     seconds: float | None
 
 
+class DataShape(TypedDict):
+    """`data.json`; what else it says is for readers."""
+
+    digest: str
+
+
+class LayersShape(TypedDict):
+    """`layers.json`; rows are checked where they become layers."""
+
+    format: int
+    parent: list[list[Any]] | None
+    networks: list[list[list[Any]]]
+
+
 class _SettingsAlways(TypedDict):
     problem: str
     algorithm: str

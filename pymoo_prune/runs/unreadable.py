@@ -11,8 +11,8 @@ from pathlib import Path
 from pymoo_prune.errors import StoreError
 
 UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError,
-    zipfile.BadZipFile, zlib.error,
+    OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, EOFError, MemoryError,
+    RecursionError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """Readers of text, JSON, CSV and arrays raise these for a damaged, missing or strange file."""
 

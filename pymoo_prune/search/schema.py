@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from zlib import crc32
 
+from pymoo_prune.errors import PruneError, shown
 from pymoo_prune.search import chromosomes
 
 CHECKSUM = "checksum"
@@ -27,6 +28,15 @@ MEASUREMENTS = "measurements"
 
 Checksum = Callable[[str, bytes, Sequence[float | None], str | None], int]
 """(images, digest, values, failure) -> the checksum of a row of measurements."""
+
+
+def names_of(quantities: Any) -> tuple[str, ...]:
+    """Names of quantities; what are none is refused."""
+    names = isinstance(quantities, Sequence) and not isinstance(quantities, str)
+    if not names or not all(isinstance(name, str) for name in quantities):
+        msg = f"quantities must be a list of names, but they are {shown(quantities)}"
+        raise PruneError(msg)
+    return tuple(quantities)
 
 
 def quoted(name: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from pymoo_prune.chromosomes import Array
-from pymoo_prune.errors import ReplayError, StoreError
+from pymoo_prune.errors import ReplayError, StoreError, check_path
 from pymoo_prune.objectives import Measured, Part, Values
 from pymoo_prune.search import chromosomes, schema
 from pymoo_prune.search.database import connected, explained, reading
@@ -70,8 +70,8 @@ class Store:
         *,
         read_only: bool = False,
     ) -> None:
-        self.path = Path(path)
-        self.quantities, self.fingerprint = tuple(quantities), fingerprint
+        self.path = check_path("path", path)
+        self.quantities, self.fingerprint = schema.names_of(quantities), fingerprint
         self.versions = dict(versions or {})
         self.fresh = self.hits = 0
         self._synced = time.monotonic()
@@ -95,7 +95,7 @@ class Store:
 
         Its folder need not be writable.
         """
-        path = Path(path)
+        path = check_path("path", path)
         if not path.is_file():
             msg = f"there are no evaluations: {path} is missing"
             raise StoreError(msg)

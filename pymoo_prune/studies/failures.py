@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pymoo_prune.files import write_text
+from pymoo_prune.problem import check_shape
 from pymoo_prune.runs import reading
 from pymoo_prune.studies.files import FAILED_FILE
 
@@ -21,7 +22,9 @@ def read_failures(folder: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     with reading(path, "remove it: what fails is tried again"):
-        return {str(name): str(why) for name, why in json.loads(path.read_text("utf-8")).items()}
+        found = json.loads(path.read_text("utf-8"))
+        check_shape(found, dict[str, str])
+        return dict(found)
 
 
 def write_failures(folder: Path, failures: Mapping[str, str]) -> None:

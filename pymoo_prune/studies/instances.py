@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from pymoo_prune.objectives import (
     nondominated,
     parse_constraints,
 )
+from pymoo_prune.problem import check_shape
 from pymoo_prune.runs import reading
 from pymoo_prune.search import Store
 from pymoo_prune.studies.files import INSTANCE_FILE
@@ -168,6 +170,12 @@ def keep_instance(folder: Path, instance: Instance) -> None:
         write_text(path, json.dumps(values, indent=2) + "\n")
 
 
+class InstanceShape(TypedDict):
+    """`instance.json`; what else it says is for readers."""
+
+    parent: dict[str, float]
+
+
 @dataclass(frozen=True)
 class Scale:
     """From the measurements of an instance to unit costs, without its networks.
@@ -193,8 +201,9 @@ class Scale:
         if not path.exists():
             return cls(instance, instance.measurer.parent)
         with reading(path, "remove it: the next 'pymoo-prune resume' writes it again"):
-            parent = json.loads(path.read_text(encoding="utf-8"))["parent"]
-            return cls(instance, {name: float(value) for name, value in parent.items()})
+            found = json.loads(path.read_text(encoding="utf-8"))
+            check_shape(found, InstanceShape)
+            return cls(instance, {name: float(one) for name, one in found["parent"].items()})
 
     def costs(self, measurements: Mapping[str, Values]) -> Values:
         """The instance's objectives, (n, objectives).

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import MOST, PruneError, check_kind, check_whole, unknown_name
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda _: 1.0,
@@ -56,11 +57,17 @@ class Recipe:
     channels_last: bool = False
 
     def __post_init__(self) -> None:
-        if self.optimizer not in ("adam", "sgd"):
+        if not isinstance(self.optimizer, str) or self.optimizer not in ("adam", "sgd"):
             raise unknown_name("optimizer", self.optimizer, ["adam", "sgd"])
-        if self.schedule not in SCHEDULES:
+        if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
             raise unknown_name("schedule", self.schedule, SCHEDULES)
         numbers = self.learning_rate, self.weight_decay, self.momentum, self.crop
+        check_whole("batch_size", self.batch_size, least=-MOST)
+        check_whole("crop", self.crop, least=-MOST)
+        for name in ("learning_rate", "weight_decay", "momentum"):
+            check_kind(name, getattr(self, name), Real, "a number")
+        for name in ("flip", "bfloat16", "channels_last"):
+            check_kind(name, getattr(self, name), bool, "True or False")
         if self.batch_size < 1 or not all(math.isfinite(n) and n >= 0 for n in numbers):
             msg = (
                 "batch_size must be at least 1, and learning_rate, weight_decay, momentum and crop "

@@ -292,7 +292,9 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.unlink()
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE latencies (something INTEGER)")
-    with pytest.raises(StoreError, match="no such column"):
+    with pytest.raises(
+        StoreError, match="it holds the table 'latencies', which no file of latencies has"
+    ):
         KnownLatencies(path).get(b"one")
     with pytest.raises(StoreError, match="unable to open database file; check that the folder"):
         KnownLatencies(tmp_path / "nowhere" / "known").keep(b"one", 1.0)

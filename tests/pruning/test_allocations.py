@@ -64,7 +64,7 @@ def test_levels_are_even_in_the_logarithm_of_what_is_kept() -> None:
 
 
 def test_one_level_is_refused() -> None:
-    with pytest.raises(PruneError, match="levels must be at least 2, but there are 1"):
+    with pytest.raises(PruneError, match="levels must be at least 2, but it is 1"):
         Levels(np.array([5]), 1)
 
 

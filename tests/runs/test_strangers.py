@@ -63,6 +63,28 @@ def test_latencies_elsewhere_are_not_written(
     assert other.read_bytes() == before
 
 
+def test_latencies_of_a_comparison_that_is_none_are_not_written(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path.parent / "latency.sqlite"
+    settings = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**settings, "latencies": "../../latency.sqlite"}))
+    (folder / "summary.json").unlink()
+    assert main(["resume", str(folder)]) == 2
+    assert "but is no run of a comparison" in capsys.readouterr().err.replace("\n", " ")
+    assert not other.exists()
+    within = tmp_path / "comparison" / "runs"
+    within.mkdir(parents=True)
+    (within.parent / "comparison.json").touch()
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (within.parent / "latency.sqlite-journal").symlink_to(precious)
+    folder.rename(within / "run")
+    assert main(["resume", str(within / "run")]) == 2
+    assert "latency.sqlite-journal is a link" in capsys.readouterr().err.replace("\n", " ")
+    assert precious.read_text() == "precious"
+
+
 def test_views_and_triggers_of_a_database_do_not_run(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,9 +9,12 @@ from torch import nn
 
 from pymoo_prune.chromosomes import Connections
 from pymoo_prune.data import Data
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, check_real, check_whole, unknown_name
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.training import check_can_train
+
+MOST_GROWTH = 1_000
+"""The most channels that a layer adds; papers go to 48."""
 
 
 def check_options(
@@ -39,6 +42,8 @@ def check_options(
             f"{train_images}, {epochs} and {parent_epochs}"
         )
         raise PruneError(msg)
+    check_real("epochs", epochs, above=0)
+    check_real("parent_epochs", parent_epochs, above=0)
 
 
 def check_sizes(data: Data, blocks: int, growth: int, image_size: int | None) -> None:
@@ -58,6 +63,7 @@ def check_sizes(data: Data, blocks: int, growth: int, image_size: int | None) ->
             f"images have {data.size[0]}×{data.size[1]} pixels, and image_size is {image_size}"
         )
         raise PruneError(msg)
+    check_whole("growth", growth, most=MOST_GROWTH, why="weights grow with its square")
 
 
 def check_labels(data: Data, parent: nn.Module | None, weights: str) -> Data:

@@ -42,7 +42,7 @@ def train_and_search_images(
     if train_images is not None:
         train = train.subset(balanced(train.groups, train_images, seed))
     if fitness_split == "test":
-        warnings.warn(TEST_WARNING, stacklevel=3)  # the line that makes the problem
+        warnings.warn(TEST_WARNING, stacklevel=4)  # the line that makes it, past checks
     search = data.test if fitness_split == "test" else data.validation
     search = search.subset(balanced(search.groups, search_images, seed))
     if image_size is not None:

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 
 from pymoo_prune.chromosomes import Array, Counts
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, check_kind, shown, unknown_name
 from pymoo_prune.inference import Precision
 from pymoo_prune.pruning.alphabets import (
     EnergyTable,
@@ -35,12 +35,19 @@ def check_images(precision: str, search_images: int, recovery_images: int) -> No
 
 def read_letters(letters: str | Sequence[Letter]) -> tuple[Letter, ...]:
     """Letters, as text or as they are."""
-    return parse_letters(letters) if isinstance(letters, str) else tuple(letters)
+    found = parse_letters(letters) if isinstance(letters, str) else tuple(letters)
+    for one in found:
+        check_kind("each of letters", one, Letter, "a Letter")
+    return found
 
 
 def read_steps(steps: str | Sequence[Step], letters: Sequence[Letter]) -> tuple[Step, ...]:
     """Steps, as text or as they are, which can make these letters."""
     found = parse_steps(steps) if isinstance(steps, str) else tuple(steps)
+    for one in found:
+        if not callable(one):
+            msg = f"each of steps must be a function, but it is {shown(one)}"
+            raise PruneError(msg)
     check_steps(found, letters)
     return found
 

@@ -180,6 +180,7 @@ class LayerAlphabet(PruningProblem):
         check_images(precision, search_images, recovery_images)
         wanted = read_letters(letters)
         making, table = read_steps(steps, wanted), read_energy(energy, wanted)
+        size = stack_size(together, data.train.images.device, 32)
         objectives = objectives_on(data, type(self), objectives, constraints)
         if parent is None:
             parent = train_parent(
@@ -196,7 +197,6 @@ class LayerAlphabet(PruningProblem):
         macs = count_macs(self.parent, data.shape)
         self.tables = Tables(self.assembly, self.order, table, macs)
         self.alphabet = Alphabet(self.tables)
-        size = stack_size(together, data.train.images.device, 32)
         self.portions = Portions(max(CHUNK, size), size)
         self.stacks = Stacks.on(data.train.images.device, size)
         super().__init__(

@@ -11,6 +11,7 @@ from pymoo_prune.data import Data, Split
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.inference import Precision
 from pymoo_prune.measuring import accuracy
+from pymoo_prune.pruning import check_levels
 
 VARIATIONS = ("kept-shares", "paper")
 """Whose sampling and mutation the operators are: ours, or the paper's."""
@@ -44,6 +45,8 @@ def check_options(
         raise PruneError(msg)
     if precision not in get_args(Precision):
         raise unknown_name("precision", precision, get_args(Precision))
+    if levels is not None and levels >= 2:
+        check_levels(levels)
     if search_images < 1 or recovery_images < 2 or (levels is not None and levels < 2):
         msg = (
             "search_images must be at least 1, recovery_images and levels at least 2, but they "

@@ -157,6 +157,7 @@ class LayerVector(PruningProblem):
         check_options(
             encoding, precision, search_images, recovery_images, levels, racing, data, variation
         )
+        size = stack_size(together, data.train.images.device, 32)
         objectives = objectives_on(data, type(self), objectives, constraints)
         if parent is None:
             parent = train_parent(
@@ -180,7 +181,6 @@ class LayerVector(PruningProblem):
         else:
             self.encoding = ThresholdAllocations(self.order, self.levels)
             self.ladders = Ladders(list(self.encoding.steps(LEVELS)))
-        size = stack_size(together, data.train.images.device, 32)
         self.portions = Portions(max(CHUNK, size), 1 if self.recovery.steps else size)
         self.stacks = Stacks.on(data.train.images.device, self.portions.together)
         self.can_fail = self.recovery.steps > 0  # training may diverge

@@ -46,7 +46,7 @@ class EnergyTable:
         except OSError as error:
             msg = f"the energy table {path} cannot be read: {error.strerror}"
             raise PruneError(msg) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             msg = (
                 f"the energy table {path} must be JSON with picojoules, "
                 f'{{"multiply": {{"8": 0.3, "32": 4.6}}, "byte": 160}}; wrong is: {error!r}'
