@@ -13,12 +13,12 @@ from pymoo_prune.files import (
     check_writable,
     filling,
     locked,
-    printable,
     write_new_text,
     write_text,
     write_texts,
     writing,
 )
+from pymoo_prune.tables import printable
 from tests.support.tiny_problem import full_disk
 
 

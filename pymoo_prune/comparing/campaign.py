@@ -20,7 +20,7 @@ from pymoo_prune.comparing.shared import Shared
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.errors import DataError, PruneError, StoreError
-from pymoo_prune.files import locked
+from pymoo_prune.files import holds_something, locked
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import EVALUATION, final_of
 from pymoo_prune.runs import (
@@ -77,7 +77,7 @@ class Campaign:
             more = plan.added_to(Plan.read(folder), folder)
             # A plan without runs may be impossible, and is replaced.
             return cls(folder, more if (folder / RUNS_FOLDER).is_dir() else plan)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or holds_something(folder)):
             msg = f"{folder} is there already, and is no comparison; give another --output"
             raise StoreError(msg)
         folder.mkdir(parents=True, exist_ok=True)

@@ -83,6 +83,8 @@ def compare(
                 trials.append(
                     _trial(twin, make(), budget, name, seed, store, finish_images, display)
                 )
+                if folder is not None:
+                    store.settle()
             finally:
                 store.close()
     goals = next(iter(ready.values()))[0].goals

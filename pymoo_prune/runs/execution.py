@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pymoo_prune.engines import make_algorithm
+from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.executors import Executor
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import Anatomies, anatomy
@@ -60,6 +61,9 @@ class Execution:
             others = self._baselines(front, found, store)
             first = self._first_population(front, found)
             self._write(front, others, first, found, store, [*notes, *self._left_out])
+        except NothingFoundError:
+            store.settle()
+            raise
         finally:
             store.close()
         return front
@@ -163,6 +167,7 @@ class Execution:
             "first_population": first.about(),
             "search_share": share_of(series, problem),
         }
+        store.settle()
         parent, matrices = problem.parent, problem.illustration.matrices
         whole = None if parent is None else anatomy(parent, problem.data_set.shape)
         self._files.write(

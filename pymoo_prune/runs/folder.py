@@ -18,7 +18,7 @@ from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.files import (
     Digests,
     check_no_links,
-    printable,
+    holds_something,
     write_new_text,
     write_text,
     writing,
@@ -44,6 +44,7 @@ from pymoo_prune.runs.settings import GIVEN, Settings
 from pymoo_prune.runs.shapes import SummaryShape
 from pymoo_prune.runs.unreadable import UNREADABLE, reading
 from pymoo_prune.search import Store
+from pymoo_prune.tables import printable
 
 
 class RunFolder:
@@ -80,7 +81,7 @@ class RunFolder:
     def create(self, settings: Settings) -> None:
         """Makes the folder, with the settings in it; a folder that holds something is refused."""
         path = self.path
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or holds_something(path)):
             raise self._there_already()
         try:
             path.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Carried, Front, WinningTicket, check_formats
 from pymoo_prune.runs.carrying import Carrier
 from pymoo_prune.runs.execution import Execution, store_of
+from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
 from pymoo_prune.runs.recorded import RecordedRun
@@ -102,8 +103,13 @@ class Run(RecordedRun):
             self.settings, self.folder, display, download=download, given=self.given
         )
         if self.given.named is not None and self._files.has_store:
-            self.store(problem).close()  # refuses another network
+            self._check_store(problem)
         return problem
+
+    def _check_store(self, problem: PruningProblem) -> None:
+        """Refuses another network than the run's; the store stays as it is."""
+        quantities, path = tuple(problem.quantities), self.folder / STORE_FILE
+        Store(path, quantities, problem.fingerprint, read_only=True).close()
 
     def store(self, problem: PruningProblem) -> Store:
         """The run's evaluations."""

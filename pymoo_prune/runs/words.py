@@ -188,7 +188,7 @@ def made_line(findings: Findings) -> str:
     summary = findings.summary
     machine = summary["machine"]
     return (
-        f"{search_line(findings)} in {summary['seconds']:.1f} s on {machine['processor']} "
+        f"{search_line(findings)} on {machine['processor']} "
         f"({machine['threads']} thread{'s' * (machine['threads'] > 1)}, {machine['device']})."
     )
 

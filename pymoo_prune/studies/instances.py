@@ -25,7 +25,7 @@ from pymoo_prune.objectives import (
     parse_constraints,
 )
 from pymoo_prune.runs import reading
-from pymoo_prune.search import Store
+from pymoo_prune.search import Store, times_of
 from pymoo_prune.studies.files import INSTANCE_FILE
 from pymoo_prune.studies.problems import OnInstance
 from pymoo_prune.studies.searches import Asked, asked, best
@@ -93,8 +93,8 @@ def make_run(job: Job) -> Ended:
             return Ended(first_line(error) if known else f"seed {job.seed}: {first_line(error)}")
         keep_instance(job.folder, instance)
         job.path.parent.mkdir(parents=True, exist_ok=True)
-        with writing(job.path) as part:
-            keep_run(part, instance, found)
+        with writing(job.path) as part, writing(times_of(job.path)) as times:
+            keep_run(part, instance, found, times)
     return Ended()
 
 
@@ -116,13 +116,14 @@ def fingerprint(on: OnInstance) -> str:
     return f"{on.name} version {on.version}"
 
 
-def keep_run(path: Path, instance: Instance, found: Asked) -> None:
+def keep_run(path: Path, instance: Instance, found: Asked, times: Path | None = None) -> None:
     """Writes the evaluations of a run as a store.
 
     Args:
         path: A new or empty file.
         instance: The instance.
         found: All that the search asked for.
+        times: The file of working seconds; None is the one beside it.
     """
     names = tuple(found.measurements)
     X = instance.genes.checked(found.X, instance.name())
@@ -141,6 +142,7 @@ def keep_run(path: Path, instance: Instance, found: Asked) -> None:
             if len(front):
                 front = instance.genes.checked(front, instance.name())
                 _keep(store, WITHOUT_NOISE, front, instance.measurements(front))
+        store.settle(times)
     finally:
         store.close()
 
