@@ -46,12 +46,14 @@ def settle(path: Path, times: Path | None = None) -> None:
 
     Args:
         path: The store's file; no connection of this process may be open.
-        times: The file of seconds; None is the one beside the store, and both wait for the disk.
+        times: A new file for the seconds; None is the one beside the store, which may have some:
+            then both files wait for the disk.
     """
     durable, times = times is None, times or times_of(path)
     with closing(connected(path)) as db:
         rows = dict(db.execute("SELECT generation, elapsed FROM generations WHERE elapsed <> 0"))
-        write_text(times, _text({**_read(times), **rows}), sync=durable)
+        known = _read(times) if durable else {}
+        write_text(times, _text({**known, **rows}), sync=durable)
         db.execute("UPDATE generations SET elapsed = 0 WHERE elapsed <> 0")
         try:
             db.execute("PRAGMA journal_mode = DELETE")  # a log beside it would be of the old file

@@ -130,8 +130,9 @@ def test_damaged_digests_are_named_and_written_again(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seconds": None}, "seconds must be float, but it is None"),
-        ({"seconds": ...}, "it has no 'seconds'"),
+        ({"generations": None}, "generations must be int, but it is None"),
+        ({"generations": ...}, "it has no 'generations'"),
+        ({"seconds": "1"}, "seconds must be float, but it is '1'"),  # older versions wrote it
         ({"machine": {"processor": "x", "threads": 1}}, "it has no 'machine.device'"),
         ({"versions": "1"}, "versions must be object of str, but it is '1'"),
         ({"quantities": {"accuracy": {}}}, "it has no 'quantities.accuracy.better'"),
