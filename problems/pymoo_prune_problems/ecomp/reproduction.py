@@ -118,6 +118,8 @@ def run_weighting(
             store=store,
             on_generation=note,
         )
+        if store is not None:
+            store.settle()
     # Section 4.2: the best network by average fitness over all batches.
     best = int(problem.goals.F(found.measurements)[:, 0].argmin())
     tested = accuracy(problem.network(found.X[best]), data.test)
