@@ -54,14 +54,19 @@ def writing(path: Path, *, sync: bool = False) -> Iterator[Path]:
     # The ending is kept, since plotting libraries choose the format by it.
     remove_forgotten(path.parent, path.name)
     part = part_of(path)
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
     try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
         yield part
         if sync:
             _sync(part)
         part.replace(path)
+    except OSError as error:
+        if str(error.filename) == str(part):  # a name that says nothing to a user
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def _sync(path: Path) -> None:
@@ -247,11 +252,7 @@ def check_writable(folder: Path) -> None:
 
 
 def check_no_links(folder: Path) -> None:
-    """Refuses a folder in which a name leads elsewhere: writing there would change other files.
-
-    Args:
-        folder: A folder whose files are to be read and replaced.
-    """
+    """Refuses a folder in which a name leads elsewhere: writing there would change other files."""
     for path in sorted(folder.iterdir()):
         if path.is_symlink():
             msg = (

@@ -53,15 +53,15 @@ SMALL = ("--threads", "1", "--pop-size", "6", "--generations", "3", "--finish", 
 PROBLEMS = {
     "ecomp": ("--set", "parent_widths=[16,16]", "--set", "parent_images=3000"),
     "layer-vector": (
-        *("--set", "network=resnet-8", "--set", "parent_epochs=0.2", "--set", "levels=4"),
+        *("--set", "network=resnet-8", "--set", "parent_epochs=0.05", "--set", "levels=4"),
         *("--set", "search_images=60", "--set", "recovery=none"),
     ),
     "dense-connectivity": (
-        *("--set", "depth=10", "--set", "growth=4", "--set", "parent_epochs=0.2"),
+        *("--set", "depth=10", "--set", "growth=4", "--set", "parent_epochs=0.05"),
         *("--set", "search_images=60", "--set", "train_images=100", "--set", "recovery=none"),
     ),
     "distilled-filters": (
-        *("--set", "network=simple-cnn", "--set", "parent_epochs=0.2"),
+        *("--set", "network=simple-cnn", "--set", "parent_epochs=0.05"),
         *("--set", "search_images=60", "--set", "recovery=refit", "--set", "recovery_images=60"),
     ),
 }

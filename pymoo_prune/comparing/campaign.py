@@ -31,6 +31,7 @@ from pymoo_prune.runs import (
     Run,
     RunFolder,
     Settings,
+    in_place,
     prepare_problem,
 )
 from pymoo_prune.search import Display
@@ -129,7 +130,7 @@ class Campaign:
             msg = f"jobs must be at least 1, but it is {jobs}"
             raise PruneError(msg)
         try:
-            with locked(self.folder):
+            with in_place(self.folder), locked(self.folder):
                 return self._execute(Display(console), jobs, given, failures, download=download)
         except DataError:
             raise  # resume goes on once the data set is there
@@ -219,6 +220,8 @@ class Campaign:
 
     def _forget_if_empty(self) -> None:
         """Removes a folder that holds only a plan: a corrected one may want the same place."""
+        if not self.folder.is_dir():  # it was moved
+            return
         if [path.name for path in self.folder.iterdir()] == [PLAN_FILE]:
             (self.folder / PLAN_FILE).unlink()
             self.folder.rmdir()

@@ -110,6 +110,8 @@ class RunFolder:
 
     def remove_if_empty(self) -> None:
         """Removes a folder that holds only settings: corrected ones may want the same place."""
+        if not self.path.is_dir():  # it was moved
+            return
         if [path.name for path in self.path.iterdir()] == [SETTINGS_FILE]:
             (self.path / SETTINGS_FILE).unlink()
             self.path.rmdir()

@@ -17,6 +17,7 @@ from pymoo_prune.runs.carrying import Carrier
 from pymoo_prune.runs.execution import Execution, store_of
 from pymoo_prune.runs.files import STORE_FILE
 from pymoo_prune.runs.folder import RunFolder
+from pymoo_prune.runs.places import in_place
 from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
 from pymoo_prune.runs.recorded import RecordedRun
 from pymoo_prune.runs.run_front import RunFront
@@ -83,7 +84,7 @@ class Run(RecordedRun):
         """
         executor = executor or InProcess()
         try:
-            with locked(self.folder):
+            with in_place(self.folder), locked(self.folder):
                 own = None if self.given.data is None else self.given.data.task.metric
                 self.settings.check(workers=executor.loses, metric=own)
                 problem = self.prepare(display, download=download)

@@ -12,7 +12,7 @@ from pymoo_prune.comparing import HypervolumeOptions, Method
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.files import holds_something, locked
 from pymoo_prune.problem import load_named, module_of, trust
-from pymoo_prune.runs import NOTHING_GIVEN, Given
+from pymoo_prune.runs import NOTHING_GIVEN, Given, in_place
 from pymoo_prune.standings import Task
 from pymoo_prune.studies.cache import digest_of
 from pymoo_prune.studies.failures import read_failures, write_failures
@@ -128,7 +128,7 @@ class Study:
             raise PruneError(msg)
         self.plan.check_trust(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder):
+        with in_place(self.folder), locked(self.folder):
             for name, paths in self.sources.items():
                 copy_files(self.folder, name, paths)
             self.plan.write(self.folder)
