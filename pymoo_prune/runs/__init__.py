@@ -70,7 +70,7 @@ __all__ = [
     "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "REPORT_PAGE", "SETTINGS_FILE",
     "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations", "Given",
     "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "evaluations_of", "in_place",
-    "is_module", "kept", "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder", "prepare",
-    "prepare_problem", "prune", "publish", "published_on", "reading", "recorded_evaluations",
-    "reproduced",
+    "is_module", "kept", "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder",
+    "prepare", "prepare_problem", "prune", "publish", "published_on", "reading",
+    "recorded_evaluations", "reproduced",
 ]  # fmt: skip
