@@ -14,7 +14,7 @@ from pymoo_prune.chromosomes import pack
 from pymoo_prune.cli import main
 from pymoo_prune.runs import Report
 from tests.support.older_folders import without_digests
-from tests.support.running import assert_same_run
+from tests.support.running import assert_same_run, disk_events
 from tests.support.tiny_problem import ecomp_run
 
 CHECKED = (
@@ -175,3 +175,19 @@ def test_settings_of_another_shape_are_named(
     for command in ("report", "resume"):
         error = failed(capsys, command, str(copy))
         assert f"{copy / 'run.json'} cannot be read: {message}" in error
+
+
+# The disk.
+
+
+def test_settings_and_parent_reach_the_disk_before_they_appear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = disk_events(monkeypatch)
+    folder = tmp_path / "run"
+    assert main(ecomp_run(folder, "--generations", "1", "--finish", "0")) == 0
+    appeared = events.index(("move", folder / "parent"))
+    synced = [(kind, path.name) for kind, path in events[:appeared] if kind == "sync"]
+    assert synced[0] == ("sync", "run.json")
+    assert {("sync", "network.pt"), ("sync", "network.json")} <= set(synced)
+    assert events[0] == ("sync", folder / "run.json")
