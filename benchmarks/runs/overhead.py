@@ -96,6 +96,7 @@ def one_search(seed: int, generations: int) -> tuple[float, float, float, float]
     ):
         clock.watch(part, method)
     measured = problem._measured_on  # noqa: SLF001 - the approximation is bound to the unwatched one
+    assert problem.approximation is not None
     problem.approximation = replace(problem.approximation, measure=measured)
     # The sampling is bound to the unwatched method already.
     algorithm.initialization.sampling.make = problem.encoding.initial
