@@ -30,7 +30,7 @@ from benchmarks.harness import Outcome
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.files import Digests
 from pymoo_prune.machine import versions
-from pymoo_prune.search import Budget, Display, SearchReporter, Step, Store, schema, search
+from pymoo_prune.search import Budget, Display, SearchReporter, Step, Store, schema, search, settle
 from pymoo_prune.search.store import SYNC_SECONDS
 from pymoo_prune_problems import EComp
 
@@ -123,7 +123,8 @@ def one_search(seed: int, generations: int) -> tuple[float, float, float, float]
             began = perf_counter()
             search(problem, algorithm, budget, seed=seed, store=store, on_generation=note)
         schema.history_checksum = history
-        store.settle()
+        store.close()
+        settle(store.path)
         command = checked(Path(folder))
     return *marks[-1], checks.seconds, command
 

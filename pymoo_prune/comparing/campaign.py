@@ -20,7 +20,7 @@ from pymoo_prune.comparing.shared import Shared
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.errors import DataError, PruneError, StoreError
-from pymoo_prune.files import holds_something, locked
+from pymoo_prune.files import holds_something
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import EVALUATION, final_of
 from pymoo_prune.runs import (
@@ -31,7 +31,7 @@ from pymoo_prune.runs import (
     Run,
     RunFolder,
     Settings,
-    in_place,
+    at_work,
     prepare_problem,
 )
 from pymoo_prune.search import Display
@@ -130,7 +130,7 @@ class Campaign:
             msg = f"jobs must be at least 1, but it is {jobs}"
             raise PruneError(msg)
         try:
-            with in_place(self.folder), locked(self.folder):
+            with at_work(self.folder):
                 return self._execute(Display(console), jobs, given, failures, download=download)
         except DataError:
             raise  # resume goes on once the data set is there

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pymoo_prune.runs.folder import RunFolder, new_folder
     from pymoo_prune.runs.images import is_module, lasting
     from pymoo_prune.runs.one_call import prune
-    from pymoo_prune.runs.places import in_place
+    from pymoo_prune.runs.places import at_work
     from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
     from pymoo_prune.runs.report import Report
     from pymoo_prune.runs.reproduction import (
@@ -69,7 +69,7 @@ __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
     "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "REPORT_PAGE", "SETTINGS_FILE",
     "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations", "Given",
-    "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "evaluations_of", "in_place",
+    "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "at_work", "evaluations_of",
     "is_module", "kept", "kept_parent", "kept_runs", "lasting", "measured_quantities", "new_folder",
     "prepare", "prepare_problem", "prune", "publish", "published_on", "reading",
     "recorded_evaluations", "reproduced",

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pymoo_prune.errors import StoreError
+from pymoo_prune.files import locked
 
 
 @contextmanager
@@ -25,6 +26,17 @@ def in_place(folder: Path) -> Iterator[None]:
             raise
         msg = f"{what} ({error})"
         raise StoreError(msg) from error
+
+
+@contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Locks a folder for this process; errors as `in_place`.
+
+    Args:
+        folder: An existing folder.
+    """
+    with in_place(folder), locked(folder):
+        yield
 
 
 def _changed(folder: Path, error: Exception) -> str | None:

@@ -9,15 +9,13 @@ from typing import Self
 
 from pymoo_prune.errors import DataError, PruneError
 from pymoo_prune.executors import Executor, InProcess
-from pymoo_prune.files import locked
 from pymoo_prune.measuring import BATCH_SIZES
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Carried, Front, WinningTicket, check_formats
 from pymoo_prune.runs.carrying import Carrier
-from pymoo_prune.runs.execution import Execution, store_of
-from pymoo_prune.runs.files import STORE_FILE
+from pymoo_prune.runs.execution import Execution, check_store, store_of
 from pymoo_prune.runs.folder import RunFolder
-from pymoo_prune.runs.places import in_place
+from pymoo_prune.runs.places import at_work
 from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
 from pymoo_prune.runs.recorded import RecordedRun
 from pymoo_prune.runs.run_front import RunFront
@@ -84,7 +82,7 @@ class Run(RecordedRun):
         """
         executor = executor or InProcess()
         try:
-            with in_place(self.folder), locked(self.folder):
+            with at_work(self.folder):
                 own = None if self.given.data is None else self.given.data.task.metric
                 self.settings.check(workers=executor.loses, metric=own)
                 problem = self.prepare(display, download=download)
@@ -104,13 +102,8 @@ class Run(RecordedRun):
             self.settings, self.folder, display, download=download, given=self.given
         )
         if self.given.named is not None and self._files.has_store:
-            self._check_store(problem)
+            check_store(problem, self.folder)
         return problem
-
-    def _check_store(self, problem: PruningProblem) -> None:
-        """Refuses another network than the run's; the store stays as it is."""
-        quantities, path = tuple(problem.quantities), self.folder / STORE_FILE
-        Store(path, quantities, problem.fingerprint, read_only=True).close()
 
     def store(self, problem: PruningProblem) -> Store:
         """The run's evaluations."""

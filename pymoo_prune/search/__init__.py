@@ -21,11 +21,11 @@ from pymoo_prune.search.profiling import Profile
 from pymoo_prune.search.progress import REFRESH, Board, Display, Relay, SearchReporter
 from pymoo_prune.search.record import Record
 from pymoo_prune.search.searching import First, Found, Step, search
-from pymoo_prune.search.settled import times_of
+from pymoo_prune.search.settled import settle, times_of
 from pymoo_prune.search.store import Store
 
 __all__ = [
     "REFRESH", "Archive", "Board", "Budget", "Display", "First", "Found", "Profile", "Record",
     "Relay", "SearchReporter", "Step", "Store", "StoredEvaluator", "search",
-    "times_of",
+    "settle", "times_of",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pymoo_prune.errors import StoreError
 from pymoo_prune.files import write_text, writing
-from pymoo_prune.search.database import connected
+from pymoo_prune.search.database import connected, explained
 
 HEAD = "generation,seconds"
 
@@ -45,12 +45,12 @@ def settle(path: Path, times: Path | None = None) -> None:
     the store, it stays as it is.
 
     Args:
-        path: The store's file; no connection of this process may be open.
+        path: The store's file, which is closed.
         times: A new file for the seconds; None is the one beside the store, which may have some:
             then both files wait for the disk.
     """
     durable, times = times is None, times or times_of(path)
-    with closing(connected(path)) as db:
+    with explained(path), closing(connected(path)) as db:
         rows = dict(db.execute("SELECT generation, elapsed FROM generations WHERE elapsed <> 0"))
         known = _read(times) if durable else {}
         write_text(times, _text({**known, **rows}), sync=durable)

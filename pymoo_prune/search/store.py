@@ -327,12 +327,6 @@ class Store:
         """Closes the file."""
         self._db.close()
 
-    def settle(self, times: Path | None = None) -> None:
-        """Closes the file of a search that has ended; seconds move to a file, as in `settled`."""
-        self.close()
-        with explained(self.path):
-            settled.settle(self.path, times)
-
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with explained(self.path):

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from pymoo_prune.comparing import HypervolumeOptions, Method
 from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.files import holds_something, locked
+from pymoo_prune.files import holds_something
 from pymoo_prune.problem import load_named, module_of, trust
-from pymoo_prune.runs import NOTHING_GIVEN, Given, in_place
+from pymoo_prune.runs import NOTHING_GIVEN, Given, at_work
 from pymoo_prune.standings import Task
 from pymoo_prune.studies.cache import digest_of
 from pymoo_prune.studies.failures import read_failures, write_failures
@@ -128,7 +128,7 @@ class Study:
             raise PruneError(msg)
         self.plan.check_trust(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with in_place(self.folder), locked(self.folder):
+        with at_work(self.folder):
             for name, paths in self.sources.items():
                 copy_files(self.folder, name, paths)
             self.plan.write(self.folder)

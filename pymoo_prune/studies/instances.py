@@ -25,7 +25,7 @@ from pymoo_prune.objectives import (
     parse_constraints,
 )
 from pymoo_prune.runs import reading
-from pymoo_prune.search import Store, times_of
+from pymoo_prune.search import Store, settle, times_of
 from pymoo_prune.studies.files import INSTANCE_FILE
 from pymoo_prune.studies.problems import OnInstance
 from pymoo_prune.studies.searches import Asked, asked, best
@@ -142,9 +142,9 @@ def keep_run(path: Path, instance: Instance, found: Asked, times: Path | None = 
             if len(front):
                 front = instance.genes.checked(front, instance.name())
                 _keep(store, WITHOUT_NOISE, front, instance.measurements(front))
-        store.settle(times)
     finally:
         store.close()
+    settle(path, times)
 
 
 def _keep(store: Store, images: str, X: Array, measured: Mapping[str, Values]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pymoo_prune import StoreError
 from pymoo_prune.cli import main
 from pymoo_prune.files import write_text, writing
-from pymoo_prune.runs import in_place
+from pymoo_prune.runs.places import in_place
 from pymoo_prune.search import Store
 from tests.support.running import files_in
 from tests.support.tiny_problem import pixels_run

@@ -11,7 +11,7 @@ import pytest
 from pymoo_prune import Run, StoreError
 from pymoo_prune.cli import main
 from pymoo_prune.results import ticket_words
-from pymoo_prune.search import Store
+from pymoo_prune.search import Store, settle
 from tests.support.running import files_in, query
 from tests.support.tiny_problem import ecomp_run, pixels_run
 
@@ -109,11 +109,13 @@ def test_times_of_older_versions_are_read_from_the_database(tmp_path: Path) -> N
     assert older.elapsed(1) == 2.5
     older.close()
     store = Store(path, ("accuracy",), "f")
-    store.settle()
+    store.close()
+    settle(path)
     assert query(tmp_path, "SELECT elapsed FROM generations") == [(0.0,)]
     again = Store(path, ("accuracy",), "f")
     again.finish_generation(2, 4.5)
-    again.settle()
+    again.close()
+    settle(path)
     again = Store.existing(path)
     assert (again.elapsed(1), again.elapsed(2)) == (2.5, 4.5)
     again.close()

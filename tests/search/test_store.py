@@ -18,6 +18,7 @@ from pymoo_prune import Measurements, PruneError, ReplayError, Store, StoreError
 from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.objectives import STANDARD, Measured, Part, check_measurements, failures_of
 from pymoo_prune.problem import CHUNK
+from pymoo_prune.search import settle
 from pymoo_prune.search import store as store_module
 from tests.support.running import disk_events
 from tests.support.tiny_problem import full_disk
@@ -426,7 +427,8 @@ def test_a_settled_store_reaches_the_disk_before_it_takes_its_place(
     filled(path, 40)
     events = disk_events(monkeypatch)
     store = Store(path, NAMES, "f1", VERSIONS)
-    store.settle()
+    store.close()
+    settle(path)
     times = path.with_name("evaluations-times.csv")
     assert events == [("sync", times), ("move", times), ("sync", path), ("move", path)]
 

@@ -24,7 +24,7 @@ from pymoo_prune.objectives import Values
 from pymoo_prune.plots import COLOURS, STYLE
 from pymoo_prune.results import final_accuracies, finisher
 from pymoo_prune.runs import ReproductionOptions, kept_parent, kept_runs, reproduced
-from pymoo_prune.search import Budget, Display, Step, Store, search
+from pymoo_prune.search import Budget, Display, Step, Store, search, settle
 from pymoo_prune.tables import markdown_table
 from pymoo_prune_problems.ecomp.parents import train_feed_forward
 from pymoo_prune_problems.ecomp.problem import EComp
@@ -119,7 +119,8 @@ def run_weighting(
             on_generation=note,
         )
         if store is not None:
-            store.settle()
+            store.close()
+            settle(store.path)
     # Section 4.2: the best network by average fitness over all batches.
     best = int(problem.goals.F(found.measurements)[:, 0].argmin())
     tested = accuracy(problem.network(found.X[best]), data.test)
