@@ -79,17 +79,21 @@ def test_stops_change_no_byte_besides_times(
 
 @pytest.mark.slow
 def test_times_are_read_from_their_file_and_are_not_needed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(pixels_run(Path("r"))) == 0
     times = tmp_path / "r" / "evaluations-times.csv"
-    times.write_text("generation,seconds\n1,3.5\n2,7.25\n")
+    times.write_text("generation,seconds\n1,3.5\n2,7.25\n3,3.5\n")
     store = Store.existing(tmp_path / "r" / "evaluations.sqlite")
     assert (store.elapsed(1), store.elapsed(2), store.elapsed(9)) == (3.5, 7.25, None)
     store.close()
+    assert main(["report", "r"]) == 0
+    assert "The search worked for 3.5 s." in capsys.readouterr().out
+    assert "are in `evaluations-times.csv`." in (tmp_path / "r" / "report.md").read_text()
     times.write_bytes(b"\xff")
     assert main(["report", "r"]) == 0
+    assert "The search worked for" not in capsys.readouterr().out
     store = Store.existing(tmp_path / "r" / "evaluations.sqlite")
     with pytest.raises(StoreError, match=r"evaluations-times\.csv cannot be read: .* or remove it"):
         store.elapsed(1)
