@@ -20,7 +20,7 @@ from pymoo_prune.studies.instances import RunCosts, Scale
 
 COURSES_FORMAT = 2
 UNREADABLE = (
-    *(OSError, ValueError, KeyError, TypeError, EOFError),
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
 """Errors of a file that is missing or damaged."""

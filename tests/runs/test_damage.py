@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from pymoo_prune import Run, StoreError
 from pymoo_prune.chromosomes import pack
 from pymoo_prune.cli import main
-from pymoo_prune.runs import Report
+from pymoo_prune.runs import Report, RunFolder
 from tests.support.older_folders import without_digests
 from tests.support.running import assert_same_run, disk_events
 from tests.support.tiny_problem import ecomp_run
@@ -175,6 +176,21 @@ def test_settings_of_another_shape_are_named(
     for command in ("report", "resume"):
         error = failed(capsys, command, str(copy))
         assert f"{copy / 'run.json'} cannot be read: {message}" in error
+
+
+def test_no_bit_of_an_archive_ends_in_a_traceback(copy: Path) -> None:
+    path = copy / "front.npz"
+    whole, files = path.read_bytes(), RunFolder(copy)
+    named = 0
+    for place in range(len(whole)):
+        for bit in (1, 8, 32, 64):
+            damaged = bytearray(whole)
+            damaged[place] ^= bit
+            path.write_bytes(damaged)
+            with pytest.raises(StoreError, match=re.escape(str(path))):
+                files.chromosomes()
+            named += 1
+    assert named == 4 * len(whole)
 
 
 # The disk.
