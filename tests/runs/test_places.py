@@ -9,11 +9,19 @@ import pytest
 
 from pymoo_prune import StoreError
 from pymoo_prune.cli import main
-from pymoo_prune.files import write_text, writing
+from pymoo_prune.files import part_of, write_text, writing
 from pymoo_prune.runs.places import in_place
 from pymoo_prune.search import Store
 from tests.support.running import files_in
 from tests.support.tiny_problem import pixels_run
+
+
+def test_a_run_that_was_killed_before_it_had_settings_begins_again(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    part_of(folder / "run.json").write_text("half")
+    assert main(pixels_run(folder)) == 0
+    assert (folder / "summary.json").is_file()
 
 
 @pytest.mark.slow
