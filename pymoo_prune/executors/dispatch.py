@@ -245,7 +245,7 @@ class Dispatcher(Executor):
 
     def _timeout(self) -> float:
         next_deadline = min((worker.deadline for worker in self._staff), default=float("inf"))
-        if self._failed_starts:
+        if len(self._staff) < self.workers:
             next_deadline = min(next_deadline, max(self._next_start, time.monotonic() + 0.01))
         return min(POLL_SECONDS, max(next_deadline - time.monotonic(), 0.0))
 
@@ -253,9 +253,9 @@ class Dispatcher(Executor):
         match answer:
             case Ready():
                 self._check(answer)
-                worker.ready, self._failed_starts = True, 0
+                worker.ready, self._failed_starts, self._next_start = True, 0, 0.0
             case Done(measured, seconds, printed):
-                rows, self._failed_starts = worker.end(), 0
+                rows = worker.end()
                 self._learn(job, seconds / len(rows))
                 sys.stdout.write(printed)
                 yield job.done(rows, measured, seconds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 
 from pymoo_prune.errors import StoreError
@@ -73,10 +74,11 @@ def _text(seconds: Mapping[int, float]) -> str:
     return "\n".join([HEAD, *lines]) + "\n"
 
 
-def _read(path: Path) -> dict[int, float]:
+def _read(path: Path) -> Mapping[int, float]:
     """Seconds by generation; none where the file is not there."""
     try:
-        return _parsed(path.read_text(encoding="utf-8"))
+        about = path.stat()
+        return _parsed(path, about.st_mtime_ns, about.st_size)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -87,8 +89,9 @@ def _read(path: Path) -> dict[int, float]:
         raise StoreError(msg) from error
 
 
-def _parsed(text: str) -> dict[int, float]:
-    head, *lines = text.splitlines() or [""]
+@lru_cache(maxsize=4)  # a replay asks once for each generation
+def _parsed(path: Path, written: int, size: int) -> Mapping[int, float]:  # noqa: ARG001
+    head, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
     if head != HEAD:
         msg = f"it begins with {head[:40]!r}"
         raise ValueError(msg)

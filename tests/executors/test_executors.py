@@ -5,6 +5,7 @@ import itertools
 import pickle
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -411,7 +412,7 @@ def test_others_go_on_while_one_does_not_start(
     order, _, failures = measured_by(crew, problem, X[:12])
     assert sorted(order) == list(range(12))
     assert not failures
-    assert crew.restarted > 3
+    assert crew.restarted > 3  # its pauses grow, and the search goes on
 
 
 @pytest.mark.parametrize("silent", [False, True])
@@ -674,3 +675,19 @@ def test_a_gpu_that_workers_would_not_find_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(joining, "import_module", lambda name: NoRay())
     with pytest.raises(PruneError, match=r"is on cuda:1, but each worker .* the device as cuda"):
         next(Ray().measure(Elsewhere("cuda:1"), np.zeros((1, 3), dtype=bool), 0))  # type: ignore[arg-type]
+
+
+def test_pauses_grow_while_others_work(problem: Pixels, X: Array) -> None:
+    crew = Crew(2, patience=0.0)
+    crew._failed_starts = 2
+    crew._staff = [Here(crew, 0)]
+    crew._staff[0].ready = True
+    before = time.monotonic()
+    crew._failed_to_start("did not start")
+    assert crew._next_start - before >= 1.0
+    assert 0.9 < crew._timeout() <= 1.0  # no turning in circles until then
+    rows = [0]
+    job = Job(problem, X[:1], 0)
+    crew._staff[0].begin(job, job.take(1), float("inf"))
+    list(crew._heard(job, crew._staff[0], Done(problem.measured(X[rows]), 0.1, "")))
+    assert crew._failed_starts == 3, "another worker's answer changes nothing"
