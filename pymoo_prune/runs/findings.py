@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 
 from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.objectives import DIVERGENCE, Goals, Quantity, Series, Values, judge_of
@@ -187,8 +188,7 @@ class Findings:
     @property
     def times(self) -> str | None:
         """The name of the file of seconds; None in folders of older versions."""
-        path = times_of(self.run.folder / STORE_FILE)
-        return path.name if path.is_file() else None
+        return None if "seconds" in self.summary else times_of(Path(STORE_FILE)).name
 
     @cached_property
     def generation_means(self) -> Mapping[str, Values]:

@@ -121,6 +121,7 @@ class Report:
         """The unpruned network's measurements, in a sentence."""
         return words.parent_line(self.findings)
 
+    @property
     def time_line(self) -> str:
         """The working time of the search, in a sentence; empty where it is not known."""
         return words.time_line(self.findings)

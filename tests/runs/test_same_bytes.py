@@ -99,7 +99,9 @@ def test_times_are_read_from_their_file_and_are_not_needed(
         store.elapsed(1)
     store.close()
     times.unlink()
+    page = (tmp_path / "r" / "report.md").read_text()
     assert main(["report", "r"]) == 0
+    assert (tmp_path / "r" / "report.md").read_text() == page
     assert Run.open("r").complete
 
 
