@@ -12,9 +12,9 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
 
 from pymoo_prune.errors import StoreError
 
@@ -24,12 +24,12 @@ except ImportError:  # Windows: folders are not locked there
     fcntl = None  # type: ignore[assignment]
 
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Characters that a terminal obeys, besides the ends of lines and tabs."""
 PART = ".part-"
 """How the names of unfinished files begin; a killed process may leave some."""
+WRITER = re.compile(rf"{re.escape(PART)}(\d+)-([0-9a-f]{{8}})-")
+"""Then follow the process that writes it, and its machine."""
 FORGOTTEN = 3600.0
-"""Seconds after which an unfinished file has no writer any more."""
+"""Seconds after which an unfinished file has no writer any more, on whichever machine that is."""
 
 DIGESTS_FILE = "digests.json"
 """In a folder of results: the digests of its files."""
@@ -52,15 +52,21 @@ def writing(path: Path, *, sync: bool = False) -> Iterator[Path]:
             nothing makes again; it takes some milliseconds.
     """
     # The ending is kept, since plotting libraries choose the format by it.
+    remove_forgotten(path.parent, path.name)
     part = part_of(path)
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
     try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
         yield part
         if sync:
             _sync(part)
         part.replace(path)
+    except OSError as error:
+        if str(error.filename) == str(part):  # a name that says nothing to a user
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def _sync(path: Path) -> None:
@@ -106,6 +112,7 @@ def filling(folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
         return
+    remove_forgotten(folder.parent, folder.name)
     part = part_of(folder)
     part.mkdir(parents=True)
     try:
@@ -123,15 +130,7 @@ def _can_be_moved_to(folder: Path) -> bool:
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
-    """Writes several files into a folder, which is made if it is not there.
-
-    Args:
-        folder: The folder.
-        texts: The files' texts, by name.
-
-    Returns:
-        The files.
-    """
+    """Writes several files, by name, into a folder, which is made if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_text(folder / name, text)
@@ -140,7 +139,20 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 
 def part_of(path: Path) -> Path:
     """A name beside a path for its unfinished content; it cannot be guessed."""
-    return path.with_name(f"{PART}{secrets.token_hex(8)}-{path.name}")
+    return path.with_name(f"{PART}{os.getpid()}-{_here()}-{secrets.token_hex(8)}-{path.name}")
+
+
+@cache
+def _here() -> str:
+    """Names the machine, and the numbering of its processes: containers have their own."""
+    numbering = Path("/proc/self/ns/pid")
+    place = numbering.stat().st_ino if numbering.exists() else ""
+    return content_digest(f"{socket.gethostname()} {place}".encode())[:8]
+
+
+def holds_something(folder: Path) -> bool:
+    """Whether a folder has more in it than unfinished files of killed processes."""
+    return any(not path.name.startswith(PART) for path in folder.iterdir())
 
 
 def content_digest(content: bytes) -> str:
@@ -174,12 +186,7 @@ class Digests:
         self._write(found)
 
     def update(self, name: str, content: str) -> None:
-        """Writes the digest of a file that changes, where the folder has digests.
-
-        Args:
-            name: The file.
-            content: Its text, which is written next.
-        """
+        """Writes the digest of a file whose text is written next, where the folder has digests."""
         if (known := self._read()) is not None:
             self._write({**known, name: content_digest(content.encode())})
 
@@ -230,29 +237,8 @@ class Digests:
         return {str(name): str(digest) for name, digest in files}
 
 
-def printable(value: Any) -> Any:
-    """A value from JSON, with control characters in its texts replaced.
-
-    A terminal would obey them.
-
-    Args:
-        value: Texts, numbers, lists and objects.
-    """
-    if isinstance(value, str):
-        return CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
-    if isinstance(value, list):
-        return [printable(one) for one in value]
-    if isinstance(value, dict):
-        return {printable(name): printable(one) for name, one in value.items()}
-    return value
-
-
 def check_writable(folder: Path) -> None:
-    """Refuses a folder, there or still to be made, in which no file can be written.
-
-    Args:
-        folder: Where files will go; nothing is left in it.
-    """
+    """Refuses a folder, there or to be made, in which no file can be written; leaves nothing."""
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -266,11 +252,7 @@ def check_writable(folder: Path) -> None:
 
 
 def check_no_links(folder: Path) -> None:
-    """Refuses a folder in which a name leads elsewhere: writing there would change other files.
-
-    Args:
-        folder: A folder whose files are to be read and replaced.
-    """
+    """Refuses a folder in which a name leads elsewhere: writing there would change other files."""
     for path in sorted(folder.iterdir()):
         if path.is_symlink():
             msg = (
@@ -281,12 +263,31 @@ def check_no_links(folder: Path) -> None:
             raise StoreError(msg)
 
 
-def _remove_forgotten(folder: Path) -> None:
-    """Removes unfinished files and folders that killed processes left long ago."""
-    for path in folder.glob(f"{PART}*"):
-        with suppress(OSError):
-            if time.time() - path.lstat().st_mtime > FORGOTTEN:
-                path.unlink() if path.is_file() else shutil.rmtree(path)
+def remove_forgotten(folder: Path, name: str = "") -> None:
+    """Removes unfinished files and folders that killed processes left.
+
+    Args:
+        folder: The folder.
+        name: Only those that were to have this name; all, if it is empty.
+    """
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            if path.name.startswith(PART) and path.name.endswith(name) and _is_forgotten(path):
+                path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_forgotten(path: Path) -> bool:
+    if time.time() - path.lstat().st_mtime > FORGOTTEN:
+        return True
+    writer = WRITER.match(path.name)
+    if writer is None or writer[2] != _here() or fcntl is None:  # Windows cannot be asked
+        return False
+    with suppress(PermissionError):  # another user's
+        try:
+            os.kill(int(writer[1]), 0)
+        except ProcessLookupError:
+            return True
+    return False
 
 
 @contextmanager
@@ -303,7 +304,7 @@ def locked(folder: Path) -> Iterator[None]:
         return
     check_no_links(folder)
     with _lock_file(folder / LOCK) as file:
-        _remove_forgotten(folder)
+        remove_forgotten(folder)
         json.dump({"process": os.getpid(), "host": socket.gethostname()}, file)
         file.flush()
         try:

@@ -7,12 +7,14 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that a terminal obeys, besides the ends of lines and tabs."""
 Row = tuple[str, ...]
 Better: TypeAlias = Literal["higher", "lower"]
 Place = tuple[int, int]
@@ -226,3 +228,20 @@ def listed(texts: Sequence[str]) -> str:
     """Texts joined as in a sentence: "a, b and c"."""
     *others, last = texts
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def printable(value: Any) -> Any:
+    """A value from JSON, with control characters in its texts replaced.
+
+    A terminal would obey them.
+
+    Args:
+        value: Texts, numbers, lists and objects.
+    """
+    if isinstance(value, str):
+        return CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, list):
+        return [printable(one) for one in value]
+    if isinstance(value, dict):
+        return {printable(name): printable(one) for name, one in value.items()}
+    return value

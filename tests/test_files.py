@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
@@ -12,13 +14,15 @@ from pymoo_prune import StoreError
 from pymoo_prune.files import (
     check_writable,
     filling,
+    holds_something,
     locked,
-    printable,
+    part_of,
     write_new_text,
     write_text,
     write_texts,
     writing,
 )
+from pymoo_prune.tables import printable
 from tests.support.tiny_problem import full_disk
 
 
@@ -115,6 +119,40 @@ def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) ->
     with locked(tmp_path):
         assert not old.exists()
     assert fresh.exists()
+
+
+def unfinished(path: Path, process: int) -> Path:
+    """What a process leaves that is killed while it writes a file."""
+    own = part_of(path)
+    return own.with_name(own.name.replace(f"-{os.getpid()}-", f"-{process}-", 1))
+
+
+def test_what_a_dead_process_left_is_removed_at_once(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    path = tmp_path / "front.csv"
+    ours, other = unfinished(path, os.getpid()), unfinished(tmp_path / "other", process.pid)
+    dead, folder = unfinished(path, process.pid), unfinished(tmp_path / "folder", process.pid)
+    elsewhere = dead.with_name(dead.name.replace(dead.name.split("-")[2], "0" * 8))
+    for part in (ours, other, dead, elsewhere):
+        part.write_text("half")
+    folder.mkdir()
+    (folder / "x").touch()
+    write_text(path, "whole")  # of this name alone, and of this machine
+    assert {*tmp_path.iterdir()} == {path, ours, other, elsewhere, folder}
+    with filling(tmp_path / "folder") as place:
+        (place / "x").write_text("whole")
+    with locked(tmp_path):
+        pass
+    assert {*tmp_path.iterdir()} == {path, ours, elsewhere, tmp_path / "folder"}
+
+
+def test_unfinished_files_alone_are_nothing(tmp_path: Path) -> None:
+    assert not holds_something(tmp_path)
+    part_of(tmp_path / "run.json").touch()
+    assert not holds_something(tmp_path)
+    (tmp_path / "x").touch()
+    assert holds_something(tmp_path)
 
 
 def test_a_place_to_write_to_is_tried_and_left_as_it_is(tmp_path: Path) -> None:

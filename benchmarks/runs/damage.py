@@ -5,6 +5,7 @@ with zeros, or deleted. Half of the copies keep no finished networks, so that th
 one. Then the report's page and numbers are made, and the suggested network is
 exported and loaded. Each damage may be named in an error, or change nothing; it may not change a
 number or a weight in silence, end in an error that is not named, or take longer than ten seconds.
+At full size there are 2,000 folders; a benchmark that was stopped goes on.
 
 Target: 0
 """
@@ -21,12 +22,15 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.harness import Outcome
+from benchmarks.kept import Parts
 from pymoo_prune import Budget, PruneError, Run, Settings, load_network
 from pymoo_prune.chromosomes import hash_bytes
 from pymoo_prune.runs import Report
 from pymoo_prune.search import Display
 
 FOLDERS = 2_000
+PART = 100
+"""Folders of a part that is kept."""
 SECONDS = 10.0
 KINDS = ("flipped", "cut", "zeros", "deleted")
 VERDICTS = ("named", "the same", "SILENT", "TRACEBACK", "SLOW")
@@ -37,30 +41,32 @@ DERIVED = (".png", ".svg", ".md")
 
 def run(quick: bool) -> Outcome:
     """The figure is the number of silent changes, errors without a name, and long waits."""
-    folders = 80 if quick else FOLDERS
-    chance = random.Random(0)  # noqa: S311 - damage, not secrets
+    folders, parts = 80 if quick else FOLDERS, Parts("damage")
     with tempfile.TemporaryDirectory() as place:
         whole = made(Path(place) / "whole")
-        expected = found(whole)
-        files = sorted(
-            path.relative_to(whole).as_posix()
-            for path in whole.rglob("*")
-            if path.is_file() and path.suffix not in DERIVED
-        )
+        expected, files = found(whole), files_of(whole)
         counts: dict[str, Counter[str]] = {name: Counter() for name in files}
         wrong = []
-        for number in range(folders):
-            file, kind = files[number % len(files)], chance.choice(KINDS)
-            copy = Path(place) / "copy"
-            shutil.copytree(whole, copy)
-            if number % 2 and file != FINISHED_FILE:
-                (copy / FINISHED_FILE).unlink()  # the export retrains, from the parent
-            damage(copy / file, kind, chance)
-            verdict = judged(copy, expected)
-            counts[file][verdict] += 1
-            if verdict not in ("named", "the same"):
-                wrong.append(f"{file} {kind}: {verdict}")
-            shutil.rmtree(copy)
+        for start in range(0, folders, PART):
+
+            def make(start: int = start) -> list[list[str]]:
+                chance = random.Random(start)  # noqa: S311 - damage, not secrets
+                verdicts = []
+                for number in range(start, min(start + PART, folders)):
+                    file, kind = files[number % len(files)], chance.choice(KINDS)
+                    copy = Path(place) / "copy"
+                    verdicts.append(
+                        [file, kind, of_a_copy(whole, copy, file, kind, expected, chance)]
+                    )
+                return verdicts
+
+            for file, kind, verdict in make() if quick else parts.of(str(start), make):
+                counts[file][verdict] += 1
+                if verdict not in ("named", "the same"):
+                    wrong.append(f"{file} {kind}: {verdict}")
+            print(f"{start + PART} folders: {wrong}", flush=True)
+    if not quick:
+        parts.forget()
     rows = [(name, *(str(counts[name][one]) for one in VERDICTS)) for name in files]
     return Outcome(
         len(wrong),
@@ -68,6 +74,31 @@ def run(quick: bool) -> Outcome:
         [("damaged files", ("file", *VERDICTS), rows)],
         {"folders": folders, "counts": {n: dict(one) for n, one in counts.items()}, "wrong": wrong},
     )
+
+
+def files_of(whole: Path) -> list[str]:
+    """The files of a folder that are read."""
+    return sorted(
+        path.relative_to(whole).as_posix()
+        for path in whole.rglob("*")
+        if path.is_file() and path.suffix not in DERIVED
+    )
+
+
+def of_a_copy(
+    whole: Path, copy: Path, file: str, kind: str, expected: list[bytes], chance: random.Random
+) -> str:
+    """Damages a file of a copy; what became of it, one of `VERDICTS`.
+
+    In half of the copies an export retrains, from the parent.
+    """
+    shutil.copytree(whole, copy)
+    if chance.random() < 0.5 and file != FINISHED_FILE:
+        (copy / FINISHED_FILE).unlink()
+    damage(copy / file, kind, chance)
+    verdict = judged(copy, expected)
+    shutil.rmtree(copy)
+    return verdict
 
 
 def made(folder: Path) -> Path:

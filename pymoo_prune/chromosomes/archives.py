@@ -46,23 +46,32 @@ def check_archive(file: IO[bytes]) -> None:
         file: The file, which is left at its beginning; what is no zip file is let through.
 
     Raises:
-        ValueError: It claims too much.
+        ValueError: It claims too much, or cannot be unpacked.
     """
     file.seek(0, 2)
     most = max(ALWAYS, MOST * file.tell())
     file.seek(0)
     if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            claimed = sum(one.file_size for one in members)
-            for one in members:
-                if one.filename.endswith(".npy"):
-                    with archive.open(one) as array:
-                        claimed = max(claimed, _bytes_of(array))
+        try:
+            claimed = _claimed(file)
+        except RuntimeError as error:  # encrypted or packed in a way that no program here wrote
+            raise ValueError(str(error)) from error
         if claimed > most:
             msg = f"it claims to hold {claimed:,} bytes, but a file of its size holds {most:,}"
             raise ValueError(msg)
     file.seek(0)
+
+
+def _claimed(file: IO[bytes]) -> int:
+    """The bytes of all that a zip file holds, or of its largest array if that claims more."""
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        claimed = sum(one.file_size for one in members)
+        for one in members:
+            if one.filename.endswith(".npy"):
+                with archive.open(one) as array:
+                    claimed = max(claimed, _bytes_of(array))
+    return claimed
 
 
 def _bytes_of(file: IO[bytes]) -> int:

@@ -185,12 +185,15 @@ def add_workers(command: argparse.ArgumentParser, *, shown: bool = True) -> None
         "--workers": "measure in this many processes",
         "--ray": "measure on a Ray cluster; no address: the one that runs here, or a new one",
         "--time-limit": "with workers: a candidate that exceeds this three times has failed",
+        "--patience": "with workers: where each ends before it is ready, they are started again "
+        "for so long; then this process measures alone; default: 30",
     }
     helps = helps if shown else dict.fromkeys(helps, argparse.SUPPRESS)
     workers = command.add_argument_group("workers")
     workers.add_argument("--workers", type=int, metavar="N", help=helps["--workers"])
     workers.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=helps["--ray"])
-    workers.add_argument("--time-limit", type=float, metavar="SECONDS", help=helps["--time-limit"])
+    for name in ("--time-limit", "--patience"):
+        workers.add_argument(name, type=float, metavar="SECONDS", help=helps[name])
 
 
 def add_study(command: argparse.ArgumentParser) -> None:

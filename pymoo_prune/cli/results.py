@@ -75,6 +75,8 @@ def show_run(
         _print_text(report.verdict(), console)
         _print_text(report.suggestion(), console)
         _print_text(report.parent_line(), console)
+        if line := report.time_line:
+            _print_text(line, console)
         for name, origin in report.origins().items():
             _print_line(f"{name}: {origin}.", console)
         for note in report.findings.summary.get("notes", ()):

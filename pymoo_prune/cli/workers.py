@@ -1,4 +1,4 @@
-"""Where candidates are measured: what `--workers`, `--ray` and `--time-limit` make."""
+"""Where candidates are measured: what `--workers`, `--ray` and their options make."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def has_workers(options: argparse.Namespace) -> bool:
 
 def refuse_workers(options: argparse.Namespace) -> None:
     """Refuses the options of workers for a comparison."""
-    if has_workers(options) or options.time_limit is not None:
+    if has_workers(options) or options.time_limit is not None or options.patience is not None:
         msg = (
-            "--workers, --ray and --time-limit are for the candidates of one run, but a comparison "
-            "makes whole runs at once, each in a process: give --jobs"
+            "--workers, --ray, --time-limit and --patience are for the candidates of one run, but "
+            "a comparison makes whole runs at once, each in a process: give --jobs"
         )
         raise PruneError(msg)
 
@@ -43,11 +43,16 @@ def executor_of(options: argparse.Namespace, threads: int) -> Executor:
         options: The options of a command that searches.
         threads: Torch's threads in each worker.
     """
-    limit = options.time_limit
+    limit, patience = options.time_limit, options.patience
+    given = {} if patience is None else {"patience": patience}
     if options.ray is not None:
-        return Ray(options.ray or None, workers=options.workers, threads=threads, time_limit=limit)
+        where, count = options.ray or None, options.workers
+        return Ray(where, workers=count, threads=threads, time_limit=limit, **given)
     if options.workers is not None:
-        return Processes(options.workers, threads=threads, time_limit=limit)
+        return Processes(options.workers, threads=threads, time_limit=limit, **given)
+    if patience is not None:
+        msg = "--patience is for workers: give --workers N or --ray with it"
+        raise PruneError(msg)
     if limit is not None:
         msg = "--time-limit needs workers that can be ended: give --workers 1, or more"
         raise PruneError(msg)

@@ -24,7 +24,7 @@ from pymoo_prune.comparing.jobs import first_line, is_of_method
 from pymoo_prune.comparing.methods import Method, check_against, check_design, file_name
 from pymoo_prune.comparing.pictures import draw
 from pymoo_prune.comparing.plan import Plan
-from pymoo_prune.comparing.processes import interrupts_blocked, process_pool
+from pymoo_prune.comparing.processes import process_pool
 from pymoo_prune.comparing.report import ComparisonReport
 from pymoo_prune.comparing.statistics import (
     LEVEL,
@@ -42,7 +42,7 @@ __all__ = [
     "FRONTS_PICTURE", "LEVEL", "SEARCHED", "Campaign", "Comparison", "ComparisonReport",
     "HypervolumeOptions", "Method", "Plan", "Trial", "check_against", "check_design", "citations",
     "cited_by_campaign", "compare", "draw", "enough_seeds", "evaluations_in", "file_name",
-    "first_line", "front_volumes", "holm", "interrupts_blocked", "is_of_method", "least_p",
+    "first_line", "front_volumes", "holm", "is_of_method", "least_p",
     "mann_whitney", "meaning", "probability", "process_pool", "report_of_campaign",
     "report_of_runs", "size_bounds", "spread", "superiority", "union_front", "verdict",
 ]  # fmt: skip

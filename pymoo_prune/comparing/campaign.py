@@ -20,7 +20,7 @@ from pymoo_prune.comparing.shared import Shared
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.comparing.volumes import HypervolumeOptions
 from pymoo_prune.errors import DataError, PruneError, StoreError
-from pymoo_prune.files import locked
+from pymoo_prune.files import holds_something
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import EVALUATION, final_of
 from pymoo_prune.runs import (
@@ -32,6 +32,7 @@ from pymoo_prune.runs import (
     Run,
     RunFolder,
     Settings,
+    at_work,
     prepare_problem,
 )
 from pymoo_prune.search import Display
@@ -78,7 +79,7 @@ class Campaign:
             more = plan.added_to(Plan.read(folder), folder)
             # A plan without runs may be impossible, and is replaced.
             return cls(folder, more if (folder / RUNS_FOLDER).is_dir() else plan)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or holds_something(folder)):
             msg = f"{folder} is there already, and is no comparison; give another --output"
             raise StoreError(msg)
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +131,7 @@ class Campaign:
             msg = f"jobs must be at least 1, but it is {jobs}"
             raise PruneError(msg)
         try:
-            with locked(self.folder):
+            with at_work(self.folder):
                 return self._execute(Display(console), jobs, given, failures, download=download)
         except DataError:
             raise  # resume goes on once the data set is there
@@ -220,6 +221,8 @@ class Campaign:
 
     def _forget_if_empty(self) -> None:
         """Removes a folder that holds only a plan: a corrected one may want the same place."""
+        if not self.folder.is_dir():  # it was moved
+            return
         if [path.name for path in self.folder.iterdir()] == [PLAN_FILE]:
             (self.folder / PLAN_FILE).unlink()
             self.folder.rmdir()

@@ -21,7 +21,7 @@ from pymoo_prune.machine import versions
 from pymoo_prune.objectives import STANDARD, Values, objectives_text
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import EVALUATION, FirstPopulation, Front, final_of, simple_series
-from pymoo_prune.search import Budget, Display, SearchReporter, Step, Store, search
+from pymoo_prune.search import Budget, Display, SearchReporter, Step, Store, search, settle
 
 Engine: TypeAlias = str | Algorithm | Callable[[PruningProblem], Algorithm]
 """A method's name, a fresh engine of pymoo, or a function that makes one for a problem."""
@@ -83,6 +83,9 @@ def compare(
                 trials.append(
                     _trial(twin, make(), budget, name, seed, store, finish_images, display)
                 )
+                if folder is not None:
+                    store.close()
+                    settle(store.path)
             finally:
                 store.close()
     goals = next(iter(ready.values()))[0].goals

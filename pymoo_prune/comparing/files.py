@@ -9,6 +9,8 @@ NOTHING_FILE = "nothing.txt"
 """In the folder of a run that found no network: the reason."""
 
 INDICATORS_TABLE = "runs.csv"
+TIMES_TABLE = "times.csv"
+"""Working seconds, which are never the same twice; no other file of a comparison has any."""
 FRONTS_PICTURE = "fronts"
 CURVES_PICTURE = "hypervolume"
 ATTAINMENT_PICTURE = "attainment"

@@ -15,9 +15,10 @@ from typing import TypeAlias
 
 from rich.console import Console
 
-from pymoo_prune.comparing.processes import CONTEXT, interrupts_blocked, process_pool
+from pymoo_prune.comparing.processes import CONTEXT, process_pool
 from pymoo_prune.comparing.runs import make_run
 from pymoo_prune.errors import DataError, PruneError, StoreError, UntrustedCode
+from pymoo_prune.executors import interrupts_blocked
 from pymoo_prune.runs import Given, Run
 from pymoo_prune.search import REFRESH, Board
 

@@ -55,6 +55,7 @@ class LatexTables:
             self.pairs(),
             self.bounds(),
             self.costs(),
+            self.times(),
             self.runs(),
             self.settings(),
         ]
@@ -101,9 +102,14 @@ class LatexTables:
         """Objectives of methods, and costs of their runs."""
         caption = (
             "the objectives of each method, and the costs of its runs on average: evaluations, how "
-            "many of them were known before, seconds of the search, and networks of the front."
+            "many of them were known before, and networks of the front."
         )
         return self._table("costs", *tables.cost_rows(self.comparison), caption, texts=(0, 1))
+
+    def times(self) -> LatexTable:
+        """Working time of the runs."""
+        caption = "working seconds of each method's searches: the mean, the least and the most."
+        return self._table("times", *tables.time_rows(self.comparison), caption)
 
     def runs(self) -> LatexTable:
         """Every run; folders without the path that leads to them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -55,27 +54,3 @@ def _end_with(alive: Connection) -> None:
     with suppress(EOFError, OSError):
         alive.recv()
     os._exit(1)  # what was measured is in files
-
-
-@contextmanager
-def interrupts_blocked() -> Iterator[None]:
-    """Blocks SIGINT while children start: they inherit the block, and never see Ctrl-C.
-
-    In this process, Ctrl-C takes effect at the end of the block: a child that is half started
-    would print an error.
-    """
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    heard: list[int] = []
-    # Another thread may receive the signal that is blocked in this one.
-    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
-    if heard:
-        raise KeyboardInterrupt

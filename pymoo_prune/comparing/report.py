@@ -15,6 +15,7 @@ from pymoo_prune.comparing.files import (
     FRONTS_PICTURE,
     INDICATORS_TABLE,
     PARALLEL_PICTURE,
+    TIMES_TABLE,
 )
 from pymoo_prune.comparing.latex import LatexTables
 from pymoo_prune.comparing.pictures import checked_labels, draw
@@ -74,6 +75,7 @@ class ComparisonReport:
         one = self.comparison
         return [
             terminal_table("how they searched", *tables.cost_rows(one)),
+            terminal_table("working time of a search", *tables.time_rows(one)),
             terminal_table(f"{words.within_bounds(one)}, within bounds", *tables.bound_rows(one)),
             terminal_table("pairs of methods", *tables.contrast_rows(one)),
             terminal_table(
@@ -108,6 +110,7 @@ class ComparisonReport:
             style=style,
         )
         write_text(folder / INDICATORS_TABLE, tables.indicators_csv(self.comparison))
+        write_text(folder / TIMES_TABLE, tables.times_csv(self.comparison))
         write_text(folder / REPORT_PAGE, self.page(drawn))
         return folder / REPORT_PAGE
 
@@ -156,6 +159,7 @@ class ComparisonReport:
             *pictures.values(),
             "## How they searched",
             markdown_table(*tables.cost_rows(self.comparison)),
+            f"The seconds of each search are in `{TIMES_TABLE}`.",
             "## Where the numbers are from",
             markdown_table(*tables.run_rows(self.comparison)),
             where,

@@ -11,7 +11,7 @@ from typing import Any
 from pymoo_prune.comparing.files import NOTHING_FILE
 from pymoo_prune.comparing.trials import Trial, recorded_trial
 from pymoo_prune.errors import NothingFoundError
-from pymoo_prune.files import write_text
+from pymoo_prune.files import part_of, remove_forgotten, write_text
 from pymoo_prune.objectives import Values, objectives_text
 from pymoo_prune.results import FIRST_POPULATION
 from pymoo_prune.runs import PARENT_FOLDER, STORE_FILE, Run, Settings
@@ -26,8 +26,8 @@ def create_run(folder: Path, settings: Settings, *, parent: Path) -> None:
         settings: What the run depends on.
         parent: The parent's folder; there is none where the problem has no parent network.
     """
-    part = folder.with_name(f".part-{folder.name}")
-    shutil.rmtree(part, ignore_errors=True)
+    remove_forgotten(folder.parent, folder.name)
+    part = part_of(folder)
     Run.create(part, settings)
     if parent.is_dir():
         shutil.copytree(parent, part / PARENT_FOLDER, copy_function=_link)

@@ -13,13 +13,14 @@ import numpy as np
 from pymoo_prune.comparing.files import SHARED_FILE
 from pymoo_prune.comparing.trials import Trial, union_front
 from pymoo_prune.errors import StoreError
-from pymoo_prune.files import Digests, printable, write_text
+from pymoo_prune.files import Digests, write_text
 from pymoo_prune.machine import processor, versions
 from pymoo_prune.objectives import Goals, Series, parse_constraints
 from pymoo_prune.problem import PruningProblem, QuantityShape, check_shape
 from pymoo_prune.results import simple_series
 from pymoo_prune.runs import PLAN_FILE, Settings, measured_quantities, reading
 from pymoo_prune.search import Display
+from pymoo_prune.tables import printable
 
 
 class _SharedAlways(TypedDict):

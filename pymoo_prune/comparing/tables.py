@@ -70,19 +70,27 @@ def in_percent(comparison: Comparison) -> bool:
 
 
 def cost_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
-    """The objectives of each method, and the costs of its runs on average."""
+    """The objectives of each method, and the costs of its runs on average, besides times."""
     rows: list[Row] = []
     for method in comparison.methods:
         trials = [t for t in comparison.trials if t.method == method]
-        evaluations, known, seconds, networks = (
+        evaluations, known, networks = (
             float(np.mean(values))
-            for values in zip(
-                *((t.evaluations, t.known, t.seconds, len(t)) for t in trials), strict=True
-            )
+            for values in zip(*((t.evaluations, t.known, len(t)) for t in trials), strict=True)
         )
-        numbers = f"{evaluations:,.0f}", f"{known:,.0f}", f"{seconds:.1f}", f"{networks:.0f}"
+        numbers = f"{evaluations:,.0f}", f"{known:,.0f}", f"{networks:.0f}"
         rows.append((method, trials[0].goal, *numbers))
-    return ("method", "objectives", "evaluations", "known before", "seconds", "networks"), rows
+    return ("method", "objectives", "evaluations", "known before", "networks"), rows
+
+
+def time_rows(comparison: Comparison) -> tuple[Row, list[Row]]:
+    """The working seconds of each method's runs; another run takes others."""
+    rows: list[Row] = []
+    for method in comparison.methods:
+        seconds = [t.seconds for t in comparison.trials if t.method == method]
+        shown = (f"{value:.1f}" for value in (np.mean(seconds), min(seconds), max(seconds)))
+        rows.append((method, str(len(seconds)), *shown))
+    return ("method", "runs", "seconds", "least", "most"), rows
 
 
 def contrast_rows(
@@ -140,10 +148,20 @@ def indicators_csv(comparison: Comparison) -> str:
     heads = [comparison.volumes.named(n) if n in VOLUMES else n for n in names]
     said = bool(np.isfinite(comparison.shares).any())
     heads += [SHARE] if said else []
-    writer.writerow(["method", "seed", "from", "evaluations", "known", "seconds", *heads])
+    writer.writerow(["method", "seed", "from", "evaluations", "known", *heads])
     for place, trial in enumerate(comparison.trials):
         about = trial.method, trial.seed, trial.origin, trial.evaluations, trial.known
         numbers = (repr(float(comparison.indicators[name][place])) for name in names)
         added = [repr(float(comparison.shares[place]))] if said else []
-        writer.writerow([*about, trial.seconds, *numbers, *added])
+        writer.writerow([*about, *numbers, *added])
+    return text.getvalue()
+
+
+def times_csv(comparison: Comparison) -> str:
+    """The working seconds of every run, as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "seed", "from", "seconds"])
+    for trial in comparison.trials:
+        writer.writerow([trial.method, trial.seed, trial.origin, trial.seconds])
     return text.getvalue()

@@ -155,7 +155,7 @@ def read_npz(
             found = {name: arrays[name] for name in (*needed, *more) if name in arrays}
             there = ", ".join(arrays) or "nothing"
             strange = any(name not in (*needed, *more) for name in arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise PruneError(f"{path} cannot be read as arrays: {error}") from error
     for name in needed:
         if name not in found and (strange or name not in missing):
@@ -171,7 +171,7 @@ def has_array(path: Path, name: str) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return f"{name}.npy" in file.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, RuntimeError, zipfile.BadZipFile):
         return False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from pymoo_prune.exchange.ioh import write_ioh
 from pymoo_prune.exchange.optuna_storage import write_optuna
 from pymoo_prune.exchange.sets import write_sets
 from pymoo_prune.exchange.tables import write_csv, write_parquet
-from pymoo_prune.files import PART, writing
+from pymoo_prune.files import part_of, writing
 
 Writer = Callable[[Sequence[Evaluations], Path, Callable[[int], None]], Sequence[str] | None]
 """Writes runs to a path, says how many evaluations are done; returns sentences for the reader."""
@@ -97,7 +96,7 @@ def check_output(path: Path) -> None:
 @contextmanager
 def _writing_folder(path: Path) -> Iterator[Path]:
     """Gives a folder beside the wanted one, and moves it there when the block succeeds."""
-    part = path.with_name(f"{PART}{secrets.token_hex(8)}-{path.name}")
+    part = part_of(path)
     part.mkdir()
     try:
         yield part

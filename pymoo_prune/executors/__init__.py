@@ -7,12 +7,14 @@
 - `work`: the worker's side: unpacks a problem, measures chunks
 - `parcel`: a problem, packed so that it can be sent
 - `processes`: workers that are processes of this machine
+- `interrupts`: Ctrl-C while processes start or end
 - `cluster`, `joining`: workers on many machines, through Ray
 """
 
 from pymoo_prune.executors.base import Executor, InProcess
 from pymoo_prune.executors.cluster import Ray
 from pymoo_prune.executors.dispatch import Dispatcher
+from pymoo_prune.executors.interrupts import interrupts_blocked
 from pymoo_prune.executors.parcel import pack, unpack
 from pymoo_prune.executors.processes import Processes
 from pymoo_prune.executors.staff import Worker
@@ -20,5 +22,5 @@ from pymoo_prune.executors.work import Answer, Done, Ready
 
 __all__ = [
     "Answer", "Dispatcher", "Done", "Executor", "InProcess", "Processes", "Ray", "Ready",
-    "Worker", "pack", "unpack",
+    "Worker", "interrupts_blocked", "pack", "unpack",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
-from pymoo_prune.executors.dispatch import Dispatcher
+from pymoo_prune.executors.dispatch import PATIENCE, Dispatcher
 from pymoo_prune.executors.joining import check_address, imported_ray, join_cluster, one_line
 from pymoo_prune.executors.parcel import pack
 from pymoo_prune.executors.staff import Worker
@@ -72,7 +72,10 @@ class Ray(Dispatcher):
         workers: The number of workers; None is as many as the cluster has room for.
         threads: Threads of torch in each worker; each reserves this number of processors.
         time_limit: Seconds for one candidate, as for every `Dispatcher`.
+        patience: As for every `Dispatcher`, but this process measures nothing itself.
     """
+
+    measures_here = False
 
     def __init__(
         self,
@@ -81,8 +84,10 @@ class Ray(Dispatcher):
         workers: int | None = None,
         threads: int = 1,
         time_limit: float | None = None,
+        patience: float = PATIENCE,
     ) -> None:
-        super().__init__(1 if workers is None else workers, threads=threads, time_limit=time_limit)
+        count = 1 if workers is None else workers
+        super().__init__(count, threads=threads, time_limit=time_limit, patience=patience)
         if address is not None:
             check_address(address)
         self.address, self._wanted = address, workers

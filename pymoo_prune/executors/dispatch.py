@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
 from pymoo_prune.executors.base import Executor
+from pymoo_prune.executors.interrupts import interrupts_blocked
 from pymoo_prune.executors.job import CHUNK_SECONDS, MAX_TRIES, Job
 from pymoo_prune.executors.staff import Worker
 from pymoo_prune.executors.work import Answer, Done, Lost, Raised, Ready, WorkerTraceback
+from pymoo_prune.machine import on_threads
 from pymoo_prune.objectives import Part
 from pymoo_prune.problem import PruningProblem
 
@@ -24,6 +27,10 @@ POLL_SECONDS = 1.0
 """The longest wait for answers before workers and deadlines are checked again."""
 START_TIMEOUT = 300.0
 """Seconds without a ready worker after which a measurement is given up."""
+PATIENCE = 30.0
+"""Seconds in which workers that end before they are ready are started again."""
+PAUSES = (0.25, 8.0)
+"""Seconds before such a worker is started again: the first pause, and the longest."""
 
 
 class Dispatcher(Executor):
@@ -36,25 +43,42 @@ class Dispatcher(Executor):
         threads: Threads of torch in each worker.
         time_limit: Seconds for one candidate. A worker that takes longer is replaced. The first
             candidate of a worker includes what the problem prepares once. None sets no limit.
+        patience: Seconds without a ready worker in which those that end before they are ready are
+            started again, at least three times. Then this process measures, with a warning, or the
+            search ends: where a time limit must be kept, or candidates were lost with workers.
     """
 
     loses = True
+    measures_here = True
+    """Whether this process may measure where no worker becomes ready."""
 
-    def __init__(self, workers: int, *, threads: int = 1, time_limit: float | None = None) -> None:
+    def __init__(
+        self,
+        workers: int,
+        *,
+        threads: int = 1,
+        time_limit: float | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         if workers < 1 or threads < 1:
             msg = f"workers and threads must be at least 1, but they are {workers} and {threads}"
             raise PruneError(msg)
         if time_limit is not None and not time_limit > 0:
             msg = f"a time limit must be above 0 seconds, but it is {time_limit}"
             raise PruneError(msg)
+        if not 0 <= patience < float("inf"):
+            msg = f"patience must be a number of seconds, at least 0, but it is {patience}"
+            raise PruneError(msg)
         self.workers, self.threads, self.time_limit = workers, threads, time_limit
+        self.patience = patience
         self.restarted = 0
         self._staff: list[Worker] = []
         self._job: Job | None = None
         self._fingerprint = ""
         self._seconds: dict[bool, float] = {}  # of one candidate; key: is it the final measurement?
         self._failed_starts = 0
-        self._waiting_since = 0.0
+        self._waiting_since = self._next_start = 0.0
+        self._alone = self._has_lost = False
 
     # Subclasses write these.
 
@@ -95,6 +119,8 @@ class Dispatcher(Executor):
 
         The pace is that of the current measurement, or of the last one.
         """
+        if self._alone:
+            return "no workers: measured in this process"
         workers = f"{self.workers} worker{'s' * (self.workers > 1)}"
         pace = 0.0 if self._job is None else self._job.pace
         parts = [workers if self.ready == self.workers else f"{self.ready} of {workers} ready"]
@@ -112,7 +138,7 @@ class Dispatcher(Executor):
         self._prepare(problem)
         job = self._job = Job(problem, X, batch)
         try:
-            while job.left:
+            while job.left and not self._alone:
                 self._hire_missing()
                 self._hand_out(job)
                 if self._watcher is not None:
@@ -120,10 +146,20 @@ class Dispatcher(Executor):
                 for part in self._parts(job):
                     yield part
                     self._check_turn(job)
+            if job.left:
+                yield from self._measured_here(job)
         finally:
             # After an error or Ctrl-C: their results are not needed.
-            for worker in [worker for worker in self._staff if worker.job is job]:
-                self._dismiss(worker)
+            self._dismiss_all([worker for worker in self._staff if worker.job is job])
+
+    def _measured_here(self, job: Job) -> Iterator[Part]:
+        rows = job.rest()
+        with on_threads(self.threads):
+            for part in job.problem.parts(job.X[rows], job.batch):
+                yield job.done([rows[row] for row in part.rows], part.measured, part.seconds)
+                self._check_turn(job)
+                if self._watcher is not None:
+                    self._watcher()
 
     def _prepare(self, problem: PruningProblem) -> None:
         if problem.measures_latency:
@@ -136,16 +172,16 @@ class Dispatcher(Executor):
             self._clear()
             self._publish(problem)
             self._fingerprint = problem.fingerprint
-        for worker in [worker for worker in self._staff if worker.job is not None]:
-            self._dismiss(worker)  # busy with a measurement that was given up
+        # Those that are busy with a measurement that was given up.
+        self._dismiss_all([worker for worker in self._staff if worker.job is not None])
         self._waiting_since = time.monotonic()
 
     def _clear(self) -> None:
         """Ends all workers and forgets the problem."""
         self._job, self._fingerprint = None, ""
+        self._failed_starts, self._alone, self._has_lost = 0, False, False
         self._seconds.clear()
-        while self._staff:
-            self._dismiss(self._staff[-1])
+        self._dismiss_all(list(self._staff))
         self._withdraw()
 
     def _check_turn(self, job: Job) -> None:
@@ -158,7 +194,7 @@ class Dispatcher(Executor):
             raise PruneError(msg)
 
     def _hire_missing(self) -> None:
-        while len(self._staff) < self.workers:
+        while len(self._staff) < self.workers and time.monotonic() >= self._next_start:
             worker = self._hire()
             try:
                 self._staff.append(worker)
@@ -170,8 +206,7 @@ class Dispatcher(Executor):
         if self.ready:
             self._waiting_since = now
         elif (waited := now - self._waiting_since) > START_TIMEOUT:
-            msg = f"no worker is ready after {waited:.0f} s; {self._needs()}"
-            raise PruneError(msg)
+            self._go_on_alone(f"no worker is ready after {waited:.0f} s")
 
     def _hand_out(self, job: Job) -> None:
         for worker in self._staff:
@@ -204,19 +239,23 @@ class Dispatcher(Executor):
         """Yields candidates that are done, or given up, by now."""
         for worker, answer in self._answers(self._timeout()):
             yield from self._heard(job, worker, answer)
+            if self._alone:
+                return
         yield from self._overdue(job)
 
     def _timeout(self) -> float:
-        next_deadline = min(worker.deadline for worker in self._staff)
+        next_deadline = min((worker.deadline for worker in self._staff), default=float("inf"))
+        if len(self._staff) < self.workers:
+            next_deadline = min(next_deadline, max(self._next_start, time.monotonic() + 0.01))
         return min(POLL_SECONDS, max(next_deadline - time.monotonic(), 0.0))
 
     def _heard(self, job: Job, worker: Worker, answer: Answer) -> Iterator[Part]:
         match answer:
             case Ready():
                 self._check(answer)
-                worker.ready, self._failed_starts = True, 0
+                worker.ready, self._failed_starts, self._next_start = True, 0, 0.0
             case Done(measured, seconds, printed):
-                rows, self._failed_starts = worker.end(), 0
+                rows = worker.end()
                 self._learn(job, seconds / len(rows))
                 sys.stdout.write(printed)
                 yield job.done(rows, measured, seconds)
@@ -264,14 +303,41 @@ class Dispatcher(Executor):
         rows = worker.end()
         self._dismiss(worker)
         self.restarted += 1
-        if not worker.ready:
-            self._failed_starts += 1
-            if self._failed_starts >= MAX_TRIES:
-                msg = f"workers end before they are ready: the last one {reason}; {self._needs()}"
-                raise PruneError(msg)
+        if worker.ready:
+            self._has_lost = True
+        else:
+            self._failed_to_start(reason)
         yield from job.lost(rows, reason)
+
+    def _failed_to_start(self, reason: str) -> None:
+        """Lets some time go by before the next start, or gives workers up."""
+        now, (first, longest) = time.monotonic(), PAUSES
+        self._next_start = now + min(first * 2.0 ** min(self._failed_starts, 9), longest)
+        self._failed_starts += 1
+        if self.ready:
+            return
+        if self._failed_starts >= MAX_TRIES and now - self._waiting_since >= self.patience:
+            self._go_on_alone(f"workers end before they are ready: the last one {reason}")
+
+    def _go_on_alone(self, why: str) -> None:
+        """From now on this process measures, where that is safe; otherwise an error."""
+        if not self.measures_here or self.time_limit is not None or self._has_lost:
+            msg = f"{why}; {self._needs()}"
+            raise PruneError(msg)
+        msg = (
+            f"{why}, so that this process measures alone from now on; for workers: {self._needs()}"
+        )
+        warnings.warn(msg, RuntimeWarning, stacklevel=2)
+        self._alone = True
+        self._dismiss_all(list(self._staff))
 
     def _dismiss(self, worker: Worker) -> None:
         if worker in self._staff:
             self._staff.remove(worker)
         worker.stop()
+
+    def _dismiss_all(self, workers: Sequence[Worker]) -> None:
+        """Ends workers; a second Ctrl-C waits until all are ended."""
+        with interrupts_blocked():
+            for worker in workers:
+                self._dismiss(worker)

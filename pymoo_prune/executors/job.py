@@ -59,6 +59,13 @@ class Job:
             return [self.again.popleft()]
         return [self.fresh.popleft() for _ in range(min(size, len(self.fresh)))]
 
+    def rest(self) -> list[int]:
+        """Takes all rows that no worker has."""
+        rows = [*self.again, *self.fresh]
+        self.again.clear()
+        self.fresh.clear()
+        return rows
+
     def done(self, rows: Sequence[int], measured: Measured, seconds: float) -> Part:
         """Notes measured rows, in the order of their measurements."""
         self.left -= len(rows)

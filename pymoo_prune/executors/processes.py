@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing import get_context, parent_process, reduction, resource_tracker
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
@@ -17,11 +17,14 @@ from typing import Any, BinaryIO, TypeAlias, cast
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import PruneError
 from pymoo_prune.executors.dispatch import Dispatcher
+from pymoo_prune.executors.interrupts import interrupts_blocked
 from pymoo_prune.executors.parcel import pack, read, write
 from pymoo_prune.executors.staff import Worker
 from pymoo_prune.executors.work import Answer, Lost, Workbench
 from pymoo_prune.problem import PruningProblem
 
+STOPPING = 5.0
+"""The longest wait for a worker that is ended."""
 _SPAWN = get_context("spawn")  # threads of torch do not survive a fork
 
 Messages: TypeAlias = "SimpleQueue[tuple[_Process, bytes | None]]"
@@ -71,7 +74,8 @@ class _Process(Worker):
         self._thread = threading.Thread(target=self._correspond, daemon=True)
 
     def start(self) -> None:
-        with _without_interrupts():
+        resource_tracker.ensure_running()  # started with the first process, it would unblock SIGINT
+        with interrupts_blocked():  # Ctrl-C goes to all processes of a terminal
             self.process.start()
             self._thread.start()
         self._theirs.close()
@@ -105,8 +109,9 @@ class _Process(Worker):
     def stop(self) -> None:
         if self.process.pid is not None:
             self.process.kill()  # it has nothing to save
-            self.process.join()
-        self.process.close()
+            self.process.join(STOPPING)
+        with suppress(ValueError):  # the system has not ended it yet: it waits for a device
+            self.process.close()
         self._theirs.close()
         self._chunks.put(None)
         if not self._thread.is_alive():  # otherwise the thread closes it
@@ -178,17 +183,3 @@ def _end_with_driver() -> None:
     assert driver is not None  # noqa: S101 - this runs in a worker
     driver.join()
     os._exit(1)
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Blocks SIGINT while a child starts: Ctrl-C goes to all processes of a terminal."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # started with the first process, it would unblock SIGINT
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeAlias
+from uuid import NAMESPACE_URL, uuid5
 
 from bokeh.embed import components
 from bokeh.models import UIElement
@@ -23,6 +26,8 @@ POLICY = (
     "script-src 'unsafe-inline' 'unsafe-eval'"
 )
 """The page may use only what is in it; Bokeh's tables evaluate templates."""
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Bokeh draws the names of a page's parts at random."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def document(
         HTML with everything in it.
     """
     models = list(_models([*lead, *(part for one in sections for part in one.parts)]))
-    script, divs = components(models) if models else ("", ())
+    script, divs = _named(*components(models)) if models else ("", ())
     places = dict(zip(models, divs, strict=True))
 
     def html(parts: Sequence[Part]) -> str:
@@ -107,6 +112,19 @@ def document(
         script=script,
         controls=_controls(explorers) if explorers else "",
     )
+
+
+def _named(script: str, divs: Sequence[str]) -> tuple[str, list[str]]:
+    """Bokeh's parts with names that the next page of the same content has too."""
+    names: dict[str, str] = {}
+    numbered = (str(uuid5(NAMESPACE_URL, str(number))) for number in count())
+
+    def name(found: re.Match[str]) -> str:
+        if found[0] not in names:
+            names[found[0]] = next(numbered)
+        return names[found[0]]
+
+    return UUID.sub(name, script), [UUID.sub(name, div) for div in divs]
 
 
 def _controls(explorers: Sequence[Explorer]) -> Markup:

@@ -26,7 +26,9 @@ FILES: Mapping[str, str] = {
     INT8: "the same with eight bits",
     COMPRESSED: "the network as one file of few bits, which `load_network` reads too",
 }
-"""Files that the folder may hold, besides the page."""
+"""Files that the folder may hold, besides pages and times."""
+TIMES_PAGE, TIMES_FILE = "times.md", "times.json"
+"""Latencies, which are never the same twice; no other file of the folder has any."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,13 @@ class Carried:
             table = markdown_table(*self.onnx.rows())
             parts += ["## Under onnxruntime", table, self.onnx.conditions()]
         if self.latencies:
-            parts += ["## Latency", markdown_table(*self.latency_rows()), self.conditions()]
+            parts += ["## Latency", f"Latencies are in [{TIMES_PAGE}]({TIMES_PAGE})."]
+        return "\n\n".join(parts) + "\n"
+
+    def times_markdown(self) -> str:
+        """The latencies as a page."""
+        title = f"# Latencies of network {self.member.place}"
+        parts = [title, markdown_table(*self.latency_rows()), self.conditions()]
         return "\n\n".join(parts) + "\n"
 
     def _loading(self) -> str:

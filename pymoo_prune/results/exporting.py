@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,7 @@ from pymoo_prune.machine import processor
 from pymoo_prune.measuring import BATCH_SIZES, Latency, latencies
 from pymoo_prune.networks import own_inputs
 from pymoo_prune.pruning.alphabets import COMPRESSED
-from pymoo_prune.results.carried import Carried
+from pymoo_prune.results.carried import TIMES_FILE, TIMES_PAGE, Carried
 from pymoo_prune.results.member import Member
 from pymoo_prune.results.network_files import save_compressed, save_network
 from pymoo_prune.results.onnx_files import (
@@ -69,7 +70,7 @@ def carry(
     """
     check_formats(onnx=onnx, int8=int8)
     display, folder = display or Display(Console(quiet=True)), Path(folder)
-    for name in (ONNX, INT8, NETWORK_PAGE):  # of another network
+    for name in (ONNX, INT8, NETWORK_PAGE, TIMES_PAGE, TIMES_FILE):  # of another network
         (folder / name).unlink(missing_ok=True)
     own = own_inputs(network)
     save_network(own, folder, about=about)
@@ -91,8 +92,11 @@ def carry(
         for file, runtime in zip(report.files, ("onnxruntime", "int8"), strict=False):
             runtimes[f"{name}, {runtime}"] = OnnxNetwork(file.path.read_bytes(), data.packing)
     times = _latencies(runtimes, data.shape, threads, repeats, display)
-    result = Carried(member, folder, {**about, **_found(report, times)}, report, times)
-    save_network(own, folder, about=result.about)
+    result = Carried(member, folder, {**about, **_found(report)}, report, times)
+    if report is not None:
+        save_network(own, folder, about=result.about)
+    write_text(folder / TIMES_FILE, _times_json(times))
+    write_text(folder / TIMES_PAGE, result.times_markdown())
     write_text(folder / NETWORK_PAGE, result.markdown())
     return result
 
@@ -123,10 +127,8 @@ def _latencies(
     return times
 
 
-def _found(
-    report: OnnxReport | None, times: Mapping[str, Sequence[Latency]]
-) -> dict[str, dict[str, Any]]:
-    """The measurements as plain values."""
+def _found(report: OnnxReport | None) -> dict[str, dict[str, Any]]:
+    """The measurements of ONNX files as plain values."""
     found: dict[str, dict[str, Any]] = {}
     if report is not None:
         files = {file.path.name: asdict(file) for file in report.files}
@@ -134,5 +136,10 @@ def _found(
             known = {key: value for key, value in file.items() if value is not None}
             files[name] = {key: value for key, value in known.items() if key != "path"}
         found["onnx"] = {"images": report.images, **files}
+    return found
+
+
+def _times_json(times: Mapping[str, Sequence[Latency]]) -> str:
+    """Latencies by network and runtime, as JSON."""
     seconds = {name: [asdict(one) for one in several] for name, several in times.items()}
-    return {**found, "latency": {"processor": processor(), "networks": seconds}}
+    return json.dumps({"processor": processor(), "networks": seconds}, indent=2) + "\n"

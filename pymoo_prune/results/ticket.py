@@ -99,6 +99,14 @@ class WinningTicket:
 
     def size_rows(self) -> tuple[Row, list[Row]]:
         """Accuracy, size and speed of both."""
+        head, rows = self._sizes()
+        return head, [*rows, *self.time_rows()[1]]
+
+    def time_rows(self) -> tuple[Row, list[Row]]:
+        """The speed of both, which no other measurement repeats exactly."""
+        return words.time_rows(self.parent, self.ticket)
+
+    def _sizes(self) -> tuple[Row, list[Row]]:
         return words.size_rows(
             self.parent, self.ticket, self.measure, masked=self.masked, judged=self.judged
         )
@@ -137,23 +145,39 @@ class WinningTicket:
             ),
         ]
 
-    def markdown(self, *, title: str = "The winning ticket", picture: str | None = None) -> str:
+    def markdown(
+        self,
+        *,
+        title: str = "The winning ticket",
+        picture: str | None = None,
+        times: str | None = None,
+    ) -> str:
         """Everything as a page.
 
         Args:
             title: The page's heading.
             picture: The file that `draw` has written, as a link from the page.
+            times: The file with `times_markdown`, which is named in place of the latencies.
         """
         shown = "accuracy" if self.labelled else self.measure
         parts = [
             f"# {title}",
             self.origin(),
-            markdown_table(*self.size_rows()),
-            self.conditions(),
+            markdown_table(*(self._sizes() if times else self.size_rows())),
+            f"Latencies of both are in [{times}]({times})." if times else self.conditions(),
             "## Perturbed images",
             *(self._perturbed(shown, picture) if self.ticket.robustness else []),
             self.verdict(),
         ]
+        return "\n\n".join(parts) + "\n"
+
+    def times_markdown(self, *, title: str = "The winning ticket") -> str:
+        """The latencies as a page.
+
+        Args:
+            title: The page's heading.
+        """
+        parts = [f"# {title}: latencies", markdown_table(*self.time_rows()), self.conditions()]
         return "\n\n".join(parts) + "\n"
 
     def _perturbed(self, shown: str, picture: str | None) -> list[str]:

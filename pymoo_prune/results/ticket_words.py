@@ -16,6 +16,7 @@ AGREEMENT = "agreement with the parent"
 """What test accuracies are where images have no labels."""
 
 
+HEAD = ("", "parent", "ticket", "difference")
 NO_IMAGES = "Inputs that are no images are not perturbed: noise and blur are for images."
 """In place of a verdict on perturbations."""
 
@@ -28,7 +29,7 @@ def size_rows(
     masked: bool,
     judged: Quantity | None = None,
 ) -> tuple[Row, list[Row]]:
-    """Accuracy, size and speed of both.
+    """Accuracy and size of both.
 
     Args:
         parent: The parent.
@@ -52,11 +53,16 @@ def size_rows(
         _size_row(f"MACs{kept}", parent.macs, ticket.macs),
         _size_row(f"MACs by thop{zeros}", parent.thop_macs, ticket.thop_macs),
     ]
-    for before, after, speedup in zip(
-        parent.latencies, ticket.latencies, speedups(parent, ticket), strict=True
-    ):
-        rows.append((*_times(before, after), f"{speedup:.2f}× as fast"))
-    return ("", "parent", "ticket", "difference"), rows
+    return HEAD, rows
+
+
+def time_rows(parent: Appraisal, ticket: Appraisal) -> tuple[Row, list[Row]]:
+    """The speed of both, for each batch size."""
+    each = zip(parent.latencies, ticket.latencies, speedups(parent, ticket), strict=True)
+    rows: list[Row] = [
+        (*_times(before, after), f"{speedup:.2f}× as fast") for before, after, speedup in each
+    ]
+    return HEAD, rows
 
 
 def _size_row(label: str, before: float, after: float) -> Row:

@@ -8,6 +8,7 @@
 - `execution`, `summary`: search, finish, compare, write; and how that went
 - `carrying`: networks of a run's front, exported or as a ticket
 - `one_call`: one call for a network of one's own
+- `places`: errors of folders that change meanwhile
 - `run`, `run_front`: the run itself, and its front
 - `shapes`: the shapes of a run's files of JSON
 - `checks`: what must fit together in a run's folder
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from pymoo_prune.runs.folder import RunFolder, new_folder
     from pymoo_prune.runs.images import is_module, lasting
     from pymoo_prune.runs.one_call import prune
+    from pymoo_prune.runs.places import at_work
     from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
     from pymoo_prune.runs.report import Report
     from pymoo_prune.runs.reproduction import (
@@ -68,9 +70,9 @@ else:
 
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
-    "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "PLAN_FILE", "REPORT_PAGE",
-    "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations",
-    "Given", "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "chosen",
+    "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "PLAN_FILE", "REPORT_PAGE", "SETTINGS_FILE",
+    "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations", "Given",
+    "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "at_work", "chosen",
     "evaluations_of", "is_module", "kept", "kept_parent", "kept_runs", "lasting", "limit_of",
     "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune", "publish",
     "published_on", "reading", "recorded_evaluations", "reproduced",

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from pymoo_prune.errors import StoreError
-from pymoo_prune.files import check_writable, filling, write_text, writing
+from pymoo_prune.files import check_writable, filling, holds_something, write_text, writing
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import BATCH_SIZES, thop_macs
 from pymoo_prune.networks import PackedInputs
@@ -24,7 +24,13 @@ from pymoo_prune.results import (
     winning_ticket,
 )
 from pymoo_prune.runs.defaults import AT_LENGTH
-from pymoo_prune.runs.files import PARENT_FOLDER, TICKET_FOLDER, TICKET_PAGE, TICKET_PICTURE
+from pymoo_prune.runs.files import (
+    PARENT_FOLDER,
+    TICKET_FOLDER,
+    TICKET_PAGE,
+    TICKET_PICTURE,
+    TIMES_PAGE,
+)
 from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.run_front import RunFront
 from pymoo_prune.runs.settings import Settings
@@ -111,12 +117,13 @@ class Carrier:
         packed = network if packing is None else PackedInputs.of(network, packing)
         picture = TICKET_PICTURE if ticket.ticket.robustness else None
         title = f"The winning ticket of {settings.title}"
-        page = ticket.markdown(title=title, picture=picture)
+        page = ticket.markdown(title=title, picture=picture, times=TIMES_PAGE)
         with filling(folder) as place:
             carry(member, packed, place, about=self._about(member, packed, images, values))
             if picture is not None:
                 with writing(place / picture) as path:
                     ticket.draw(path)
+            write_text(place / TIMES_PAGE, ticket.times_markdown(title=title))
             write_text(place / TICKET_PAGE, page)
         return ticket, folder
 
@@ -158,7 +165,7 @@ def check_export_folder(folder: Path) -> None:
         msg = f"{folder} is a file"
     elif (folder / TICKET_PAGE).exists():
         msg = f"{folder} is a winning ticket, whose page would be of another network"
-    elif folder.is_dir() and any(folder.iterdir()) and not is_exported(folder):
+    elif folder.is_dir() and holds_something(folder) and not is_exported(folder):
         msg = f"{folder} is there already, and is no exported network"
     else:
         check_writable(folder)
@@ -173,7 +180,7 @@ def check_ticket_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; give another --output, a folder"
         raise StoreError(msg)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / TICKET_PAGE).is_file():
+    if folder.is_dir() and holds_something(folder) and not (folder / TICKET_PAGE).is_file():
         msg = f"{folder} is there already, and is no winning ticket; give another --output"
         raise StoreError(msg)
     check_writable(folder)

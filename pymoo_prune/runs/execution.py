@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pymoo_prune.engines import make_algorithm
+from pymoo_prune.errors import NothingFoundError
 from pymoo_prune.executors import Executor
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import Anatomies, anatomy
@@ -19,7 +20,16 @@ from pymoo_prune.runs.folder import RunFolder
 from pymoo_prune.runs.settings import Settings
 from pymoo_prune.runs.share import share_of
 from pymoo_prune.runs.summary import summary_of
-from pymoo_prune.search import Display, Found, Profile, SearchReporter, Step, Store, search
+from pymoo_prune.search import (
+    Display,
+    Found,
+    Profile,
+    SearchReporter,
+    Step,
+    Store,
+    search,
+    settle,
+)
 
 THIS_SEARCH = "this search"
 """The front's name beside the baselines."""
@@ -28,6 +38,12 @@ THIS_SEARCH = "this search"
 def store_of(problem: PruningProblem, folder: Path) -> Store:
     """The evaluations of a run, in its folder."""
     return Store(folder / STORE_FILE, tuple(problem.quantities), problem.fingerprint, versions())
+
+
+def check_store(problem: PruningProblem, folder: Path) -> None:
+    """Refuses a problem that is not the one whose evaluations are there; reads only."""
+    path, quantities = folder / STORE_FILE, tuple(problem.quantities)
+    Store(path, quantities, problem.fingerprint, read_only=True).close()
 
 
 @dataclass(frozen=True)
@@ -60,9 +76,18 @@ class Execution:
             others = self._baselines(front, found, store)
             first = self._first_population(front, found)
             self._write(front, others, first, found, store, [*notes, *self._left_out])
+        except NothingFoundError:
+            self._settle(store)
+            raise
         finally:
             store.close()
         return front
+
+    @staticmethod
+    def _settle(store: Store) -> None:
+        """Closes the store; kills leave no trace in it."""
+        store.close()
+        settle(store.path)
 
     def _search(self, store: Store) -> Found:
         settings, problem, executor = self.settings, self.problem, self.executor
@@ -163,6 +188,7 @@ class Execution:
             "first_population": first.about(),
             "search_share": share_of(series, problem),
         }
+        self._settle(store)
         parent, matrices = problem.parent, problem.illustration.matrices
         whole = None if parent is None else anatomy(parent, problem.data_set.shape)
         self._files.write(

@@ -41,4 +41,6 @@ MATRICES_PICTURE = "matrices.png"
 
 TICKET_FOLDER = "ticket"
 TICKET_PAGE = "ticket.md"
+TIMES_PAGE = "times.md"
+"""In a ticket's folder: its latencies, which are never the same twice."""
 TICKET_PICTURE = "robustness.png"

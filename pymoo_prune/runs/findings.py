@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 
 from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.objectives import DIVERGENCE, Goals, Quantity, Series, Values, judge_of
@@ -22,7 +23,7 @@ from pymoo_prune.runs.run import Run
 from pymoo_prune.runs.run_front import recorded_suggestion
 from pymoo_prune.runs.settings import Settings, measured_quantities
 from pymoo_prune.runs.share import Volumes, shared_axes, with_lower_accuracies
-from pymoo_prune.search import Store
+from pymoo_prune.search import Store, times_of
 
 DIGITS = 4
 """Digits of hypervolumes that are shown; what is equal in them is alike."""
@@ -174,6 +175,20 @@ class Findings:
         lower = with_lower_accuracies(self.front, self.tested, images)
         lowered = self._volumes.gain([lower, *self.series[1:]], self.tested)
         return round(lowered.added, DIGITS) == 0
+
+    @property
+    def seconds(self) -> float | None:
+        """Working time of the search; None where it is not known."""
+        store = Store.existing(self.run.folder / STORE_FILE)
+        try:
+            return store.elapsed(self.summary["generations"]) or None
+        finally:
+            store.close()
+
+    @property
+    def times(self) -> str | None:
+        """The name of the file of seconds; None in folders of older versions."""
+        return None if "seconds" in self.summary else times_of(Path(STORE_FILE)).name
 
     @cached_property
     def generation_means(self) -> Mapping[str, Values]:

@@ -18,7 +18,7 @@ from pymoo_prune.errors import PruneError, StoreError, check_path
 from pymoo_prune.files import (
     Digests,
     check_no_links,
-    printable,
+    holds_something,
     write_new_text,
     write_text,
     writing,
@@ -45,6 +45,7 @@ from pymoo_prune.runs.settings import GIVEN, Settings
 from pymoo_prune.runs.shapes import DataShape, LayersShape, SummaryShape
 from pymoo_prune.runs.unreadable import UNREADABLE, reading
 from pymoo_prune.search import Store
+from pymoo_prune.tables import printable
 
 
 class RunFolder:
@@ -81,7 +82,7 @@ class RunFolder:
     def create(self, settings: Settings) -> None:
         """Makes the folder, with the settings in it; a folder that holds something is refused."""
         path = self.path
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or holds_something(path)):
             raise self._there_already()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -110,6 +111,8 @@ class RunFolder:
 
     def remove_if_empty(self) -> None:
         """Removes a folder that holds only settings: corrected ones may want the same place."""
+        if not self.path.is_dir():  # it was moved
+            return
         if [path.name for path in self.path.iterdir()] == [SETTINGS_FILE]:
             (self.path / SETTINGS_FILE).unlink()
             self.path.rmdir()

@@ -121,6 +121,11 @@ class Report:
         """The unpruned network's measurements, in a sentence."""
         return words.parent_line(self.findings)
 
+    @property
+    def time_line(self) -> str:
+        """The working time of the search, in a sentence; empty where it is not known."""
+        return words.time_line(self.findings)
+
     def origins(self) -> dict[str, str]:
         """From which seed and which evaluations the networks of each method come."""
         return words.origins(self.findings)
@@ -177,6 +182,7 @@ class Report:
             "\n".join(f"- {name}: {origin}." for name, origin in self.origins().items()),
             "## The search, generation by generation",
             _link(GENERATIONS_PICTURE),
+            *([] if findings.times is None else [words.times_line(findings)]),
             "## Made with",
             markdown_table(("what", "version"), list(findings.summary["versions"].items())),
         ]

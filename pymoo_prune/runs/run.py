@@ -9,13 +9,13 @@ from typing import Self
 
 from pymoo_prune.errors import DataError, PruneError
 from pymoo_prune.executors import Executor, InProcess
-from pymoo_prune.files import locked
 from pymoo_prune.measuring import BATCH_SIZES
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import Carried, Front, WinningTicket, check_formats
 from pymoo_prune.runs.carrying import Carrier
-from pymoo_prune.runs.execution import Execution, store_of
+from pymoo_prune.runs.execution import Execution, check_store, store_of
 from pymoo_prune.runs.folder import RunFolder
+from pymoo_prune.runs.places import at_work
 from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
 from pymoo_prune.runs.recorded import RecordedRun
 from pymoo_prune.runs.run_front import RunFront
@@ -82,7 +82,7 @@ class Run(RecordedRun):
         """
         executor = executor or InProcess()
         try:
-            with locked(self.folder):
+            with at_work(self.folder):
                 own = None if self.given.data is None else self.given.data.task.metric
                 self.settings.check(workers=executor.loses, metric=own)
                 problem = self.prepare(display, download=download)
@@ -102,7 +102,7 @@ class Run(RecordedRun):
             self.settings, self.folder, display, download=download, given=self.given
         )
         if self.given.named is not None and self._files.has_store:
-            self.store(problem).close()  # refuses another network
+            check_store(problem, self.folder)
         return problem
 
     def store(self, problem: PruningProblem) -> Store:

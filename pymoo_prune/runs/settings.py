@@ -14,7 +14,6 @@ from torch import nn
 from pymoo_prune.data import DATA_SETS, R2, Metric
 from pymoo_prune.engines import check_engine_name, check_goals
 from pymoo_prune.errors import MOST, PruneError, shown, unknown_name
-from pymoo_prune.files import printable
 from pymoo_prune.machine import check_device
 from pymoo_prune.measuring import LATENCY
 from pymoo_prune.objectives import (
@@ -48,6 +47,7 @@ from pymoo_prune.runs.images import data_title, is_module, named_metric
 from pymoo_prune.runs.shapes import SettingsShape, WrittenSettings
 from pymoo_prune.search import Budget
 from pymoo_prune.surrogates import MODELS
+from pymoo_prune.tables import printable
 
 GIVEN = "given in Python"
 """Stands for a network that no name leads to; see `prune`."""

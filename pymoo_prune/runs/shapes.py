@@ -92,7 +92,6 @@ class ShareShape(TypedDict):
 class _SummaryAlways(TypedDict):
     generations: int
     evaluations: int
-    seconds: float
     parent: dict[str, float]
     goals: list[str]
     knee: int
@@ -106,6 +105,7 @@ class SummaryShape(_SummaryAlways, total=False):
 
     population: int | None
     known_evaluations: int
+    seconds: float
     parent_test_accuracy: float | None
     data: str
     quantities: dict[str, QuantityShape]

@@ -40,8 +40,7 @@ def summary_of(
         "generations": found.last.generation,
         "evaluations": found.last.evaluated,
         "population": population_of(found.last.algorithm),
-        "known_evaluations": store.hits,
-        "seconds": round(found.last.seconds, 3),
+        "known_evaluations": _known(store),
         "parent": dict(problem.parent_values),
         "parent_test_accuracy": _tested_parent(problem),
         "data": problem.data_set.digest,
@@ -67,6 +66,12 @@ def summary_of(
             "device": settings.device,
         },
     }
+
+
+def _known(store: Store) -> int:
+    """How many evaluations asked for a candidate that the search had measured before."""
+    asked = [(images, digest) for _, _, images, digest in store.history()]
+    return len(asked) - len(set(asked))
 
 
 def _tested_parent(problem: PruningProblem) -> float | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 
+from pymoo_prune.errors import StoreError
 from pymoo_prune.objectives import DIVERGENCE, Series, judges
 from pymoo_prune.results import FIRST_POPULATION, RANDOM, Gain, there_before
 from pymoo_prune.runs.files import STORE_FILE
@@ -188,9 +190,22 @@ def made_line(findings: Findings) -> str:
     summary = findings.summary
     machine = summary["machine"]
     return (
-        f"{search_line(findings)} in {summary['seconds']:.1f} s on {machine['processor']} "
+        f"{search_line(findings)} on {machine['processor']} "
         f"({machine['threads']} thread{'s' * (machine['threads'] > 1)}, {machine['device']})."
     )
+
+
+def time_line(findings: Findings) -> str:
+    """How long the search worked, which no page says: it is never the same twice."""
+    with suppress(StoreError):  # the file of times is damaged, and nothing else
+        if (seconds := findings.seconds) is not None:
+            return f"The search worked for {seconds:,.1f} s."
+    return ""
+
+
+def times_line(findings: Findings) -> str:
+    """Where a page's reader finds times."""
+    return f"Working seconds at the end of each generation are in `{findings.times}`."
 
 
 def meaning(findings: Findings) -> str:

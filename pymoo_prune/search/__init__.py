@@ -8,6 +8,7 @@
 - `chromosomes`: the candidates' chromosomes in that file, in few bytes
 - `record`: what that file knows of the search
 - `schema`: that file's tables, and checks of its rows
+- `settled`: that file after the search, and the file of its working seconds
 - `database`: connections to that file, and advice for its errors
 - `progress`, `notebook`: what is shown while a run works, and in a notebook
 - `profiling`: a trace of the first generations
@@ -20,9 +21,11 @@ from pymoo_prune.search.profiling import Profile
 from pymoo_prune.search.progress import REFRESH, Board, Display, Relay, SearchReporter
 from pymoo_prune.search.record import Record
 from pymoo_prune.search.searching import First, Found, Step, search
+from pymoo_prune.search.settled import settle, times_of
 from pymoo_prune.search.store import Store
 
 __all__ = [
     "REFRESH", "Archive", "Board", "Budget", "Display", "First", "Found", "Profile", "Record",
     "Relay", "SearchReporter", "Step", "Store", "StoredEvaluator", "search",
+    "settle", "times_of",
 ]  # fmt: skip

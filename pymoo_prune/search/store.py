@@ -2,10 +2,8 @@
 
 Four tables: what was measured (once for each candidate and each set of images), the candidates'
 chromosomes, the order in which the search asked, and when each generation was done. What is
-measured is committed at the end of each chunk of candidates, or of a few cheap chunks: a crash
-loses at most what was measured since.
-A run is resumed by replaying it: the search starts again from its seed and finds its past
-evaluations here.
+measured is committed after each chunk of candidates, or a few cheap ones: a crash loses no more.
+A run is resumed by replaying it: the search starts again and finds its past evaluations here.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ import numpy as np
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.errors import ReplayError, StoreError, check_path
 from pymoo_prune.objectives import Measured, Part, Values
-from pymoo_prune.search import chromosomes, schema
+from pymoo_prune.search import chromosomes, schema, settled
 from pymoo_prune.search.database import connected, explained, reading
 from pymoo_prune.search.record import Record
 
@@ -291,10 +289,8 @@ class Store:
 
     def elapsed(self, generation: int) -> float | None:
         """Seconds of search up to the end of a generation, or None if it is not recorded."""
-        query = "SELECT elapsed FROM generations WHERE generation = ?"
         with explained(self.path):
-            row = self._db.execute(query, (generation,)).fetchone()
-        return None if row is None else float(row[0])
+            return settled.elapsed(self._db, self.path, generation)
 
     def finish_generation(self, generation: int, elapsed: float) -> None:
         """Records that a generation is done."""

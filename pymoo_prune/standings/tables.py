@@ -279,20 +279,19 @@ def value_table(task: Task, methods: Sequence[str]) -> StudyTable:
 
 
 def run_table(task: Task) -> StudyTable:
-    """Where the runs of a problem are from, and what they took."""
+    """Where the runs of a problem are from."""
     rows: list[Row] = [
         (
             course.method,
             str(course.seed),
             f"{course.evaluations:,}",
-            "–" if np.isnan(course.seconds) else f"{course.seconds:.1f}",
             "elsewhere" if course.outside else "here",
             course.origin or "–",
         )
         for course in task.courses
     ]
-    head = ("method", "seed", "evaluations", "seconds", "made", "from")
-    return StudyTable(f"runs-{task.name}", f"All runs on {task.name}.", head, rows, texts=(0, 4, 5))
+    head = ("method", "seed", "evaluations", "made", "from")
+    return StudyTable(f"runs-{task.name}", f"All runs on {task.name}.", head, rows, texts=(0, 3, 4))
 
 
 def _counted(tasks: Sequence[Task], known: Sequence[Task]) -> str:

@@ -14,18 +14,19 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pymoo_prune.files import writing
-from pymoo_prune.studies.files import COURSES_FILE
+from pymoo_prune.files import write_text, writing
+from pymoo_prune.studies.files import COURSES_FILE, COURSES_TIMES
 from pymoo_prune.studies.instances import RunCosts, Scale
 
-COURSES_FORMAT = 1
+COURSES_FORMAT = 2
 UNREADABLE = (
-    *(OSError, ValueError, KeyError, TypeError, EOFError),
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
 """Errors of a file that is missing or damaged."""
 State: TypeAlias = tuple[int, int]
 """A file's size and the time when it was written."""
+UNKNOWN: State = (-1, -1)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _run(path: Path, name: str, before: Kept | None, read: Callable[[str, Path],
     if before is not None and before.state == state:
         return before
     digest = digest_of(path)
-    if before is not None and before.digest == digest:
+    if before is not None and before.digest == digest and before.state != UNKNOWN:
         return Kept(state, digest, before.run)
     return Kept(state, digest, read(name, path))
 
@@ -100,15 +101,25 @@ def _load(path: Path, key: str) -> dict[str, Kept]:
             if about["key"] != key:
                 return {}
             after, costs, ends = arrays["after"], arrays["costs"], arrays["ends"]
+        times = _load_times(path.with_name(COURSES_TIMES))
         parts = zip(np.split(after, ends[:-1]), np.split(costs, ends[:-1]), strict=True)
         return {
             one["name"]: Kept(
-                (one["state"][0], one["state"][1]),
+                state,
                 one["digest"],
-                RunCosts(*part, one["value"], one["evaluations"], one["seconds"]),
+                RunCosts(*part, one["value"], one["evaluations"], seconds),
             )
             for one, part in zip(about["runs"], parts, strict=True)
+            for state, seconds in [times.get(one["name"], (UNKNOWN, float("nan")))]
         }
+    return {}
+
+
+def _load_times(path: Path) -> dict[str, tuple[State, float]]:
+    """When files were written, and seconds, by run; without them, files are read again."""
+    with suppress(*UNREADABLE):
+        values = json.loads(path.read_text(encoding="utf-8")).items()
+        return {name: ((size, time), seconds) for name, (size, time, seconds) in values}
     return {}
 
 
@@ -116,17 +127,16 @@ def _save(path: Path, key: str, found: Mapping[str, Kept]) -> None:
     runs = [
         {
             "name": name,
-            "state": one.state,
             "digest": one.digest,
             "value": one.run.value,
             "evaluations": one.run.evaluations,
-            "seconds": one.run.seconds,
         }
         for name, one in found.items()
     ]
     if not runs:
         return
     every = [one.run for one in found.values()]
+    times = {name: [*one.state, one.run.seconds] for name, one in found.items()}
     with writing(path) as part:
         np.savez(
             part,
@@ -135,3 +145,4 @@ def _save(path: Path, key: str, found: Mapping[str, Kept]) -> None:
             costs=np.concatenate([run.costs for run in every]),
             ends=np.cumsum([len(run.after) for run in every]),
         )
+    write_text(path.with_name(COURSES_TIMES), json.dumps(times) + "\n")

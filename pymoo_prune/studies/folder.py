@@ -10,9 +10,9 @@ from rich.console import Console
 
 from pymoo_prune.comparing import HypervolumeOptions, Method
 from pymoo_prune.errors import PruneError, StoreError
-from pymoo_prune.files import locked
+from pymoo_prune.files import holds_something
 from pymoo_prune.problem import load_named, module_of, trust
-from pymoo_prune.runs import NOTHING_GIVEN, Given
+from pymoo_prune.runs import NOTHING_GIVEN, Given, at_work
 from pymoo_prune.standings import Task
 from pymoo_prune.studies.cache import digest_of
 from pymoo_prune.studies.failures import read_failures, write_failures
@@ -85,7 +85,7 @@ class Study:
         )
         if has_study(folder):
             plan = plan.added_to(Plan.read(folder), folder)
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        elif folder.exists() and (not folder.is_dir() or holds_something(folder)):
             msg = f"{folder} is there already, and is no study; give another --output"
             raise StoreError(msg)
         plan.check_trust(folder)
@@ -128,7 +128,7 @@ class Study:
             raise PruneError(msg)
         self.plan.check_trust(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder):
+        with at_work(self.folder):
             for name, paths in self.sources.items():
                 copy_files(self.folder, name, paths)
             self.plan.write(self.folder)

@@ -27,7 +27,7 @@ from pymoo_prune.objectives import (
 )
 from pymoo_prune.problem import check_shape
 from pymoo_prune.runs import reading
-from pymoo_prune.search import Store
+from pymoo_prune.search import Store, settle, times_of
 from pymoo_prune.studies.files import INSTANCE_FILE
 from pymoo_prune.studies.problems import OnInstance
 from pymoo_prune.studies.searches import Asked, asked, best
@@ -95,8 +95,8 @@ def make_run(job: Job) -> Ended:
             return Ended(first_line(error) if known else f"seed {job.seed}: {first_line(error)}")
         keep_instance(job.folder, instance)
         job.path.parent.mkdir(parents=True, exist_ok=True)
-        with writing(job.path) as part:
-            keep_run(part, instance, found)
+        with writing(job.path) as part, writing(times_of(job.path)) as times:
+            keep_run(part, instance, found, times)
     return Ended()
 
 
@@ -118,13 +118,14 @@ def fingerprint(on: OnInstance) -> str:
     return f"{on.name} version {on.version}"
 
 
-def keep_run(path: Path, instance: Instance, found: Asked) -> None:
+def keep_run(path: Path, instance: Instance, found: Asked, times: Path | None = None) -> None:
     """Writes the evaluations of a run as a store.
 
     Args:
         path: A new or empty file.
         instance: The instance.
         found: All that the search asked for.
+        times: The file of working seconds; None is the one beside it.
     """
     names = tuple(found.measurements)
     X = instance.genes.checked(found.X, instance.name())
@@ -145,6 +146,7 @@ def keep_run(path: Path, instance: Instance, found: Asked) -> None:
                 _keep(store, WITHOUT_NOISE, front, instance.measurements(front))
     finally:
         store.close()
+    settle(path, times)
 
 
 def _keep(store: Store, images: str, X: Array, measured: Mapping[str, Values]) -> None:

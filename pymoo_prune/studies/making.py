@@ -13,9 +13,10 @@ from typing import Self, TypeAlias
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from pymoo_prune.comparing import interrupts_blocked, process_pool
+from pymoo_prune.comparing import process_pool
 from pymoo_prune.data import load_data
 from pymoo_prune.errors import DataError, PruneError
+from pymoo_prune.executors import interrupts_blocked
 from pymoo_prune.files import PART
 from pymoo_prune.studies.failures import read_failures, write_failures
 from pymoo_prune.studies.files import RUNS_FOLDER

@@ -70,7 +70,13 @@ VALUES: dict[str, Sequence[str]] = {
     "--data-root": NAMES,
     "--output": ("/dev/null", "/dev/null/x", "", "/proc/x", "a" * 5_000),
 }
-OF_RUN = {"--algorithm": NAMES, "--surrogate": NAMES, "--workers": NUMBERS, "--time-limit": NUMBERS}
+OF_RUN = {
+    "--algorithm": NAMES,
+    "--surrogate": NAMES,
+    "--workers": NUMBERS,
+    "--time-limit": NUMBERS,
+    "--patience": NUMBERS,
+}
 OF_COMPARE = {
     "--algorithms": NAMES, "--seeds": NUMBERS, "--jobs": NUMBERS, "--bounds": NAMES,
     "--against": NAMES, "--reference": NAMES, "--log": NAMES, "--suite": NAMES, "--outside": NAMES,

@@ -126,6 +126,8 @@ def test_a_parent_for_a_problem_that_has_none(untouched: Path, failed: Callable[
         (["--workers", "2", "--threads", "0"], "threads must be at least 1, but it is 0"),
         (["--workers", "2", "--time-limit", "0"], "a time limit must be above 0 seconds"),
         (["--workers", "2", "--time-limit", "nan"], "a time limit must be above 0 seconds"),
+        (["--workers", "2", "--patience", "-1"], "patience must be a number of seconds"),
+        (["--patience", "3"], "--patience is for workers: give --workers N or --ray with it"),
         (["--time-limit", "3"], "--time-limit needs workers that can be ended: give --workers 1"),
         (["--profile", "--workers", "2"], "--profile traces this process only"),
     ],

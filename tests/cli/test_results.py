@@ -121,7 +121,7 @@ def test_the_ticket_is_shown_and_written(
 def test_the_ticket_goes_into_the_runs_folder_unless_told(finished: Path) -> None:
     assert main(["ticket", str(finished), "--images", "0", "--batch-sizes", "2"]) == 0
     names = {path.name for path in (finished / "ticket").iterdir()}
-    assert names == {"ticket.md", "robustness.png", "network.pt", "network.json"}
+    assert names == {"ticket.md", "times.md", "robustness.png", "network.pt", "network.json"}
 
 
 @pytest.mark.parametrize(

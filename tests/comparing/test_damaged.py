@@ -252,3 +252,53 @@ def test_a_comparison_is_locked_while_it_works_and_locks_of_dead_processes_do_no
     assert owners == [os.getpid()]
     assert not (copied.folder / LOCK).exists()
     assert copied.complete
+
+
+# Digests of the common results.
+
+
+@pytest.mark.parametrize("file", ["results.json", "comparison.json"])
+def test_another_number_in_the_common_results_is_named(
+    copied: Campaign, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    path = copied.folder / file
+    text = path.read_text()
+    place = next(k for k in range(len(text) - 1, 0, -1) if text[k - 1 : k + 1].isdigit())
+    digit = str((int(text[place]) + 1) % 10)
+    path.write_text(text[:place] + digit + text[place + 1 :])
+    said = line(capsys, "report", copied.folder)
+    assert f"{path} is not the file that was written: digests.json has another digest" in said
+    assert "resume" in said
+    assert not Campaign.open(copied.folder).complete
+
+
+def test_common_results_that_changed_are_made_again(
+    finished: Campaign, copied: Campaign, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = copied.folder / "results.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"0.9", b"0.8"))
+    assert path.read_bytes() != whole
+    assert main(["resume", str(copied.folder)]) == 0
+    assert path.read_bytes() == whole
+    assert_same_runs(finished, Campaign.open(copied.folder))
+    known = json.loads((copied.folder / "digests.json").read_text())["files"]
+    assert set(known) == {"results.json", "comparison.json"}
+
+
+def test_without_digests_a_comparison_is_read_as_older_versions_wrote_it(
+    finished: Campaign, copied: Campaign
+) -> None:
+    (copied.folder / "digests.json").unlink()
+    assert copied.complete
+    assert numbers(copied) == numbers(finished)
+
+
+def test_damaged_digests_of_a_comparison_are_named(
+    copied: Campaign, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for content, reason in ((b"{", "cannot be read"), (b'{"format": 9, "files": {}}', "format 9")):
+        (copied.folder / "digests.json").write_bytes(content)
+        said = line(capsys, "report", copied.folder)
+        assert f"{copied.folder / 'digests.json'} " in said
+        assert reason in said

@@ -38,6 +38,7 @@ def test_every_table_of_a_real_report_is_there_and_is_ascii(finished: Campaign) 
         "pairs": tables.contrast_rows(one),
         "bounds": tables.bound_rows(one),
         "costs": tables.cost_rows(one),
+        "times": tables.time_rows(one),
         "runs": tables.run_rows(one),
         "settings": (("what", "value"), list(shown.facts.items())),
     }

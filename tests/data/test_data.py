@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from pymoo_prune.data import Data, Split, data_from_arrays, data_from_folder, load_data
-from pymoo_prune.data.files import DEBIAN_FASHION_MNIST, IDX_FILES
+from pymoo_prune.data.files import DEBIAN_FASHION_MNIST, IDX_FILES, has_array, read_npz
 from pymoo_prune.errors import DataError, PruneError
 
 
@@ -577,3 +578,17 @@ def test_a_file_of_arrays_is_the_arrays(tmp_path: Path) -> None:
     np.savez(path, images=images, labels=labels, test_images=more["test_images"])
     with pytest.raises(DataError, match=r"arrays\.npz: test images and test labels go together"):
         load_data(str(path))
+
+
+def test_no_flipped_bit_of_a_file_of_arrays_ends_in_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "arrays.npz"
+    np.savez_compressed(path, images=np.zeros((4, 4), np.uint8))
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for bit in (1, 8, 32, 64):
+            damaged = bytearray(whole)
+            damaged[place] ^= bit
+            path.write_bytes(damaged)
+            has_array(path, "images")
+            with suppress(PruneError):
+                read_npz(path, needed=["images"], more=[])

@@ -4,6 +4,8 @@ import copy
 import itertools
 import pickle
 import random
+import signal
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -359,11 +361,107 @@ def test_the_driver_prints_what_workers_print(
 
 
 def test_workers_that_end_at_once_are_not_replaced_forever(problem: Pixels, X: Array) -> None:
-    crew = Crew(2)
+    crew = Crew(2, time_limit=60.0, patience=0.0)  # this process could keep no time limit
     crew.fails_to_start = True
     with pytest.raises(PruneError, match=r"are ready: the last one did not start; each needs luck"):
         measured_by(crew, problem, X)
     assert next(crew.numbers) <= 4
+
+
+def test_workers_that_end_at_once_are_started_again_while_patience_lasts(
+    problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch_module, "PAUSES", (0.001, 0.002))
+    crew = Crew(2, time_limit=60.0)
+    crew.fails_to_start = True
+
+    def better(number: int) -> None:
+        crew.fails_to_start = number < 20
+
+    crew.on_start = better
+    order, values, failures = measured_by(crew, problem, X)
+    assert sorted(order) == list(range(len(X)))
+    assert not failures
+    assert np.array_equal(values["accuracy"], problem.measured(X)["accuracy"])
+    assert crew.restarted >= 20
+
+
+def test_a_worker_that_does_not_start_waits_longer_each_time(problem: Pixels, X: Array) -> None:
+    crew = Crew(1, time_limit=60.0, patience=0.5)
+    crew.fails_to_start = True
+    with pytest.raises(PruneError, match="are ready: the last one did not start"):
+        measured_by(crew, problem, X)
+    # After 0, 0.25 and 0.75 seconds; the patience ended before.
+    assert crew.started == [0, 1, 2]
+
+
+def test_others_go_on_while_one_does_not_start(
+    problem: Pixels, X: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch_module, "PAUSES", (0.0, 0.0))
+    crew = Crew(2, patience=0.0)
+    crew._size = lambda job: 1  # type: ignore[method-assign]
+    answers = crew._answers
+
+    def broken(timeout: float) -> Iterator[tuple[Worker, Answer]]:
+        for worker, answer in answers(timeout):
+            first = isinstance(worker, Here) and worker.number == 0
+            yield worker, answer if first else Lost("did not start")
+
+    crew._answers = broken  # type: ignore[method-assign]
+    order, _, failures = measured_by(crew, problem, X[:12])
+    assert sorted(order) == list(range(12))
+    assert not failures
+    assert crew.restarted > 3  # its pauses grow, and the search goes on
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_without_workers_this_process_measures_and_says_so(
+    problem: Pixels, X: Array, silent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = Crew(2, patience=0.0)
+    if silent:
+        monkeypatch.setattr(dispatch_module, "START_TIMEOUT", -1.0)
+    crew.fails_to_start = not silent
+    with pytest.warns(RuntimeWarning, match="so that this process measures alone from now on; for"):
+        order, values, failures = measured_by(crew, problem, X)
+    assert sorted(order) == list(range(len(X)))
+    assert not failures
+    for name, column in problem.measured(X).items():
+        assert np.array_equal(values[name], column)
+    assert crew.status() == "no workers: measured in this process"
+    assert sorted(crew.stopped) == sorted(crew.started)
+    order, _, _ = measured_by(crew, problem, X[:5])  # without another warning
+    assert sorted(order) == list(range(5))
+
+
+def test_what_was_lost_with_a_worker_is_not_measured_in_this_process(
+    problem: Pixels, X: Array
+) -> None:
+    crew = Crew(1, [True], patience=0.0)
+
+    def broken(number: int) -> None:
+        crew.fails_to_start = number > 0
+
+    crew.on_start = broken
+    with pytest.raises(PruneError, match="are ready: the last one did not start; each needs luck"):
+        measured_by(crew, problem, X)
+
+
+def test_a_second_interrupt_waits_until_all_workers_are_ended(problem: Pixels, X: Array) -> None:
+    crew = Crew(3)
+    measured_by(crew, problem, X)
+    stop = Here.stop
+
+    def pressed(worker: Here) -> None:
+        signal.raise_signal(signal.SIGINT)
+        stop(worker)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Here, "stop", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            crew.close()
+    assert sorted(crew.stopped) == sorted(crew.started) == [0, 1, 2]
 
 
 def test_a_measurement_without_ready_workers_is_given_up(
@@ -371,7 +469,7 @@ def test_a_measurement_without_ready_workers_is_given_up(
 ) -> None:
     monkeypatch.setattr(dispatch_module, "START_TIMEOUT", -1.0)
     with pytest.raises(PruneError, match="no worker is ready after 0 s; each needs luck"):
-        measured_by(Crew(1), problem, X)
+        measured_by(Crew(1, time_limit=60.0), problem, X)
 
 
 def test_waiting_begins_when_the_last_ready_worker_is_lost(
@@ -422,6 +520,8 @@ def test_latencies_are_not_measured_by_workers(digits: Data, X: Array) -> None:
         ({"workers": 1, "threads": 0}, "they are 1 and 0"),
         ({"workers": 1, "time_limit": 0.0}, "must be above 0 seconds, but it is 0.0"),
         ({"workers": 1, "time_limit": float("nan")}, "must be above 0 seconds"),
+        ({"workers": 1, "patience": -1.0}, "patience must be a number of seconds, at least 0"),
+        ({"workers": 1, "patience": float("nan")}, "at least 0, but it is nan"),
     ],
 )
 def test_impossible_numbers_of_workers_and_limits_are_refused(
@@ -575,3 +675,19 @@ def test_a_gpu_that_workers_would_not_find_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(joining, "import_module", lambda name: NoRay())
     with pytest.raises(PruneError, match=r"is on cuda:1, but each worker .* the device as cuda"):
         next(Ray().measure(Elsewhere("cuda:1"), np.zeros((1, 3), dtype=bool), 0))  # type: ignore[arg-type]
+
+
+def test_pauses_grow_while_others_work(problem: Pixels, X: Array) -> None:
+    crew = Crew(2, patience=0.0)
+    crew._failed_starts = 2
+    crew._staff = [Here(crew, 0)]
+    crew._staff[0].ready = True
+    before = time.monotonic()
+    crew._failed_to_start("did not start")
+    assert crew._next_start - before >= 1.0
+    assert 0.9 < crew._timeout() <= 1.0  # no turning in circles until then
+    rows = [0]
+    job = Job(problem, X[:1], 0)
+    crew._staff[0].begin(job, job.take(1), float("inf"))
+    list(crew._heard(job, crew._staff[0], Done(problem.measured(X[rows]), 0.1, "")))
+    assert crew._failed_starts == 3, "another worker's answer changes nothing"

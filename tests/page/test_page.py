@@ -159,6 +159,16 @@ def sources(model: Any) -> set[ColumnDataSource]:
     return {one for one in model.references() if isinstance(one, ColumnDataSource)}
 
 
+def test_the_same_page_has_the_same_bytes() -> None:
+    measured = {"macs": np.array([1.0, 2.0]), "accuracy": np.array([0.5, 0.6])}
+    parts = figure_of_fronts(linked([Series("a", measured)], STANDARD), ["macs"], STANDARD)
+    pages = [document("one", [Section("fronts", parts, "fronts")]) for _ in range(2)]
+    assert pages[0] == pages[1]
+    places = set(re.findall(r'<div id="([0-9a-f-]{36})"', pages[0]))
+    assert len(places) > 1
+    assert all(pages[0].count(place) > 1 for place in places), "the script finds the places"
+
+
 def test_panels_and_table_share_the_networks() -> None:
     first, second = method("this search"), method("other")
     before = {name: column.copy() for name, column in first.columns.items()}

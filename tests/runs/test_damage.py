@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pytest
 from pymoo_prune import Run, StoreError
 from pymoo_prune.chromosomes import pack
 from pymoo_prune.cli import main
-from pymoo_prune.runs import Report
+from pymoo_prune.runs import Report, RunFolder
 from tests.support.older_folders import without_digests
-from tests.support.running import assert_same_run
+from tests.support.running import assert_same_run, disk_events
 from tests.support.tiny_problem import ecomp_run
 
 CHECKED = (
@@ -130,8 +131,9 @@ def test_damaged_digests_are_named_and_written_again(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seconds": None}, "seconds must be float, but it is None"),
-        ({"seconds": ...}, "it has no 'seconds'"),
+        ({"generations": None}, "generations must be int, but it is None"),
+        ({"generations": ...}, "it has no 'generations'"),
+        ({"seconds": "1"}, "seconds must be float, but it is '1'"),  # older versions wrote it
         ({"machine": {"processor": "x", "threads": 1}}, "it has no 'machine.device'"),
         ({"versions": "1"}, "versions must be object of str, but it is '1'"),
         ({"quantities": {"accuracy": {}}}, "it has no 'quantities.accuracy.better'"),
@@ -174,3 +176,34 @@ def test_settings_of_another_shape_are_named(
     for command in ("report", "resume"):
         error = failed(capsys, command, str(copy))
         assert f"{copy / 'run.json'} cannot be read: {message}" in error
+
+
+def test_no_bit_of_an_archive_ends_in_a_traceback(copy: Path) -> None:
+    path = copy / "front.npz"
+    whole, files = path.read_bytes(), RunFolder(copy)
+    named = 0
+    for place in range(len(whole)):
+        for bit in (1, 8, 32, 64):
+            damaged = bytearray(whole)
+            damaged[place] ^= bit
+            path.write_bytes(damaged)
+            with pytest.raises(StoreError, match=re.escape(str(path))):
+                files.chromosomes()
+            named += 1
+    assert named == 4 * len(whole)
+
+
+# The disk.
+
+
+def test_settings_and_parent_reach_the_disk_before_they_appear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = disk_events(monkeypatch)
+    folder = tmp_path / "run"
+    assert main(ecomp_run(folder, "--generations", "1", "--finish", "0")) == 0
+    appeared = events.index(("move", folder / "parent"))
+    synced = [(kind, path.name) for kind, path in events[:appeared] if kind == "sync"]
+    assert synced[0] == ("sync", "run.json")
+    assert {("sync", "network.pt"), ("sync", "network.json")} <= set(synced)
+    assert events[0] == ("sync", folder / "run.json")

@@ -65,7 +65,7 @@ def test_the_page_shows_what_was_found(folder: Path) -> None:
     parent, evaluations = summary["parent"], summary["evaluations"]
     assert page.startswith(
         "# ecomp on digits\n\nnsga2, population 8, seed 0: 3 generations, "
-        f"{evaluations} evaluations in "
+        f"{evaluations} evaluations on "
     )
     assert f"The parent: accuracy {100 * parent['accuracy']:.2f}\u00a0%" in page
     assert "300 images" in page

@@ -170,7 +170,7 @@ def test_the_ticket_of_a_run(copy: Path, digits: Data, images: int | None) -> No
         (copy / "ticket" / name).write_text("mine")
     ticket, folder = run.ticket("accuracy", images, None, quiet(), batch_sizes=(1, 3))
     assert folder == copy / "ticket"
-    written = {"ticket.md", "robustness.png", "network.pt", "network.json", "notes.txt"}
+    written = {"ticket.md", "times.md", "robustness.png", "network.pt", "network.json", "notes.txt"}
     assert {path.name for path in folder.iterdir()} == written
     assert (folder / "notes.txt").read_text() == "mine"
     assert (folder / "robustness.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
@@ -205,8 +205,11 @@ def test_the_ticket_of_a_run(copy: Path, digits: Data, images: int | None) -> No
     page = (folder / "ticket.md").read_text()
     assert page.startswith("# The winning ticket of ecomp on digits\n")
     assert "](robustness.png)" in page
-    for text in (f"| {ticket.ticket.parameters:,} |", " for a batch of 1 |", " for a batch of 3 |"):
-        assert text in page, text
+    assert f"| {ticket.ticket.parameters:,} |" in page
+    times = (folder / "times.md").read_text()
+    for text in (" for a batch of 1 |", " for a batch of 3 |"):
+        assert text in times, text
+        assert text not in page, text
 
 
 @pytest.mark.slow
@@ -309,8 +312,6 @@ def test_resuming_in_the_middle_gives_the_same(finished: Path, interrupted: Path
     assert main(["resume", str(interrupted)]) == 0
     assert_same_run(finished, interrupted)
     assert (interrupted / "parent" / "network.pt").stat().st_mtime_ns == parent
-    known = json.loads((interrupted / "summary.json").read_text())["known_evaluations"]
-    assert known >= 12
     assert (interrupted / "front.png").is_file()
 
 

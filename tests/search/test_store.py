@@ -18,6 +18,9 @@ from pymoo_prune import Measurements, PruneError, ReplayError, Store, StoreError
 from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.objectives import STANDARD, Measured, Part, check_measurements, failures_of
 from pymoo_prune.problem import CHUNK
+from pymoo_prune.search import settle
+from pymoo_prune.search import store as store_module
+from tests.support.running import disk_events
 from tests.support.tiny_problem import full_disk
 
 NAMES = ("accuracy", "macs")
@@ -391,6 +394,43 @@ def test_a_store_is_read_while_another_process_writes(path: Path, store: Store) 
     store.finish_generation(2, 1.0)
     store.close()
     assert names(path) == {path.name}
+
+
+def test_a_commit_waits_for_the_disk_every_ten_seconds(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr(store_module.time, "monotonic", lambda: now[0])
+    store = Store(path, NAMES, "f1", VERSIONS)
+    said: list[str] = []
+    waits: list[bool] = []
+    store._db.set_trace_callback(said.append)
+    for generation in range(1, 26):
+        now[0] += 1.0
+        said.clear()
+        store.finish_generation(generation, float(generation))
+        begin, commit = said.index("BEGIN IMMEDIATE"), said.index("COMMIT")
+        (level,) = [one for one in said[:begin] if "synchronous" in one]
+        assert commit > begin
+        waits.append(level == "PRAGMA synchronous = FULL")
+    assert [place + 1 for place, waited in enumerate(waits) if waited] == [10, 20]
+    # FULL waits for the log, and the log has all commits before.
+    store._db.execute("PRAGMA synchronous = FULL")
+    assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    store.close()
+
+
+def test_a_settled_store_reaches_the_disk_before_it_takes_its_place(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(path, 40)
+    events = disk_events(monkeypatch)
+    store = Store(path, NAMES, "f1", VERSIONS)
+    store.close()
+    settle(path)
+    times = path.with_name("evaluations-times.csv")
+    assert events == [("sync", times), ("move", times), ("sync", path), ("move", path)]
 
 
 def killed(path: Path) -> None:

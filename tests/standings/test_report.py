@@ -74,7 +74,7 @@ def test_the_files_of_a_report(folder: Path) -> None:
     pictures |= {f"difference-{name}" for name in ("plain", "few@runs=2", "paged")}
     tables = {"standings", "ranks", "signed-ranks", "over-time", "fixed-budgets", "fixed-targets",
               "differences"}  # fmt: skip
-    numbers = {"runs", "standings", "running-times", "targets-reached", "ranks"}
+    numbers = {"runs", "times", "standings", "running-times", "targets-reached", "ranks"}
     own = {"plain", "many", "noisy", "few@runs=2", "bounded"}  # "paged" has a page already
     wanted = {"report.md", "report.html", "problems/paged/comparison.json"}
     wanted |= {"problems/paged/report.html"}

@@ -65,6 +65,14 @@ def test_a_damaged_cache_is_made_again(made: Study, read: list[str], content: by
     assert cache_of(made).stat().st_size > 1_000
 
 
+def test_a_cache_that_claims_another_packing_is_made_again(made: Study, read: list[str]) -> None:
+    before = values(made.results())
+    content = bytearray(cache_of(made).read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 10] ^= 1  # the method of the last member
+    cache_of(made).write_bytes(content)
+    assert values(made.results()) == before
+
+
 def test_costs_of_another_parent_are_read_again(made: Study, read: list[str]) -> None:
     (path,) = made.folder.glob("problems/*/instance.json")
     before = values(made.results())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from pymoo_prune.search import Display
@@ -136,9 +138,38 @@ def assert_same_run(one: Path, other: Path) -> None:
         for name in first.files:
             assert first[name].tobytes() == second[name].tobytes()
     summaries = [json.loads((run / "summary.json").read_text()) for run in (one, other)]
-    for summary in summaries:
-        del summary["seconds"], summary["known_evaluations"]
     assert summaries[0] == summaries[1]
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """All files of a folder, besides those with measured times."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.stem.endswith("times")
+    }
+
+
+def disk_events(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
+    """What waits for the disk, and what is moved to its place, in order, by final names."""
+    events: list[tuple[str, Path]] = []
+    sync, move = os.fsync, Path.replace
+
+    def final(path: Path) -> Path:
+        return path.with_name(re.sub(r"^(\.part-\d+-\w{8}-\w{16}-)+", "", path.name))
+
+    def syncing(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").resolve()
+        sync(descriptor)
+        events.append(("sync", final(path)))
+
+    def moving(path: Path, target: Path | str) -> Path:
+        events.append(("move", final(Path(target))))
+        return move(path, target)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(Path, "replace", moving)
+    return events
 
 
 def alive(pid: int) -> bool:

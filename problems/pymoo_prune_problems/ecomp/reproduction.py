@@ -31,7 +31,7 @@ from pymoo_prune.runs import (
     limit_of,
     reproduced,
 )
-from pymoo_prune.search import Budget, Display, Step, Store, search
+from pymoo_prune.search import Budget, Display, Step, Store, search, settle
 from pymoo_prune.tables import markdown_table
 from pymoo_prune_problems.ecomp.parents import train_feed_forward
 from pymoo_prune_problems.ecomp.problem import EComp
@@ -129,6 +129,9 @@ def run_weighting(
             store=store,
             on_generation=note,
         )
+        if store is not None:
+            store.close()
+            settle(store.path)
     # Section 4.2: the best network by average fitness over all batches.
     best = int(problem.goals.F(found.measurements)[:, 0].argmin())
     tested = accuracy(problem.network(found.X[best]), data.test)
