@@ -100,7 +100,7 @@ def test_tables_are_in_latex_where_that_is_asked_for(
     given = ("--latex", "--label", "nsga2=NSGA-II")
     assert main(["report", str(compared), *given, "--output", str(tmp_path / "c")]) == 0
     found = {path.stem: read(path.read_text("utf-8")) for path in (tmp_path / "c/tables").iterdir()}
-    assert found.keys() == {"methods", "pairs", "bounds", "costs", "runs", "settings"}
+    assert found.keys() == {"methods", "pairs", "bounds", "costs", "times", "runs", "settings"}
     assert "NSGA-II" in found["methods"].column("method")
     assert "reference point is accuracy=0.05 and parameters=90\\%" in found["methods"].caption
     said = capsys.readouterr().out

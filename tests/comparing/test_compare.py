@@ -127,7 +127,7 @@ def test_each_method_is_the_search_that_it_would_be_alone(problem: Pixels, tmp_p
 
 def test_methods_start_alike_and_seeds_do_not(problem: Pixels, tmp_path: Path) -> None:
     small(problem, ("ga", "nsga2", "spea2"), folder=tmp_path)
-    first = {path.stem: evaluations(tmp_path, path.stem)[0][:8] for path in tmp_path.iterdir()}
+    first = {one.stem: evaluations(tmp_path, one.stem)[0][:8] for one in tmp_path.glob("*.sqlite")}
     for seed in (0, 1):
         drawn = problem.random(8, np.random.default_rng(seed))
         for name in ("ga", "nsga2", "spea2"):
@@ -141,7 +141,7 @@ def test_methods_start_alike_and_seeds_do_not(problem: Pixels, tmp_path: Path) -
 def test_what_all_runs_share(problem: Pixels, tmp_path: Path) -> None:
     found = small(problem, folder=tmp_path, budget=Budget(evaluations=20))
     assert {trial.evaluations for trial in found.trials} == {20}  # the last population is cut short
-    for path in tmp_path.iterdir():
+    for path in tmp_path.glob("*.sqlite"):
         store = Store.existing(path)
         assert {row[2] for row in store.history()} == {"batch 0"}
         store.close()
@@ -251,7 +251,8 @@ def test_a_folder_keeps_what_was_measured(
 ) -> None:
     whole = small(problem)
     first = small(problem, folder=tmp_path / "kept")
-    names = {f"{m}-{s}.sqlite" for m in ("ga", "nsga2", "random") for s in (0, 1)}
+    stems = [f"{method}-{seed}" for method in ("ga", "nsga2", "random") for seed in (0, 1)]
+    names = {f"{stem}{ending}" for stem in stems for ending in (".sqlite", "-times.csv")}
     assert {path.name for path in (tmp_path / "kept").iterdir()} == names
 
     def refuse(*_: object) -> None:
@@ -287,7 +288,8 @@ def test_a_comparison_that_stopped_in_the_middle_goes_on(digits: Data, tmp_path:
     problem = Breaking(digits)
     with pytest.raises(RuntimeError, match="power cut"):
         small(problem, folder=tmp_path)
-    kept = sum(len(set(evaluations(tmp_path, path.stem)[0])) for path in tmp_path.iterdir())
+    stems = [path.stem for path in tmp_path.glob("*.sqlite")]
+    kept = sum(len(set(evaluations(tmp_path, stem)[0])) for stem in stems)
     assert 24 < kept < 144
     Breaking.left = np.inf
     assert_same(small(problem), small(problem, folder=tmp_path))
@@ -305,7 +307,8 @@ def test_another_search_in_the_same_folder_is_refused(
 
 def test_names_of_ones_own_become_file_names(problem: Pixels, tmp_path: Path) -> None:
     small(problem, {"mine: 8 / 2": "nsga2"}, seeds=1, folder=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine-8-2-0.sqlite"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["mine-8-2-0-times.csv", "mine-8-2-0.sqlite"]
 
 
 # What a problem may lack, or be.

@@ -134,6 +134,10 @@ def test_a_run_that_does_not_know_it_has_none(finished: Campaign, tmp_path: Path
     summary = json.loads((copies[0] / "summary.json").read_text())
     del summary["first_population"]
     (copies[0] / "summary.json").write_text(json.dumps(summary))
+    front = (copies[0] / "front.csv").read_text().splitlines(keepends=True)
+    there = [line for line in front if not line.startswith(FIRST_POPULATION)]
+    assert len(there) < len(front)
+    (copies[0] / "front.csv").write_text("".join(there))
     shown = report_of_runs(copies)
     assert math.isnan(shown.comparison.shares[0])
     (row,) = cells(tables.quality_rows(shown.comparison))
