@@ -222,7 +222,8 @@ def test_layers_that_are_missing_or_damaged(
     assert run.layers() is None  # older folders have no such file
     assert run.complete
     few = json.dumps({**json.loads(whole), "networks": []}).encode()
-    for damaged, message in ((b"{", "cannot be read"), (b"[1]", "must be object"), (few, "0 networks")):
+    messages = ("cannot be read", "must be object", "0 networks")
+    for damaged, message in zip((b"{", b"[1]", few), messages, strict=True):
         path.write_bytes(damaged)
         with pytest.raises(StoreError, match=rf"layers\.json.*{message}.*resume.* again"):
             run.layers()
