@@ -66,6 +66,7 @@ def settle(path: Path, times: Path | None = None) -> None:
             db.execute("VACUUM INTO ?", (str(part),))
             db.close()
             with closing(connected(part)) as copy:  # VACUUM counts how often it was called
+                copy.execute("PRAGMA journal_mode = MEMORY")  # a killed process would leave a file
                 copy.execute("PRAGMA schema_version = 1")
 
 
