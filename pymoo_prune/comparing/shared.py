@@ -114,6 +114,9 @@ class Shared:
             found = printable(json.loads(path.read_text(encoding="utf-8")))
             check_shape(found, SharedShape)
             given = {"quantities": None, **found}
+            for name, about in (given["quantities"] or {}).items():
+                if not about["share"] and name not in given["parent"]:
+                    raise KeyError(name)
             shared = cls(**{field.name: given[field.name] for field in fields(cls)})
         _digests(folder).check(SHARED_FILE, PLAN_FILE)
         return shared

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.comparing import Method, first_line, is_of_method
 from pymoo_prune.errors import DataError, PruneError, StoreError
-from pymoo_prune.files import write_text, writing
+from pymoo_prune.files import Digests, write_text, writing
 from pymoo_prune.machine import on_threads, versions
 from pymoo_prune.objectives import (
     Measured,
@@ -35,6 +35,8 @@ from pymoo_prune.suite import Instance, problem
 
 WITHOUT_NOISE = "all batches"
 """A store's name for the images of the front of a noisy instance."""
+AGAIN = "remove {}: the next 'pymoo-prune resume' writes it again"
+"""What to do about a damaged file, by its path."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,13 @@ def keep_instance(folder: Path, instance: Instance) -> None:
             "constraints": instance.constraints,
             "parent": {name: float(value) for name, value in instance.measurer.parent.items()},
         }
-        write_text(path, json.dumps(values, indent=2) + "\n")
+        text = json.dumps(values, indent=2) + "\n"
+        _digests(folder).write([], {INSTANCE_FILE: text})
+        write_text(path, text)
+
+
+def _digests(folder: Path) -> Digests:
+    return Digests(folder, AGAIN.format(folder / INSTANCE_FILE))
 
 
 class InstanceShape(TypedDict):
@@ -184,7 +192,7 @@ class Scale:
 
     Attributes:
         instance: The instance.
-        parent: The unpruned network's measurements.
+        parent: The unpruned network's measurements that costs and constraints need.
     """
 
     instance: Instance
@@ -200,12 +208,16 @@ class Scale:
         """
         instance = instance_of(on.name, on.version)
         path = folder / INSTANCE_FILE
+        needed = [cost.quantity for cost in instance.definition.costs]
+        needed += [bound.name for bound in parse_constraints(instance.constraints)]
         if not path.exists():
-            return cls(instance, instance.measurer.parent)
-        with reading(path, "remove it: the next 'pymoo-prune resume' writes it again"):
+            return cls(instance, {name: instance.measurer.parent[name] for name in needed})
+        with reading(path, AGAIN.format(path)):
             found = json.loads(path.read_text(encoding="utf-8"))
             check_shape(found, InstanceShape)
-            return cls(instance, {name: float(one) for name, one in found["parent"].items()})
+            parent = {name: float(found["parent"][name]) for name in needed}
+        _digests(folder).check(INSTANCE_FILE)
+        return cls(instance, parent)
 
     def costs(self, measurements: Mapping[str, Values]) -> Values:
         """The instance's objectives, (n, objectives).

@@ -18,7 +18,7 @@ from pymoo_prune import PruneError, Run, load_network
 from pymoo_prune.cli import main
 from pymoo_prune.runs import Report
 from pymoo_prune.runs.folder import RunFolder
-from tests.support.changed_json import changes
+from tests.support.changed_json import told_and_silent
 from tests.support.older_folders import without_digests
 from tests.support.tiny_problem import ecomp_run
 
@@ -72,7 +72,7 @@ def parent(folder: Path) -> object:
         return network(torch.linspace(0, 1, 64).reshape(1, 1, 8, 8)).tolist()
 
 
-OPEN = ("without versions.", "without noise.")
+OPEN = {"without versions.", "without noise."}
 """Keys of objects that may have any."""
 READERS: dict[str, tuple[Callable[[Path], object], ...]] = {
     "run.json": (settings, report),
@@ -92,25 +92,9 @@ def test_every_file_of_json_is_tried(finished: Path) -> None:
 @pytest.mark.parametrize("file", READERS)
 def test_every_key(finished: Path, tmp_path: Path, file: str) -> None:
     folder = Path(shutil.copytree(finished, tmp_path / "copy"))
-    before = (folder / file).read_text()
-    told, silent = 0, []
-    for read in READERS[file]:
-        expected = read(folder)
-        for change, content in changes(finished / file):
-            (folder / file).write_text(content)
-            try:
-                found = read(folder)
-                lacking = change.removeprefix("without ").removesuffix(" is null")
-                older = lacking in OLDER[file] or change.startswith(OPEN)
-                if found != expected and not older:
-                    silent.append(f"{read.__name__}: {change}")
-            except PruneError as error:
-                told += 1
-                if not str(error):
-                    silent.append(f"{read.__name__}: {change}: no message")
-            except Exception as error:  # noqa: BLE001 - all of them are named at once
-                silent.append(f"{read.__name__}: {change}: {error!r}")
-        (folder / file).write_text(before)
+    free = {f"without {key}" for key in OLDER[file]} | {f"{key} is null" for key in OLDER[file]}
+    found = [told_and_silent(folder, file, read, free | OPEN) for read in READERS[file]]
+    told, silent = sum(one for one, _ in found), [line for _, lines in found for line in lines]
     assert not silent
     assert told or file == "data.json"
 

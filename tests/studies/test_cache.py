@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pymoo_prune.studies import Study, reading
+from tests.support.older_folders import without_digests
 from tests.support.studies import created, done, run_files, values
 
 
@@ -76,6 +77,7 @@ def test_a_cache_that_claims_another_packing_is_made_again(made: Study, read: li
 def test_costs_of_another_parent_are_read_again(made: Study, read: list[str]) -> None:
     (path,) = made.folder.glob("problems/*/instance.json")
     before = values(made.results())
+    without_digests(path.parent)
     path.write_text(path.read_text().replace('"width": 1.0', '"width": 2.0'))
     assert values(made.results()) != before
     assert len(read) == 4

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
+
+from pymoo_prune import PruneError
 
 MOST_OF_A_LIST = 1
 """Items of a list that are changed; the others are alike."""
@@ -59,6 +61,39 @@ def changes(path: Path, left_out: tuple[str, ...] = ()) -> Iterator[tuple[str, s
         for one in retyped(value, place):
             changed = json.dumps(_around(one, place)[place[-1]])
             yield f"{name} is {changed}", json.dumps(one)
+
+
+def told_and_silent(
+    folder: Path, file: str, read: Callable[[Path], object], free: Collection[str] = ()
+) -> tuple[int, list[str]]:
+    """Reads a folder with every change of a file; how many were refused, and what went wrong.
+
+    Args:
+        folder: A folder without digests, which would tell first.
+        file: The JSON file in it.
+        read: Reads the folder; the result must be what it was, or the error be named.
+        free: Changes after which a reader may find something else; "without KEY." begins those of
+            the keys in an object that may have any.
+    """
+    path = folder / file
+    before, expected = path.read_text(), read(folder)
+    told, silent = 0, []
+    for change, content in changes(path):
+        path.write_text(content)
+        try:
+            may_differ = change in free or any(
+                change.startswith(one) for one in free if one.endswith(".")
+            )
+            if read(folder) != expected and not may_differ:
+                silent.append(f"{read.__name__}: {change}")
+        except PruneError as error:
+            told += 1
+            if not str(error):
+                silent.append(f"{read.__name__}: {change}: no message")
+        except Exception as error:  # noqa: BLE001 - all of them are named at once
+            silent.append(f"{read.__name__}: {change}: {error!r}")
+    path.write_text(before)
+    return told, silent
 
 
 def _around(value: Any, place: Place) -> Any:
