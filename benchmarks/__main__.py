@@ -14,6 +14,11 @@ def main() -> int:
     parser.add_argument("name", nargs="?", help="which one; none lists them")
     parser.add_argument("--quick", action="store_true", help="a reduced size, under a minute")
     parser.add_argument(
+        "--only",
+        metavar="ROWS",
+        help="rows of a long one, joined by commas; 'none' only shows those that are there",
+    )
+    parser.add_argument(
         "--readme", action="store_true", help="write the figures into benchmarks/README.md"
     )
     options = parser.parse_args()
@@ -24,10 +29,10 @@ def main() -> int:
         for name in MODULES:
             print(f"{name:<30} {described(name).summary}")
         return 0
-    return _run(options.name, quick=options.quick)
+    return _run(options.name, quick=options.quick, only=options.only)
 
 
-def _run(name: str, *, quick: bool) -> int:
+def _run(name: str, *, quick: bool, only: str | None) -> int:
     # The list above needs no torch, and these imports bring it.
     from benchmarks.harness import run_benchmark  # noqa: PLC0415
     from pymoo_prune.errors import PruneError, unknown_name  # noqa: PLC0415
@@ -35,7 +40,7 @@ def _run(name: str, *, quick: bool) -> int:
     try:
         if name not in MODULES:
             raise unknown_name("benchmark", name, MODULES)
-        run_benchmark(name, quick=quick)
+        run_benchmark(name, quick=quick, only=only)
     except PruneError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

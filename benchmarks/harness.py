@@ -16,6 +16,8 @@ from rich.table import Table
 
 from benchmarks.catalogue import MODULES, RESULTS, described
 from benchmarks.quick import choose
+from benchmarks.rows import chosen
+from pymoo_prune.errors import PruneError
 from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor, versions
 
@@ -37,13 +39,20 @@ class Outcome:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def run_benchmark(name: str, *, quick: bool) -> None:
-    """Runs, prints, and (at full size) writes `results/NAME.json`."""
+def run_benchmark(name: str, *, quick: bool, only: str | None = None) -> None:
+    """Runs, prints, and (at full size) writes `results/NAME.json`.
+
+    Args:
+        name: One of `MODULES`.
+        quick: Whether it runs at its reduced size.
+        only: The rows that are made, joined by commas; None is all.
+    """
     began = time.perf_counter()
     choose(quick)
-    run: Callable[[bool], Outcome] = importlib.import_module(MODULES[name]).run
+    module = importlib.import_module(MODULES[name])
+    run: Callable[..., Outcome] = module.run
     target = described(name).target
-    outcome = run(quick)
+    outcome = run(quick) if only is None else run(quick, rows_of(name, module, only, quick=quick))
     console = Console()
     for title, head, rows in outcome.tables:
         table = Table(title=title, title_justify="left")
@@ -67,6 +76,24 @@ def run_benchmark(name: str, *, quick: bool) -> None:
         write_text(RESULTS / f"{name}.json", json.dumps(record, indent=2) + "\n")
     size = " [reduced size]" if quick else ""
     print(f"{name}: {outcome.figure:.4g} {outcome.unit} (target {target}){size}")
+
+
+def rows_of(name: str, module: Any, only: str, *, quick: bool) -> list[str]:
+    """The rows of a benchmark that are made, before anything long begins.
+
+    Args:
+        name: The benchmark's name.
+        module: Its module; `ROWS` are the names of its rows, where it has any.
+        only: As the user chose them.
+        quick: Whether it runs at its reduced size.
+    """
+    if not hasattr(module, "ROWS"):
+        msg = f"{name} has no rows to choose from; leave --only out"
+        raise PruneError(msg)
+    if quick:
+        msg = "--only chooses rows at full size; leave it out with --quick"
+        raise PruneError(msg)
+    return chosen(only, module.ROWS)
 
 
 def _commit() -> str:

@@ -56,10 +56,14 @@ class Parts:
             make: Makes it, as JSON can hold it.
         """
         path = self.folder / f"{name}.json"
-        if not path.exists():
+        if not self.has(name):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(make()))
         return json.loads(path.read_text(encoding="utf-8"))
+
+    def has(self, name: str) -> bool:
+        """Whether a part is there."""
+        return (self.folder / f"{name}.json").exists()
 
     def forget(self) -> None:
         """Removes all parts, and the folders that a part keeps its networks in."""

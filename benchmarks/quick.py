@@ -7,6 +7,8 @@ minutes, and no data set is needed besides the one that scikit-learn brings.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from functools import cache
 
 from pymoo_prune import Data, load_data
 
@@ -24,9 +26,21 @@ def is_quick() -> bool:
     return bool(os.environ.get(VARIABLE))
 
 
-def images() -> Data:
+def images(size: int | None = None) -> Data:
     """FashionMNIST: 50,000 images to train on, 10,000 to search with, 10,000 to report.
 
-    At the reduced size, handwritten digits.
+    At the reduced size, handwritten digits as they are.
+
+    Args:
+        size: Pixels each way; None is 28.
     """
-    return load_data("digits" if is_quick() else "fashion-mnist")
+    return load_data("digits") if is_quick() else _fashion(size)
+
+
+@cache
+def _fashion(size: int | None) -> Data:
+    found = load_data("fashion-mnist")
+    if size is None:
+        return found
+    parts = {part: getattr(found, part).resized(size) for part in ("train", "validation", "test")}
+    return replace(found, **parts)

@@ -1,39 +1,51 @@
-"""Some rows of a long benchmark: `PYMOO_PRUNE_ROWS=resnet-18,googlenet python -m benchmarks NAME`.
+"""Some rows of a long benchmark: `python -m benchmarks NAME --only resnet-18,googlenet`.
 
 The rows that are named are made. Tables show them with the rows that are finished already. Without
-the variable, all rows are made.
+the option, all rows are made.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pymoo_prune.errors import PruneError, unknown_name
 
-VARIABLE = "PYMOO_PRUNE_ROWS"
+NONE = "none"
 
 
-def chosen(names: Sequence[str]) -> list[str]:
+def chosen(text: str, names: Sequence[str]) -> list[str]:
     """The rows to make, in their order in the table.
 
     Args:
+        text: Names of rows, joined by commas; "none" makes none, and shows what is there.
         names: The names of all rows.
 
     Raises:
-        PruneError: The variable names a row that is not there, or none.
+        PruneError: A row is not there, or none is named.
     """
-    text = os.environ.get(VARIABLE)
-    if text is None:
-        return list(names)
     wanted = [name.strip() for name in text.split(",") if name.strip()]
+    if wanted == [NONE]:
+        return []
     if not wanted:
-        msg = f"{VARIABLE} names no row; take some of {', '.join(names)}, joined by commas"
+        msg = f"--only names no row; take some of {', '.join(names)}, joined by commas"
         raise PruneError(msg)
     for name in wanted:
         if name not in names:
             raise unknown_name("row", name, names)
     return [name for name in names if name in wanted]
+
+
+def shown(
+    names: Sequence[str], wanted: Sequence[str], finished: Callable[[str], bool]
+) -> list[str]:
+    """The rows of a table: those that are made now, and those that are finished already.
+
+    Args:
+        names: All rows.
+        wanted: Those that are made now.
+        finished: Whether all parts of a row are there.
+    """
+    return [name for name in names if name in wanted or finished(name)]
 
 
 def said(there: Sequence[str], names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ images from scratch. Its winner, two random networks of the same p, the narrower
 nearest size and the DenseNet with all connections are then trained alike from random weights, on
 100,000 images. The figure is the mean over p of the winner's test accuracy less that of the two
 random networks. A p takes about five hours of a core, and all rows about a day. Rows are p in
-percent, or `all` for the DenseNet: `PYMOO_PRUNE_ROWS=50,all`. A benchmark that was stopped goes on,
+percent, or `all` for the DenseNet: `--only 50,all`. A benchmark that was stopped goes on,
 candidate by candidate.
 
 Target: above 0
@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,8 +31,7 @@ import torch
 from benchmarks.harness import Outcome
 from benchmarks.kept import Parts
 from benchmarks.quick import images
-from benchmarks.rows import chosen, said
-from pymoo_prune import Data
+from benchmarks.rows import said
 from pymoo_prune_problems.dense_connectivity import (
     FULL,
     GENETIC,
@@ -63,22 +62,21 @@ QUICK = Scale(
 )
 QUICK_RATES = RATES[::4]
 ALL = "all"
+ROWS = (*map(str, RATES), ALL)
 AT_EACH = {GENETIC, RANDOM, RANDOM_AGAIN, NARROWER}
 
 
-def run(quick: bool) -> Outcome:
+def run(quick: bool, wanted: Sequence[str] = ROWS) -> Outcome:
     """The figure is the paper's gain over random networks in points, the mean over p."""
     torch.set_num_threads(1)
-    rates = QUICK_RATES if quick else RATES
-    names = [*map(str, rates), ALL]
-    wanted = chosen(names)
     if quick:
+        names = [*map(str, QUICK_RATES), ALL]
         with TemporaryDirectory() as place:
-            return outcome(made(Experiment(images(), QUICK, Path(place), SEED), wanted), names)
+            return outcome(made(Experiment(images(), QUICK, Path(place), SEED), names), names)
     folder = kept_folder()
-    rows = made(Experiment(small_images(), SCALE, folder, SEED), wanted)
-    found = outcome(rows, names)
-    if set(found.details["rows_there"]) == set(names):
+    rows = made(Experiment(images(SIZE), SCALE, folder, SEED), wanted)
+    found = outcome(rows, ROWS)
+    if set(found.details["rows_there"]) == set(ROWS):
         shutil.rmtree(folder)  # complete: the next one measures anew
     return found
 
@@ -89,13 +87,6 @@ def kept_folder() -> Path:
     folder = Parts(f"dense-connectivity-tables-{sha256(setting.encode()).hexdigest()[:8]}").folder
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def small_images() -> Data:
-    """The images in a quarter of their pixels."""
-    data = images()
-    parts = {part: getattr(data, part).resized(SIZE) for part in ("train", "validation", "test")}
-    return replace(data, **parts)
 
 
 def made(here: Experiment, wanted: Sequence[str]) -> list[Row]:

@@ -7,7 +7,7 @@ published; nothing inside the search; and both with refitted weights and batch n
 are distilled at length, all for as long, though one phase has had the search's steps besides. L1
 pruning of each winner's size is distilled as long. Accuracies on perturbed images follow.
 On one core SimpleCNN takes about one and a half hours, ResNet-18 two and a half, GoogLeNet six.
-Rows are networks: `PYMOO_PRUNE_ROWS=simple-cnn`. A benchmark that was stopped goes on, candidate by
+Rows are networks: `--only simple-cnn`. A benchmark that was stopped goes on, candidate by
 candidate.
 
 Target: at most 1 at 85 %
@@ -21,8 +21,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +33,7 @@ import torch
 from benchmarks.harness import Outcome
 from benchmarks.kept import Parts, kept_parent
 from benchmarks.quick import images, is_quick
-from benchmarks.rows import chosen, said
+from benchmarks.rows import said
 from pymoo_prune import Data
 from pymoo_prune.runs import kept
 from pymoo_prune.suite.parents import parent as shipped
@@ -112,17 +112,19 @@ SETTINGS = {
 QUICK = Setting(None, 3, 24, 2_000, 10, 3, {"search_images": 100, "recovery_images": 64})
 
 
-def run(quick: bool) -> Outcome:
+ROWS = NETWORKS
+
+
+def run(quick: bool, wanted: Sequence[str] = ROWS) -> Outcome:
     """The figure is the points that the SimpleCNN's ticket loses, one phase as published."""
     torch.set_num_threads(1)
-    names = NETWORKS[:1] if quick else NETWORKS
-    wanted = chosen(names)
     if quick:
+        names = ROWS[:1]
         with TemporaryDirectory() as place:
-            return outcome(made(Path(place), wanted, names, dict.fromkeys(names, QUICK)), names)
+            return outcome(made(Path(place), names, names, dict.fromkeys(names, QUICK)), names)
     folder = kept_folder()
-    found = outcome(made(folder, wanted, names, SETTINGS), names)
-    if found.details["rows_there"] == list(names):
+    found = outcome(made(folder, wanted, ROWS, SETTINGS), ROWS)
+    if found.details["rows_there"] == list(ROWS):
         shutil.rmtree(folder)  # complete: the next one measures anew
     return found
 
@@ -168,7 +170,7 @@ def one(store: Path, name: str, arm: str, setting: Setting) -> dict[str, Any]:
         arm: One of `ARMS`.
         setting: How the network is treated.
     """
-    data = sized(setting.size)
+    data = images(setting.size)
     scale = setting.scale(name, arm, data)
     if is_quick():
         parent = shipped(f"{name}-{data.name}")[0]
@@ -178,16 +180,6 @@ def one(store: Path, name: str, arm: str, setting: Setting) -> dict[str, Any]:
         parent = kept_parent(about, partial(teacher, data, name, scale))
     row, _ = one_network(data, name, scale, parent=parent, store=store)
     return {**row, "recipe": arm}
-
-
-@cache
-def sized(size: int | None) -> Data:
-    """The images, with these pixels each way."""
-    data = images()
-    if size is None:
-        return data
-    parts = {part: getattr(data, part).resized(size) for part in ("train", "validation", "test")}
-    return replace(data, **parts)
 
 
 def outcome(found: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Outcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -25,14 +24,9 @@ QUICK_EPOCHS = 8
 """Seconds on digits, and enough to tell a good network from a bad one."""
 
 
-@cache
 def data() -> Data:
     """FashionMNIST in a quarter of its pixels; handwritten digits at the reduced size."""
-    found = images()
-    if is_quick():
-        return found
-    parts = {part: getattr(found, part).resized(SIZE) for part in ("train", "validation", "test")}
-    return replace(found, **parts)
+    return images(SIZE)
 
 
 @cache

@@ -5,7 +5,7 @@ layers alike, and the filters with the least loss for their MACs. Weights: walks
 by divergence, once below half of the MACs and once below the parameters that the searched filters
 keep; multiplications by zero are not counted. All networks have refit and batch norms in the
 search, and are distilled alike for an epoch; pruned weights stay zero. Latencies are of batches of
-64 images on one thread, in turns. A benchmark that was stopped goes on.
+64 images on one thread, in turns. Rows are seeds: `--only 0`. A benchmark that was stopped goes on.
 
 Target: filters lose at most 1 point
 """
@@ -26,6 +26,7 @@ from torch import nn
 from benchmarks.harness import Outcome, spread
 from benchmarks.kept import Parts
 from benchmarks.layer_vector.setting import data, parent, parent_accuracy
+from benchmarks.rows import shown
 from pymoo_prune import Front
 from pymoo_prune.engines import level_walks
 from pymoo_prune.measuring import accuracy, count_parameters, count_work, latencies
@@ -34,7 +35,8 @@ from pymoo_prune.search import Budget, search
 from pymoo_prune.training import Distillation
 from pymoo_prune_problems import DistilledFilters, LayerVector
 
-SEEDS = (0, 1, 2)
+ROWS = ("0", "1", "2")
+"""Seeds."""
 HALF, EPOCH = 0.5, 50_000
 FILTER_EVALUATIONS, WEIGHT_EVALUATIONS, CHILDREN = 240, 800, 16
 QUICK_EVALUATIONS = 32
@@ -47,10 +49,10 @@ PARTS = Parts("resnet-filters")
 Row = dict[str, Any]
 
 
-def run(quick: bool) -> Outcome:
+def run(quick: bool, wanted: Sequence[str] = ROWS) -> Outcome:
     """The figure is what the searched filters lose, in points of test accuracy."""
     torch.set_num_threads(1)
-    seeds = SEEDS[:1] if quick else SEEDS
+    seeds = [int(row) for row in (ROWS[:1] if quick else shown(ROWS, wanted, seed_is_done))]
     rows: dict[str, list[Row]] = {method: [] for method in METHODS}
     for seed in seeds:
         found = _Seed(seed, quick)
@@ -58,8 +60,14 @@ def run(quick: bool) -> Outcome:
             rows[method].append(found.row(method))
             print(f"{method}, seed {seed}: {rows[method][-1]}", flush=True)
     timed = _latencies(quick) if quick else PARTS.of("latencies", lambda: _latencies(quick))
-    PARTS.forget()
+    if len(seeds) == len(ROWS):
+        PARTS.forget()
     return outcome(rows, timed)
+
+
+def seed_is_done(seed: str) -> bool:
+    """Whether all methods of a seed are done."""
+    return all(PARTS.has(f"{one}-{seed}") for one in METHODS)
 
 
 class _Seed:
@@ -206,7 +214,7 @@ def outcome(rows: Mapping[str, Sequence[Row]], timed: Mapping[str, float]) -> Ou
         for method, found in rows.items()
     ]
     seeds = len(rows[FILTERS])
-    title = f"half of the MACs, {seeds} seeds, an epoch of distillation; parent {accurate:.4f}"
+    title = f"half of the MACs, seeds: {seeds}, an epoch of distillation; parent {accurate:.4f}"
     clock = [
         (name, f"{value:.1f}", f"{timed['parent'] / value:.2f}") for name, value in timed.items()
     ]

@@ -5,16 +5,15 @@ All twenty-eight figures are printed beside those of the authors' ten runs: aver
 generation on its batch, and the best network on the test images. Two more tables say how much
 depends on the parent, and whether similarity in the fitness makes runs consistent (Brown-Forsythe,
 for our runs and for theirs). A run takes half a minute of one core, all of them
-half an hour to an hour. A benchmark that was stopped goes on; `python -m
-benchmarks.ecomp.page` draws Figures 2 to 5 from its results. `PYMOO_PRUNE_RUNS=4` makes a table of
-the first four runs of each weighting, and keeps them for the whole.
+half an hour to an hour. Rows are runs of all weightings, at least two: `--only 1,2,3,4`. A
+benchmark that was stopped goes on; `python -m benchmarks.ecomp.page` draws Figures 2 to 5 from its
+results.
 
 Target: 0
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -28,6 +27,7 @@ from benchmarks.ecomp import setting as ecomp_setting
 from benchmarks.ecomp.authors import Numbers, authors
 from benchmarks.harness import Outcome
 from benchmarks.kept import Parts, kept_parent
+from benchmarks.rows import shown
 from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward, as_feed_forward
@@ -35,8 +35,8 @@ from pymoo_prune_problems import EComp
 from pymoo_prune_problems.ecomp import COLUMNS, run_weighting
 from pymoo_prune_problems.ecomp.reproduction import EVERY
 
-RUNS = 10
-VARIABLE = "PYMOO_PRUNE_RUNS"
+ROWS = tuple(map(str, range(1, 11)))
+"""Runs of all weightings."""
 PARENTS = 5
 BATCHES = 20
 """Batches on which the first populations of all parents are measured."""
@@ -46,7 +46,7 @@ PAIRS = (("001", "021"), ("100", "120"), ("101", "121"))
 PARTS = Parts("ecomp-faithful")
 
 
-def run(quick: bool) -> Outcome:
+def run(quick: bool, wanted: Sequence[str] = ROWS) -> Outcome:
     """Twenty-eight comparisons; the figure is how many differ at p <= .01."""
     torch.set_num_threads(1)
     if quick:
@@ -54,7 +54,8 @@ def run(quick: bool) -> Outcome:
         parents = [first_generation(0, batches=2)]
     else:
         # A seed of all weightings after the other: a part of it is a smaller benchmark.
-        asked = [(name, seed) for seed in range(wanted()) for name in EComp.WEIGHTINGS]
+        seeds = seeds_of(wanted)
+        asked = [(name, seed) for seed in seeds for name in EComp.WEIGHTINGS]
         runs = {name: [] for name in EComp.WEIGHTINGS}
         for name, seed in asked:
             make = partial(one_run, name, seed, PARENTS, EComp.GENERATIONS + 1)
@@ -65,18 +66,22 @@ def run(quick: bool) -> Outcome:
             for number in range(PARENTS)
         ]
     outcome = outcome_of(runs, parents)
-    if not quick and wanted() == RUNS:
+    if not quick and len(seeds) == len(ROWS):
         PARTS.forget()
     return outcome
 
 
-def wanted() -> int:
-    """How many runs of each weighting are asked for: all, or fewer by a variable."""
-    text = os.environ.get(VARIABLE, str(RUNS))
-    if not text.isdigit() or not 2 <= int(text) <= RUNS:
-        msg = f"{VARIABLE} must be a number of runs from 2 to {RUNS}, but it is {text!r}"
+def seeds_of(wanted: Sequence[str]) -> list[int]:
+    """The seeds in the tables: of runs that are made now, or are finished."""
+    seeds = [int(row) - 1 for row in shown(ROWS, wanted, _is_done)]
+    if len(seeds) < 2:
+        msg = f"tests need two runs or more, and there would be {len(seeds)}; name more with --only"
         raise PruneError(msg)
-    return int(text)
+    return seeds
+
+
+def _is_done(row: str) -> bool:
+    return all(PARTS.has(f"{name}-{int(row) - 1}") for name in EComp.WEIGHTINGS)
 
 
 def parent(number: int) -> FeedForward:

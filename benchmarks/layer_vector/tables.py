@@ -6,17 +6,15 @@ as in the paper: 2, 3 and 4 epochs (the video network: 1, 2 and 3). The GA has a
 as take about ten minutes of one quiet core in each of its two runs. Five allocations without a
 search go to the same sparsities, with the same retraining. The figure is what ResNet-20 loses in
 its last iteration, mean over seeds. One more parent of each network is trained twice as long.
-`PYMOO_PRUNE_TABLES` names the networks to run, as `resnet-20-0 resnet-56 resnet-20-twice`: a seed,
-all seeds of a network, or the parent that is trained twice as long; `none` only draws the rows that
-are there. All parts are kept until all networks are done, so a benchmark that was stopped goes on.
+Rows are networks with their seeds, and parents that are trained twice as long: `--only
+resnet-20-0,resnet-20-twice`. A benchmark that was stopped goes on, also within a search.
 
 Target: less than 2 points with 82 % of the parameters gone
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +27,6 @@ from benchmarks.harness import Outcome
 from benchmarks.kept import Parts
 from benchmarks.layer_vector.tables_setting import PARENT_EPOCHS, SIZE, data, parent
 from pymoo_prune import Budget, PruneError
-from pymoo_prune.errors import unknown_name
 from pymoo_prune.measuring import accuracy
 from pymoo_prune_problems.layer_vector import (
     FIXED_RATE,
@@ -45,7 +42,6 @@ from pymoo_prune_problems.layer_vector import (
     table_rows,
 )
 
-VARIABLE = "PYMOO_PRUNE_TABLES"
 TWICE = "twice"
 Job = tuple[str, int]
 JOBS: tuple[Job, ...] = (
@@ -58,6 +54,7 @@ NAMES: Mapping[str, tuple[str, int | str]] = {
     **{f"{name}-{TWICE}": (name, TWICE) for name in (*RESNETS, VIDEO)},
 }
 """What can be chosen: networks and seeds, or parents that are trained twice as long."""
+ROWS = tuple(NAMES)
 EPOCHS = {**dict.fromkeys(RESNETS, (2, 3, 4)), VIDEO: (1, 2, 3)}
 GENERATIONS = {"resnet-20": 120, "resnet-56": 80, "resnet-110": 60, VIDEO: 20}
 """Of both runs of the GA together."""
@@ -74,12 +71,12 @@ PARTS = Parts("layer-vector-tables")
 Rows = list[dict[str, Any]]
 
 
-def run(quick: bool) -> Outcome:
+def run(quick: bool, wanted: Sequence[str] = ROWS) -> Outcome:
     """The figure is the test accuracy that ResNet-20 loses in all iterations, in points."""
     torch.set_num_threads(1)
     if quick:
         return outcome({JOBS[0]: list(rows(*JOBS[0], None))}, {})
-    for name, seed in chosen(os.environ.get(VARIABLE, "")):
+    for name, seed in (NAMES[row] for row in wanted):
         if isinstance(seed, str):
             found = PARTS.of(f"{name}-{seed}", partial(twice, name))
             print(f"{name}, twice the training: {found}", flush=True)
@@ -91,25 +88,6 @@ def run(quick: bool) -> Outcome:
     if not result.details["missing"]:
         PARTS.forget()
     return result
-
-
-def chosen(text: str) -> list[tuple[str, int | str]]:
-    """The networks and seeds that are to run, or parents that are trained twice as long.
-
-    Args:
-        text: `NAMES`, or networks for all of their seeds, separated by spaces; empty is all, and
-            "none" is none.
-    """
-    if text == "none":
-        return []
-    known: dict[str, list[tuple[str, int | str]]] = {name: [job] for name, job in NAMES.items()}
-    for job in JOBS:
-        known.setdefault(job[0], []).append(job)
-    names = text.split() or list(NAMES)
-    for name in names:
-        if name not in known:
-            raise unknown_name(f"network in {VARIABLE}", name, known)
-    return list(dict.fromkeys(job for name in names for job in known[name]))
 
 
 def rows(name: str, seed: int, folder: Path | None) -> Iterator[dict[str, Any]]:
@@ -225,7 +203,7 @@ def _figure(seeds: list[Rows]) -> tuple[float, str]:
     last = max(map(len, seeds), default=1) - 1
     pruned = [found for found in seeds if len(found) > last]
     if not last:
-        msg = f"no iteration of ResNet-20 is there yet; run it with {VARIABLE}=resnet-20-0"
+        msg = "no iteration of ResNet-20 is there yet; make it with --only resnet-20-0"
         raise PruneError(msg)
     gone = mean(found[last]["sparsity"] for found in pruned)
     best = max(RIVALS, key=lambda kind: mean(found[last]["rivals"][kind] for found in pruned))

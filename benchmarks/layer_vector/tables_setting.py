@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
 from torch import nn
 
@@ -21,14 +20,9 @@ PARENT = replace(LayerVector.PARENT, crop=1, bfloat16=False)
 """Half of the pixels, half of the crop; and so small, they are faster in float32."""
 
 
-@cache
 def data() -> Data:
     """FashionMNIST in a quarter of its pixels; handwritten digits at the reduced size."""
-    found = images()
-    if is_quick():
-        return found
-    parts = {part: getattr(found, part).resized(SIZE) for part in ("train", "validation", "test")}
-    return replace(found, **parts)
+    return images(SIZE)
 
 
 def parent(network: str, seed: int, *, times: int = 1) -> nn.Module:

@@ -15,7 +15,7 @@ def test_every_benchmark_is_listed() -> None:
     found = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in (ROOT / "benchmarks").glob("*/*.py")
-        if "\ndef run(quick: bool) -> Outcome:" in path.read_text()
+        if "\ndef run(quick: bool" in path.read_text()
     }
     assert found == set(MODULES.values())
 

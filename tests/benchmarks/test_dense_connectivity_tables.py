@@ -8,7 +8,6 @@ import pytest
 
 from benchmarks.dense_connectivity import tables
 from benchmarks.dense_connectivity.tables import ALL, QUICK, made, outcome
-from benchmarks.rows import VARIABLE
 from pymoo_prune import Data
 from pymoo_prune_problems.dense_connectivity import FULL, GENETIC, NARROWER, Experiment
 
@@ -19,26 +18,23 @@ NAMES = ["50", "90", ALL]
 def test_rows_are_made_in_parts(
     digits: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept, small = tmp_path / "kept", lambda: digits
-    monkeypatch.setattr(tables, "RATES", (50, 90))
+    kept = tmp_path / "kept"
+    monkeypatch.setattr(tables, "ROWS", tuple(NAMES))
     monkeypatch.setattr(tables, "SCALE", QUICK)
-    monkeypatch.setattr(tables, "small_images", small)
+    monkeypatch.setattr(tables, "images", lambda size: digits)
     monkeypatch.setattr(tables, "kept_folder", lambda: kept)
     kept.mkdir()
-    monkeypatch.setenv(VARIABLE, "90")
-    some = tables.run(False)
+    some = tables.run(False, ["90"])
     assert some.details["rows_there"] == ["90"]
     assert some.unit.endswith("; 1 of 3 rows: without 50, all")
     assert some.tables[0][0] == "Table II; 1 of 3 rows: without 50, all"
     assert some.tables[1][1] == ("of", "p = 90 %", "mean")
     assert len(some.tables[0][2]) == 4
     before = {path.name: path.read_bytes() for path in kept.glob("*-90-*.json")}
-    monkeypatch.setenv(VARIABLE, "all")
-    both = tables.run(False)
+    both = tables.run(False, [ALL])
     assert both.details["rows_there"] == ["90", ALL]
     assert {path.name: path.read_bytes() for path in kept.glob("*-90-*.json")} == before
-    monkeypatch.delenv(VARIABLE)
-    whole = tables.run(False)
+    whole = tables.run(False, NAMES)
     assert whole.details["rows_there"] == NAMES
     assert "without" not in whole.unit
     assert not kept.exists(), "complete: the next one measures anew"

@@ -9,7 +9,6 @@ import pytest
 
 from benchmarks.distilled_filters import tables
 from benchmarks.distilled_filters.tables import ARMS, ONE, ONE_REFITTED, SETTINGS, TWO, Setting
-from benchmarks.rows import VARIABLE
 from pymoo_prune import Data
 from pymoo_prune_problems.distilled_filters import NETWORKS, TABLE_1
 
@@ -52,10 +51,9 @@ def test_rows_are_made_in_parts_and_never_twice(
     kept.mkdir()
     monkeypatch.setattr(tables, "one", one)
     monkeypatch.setattr(tables, "kept_folder", lambda: kept)
-    monkeypatch.setenv(VARIABLE, "resnet-18")
     with pytest.raises(KeyboardInterrupt):
-        tables.run(False)
-    some = tables.run(False)
+        tables.run(False, ["resnet-18"])
+    some = tables.run(False, ["resnet-18"])
     assert [arm for name, arm in asked if name == "resnet-18"] == list(ARMS)
     assert some.details["rows_there"] == ["resnet-18"]
     missing = "; 1 of 3 rows: without simple-cnn, googlenet"
@@ -63,7 +61,6 @@ def test_rows_are_made_in_parts_and_never_twice(
     assert some.unit.endswith(missing)
     assert some.tables[1][2] == [("ResNet-18", "+1.00", "-0.50")]
     assert [cells[0] for cells in some.tables[0][2]] == [f"ResNet-18, {arm}" for arm in ARMS]
-    monkeypatch.delenv(VARIABLE)
     whole = tables.run(False)
     assert whole.details["rows_there"] == list(NETWORKS)
     assert len(asked) == 1 + len(ARMS) * len(NETWORKS)

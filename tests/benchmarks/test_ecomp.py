@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import kept
 from benchmarks.ecomp import faithful, figures, page
 from benchmarks.ecomp.authors import authors, best_widths
 from benchmarks.harness import Outcome
@@ -65,14 +66,16 @@ def test_what_depends_on_the_parent_is_found() -> None:
     assert faithful.compared("121", 0, values[:5], parents[:5])["p_parents"] is None
 
 
-@pytest.mark.parametrize("text", ["1", "11", "many", "-2", ""])
-def test_a_number_of_runs_that_cannot_be_made_is_refused(
-    text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert faithful.wanted() == 10
-    monkeypatch.setenv(faithful.VARIABLE, text)
-    with pytest.raises(PruneError, match="must be a number of runs from 2 to 10, but it is "):
-        faithful.wanted()
+def test_runs_are_made_now_or_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "FOLDER", tmp_path / "parents")
+    monkeypatch.setattr(faithful, "PARTS", kept.Parts("faithful"))
+    assert faithful.seeds_of(faithful.ROWS) == list(range(10))
+    assert faithful.seeds_of(["1", "4"]) == [0, 3]
+    with pytest.raises(PruneError, match="tests need two runs or more, and there would be 1"):
+        faithful.seeds_of(["1"])
+    for weighting in EComp.WEIGHTINGS:
+        faithful.PARTS.of(f"{weighting}-8", dict)
+    assert faithful.seeds_of(["1"]) == [0, 8]
 
 
 def test_the_page_has_places_for_the_tables() -> None:

@@ -32,16 +32,9 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Data) -> Path
     return tmp_path / "parts" / "tables"
 
 
-def test_networks_and_seeds_are_chosen() -> None:
-    assert tables.chosen("") == [*tables.JOBS, *((name, "twice") for name in tables.EPOCHS)]
-    assert tables.chosen("resnet-110-twice") == [("resnet-110", "twice")]
-    assert tables.chosen("none") == []
-    assert tables.chosen("resnet-56 resnet-20-2") == [("resnet-56", 0), ("resnet-20", 2)]
-    assert tables.chosen("resnet-20-1 resnet-20") == [
-        ("resnet-20", 1), ("resnet-20", 0), ("resnet-20", 2),
-    ]  # fmt: skip
-    with pytest.raises(PruneError, match="unknown network in PYMOO_PRUNE_TABLES 'resnet-21'"):
-        tables.chosen("resnet-21")
+def test_rows_are_networks_with_seeds_and_parents_trained_longer() -> None:
+    jobs = [tables.NAMES[row] for row in tables.ROWS]
+    assert jobs == [*tables.JOBS, *((name, "twice") for name in tables.EPOCHS)]
 
 
 def test_rows_that_are_there_are_drawn_and_all_go_on(
@@ -57,16 +50,13 @@ def test_rows_that_are_there_are_drawn_and_all_go_on(
         yield row(3, 0.86)
 
     monkeypatch.setattr(tables, "rows", rows)
-    monkeypatch.setenv(tables.VARIABLE, "resnet-20-0")
-    found = tables.run(quick=False)
+    found = tables.run(False, ["resnet-20-0"])
     assert found.figure == pytest.approx(4)
     assert "after 3 iterations, 80.00 % of its parameters gone (seeds: 1); ERK" in found.unit
     assert found.unit.endswith("loses 0.50")
-    monkeypatch.setenv(tables.VARIABLE, "resnet-56")
     with pytest.raises(KeyboardInterrupt):
-        tables.run(quick=False)
-    monkeypatch.setenv(tables.VARIABLE, "none")
-    found = tables.run(quick=False)
+        tables.run(False, ["resnet-56-0"])
+    found = tables.run(False, [])
     assert list(found.details["rows"]) == ["resnet-20-0", "resnet-56-0"]
     assert found.details["rows"]["resnet-56-0"] == [PARENT, row(1)]
     assert [title.split(",")[0] for title, *_ in found.tables] == [
@@ -77,15 +67,13 @@ def test_rows_that_are_there_are_drawn_and_all_go_on(
     assert all(len(cells) == len(head) for _, head, table in found.tables for cells in table)
     monkeypatch.setattr(tables, "rows", lambda *_: iter([PARENT, row(1), row(2), row(3)]))
     monkeypatch.setattr(tables, "twice", lambda name: {"epochs": 24, "accuracy": len(name) / 100})
-    monkeypatch.setenv(tables.VARIABLE, "resnet-56-twice")
-    found = tables.run(quick=False)
+    found = tables.run(False, ["resnet-56-twice"])
     assert found.tables[-2] == (
         "parents", ("network", "parent %", "after twice the training %"),
         [("resnet-56", "90.00", "9.00")],
     )  # fmt: skip
     assert "resnet-20-twice" in found.details["missing"]
-    monkeypatch.setenv(tables.VARIABLE, "")
-    assert tables.run(quick=False).details["missing"] == []
+    assert tables.run(False).details["missing"] == []
     assert not parts.exists(), "the next benchmark measures anew"
 
 
@@ -104,10 +92,7 @@ def test_the_figure_is_of_the_seeds_that_got_furthest(parts: Path) -> None:
     ]  # fmt: skip
 
 
-def test_without_rows_an_error_says_what_to_run(
-    parts: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(tables.VARIABLE, "none")
-    with pytest.raises(PruneError, match="run it with PYMOO_PRUNE_TABLES=resnet-20-0"):
-        tables.run(quick=False)
+def test_without_rows_an_error_says_what_to_run(parts: Path) -> None:
+    with pytest.raises(PruneError, match="make it with --only resnet-20-0"):
+        tables.run(False, [])
     assert not parts.exists()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from benchmarks.rows import VARIABLE, chosen, said
+from benchmarks.harness import run_benchmark
+from benchmarks.rows import chosen, said, shown
 from pymoo_prune import PruneError
 
 NAMES = ("simple-cnn", "resnet-18", "googlenet")
@@ -11,31 +14,46 @@ NAMES = ("simple-cnn", "resnet-18", "googlenet")
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (None, list(NAMES)),
         ("googlenet", ["googlenet"]),
         (" googlenet, simple-cnn,", ["simple-cnn", "googlenet"]),
+        ("none", []),
     ],
 )
-def test_a_variable_chooses_rows(
-    text: str | None, found: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
-    if text is not None:
-        monkeypatch.setenv(VARIABLE, text)
-    assert chosen(NAMES) == found
+def test_rows_are_chosen(text: str, found: list[str]) -> None:
+    assert chosen(text, NAMES) == found
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("resnet", "row 'resnet'.*resnet-18"),
+        ("none,resnet-18", "row 'none'"),
         ("", "names no row; take some of simple-cnn, resnet-18, googlenet, joined by commas"),
     ],
 )
-def test_other_rows_are_refused(text: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, text)
+def test_other_rows_are_refused(text: str, why: str) -> None:
     with pytest.raises(PruneError, match=why):
-        chosen(NAMES)
+        chosen(text, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "only", "quick", "why"),
+    [
+        ("layer-vector-tables", "resnet-21-0", False, "row 'resnet-21-0'"),
+        ("ecomp-faithful", "1", False, "tests need two runs or more, and there would be 1; name"),
+        ("ecomp-faithful", "1,2", True, "leave it out with --quick"),
+        ("damage", "1", False, "damage has no rows to choose from; leave --only out"),
+    ],
+)
+def test_rows_are_checked_before_anything_is_made(
+    name: str, only: str, quick: bool, why: str
+) -> None:
+    with pytest.raises(PruneError, match=re.escape(why)):
+        run_benchmark(name, quick=quick, only=only)
+
+
+def test_a_table_has_rows_that_are_made_now_or_finished() -> None:
+    assert shown(NAMES, ["resnet-18"], NAMES[2].__eq__) == ["resnet-18", "googlenet"]
 
 
 def test_titles_say_which_rows_are_missing() -> None:
