@@ -56,7 +56,7 @@ MODULES: Mapping[str, str] = {
     "spine-overhead": "benchmarks.runs.overhead",
     "spine-resume": "benchmarks.runs.resume",
 }
-"""Names and modules. A module has `run(quick) -> Outcome`; or `ROWS` and `run(quick, wanted)`, where
+"""Names and modules. A module has `run(quick) -> Outcome`; `ROWS` and `run(quick, wanted)`, where
 some rows can be made alone."""
 
 
