@@ -6,6 +6,7 @@
 - `rivals`: neurons pruned without a search
 - `parents`: the network that is compressed
 - `reproduction`: the paper's figures
+- `weightings`: weights of the fitness, found by a search
 """
 
 from pymoo_prune_problems.ecomp.parents import train_feed_forward

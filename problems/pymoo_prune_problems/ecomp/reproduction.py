@@ -158,7 +158,7 @@ def reproduce(output: Path, **options: Unpack[ReproductionOptions]) -> None:
 def _results(images: Data, output: Path, options: ReproductionOptions, generations: int) -> str:
     """All runs, the figures, and the page."""
     display = Display(options["console"])
-    parent = _parent(output / "parent", images, display)
+    parent = trained_parent(output / "parent", images, display)
 
     def trajectory(weighting: str, seed: int) -> dict[str, Any]:
         database = output / f"{weighting}-{seed}.sqlite"
@@ -184,7 +184,9 @@ def _results(images: Data, output: Path, options: ReproductionOptions, generatio
     return _page(done, instead, accuracy(parent, images.test), images.name)
 
 
-def _parent(folder: Path, data: Data, display: Display) -> FeedForward:
+def trained_parent(folder: Path, data: Data, display: Display) -> FeedForward:
+    """The network that is compressed: kept from before, or trained now."""
+
     def made() -> FeedForward:
         with display.phase("parent") as update:
             return train_feed_forward(
