@@ -51,8 +51,7 @@ def run(quick: bool) -> Outcome:
         rows.append(make() if quick else parts.of(f"{share}-{factor}", make))
         print(rows[-1], flush=True)
     patterns = one_pattern(quick=quick) if quick else parts.of("patterns", one_pattern)
-    if not quick:
-        parts.forget()
+    parts.forget()
     added = [row["added"] for row in rows]
     return Outcome(
         median(added),

@@ -111,7 +111,7 @@ def run(quick: bool) -> Outcome:
     told = [one for one in stories() if not quick or one.name in ("ecomp", "suite")]
     kills = int(os.environ.get(VARIABLE, 10 if quick else KILLS))
     prepare()
-    parts = Parts("kill-everything-quick" if quick else "kill-everything")
+    parts = Parts("kill-everything")
     rounds: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as place:
         undisturbed: dict[str, Undisturbed] = {}
@@ -128,8 +128,7 @@ def run(quick: bool) -> Outcome:
                 return found
 
             rounds.append(make() if quick else parts.of(str(number), make))
-    if not quick:
-        parts.forget()
+    parts.forget()
     return outcome(rounds)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import kept
+from benchmarks.quick import VARIABLE
 
 
 def test_parts_are_made_once_until_they_are_forgotten(
@@ -21,6 +22,10 @@ def test_parts_are_made_once_until_they_are_forgotten(
 
     assert parts.of("one", make) == parts.of("one", make) == {"accuracy": [0.5]}
     assert len(made) == 1
+    monkeypatch.setenv(VARIABLE, "1")
+    parts.forget()
+    assert parts.has("one"), "the reduced size leaves a longer one alone"
+    monkeypatch.delenv(VARIABLE)
     parts.forget()
     parts.of("one", make)
     assert len(made) == 2
