@@ -26,6 +26,7 @@ LETTERS = Live(
     "digits",
     {
         "letters": "1@4,2 0.4@4 0.1@4",
+        "entropy": False,
         "search_images": 479,
         "objectives": ("accuracy", "divergence", "bytes"),
     },
@@ -36,6 +37,7 @@ PATTERNS = Live(
     "digits",
     {
         "letters": "1@8,4 2:4@4 1:4@4",
+        "entropy": False,
         "skip": True,
         "search_images": 479,
         "objectives": ("accuracy", "divergence", "bytes"),

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from pymoo_prune import Data, PruneError, load_network
@@ -29,6 +31,15 @@ from pymoo_prune.pruning.alphabets.coding import (
     decoded,
     from_words,
     to_words,
+)
+from pymoo_prune.pruning.alphabets.entropy import (
+    PARTS,
+    PARTS_BITS,
+    entropy_coded,
+    entropy_decoded,
+    least_bytes,
+    shares_of,
+    table_bytes,
 )
 from pymoo_prune.pruning.alphabets.grids import bits_of, on_grid, reduced
 from pymoo_prune.pruning.alphabets.halves import halved
@@ -95,7 +106,10 @@ def test_grids_are_found_again(bits: int) -> None:
 @pytest.mark.parametrize("bits", [2, 3, 5, 8, 32])
 @pytest.mark.parametrize("share", [0.0, 0.003, 0.02, 0.1, 0.3, 1.0])
 @pytest.mark.parametrize("block", [1, 4, 8])
-def test_weights_come_back_from_their_bits(bits: int, share: float, block: int) -> None:
+@pytest.mark.parametrize("entropy", [True, False])
+def test_weights_come_back_from_their_bits(
+    bits: int, share: float, block: int, entropy: bool
+) -> None:
     generator = np.random.default_rng(0)
     alive = np.repeat(generator.random(1600 // block) < share, block)
     if bits == 32:
@@ -105,8 +119,9 @@ def test_weights_come_back_from_their_bits(bits: int, share: float, block: int) 
         codes = generator.integers(1, most + 1, 1600) * generator.choice([-1, 1], 1600)
         words = to_words((codes * alive).astype(np.int8), bits)
         assert np.array_equal(from_words(words, bits), codes * alive)
-    content = coded(words, alive, bits)
-    place, size = coded_bytes(alive, bits)
+    content = coded(words, alive, bits, entropy=entropy)
+    place, size = coded_bytes(words, alive, bits, entropy=entropy)
+    assert size <= coded_bytes(words, alive, bits, entropy=False)[1]
     assert content[0] == place
     assert len(content) == 1 + size
     found, used = decoded(memoryview(content + b"more"), 1600, bits)
@@ -117,13 +132,64 @@ def test_weights_come_back_from_their_bits(bits: int, share: float, block: int) 
 
 def test_each_coding_is_the_cheapest_somewhere() -> None:
     generator = np.random.default_rng(0)
-    seen = set()
+    seen = {True: set(), False: set()}
     for share in (0.0, 0.002, 0.01, 0.1, 0.3, 1.0):
         for block in (1, 4, 8):
             alive = np.repeat(generator.random(4096 // block) < share, block)
-            seen.add(CODINGS[coded_bytes(alive, 4)[0]])
-    assert {(one.kind) for one in seen} == {"dense", "bitmap", "index"}
-    assert {(one.block) for one in seen} == {1, 4, 8}
+            words = np.where(alive, generator.integers(1, 16, 4096), 8).astype(np.uint32)
+            for entropy, found in seen.items():
+                found.add(CODINGS[coded_bytes(words, alive, 4, entropy=entropy)[0]])
+    assert {one.kind for one in seen[False]} == {"dense", "bitmap", "index"}
+    assert "entropy" in {one.kind for one in seen[True]}
+    assert {one.block for one in seen[False]} == {1, 4, 8}
+
+
+@given(st.integers(2, 8), st.data())
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_entropy_coding_is_exact_and_close_to_the_entropy(bits: int, drawn: st.DataObject) -> None:
+    words = np.array(drawn.draw(st.lists(st.integers(0, 2**bits - 1), min_size=1)), np.uint32)
+    words = np.repeat(words, drawn.draw(st.integers(1, 400)))
+    shares = shares_of(words, bits)
+    assert shares.sum() == PARTS
+    assert ((shares > 0) == (np.bincount(words, minlength=2**bits) > 0)).all()
+    content = entropy_coded(words, shares)
+    found = entropy_decoded(memoryview(content + b"more"), len(words), shares)
+    assert found is not None
+    assert found[1] == len(content)
+    assert np.array_equal(found[0], words)
+    assert least_bytes(words, shares) <= table_bytes(shares) + len(content)
+    needed = (PARTS_BITS - np.log2(shares[words])).sum() / 8
+    assert len(content) <= 1.001 * needed + 6
+
+
+def test_entropy_coding_takes_no_more_than_the_entropy() -> None:
+    """Of 20,000 weights of a normal distribution, rounded to three bits."""
+    drawn = np.random.default_rng(0).normal(size=20_000)
+    codes = np.clip(np.round(1.2 * drawn), -3, 3).astype(np.int8)
+    words = to_words(codes, 3)
+    share = np.bincount(words) / len(words)
+    entropy = -(share[share > 0] * np.log2(share[share > 0])).sum() * len(words) / 8
+    _, size = coded_bytes(words, codes != 0, 3)
+    assert entropy < size < 1.01 * entropy + 20 < 0.85 * len(words) * 3 / 8
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_a_damaged_entropy_coding_is_refused_or_is_other_words(number: int) -> None:
+    generator = np.random.default_rng(number)
+    codes = np.round(generator.normal(size=900)).clip(-3, 3).astype(np.int8)
+    content = bytearray(coded(to_words(codes, 3), codes != 0, 3))
+    assert CODINGS[content[0]].kind == "entropy"
+    if number % 2:
+        content = content[: generator.integers(1, len(content))]
+    else:
+        content[generator.integers(1, len(content))] ^= 1 << int(generator.integers(8))
+    try:
+        found, _ = decoded(memoryview(content), 900, 3)
+    except PruneError as error:
+        assert "damaged" in str(error)  # noqa: PT017 - a changed bit may also give other words
+    else:
+        assert number % 2 == 0
+        assert found.max() < 8
 
 
 # Files.

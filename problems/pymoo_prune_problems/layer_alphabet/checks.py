@@ -52,6 +52,11 @@ def read_steps(steps: str | Sequence[Step], letters: Sequence[Letter]) -> tuple[
     return found
 
 
+def name_of(step: Step) -> str:
+    """Where a step comes from, for the record of a run."""
+    return f"{step.__module__}.{step.__qualname__}"
+
+
 def read_energy(energy: EnergyTable | str | Path | None, letters: Sequence[Letter]) -> EnergyTable:
     """The energy table, with an entry for the bits of each letter, and for floats."""
     if energy is None:

@@ -10,7 +10,8 @@ put together from them. This stands on:
 - Optimal Brain Compression (Frantar, Singh and Alistarh, NeurIPS 2022) and GPTQ (Frantar,
   Ashkboos, Hoefler and Alistarh, ICLR 2023): weights removed and rounded one after the other, and
   those that are left make up for it.
-- Deep Compression (Han, Mao and Dally, ICLR 2016): pruning, fewer bits and coding in one file.
+- Deep Compression (Han, Mao and Dally, ICLR 2016): pruning, fewer bits and entropy coding, here
+  by an asymmetric numeral system (Duda, 2013).
 
 Beyond them: several objectives, sizes of files to the byte, and rivals in closed form.
 """
@@ -76,6 +77,7 @@ from pymoo_prune.training import Recipe, check_parent, train_parent
 from pymoo_prune_problems.layer_alphabet.checks import (
     check_genes,
     check_images,
+    name_of,
     read_energy,
     read_letters,
     read_steps,
@@ -99,6 +101,7 @@ class LayerAlphabet(PruningProblem):
         steps: What makes a letter, joined by a plus: "magnitude" or "loss", "refit", "nearest" or
             "feedback", "scales"; or functions.
         batch_norm: Whether batch-norm statistics are taken again for each candidate.
+        entropy: Whether files have entropy coding where it is smaller.
         energy: An energy table, or the path of a JSON file with one; None is Horowitz's.
         search_images: Validation images that candidates are measured on.
         recovery_images: Training images for batch-norm statistics.
@@ -167,6 +170,7 @@ class LayerAlphabet(PruningProblem):
         skip: bool = False,
         steps: str | Sequence[Step] = DEFAULT_STEPS,
         batch_norm: bool = True,
+        entropy: bool = True,
         energy: EnergyTable | str | Path | None = None,
         search_images: int = 1_000,
         recovery_images: int = 256,
@@ -192,7 +196,8 @@ class LayerAlphabet(PruningProblem):
         own = letters_of_layers(wanted, weights, skip=skip)
         self.assembly = Lettered(
             self.parent, self.order, data.train, own, making, batch_norm=batch_norm,
-            images=recovery_images, precision=precision, seed=seed, progress=progress,
+            entropy=entropy, images=recovery_images, precision=precision, seed=seed,
+            progress=progress,
         )  # fmt: skip
         macs = count_macs(self.parent, data.shape)
         self.tables = Tables(self.assembly, self.order, table, macs)
@@ -214,8 +219,9 @@ class LayerAlphabet(PruningProblem):
         )
         self.depends_on = {
             "letters": [str(one) for one in wanted],
-            "steps": steps if isinstance(steps, str) else [_name(step) for step in steps],
+            "steps": steps if isinstance(steps, str) else [name_of(step) for step in steps],
             "batch_norm": batch_norm,
+            **({"entropy": True} if entropy else {}),
             "energy": asdict(table),
             "recovery_images": recovery_images,
             "precision": precision,
@@ -329,7 +335,7 @@ class LayerAlphabet(PruningProblem):
             x: The chromosome, (n_var,).
         """
         network = self.network(x)
-        return compressed(network, header_of(network))
+        return compressed(network, header_of(network), entropy=self.assembly.database.entropy)
 
     def finished(self, network: nn.Module, *, images: int, seed: int) -> nn.Module:
         """A network after gradient steps, which keep its zeros and the grids of its weights."""
@@ -341,7 +347,3 @@ class LayerAlphabet(PruningProblem):
         """The divergence of a choice of letters on the search images."""
         found = self.search_images.measured(self.assembly, places, ("divergence",), exact=True)
         return found["divergence"]
-
-
-def _name(step: Step) -> str:
-    return f"{step.__module__}.{step.__qualname__}"

@@ -45,7 +45,8 @@ class Tables:
         floats = energy.multiply[ACTIVATION_BITS]
         network = assembly.network_template
         constant = macs - float(order.counts @ order.positions)
-        rest = float(other_bytes(network, order.names, header_of(network)))
+        entropy = assembly.database.entropy
+        rest = float(other_bytes(network, order.names, header_of(network), entropy=entropy))
         self.all_parameters = order.all_parameters
         self.losses, self.bits = facts.losses, facts.bits
         self.each: Mapping[str, Floats] = {

@@ -7,6 +7,7 @@
 - `halves`: numbers in sixteen bits
 - `grids`: weights on grids, found again
 - `coding`: weights as bits, in the cheapest of several codings
+- `entropy`: one of them, in which frequent weights take less than a bit
 - `container`: compressed networks as one file
 - `database`: the letters of each layer, made once
 - `lettered`: networks that are put together from letters

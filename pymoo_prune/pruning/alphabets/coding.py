@@ -9,9 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.pruning.alphabets.entropy import (
+    PARTS,
+    PARTS_BITS,
+    Shares,
+    Words,
+    entropy_coded,
+    entropy_decoded,
+    least_bytes,
+    shares_of,
+    table_bytes,
+)
 from pymoo_prune.pruning.alphabets.letters import FLOAT_BITS
 
-Words = NDArray[np.uint32]
 Flags = NDArray[np.bool_]
 MOST_GAP_BITS = 8
 COUNT_BYTES = 5
@@ -23,8 +33,8 @@ class Coding:
     """How the weights of a layer are written.
 
     Attributes:
-        kind: "dense" writes all weights, "bitmap" a bit for each block that has weights, and
-            "index" the gaps between such blocks.
+        kind: "dense" writes all weights, "bitmap" a bit for each block that has weights, "index"
+            the gaps between such blocks, and "entropy" fewer bits for frequent weights.
         block: Weights in a block.
     """
 
@@ -35,19 +45,28 @@ class Coding:
 CODINGS = (
     Coding("dense"),
     *(Coding(kind, block) for kind in ("bitmap", "index") for block in (1, 4, 8)),
+    Coding("entropy"),
 )
 """All codings; files have their places in this list."""
 
 
-def coded_bytes(flags: Flags, bits: int) -> tuple[int, int]:
+def coded_bytes(words: Words, flags: Flags, bits: int, *, entropy: bool = True) -> tuple[int, int]:
     """The cheapest coding of a layer: its place in `CODINGS`, and its bytes.
 
     Args:
+        words: As `coded` takes them.
         flags: Which weights are not 0, as rows of blocks, (weights,).
         bits: Bits of a weight.
+        entropy: Whether it may be entropy coding.
     """
-    sizes = [_bytes_of(coding, flags, bits) for coding in CODINGS]
+    sizes = [_bytes_of(coding, flags, bits) for coding in CODINGS[:-1]]
     best = int(np.argmin(sizes))
+    if entropy and bits != FLOAT_BITS:
+        shares = shares_of(words, bits)
+        if least_bytes(words, shares) < sizes[best]:
+            size = table_bytes(shares) + len(entropy_coded(words, shares))
+            if size < sizes[best]:
+                return len(CODINGS) - 1, size
     return best, sizes[best]
 
 
@@ -88,18 +107,22 @@ def _gap_bits(live: Flags) -> tuple[Words, int, int]:
     return gaps.astype(np.uint32), best, least
 
 
-def coded(words: Words, flags: Flags, bits: int) -> bytes:
+def coded(words: Words, flags: Flags, bits: int, *, entropy: bool = True) -> bytes:
     """A layer's weights: the place of the coding in `CODINGS`, and the weights.
 
     Args:
         words: Whole numbers of `bits` bits, as `to_words` gives them, (weights,).
         flags: Which weights are not 0, (weights,).
         bits: Bits of a weight.
+        entropy: Whether it may be entropy coding.
     """
-    place, size = coded_bytes(flags, bits)
+    place, size = coded_bytes(words, flags, bits, entropy=entropy)
     coding = CODINGS[place]
     if coding.kind == "dense":
         body = _packed([(words, bits)])
+    elif coding.kind == "entropy":
+        shares = shares_of(words, bits)
+        body = _table(shares) + entropy_coded(words, shares)
     else:
         live: Flags = np.any(flags.reshape(-1, coding.block), axis=1)
         inside: Words = words.reshape(-1, coding.block)[live].ravel()
@@ -133,6 +156,8 @@ def decoded(content: memoryview, weights: int, bits: int) -> tuple[Words, int]:
     if coding.kind == "dense":
         words, used = _unpacked(content[start:], [(weights, bits)])
         return words[0], start + used
+    if coding.kind == "entropy":
+        return _from_entropy(content, weights, bits)
     blocks, width = weights // coding.block, _value_bits(bits, coding.block)
     if coding.kind == "bitmap":
         (seen,), _ = _unpacked(content[start:], [(blocks, 1)])
@@ -152,6 +177,30 @@ def decoded(content: memoryview, weights: int, bits: int) -> tuple[Words, int]:
     found = np.full((blocks, coding.block), zero_word(bits), np.uint32)
     found[live] = inside.reshape(-1, coding.block)
     return found.ravel(), start + used
+
+
+def _table(shares: Shares) -> bytes:
+    there = shares > 0
+    return _packed([(there.astype(np.uint32), 1)]) + _packed(
+        [((shares[there] - 1).astype(np.uint32), PARTS_BITS)]
+    )
+
+
+def _from_entropy(content: memoryview, weights: int, bits: int) -> tuple[Words, int]:
+    start, known = 1, bits != FLOAT_BITS
+    if known:
+        (there,), used = _unpacked(content[start:], [(2**bits, 1)])
+        start += used
+        (parts,), used = _unpacked(content[start:], [(int(there.sum()), PARTS_BITS)])
+        start += used
+        shares = np.zeros(2**bits, np.int64)
+        shares[there.astype(bool)] = parts.astype(np.int64) + 1
+        known = int(shares.sum()) == PARTS
+    found = entropy_decoded(content[start:], weights, shares) if known else None
+    if found is None:
+        raise broken("it has a layer in an entropy coding that cannot be")
+    words, used = found
+    return words, start + used
 
 
 def _byte(content: memoryview, place: int) -> int:

@@ -38,17 +38,19 @@ COMPRESSED = "network.pmp"
 """How exported files are called."""
 
 
-def layer_bytes(weight: Tensor, bits: int, filters: int) -> int:
+def layer_bytes(codes: Tensor, bits: int, filters: int, *, entropy: bool = True) -> int:
     """The bytes of a layer's weights in a file.
 
     Args:
-        weight: The weights or their codes, of the layer's shape; zeros are what counts.
+        codes: Whole numbers of the layer's shape; the weights where they are floats.
         bits: Bits of a weight.
         filters: Scales of the layer.
+        entropy: Whether layers may have entropy coding.
     """
-    flags = (rows(weight) != 0).flatten().cpu().numpy()
+    numbers = rows(codes).flatten().cpu().numpy()
     scales = 0 if bits == FLOAT_BITS else 1 + 2 * filters
-    return 2 + scales + coded_bytes(flags, bits)[1]
+    words = np.zeros(0, np.uint32) if bits == FLOAT_BITS else to_words(numbers, bits)
+    return 2 + scales + coded_bytes(words, numbers != 0, bits, entropy=entropy)[1]
 
 
 def weighted_layers(network: nn.Module) -> set[str]:
@@ -61,13 +63,20 @@ def weighted_layers(network: nn.Module) -> set[str]:
     }
 
 
-def other_bytes(network: nn.Module, names: Collection[str], header: Mapping[str, Any]) -> int:
+def other_bytes(
+    network: nn.Module,
+    names: Collection[str],
+    header: Mapping[str, Any],
+    *,
+    entropy: bool = True,
+) -> int:
     """The bytes of a file without the weights of some layers.
 
     Args:
         network: The network.
         names: Paths of these layers.
         header: What the header says.
+        entropy: Whether layers may have entropy coding.
     """
     layers, left_out = weighted_layers(network), {f"{name}.weight" for name in names}
     found = len(MAGIC) + 5 + len(_json(header)) + CHECKSUM
@@ -77,20 +86,24 @@ def other_bytes(network: nn.Module, names: Collection[str], header: Mapping[str,
         elif name in left_out:
             continue
         elif name in layers:
-            found += layer_bytes(tensor, bits_of(tensor), len(tensor))
+            bits = bits_of(tensor)
+            grid = None if bits == FLOAT_BITS else on_grid(tensor, bits)
+            codes = tensor if grid is None else grid[0]
+            found += layer_bytes(codes, bits, len(tensor), entropy=entropy)
         else:
             half = tensor.is_floating_point()
             found += 1 + (1 + 2 * tensor.numel() if half else tensor.numel() * tensor.itemsize)
     return found
 
 
-def compressed(network: nn.Module, header: Mapping[str, Any]) -> bytes:
+def compressed(network: nn.Module, header: Mapping[str, Any], *, entropy: bool = True) -> bytes:
     """A network as a file's content; layers have the fewest bits whose grids hold their weights.
 
     Args:
         network: All floats but the weights of its layers are what `halved` gives, so that the file
             has the network to the last bit.
         header: How to build the network, as `spec_of` gives it, and what else is to be known.
+        entropy: Whether layers may have entropy coding.
 
     Raises:
         PruneError: The network has other numbers than such a file can hold.
@@ -101,7 +114,7 @@ def compressed(network: nn.Module, header: Mapping[str, Any]) -> bytes:
         if same is not None:
             parts += [bytes([SAME]), same.to_bytes(2, "little")]
         elif name in layers:
-            parts.append(_layer(tensor))
+            parts.append(_layer(tensor, entropy=entropy))
         elif tensor.is_floating_point():
             _check_halved(name, tensor)
             parts += [bytes([HALF]), _halves(tensor)]
@@ -205,7 +218,7 @@ def _halves(tensor: Tensor) -> bytes:
     return int(shared).to_bytes(1, "little", signed=True) + numbers
 
 
-def _layer(weight: Tensor) -> bytes:
+def _layer(weight: Tensor, *, entropy: bool) -> bytes:
     bits = bits_of(weight)
     flags = (rows(weight) != 0).flatten().numpy()
     if bits == FLOAT_BITS:
@@ -216,7 +229,7 @@ def _layer(weight: Tensor) -> bytes:
     assert found is not None  # noqa: S101 - so many bits were found to be enough
     codes, scales = found
     words = to_words(rows(codes).flatten().numpy(), bits)
-    return bytes([bits]) + _halves(scales) + coded(words, flags, bits)
+    return bytes([bits]) + _halves(scales) + coded(words, flags, bits, entropy=entropy)
 
 
 def _tensor(view: memoryview, like: Tensor, earlier: list[Tensor]) -> tuple[Tensor, int]:

@@ -72,6 +72,7 @@ class Database:
         letters: The letters of each of these layers.
         steps: What makes a letter, in order.
         refit: The parent's statistics.
+        entropy: Whether files may have entropy coding.
         progress: Called with the share of all letters that are made, while facts are gathered.
     """
 
@@ -82,8 +83,10 @@ class Database:
         steps: Sequence[Step],
         refit: WeightRefit,
         *,
+        entropy: bool = True,
         progress: Callable[[float], None] | None = None,
     ) -> None:
+        self.entropy = entropy
         self.weights, self.steps, self.refit = weights, tuple(steps), refit
         self.names = list(weights)
         self.letters = [tuple(each) for each in letters]
@@ -149,5 +152,5 @@ class Database:
     def _fact(self, layer: int, letter: Letter) -> tuple[float, float, float, float]:
         one = self.prepared(layer, letter)
         loss = self.refit.loss(self.names[layer], one.result)
-        size = layer_bytes(one.weight, one.bits, len(one.weight))
+        size = layer_bytes(one.weight, one.bits, len(one.weight), entropy=self.entropy)
         return loss, float((one.weight != 0).sum()), float(size), float(letter.bits)

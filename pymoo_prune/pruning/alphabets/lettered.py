@@ -33,6 +33,7 @@ class Lettered(Assembly):
         letters: The letters of each layer.
         steps: What makes a letter, in order.
         batch_norm: Whether batch-norm statistics are taken again.
+        entropy: Whether files may have entropy coding.
         images: Training images for batch-norm statistics.
         precision: See `Assembly`.
         seed: The seed of the choice of images.
@@ -48,6 +49,7 @@ class Lettered(Assembly):
         steps: Sequence[Step],
         *,
         batch_norm: bool = True,
+        entropy: bool = True,
         images: int = 256,
         precision: Precision = "float32",
         seed: int = 0,
@@ -60,7 +62,9 @@ class Lettered(Assembly):
         )  # fmt: skip
         assert self.refit is not None  # noqa: S101 - the recovery has one
         weights = dict(zip(order.names, order.weights, strict=True))
-        self.database = Database(weights, letters, steps, self.refit, progress=progress)
+        self.database = Database(
+            weights, letters, steps, self.refit, entropy=entropy, progress=progress
+        )
 
     def _layer(self, layer: int, pruned: int) -> Tensor:
         """A layer as one of its letters; `pruned` is the letter's place."""
