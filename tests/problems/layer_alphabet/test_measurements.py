@@ -71,6 +71,24 @@ def test_files_are_as_long_as_measured(problem: LayerAlphabet) -> None:
         assert all(torch.equal(value, again[name]) for name, value in expected.items())
 
 
+def test_files_without_entropy_coding_are_larger_and_have_the_same_weights(
+    problem: LayerAlphabet, digits: Data, network: nn.Module
+) -> None:
+    plain = small(digits, network, entropy=False)
+    assert plain.fingerprint != problem.fingerprint
+    places = np.array([[len(each) - 1 for each in problem.assembly.database.letters]])
+    sizes = [one.tables.sizes(places)["bytes"][0] for one in (problem, plain)]
+    assert sizes[0] < sizes[1]
+    larger = plain.tables.each["bytes"] - problem.tables.each["bytes"]
+    assert (larger >= 0).all()
+    X = plain.random(10, np.random.default_rng(1))
+    for x, size in zip(X, plain.preview.sizes(X)["bytes"], strict=True):
+        content = plain.packed(x)
+        assert len(content) == size
+        again = decompressed(content, lambda _: copy.deepcopy(plain.parent)).state_dict()
+        assert all(torch.equal(v, again[n]) for n, v in plain.network(x).state_dict().items())
+
+
 def test_the_parent_is_what_candidates_are_compared_with(
     problem: LayerAlphabet, digits: Data, network: nn.Module
 ) -> None:
