@@ -10,6 +10,9 @@ Rows are networks with their seeds, and parents that are trained twice as long: 
 resnet-20-0,resnet-20-twice`. A benchmark that was stopped goes on, also within a search.
 
 Target: less than 2 points with 82 % of the parameters gone
+
+Found at 23b2015: ResNet-20 with one seed. After two iterations 83.5 % are gone for nothing; there
+global magnitude pruning, LAMP, ERK and least loss are .3 to .4 points ahead of the GA.
 """
 
 from __future__ import annotations
