@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PAGE = ROOT / "docs" / "pretrained.md"
 EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-SMALL = ["--generations", "2", "--pop-size", "6", "--finish", "200"]
+SMALL = ["--generations", "2", "--pop-size", "4", "--finish", "100", "--set", "search_images=200"]
 
 
 @pytest.fixture

@@ -246,20 +246,21 @@ def test_a_budget_that_a_reproduction_cannot_keep_is_refused(
     paper: str, nothing_begins: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     known = paper.startswith("layer-vector")
-    limit = "evaluations" if paper.startswith("distilled-filters") else "generations"
-    for given in (["--time", "5m"], [f"--{limit}", "7", "--time", "5m"]):
+    by_evaluations = paper.startswith("distilled-filters") or paper == "ecomp-weights"
+    limit = "evaluations" if by_evaluations else "generations"
+    for given in (["--time", "5m"], [f"--{limit}", "9", "--time", "5m"]):
         assert main(["reproduce", paper, *given]) == 2
         error = capsys.readouterr().err
         message = f"end after a number of {limit}: give --{limit} alone"
         assert ("stopped here" if known else message) in error
-    assert main(["reproduce", paper, f"--{limit}", "7"]) == 2
+    assert main(["reproduce", paper, f"--{limit}", "9"]) == 2
     assert "stopped here" in capsys.readouterr().err
     settings = nothing_begins[-1]["settings"]
     if known:
         settings = settings["budget"]
     # A reproduction by several recipes has settings of each.
     for found in [settings] if limit in settings else settings.values():
-        assert found[limit] == 7 or set(found[limit].values()) == {7}
+        assert found[limit] == 9 or set(found[limit].values()) == {9}
     assert main(["reproduce", paper, f"--{limit}", "0"]) == 2
     assert "limits above 0" in capsys.readouterr().err
 

@@ -19,7 +19,7 @@ FORMS = {
     "volume": r"\d+",
     "number": r"\d+",
     "doi": r"10\.\d{4,}/[^\s{}]+",
-    "eprint": r"\d{4}\.\d{5}",
+    "eprint": r"\d{4}\.\d{4,5}",
     "archiveprefix": "arXiv",
     "url": r"https://\S+",
     "author": r".*[^,\s}]|.*\}",
