@@ -11,6 +11,9 @@ the search's hypervolume over that of uniform magnitude pruning or of torch-prun
 better. Rows are seeds: `--only 0`. A benchmark that was stopped goes on.
 
 Target: above 1, the lower end of the interval too
+
+Found at 283d794: one seed. Within half of the MACs the search's network has 89.04 % on test, the
+best rival's 87.61 %; within 15 % 80.40 % and 70.45 %.
 """
 
 from __future__ import annotations
