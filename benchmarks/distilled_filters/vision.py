@@ -4,7 +4,8 @@ A ViT on FashionMNIST at 14×14 pixels. NSGA-II over accuracy and MACs, and its 
 alone. Their rivals: those of every report, and torch-pruning's way with transformers: whole heads
 by `num_heads` and hidden units, the same share in all blocks, with and without the width of the
 patches, by magnitude and by Taylor; the search images choose the best of the four at each size. All
-methods give networks at the same five numbers of MACs, with as many steps of distillation. All
+networks have had as many steps of distillation before. Searches and torch-pruning give networks at
+five numbers of MACs, the rivals of every report at eight between the same ends. All
 networks are distilled alike in the end, from as many images, and only then tested. Hypervolumes are
 of (MACs, test error), relative to the teacher, up to (1, 1). The figure is the mean over seeds of
 the search's hypervolume over that of uniform magnitude pruning or of torch-pruning, whichever is
@@ -55,7 +56,7 @@ ROWS = ("0", "1", "2")
 POPULATION, GENERATIONS, FINISH = 24, 14, 15_000
 RECOVERY = "refit+batch-norm+steps:20"
 SIZES = (0.12, 0.22, 0.35, 0.495, 0.75)
-"""Shares of the teacher's MACs at which all methods give a network."""
+"""Shares of the teacher's MACs; the rivals of every report spread eight networks between them."""
 BUDGETS = (0.15, 0.3, 0.5, 0.8)
 HALF = 0.5
 SEARCHED, FIRST = "NSGA-II", "NSGA-II's first population"
