@@ -23,6 +23,7 @@ MODULES: Mapping[str, str] = {
     "ecomp-generation": "benchmarks.ecomp.generation",
     "ecomp-quality": "benchmarks.ecomp.quality",
     "alphabet-bounds": "benchmarks.layer_vector.letter_bounds",
+    "alphabet-inputs": "benchmarks.layer_vector.letter_inputs",
     "alphabet-quality": "benchmarks.layer_vector.alphabets",
     "layer-vector-evaluation": "benchmarks.layer_vector.evaluation",
     "layer-vector-quality": "benchmarks.layer_vector.quality",

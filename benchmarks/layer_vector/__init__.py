@@ -1,6 +1,7 @@
 """The layer vector: what an evaluation costs, and what searches over it find.
 
 - `alphabets`: searched letters, beside those that need no search
+- `letter_inputs`: the same for bits of layers' inputs
 - `letter_bounds`: the same where two sums are bound, and for patterns
 - `evaluation`: the time of one evaluation
 - `quality`: searched allocations, beside those that need no search

@@ -144,10 +144,19 @@ def hypervolume(points: Sequence[Row], whole: float) -> float:
         points: Bytes and test accuracies.
         whole: The parent's bytes.
     """
-    low, high = np.log(GRID[0]), np.log(GRID[-1])
+    return log_hypervolume([(one["bytes"] / whole, 1 - one["test"]) for one in points], GRID)
+
+
+def log_hypervolume(points: Sequence[tuple[float, float]], grid: Sequence[float]) -> float:
+    """Of the logarithm of a size, scaled to [0, 1] between the ends of a grid, and the error.
+
+    Args:
+        points: Shares of the parent's size, and errors.
+        grid: Shares, from small to large.
+    """
+    low, high = np.log(grid[0]), np.log(grid[-1])
     pairs = sorted(
-        (max(0.0, (np.log(one["bytes"] / whole) - low) / (high - low)), 1 - one["test"])
-        for one in points
+        (max(0.0, (np.log(share) - low) / (high - low)), error) for share, error in points
     )
     total, error = 0.0, 1.0
     for size, own in pairs:

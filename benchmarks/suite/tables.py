@@ -132,7 +132,7 @@ def factored(space: Space, genes: NDArray[np.int64]) -> dict[str, Any]:
             both = space.sizes(_varied(base, pair, space.choices))[name] - origin[name]
             both = both.reshape([space.choices[gene] for gene in pair])
             rest = both - both[:, :1] - both[:1, :]
-            if rest.any():
+            if not np.allclose(rest, 0, atol=1e-12 * np.abs(wanted[name]).max()):
                 total += rest[genes[:, first], genes[:, first + 1]]
                 found[f"{name}:{first},{first + 1}"] = rest
         if not np.allclose(total, wanted[name], rtol=1e-12, atol=0):

@@ -16,10 +16,10 @@ pass.
 
 from pymoo_prune.inference.forward import Inference, Precision, PreparedImages
 from pymoo_prune.inference.int8 import supports_int8
-from pymoo_prune.inference.parent import Statistics, Weights
+from pymoo_prune.inference.parent import Grids, Statistics, Weights
 from pymoo_prune.inference.together import Together
 
 __all__ = [
-    "Inference", "Precision", "PreparedImages", "Statistics", "Together", "Weights",
+    "Grids", "Inference", "Precision", "PreparedImages", "Statistics", "Together", "Weights",
     "supports_int8",
 ]  # fmt: skip

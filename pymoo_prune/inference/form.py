@@ -10,7 +10,16 @@ from torch import Tensor, fx, nn
 
 from pymoo_prune.inference.graph import laid_out, source_of
 from pymoo_prune.inference.int8 import Int8Convolution
-from pymoo_prune.inference.parent import NORMS, Parent, Statistics, Weights, batch_norms
+from pymoo_prune.inference.parent import (
+    NO_GRIDS,
+    NORMS,
+    Grids,
+    Parent,
+    Statistics,
+    Weights,
+    batch_norms,
+)
+from pymoo_prune.networks import GRID
 
 
 class Form:
@@ -19,7 +28,8 @@ class Form:
     Args:
         model: The network, or its graph.
         folds: Paths of batch norms, by the paths of the convolutions that they are folded into.
-        dtype: The type of the images and of all layers except batch norms, which stay float32.
+        dtype: The type of the images and of all layers except batch norms, which stay float32, as
+            the grids of inputs do.
     """
 
     def __init__(self, model: nn.Module, folds: Mapping[str, str], dtype: torch.dtype) -> None:
@@ -28,13 +38,21 @@ class Form:
         for module in self.modules.values():
             if isinstance(module, NORMS):
                 module.float()
+            elif hasattr(module, GRID):
+                setattr(module, GRID, getattr(module, GRID).float())
 
     def laid_out(self, images: Tensor) -> Tensor:
         """Channels last; unchanged for a network without a graph, which may rely on the order."""
         return laid_out(images) if isinstance(self.model, fx.GraphModule) else images
 
-    def load(self, parent: Parent, weights: Weights, statistics: Statistics) -> None:
+    def load(
+        self, parent: Parent, weights: Weights, statistics: Statistics, grids: Grids = NO_GRIDS
+    ) -> None:
         """Loads a candidate into the model, in place of any other one."""
+        for path, grid in grids.items():
+            # A graph that takes weights directly has no inputs to round.
+            if hasattr(self.modules.get(path), GRID):
+                getattr(self.modules[path], GRID).copy_(grid)
         for path, (mean, variance) in self.moments(parent, statistics).items():
             if path in self.modules:
                 self.modules[path].running_mean.copy_(mean)

@@ -13,7 +13,14 @@ from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.inference.form import Form
 from pymoo_prune.inference.graph import fold, traced_network
 from pymoo_prune.inference.int8 import Int8, no_int8, require_int8
-from pymoo_prune.inference.parent import NO_STATISTICS, Parent, Statistics, Weights
+from pymoo_prune.inference.parent import (
+    NO_GRIDS,
+    NO_STATISTICS,
+    Grids,
+    Parent,
+    Statistics,
+    Weights,
+)
 from pymoo_prune.machine import has_fast_bfloat16
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
@@ -121,6 +128,7 @@ class Inference:
         weights: Weights,
         images: Tensor | PreparedImages,
         statistics: Statistics = NO_STATISTICS,
+        grids: Grids = NO_GRIDS,
     ) -> Tensor:
         """The outputs of the network with these weights.
 
@@ -128,6 +136,7 @@ class Inference:
             weights: Weights by path, each with the shape of the parent's.
             images: (n, channels, height, width), or prepared images.
             statistics: Means and variances of the batch norms, for example from `statistics`.
+            grids: What layers round their inputs to; see `networks.round_inputs`.
 
         Returns:
             (n, classes), float32.
@@ -135,7 +144,8 @@ class Inference:
         if isinstance(images, Tensor):
             images = self.prepare(images)
         resolved = self.parent.weights(weights)
-        self.fast.load(self.parent, resolved, self.parent.statistics(statistics))
+        moments = self.parent.statistics(statistics)
+        self.fast.load(self.parent, resolved, moments, self.parent.grids(grids))
         return torch.cat([self.fast.model(batch).float() for batch in images.batches])
 
     def correct(
@@ -164,7 +174,7 @@ class Inference:
 
     @torch.no_grad()
     def statistics(
-        self, weights: Weights, images: Tensor | PreparedImages
+        self, weights: Weights, images: Tensor | PreparedImages, grids: Grids = NO_GRIDS
     ) -> dict[str, tuple[Tensor, Tensor]]:
         """The statistics of each batch norm's inputs with these weights.
 
@@ -175,6 +185,7 @@ class Inference:
         Args:
             weights: See `outputs`.
             images: See `outputs`; at least two.
+            grids: See `outputs`.
 
         Returns:
             (mean, unbiased variance), (channels,) each, float32, by the path of the batch norm.
@@ -185,7 +196,8 @@ class Inference:
             images = self.prepare(images)
         if not self.parent.norms:
             return {}
-        self.plain.load(self.parent, self.parent.weights(weights), NO_STATISTICS)
+        resolved, rounding = self.parent.weights(weights), self.parent.grids(grids)
+        self.plain.load(self.parent, resolved, NO_STATISTICS, rounding)
         return self.plain.observe([batch.to(self.plain.dtype) for batch in images.batches])
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.networks import GRID
 
 Weights: TypeAlias = Mapping[str, Tensor]
 """Weights by the path of their convolution or linear layer; the parent's where missing."""
@@ -25,6 +26,10 @@ WEIGHTED_LAYERS = (*CONVOLUTIONS, *TRANSPOSED, nn.Linear)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 NO_STATISTICS: Statistics = MappingProxyType({})
 """Every batch norm keeps the parent's."""
+Grids: TypeAlias = Mapping[str, Tensor]
+"""What layers round their inputs to, (3,) each, by path; the parent's where missing."""
+NO_GRIDS: Grids = MappingProxyType({})
+"""Every layer keeps the parent's."""
 
 
 class Parent:
@@ -33,6 +38,7 @@ class Parent:
     Attributes:
         owners: For the path of each layer with weights, the first path that has the same weights.
         norms: Batch norms with running statistics, by path.
+        own_grids: The grids of layers that can round their inputs, by path.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -47,6 +53,11 @@ class Parent:
             if isinstance(module, WEIGHTED_LAYERS) and weight is not None:
                 self.owners[path] = first.setdefault(weight, path)
         self.norms = batch_norms(self.network)
+        self.own_grids = {
+            path: getattr(module, GRID)
+            for path, module in self.modules.items()
+            if hasattr(module, GRID)
+        }
 
     def weights(self, given: Weights) -> dict[str, Tensor]:
         """All layers' weights, float32, with the given ones in place of the parent's."""
@@ -69,6 +80,16 @@ class Parent:
                 check_shape(f"the statistics of {path!r}", value, self.norms[path].running_mean)
             mean, variance = (value.to(self.device, torch.float32) for value in values)
             result[path] = mean, variance
+        return result
+
+    def grids(self, given: Grids) -> Grids:
+        """All layers' grids of inputs, float32, with the given ones in place of the parent's."""
+        result = dict(self.own_grids)
+        for path, grid in given.items():
+            if path not in result:
+                raise unknown_name("layer that rounds its inputs", path, result)
+            check_shape(f"the grid of {path!r}", grid, result[path])
+            result[path] = grid.to(self.device, torch.float32)
         return result
 
     def private(self, traced: fx.GraphModule) -> set[str]:

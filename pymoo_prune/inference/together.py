@@ -10,7 +10,15 @@ from torch.func import functional_call
 
 from pymoo_prune.inference.form import Form
 from pymoo_prune.inference.forward import Inference, PreparedImages
-from pymoo_prune.inference.parent import NO_STATISTICS, Parent, Statistics, Weights, batch_norms
+from pymoo_prune.inference.parent import (
+    NO_STATISTICS,
+    Grids,
+    Parent,
+    Statistics,
+    Weights,
+    batch_norms,
+)
+from pymoo_prune.networks import GRID
 
 
 class Together:
@@ -70,6 +78,7 @@ class Together:
         weights: Sequence[Weights],
         images: PreparedImages,
         statistics: Statistics = NO_STATISTICS,
+        grids: Sequence[Grids] = (),
     ) -> Tensor:
         """The outputs of the candidates.
 
@@ -78,11 +87,12 @@ class Together:
             images: Images from `Inference.prepare`.
             statistics: The statistics of batch norms: (channels,) for all candidates or
                 (candidates, channels), and the parent's where missing.
+            grids: Each candidate's grids of inputs; none for the parent's.
 
         Returns:
             (candidates, n, classes), float32.
         """
-        tensors, places = self._state(self._fast, self._side_by_side(weights), statistics)
+        tensors, places = self._state(self._fast, self._side_by_side(weights), statistics, grids)
 
         def one(tensors: Mapping[str, Tensor], batch: Tensor) -> Tensor:
             return _with(self._fast, tensors, batch)
@@ -94,13 +104,14 @@ class Together:
 
     @torch.no_grad()
     def statistics(
-        self, weights: Sequence[Weights], images: PreparedImages
+        self, weights: Sequence[Weights], images: PreparedImages, grids: Sequence[Grids] = ()
     ) -> dict[str, tuple[Tensor, Tensor]]:
         """The statistics of each batch norm's inputs, see `Inference.statistics`.
 
         Args:
             weights: See `outputs`.
             images: See `outputs`; all go through at once.
+            grids: See `outputs`.
 
         Returns:
             (mean, unbiased variance), (candidates, channels) each, by the path of the batch norm.
@@ -114,7 +125,7 @@ class Together:
             for path, norm in norms.items()
             for zeros in [norm.running_mean.new_zeros(len(weights), len(norm.running_mean))]
         }
-        tensors, places = self._state(self._plain, self._side_by_side(weights), sums)
+        tensors, places = self._state(self._plain, self._side_by_side(weights), sums, grids)
         # Always in float32: fewer bits are not enough for a sum over images.
         tensors = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
 
@@ -141,7 +152,7 @@ class Together:
         return {path: torch.stack([one[path] for one in resolved]) for path in resolved[0]}
 
     def _state(
-        self, form: Form, weights: Weights, statistics: Statistics
+        self, form: Form, weights: Weights, statistics: Statistics, grids: Sequence[Grids]
     ) -> tuple[dict[str, Tensor], dict[str, int | None]]:
         """A form's parameters and buffers with these in place, and the candidates' axis of each."""
         own = {
@@ -156,6 +167,10 @@ class Together:
         for path, (mean, variance) in form.moments(self._parent, statistics).items():
             if path in form.modules:
                 tensors |= {f"{path}.running_mean": mean, f"{path}.running_var": variance}
+        rounding = [self._parent.grids(one) for one in grids]
+        for path in rounding[0] if rounding else ():
+            if f"{path}.{GRID}" in own:
+                tensors[f"{path}.{GRID}"] = torch.stack([one[path] for one in rounding])
         tensors = {name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}
         places = {name: 0 if t.ndim > own[name].ndim else None for name, t in tensors.items()}
         return tensors, places

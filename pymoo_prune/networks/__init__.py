@@ -2,6 +2,7 @@
 
 - `zoo`: networks to start from, by name
 - `attention`: multi-head attention made of linear layers
+- `rounding`: layers that round their inputs
 - `building`: networks from their specs, as saved networks have them
 - `own`: networks of a user's own, which their specs name
 - `trust`: which modules that a folder names may be imported
@@ -25,7 +26,7 @@
 """
 
 from pymoo_prune.networks.attention import Attention, attend, unpack_attention
-from pymoo_prune.networks.building import NETWORKS, attention_of, build_network, build_with, spec_of
+from pymoo_prune.networks.building import NETWORKS, build_network, build_with, changes_of, spec_of
 from pymoo_prune.networks.cifar_resnet import CifarResNet
 from pymoo_prune.networks.dense_net import COMPRESSION, DenseBlock, DenseNet, layers_of_depth
 from pymoo_prune.networks.feed_forward import ACTIVATIONS, FeedForward, as_feed_forward
@@ -46,6 +47,7 @@ from pymoo_prune.networks.onnx_graph import OnnxParent
 from pymoo_prune.networks.own import Builder, described, is_own, load_named, name_of, with_origin
 from pymoo_prune.networks.packed_inputs import OwnInputs, PackedInputs, own_inputs
 from pymoo_prune.networks.rewriting import Rewritings, index_of, sizes_at
+from pymoo_prune.networks.rounding import GRID, called_layers, plain_inputs, round_inputs, to_grid
 from pymoo_prune.networks.simple_cnn import SimpleCNN
 from pymoo_prune.networks.slicing import RESIZABLE, narrowed, part_of, sliced
 from pymoo_prune.networks.slim import Branch, SlimNetwork, without_branches
@@ -57,14 +59,14 @@ from pymoo_prune.networks.vision_transformer import VisionTransformer
 from pymoo_prune.networks.zoo import ZOO, ZooNetwork, named_network
 
 __all__ = [
-    "ACTIVATIONS", "COMPRESSION", "CONSTANT", "EVERYTHING", "IMAGES", "JOINS", "NETWORKS",
+    "ACTIVATIONS", "COMPRESSION", "CONSTANT", "EVERYTHING", "GRID", "IMAGES", "JOINS", "NETWORKS",
     "RESIZABLE", "SUMS", "ZOO", "Attention", "Branch", "Builder", "CifarResNet", "DenseBlock",
     "DenseNet", "FeedForward", "FeedForwardStack", "GoogLeNet", "MlpMixer", "OnnxParent",
     "OwnInputs", "PackedInputs", "ResNet18", "Rewritings", "SimpleCNN", "SlimNetwork",
-    "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward", "attend", "attention_of",
-    "build_network", "build_with", "call_name", "check_trust", "described", "evaluating",
-    "index_of", "is_own", "join_axis", "layers_of_depth", "load_named", "module_of", "name_of",
-    "named_network", "narrowed", "operands", "overwrites", "own_inputs", "part_of", "parts",
-    "sizes_at", "sliced", "spec_of", "trace", "trust", "unpack_attention", "with_origin",
-    "without_branches", "zeros",
+    "VideoResNet", "VisionTransformer", "ZooNetwork", "as_feed_forward", "attend", "build_network",
+    "build_with", "call_name", "called_layers", "changes_of", "check_trust", "described",
+    "evaluating", "index_of", "is_own", "join_axis", "layers_of_depth", "load_named", "module_of",
+    "name_of", "named_network", "narrowed", "operands", "overwrites", "own_inputs", "part_of",
+    "parts", "plain_inputs", "round_inputs", "sizes_at", "sliced", "spec_of", "to_grid", "trace",
+    "trust", "unpack_attention", "with_origin", "without_branches", "zeros",
 ]  # fmt: skip

@@ -12,12 +12,15 @@ from torch import nn
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.networks.attention import has_unpacked_attention, unpack_attention
 from pymoo_prune.networks.own import ORIGIN, Builder, build_own, innermost, made
+from pymoo_prune.networks.rounding import has_rounded_inputs, round_inputs
 from pymoo_prune.networks.trust import module_of
 
 Kind = TypeVar("Kind", bound=type[nn.Module])
 
 ATTENTION, UNPACKED = "attention", "unpacked"
 """The word of a description, and its value, for attention that has linear layers."""
+INPUTS, ROUNDED = "inputs", "rounded"
+"""The same for layers that can round their inputs."""
 NETWORKS: dict[str, Callable[..., nn.Module]] = {}
 """Kinds of networks by the name that specs and saved networks have for them."""
 
@@ -66,7 +69,7 @@ def build_network(spec: Mapping[str, Any]) -> nn.Module:
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             msg = f"the spec of network {name!r} does not fit: {error}"
             raise PruneError(msg) from error
-    return with_attention_of(network, spec)
+    return with_changes_of(network, spec)
 
 
 def build_with(spec: Mapping[str, Any], own: Builder) -> nn.Module:
@@ -79,7 +82,7 @@ def build_with(spec: Mapping[str, Any], own: Builder) -> nn.Module:
     """
     kind = innermost(spec).get("network")
     if kind is None:
-        return with_attention_of(made(own, {}, "what is given"), spec)
+        return with_changes_of(made(own, {}, "what is given"), spec)
     with _standing_in({str(kind): own}):
         return build_network(spec)
 
@@ -94,26 +97,32 @@ def _standing_in(given: Mapping[str, Builder]) -> Iterator[None]:
 
 
 def spec_of(network: nn.Module) -> dict[str, Any] | None:
-    """A network's spec, and whether its attention was unpacked; None if it has no spec."""
+    """A network's spec, and how its layers were changed since; None if it has no spec."""
     spec = getattr(network, "spec", None)
     if spec is None:
         spec = getattr(network, ORIGIN, None)
-    return {**spec, **attention_of(network)} if isinstance(spec, dict) else None
+    return {**spec, **changes_of(network)} if isinstance(spec, dict) else None
 
 
-def attention_of(network: nn.Module) -> dict[str, str]:
-    """The part of a description that says that attention was unpacked; empty if it was not."""
-    return {ATTENTION: UNPACKED} if has_unpacked_attention(network) else {}
+def changes_of(network: nn.Module) -> dict[str, str]:
+    """What a description says of layers that were changed after a network was built."""
+    attention = {ATTENTION: UNPACKED} if has_unpacked_attention(network) else {}
+    return attention | ({INPUTS: ROUNDED} if has_rounded_inputs(network) else {})
 
 
-def with_attention_of(network: nn.Module, description: Mapping[str, Any]) -> nn.Module:
-    """A network with attention as a description says.
+def with_changes_of(network: nn.Module, description: Mapping[str, Any]) -> nn.Module:
+    """A network with layers as a description says.
 
     Args:
         network: The network; it is not changed.
-        description: A spec, or what `attention_of` gives.
+        description: A spec, or what `changes_of` gives.
     """
-    attention = description.get(ATTENTION)
-    if attention not in (None, UNPACKED):
-        raise unknown_name("attention", str(attention), [UNPACKED])
-    return network if attention is None else unpack_attention(network)
+    for word, value, change in (
+        (ATTENTION, UNPACKED, unpack_attention),
+        (INPUTS, ROUNDED, round_inputs),
+    ):
+        wanted = description.get(word)
+        if wanted not in (None, value):
+            raise unknown_name(word, str(wanted), [value])
+        network = network if wanted is None else change(network)
+    return network

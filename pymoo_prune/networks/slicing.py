@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks.rounding import GRID
 from pymoo_prune.networks.tracing import SLICED_LAYERS
 
 Places: TypeAlias = Sequence[int] | NDArray[Any] | Tensor
@@ -67,7 +68,9 @@ def sliced(layer: nn.Module, inputs: Places | None, outputs: Places) -> nn.Modul
     tensors = {
         name: value.detach().index_select(axis, _places(outputs, value))
         for name, value in (*layer.named_parameters(), *layer.named_buffers())
-        if value.ndim > axis and not (isinstance(layer, nn.PReLU) and len(value) == 1)
+        if value.ndim > axis
+        and name != GRID
+        and not (isinstance(layer, nn.PReLU) and len(value) == 1)
     }
     module: Any = layer
     groups = getattr(module, "groups", 1)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.data import Split, balanced
-from pymoo_prune.inference import Inference, Precision, PreparedImages, Statistics, Together
+from pymoo_prune.inference import Grids, Inference, Precision, PreparedImages, Statistics, Together
+from pymoo_prune.networks import GRID
 from pymoo_prune.pruning.magnitude import MagnitudeOrder
 from pymoo_prune.recovery import Recovery, WeightRefit
 
@@ -117,11 +118,17 @@ class Assembly:
             self._bytes -= oldest.nbytes
         return weight
 
-    def statistics(self, weights: dict[str, Tensor], inference: Inference) -> Statistics:
+    def grids(self, counts: Array) -> Grids:  # noqa: ARG002
+        """What a candidate's layers round their inputs to, by path; subclasses may say so."""
+        return {}
+
+    def statistics(
+        self, weights: dict[str, Tensor], inference: Inference, grids: Grids
+    ) -> Statistics:
         """A candidate's batch-norm statistics; empty where the parent's stay."""
         if not self.recovery.batch_norm:
             return {}
-        return self._stored(inference.statistics(weights, self._calibration[inference]))
+        return self._stored(inference.statistics(weights, self._calibration[inference], grids))
 
     def _stored(self, statistics: Statistics) -> Statistics:
         """Statistics as a network keeps them; subclasses may round them."""
@@ -136,8 +143,9 @@ class Assembly:
             exact: Whether in float32.
         """
         inference = self.exact if exact else self.fast
-        weights = self.weights(counts)
-        return inference.outputs(weights, images, self.statistics(weights, inference))
+        weights, grids = self.weights(counts), self.grids(counts)
+        statistics = self.statistics(weights, inference, grids)
+        return inference.outputs(weights, images, statistics, grids)
 
     def outputs_together(
         self, counts: Array, images: PreparedImages, *, exact: bool = False
@@ -158,22 +166,27 @@ class Assembly:
         together = self._together[inference]
         if together is None:
             return torch.stack([self.outputs(row, images, exact=exact) for row in counts])
-        weights = [self.weights(row) for row in counts]
+        weights, grids = (
+            [self.weights(row) for row in counts],
+            [self.grids(row) for row in counts],
+        )
         statistics: Statistics = {}
         if self.recovery.batch_norm:
-            found = together.statistics(weights, self._calibration[inference])
+            found = together.statistics(weights, self._calibration[inference], grids)
             statistics = self._stored(found)
-        return together.outputs(weights, images, statistics)
+        return together.outputs(weights, images, statistics, grids)
 
     def network(self, counts: Array) -> nn.Module:
         """The stand-alone candidate, with zeros where it was pruned."""
-        weights = self.weights(counts)
+        weights, grids = self.weights(counts), self.grids(counts)
         network = copy.deepcopy(self.network_template).eval()
-        modules = dict(network.named_modules())
+        modules = dict(network.named_modules(remove_duplicate=False))
         with torch.no_grad():
             for name, weight in weights.items():
                 modules[name].weight.copy_(weight)
-            for name, (mean, variance) in self.statistics(weights, self.exact).items():
+            for name, grid in grids.items():
+                getattr(modules[name], GRID).copy_(grid)
+            for name, (mean, variance) in self.statistics(weights, self.exact, grids).items():
                 modules[name].running_mean.copy_(mean)
                 modules[name].running_var.copy_(variance)
         return network

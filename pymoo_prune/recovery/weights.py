@@ -82,6 +82,19 @@ class WeightRefit(LayerRefit):
         )
         return change / whole if whole > 0 else 0.0
 
+    def power(self, name: str) -> float | None:
+        """What `loss` relates to: the summed mean squares of a layer's outputs; None if unknown.
+
+        Args:
+            name: The layer's path.
+        """
+        if name not in self.grams:
+            return None
+        grams = torch.stack([gram.products for gram in self.grams[name]])
+        weight = self.layers[name].weight.detach().double()
+        rows = weight.reshape(len(grams), -1, weight[0].numel())
+        return float(((rows @ grams) * rows).sum())
+
     def _refitted(self, gram: Gram, weight: Tensor, mask: Tensor) -> Tensor:
         """Weights of the filters that share their inputs, (filters, inputs)."""
         kept = mask.sum(dim=1)

@@ -20,9 +20,9 @@ from pymoo_prune.files import content_digest, filling, write_text, writing
 from pymoo_prune.networks import (
     NETWORKS,
     Builder,
-    attention_of,
     build_network,
     build_with,
+    changes_of,
     is_own,
     module_of,
     spec_of,
@@ -82,7 +82,7 @@ def save_weights(network: nn.Module, folder: Path | str, *, about: Mapping[str, 
     Returns:
         The folder.
     """
-    return _write(network, Path(folder), attention_of(network), about)
+    return _write(network, Path(folder), changes_of(network), about)
 
 
 def _write(

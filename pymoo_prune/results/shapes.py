@@ -11,5 +11,6 @@ class NetworkShape(TypedDict, total=False):
     network: str
     arguments: dict[str, Any]
     attention: str
+    inputs: str
     memory_format: str
     digests: dict[str, str]

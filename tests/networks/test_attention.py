@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import (
     Attention,
-    attention_of,
     build_network,
+    changes_of,
     spec_of,
     unpack_attention,
 )
-from pymoo_prune.networks.building import NETWORKS, with_attention_of
+from pymoo_prune.networks.building import NETWORKS, with_changes_of
 from tests.support.attention_networks import PACKED, Rows, built
 
 WIDTH, HEADS, N, LENGTH, KEYS = 12, 3, 2, 5, 4
@@ -259,7 +259,7 @@ def test_a_description_says_that_attention_is_unpacked(monkeypatch: pytest.Monke
     monkeypatch.setitem(NETWORKS, "described", Described)
     network = Described().eval()
     assert spec_of(network) == network.spec
-    assert attention_of(network) == {}
+    assert changes_of(network) == {}
     found = unpack_attention(network)
     spec = spec_of(found)
     assert spec == {**network.spec, "attention": "unpacked"}
@@ -268,6 +268,6 @@ def test_a_description_says_that_attention_is_unpacked(monkeypatch: pytest.Monke
     images = torch.randn(2, 1, 8, 8)
     torch.testing.assert_close(again.eval()(images), network(images))
     assert spec_of(nn.Linear(2, 2)) is None
-    assert with_attention_of(network, {}) is network
+    assert with_changes_of(network, {}) is network
     with pytest.raises(PruneError, match="attention 'other'"):
-        with_attention_of(network, {"attention": "other"})
+        with_changes_of(network, {"attention": "other"})

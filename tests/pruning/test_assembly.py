@@ -112,7 +112,7 @@ def test_batch_norms_are_taken_again_where_that_is_wanted(
             torch.testing.assert_close(norm.running_mean, told.running_mean, atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(norm.running_var, told.running_var, atol=1e-4, rtol=1e-4)
     if "batch-norm" not in text:
-        assert assembly.statistics(assembly.weights(candidates[1]), assembly.exact) == {}
+        assert assembly.statistics(assembly.weights(candidates[1]), assembly.exact, {}) == {}
 
 
 def test_repairs_are_worth_their_names(

@@ -59,6 +59,12 @@ def test_letters_from_text() -> None:
     )  # fmt: skip
     assert [str(one) for one in found] == ["1@32", "1@4", "0.5@32", "0.5@4", "2:4@8", "0.25x4@3"]
     assert parse_letters(" ".join(map(str, found))) == found
+    rounding = parse_letters("1@8,4/8,4 2:4@8/8 1@8/32")
+    assert [str(one) for one in rounding] == [
+        "1@8/8", "1@8/4", "1@4/8", "1@4/4", "2:4@8/8", "1@8",
+    ]  # fmt: skip
+    assert rounding[1] == Letter(1, 8, inputs=4)
+    assert rounding[1].of_weights == Letter(1, 8)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +76,13 @@ def test_letters_from_text() -> None:
         ("1@four", "names no letters"),
         ("0@4", "a share above 0 and at most 1, but it is 0"),
         ("1.5@4", "a share above 0 and at most 1"),
-        ("1@1", "2 to 8 bits, or 32, but bits is 1"),
-        ("1@9", "but bits is 9"),
-        ("1@33", "but bits is 33"),
+        ("1@1", "2 to 8 bits, or 32, not 1"),
+        ("1@9", "or 32, not 9"),
+        ("1@33", "or 32, not 33"),
+        ("1@8/1", "a letter's inputs have 2 to 8 bits, or 32, not 1"),
+        ("1@8/", "'1@8/' names no letters"),
+        ("1@/8", "'1@/8' names no letters"),
+        ("1@8/8/8", "'1@8/8/8' names no letters"),
         ("4:4@8", "must keep at least 1 of more inputs"),
         ("0.5x0@8", "at least 1 weight"),
     ],

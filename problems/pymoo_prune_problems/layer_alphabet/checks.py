@@ -12,6 +12,7 @@ from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.errors import PruneError, check_kind, shown, unknown_name
 from pymoo_prune.inference import Precision
 from pymoo_prune.pruning.alphabets import (
+    FLOAT_BITS,
     EnergyTable,
     Letter,
     Step,
@@ -21,14 +22,23 @@ from pymoo_prune.pruning.alphabets import (
 )
 
 
-def check_images(precision: str, search_images: int, recovery_images: int) -> None:
-    """Refuses unknown precisions, and too few images; see `LayerAlphabet`."""
+def check_images(
+    precision: str, search_images: int, recovery_images: int, letters: Sequence[Letter]
+) -> None:
+    """Refuses too few images, and precisions that are unknown or do not go with the letters."""
     if precision not in get_args(Precision):
         raise unknown_name("precision", precision, get_args(Precision))
     if search_images < 1 or recovery_images < 2:
         msg = (
             "search_images must be at least 1 and recovery_images at least 2, but they are "
             f"{search_images} and {recovery_images}"
+        )
+        raise PruneError(msg)
+    few = next((one for one in letters if one.inputs < FLOAT_BITS), None)
+    if precision == "int8" and few is not None:
+        msg = (
+            f"precision 'int8' has inputs of eight bits in every layer, but the letter "
+            f"{str(few)!r} says how many bits a layer's inputs have; use 'float32' or 'bfloat16'"
         )
         raise PruneError(msg)
 
@@ -63,7 +73,7 @@ def read_energy(energy: EnergyTable | str | Path | None, letters: Sequence[Lette
         table = EnergyTable()
     else:
         table = energy if isinstance(energy, EnergyTable) else EnergyTable.read(energy)
-    table.check({32, *(one.bits for one in letters)})
+    table.check({FLOAT_BITS, *(max(one.bits, one.inputs) for one in letters)})
     return table
 
 

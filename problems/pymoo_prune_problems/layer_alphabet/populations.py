@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from pymoo_prune.objectives import Values
 from pymoo_prune.pruning.alphabets import cheapest, cheapest_within, undominated
 from pymoo_prune_problems.layer_alphabet.tables import Tables
 
+Bits: TypeAlias = tuple[int, int]
+"""Bits of a letter's weights, and of its inputs."""
 POWERS = (0.75, 1.0, 1.5, 2.0)
 """Powers of the losses that are added up: above 1, two layers that lose half as much each are
 better than one that loses all of it."""
@@ -79,14 +82,15 @@ class Alphabet:
             found.append(self._gene[places[order], layer])
         return found
 
-    def cheapest(self, name: str, values: Values, power: float, bits: int | None = None) -> Counts:
+    def cheapest(self, name: str, values: Values, power: float, bits: Bits | None = None) -> Counts:
         """The letters with the least sum of losses, to a power, at certain sizes, (n, layers).
 
         Args:
             name: The size.
             values: Its values at most, (n,).
             power: Of the losses.
-            bits: None for all letters that are worth having, or the bits that letters must have.
+            bits: None for all letters that are worth having, or the bits that letters must have,
+                of weights and of inputs.
         """
         tables = self.tables
         losses = self.losses if bits is None else self._only(bits)
@@ -110,8 +114,11 @@ class Alphabet:
         sizes = tables.sizes(found)
         return found[np.all([sizes[name] <= bounds[name] for name in names], axis=0)]
 
-    def _only(self, bits: int) -> Floats:
-        return np.where(self.tables.bits == bits, self.tables.losses, np.inf)
+    def _only(self, bits: Bits) -> Floats:
+        weights, inputs = bits
+        tables = self.tables
+        meant = (tables.bits == weights) & (tables.inputs == inputs)
+        return np.where(meant, tables.losses, np.inf)
 
     def first(
         self,

@@ -1,8 +1,8 @@
 """Layer alphabet: what does each layer become, pruned and with fewer bits?
 
 A candidate has a letter for each convolution and linear layer: a kept share, a pattern, and the
-bits of the weights. Letters are made once, with their losses and their bytes, and candidates are
-put together from them. This stands on:
+bits of weights and inputs. Letters are made once, with their losses and their bytes, and candidates
+are put together from them. This stands on:
 
 - EvoPress (Sieberling, Kuznedelev, Kurtic and Alistarh, ICML 2025): an evolutionary search over a
   database of compressed layers, with level switches.
@@ -30,7 +30,7 @@ from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.data import Data
 from pymoo_prune.inference import Precision
 from pymoo_prune.measuring import Stacks, count_macs, stack_size
-from pymoo_prune.networks import unpack_attention
+from pymoo_prune.networks import called_layers, unpack_attention
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
@@ -96,7 +96,7 @@ class LayerAlphabet(PruningProblem):
         network: Name of a network, as `pymoo-prune networks` lists them.
         parent_epochs: Epochs that this network is trained for.
         letters: What each layer may become: shares and patterns, an at sign, and bits, for example
-            "1,0.5,0.25@32,8,4 2:4@8"; or letters.
+            "1,0.5,0.25@32,8,4 2:4@8/8", with those of inputs after a slash; or letters.
         skip: Whether a layer goes without letters that it cannot have; otherwise they are refused.
         steps: What makes a letter, joined by a plus: "magnitude" or "loss", "refit", "nearest" or
             "feedback", "scales"; or functions.
@@ -181,8 +181,8 @@ class LayerAlphabet(PruningProblem):
         seed: int = 0,
         progress: Callable[[float], None] | None = None,
     ) -> None:
-        check_images(precision, search_images, recovery_images)
         wanted = read_letters(letters)
+        check_images(precision, search_images, recovery_images, wanted)
         making, table = read_steps(steps, wanted), read_energy(energy, wanted)
         size = stack_size(together, data.train.images.device, 32)
         objectives = objectives_on(data, type(self), objectives, constraints)
@@ -193,7 +193,8 @@ class LayerAlphabet(PruningProblem):
         self.parent = unpack_attention(check_parent(parent, data), data.train.images[:2])
         self.order = MagnitudeOrder(self.parent, data.shape)
         weights = dict(zip(self.order.names, self.order.weights, strict=True))
-        own = letters_of_layers(wanted, weights, skip=skip)
+        called = called_layers(self.parent, data.train.images[:2])
+        own = letters_of_layers(wanted, weights, skip=skip, called=called)
         self.assembly = Lettered(
             self.parent, self.order, data.train, own, making, batch_norm=batch_norm,
             entropy=entropy, images=recovery_images, precision=precision, seed=seed,
@@ -208,15 +209,12 @@ class LayerAlphabet(PruningProblem):
             data, n_var=len(own), objectives=objectives, constraints=constraints, seed=seed,
             xl=0, xu=self.alphabet.last, vtype=int,
         )  # fmt: skip
-        self.ladders = self._ladders_of_goals()
         split = balanced_images(data, search_images, seed)
         self.search_images = SearchImages.prepared(split, self.assembly, self.parent)
         if precision != "float32":
             self.approximation = Approximation(self._measured_quickly)
         self.preview = Preview(sizes=self._sizes_of)
-        self.rivals = SimplerChoices(
-            self.alphabet, own, self.order, network=self.assembly.network, error=self._error
-        )
+        self._aim(own)
         self.depends_on = {
             "letters": [str(one) for one in wanted],
             "steps": steps if isinstance(steps, str) else [name_of(step) for step in steps],
@@ -246,14 +244,18 @@ class LayerAlphabet(PruningProblem):
         constraints: Sequence[Constraint | str] | None = None,
         front: Sequence[str] = (),
     ) -> Self:
-        """The same problem with other goals; ladders follow the size that these name."""
+        """The same problem with other goals; ladders and rivals follow the sizes they name."""
         twin = super().with_goals(objectives, constraints=constraints, front=front)
-        twin.ladders = twin._ladders_of_goals()  # noqa: SLF001 - its own
+        twin._aim(self.rivals.letters)  # noqa: SLF001 - its own
         return twin
 
-    def _ladders_of_goals(self) -> Ladders:
-        """The letters that lose least at their size, by the first size that the goals name."""
-        return Ladders(self.alphabet.ladder(self._sizes_asked_for()[0]))
+    def _aim(self, letters: Sequence[Sequence[Letter]]) -> None:
+        """Ladders go by the first size that the goals name, and rivals by all of them."""
+        sizes, network = self._sizes_asked_for(), self.assembly.network
+        self.ladders = Ladders(self.alphabet.ladder(sizes[0]))
+        self.rivals = SimplerChoices(
+            self.alphabet, letters, self.order, sizes, network=network, error=self._error
+        )
 
     def _first(self, n: int, generator: np.random.Generator) -> Counts:
         known, parent = self.tables.each, self.parent_values
@@ -261,8 +263,7 @@ class LayerAlphabet(PruningProblem):
         return self.alphabet.first(n, generator, self._sizes_asked_for(), bounds)
 
     def _sizes_asked_for(self) -> list[str]:
-        goals = self.goals
-        asked = [*goals.searched, *(bound.name for bound in goals.constraints)]
+        asked = [*self.goals.searched, *(bound.name for bound in self.goals.constraints)]
         asked = ["parameters" if name == "sparsity" else name for name in asked]
         return [name for name in self.tables.each if name in asked] or ["bytes"]
 

@@ -11,13 +11,12 @@ from pymoo_prune.chromosomes import Array, Counts
 from pymoo_prune.objectives import Values
 from pymoo_prune.problem import Baseline, Rivals
 from pymoo_prune.pruning import MagnitudeOrder
-from pymoo_prune.pruning.alphabets import Letter
+from pymoo_prune.pruning.alphabets import FLOAT_BITS, Letter
 from pymoo_prune_problems.layer_alphabet.populations import POWERS, Alphabet
 
 QUANTISED, PRUNED = "fewer bits alone", "pruning alone"
 ALIKE, CHOSEN = "global pruning, the same bits", "least loss"
 SIZES = 12
-FLOATS = 32
 GLOBAL_SHARES = np.geomspace(1, 0.01, 40)
 
 
@@ -30,6 +29,7 @@ class SimplerChoices(Rivals):
         alphabet: The letters that are worth having.
         letters: All letters of each layer.
         order: The network's weights, by size.
+        sizes: The sizes that a search is about; a front's values of each are kept within.
         network: From the places of letters, (layers,), to a network.
         error: From such places to how bad they are on the search images.
     """
@@ -39,55 +39,61 @@ class SimplerChoices(Rivals):
         alphabet: Alphabet,
         letters: Sequence[Sequence[Letter]],
         order: MagnitudeOrder,
+        sizes: Sequence[str],
         *,
         network: Callable[[Array], nn.Module],
         error: Callable[[Array], float],
     ) -> None:
         self.alphabet, self.tables = alphabet, alphabet.tables
         self.letters, self.order = letters, order
-        self.network, self.error = network, error
-        self.bits = sorted({one.bits for each in letters for one in each})
+        self.network, self.error, self.sizes = network, error, tuple(sizes)
+        self.bits = sorted({(one.bits, one.inputs) for each in letters for one in each})
 
     def at(self, front: Mapping[str, Values]) -> list[Baseline]:
-        """All of them, at the bytes of a front."""
-        sizes = np.unique(np.quantile(front["bytes"], np.linspace(0, 1, SIZES)))
-        found = {kind: self.places(kind, sizes) for kind in (QUANTISED, PRUNED, ALIKE, CHOSEN)}
-        return [
-            Baseline(name, [self.network(row) for row in places], self.tables.sizes(places))
-            for name, places in found.items()
-            if len(places)
-        ]
+        """All of them, at the sizes of a front."""
+        wanted = {
+            name: np.unique(np.quantile(front[name], np.linspace(0, 1, SIZES)))
+            for name in self.sizes
+        }
+        found = []
+        for kind in (QUANTISED, PRUNED, ALIKE, CHOSEN):
+            several = [self.places(kind, values, name) for name, values in wanted.items()]
+            places = np.unique(np.concatenate(several), axis=0)
+            networks = [self.network(row) for row in places]
+            found.append(Baseline(kind, networks, self.tables.sizes(places)))
+        return [one for one in found if one.networks]
 
-    def places(self, kind: str, sizes: Values) -> Counts:
-        """The letters of a rival at certain bytes, (n, layers); sizes that none keeps are left out.
+    def places(self, kind: str, values: Values, size: str = "bytes") -> Counts:
+        """The letters of a rival at a certain size, (n, layers); values that none keeps go.
 
         Args:
             kind: One of the names above.
-            sizes: Bytes at most, (n,).
+            values: Of the size at most, (n,).
+            size: Its name.
         """
         if kind == QUANTISED:
             several = self._alike(np.ones(1))
         elif kind == ALIKE:
             several = self._alike(GLOBAL_SHARES)
         else:
-            bits = FLOATS if kind == PRUNED else None
-            if bits is not None and not self._all_have(lambda one: one.bits == FLOATS):
+            bits = (FLOAT_BITS, FLOAT_BITS) if kind == PRUNED else None
+            if bits is not None and not self._all_have(lambda one: _bits(one) == bits):
                 return np.empty((0, len(self.letters)), dtype=np.int64)
-            several = [self.alphabet.cheapest("bytes", sizes, power, bits) for power in POWERS]
-        chosen = [self._best(several, size) for size in sizes]
+            several = [self.alphabet.cheapest(size, values, power, bits) for power in POWERS]
+        chosen = [self._best(several, size, most) for most in values]
         kept = [one for one in chosen if one is not None]
         if not kept:
             return np.empty((0, len(self.letters)), dtype=np.int64)
         return np.unique(np.stack(kept), axis=0)
 
-    def _best(self, several: Sequence[Counts], size: float) -> Array | None:
+    def _best(self, several: Sequence[Counts], size: str, most: float) -> Array | None:
         """The candidate that the search images like best, of the largest of each kind."""
         found = []
         for places in several:
-            bytes_ = self.tables.sizes(places)["bytes"]
-            within = np.flatnonzero(bytes_ <= size)
+            there = self.tables.sizes(places)[size]
+            within = np.flatnonzero(there <= most)
             if len(within):
-                found.append(places[within[bytes_[within].argmax()]])
+                found.append(places[within[there[within].argmax()]])
         return min(found, key=self.error) if found else None
 
     def _alike(self, shares: Values) -> list[Counts]:
@@ -98,11 +104,11 @@ class SimplerChoices(Rivals):
         kept = 1 - self.order.smallest(1 - shares) / self.order.counts  # (shares, layers)
         found = []
         for bits in self.bits:
-            if not self._all_have(lambda one, bits=bits: one.bits == bits and _single(one)):
+            if not self._all_have(lambda one, bits=bits: _bits(one) == bits and _single(one)):
                 continue
             columns = []
             for layer, letters in enumerate(self.letters):
-                own = [i for i, one in enumerate(letters) if one.bits == bits and _single(one)]
+                own = [i for i, one in enumerate(letters) if _bits(one) == bits and _single(one)]
                 known = np.log([letters[i].share for i in own])
                 wanted = np.log(np.maximum(kept[:, layer], 1e-6))
                 columns.append(np.array(own)[np.abs(wanted[:, None] - known).argmin(axis=1)])
@@ -136,6 +142,10 @@ class SimplerChoices(Rivals):
         if not wanted.keys() <= self.tables.each.keys():
             return None
         return self.alphabet.genes(self.alphabet.cheapest_within(wanted))
+
+
+def _bits(letter: Letter) -> tuple[int, int]:
+    return letter.bits, letter.inputs
 
 
 def _single(letter: Letter) -> bool:

@@ -13,10 +13,7 @@ from pymoo_prune.chromosomes import Counts, Floats
 from pymoo_prune.networks import spec_of
 from pymoo_prune.objectives import Values
 from pymoo_prune.pruning import MagnitudeOrder
-from pymoo_prune.pruning.alphabets import EnergyTable, Lettered, other_bytes
-
-ACTIVATION_BITS = 32
-"""Activations stay floats."""
+from pymoo_prune.pruning.alphabets import FLOAT_BITS, EnergyTable, Lettered, other_bytes
 
 
 class Tables:
@@ -25,7 +22,7 @@ class Tables:
     Args:
         assembly: Networks put together from letters.
         order: The network's weights.
-        energy: Picojoules by bits.
+        energy: Picojoules of products by their bits, and of bytes.
         macs: The parent's MACs.
 
     Attributes:
@@ -39,35 +36,35 @@ class Tables:
         facts = assembly.database.facts
         there = np.isfinite(facts.losses)
         weights, sizes = (np.where(there, one, 0.0) for one in (facts.weights, facts.bytes))
-        bits = np.where(there, facts.bits, ACTIVATION_BITS)
+        bits, inputs = (np.where(there, one, FLOAT_BITS) for one in (facts.bits, facts.inputs))
         work: Floats = weights * order.positions.astype(float)
-        pico = np.vectorize(lambda number: energy.multiply[int(number)])(bits)
-        floats = energy.multiply[ACTIVATION_BITS]
+        pico = energy.product(bits, inputs)
+        floats = energy.multiply[FLOAT_BITS]
         network = assembly.network_template
         constant = macs - float(order.counts @ order.positions)
         entropy = assembly.database.entropy
         rest = float(other_bytes(network, order.names, header_of(network), entropy=entropy))
         self.all_parameters = order.all_parameters
-        self.losses, self.bits = facts.losses, facts.bits
+        self.losses, self.bits, self.inputs = facts.losses, facts.bits, facts.inputs
         self.each: Mapping[str, Floats] = {
             "parameters": weights,
             "bytes": sizes,
             "macs": work,
-            "bit_operations": work * bits * ACTIVATION_BITS,
+            "bit_operations": work * bits * inputs,
             "energy": (work * pico + sizes * energy.byte) / 1e6,
         }
         self.rest: Mapping[str, float] = {
             "parameters": _others(network, order),
             "bytes": rest,
             "macs": constant,
-            "bit_operations": constant * ACTIVATION_BITS**2,
+            "bit_operations": constant * FLOAT_BITS**2,
             "energy": (constant * floats + rest * energy.byte) / 1e6,
         }
         self.parent: Mapping[str, float] = {
             "parameters": order.parameters,
             "bytes": 4.0 * order.all_parameters,
             "macs": macs,
-            "bit_operations": macs * ACTIVATION_BITS**2,
+            "bit_operations": macs * FLOAT_BITS**2,
             "energy": (macs * floats + 4.0 * order.all_parameters * energy.byte) / 1e6,
         }
 

@@ -5,6 +5,7 @@
 - `removals`: what is lost with each weight, if the others are refitted
 - `feedback`: rounding in which weights to come make up for the errors
 - `halves`: numbers in sixteen bits
+- `input_grids`: what layers round their inputs to
 - `grids`: weights on grids, found again
 - `coding`: weights as bits, in the cheapest of several codings
 - `entropy`: one of them, in which frequent weights take less than a bit
@@ -29,6 +30,7 @@ from pymoo_prune.pruning.alphabets.energy import EnergyTable
 from pymoo_prune.pruning.alphabets.lettered import Lettered, with_halves
 from pymoo_prune.pruning.alphabets.letters import (
     DEFAULT_LETTERS,
+    FLOAT_BITS,
     Blocks,
     Letter,
     NOfM,
@@ -48,8 +50,8 @@ from pymoo_prune.pruning.alphabets.steps import (
 from pymoo_prune.pruning.alphabets.straight_through import with_grids
 
 __all__ = [
-    "COMPRESSED", "DEFAULT_LETTERS", "DEFAULT_STEPS", "STEPS", "Blocks", "Database", "EnergyTable",
-    "Facts", "Letter", "Lettered", "NOfM", "Pattern", "Single", "Step", "Treatment",
+    "COMPRESSED", "DEFAULT_LETTERS", "DEFAULT_STEPS", "FLOAT_BITS", "STEPS", "Blocks", "Database",
+    "EnergyTable", "Facts", "Letter", "Lettered", "NOfM", "Pattern", "Single", "Step", "Treatment",
     "can_be_compressed", "cheapest", "cheapest_within", "check_steps", "compressed", "decompressed",
     "letters_of_layers", "other_bytes", "parse_letters", "parse_steps", "undominated", "with_grids",
     "with_halves",

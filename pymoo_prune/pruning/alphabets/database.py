@@ -14,6 +14,7 @@ from torch import Tensor
 from pymoo_prune.chromosomes import Floats
 from pymoo_prune.pruning.alphabets.container import layer_bytes
 from pymoo_prune.pruning.alphabets.grids import reduced
+from pymoo_prune.pruning.alphabets.input_grids import InputGrids, squares_through
 from pymoo_prune.pruning.alphabets.letters import FLOAT_BITS, Letter
 from pymoo_prune.pruning.alphabets.steps import Step, Treatment, scaled
 from pymoo_prune.recovery import WeightRefit
@@ -56,12 +57,14 @@ class Facts:
         weights: Weights that are not 0, (letters, layers).
         bytes: Bytes in a file, (letters, layers).
         bits: Bits of a weight, as the letters say, (letters, layers).
+        inputs: Bits of an input, as the letters say, (letters, layers).
     """
 
     losses: Floats
     weights: Floats
     bytes: Floats
     bits: Floats
+    inputs: Floats
 
 
 class Database:
@@ -72,6 +75,7 @@ class Database:
         letters: The letters of each of these layers.
         steps: What makes a letter, in order.
         refit: The parent's statistics.
+        grids: What layers may round their inputs to; None where no letter says so.
         entropy: Whether files may have entropy coding.
         progress: Called with the share of all letters that are made, while facts are gathered.
     """
@@ -83,10 +87,11 @@ class Database:
         steps: Sequence[Step],
         refit: WeightRefit,
         *,
+        grids: InputGrids | None = None,
         entropy: bool = True,
         progress: Callable[[float], None] | None = None,
     ) -> None:
-        self.entropy = entropy
+        self.entropy, self.grids = entropy, grids
         self.weights, self.steps, self.refit = weights, tuple(steps), refit
         self.names = list(weights)
         self.letters = [tuple(each) for each in letters]
@@ -104,12 +109,13 @@ class Database:
         return {**self.__dict__, **emptied, "facts": self.facts}
 
     def prepared(self, layer: int, letter: Letter) -> Prepared:
-        """A layer as a letter of it.
+        """A layer as a letter of it; the bits of its inputs make no difference.
 
         Args:
             layer: Its place among the layers.
             letter: Any letter that the layer can have.
         """
+        letter = letter.of_weights
         key = layer, letter
         if key in self._prepared:
             self._prepared.move_to_end(key)
@@ -133,7 +139,7 @@ class Database:
     def facts(self) -> Facts:
         """The facts of all letters, for which each is made once."""
         shape = max(map(len, self.letters)), len(self.names)
-        found = np.full((4, *shape), np.inf)
+        found = np.full((5, *shape), np.inf)
         for layer, letters in enumerate(self.letters):
             # Letters that differ in their bits alone share their masks.
             order = sorted(
@@ -146,11 +152,23 @@ class Database:
                 self._known[layer].pop(name, None)
             if self.progress is not None:
                 self.progress((layer + 1) / len(self.names))
-        losses, weights, sizes, bits = found
-        return Facts(losses, weights, sizes, bits)
+        return Facts(*found)
 
-    def _fact(self, layer: int, letter: Letter) -> tuple[float, float, float, float]:
+    def _fact(self, layer: int, letter: Letter) -> tuple[float, ...]:
         one = self.prepared(layer, letter)
         loss = self.refit.loss(self.names[layer], one.result)
+        loss += self._lost_before(self.names[layer], one.result, letter.inputs)
         size = layer_bytes(one.weight, one.bits, len(one.weight), entropy=self.entropy)
-        return loss, float((one.weight != 0).sum()), float(size), float(letter.bits)
+        alive = float((one.weight != 0).sum())
+        return loss, alive, float(size), float(letter.bits), float(letter.inputs)
+
+    def _lost_before(self, name: str, weight: Tensor, bits: int) -> float:
+        """The share of a layer's outputs that is lost because its inputs are rounded."""
+        if bits == FLOAT_BITS:
+            return 0.0
+        assert self.grids is not None  # noqa: S101 - such letters come with grids
+        lost = squares_through(weight, self.grids.error(name, bits))
+        whole = self.refit.power(name)
+        if whole is None:
+            whole = squares_through(self.weights[name], self.grids.power(name))
+        return lost / whole if whole > 0 else 0.0

@@ -1,5 +1,8 @@
 """Energy by a table: what a multiplication costs by its bits, and what a byte costs to be read.
 
+A product costs what its longer factor says: weights of four bits save nothing in a product with an
+input that is a float, or one of eight bits.
+
 The numbers are those of Horowitz, "Computing's energy problem (and what we can do about it)",
 ISSCC 2014, for a 45 nm process: a product and a sum of 32-bit floats take 3.7 and .9 pJ, a product
 of 8-bit integers .2 and a sum of 32-bit integers .1 pJ, and 32 bits from DRAM 640 pJ. With fewer
@@ -15,6 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
+from pymoo_prune.chromosomes import Floats
 from pymoo_prune.errors import PruneError
 from pymoo_prune.pruning.alphabets.letters import FEWEST_BITS, FLOAT_BITS, MOST_BITS
 
@@ -29,7 +35,7 @@ class EnergyTable:
     """Picojoules of what a network does.
 
     Attributes:
-        multiply: Of a product and a sum, by the bits of a weight.
+        multiply: Of a product and a sum, by the bits of its longer factor.
         byte: Of a byte of the network that is read once.
     """
 
@@ -52,6 +58,17 @@ class EnergyTable:
                 f'{{"multiply": {{"8": 0.3, "32": 4.6}}, "byte": 160}}; wrong is: {error!r}'
             )
             raise PruneError(msg) from error
+
+    def product(self, weights: Floats, inputs: Floats) -> Floats:
+        """Picojoules of products and their sums.
+
+        Args:
+            weights: Bits of weights.
+            inputs: Bits of inputs, of the same shape.
+        """
+        longer = np.maximum(weights, inputs).astype(int)
+        found: Floats = np.vectorize(self.multiply.__getitem__, otypes=[float])(longer)
+        return found
 
     def check(self, bits: Collection[int]) -> None:
         """Refuses a table that lacks one of these bits, or has no positive numbers."""

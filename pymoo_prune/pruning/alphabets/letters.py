@@ -1,11 +1,12 @@
-"""Letters: what a layer may become, with its kept share, its pattern and its bits."""
+"""Letters: what a layer may become: its kept share, its pattern, and its bits."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -129,65 +130,93 @@ class Letter:
         share: The share of the weights that stays, at most; above 0.
         bits: Bits of a weight: 2 to 8 with a scale for each filter, or 32.
         pattern: Which weights may stay together.
+        inputs: Bits of an input of the layer: 2 to 8 with one step, or 32.
     """
 
     share: float = 1.0
     bits: int = FLOAT_BITS
     pattern: Pattern = field(default_factory=Single)
+    inputs: int = FLOAT_BITS
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             msg = f"a letter keeps a share above 0 and at most 1, but it is {self.share}"
             raise PruneError(msg)
-        if self.bits != FLOAT_BITS and not FEWEST_BITS <= self.bits <= MOST_BITS:
-            msg = (
-                f"a letter's weights have {FEWEST_BITS} to {MOST_BITS} bits, or {FLOAT_BITS}, but "
-                f"bits is {self.bits}"
-            )
-            raise PruneError(msg)
+        for kind, bits in (("weights", self.bits), ("inputs", self.inputs)):
+            if bits != FLOAT_BITS and not FEWEST_BITS <= bits <= MOST_BITS:
+                msg = (
+                    f"a letter's {kind} have {FEWEST_BITS} to {MOST_BITS} bits, or {FLOAT_BITS}, "
+                    f"not {bits}"
+                )
+                raise PruneError(msg)
 
-    def check(self, name: str, weight: Tensor) -> None:
+    @property
+    def of_weights(self) -> Letter:
+        """What the letter says of the weights: the same with inputs as they come."""
+        return replace(self, inputs=FLOAT_BITS)
+
+    def refusal(self, weight: Tensor, *, called: bool = True) -> str:
+        """Why a layer cannot have this letter; empty if it can.
+
+        Args:
+            weight: The layer's weights.
+            called: Whether the layer is run; of others, a network takes the weights alone.
+        """
+        if self.inputs != FLOAT_BITS and not called:
+            return "the network never calls it, so that it has no inputs to round"
+        return self.pattern.refusal(weight)
+
+    def check(self, name: str, weight: Tensor, *, called: bool = True) -> None:
         """Refuses a layer that cannot have this letter.
 
         Args:
             name: The layer's path.
             weight: Its weights.
+            called: See `refusal`.
         """
-        reason = self.pattern.refusal(weight)
+        reason = self.refusal(weight, called=called)
         if reason:
             msg = f"layer {name!r} cannot have the letter {str(self)!r}: {reason}"
             raise PruneError(msg)
 
     def __str__(self) -> str:
         kept = str(self.pattern) if isinstance(self.pattern, NOfM) else f"{self.share:g}"
-        return f"{kept}{'' if ':' in kept else self.pattern}@{self.bits}"
+        inputs = "" if self.inputs == FLOAT_BITS else f"/{self.inputs}"
+        return f"{kept}{'' if ':' in kept else self.pattern}@{self.bits}{inputs}"
 
 
 def parse_letters(text: str) -> tuple[Letter, ...]:
     """Letters from text: each word is kept shares, an at sign, and bits; all pairs are meant.
 
     Args:
-        text: For example "1,0.5,0.25@32,4 2:4@8 0.25x4@3": two to four bits for single weights,
-            two of four inputs, and blocks of four.
+        text: For example "1,0.5,0.25@32,4 2:4@8 0.25x4@3": 32 or 4 bits for single weights, two of
+            four inputs, and blocks of four. "1,0.5@8,4/8" has inputs of eight bits besides.
 
     Returns:
         The letters, each once, in the order of the text.
     """
     found: dict[Letter, None] = {}
     for word in text.split():
-        kept, at, bits = word.partition("@")
+        kept, at, numbers = word.partition("@")
+        weights, slash, inputs = numbers.partition("/")
         if not at:
             raise _unreadable(word)
-        for one in kept.split(","):
+        bits = _bits(weights, word)
+        rounded = _bits(inputs, word) if slash else [FLOAT_BITS]
+        for one, own, other in product(kept.split(","), bits, rounded):
             share, pattern = _kept(one, word)
-            for number in bits.split(","):
-                if not re.fullmatch(r"\d+", number):
-                    raise _unreadable(word)
-                found[Letter(share, int(number), pattern)] = None
+            found[Letter(share, own, pattern, other)] = None
     if not found:
         msg = f"there are no letters; write, for example, {DEFAULT_LETTERS!r}"
         raise PruneError(msg)
     return tuple(found)
+
+
+def _bits(text: str, word: str) -> list[int]:
+    numbers = text.split(",")
+    if not all(re.fullmatch(r"\d+", one) for one in numbers):
+        raise _unreadable(word)
+    return [int(one) for one in numbers]
 
 
 def _kept(text: str, word: str) -> tuple[float, Pattern]:
@@ -210,13 +239,17 @@ def _kept(text: str, word: str) -> tuple[float, Pattern]:
 def _unreadable(word: str) -> PruneError:
     msg = (
         f"{word!r} names no letters; write shares, N:M or SHARExBLOCK, then @ and bits, for "
-        "example '1,0.5@8,4', '2:4@8' or '0.25x4@4'"
+        "example '1,0.5@8,4', '2:4@8' or '0.25x4@4'; after a slash, bits of the inputs: '1@8/8'"
     )
     return PruneError(msg)
 
 
 def letters_of_layers(
-    letters: Sequence[Letter], weights: dict[str, Tensor], *, skip: bool = False
+    letters: Sequence[Letter],
+    weights: dict[str, Tensor],
+    *,
+    skip: bool = False,
+    called: Collection[str] | None = None,
 ) -> list[tuple[Letter, ...]]:
     """The letters of each layer.
 
@@ -224,16 +257,18 @@ def letters_of_layers(
         letters: The letters that layers are to have.
         weights: Each layer's weights, by path.
         skip: Whether a layer goes without the letters that it cannot have.
+        called: The layers that are run; None for all.
 
     Raises:
         PruneError: A layer cannot have a letter, or has only one.
     """
     found = []
     for name, weight in weights.items():
+        run = called is None or name in called
         if not skip:
             for letter in letters:
-                letter.check(name, weight)
-        own = tuple(one for one in letters if not one.pattern.refusal(weight))
+                letter.check(name, weight, called=run)
+        own = tuple(one for one in letters if not one.refusal(weight, called=run))
         if len(own) < 2:
             has = f"only {own[0]}" if own else "none"
             msg = f"layer {name!r} has {has} of the letters; each layer needs two to choose from"

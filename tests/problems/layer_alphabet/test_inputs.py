@@ -16,13 +16,13 @@ from pymoo_prune_problems import LayerAlphabet
 from tests.support.alphabets import small
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"letters": "1@1"}, "2 to 8 bits, or 32, but bits is 1"),
-    ({"letters": "1@64"}, "but bits is 64"),
+    ({"letters": "1@1"}, "2 to 8 bits, or 32, not 1"),
+    ({"letters": "1@64"}, "or 32, not 64"),
     ({"letters": "everything"}, "'everything' names no letters"),
     ({"letters": ""}, "there are no letters"),
     ({"steps": "loss+refit+quantise"}, "unknown step 'quantise'"),
     ({"steps": "refit"}, "steps must begin with one of magnitude, loss"),
-    ({"energy": EnergyTable({8: 1.0, 32: 2.0})}, "energy table has no entry for 2 bits"),
+    ({"letters": "1@4,2/8,4", "energy": EnergyTable({8: 1.0, 32: 2.0})}, "no entry for 4 bits"),
     ({"energy": "nowhere.json"}, "energy table nowhere.json cannot be read"),
     ({"precision": "int9"}, "unknown precision 'int9'"),
     ({"search_images": 0}, "search_images must be at least 1.*are 0 and 256"),
