@@ -11,8 +11,9 @@ resnet-20-0,resnet-20-twice`. A benchmark that was stopped goes on, also within 
 
 Target: less than 2 points with 82 % of the parameters gone
 
-Found at 23b2015: ResNet-20 with one seed. After two iterations 83.5 % are gone for nothing; there
-global magnitude pruning, LAMP, ERK and least loss are .3 to .4 points ahead of the GA.
+Found at 7690c27: ResNet-20 with one seed. After two iterations 83.5 % are gone for nothing; there
+global magnitude pruning, LAMP, ERK and least loss are .3 to .4 points ahead of the GA. A parent
+that is trained twice as long is 1.05 points better, beside which three iterations lose 1.55.
 """
 
 from __future__ import annotations
