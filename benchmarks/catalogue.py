@@ -25,6 +25,7 @@ MODULES: Mapping[str, str] = {
     "alphabet-bounds": "benchmarks.layer_vector.letter_bounds",
     "alphabet-inputs": "benchmarks.layer_vector.letter_inputs",
     "alphabet-quality": "benchmarks.layer_vector.alphabets",
+    "alphabet-retraining": "benchmarks.layer_vector.letter_training",
     "layer-vector-evaluation": "benchmarks.layer_vector.evaluation",
     "layer-vector-quality": "benchmarks.layer_vector.quality",
     "layer-vector-ranks": "benchmarks.layer_vector.ranks",

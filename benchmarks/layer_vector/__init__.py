@@ -2,6 +2,7 @@
 
 - `alphabets`: searched letters, beside those that need no search
 - `letter_inputs`: the same for bits of layers' inputs
+- `letter_training`: the same after an epoch of retraining
 - `letter_bounds`: the same where two sums are bound, and for patterns
 - `evaluation`: the time of one evaluation
 - `quality`: searched allocations, beside those that need no search
