@@ -14,6 +14,7 @@ from pymoo_prune.chromosomes.connections import (
     check_matrices,
     check_share,
     fully_connected,
+    nodes_of,
 )
 from pymoo_prune.chromosomes.filters import FilterGenes, check_strengths
 from pymoo_prune.chromosomes.genome import (
@@ -29,6 +30,6 @@ from pymoo_prune.chromosomes.genome import (
 __all__ = [
     "Array", "Booleans", "Connections", "Counts", "FilterGenes", "FloatArray", "Floats",
     "Integers", "WeightGenome", "as_column", "candidate_seed", "check_archive", "check_matrices",
-    "check_share", "check_strengths", "digests", "fully_connected", "hash_bytes", "opened_arrays",
-    "pack", "unpack",
+    "check_share", "check_strengths", "digests", "fully_connected", "hash_bytes", "nodes_of",
+    "opened_arrays", "pack", "unpack",
 ]  # fmt: skip

@@ -3,13 +3,17 @@
 A block of N layers has N + 2 nodes: node 0 is the block's input, nodes 1 to N are its layers, node
 N + 1 is its output. Entry (i, j) of its matrix says whether node j reads the output of node i.
 Only entries with i < j, the strictly upper triangle, have a meaning. The chain 0 → 1 → ... → N + 1
-is always live, so that every layer is on a path from input to output.
+is always live, so that every layer is on a path from input to output. Blocks may have different
+numbers of layers; all matrices are as large as the largest, and the last nodes of the others read
+nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,42 +27,74 @@ class Connections:
     """Converts between connection matrices and genes: one for each connection off the chain.
 
     Attributes:
-        layers: N, the layers of each block.
-        blocks: The number of blocks.
+        layers: N, the layers of each block; or those of one block after the other.
+        blocks: The number of blocks, where all have as many layers.
     """
 
-    layers: int
+    layers: int | Sequence[int]
     blocks: int = 3
 
     def __post_init__(self) -> None:
-        if self.layers < 1 or self.blocks < 1:
+        if not isinstance(self.layers, int):
+            several = tuple(self.layers)
+            alike = len(set(several)) == 1
+            object.__setattr__(self, "layers", several[0] if alike else several)
+            object.__setattr__(self, "blocks", len(several))
+        if self.blocks < 1 or min(self.sizes, default=0) < 1:
             msg = f"layers and blocks must be at least 1, but they are {self.layers}, {self.blocks}"
             raise PruneError(msg)
 
+    @classmethod
+    def of(cls, matrices: Booleans) -> Self:
+        """The codec of matrices with such blocks.
+
+        Args:
+            matrices: Of a network, (blocks, nodes, nodes).
+        """
+        return cls([nodes_of(matrix) - 2 for matrix in matrices])
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The layers of each block."""
+        layers = self.layers
+        return (layers,) * self.blocks if isinstance(layers, int) else tuple(layers)
+
     @property
     def nodes(self) -> int:
-        """Rows and columns of a matrix."""
-        return self.layers + 2
+        """Rows and columns of a matrix; shorter blocks leave the last ones empty."""
+        return max(self.sizes) + 2
 
     @cached_property
     def chain(self) -> Booleans:
-        """The connections that are always live, (nodes, nodes)."""
-        return np.eye(self.nodes, k=1, dtype=bool)
+        """The connections that are always live, (blocks, nodes, nodes)."""
+        return self._blocks(1) & ~self._blocks(2)
 
     @cached_property
     def free(self) -> Booleans:
-        """The connections that may be live or dead, (nodes, nodes): those above the chain."""
-        return np.triu(np.ones((self.nodes, self.nodes), dtype=bool), k=2)
+        """The connections that may be live or dead, (blocks, nodes, nodes): above the chain."""
+        return self._blocks(2)
 
     @property
-    def block_genes(self) -> int:
-        """Genes of a block."""
-        return self.layers * (self.layers + 1) // 2
+    def everything(self) -> Booleans:
+        """Matrices with all connections live, (blocks, nodes, nodes)."""
+        return self.chain | self.free
+
+    def _blocks(self, above: int) -> Booleans:
+        """True so far above the diagonal, among the nodes that a block has."""
+        there = np.arange(self.nodes) < np.array(self.sizes)[:, None] + 2
+        whole = np.triu(np.ones((self.nodes, self.nodes), dtype=bool), k=above)
+        found: Booleans = whole & there[:, None, :]
+        return found
+
+    @property
+    def block_genes(self) -> tuple[int, ...]:
+        """Genes of each block."""
+        return tuple(layers * (layers + 1) // 2 for layers in self.sizes)
 
     @property
     def n_var(self) -> int:
         """Genes of a chromosome."""
-        return self.blocks * self.block_genes
+        return sum(self.block_genes)
 
     def matrices(self, X: ArrayLike) -> Booleans:
         """Converts chromosomes to matrices.
@@ -78,7 +114,7 @@ class Connections:
             raise PruneError(msg)
         found = np.zeros((*rows.shape[:-1], self.blocks, self.nodes, self.nodes), dtype=bool)
         found[...] = self.chain
-        found[..., self.free] = rows.reshape(*rows.shape[:-1], self.blocks, self.block_genes)
+        found[..., self.free] = rows
         return found
 
     def genes(self, matrices: ArrayLike) -> Booleans:
@@ -97,8 +133,15 @@ class Connections:
                 f"have {checked.shape}"
             )
             raise PruneError(msg)
+        for place in np.argwhere((checked & ~self.everything) | (~checked & self.chain))[:1]:
+            block = int(place[-3])
+            msg = (
+                f"block {block} must have {self.sizes[block]} layers, but the connection of node "
+                f"{place[-1]} with node {place[-2]} is that of a block with more or fewer"
+            )
+            raise PruneError(msg)
         rows: Booleans = checked[..., self.free]
-        return rows.reshape(*checked.shape[:-3], self.n_var)
+        return rows
 
     def random(self, n: int, generator: np.random.Generator, kept: float | ArrayLike) -> Booleans:
         """Random chromosomes, in which every free connection is live with the same chance.
@@ -155,7 +198,11 @@ def check_matrices(matrices: ArrayLike) -> Booleans:
         raise PruneError(msg)
     found = given.astype(bool)
     nodes = given.shape[-1]
-    dead = np.argwhere(~found[..., np.arange(nodes - 1), np.arange(1, nodes)])
+    # Shorter blocks leave the last nodes empty.
+    reading: Booleans = np.asarray(found.any(axis=-2))
+    last = nodes - 1 - reading[..., ::-1].argmax(axis=-1)
+    chain = found[..., np.arange(nodes - 1), np.arange(1, nodes)]
+    dead = np.argwhere(~chain & (np.arange(1, nodes) <= last[..., None]))
     if len(dead):
         block, node = (int(place) for place in dead[0][-2:])
         msg = (
@@ -169,7 +216,15 @@ def check_matrices(matrices: ArrayLike) -> Booleans:
     return found
 
 
-def fully_connected(layers: int, blocks: int = 3) -> Booleans:
+def nodes_of(matrix: ArrayLike) -> int:
+    """The nodes of a block: those up to the last one that reads anything.
+
+    Args:
+        matrix: (nodes, nodes).
+    """
+    return int(np.flatnonzero(np.any(matrix, axis=0))[-1]) + 1
+
+
+def fully_connected(layers: int | Sequence[int], blocks: int = 3) -> Booleans:
     """Matrices with all connections live, (blocks, nodes, nodes)."""
-    codec = Connections(layers, blocks)
-    return np.broadcast_to(codec.chain | codec.free, (blocks, codec.nodes, codec.nodes)).copy()
+    return Connections(layers, blocks).everything

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pymoo_prune.chromosomes import Booleans, Counts
+from pymoo_prune.chromosomes import Booleans, Counts, nodes_of
 from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring.products import PRUNABLE, Pass, Product, multiplied
 
@@ -47,6 +47,7 @@ def dense_net_complexity(
     channels: int,
     classes: int,
     size: tuple[int, int],
+    large: bool = False,
 ) -> tuple[Counts, Counts]:
     """Parameters and MACs of DenseNet-BC with these connections, in closed form.
 
@@ -57,17 +58,22 @@ def dense_net_complexity(
         channels: Channels of an image.
         classes: Outputs.
         size: Height and width of an image.
+        large: Whether the first layers are those for large images.
 
     Returns:
         Parameters (weights, biases, scales and shifts of batch norms) and MACs, (n,) each.
     """
     n, blocks = matrices.shape[:2]
+    kernel = (49 if large else 9) * channels * stem
+    size = _halved(size) if large else size
+    macs = np.full(n, kernel * size[0] * size[1])
+    parameters = np.full(n, kernel + 2 * stem * large)  # the batch norm of the large ones
+    size = _halved(size) if large else size
     k, pixels = growth, size[0] * size[1]
-    kernel = 9 * channels * stem
-    parameters, macs = np.full(n, kernel), np.full(n, kernel * pixels)
     inputs = np.full(n, stem)
     for block in range(blocks):
-        live = matrices[:, block].astype(np.int64)
+        nodes = nodes_of(matrices[0, block]) if n else matrices.shape[-1]
+        live = matrices[:, block, :nodes, :nodes].astype(np.int64)
         # The channels that each node reads: a_j for the layers, t for the output of the block.
         read = live[:, 0, 1:] * inputs[:, None] + k * live[:, 1:-1, 1:].sum(axis=1)
         layers, leaving = read[:, :-1], read[:, -1]
@@ -82,6 +88,11 @@ def dense_net_complexity(
             size = size[0] // 2, size[1] // 2
             pixels = size[0] * size[1]
     return parameters + classes * (leaving + 1), macs + classes * leaving
+
+
+def _halved(size: tuple[int, int]) -> tuple[int, int]:
+    """What a convolution or pooling with stride 2 leaves, where it pads."""
+    return (size[0] + 1) // 2, (size[1] + 1) // 2
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -1,15 +1,17 @@
-"""DenseNet-BC for small images (Huang et al., 2017), with any set of live connections."""
+"""DenseNet-BC (Huang et al., 2017), with any set of live connections."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import torch
+import torchvision
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from pymoo_prune.chromosomes import Booleans, check_matrices, fully_connected
+from pymoo_prune.chromosomes import Booleans, check_matrices, fully_connected, nodes_of
 from pymoo_prune.errors import PruneError, check_whole
 from pymoo_prune.networks.building import buildable
 
@@ -30,11 +32,13 @@ class DenseNet(nn.Module):
 
     Args:
         connections: Which node of a block reads which node, (blocks, nodes, nodes); see
-            `pymoo_prune.chromosomes.connections`.
+            `pymoo_prune.chromosomes.connections`. Blocks may have different numbers of layers.
         growth: Channels that each layer adds.
         channels: Channels of an image.
         classes: Outputs.
         stem: Output channels of the first convolution; None for twice the growth rate.
+        large: Whether it is for large images, which the first layers make four times smaller each
+            way, as in ImageNet's DenseNets; for small ones there is a 3×3 convolution alone.
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class DenseNet(nn.Module):
         channels: int = 3,
         classes: int = 10,
         stem: int | None = None,
+        *,
+        large: bool = False,
     ) -> None:
         super().__init__()
         matrices = check_matrices(connections)
@@ -57,7 +63,15 @@ class DenseNet(nn.Module):
             raise PruneError(msg)
         self.connections = matrices
         self.growth, self.channels, self.classes = growth, channels, classes
-        self.stem = nn.Conv2d(channels, stem, 3, padding=1, bias=False)
+        self.entering, self.large = stem, large
+        self.stem: nn.Module = nn.Conv2d(channels, stem, 3, padding=1, bias=False)
+        if large:
+            self.stem = nn.Sequential(
+                nn.Conv2d(channels, stem, 7, stride=2, padding=3, bias=False),
+                nn.BatchNorm2d(stem),
+                nn.ReLU(),
+                nn.MaxPool2d(3, stride=2, padding=1),
+            )
         blocks, transitions, inputs = [], [], stem
         for place, matrix in enumerate(matrices):
             blocks.append(DenseBlock(matrix, inputs, growth))
@@ -93,6 +107,36 @@ class DenseNet(nn.Module):
         """The fully connected network of a depth; `layers_of_depth` says which layers count."""
         return cls(fully_connected(layers_of_depth(depth)), growth, channels, classes, stem)
 
+    @classmethod
+    def of_torchvision(cls, network: torchvision.models.DenseNet) -> DenseNet:
+        """The same network as torchvision's, with its weights.
+
+        Args:
+            network: Such as `torchvision.models.densenet121(weights="DEFAULT")`; it is not changed.
+
+        Raises:
+            PruneError: Its layers have other sizes than a DenseNet-BC's.
+        """
+        features: Any = network.features
+        blocks: Any = [
+            one for name, one in features.named_children() if name.startswith("denseblock")
+        ]
+        first = blocks[0]["denselayer1"]
+        growth, stem = first.conv2.out_channels, features.conv0.out_channels
+        found = cls(
+            fully_connected([len(block) for block in blocks]), growth, features.conv0.in_channels,
+            network.classifier.out_features, stem, large=True,
+        )  # fmt: skip
+        theirs = network.state_dict()
+        renamed = {_own_name(name): value for name, value in theirs.items()}
+        try:
+            found.load_state_dict(renamed)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            msg = f"torchvision's network is no DenseNet-BC that halves its channels: {reason}"
+            raise PruneError(msg) from error
+        return found.to(features.conv0.weight.device).train(network.training)
+
     @property
     def spec(self) -> dict[str, Any]:
         """The spec with which `build_network` makes a network of this shape."""
@@ -101,7 +145,8 @@ class DenseNet(nn.Module):
             "growth": self.growth,
             "channels": self.channels,
             "classes": self.classes,
-            "stem": self.stem.out_channels,
+            "stem": self.entering,
+            **({"large": True} if self.large else {}),
         }
         return {"network": "dense-net", "arguments": arguments}
 
@@ -127,7 +172,9 @@ class DenseBlock(nn.Module):
 
     def __init__(self, matrix: Booleans, inputs: int, growth: int) -> None:
         super().__init__()
-        widths = np.array([inputs] + [growth] * (len(matrix) - 2) + [0])
+        nodes = nodes_of(matrix)
+        matrix = matrix[:nodes, :nodes]
+        widths = np.array([inputs] + [growth] * (nodes - 2) + [0])
         self.sources = [np.flatnonzero(column).tolist() for column in matrix.T[1:]]
         *layers, self.outputs = [int(widths[sources].sum()) for sources in self.sources]
         self.layers = nn.ModuleList(DenseLayer(width, growth) for width in layers)
@@ -186,6 +233,25 @@ def together(nodes: list[Tensor], sources: list[int]) -> Tensor:
     """The outputs of some nodes, concatenated along the channels."""
     # If only the chain is live, there is nothing to copy.
     return nodes[sources[0]] if len(sources) == 1 else torch.cat([nodes[i] for i in sources], 1)
+
+
+def _own_name(name: str) -> str:
+    """What a tensor of torchvision's DenseNet is called here."""
+    for pattern, own in _NAMES.items():
+        if found := re.fullmatch(pattern, name):
+            numbers = [int(one) - 1 for one in found.groups()[:-1]]
+            return own.format(*numbers, found.groups()[-1])
+    return name
+
+
+_NAMES = {
+    r"features\.conv0\.(.*)": "stem.0.{}",
+    r"features\.norm0\.(.*)": "stem.1.{}",
+    r"features\.denseblock(\d+)\.denselayer(\d+)\.(.*)": "blocks.{}.layers.{}.{}",
+    r"features\.transition(\d+)\.(.*)": "transitions.{}.{}",
+    r"features\.norm5\.(.*)": "norm.{}",
+    r"classifier\.(.*)": "linear.{}",
+}
 
 
 def layers_of_depth(depth: int, blocks: int = 3) -> int:

@@ -160,9 +160,11 @@ class QuadrantMatrixCrossover(Crossover):
         **kwargs: Any,  # noqa: ARG002
     ) -> Array:
         first, second = self.connections.matrices(X)
-        nodes = self.connections.nodes
+        nodes, several = self.connections.nodes, np.array(self.connections.sizes) + 2
+        # Shorter blocks are cut among the nodes that they have.
+        limit = nodes if (several == nodes).all() else several[:, None]
         # The number of rows above one cut, and of columns left of the other.
-        rows, columns = random_state.integers(1, nodes, (2, *first.shape[:-2], 1))
+        rows, columns = random_state.integers(1, limit, (2, *first.shape[:-2], 1))
         upper, left = np.arange(nodes) < rows, np.arange(nodes) < columns
         one_or_three = upper[..., :, None] != left[..., None, :]
         return self.connections.genes(

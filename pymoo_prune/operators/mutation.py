@@ -120,10 +120,11 @@ class MatrixBitFlip(Mutation):
 
     def __init__(self, connections: Connections, *, rate: float = 0.1, points: int = 1) -> None:
         super().__init__(prob=1.0)
-        if not 1 <= points <= connections.block_genes:
+        least = min(connections.block_genes)
+        if not 1 <= points <= least:
             msg = (
-                f"points must be between 1 and the {connections.block_genes} free connections of "
-                f"a matrix, but it is {points}"
+                f"points must be between 1 and the {least} free connections of a matrix, but it is "
+                f"{points}"
             )
             raise PruneError(msg)
         self.connections, self.rate, self.points = connections, check_rate(rate), points
@@ -137,13 +138,16 @@ class MatrixBitFlip(Mutation):
         **kwargs: Any,  # noqa: ARG002
     ) -> Array:
         matrices, free = self.connections.matrices(X), self.connections.free
-        hit = random_state.random(matrices.shape[:-2]) < self.rate
+        genes = np.array(self.connections.block_genes)
+        hit = random_state.random((len(X), len(genes))) < self.rate
         # A draw for each free connection; the lowest draws choose different connections.
-        draws = random_state.random((*hit.shape, self.connections.block_genes))
+        draws = random_state.random((*hit.shape, genes.max()))
+        there = np.arange(genes.max()) < genes[:, None]
+        draws[:, ~there] = np.inf
         chosen = draws.argpartition(self.points - 1, axis=-1)[..., : self.points]
         flips = np.zeros(draws.shape, dtype=bool)
         np.put_along_axis(flips, chosen, hit[..., None], axis=-1)
-        matrices[..., free] ^= flips
+        matrices[..., free] ^= flips[:, there]
         return self.connections.genes(matrices)
 
 

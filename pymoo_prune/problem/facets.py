@@ -121,7 +121,7 @@ class Illustration:
         notes: From the front's chromosomes, (n, n_var), to sentences that a reader should know; a
             network's number is its row.
         matrices: For chromosomes that are drawn as matrices: from chromosomes to the cells that
-            live, (n, matrices, rows, columns), and those that may live, (rows, columns).
+            live, (n, matrices, rows, columns), and those that may live, of one matrix or each.
     """
 
     notes: Callable[[Array], Sequence[str]] = _no_notes

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pymoo_prune.chromosomes import Booleans, Connections
+from pymoo_prune.chromosomes import Booleans, Connections, nodes_of
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import COMPRESSION, DenseNet
 from pymoo_prune.recovery import ChannelRefit
@@ -46,9 +46,8 @@ class SharedWeights:
     """
 
     def __init__(self, parent: DenseNet) -> None:
-        blocks, nodes, _ = parent.connections.shape
-        self.codec = Connections(nodes - 2, blocks)
-        missing = ~(parent.connections | ~(self.codec.chain | self.codec.free))
+        self.codec = Connections.of(parent.connections)
+        missing = ~parent.connections & self.codec.everything
         if missing.any():
             block, source, reader = (int(place) for place in np.argwhere(missing)[0])
             msg = (
@@ -61,10 +60,12 @@ class SharedWeights:
     def like(self, matrices: Booleans) -> DenseNet:
         """A network with these connections and any weights."""
         parent = self.parent
-        stem = parent.stem.out_channels
         # The caller may have seeded torch for something else.
         with torch.random.fork_rng(devices=[]):
-            return DenseNet(matrices, parent.growth, parent.channels, parent.classes, stem)
+            return DenseNet(
+                matrices, parent.growth, parent.channels, parent.classes, parent.entering,
+                large=parent.large,
+            )  # fmt: skip
 
     def readers(self, matrices: Booleans) -> Iterator[Reader]:
         """The layers that read through connections, in the order of the network.
@@ -72,9 +73,10 @@ class SharedWeights:
         Args:
             matrices: Live connections, (blocks, nodes, nodes).
         """
-        growth, blocks, layers = self.parent.growth, len(matrices), self.codec.layers
-        entering = whole = self.parent.stem.out_channels
-        for block, matrix in enumerate(matrices):
+        growth, blocks = self.parent.growth, len(matrices)
+        entering = whole = self.parent.entering
+        for block, layers in enumerate(self.codec.sizes):
+            matrix = matrices[block, : layers + 2, : layers + 2]
             # The channels of node i in the full block; fewer for node 0 where fewer enter.
             own = [np.arange(entering)]
             own += [whole + growth * i + np.arange(growth) for i in range(layers)]
@@ -166,10 +168,10 @@ def strengths(parent: DenseNet) -> NDArray[np.float64]:
         (blocks, nodes, nodes), 0 where there can be no connection.
     """
     found = np.zeros(parent.connections.shape)
-    blocks, nodes = parent.connections.shape[:2]
     readers = iter(SharedWeights(parent).readers(parent.connections))
-    entering = parent.stem.out_channels
-    for block in range(blocks):
+    entering = parent.entering
+    for block, matrix in enumerate(parent.connections):
+        nodes = nodes_of(matrix)
         owners = np.repeat(np.arange(nodes - 1), [entering] + [parent.growth] * (nodes - 2))
         for node in range(1, nodes):
             reader = next(readers)
@@ -178,7 +180,7 @@ def strengths(parent: DenseNet) -> NDArray[np.float64]:
             channels = weight.detach().abs().mean(dim=0).flatten().double().cpu().numpy()
             own = owners[reader.inputs.numpy()]
             sums = np.bincount(own, channels, minlength=nodes)
-            found[block, :, node] = sums / np.maximum(np.bincount(own, minlength=nodes), 1)
+            found[block, :nodes, node] = sums / np.maximum(np.bincount(own, minlength=nodes), 1)
         entering = len(reader.inputs) // COMPRESSION
     return found
 

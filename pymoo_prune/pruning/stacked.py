@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pymoo_prune.chromosomes import fully_connected
+from pymoo_prune.chromosomes import Connections
 from pymoo_prune.data import Split
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.measuring import Stacks, is_about_memory
@@ -100,21 +100,18 @@ class DenseNetStack(nn.Module):
         super().__init__()
         self.size = len(networks)
         first = networks[0]
-        blocks, nodes, _ = first.connections.shape
         # On the meta device, because these weights are replaced before they are used.
         with torch.device("meta"):
             self.full = DenseNet(
-                fully_connected(nodes - 2, blocks),
-                first.growth,
-                first.channels,
-                first.classes,
-                first.stem.out_channels,
-            )
+                Connections.of(first.connections).everything, first.growth, first.channels,
+                first.classes, first.entering, large=first.large,
+            )  # fmt: skip
         shared = SharedWeights(self.full)
         self.places = [places(shared, network) for network in networks]
         with torch.device("meta"):
             self._widen()
-        self.to(first.stem.weight.dtype).to_empty(device=first.stem.weight.device)
+        weight = first.linear.weight
+        self.to(weight.dtype).to_empty(device=weight.device)
         state = self.full.state_dict()
         for wide in state.values():
             wide.zero_()
@@ -167,11 +164,12 @@ class DenseNetStack(nn.Module):
                 wide = nn.BatchNorm2d(size * part.num_features)
             elif isinstance(part, nn.Conv2d):
                 # All candidates read the same images, but then each its own channels.
-                groups = 1 if path == "stem" else size
+                groups = 1 if path in ("stem", "stem.0") else size
                 wide = nn.Conv2d(
                     groups * part.in_channels,
                     size * part.out_channels,
                     part.kernel_size,  # type: ignore[arg-type]
+                    stride=part.stride,  # type: ignore[arg-type]
                     padding=part.padding,  # type: ignore[arg-type]
                     groups=groups,
                     bias=False,
@@ -215,16 +213,17 @@ def places(shared: SharedWeights, network: DenseNet) -> dict[str, Any]:
     return found
 
 
-def _sizes(network: DenseNet) -> list[tuple[str, int]]:
+def _sizes(network: DenseNet) -> list[tuple[str, Any]]:
     """The properties that networks must share to train together."""
-    blocks, nodes, _ = network.connections.shape
+    layers = Connections.of(network.connections).sizes
     return [
         ("the growth rate", network.growth),
-        ("the width of the stem", network.stem.out_channels),
+        ("the width of the stem", network.entering),
+        ("whether it is for large images", network.large),
         ("the number of an image's channels", network.channels),
         ("the number of classes", network.classes),
-        ("the number of blocks", blocks),
-        ("the number of a block's layers", nodes - 2),
+        ("the number of blocks", len(layers)),
+        ("the number of a block's layers", layers[0] if len(set(layers)) == 1 else layers),
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from pymoo_prune import plots
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.files import writing
@@ -100,6 +102,6 @@ def _draw_matrices(
     path: Path, chosen: int, live: Array, possible: Array, style: FigureStyle
 ) -> None:
     blocks = {f"block {k + 1}": block for k, block in enumerate(live[chosen])}
-    cells = dict.fromkeys(blocks, possible)
+    cells = dict(zip(blocks, np.broadcast_to(possible, live[chosen].shape), strict=True))
     heading = f"what reads what in network {chosen}"
     plots.draw_matrices(path, blocks, possible=cells, title=heading, style=style)

@@ -12,13 +12,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from pymoo_prune.chromosomes import Connections, check_matrices, check_share, fully_connected
+from pymoo_prune.chromosomes import (
+    Connections,
+    check_matrices,
+    check_share,
+    fully_connected,
+    nodes_of,
+)
 from pymoo_prune.errors import PruneError
 
 Array = NDArray[Any]
 PAPERS = Connections(16)
 
-codecs = st.builds(Connections, st.integers(1, 6), st.integers(1, 4))
+equal = st.builds(Connections, st.integers(1, 6), st.integers(1, 4))
+several = st.lists(st.integers(1, 6), min_size=1, max_size=4)
+codecs = equal | st.builds(Connections, several)
 
 
 @st.composite
@@ -40,9 +48,10 @@ def entry(codec: Connections, block: int, row: int, column: int, value: float) -
 
 
 def test_the_papers_network_has_153_pairs_and_136_free_ones_in_each_block() -> None:
-    assert (PAPERS.blocks, PAPERS.nodes, PAPERS.block_genes, PAPERS.n_var) == (3, 18, 136, 408)
-    assert PAPERS.free.sum() == 136
-    assert PAPERS.chain.sum() == 17
+    assert (PAPERS.blocks, PAPERS.nodes, PAPERS.n_var) == (3, 18, 408)
+    assert PAPERS.block_genes == (136, 136, 136)
+    assert PAPERS.free.sum(axis=(1, 2)).tolist() == [136] * 3
+    assert PAPERS.chain.sum(axis=(1, 2)).tolist() == [17] * 3
     matrices = fully_connected(16)
     assert matrices.shape == (3, 18, 18)
     assert matrices.dtype == bool
@@ -52,12 +61,38 @@ def test_the_papers_network_has_153_pairs_and_136_free_ones_in_each_block() -> N
 @given(codecs)
 def test_free_connections_and_the_chain_are_all_forward_connections(codec: Connections) -> None:
     assert not (codec.free & codec.chain).any()
-    forward = [[j > i for j in range(codec.nodes)] for i in range(codec.nodes)]
-    np.testing.assert_array_equal(codec.free | codec.chain, forward)
-    assert codec.free.sum() == codec.block_genes == codec.n_var / codec.blocks
+    forward = [
+        [[i < j < layers + 2 for j in range(codec.nodes)] for i in range(codec.nodes)]
+        for layers in codec.sizes
+    ]
+    np.testing.assert_array_equal(codec.everything, forward)
+    assert tuple(codec.free.sum(axis=(1, 2))) == codec.block_genes
+    assert sum(codec.block_genes) == codec.n_var
+    assert Connections.of(codec.everything) == codec
     np.testing.assert_array_equal(
         codec.matrices(np.ones(codec.n_var, bool)), fully_connected(codec.layers, codec.blocks)
     )
+
+
+def test_blocks_may_have_different_numbers_of_layers() -> None:
+    codec = Connections([1, 3])
+    assert (codec.sizes, codec.nodes, codec.block_genes, codec.n_var) == ((1, 3), 5, (1, 6), 7)
+    assert Connections([2, 2]) == Connections(2, 2)
+    matrices = codec.everything
+    assert nodes_of(matrices[0]) == 3
+    assert not matrices[0, :, 3:].any()
+    with pytest.raises(
+        PruneError, match="block 0 must have 1 layers, but the connection of node 3"
+    ):
+        codec.genes(fully_connected(3, 2))
+    matrices[1, 3, 4] = matrices[1, 2, 4] = False  # node 4 reads other nodes still
+    with pytest.raises(PruneError, match="chain of block 1 is dead: node 4 does not read node 3"):
+        codec.genes(matrices)
+    matrices[1, :, 4] = False  # now it is a block of two layers
+    with pytest.raises(PruneError, match="block 1 must have 3 layers"):
+        codec.genes(matrices)
+    with pytest.raises(PruneError, match="at least 1, but they are \\(\\), 0"):
+        Connections([])
 
 
 # Matrices to genes and back.

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import copy
+import operator
+from collections.abc import Sequence
 from dataclasses import replace
 
+import torchvision
 from torch import nn
 
 from pymoo_prune.chromosomes import Connections
 from pymoo_prune.data import Data
-from pymoo_prune.errors import PruneError, check_real, check_whole, unknown_name
-from pymoo_prune.networks import DenseNet
+from pymoo_prune.errors import PruneError, check_real, check_whole, shown, unknown_name
+from pymoo_prune.networks import DenseNet, layers_of_depth
 from pymoo_prune.training import check_can_train
 
+MOST_LAYERS = 200
+"""The most layers of a block, whose genes grow with their square; torchvision's have up to 48."""
 MOST_GROWTH = 1_000
 """The most channels that a layer adds; papers go to 48."""
 
@@ -46,7 +51,37 @@ def check_options(
     check_real("parent_epochs", parent_epochs, above=0)
 
 
-def check_sizes(data: Data, blocks: int, growth: int, image_size: int | None) -> None:
+def wanted_network(
+    parent: nn.Module | None, depth: int, layers: str | Sequence[int] | None, growth: int
+) -> tuple[nn.Module | None, Connections, int, bool]:
+    """The parent, the codec of its connections, its growth, and whether it is for large images.
+
+    The arguments are options of `DenseConnectivity`. A DenseNet of torchvision is turned into one
+    of ours, and says itself how large it is.
+    """
+    if isinstance(parent, torchvision.models.DenseNet):
+        parent = DenseNet.of_torchvision(parent)
+        return parent, Connections.of(parent.connections), parent.growth, True
+    large = isinstance(parent, DenseNet) and parent.large
+    if layers is None:
+        return parent, Connections(layers_of_depth(depth)), growth, large
+    words = layers.split(",") if isinstance(layers, str) else layers
+    try:
+        sizes = [operator.index(int(one) if isinstance(one, str) else one) for one in words]
+    except (TypeError, ValueError):
+        sizes = []
+    if not sizes or not 1 <= min(sizes) <= max(sizes) <= MOST_LAYERS:
+        msg = (
+            f"layers must be the layers of each block, 1 to {MOST_LAYERS}, such as '6,12,24,16', "
+            f"but they are {shown(layers)}"
+        )
+        raise PruneError(msg)
+    return parent, Connections(sizes), growth, large
+
+
+def check_sizes(
+    data: Data, blocks: int, growth: int, image_size: int | None, *, large: bool = False
+) -> None:
     """Refuses images and growths so small that a transition gives nothing.
 
     Args:
@@ -54,8 +89,9 @@ def check_sizes(data: Data, blocks: int, growth: int, image_size: int | None) ->
         blocks: Dense blocks; a transition after each but the last halves the image.
         growth: Channels that each layer adds.
         image_size: Pixels each way, while searching; None is what the data has.
+        large: Whether the network is for large images.
     """
-    least = 2 ** (blocks - 1)
+    least = 2 ** (blocks - 1 + 2 * large)
     if growth < 2 or min(*data.size, least if image_size is None else image_size) < least:
         msg = (
             "growth must be at least 2, and images must have at least "
@@ -98,17 +134,17 @@ def check_labels(data: Data, parent: nn.Module | None, weights: str) -> Data:
 
 def check_dense_net(parent: nn.Module, codec: Connections, growth: int, data: Data) -> DenseNet:
     """A copy of the parent, in evaluation mode; or an error that says why it does not fit."""
-    wanted = (codec.blocks, codec.layers, growth, data.channels, data.classes)
+    wanted = (codec.sizes, growth, data.channels, data.classes)
     if not isinstance(parent, DenseNet):
         msg = f"the parent must be a DenseNet, but it is a {type(parent).__name__}"
         raise PruneError(msg)
-    blocks, nodes, _ = parent.connections.shape
-    given = (blocks, nodes - 2, parent.growth, parent.channels, parent.classes)
-    if given != wanted or parent.stem.out_channels != 2 * growth:
+    sizes = Connections.of(parent.connections).sizes
+    given = (sizes, parent.growth, parent.channels, parent.classes)
+    if given != wanted or parent.entering != 2 * growth:
         msg = (
-            "the parent must have (blocks, layers, growth, channels, classes) = "
+            "the parent must have (layers of each block, growth, channels, classes) = "
             f"{wanted} and a stem of twice the growth, but it has {given} and "
-            f"{parent.stem.out_channels}; depth and growth must be the parent's"
+            f"{parent.entering}; depth (or layers) and growth must be the parent's"
         )
         raise PruneError(msg)
     return copy.deepcopy(parent).to(data.train.images.device).eval()

@@ -23,10 +23,13 @@ def strongest(parent: DenseNet, codec: Connections, kind: Kind = "global") -> Bo
         codec: Reads chromosomes.
         kind: One of `KINDS`.
     """
-    found = strengths(parent)[:, codec.free]
+    found = strengths(parent)[codec.free]
     if kind == "uniform":
-        found = found.argsort(axis=1).argsort(axis=1) + found / (1 + found.max())
-    rank = np.argsort(np.argsort(-found.ravel(), kind="stable"))
+        blocks = np.split(found, np.cumsum(codec.block_genes)[:-1])
+        # The place in its block comes first, as a share of the block.
+        places = [one.argsort().argsort() * (max(codec.block_genes) / len(one)) for one in blocks]
+        found = np.concatenate(places) + found / (1 + found.max())
+    rank = np.argsort(np.argsort(-found, kind="stable"))
     return rank < np.arange(codec.n_var + 1)[:, None]
 
 

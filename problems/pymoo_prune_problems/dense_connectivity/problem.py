@@ -27,7 +27,6 @@ from torch import nn
 from pymoo_prune.chromosomes import (
     Array,
     Booleans,
-    Connections,
     candidate_seed,
     check_share,
     digests,
@@ -35,8 +34,8 @@ from pymoo_prune.chromosomes import (
 from pymoo_prune.data import Data, Split
 from pymoo_prune.engines import check_own_algorithm
 from pymoo_prune.errors import TrainingDiverged
-from pymoo_prune.measuring import count_parameters, stack_size
-from pymoo_prune.networks import DenseNet, layers_of_depth
+from pymoo_prune.measuring import stack_size
+from pymoo_prune.networks import DenseNet
 from pymoo_prune.objectives import (
     STANDARD,
     Constraint,
@@ -72,6 +71,7 @@ from pymoo_prune_problems.dense_connectivity.checks import (
     check_labels,
     check_options,
     check_sizes,
+    wanted_network,
 )
 from pymoo_prune_problems.dense_connectivity.images import TEST_WARNING, train_and_search_images
 from pymoo_prune_problems.dense_connectivity.inheritance import Inheritance
@@ -86,8 +86,9 @@ class DenseConnectivity(PruningProblem):
 
     Args:
         data: The images.
-        parent: A trained DenseNet with all connections; None trains one.
+        parent: A trained DenseNet with all connections, ours or torchvision's; None trains one.
         depth: Its convolutions and linear layers: 6 N + 4 with N layers in each block.
+        layers: The layers of each block, such as "6,12,24,16"; None is what the depth says.
         growth: Channels that each layer adds.
         weights: Where a candidate's weights come from: "inherited" from the parent, which is
             trained once, or "scratch", where each is trained on its own (the paper).
@@ -166,6 +167,7 @@ class DenseConnectivity(PruningProblem):
         *,
         parent: nn.Module | None = None,
         depth: int = 100,
+        layers: str | Sequence[int] | None = None,
         growth: int = 12,
         weights: Literal["inherited", "scratch"] = "inherited",
         recovery: str = RECOVERY,
@@ -190,8 +192,8 @@ class DenseConnectivity(PruningProblem):
         )  # fmt: skip
         objectives = objectives_on(data, type(self), objectives, constraints)
         data = check_labels(data, parent, weights)
-        self.codec = Connections(layers_of_depth(depth))
-        check_sizes(data, self.codec.blocks, growth, image_size)
+        parent, self.codec, growth, large = wanted_network(parent, depth, layers, growth)
+        check_sizes(data, self.codec.blocks, growth, image_size, large=large)
         self.mutation = MatrixBitFlip(self.codec, rate=self.MUTATION, points=points)
         self.growth, self.kept = growth, None if kept is None else float(check_share(kept))
         self.recovery = Recovery.parse(recovery)
@@ -213,7 +215,7 @@ class DenseConnectivity(PruningProblem):
         steps, whole = self.recovery.steps * self.STEP_IMAGES, round(epochs * len(self.train))
         self.images = steps if self.inherits else whole
         self.parent_images = round(parent_epochs * len(self.train)) if self.inherits else whole
-        self.trainer = DenseNetTrainer(data, self.train, self.codec, seed, self.training)
+        self.trainer = DenseNetTrainer(data, self.train, self.codec, seed, self.training, large)
         if parent is None:
             # A parent with weights to inherit learns with random connections missing.
             parent = self.trainer.whole(
@@ -227,7 +229,7 @@ class DenseConnectivity(PruningProblem):
             self.inheritance = Inheritance(
                 self.shared, self.train, self.recovery, recovery_images, seed
             )
-        self.dense_sizes = DenseNetSizes(self.codec, data, growth, count_parameters(self.parent))
+        self.dense_sizes = DenseNetSizes.of_network(self.parent, self.codec, data)
         self.preview = Preview(sizes=self._sizes, features=self.dense_sizes.features)
         self.timing = Timing(architecture=self._architecture)
         self.illustration = Illustration(self._notes, self._matrices)
@@ -235,7 +237,7 @@ class DenseConnectivity(PruningProblem):
             self.parent, self.dense_sizes, seed, self._networks, self._narrower
         )
         self.depends_on = {
-            "layers": self.codec.layers,
+            "layers": self.codec.layers if self.codec.blocks == 3 else list(self.codec.sizes),
             "growth": self.growth,
             "inherits": self.inherits,
             "recovery": str(self.recovery) if self.inherits else None,
@@ -313,7 +315,7 @@ class DenseConnectivity(PruningProblem):
 
     def _matrices(self, X: Array) -> tuple[Array, Array]:
         """Figure 3's matrices: which node of each block reads which."""
-        return self.codec.matrices(X), self.codec.chain | self.codec.free
+        return self.codec.matrices(X), self.codec.everything
 
     def network(self, x: Array) -> nn.Module:
         """The small network, trained as the search trained it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pymoo_prune.chromosomes import Booleans, Connections, fully_connected
+from pymoo_prune.chromosomes import Booleans, Connections
 from pymoo_prune.data import Data, Split, balanced
 from pymoo_prune.errors import TrainingDiverged
 from pymoo_prune.networks import DenseNet
@@ -36,6 +36,7 @@ class DenseNetTrainer:
         codec: Reads chromosomes.
         seed: The seed of weights, of the images' order, and of random paths.
         recipe: The training of networks with random weights.
+        large: Whether the networks are for large images.
         lessons: What candidates learn from; None is the labels of the training images.
     """
 
@@ -44,6 +45,7 @@ class DenseNetTrainer:
     codec: Connections
     seed: int
     recipe: Recipe
+    large: bool = False
     lessons: Lessons | None = None
 
     def fresh(self, matrices: Booleans, growth: int, seed: int) -> DenseNet:
@@ -55,7 +57,8 @@ class DenseNetTrainer:
             seed: The seed of its weights.
         """
         with seeded(seed, torch.device("cpu")):
-            network = DenseNet(matrices, growth, self.data.channels, self.data.classes)
+            sizes = growth, self.data.channels, self.data.classes
+            network = DenseNet(matrices, *sizes, large=self.large)
         return network.to(self.split.images.device)
 
     def whole(
@@ -75,7 +78,7 @@ class DenseNetTrainer:
                 without them can inherit its weights.
             progress: Called with the share that is done.
         """
-        network = self.fresh(fully_connected(self.codec.layers), growth, self.seed)
+        network = self.fresh(self.codec.everything, growth, self.seed)
         split, recipe, seed = self.split, self.recipe, self.seed
         if not random_paths:
             return trained(

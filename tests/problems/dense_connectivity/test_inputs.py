@@ -207,12 +207,12 @@ def lacking(layers: int = 2) -> DenseNet:
     ("make", "message"),
     [
         (lambda: FeedForward(64, [4], 10), "must be a DenseNet, but it is a FeedForward"),
-        (lambda: DenseNet.of_depth(22, 4, 1), r"= \(3, 2, 4, 1, 10\).* has \(3, 3, 4, 1, 10\)"),
-        (lambda: DenseNet.of_depth(16, 5, 1), r"has \(3, 2, 5, 1, 10\) and 10; depth and growth"),
-        (lambda: DenseNet.of_depth(16, 4, 3), r"has \(3, 2, 4, 3, 10\)"),
-        (lambda: DenseNet.of_depth(16, 4, 1, 7), r"has \(3, 2, 4, 1, 7\)"),
+        (lambda: DenseNet.of_depth(22, 4, 1), r"= \(\(2, 2, 2\), 4, 1.* has \(\(3, 3, 3\), 4, 1"),
+        (lambda: DenseNet.of_depth(16, 5, 1), r"has \(\(2, 2, 2\), 5, 1, 10\) and 10; depth "),
+        (lambda: DenseNet.of_depth(16, 4, 3), r"has \(\(2, 2, 2\), 4, 3, 10\)"),
+        (lambda: DenseNet.of_depth(16, 4, 1, 7), r"has \(\(2, 2, 2\), 4, 1, 7\)"),
         (lambda: DenseNet.of_depth(16, 4, 1, stem=9), r"stem of twice the growth.* and 9;"),
-        (lambda: DenseNet(fully_connected(2, 2), 4, 1), r"has \(2, 2, 4, 1, 10\)"),
+        (lambda: DenseNet(fully_connected(2, 2), 4, 1), r"has \(\(2, 2\), 4, 1, 10\)"),
         (lacking, "in block 1 node 2 does not read node 0"),
     ],
 )
