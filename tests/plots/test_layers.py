@@ -91,7 +91,7 @@ def test_what_layers_cannot_be_drawn_from() -> None:
 
 
 CODEC = Connections(3)
-POSSIBLE = CODEC.chain | CODEC.free
+POSSIBLE = CODEC.everything[0]
 LIVE = CODEC.matrices(np.arange(CODEC.n_var) % 3 == 0)
 
 
