@@ -35,6 +35,7 @@ PROBLEMS: dict[str, Callable[[Data], PruningProblem]] = {
         data, **LAYERS, precision="int8" if supports_int8() else "bfloat16", racing=True
     ),
     "layer alphabet": lambda data: LayerAlphabet(data, **LAYERS, letters="1,0.2@32,4"),
+    "rounded inputs": lambda data: LayerAlphabet(data, **LAYERS, letters="1,0.2@32,4/32,8"),
     "dense connectivity": lambda data: DenseConnectivity(
         data, depth=10, growth=4, parent_epochs=0.1
     ),

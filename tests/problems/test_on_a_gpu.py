@@ -12,7 +12,7 @@ from pymoo_prune import Data, PruningProblem
 from pymoo_prune.chromosomes import Connections
 from pymoo_prune.networks import DenseNet
 from pymoo_prune.pruning import DenseNetStack
-from pymoo_prune_problems import EComp, LayerVector
+from pymoo_prune_problems import EComp, LayerAlphabet, LayerVector
 from pymoo_prune_problems.ecomp import train_feed_forward
 from tests.support.fake_gpu import GPU, on_fake_gpu
 from tests.support.layer_vector import train_resnet
@@ -65,6 +65,23 @@ def test_the_layer_vector(digits: Data, recovery: str) -> None:
             assert (outputs.device, outputs.shape) == (GPU, (50, 10))
 
 
+@pytest.mark.parametrize("letters", ["1,0.5@32,4", "1,0.5@32,4/32,8"], ids=["floats", "rounded"])
+def test_the_layer_alphabet(digits: Data, letters: str) -> None:
+    problem = LayerAlphabet(
+        digits, network="resnet-8", parent_epochs=0.2, search_images=50, recovery_images=32,
+        together=3, letters=letters, batch_norm=False,
+    )  # fmt: skip
+    X = problem.random(3, np.random.default_rng(0))
+    problem.measure(X)  # prepares what is made once
+    places = problem.decode(X)
+    with on_fake_gpu(problem) as (there,):
+        assembly, view = there.assembly, there.search_images
+        outputs = assembly.outputs_together(places, view.exact)
+        assert (outputs.device, outputs.shape) == (GPU, (3, 50, 10))
+        outputs = assembly.outputs(places[0], view.exact)
+        assert (outputs.device, outputs.shape) == (GPU, (50, 10))
+
+
 def test_dense_networks_in_a_stack(digits: Data) -> None:
     codec = Connections(2)
     X = np.random.default_rng(0).random((3, codec.n_var)) < 0.5
@@ -84,6 +101,10 @@ def test_a_gpu_measures_what_a_processor_does(digits: Data, together: int) -> No
     pairs: list[tuple[PruningProblem, PruningProblem]] = [
         (EComp(digits, parent=mlp, **few), EComp(there, parent=mlp, **few)),
         (LayerVector(digits, parent=resnet, **few), LayerVector(there, parent=resnet, **few)),
+        (
+            LayerAlphabet(digits, parent=resnet, letters="1,0.5@32,4/32,8", **few),
+            LayerAlphabet(there, parent=resnet, letters="1,0.5@32,4/32,8", **few),
+        ),
     ]
     for one, other in pairs:
         X = one.random(6, np.random.default_rng(0))

@@ -57,6 +57,10 @@ class InputGrids:
         self._grids: dict[tuple[str, int], Tensor] = {}
         self._errors: dict[tuple[str, int], Tensor] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the inputs: the grids that letters need are known when workers get them."""
+        return {**self.__dict__, "_seen": {}}
+
     def grid(self, name: str, bits: int) -> Tensor:
         """Step, lowest and highest whole number of a layer's inputs, (3,).
 
