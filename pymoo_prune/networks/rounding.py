@@ -69,16 +69,17 @@ def to_grid(inputs: Tensor, grid: Tensor) -> Tensor:
         inputs: Real numbers of any shape.
         grid: Step, lowest and highest whole number, (3,).
     """
-    known = _numbers(grid) if inputs.dtype == torch.float32 else None
-    if known is not None:
-        size, low, high = known
-        if size == 0:
-            return inputs
-        return torch.fake_quantize_per_tensor_affine(inputs, size, 0, int(low), int(high))
     step, lowest, highest = grid.unbind()
+    limits = _limits(grid)
+    if limits is not None and limits[0] == limits[1]:
+        return inputs  # a grid of zeros
     safe = torch.where(step > 0, step, 1.0)
-    whole = torch.minimum(torch.maximum((inputs * (1 / safe)).round(), lowest), highest) * safe
-    found = torch.where(step > 0, whole, inputs)
+    whole = (inputs * (1 / safe)).round_()
+    if limits is not None:
+        found = whole.clamp_(*limits).mul_(safe)
+    else:
+        whole = torch.minimum(torch.maximum(whole, lowest), highest)
+        found = torch.where(step > 0, whole * safe, inputs)
     if not (torch.is_grad_enabled() and inputs.requires_grad):
         return found
     within = torch.minimum(torch.maximum(inputs, lowest * safe), highest * safe)
@@ -86,14 +87,19 @@ def to_grid(inputs: Tensor, grid: Tensor) -> Tensor:
     return found.detach() + (within - within.detach())
 
 
-def _numbers(grid: Tensor) -> list[float] | None:
-    """The numbers of a grid; None where a look at them is impossible, or would hold up a GPU."""
+def _limits(grid: Tensor) -> tuple[float, float] | None:
+    """The least and the greatest whole number, with which a processor is quicker.
+
+    None where a look at them is impossible, because they are those of several candidates or of a
+    graph that is written, or where it would hold up a GPU.
+    """
     if grid.device.type != "cpu" or torch.compiler.is_compiling():
         return None
     try:
-        return grid.tolist()
+        _, lowest, highest = grid.tolist()
     except RuntimeError:  # those of several candidates at once
         return None
+    return lowest, highest
 
 
 def called_layers(network: nn.Module, images: Tensor) -> set[str]:
