@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pymoo_prune import Data
+from pymoo_prune import Data, Store
+from tests.support.stores import NAMES, VERSIONS
 from tests.support.tiny_problem import Pixels, PixelsInBatches
 
 
@@ -21,3 +23,10 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def changing(digits: Data) -> PixelsInBatches:
     return PixelsInBatches(digits)
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store(path, NAMES, "f1", VERSIONS)
+    yield store
+    store.close()
