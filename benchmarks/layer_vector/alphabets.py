@@ -11,9 +11,9 @@ on where it was stopped.
 Target: above 1 in each of five seeds; at 4 % within .7 points of the parent, at 6 % .15, at 3 %
 1.2; the search adds 1.5 points at 2 %
 
-Found at 7690c27: 1.001 to 1.004, above 1 in five of five seeds: met. At 4 % at most .44 points below
-the parent, at 6 % .12: met; at 3 % 1.15 on average, and above 1.2 in one seed, by .02. The search
-adds .6 points at 2 % and 1.2 at 1.5 %: missed.
+Found at 7690c27: 1.001 to 1.004, above 1 in five of five seeds: met. At 4 % at most .44 points
+below the parent, at 6 % .12: met; at 3 % 1.15 on average, and above 1.2 in one seed, by .02. The
+search adds .6 points at 2 % and 1.2 at 1.5 %: missed.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ was stopped.
 Target: above 1 times the hypervolume of the best rival; 1.6 % of the bit operations, as many as
 four bits alike have, within 1 point of the parent
 
-Found at 2d84e96: 1.001 times the best rival, the closed form: met, with one seed. 1.6 % is .16 points
-below the parent: met. At .3 % the search is .8 below it, the closed form 1.5, global pruning 2.0.
+Found at 2d84e96: 1.001 times the best rival, the closed form: met, with one seed. 1.6 % is .16
+points below the parent: met. At .3 % the search is .8 below it, the closed form 1.5, global
+pruning 2.0.
 """
 
 from __future__ import annotations
