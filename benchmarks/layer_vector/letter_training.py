@@ -7,6 +7,9 @@ after an epoch of straight-through retraining: zeros stay zeros, and weights kee
 bits. Rows are shares of the bytes: `--only 2%,4%`. It goes on where it was stopped.
 
 Target: ahead of the least loss at each size, after the epoch too
+
+Found at 2d84e96: ahead at each size after the epoch, by .01 to .23 points, which is within noise:
+met, and worth little. Before it the search is 1.75 points ahead at 1.5 %, 1.25 at 2 %.
 """
 
 from __future__ import annotations
