@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import torch
-import torchvision
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from pymoo_prune.chromosomes import Booleans, check_matrices, fully_connected, nodes_of
 from pymoo_prune.errors import PruneError, check_whole
 from pymoo_prune.networks.building import buildable
+
+if TYPE_CHECKING:
+    import torchvision  # it takes a second to import
 
 BOTTLENECK = 4
 """A layer's 1×1 convolution has this many times the growth rate as output channels."""
@@ -106,6 +108,12 @@ class DenseNet(nn.Module):
     ) -> DenseNet:
         """The fully connected network of a depth; `layers_of_depth` says which layers count."""
         return cls(fully_connected(layers_of_depth(depth)), growth, channels, classes, stem)
+
+    @staticmethod
+    def is_torchvisions(network: nn.Module | None) -> TypeGuard[torchvision.models.DenseNet]:
+        """Whether a network is a DenseNet of torchvision, which is not imported for that."""
+        there = {(kind.__module__, kind.__name__) for kind in type(network).__mro__}
+        return ("torchvision.models.densenet", "DenseNet") in there
 
     @classmethod
     def of_torchvision(cls, network: torchvision.models.DenseNet) -> DenseNet:

@@ -7,7 +7,6 @@ import operator
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torchvision
 from torch import nn
 
 from pymoo_prune.chromosomes import Connections
@@ -59,7 +58,7 @@ def wanted_network(
     The arguments are options of `DenseConnectivity`. A DenseNet of torchvision is turned into one
     of ours, and says itself how large it is.
     """
-    if isinstance(parent, torchvision.models.DenseNet):
+    if DenseNet.is_torchvisions(parent):
         parent = DenseNet.of_torchvision(parent)
         return parent, Connections.of(parent.connections), parent.growth, True
     large = isinstance(parent, DenseNet) and parent.large
