@@ -17,6 +17,7 @@ from pymoo_prune.pruning.alphabets import (
     STEPS,
     Blocks,
     EnergyTable,
+    Filters,
     Letter,
     Lettered,
     NOfM,
@@ -64,6 +65,8 @@ def test_letters_from_text() -> None:
         "1@8/8", "1@8/4", "1@4/8", "1@4/4", "2:4@8/8", "1@8",
     ]  # fmt: skip
     assert rounding[1] == Letter(1, 8, inputs=4)
+    assert parse_letters("0.5f@8/8") == (Letter(0.5, 8, Filters(), 8),)
+    assert str(Letter(0.5, 4, Filters())) == "0.5f@4"
     assert rounding[1].of_weights == Letter(1, 8)
 
 
@@ -141,7 +144,18 @@ def test_blocks_live_or_go_whole(scores: Tensor) -> None:
     assert int(mask.sum()) == 108
 
 
-@pytest.mark.parametrize("pattern", [Single(), NOfM(2, 4), Blocks(4)])
+def test_filters_go_whole(scores: Tensor) -> None:
+    alive = torch.ones_like(rows(scores), dtype=torch.bool)
+    mask = Filters().mask(rows(scores), alive, 0.5)
+    whole = mask.all(dim=1)
+    assert torch.equal(mask.any(dim=1), whole)
+    assert whole.sum() == round(0.5 * len(whole))
+    sums = rows(scores).sum(dim=1)
+    assert sums[whole].min() >= sums[~whole].max()
+    assert Filters().mask(rows(scores), alive, 0.001).any(dim=1).sum() == 1
+
+
+@pytest.mark.parametrize("pattern", [Single(), NOfM(2, 4), Blocks(4), Filters()])
 def test_weights_that_were_zero_stay_zero(scores: Tensor, pattern: Any) -> None:
     alive = rows(scores > 0.3)
     for share in (1.0, 0.5):

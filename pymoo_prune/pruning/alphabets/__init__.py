@@ -32,6 +32,7 @@ from pymoo_prune.pruning.alphabets.letters import (
     DEFAULT_LETTERS,
     FLOAT_BITS,
     Blocks,
+    Filters,
     Letter,
     NOfM,
     Pattern,
@@ -51,8 +52,8 @@ from pymoo_prune.pruning.alphabets.straight_through import with_grids
 
 __all__ = [
     "COMPRESSED", "DEFAULT_LETTERS", "DEFAULT_STEPS", "FLOAT_BITS", "STEPS", "Blocks", "Database",
-    "EnergyTable", "Facts", "Letter", "Lettered", "NOfM", "Pattern", "Single", "Step", "Treatment",
-    "can_be_compressed", "cheapest", "cheapest_within", "check_steps", "compressed", "decompressed",
-    "letters_of_layers", "other_bytes", "parse_letters", "parse_steps", "undominated", "with_grids",
-    "with_halves",
+    "EnergyTable", "Facts", "Filters", "Letter", "Lettered", "NOfM", "Pattern", "Single", "Step",
+    "Treatment", "can_be_compressed", "cheapest", "cheapest_within", "check_steps", "compressed",
+    "decompressed", "letters_of_layers", "other_bytes", "parse_letters", "parse_steps",
+    "undominated", "with_grids", "with_halves",
 ]  # fmt: skip

@@ -53,7 +53,7 @@ class Factors:
         order = torch.argsort(gram.diagonal(), stable=True)
         placed = mask[:, order]
         sizes = placed.sum(dim=1)
-        most = int(sizes.max())
+        most = max(1, int(sizes.max()))  # a group may have lost all its filters
         same = bool((placed == placed[:1]).all())
         chosen = torch.argsort(placed.int(), dim=1, descending=True, stable=True)[:, :most]
         filled = torch.arange(most, device=mask.device) < sizes[:, None]

@@ -87,6 +87,21 @@ class Blocks(Pattern):
 
 
 @dataclass(frozen=True)
+class Filters(Pattern):
+    """Whole filters: all weights of an output channel, or none."""
+
+    def mask(self, scores: Tensor, alive: Tensor, share: float) -> Tensor:
+        """The filters with the highest sums of scores stay, at least one."""
+        there = alive.any(dim=1)
+        sums = (scores * alive).sum(dim=1).masked_fill(~there, -1.0)
+        kept = there if share >= 1 else _highest(sums, int(there.sum()), share) & there
+        return kept[:, None] & alive
+
+    def __str__(self) -> str:
+        return "f"
+
+
+@dataclass(frozen=True)
 class NOfM(Pattern):
     """At most n of m neighbouring input channels.
 
@@ -190,7 +205,8 @@ def parse_letters(text: str) -> tuple[Letter, ...]:
 
     Args:
         text: For example "1,0.5,0.25@32,4 2:4@8 0.25x4@3": 32 or 4 bits for single weights, two of
-            four inputs, and blocks of four. "1,0.5@8,4/8" has inputs of eight bits besides.
+            four inputs, and blocks of four. "1,0.5@8,4/8" has inputs of eight bits besides, and
+            "0.5f@8" half of the filters.
 
     Returns:
         The letters, each once, in the order of the text.
@@ -226,9 +242,11 @@ def _kept(text: str, word: str) -> tuple[float, Pattern]:
             msg = f"in {word!r}, {text} must keep at least 1 of more inputs than it keeps"
             raise PruneError(msg)
         return n / m, NOfM(n, m)
-    found = re.fullmatch(r"(\d*\.?\d+)(?:x(\d+))?", text)
+    found = re.fullmatch(r"(\d*\.?\d+)(?:x(\d+)|(f))?", text)
     if found is None:
         raise _unreadable(word)
+    if found[3]:
+        return float(found[1]), Filters()
     size = int(found[2] or 1)
     if size < 1:
         msg = f"in {word!r}, blocks must have at least 1 weight"
@@ -238,8 +256,9 @@ def _kept(text: str, word: str) -> tuple[float, Pattern]:
 
 def _unreadable(word: str) -> PruneError:
     msg = (
-        f"{word!r} names no letters; write shares, N:M or SHARExBLOCK, then @ and bits, for "
-        "example '1,0.5@8,4', '2:4@8' or '0.25x4@4'; after a slash, bits of the inputs: '1@8/8'"
+        f"{word!r} names no letters; write shares, N:M, SHARExBLOCK or SHAREf, then @ and bits, "
+        "for example '1,0.5@8,4', '2:4@8', '0.25x4@4' or '0.5f@8'; after a slash, bits of the "
+        "inputs: '1@8/8'"
     )
     return PruneError(msg)
 

@@ -27,12 +27,13 @@ def test_the_problem_keeps_the_contract(problem: LayerAlphabet) -> None:
     "options",
     [
         {"letters": "1@32,8,4 2:4@8 0.5x4@4", "skip": True},
+        {"letters": "1,0.5f,0.2f@32,8,4"},
         {"steps": "magnitude+nearest", "batch_norm": False},
         {"precision": "bfloat16"},
         {"together": 3},
         {"objectives": ["divergence", "bytes", "bit_operations"], "constraints": ["energy<=50%"]},
     ],
-    ids=["patterns", "plain", "bfloat16", "together", "three"],
+    ids=["patterns", "filters", "plain", "bfloat16", "together", "three"],
 )
 def test_every_configuration_keeps_the_contract(
     digits: Data, network: nn.Module, options: dict[str, object]
