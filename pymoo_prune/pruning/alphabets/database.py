@@ -167,8 +167,9 @@ class Database:
         if bits == FLOAT_BITS:
             return 0.0
         assert self.grids is not None  # noqa: S101 - such letters come with grids
-        lost = squares_through(weight, self.grids.error(name, bits))
+        layer = self.refit.layers[name]
+        lost = squares_through(layer, weight, self.grids.error(name, bits))
         whole = self.refit.power(name)
         if whole is None:
-            whole = squares_through(self.weights[name], self.grids.power(name))
+            whole = squares_through(layer, self.weights[name], self.grids.power(name))
         return lost / whole if whole > 0 else 0.0

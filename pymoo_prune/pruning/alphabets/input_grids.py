@@ -87,15 +87,18 @@ class InputGrids:
         return self._seen[name].sample.square().double().mean(dim=0)
 
 
-def squares_through(weight: Tensor, channels: Tensor) -> float:
+def squares_through(layer: Any, weight: Tensor, channels: Tensor) -> float:
     """What each channel's mean square becomes in a layer's outputs, summed over its filters.
 
     Values of different places are taken to be independent, as rounding errors nearly are.
 
     Args:
-        weight: The layer's, (filters, channels of a group, *kernel).
-        channels: Mean squares of all channels, (channels,).
+        layer: The layer, which says in which order its weights are.
+        weight: Weights in place of its own, of their shape.
+        channels: Mean squares of all channels of its inputs, (channels,).
     """
+    if getattr(layer, "transposed", False):  # (channels, filters of a group, *kernel)
+        return float(weight.double().square().flatten(1).sum(dim=1) @ channels)
     each = weight.shape[1]
     groups = len(channels) // each
     squares = weight.double().square().reshape(len(weight), each, -1).sum(dim=2)
