@@ -18,6 +18,7 @@ from pymoo_prune.chromosomes import Booleans, Connections, fully_connected
 from pymoo_prune.data import Data
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.errors import TrainingDiverged
+from pymoo_prune.executors import Executor
 from pymoo_prune.files import writing
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import accuracy, count_macs, count_parameters, dense_net_complexity
@@ -80,6 +81,7 @@ class Experiment:
         folder: Keeps finished rows, evaluations and the parent.
         seed: The seed of everything random.
         progress: Called with the share of a piece of work that is done and a text.
+        executor: Measures candidates of the searches; None measures them in this process.
     """
 
     data: Data
@@ -87,6 +89,7 @@ class Experiment:
     folder: Path
     seed: int = 0
     progress: Progress = _silent
+    executor: Executor | None = None
 
     def rows(self) -> Iterator[Row]:
         """Table II: the DenseNet, and the rows of each p."""
@@ -210,6 +213,7 @@ class Experiment:
                 Budget(generations=self.scale.generations),
                 seed=100 * self.seed + rate,  # each p starts with other random numbers
                 store=store,
+                executor=self.executor,
                 on_generation=lambda step: self.progress(step.done, text),
             )
         return Choice(
