@@ -1,4 +1,4 @@
-"""The benchmarks by name, as their modules' docstrings describe them; nothing is imported.
+"""The benchmarks by name, as their docstrings describe them, and their results; none is imported.
 
 A benchmark's docstring has a summary line, paragraphs on what it does, and these paragraphs:
 
@@ -10,10 +10,13 @@ A benchmark's docstring has a summary line, paragraphs on what it does, and thes
 from __future__ import annotations
 
 import ast
+import json
 import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -106,3 +109,24 @@ def parsed(docstring: str) -> Benchmark:
         msg = f"a benchmark's docstring has a paragraph `Target: ...`; got {docstring!r}"
         raise ValueError(msg)
     return Benchmark(summary, " ".join(method), **parts)
+
+
+def result(name: str) -> dict[str, Any] | None:
+    """What the last run at full size found; None if there was none."""
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        return None
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def commit() -> str:
+    """The commit of this checkout."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        found = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=True, cwd=ROOT
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()

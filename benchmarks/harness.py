@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.catalogue import MODULES, RESULTS, described
+from benchmarks.catalogue import MODULES, RESULTS, commit, described
 from benchmarks.quick import choose
 from benchmarks.rows import chosen
 from pymoo_prune.errors import PruneError
@@ -70,7 +69,7 @@ def run_benchmark(name: str, *, quick: bool, only: str | None = None) -> None:
             "seconds": round(time.perf_counter() - began, 1),
             "hardware": processor(),
             "versions": versions(),
-            "commit": _commit(),
+            "commit": commit(),
         }
         RESULTS.mkdir(exist_ok=True)
         write_text(RESULTS / f"{name}.json", json.dumps(record, indent=2) + "\n")
@@ -94,17 +93,6 @@ def rows_of(name: str, module: Any, only: str, *, quick: bool) -> list[str]:
         msg = "--only chooses rows at full size; leave it out with --quick"
         raise PruneError(msg)
     return chosen(only, module.ROWS)
-
-
-def _commit() -> str:
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    try:
-        found = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=True, cwd=RESULTS.parent
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
 
 
 def median_seconds(work: Callable[[], Any], *, repeats: int, warm_up: int = 1) -> float:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogue import MODULES, RESULTS, Benchmark, described
+from benchmarks.catalogue import MODULES, Benchmark, described, result
 
 README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- made by `python -m benchmarks --readme`: begin -->"
@@ -43,15 +42,6 @@ def generated() -> str:
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     notes = "\n".join(f"- {' '.join(_note(name, one))}" for name, one in benchmarks.items())
     return f"{table}\n\nHow they measure, and what their tables say beside the figure:\n\n{notes}"
-
-
-def result(name: str) -> Mapping[str, Any] | None:
-    """What the last run at full size found; None if there was none."""
-    path = RESULTS / f"{name}.json"
-    if not path.is_file():
-        return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
 
 
 def _row(name: str, benchmark: Benchmark, record: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -1,13 +1,17 @@
 """Some rows of a long benchmark: `python -m benchmarks NAME --only resnet-18,googlenet`.
 
 The rows that are named are made. Tables show them with the rows that are finished already. Without
-the option, all rows are made.
+the option, all rows are made. Some tables grow on many machines: rows that are in the last result
+stay in the next one, with the commit that made them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from benchmarks.catalogue import commit, result
 from pymoo_prune.errors import PruneError, unknown_name
 
 NONE = "none"
@@ -59,3 +63,29 @@ def said(there: Sequence[str], names: Sequence[str]) -> str:
     if not missing:
         return ""
     return f"; {len(there)} of {len(names)} rows: without {', '.join(missing)}"
+
+
+def joined(
+    name: str, settings: Mapping[str, Any], here: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Rows that were made here, and those of the last result, whichever machine made them.
+
+    Args:
+        name: The benchmark's name.
+        settings: Entries of the result; rows that were made with others are left out.
+        here: Rows by name, as JSON holds them.
+
+    Returns:
+        All rows, and the commit that made each.
+    """
+    last = result(name) or {}
+    if any(last.get(key) != value for key, value in json.loads(json.dumps(settings)).items()):
+        last = {}
+    before, known = last.get("rows", {}), last.get("commits", {})
+    rows = {**before, **json.loads(json.dumps(here))}
+    now = commit()
+    commits = {
+        row: known.get(row, last["commit"]) if found == before.get(row) else now
+        for row, found in rows.items()
+    }
+    return rows, commits

@@ -33,7 +33,7 @@ import torch
 from benchmarks.harness import Outcome
 from benchmarks.kept import Parts, kept_parent
 from benchmarks.quick import images, is_quick
-from benchmarks.rows import said
+from benchmarks.rows import joined, said
 from pymoo_prune import Data
 from pymoo_prune.runs import kept
 from pymoo_prune.suite.parents import parent as shipped
@@ -123,8 +123,12 @@ def run(quick: bool, wanted: Sequence[str] = ROWS) -> Outcome:
         with TemporaryDirectory() as place:
             return outcome(made(Path(place), names, names, dict.fromkeys(names, QUICK)), names)
     folder = kept_folder()
-    found = outcome(made(folder, wanted, ROWS, SETTINGS), ROWS)
-    if found.details["rows_there"] == list(ROWS):
+    here = made(folder, wanted, ROWS, SETTINGS)
+    settings = {"settings": {name: asdict(setting) for name, setting in SETTINGS.items()}}
+    rows, commits = joined("distilled-filters-tables", settings, here)
+    found = outcome(rows, ROWS)
+    found.details.update(settings, commits=commits)
+    if len(here) == len(ROWS) * len(ARMS):
         shutil.rmtree(folder)  # complete: the next one measures anew
     return found
 
@@ -190,6 +194,7 @@ def outcome(found: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Out
         names: All networks.
     """
     there = [name for name in names if f"{name}, {ARMS[-1]}" in found]
+    found = {row: found[row] for name in there for row in (f"{name}, {arm}" for arm in ARMS)}
     missing, done = said(there, names), {key: [row] for key, row in found.items()}
     gains = [
         (NAMES[name], *(f"{_points(found, name, *pair):+.2f}" for pair in PAIRS)) for name in there
@@ -218,7 +223,6 @@ def outcome(found: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Out
         {
             "rows": dict(found),
             "rows_there": there,
-            "settings": {name: asdict(setting) for name, setting in SETTINGS.items()},
             "threads": "one",
         },
     )

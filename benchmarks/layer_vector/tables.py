@@ -30,6 +30,7 @@ import torch
 from benchmarks.harness import Outcome
 from benchmarks.kept import Parts
 from benchmarks.layer_vector.tables_setting import PARENT_EPOCHS, SIZE, data, parent
+from benchmarks.rows import joined
 from pymoo_prune import Budget, PruneError
 from pymoo_prune.measuring import accuracy
 from pymoo_prune_problems.layer_vector import (
@@ -71,6 +72,14 @@ RECIPES = {
     for name, recipe in {**dict.fromkeys(RESNETS, FIXED_RATE), VIDEO: VIDEO_RATE}.items()
 }
 """The paper's retraining, in float32: with so small images it is not slower."""
+SETTINGS = {
+    "image_size": SIZE,
+    "parent_epochs": PARENT_EPOCHS,
+    "epochs": EPOCHS,
+    "generations": GENERATIONS,
+    "search_images": SEARCH_IMAGES,
+    "recipes": {name: repr(recipe) for name, recipe in RECIPES.items()},
+}
 PARTS = Parts("layer-vector-tables")
 Rows = list[dict[str, Any]]
 
@@ -88,7 +97,13 @@ def run(quick: bool, wanted: Sequence[str] = ROWS) -> Outcome:
         for row in rows(name, seed, PARTS.folder / f"{name}-{seed}"):
             keep(name, seed, row)
             print(f"{name}, seed {seed}: {row}", flush=True)
-    result = outcome({job: there for job in JOBS if (there := kept_rows(*job))}, kept_twice())
+    here = {row: there for row in ROWS if (there := kept_rows(row))}
+    found, commits = joined("layer-vector-tables", SETTINGS, here)
+    result = outcome(
+        {job: found[f"{job[0]}-{job[1]}"] for job in JOBS if f"{job[0]}-{job[1]}" in found},
+        {name: found[f"{name}-{TWICE}"] for name in EPOCHS if f"{name}-{TWICE}" in found},
+    )
+    result.details.update(rows=found, commits=commits)
     if not result.details["missing"]:
         PARTS.forget()
     return result
@@ -125,26 +140,18 @@ def twice(name: str) -> dict[str, float]:
     return {"epochs": 2 * PARENT_EPOCHS[name], "accuracy": accuracy(network, data().test)}
 
 
-def kept_twice() -> dict[str, dict[str, float]]:
-    """Those that are there, by network."""
-    return {
-        name: PARTS.of(f"{name}-{TWICE}", dict)
-        for name in (*RESNETS, VIDEO)
-        if (PARTS.folder / f"{name}-{TWICE}.json").exists()
-    }
-
-
 def keep(name: str, seed: int, row: dict[str, Any]) -> None:
     """Keeps a row until all networks are done."""
     PARTS.of(f"{name}-{seed}-row-{row['number']}", lambda: row)
 
 
-def kept_rows(name: str, seed: int) -> Rows:
-    """The rows of a network that are there, from the parent's on."""
-    places = [
-        PARTS.folder / f"{name}-{seed}-row-{number}.json" for number in range(len(EPOCHS[name]) + 1)
-    ]
-    return [PARTS.of(path.stem, dict) for path in places if path.exists()]
+def kept_rows(row: str) -> Any:
+    """What is there of one of `ROWS`: iterations from the parent on, or a parent's accuracy."""
+    name, seed = NAMES[row]
+    if seed == TWICE:
+        return PARTS.of(row, dict) if PARTS.has(row) else None
+    parts = [f"{row}-row-{number}" for number in range(len(EPOCHS[name]) + 1)]
+    return [PARTS.of(part, dict) for part in parts if PARTS.has(part)]
 
 
 def outcome(done: dict[Job, Rows], longer: dict[str, dict[str, float]]) -> Outcome:
@@ -189,15 +196,8 @@ def outcome(done: dict[Job, Rows], longer: dict[str, dict[str, float]]) -> Outco
         unit,
         tables,
         {
-            "rows": {f"{name}-{seed}": found for (name, seed), found in done.items()},
-            "after_twice_the_training": longer,
             "missing": missing,
-            "image_size": SIZE,
-            "parent_epochs": PARENT_EPOCHS,
-            "epochs": EPOCHS,
-            "generations": GENERATIONS,
-            "search_images": SEARCH_IMAGES,
-            "recipes": {name: repr(recipe) for name, recipe in RECIPES.items()},
+            **SETTINGS,
             "threads": "one process of one thread",
         },
     )

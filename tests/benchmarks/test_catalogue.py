@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.catalogue import MODULES, ROOT, described, parsed
-from benchmarks.readme import BEGIN, END, README, renewed, result
+from benchmarks.catalogue import MODULES, ROOT, described, parsed, result
+from benchmarks.readme import BEGIN, END, README, renewed
 from tests.support.running import finished, python
 
 names = pytest.mark.parametrize("name", MODULES)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import rows
 from benchmarks.distilled_filters import tables
 from benchmarks.distilled_filters.tables import ARMS, ONE, ONE_REFITTED, SETTINGS, TWO, Setting
 from pymoo_prune import Data
@@ -51,6 +52,7 @@ def test_rows_are_made_in_parts_and_never_twice(
     kept.mkdir()
     monkeypatch.setattr(tables, "one", one)
     monkeypatch.setattr(tables, "kept_folder", lambda: kept)
+    monkeypatch.setattr(rows, "result", lambda name: None)
     with pytest.raises(KeyboardInterrupt):
         tables.run(False, ["resnet-18"])
     some = tables.run(False, ["resnet-18"])

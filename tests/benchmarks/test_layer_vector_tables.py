@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import kept
+from benchmarks import kept, rows
 from benchmarks.layer_vector import tables
 from pymoo_prune import Data, PruneError
 
@@ -29,6 +29,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Data) -> Path
     monkeypatch.setattr(kept, "FOLDER", tmp_path / "parents")
     monkeypatch.setattr(tables, "PARTS", kept.Parts("tables"))
     monkeypatch.setattr(tables, "data", lambda: digits)
+    monkeypatch.setattr(rows, "result", lambda name: None)
     return tmp_path / "parts" / "tables"
 
 

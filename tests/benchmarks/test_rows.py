@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from benchmarks import rows
 from benchmarks.harness import run_benchmark
-from benchmarks.rows import chosen, said, shown
+from benchmarks.rows import chosen, joined, said, shown
 from pymoo_prune import PruneError
 
 NAMES = ("simple-cnn", "resnet-18", "googlenet")
@@ -59,3 +60,30 @@ def test_a_table_has_rows_that_are_made_now_or_finished() -> None:
 def test_titles_say_which_rows_are_missing() -> None:
     assert said(NAMES, NAMES) == ""
     assert said(NAMES[:1], NAMES) == "; 1 of 3 rows: without resnet-18, googlenet"
+
+
+def test_rows_of_another_machine_stay_with_the_commit_that_made_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    last = {"epochs": [2, 3], "commit": "old", "rows": {"a": [1, 2], "b": [3]}}
+    monkeypatch.setattr(rows, "result", lambda name: last if name == "some" else None)
+    monkeypatch.setattr(rows, "commit", lambda: "new")
+    here = {"b": (4,), "c": (5,)}
+    found, commits = joined("some", {"epochs": (2, 3)}, here)
+    assert found == {"a": [1, 2], "b": [4], "c": [5]}
+    assert commits == {"a": "old", "b": "new", "c": "new"}
+    last |= {"rows": found, "commits": commits, "commit": "new"}
+    monkeypatch.setattr(rows, "commit", lambda: "newest")
+    assert joined("some", {"epochs": (2, 3)}, {"c": (6,)})[1] == {
+        "a": "old", "b": "new", "c": "newest",
+    }  # fmt: skip
+    assert joined("some", {"epochs": (2, 3)}, {})[1] == commits
+
+
+def test_rows_of_other_settings_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    last = {"epochs": 2, "commit": "old", "rows": {"a": 1}}
+    monkeypatch.setattr(rows, "result", lambda name: last)
+    assert joined("some", {"epochs": 3}, {"b": 2})[0] == {"b": 2}
+    assert joined("some", {"images": 5}, {})[0] == {}
+    monkeypatch.setattr(rows, "result", lambda name: None)
+    assert joined("some", {"epochs": 3}, {"b": 2})[0] == {"b": 2}

@@ -9,11 +9,15 @@
 - `rivals`: what a front is compared with
 - `checks`: options and parents that cannot work are refused
 - `experiments`: what the paper compares, its figures, and the scale of a reproduction
+- `comparison`: how these networks are chosen and trained
 - `tables`, `figure`: Table II and Figure 5
 - `reproduction`: the paper's experiments
 """
 
+from pymoo_prune_problems.dense_connectivity.comparison import Experiment
 from pymoo_prune_problems.dense_connectivity.experiments import (
+    AS_LARGE,
+    FIRST,
     FULL,
     GENETIC,
     METHODS,
@@ -28,11 +32,10 @@ from pymoo_prune_problems.dense_connectivity.experiments import (
     Scale,
 )
 from pymoo_prune_problems.dense_connectivity.problem import DenseConnectivity
-from pymoo_prune_problems.dense_connectivity.reproduction import Experiment
 from pymoo_prune_problems.dense_connectivity.tables import HEAD, gains, rivals, table_rows
 
 __all__ = [
-    "FULL", "GENETIC", "HEAD", "METHODS", "NARROWER", "RANDOM", "RANDOM_AGAIN", "RANDOM_SEARCH",
-    "RATES", "SCRATCH", "SMALL", "DenseConnectivity", "Experiment", "Row", "Scale", "gains",
-    "rivals", "table_rows",
+    "AS_LARGE", "FIRST", "FULL", "GENETIC", "HEAD", "METHODS", "NARROWER", "RANDOM",
+    "RANDOM_AGAIN", "RANDOM_SEARCH", "RATES", "SCRATCH", "SMALL", "DenseConnectivity",
+    "Experiment", "Row", "Scale", "gains", "rivals", "table_rows",
 ]  # fmt: skip

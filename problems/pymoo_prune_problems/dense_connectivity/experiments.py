@@ -20,17 +20,21 @@ TABLE_2 = {
 """The paper's millions of parameters and accuracies in percent, by p; None is the baseline."""
 FORMULA = {None: 0.769, 50: 0.456, 60: 0.506, 70: 0.562, 80: 0.624, 90: 0.693}
 """Millions of parameters by the closed formula, on average: depth 100, k = 12, 10 classes."""
-FULL, GENETIC, RANDOM_SEARCH, RANDOM, RANDOM_AGAIN, NARROWER = (
+FULL, GENETIC, FIRST, RANDOM_SEARCH, AS_LARGE, RANDOM, RANDOM_AGAIN, NARROWER = (
     "densenet-bc",
     "genetic-algorithm",
+    "first-population",
     "random-search",
+    "random-network-as-large",
     "random-network",
     "random-network-2",
     "narrower-densenet",
 )
 METHODS = {
     GENETIC: "genetic algorithm",
+    FIRST: "fittest of its first population",
     RANDOM_SEARCH: "random search",
+    AS_LARGE: "random network as large",
     RANDOM: "random network",
     RANDOM_AGAIN: "another random network",
     NARROWER: "narrower DenseNet",

@@ -14,6 +14,8 @@ from matplotlib.lines import Line2D
 
 from pymoo_prune.plots import COLOURS, MARKERS, STYLE
 from pymoo_prune_problems.dense_connectivity.experiments import (
+    AS_LARGE,
+    FIRST,
     FULL,
     GENETIC,
     METHODS,
@@ -37,7 +39,9 @@ LOOKS: dict[str, dict[str, Any]] = {
         "markeredgecolor": "white",
         "linewidth": 1.2,
     }
-    for place, method in enumerate((GENETIC, RANDOM_SEARCH, RANDOM, NARROWER, RANDOM_AGAIN))
+    for place, method in enumerate(
+        (GENETIC, RANDOM_SEARCH, RANDOM, NARROWER, FIRST, AS_LARGE, RANDOM_AGAIN)
+    )
 } | {FULL: {"color": "black", "marker": "*", "markersize": 14, "linestyle": "none"}}
 Points = Mapping[int | None, tuple[float, float, float]]
 """By p, or growth: millions of parameters, accuracy in percent, and its deviation."""

@@ -70,15 +70,23 @@ class ConnectionRivals(Rivals):
         Args:
             sizes: The numbers of parameters that are wanted.
         """
-        generator = np.random.default_rng(self.seed)
+        X = self.drawn(sizes, np.random.default_rng(self.seed))
+        _, first = np.unique(X, axis=0, return_index=True)
+        return self._trained("random connections", X[np.sort(first)])
+
+    def drawn(self, sizes: Values, generator: np.random.Generator) -> Booleans:
+        """Random chromosomes of wanted sizes, (n, n_var): connections are added in random orders.
+
+        Args:
+            sizes: The numbers of parameters that are wanted.
+            generator: Draws the orders.
+        """
         found = []
         for size in sizes:
             ranks = generator.permutation(self.codec.n_var)
             added = ranks < np.arange(self.codec.n_var + 1)[:, None]
             found.append(self._sized(added, np.array([size])))
-        X = np.concatenate(found)
-        _, first = np.unique(X, axis=0, return_index=True)
-        return self._trained("random connections", X[np.sort(first)])
+        return np.concatenate(found)
 
     def _sized(self, X: Booleans, sizes: Values) -> Booleans:
         """The chromosomes whose networks are nearest to the wanted sizes, each once."""

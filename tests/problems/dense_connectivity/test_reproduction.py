@@ -28,12 +28,15 @@ from pymoo_prune_problems.dense_connectivity import (
     SMALL,
     Experiment,
     Scale,
+    comparison,
     gains,
     reproduction,
     rivals,
     table_rows,
 )
 from pymoo_prune_problems.dense_connectivity.experiments import (
+    AS_LARGE,
+    FIRST,
     FORMULA,
     FULL,
     NARROWER,
@@ -111,8 +114,8 @@ def finished(digits: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 def test_every_network_has_a_row(finished: tuple[Path, list[Row]]) -> None:
     _, rows = finished
-    four = (GENETIC, RANDOM_SEARCH, RANDOM, NARROWER)
-    wanted = [(FULL, None)] + [(method, rate) for rate in RATES for method in four]
+    six = (GENETIC, FIRST, RANDOM_SEARCH, AS_LARGE, RANDOM, NARROWER)
+    wanted = [(FULL, None)] + [(method, rate) for rate in RATES for method in six]
     assert [(one.method, one.rate) for one in rows] == wanted
     everything = DenseNet.of_depth(TINY.depth, TINY.growth, 1, 10)
     whole = sum(parameter.numel() for parameter in everything.parameters())
@@ -135,14 +138,14 @@ def test_winners_are_the_fittest_of_as_many_evaluations(
     digits: Data, finished: tuple[Path, list[Row]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[tuple[float, list[float]]] = []
-    measure = reproduction.DenseConnectivity.measure
+    measure = comparison.DenseConnectivity.measure
 
     def watched(self: Any, X: Any) -> Any:
         found = measure(self, X)
         asked.append((self.kept, found["accuracy"].tolist()))
         return found
 
-    monkeypatch.setattr(reproduction.DenseConnectivity, "measure", watched)
+    monkeypatch.setattr(comparison.DenseConnectivity, "measure", watched)
     experiment = Experiment(digits, replace(TINY, finish_images=0), tmp_path)
     experiment.__dict__["parent"] = Experiment(digits, TINY, finished[0]).parent
     for method in (GENETIC, RANDOM_SEARCH):
@@ -153,6 +156,35 @@ def test_winners_are_the_fittest_of_as_many_evaluations(
         assert len(accuracies) <= TINY.population * TINY.generations
         assert len(accuracies) > TINY.population
         assert one.fitness == max(accuracies)
+
+
+def test_a_winner_stands_beside_its_first_population_and_a_random_network_as_large(
+    digits: Data, finished: tuple[Path, list[Row]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[float] = []
+    measure = comparison.DenseConnectivity.measure
+
+    def watched(self: Any, X: Any) -> Any:
+        found = measure(self, X)
+        asked.extend(found["accuracy"].tolist())
+        return found
+
+    scale = replace(TINY, depth=28, generations=3, finish_images=0)
+    experiment = Experiment(digits, scale, tmp_path)
+    monkeypatch.setattr(comparison.DenseConnectivity, "measure", watched)
+    winner = experiment.searched(GENETIC, 60)
+    measured = list(asked)
+    first = experiment.first(60)
+    assert asked == measured, "the search's own evaluations are enough"
+    assert first.fitness == max(measured[: scale.population])
+    assert winner.fitness is not None
+    assert first.fitness <= winner.fitness
+    large = experiment.as_large(60)
+    assert large.fitness == asked[-1]
+    assert len(asked) == len(measured) + 1
+    assert large.parameters == pytest.approx(winner.parameters, rel=0.02)
+    assert large.connections != winner.connections
+    assert experiment.random_network(60).parameters != large.parameters
 
 
 def test_narrower_networks_have_the_nearest_size(digits: Data, tmp_path: Path) -> None:
@@ -172,21 +204,21 @@ def test_what_is_finished_is_not_done_again(
     folder, rows = finished
     files = {path.name for path in folder.glob("*.json")}
     growths = {one.growth for one in rows if one.method == NARROWER}
-    assert len(files) == 1 + 3 * len(RATES) + len(growths), "equal narrower networks are one"
+    assert len(files) == 1 + 5 * len(RATES) + len(growths), "equal narrower networks are one"
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(reproduction, "trained", never)
-        patched.setattr(reproduction, "search", never)
-        patched.setattr(reproduction, "DenseConnectivity", never)
+        patched.setattr(comparison, "trained", never)
+        patched.setattr(comparison, "search", never)
+        patched.setattr(comparison, "DenseConnectivity", never)
         assert list(Experiment(digits, TINY, folder).rows()) == rows
     # One network is lost after its search, but its evaluations are kept.
     (folder / f"{GENETIC}-70-0.json").unlink()
     before = next(one for one in rows if (one.method, one.rate) == (GENETIC, 70))
     with monkeypatch.context() as patched:
-        patched.setattr(reproduction.DenseConnectivity, "measure", never)
+        patched.setattr(comparison.DenseConnectivity, "measure", never)
         after = Experiment(digits, TINY, folder).searched(GENETIC, 70)
     assert replace(after, training_seconds=before.training_seconds) == before
 
@@ -197,7 +229,7 @@ def test_a_diverged_training_is_said_to_be_one(
     def diverges(*_: object, **__: object) -> None:
         raise TrainingDiverged
 
-    monkeypatch.setattr(reproduction, "trained", diverges)
+    monkeypatch.setattr(comparison, "trained", diverges)
     experiment = Experiment(digits, TINY, tmp_path)
     experiment.__dict__["parent"] = Experiment(digits, TINY, finished[0]).parent
     for one in (experiment.full(), experiment.full()):
@@ -381,7 +413,7 @@ def test_a_reproduction_goes_on_where_it_stopped(
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(reproduction, "trained", never)
+    monkeypatch.setattr(comparison, "trained", never)
     given: dict[str, Any] = {"runs": 1, "data": "digits", "data_root": None}
     for _ in range(2):
         text = io.StringIO()
