@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pymoo_prune.cli.arguments import limits_of
+from pymoo_prune.cli.workers import processes
 from pymoo_prune.data import DATA_SETS
 from pymoo_prune.engines import ENGINES
 from pymoo_prune.errors import PruneError
@@ -92,16 +93,18 @@ def do_reproduce(options: argparse.Namespace, console: Console) -> None:
         trust([str(module_of(options.data))])
     output = options.output or Path("runs") / f"{options.paper}-reproduction"
     try:
-        reproduce(
-            output,
-            runs=options.runs,
-            data=lasting(options.data),
-            data_root=options.data_root,
-            download=options.download,
-            networks=options.networks,
-            budget=limits_of(options),
-            console=console,
-        )
+        with processes(options.workers) as executor:
+            reproduce(
+                output,
+                runs=options.runs,
+                data=lasting(options.data),
+                data_root=options.data_root,
+                download=options.download,
+                networks=options.networks,
+                budget=limits_of(options),
+                executor=executor,
+                console=console,
+            )
     except KeyboardInterrupt:
         msg = f"stopped; what is in {output} is kept. The same command goes on"
         raise KeyboardInterrupt(msg) from None

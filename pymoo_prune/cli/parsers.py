@@ -186,6 +186,9 @@ def add_reproduce(commands: Commands) -> None:
     )
     add_data(command.add_argument_group("the images"), "fashion-mnist")
     add_limits(command.add_argument_group("budget of each search; default: the reproduction's own"))
+    command.add_argument(
+        "--workers", type=int, metavar="N", help="measure candidates in this many processes"
+    )
     command.set_defaults(command="pymoo_prune.cli.catalogue:do_reproduce")
 
 

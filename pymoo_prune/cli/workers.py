@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.executors import Executor, InProcess, Processes, Ray
@@ -34,6 +35,13 @@ def threads_for_workers(options: argparse.Namespace) -> int | None:
         return threads
     here = options.workers if options.ray is None else cores()
     return max(1, cores() // max(here, 1))
+
+
+def processes(count: int | None) -> AbstractContextManager[Executor | None]:
+    """Processes that share the cores of this machine; None is the process of the search."""
+    if count is None:
+        return nullcontext()
+    return Processes(count, threads=max(1, cores() // max(count, 1)))
 
 
 def executor_of(options: argparse.Namespace, threads: int) -> Executor:

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         prepare,
         publish,
         reproduced,
+        without_workers,
     )
     from pymoo_prune.runs.run import Run
     from pymoo_prune.runs.settings import Settings, measured_quantities
@@ -75,5 +76,5 @@ __all__ = [
     "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "at_work", "chosen",
     "evaluations_of", "is_module", "kept", "kept_parent", "kept_runs", "lasting", "limit_of",
     "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune", "publish",
-    "published_on", "reading", "recorded_evaluations", "reproduced",
+    "published_on", "reading", "recorded_evaluations", "reproduced", "without_workers",
 ]  # fmt: skip

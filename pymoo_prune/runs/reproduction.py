@@ -14,6 +14,7 @@ from torch import nn
 
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.executors import Executor
 from pymoo_prune.files import write_text
 from pymoo_prune.results import load_network
 from pymoo_prune.runs.files import REPORT_PAGE
@@ -140,6 +141,7 @@ class ReproductionOptions(TypedDict):
         download: Whether to fetch the data set.
         networks: Some of the paper's networks, which `chosen` checks; None is all of them.
         budget: The budget of each search, which `limit_of` checks; None is the reproduction's own.
+        executor: Measures the candidates of searches; None measures them in this process.
     """
 
     runs: int
@@ -149,6 +151,7 @@ class ReproductionOptions(TypedDict):
     download: NotRequired[bool]
     networks: NotRequired[list[str] | None]
     budget: NotRequired[Budget | None]
+    executor: NotRequired[Executor | None]
 
 
 def chosen(networks: Iterable[str], options: ReproductionOptions) -> tuple[str, ...]:
@@ -186,6 +189,20 @@ def limit_of(
         msg = f"searches of this reproduction end after a number of {limit}: give --{limit} alone"
         raise PruneError(msg)
     return found
+
+
+def without_workers(options: ReproductionOptions) -> None:
+    """Refuses workers where a candidate costs less than to hand it to one.
+
+    Args:
+        options: The options of the command line.
+    """
+    if options.get("executor") is not None:
+        msg = (
+            "--workers is for reproductions whose candidates take long; here a generation takes "
+            "less time than to hand it to workers: leave --workers out"
+        )
+        raise PruneError(msg)
 
 
 def reproduced(

@@ -265,6 +265,22 @@ def test_a_budget_that_a_reproduction_cannot_keep_is_refused(
     assert "limits above 0" in capsys.readouterr().err
 
 
+@every
+def test_candidates_are_measured_by_workers_where_they_take_long(
+    paper: str, nothing_begins: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", paper, "--workers", "2"]) == 2
+    error = capsys.readouterr().err
+    if paper.startswith("ecomp"):
+        assert "less time than to hand it to workers: leave --workers out" in error
+        assert nothing_begins == []
+    else:
+        assert "stopped here" in error
+        assert nothing_begins[-1]["settings"]
+    assert main(["reproduce", paper, "--workers", "0"]) == 2
+    assert "workers and threads must be at least 1, but they are 0" in capsys.readouterr().err
+
+
 def test_images_are_named_as_for_run(
     nothing_begins: list[dict[str, Any]],
     tmp_path: Path,

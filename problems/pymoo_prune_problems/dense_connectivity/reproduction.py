@@ -44,7 +44,8 @@ def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None
         rows = []
         for seed in range(options["runs"]):
             with display.phase("networks") as update:
-                rows += list(Experiment(images, scale, output, seed, update).rows())
+                here = Experiment(images, scale, output, seed, update, options.get("executor"))
+                rows += list(here.rows())
         with writing(output / "figure-5.png") as path:
             draw_accuracies(path, rows, scale, images.name)
         return table(rows, scale, images.name)

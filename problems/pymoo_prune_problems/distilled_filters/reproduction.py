@@ -15,6 +15,7 @@ from rich.console import Console
 from torch import nn
 
 from pymoo_prune.data import Data
+from pymoo_prune.executors import Executor
 from pymoo_prune.files import write_text
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import accuracy
@@ -78,6 +79,7 @@ def one_network(
     display: Display | None = None,
     parent: nn.Module | None = None,
     store: Path | None = None,
+    executor: Executor | None = None,
 ) -> tuple[dict[str, Any], WinningTicket]:
     """Teacher, search and winning ticket of one network: a row of Tables I and II.
 
@@ -89,6 +91,7 @@ def one_network(
         display: Shows progress; None for silence.
         parent: The teacher; None trains one.
         store: Keeps the search's evaluations, so that a stopped one goes on; None keeps none.
+        executor: Measures candidates; None measures them in this process.
     """
     display = display or Display(Console(quiet=True))
     began = perf_counter()
@@ -97,7 +100,7 @@ def one_network(
     problem = DistilledFilters(
         data, parent=parent, objectives=FITNESS, seed=seed, **scale.options.get(name, {})
     )
-    front, evaluated = _searched(problem, scale.evaluations[name], seed, display, store)
+    front, evaluated = _searched(problem, scale.evaluations[name], seed, display, store, executor)
     searched = perf_counter()
     images = scale.finish_images[name]
     ticket = winning_ticket(front, pick="fittest", images=images, display=display)
@@ -136,7 +139,12 @@ def one_network(
 
 
 def _searched(
-    problem: DistilledFilters, evaluations: int, seed: int, display: Display, store: Path | None
+    problem: DistilledFilters,
+    evaluations: int,
+    seed: int,
+    display: Display,
+    store: Path | None,
+    executor: Executor | None,
 ) -> tuple[Front, int]:
     """The paper's search: its front, and the number of evaluations."""
     if store is not None:
@@ -152,6 +160,7 @@ def _searched(
             Budget(evaluations=evaluations),
             seed=seed,
             store=opened,
+            executor=executor,
             on_generation=SearchReporter(problem, update),
         )
     return Front.from_candidates(problem, found.X, found.measurements), found.last.evaluated
@@ -218,6 +227,7 @@ def _reproduce(scales: Mapping[str, Scale], output: Path, options: ReproductionO
                 display=display,
                 parent=kept_parent(output / f"teacher-{name}-{seed}", make),
                 store=output / f"{key}-{seed}.sqlite",
+                executor=options.get("executor"),
             )
             found |= {"recipe": recipe}
             _keep_ticket(output / f"{key}-{seed}", ticket, found, f"{NAMES[name]} on {images.name}")

@@ -30,6 +30,7 @@ from pymoo_prune.runs import (
     kept_runs,
     limit_of,
     reproduced,
+    without_workers,
 )
 from pymoo_prune.search import Budget, Display, Step, Store, search, settle
 from pymoo_prune.tables import markdown_table
@@ -144,6 +145,7 @@ def reproduce(output: Path, **options: Unpack[ReproductionOptions]) -> None:
     The paper has ten runs of each weighting, on fashion-mnist.
     """
     chosen((), options)
+    without_workers(options)
     given = limit_of(options, "generations")
     generations = EComp.GENERATIONS + 1 if given is None else given
     settings = {} if generations == EComp.GENERATIONS + 1 else {"generations": generations}

@@ -26,7 +26,14 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.objectives import Values, hypervolume
-from pymoo_prune.runs import ReproductionOptions, chosen, kept, limit_of, reproduced
+from pymoo_prune.runs import (
+    ReproductionOptions,
+    chosen,
+    kept,
+    limit_of,
+    reproduced,
+    without_workers,
+)
 from pymoo_prune.search import Budget, Display, search
 from pymoo_prune.tables import markdown_table
 from pymoo_prune_problems.ecomp.problem import EComp
@@ -47,6 +54,7 @@ Weights = tuple[float, float, float]
 def reproduce(output: Path, **options: Unpack[ReproductionOptions]) -> None:
     """Looks for weights, and compares the best with what else there is."""
     chosen((), options)
+    without_workers(options)
     given = limit_of(options, "evaluations")
     evaluations = EVALUATIONS if given is None else given
     if evaluations <= len(EComp.WEIGHTINGS):

@@ -13,6 +13,7 @@ from torch import nn
 
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
+from pymoo_prune.executors import Executor
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.objectives import PrunedWeightsPerAccuracyDrop
 from pymoo_prune.pruning import CLOSED_FORMS
@@ -89,6 +90,7 @@ def reduced(
     seed: int = 0,
     on_generation: Callable[[Step], None] | None = None,
     keeper: Keeper | None = None,
+    executor: Executor | None = None,
     **options: Any,
 ) -> Iterator[Iteration]:
     """Section III.D: search twice, prune by the rules, retrain; again and again.
@@ -103,6 +105,7 @@ def reduced(
         on_generation: Called after each generation.
         keeper: Has the parts of an earlier call with the same arguments, and keeps those of this
             one; see `KeptIn`.
+        executor: Measures candidates; None measures them in this process.
         options: Options of `LayerVector`; by default the paper's.
 
     Yields:
@@ -120,7 +123,9 @@ def reduced(
     networks, retraining = dict.fromkeys((SEARCHED, *RIVALS), network), 0.0
     for number, some in enumerate(epochs, start=1):
         turn = _Turn(data, number, some, recipe, seed, settings, networks)
-        found = keep.values(f"{number}-rules", partial(turn.searched, budget, on_generation, keep))
+        found = keep.values(
+            f"{number}-rules", partial(turn.searched, budget, on_generation, keep, executor)
+        )
         after, rows = {}, {}
         for method in networks:
             name = f"{number}-{method.replace(' ', '-')}"
@@ -166,14 +171,24 @@ class _Turn:
         return LayerVector(self.data, parent=self.networks[method], seed=seed, **self.settings)
 
     def searched(
-        self, budget: Budget, on_generation: Callable[[Step], None] | None, keeper: Keeper
+        self,
+        budget: Budget,
+        on_generation: Callable[[Step], None] | None,
+        keeper: Keeper,
+        executor: Executor | None,
     ) -> dict[str, Any]:
         """Both runs of the GA, and the rules of the second."""
         problem, order, seed = self.problem, self.problem.order, self.seed + self.number
         algorithm = RuleGuidedGA(order, problem.levels)
         with keeper.store(f"{self.number}-search", problem) as store:
             found = search(
-                problem, algorithm, budget, seed=seed, store=store, on_generation=on_generation
+                problem,
+                algorithm,
+                budget,
+                seed=seed,
+                store=store,
+                executor=executor,
+                on_generation=on_generation,
             )
         rules = algorithm.rules()
         left, _ = order.complexity(rules.strategy[None])

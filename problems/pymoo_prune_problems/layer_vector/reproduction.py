@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from torch import nn
 
 from pymoo_prune.data import Data
+from pymoo_prune.executors import Executor
 from pymoo_prune.inference import Precision, supports_int8
 from pymoo_prune.measuring import accuracy, count_parameters
 from pymoo_prune.runs import ReproductionOptions, chosen, kept_runs, reproduced
@@ -101,6 +102,7 @@ def one_network(
     seed: int = 0,
     folder: Path | None = None,
     progress: Callable[[float, str], None] = lambda *_: None,
+    executor: Executor | None = None,
 ) -> list[dict[str, Any]]:
     """Tables I to III for one network: a row for the parent, and one for each iteration.
 
@@ -113,6 +115,7 @@ def one_network(
         seed: The seed of everything random.
         folder: Parts of it are kept there, and taken from there; None keeps none.
         progress: Called with the share that is done, and a text.
+        executor: Measures candidates; None measures them in this process.
     """
     keeper = None if folder is None else KeptIn(folder)
 
@@ -140,6 +143,7 @@ def one_network(
         seed=seed,
         on_generation=lambda step: progress(step.done, f"{name}, iteration {len(rows)}"),
         keeper=keeper,
+        executor=executor,
         search_images=scale.search_images[name],
         racing=scale.quickly and scale.search_images[name] > 500,
         precision=fewest_bits(name, data) if scale.quickly else "float32",
@@ -179,8 +183,15 @@ def _reproduce(scale: Scale, output: Path, options: ReproductionOptions) -> None
     def page(images: Data) -> str:
         def rows(name: str, seed: int) -> list[dict[str, Any]]:
             with display.phase("search") as update:
-                folder = output / f"{name}-{seed}"
-                return one_network(images, name, scale, seed=seed, folder=folder, progress=update)
+                return one_network(
+                    images,
+                    name,
+                    scale,
+                    seed=seed,
+                    folder=output / f"{name}-{seed}",
+                    progress=update,
+                    executor=options.get("executor"),
+                )
 
         done = kept_runs(output, names, options["runs"], rows)
         return tables(done, images.name)

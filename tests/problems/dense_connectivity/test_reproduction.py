@@ -49,6 +49,7 @@ from pymoo_prune_problems.dense_connectivity.experiments import (
 from pymoo_prune_problems.dense_connectivity.figure import draw_accuracies
 from pymoo_prune_problems.dense_connectivity.images import with_all_training_images
 from pymoo_prune_problems.dense_connectivity.tables import table
+from tests.support.counted import Counted
 
 pytestmark = pytest.mark.slow
 
@@ -170,10 +171,12 @@ def test_a_winner_stands_beside_its_first_population_and_a_random_network_as_lar
         return found
 
     scale = replace(TINY, depth=28, generations=3, finish_images=0)
-    experiment = Experiment(digits, scale, tmp_path)
+    experiment = Experiment(digits, scale, tmp_path, executor=Counted())
     monkeypatch.setattr(comparison.DenseConnectivity, "measure", watched)
     winner = experiment.searched(GENETIC, 60)
     measured = list(asked)
+    assert isinstance(experiment.executor, Counted)
+    assert experiment.executor.candidates == len(measured)
     first = experiment.first(60)
     assert asked == measured, "the search's own evaluations are enough"
     assert first.fitness == max(measured[: scale.population])

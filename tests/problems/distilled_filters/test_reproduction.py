@@ -36,6 +36,7 @@ from pymoo_prune_problems.distilled_filters.experiments import (
     TABLE_2,
 )
 from pymoo_prune_problems.distilled_filters.tables import report
+from tests.support.counted import Counted
 
 OPTIONS = {"recovery": "refit+batch-norm", "search_images": 100, "recovery_images": 64}
 TINY = Scale(
@@ -45,7 +46,10 @@ TINY = Scale(
 
 @pytest.fixture(scope="module")
 def made(digits: Data) -> tuple[dict[str, Any], WinningTicket]:
-    return one_network(digits, "simple-cnn", TINY, seed=3)
+    executor = Counted()
+    found = one_network(digits, "simple-cnn", TINY, seed=3, executor=executor)
+    assert executor.candidates > 0
+    return found
 
 
 # One network.

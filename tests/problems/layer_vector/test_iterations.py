@@ -17,6 +17,7 @@ from pymoo_prune.search import Step
 from pymoo_prune.testing import sample
 from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector import Iteration, KeptIn, reduced
+from tests.support.counted import Counted
 from tests.support.layer_vector import (
     assert_networks_are_what_was_measured,
     small,
@@ -72,6 +73,7 @@ def test_half_of_a_half_is_three_quarters(
 def test_pruning_and_retraining_again_and_again(digits: Data, resnet: nn.Module) -> None:
     weights = copy.deepcopy(resnet.state_dict())
     generations: list[int] = []
+    executor = Counted()
     iterations: list[Iteration] = list(
         reduced(
             digits,
@@ -79,11 +81,13 @@ def test_pruning_and_retraining_again_and_again(digits: Data, resnet: nn.Module)
             budget=Budget(generations=2),
             epochs=(0.2, 0.3),
             on_generation=lambda step: generations.append(step.generation),
+            executor=executor,
             search_images=50,
             recovery_images=16,
         )
     )
     assert generations == [1, 2, 1, 2]
+    assert executor.candidates > 0
     assert [one.number for one in iterations] == [1, 2]
     assert [one.epochs for one in iterations] == pytest.approx([0.2, 0.5])
     full = count_parameters(resnet)
