@@ -105,7 +105,7 @@ SMALL = Scale(
     recovery_images=128,
     finish_images=10_000,
 )
-"""It takes about a quarter of an hour on two cores."""
+"""It takes about twenty minutes on two cores."""
 SCRATCH = replace(
     SMALL,
     depth=22,
@@ -116,7 +116,7 @@ SCRATCH = replace(
     finish_images=20_000,
 )
 """Each candidate is trained on its own, as in the paper. It takes about an hour
-and a quarter on one core."""
+and a half on one core."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def draw_accuracies(path: Path, rows: Sequence[Row], scale: Scale, data: str) ->
             for name, look in LOOKS.items()
             if name in there
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+        figure.legend(handles=handles, loc="outside lower center", ncols=4)
         figure.savefig(path, dpi=160)
 
 
