@@ -173,10 +173,10 @@ def outcome(finished: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence
             "rows_there": there,
             "points_ahead": {METHODS[method]: values for method, values in points.items()},
             **SETTINGS,
-            "seconds": round(sum((row.search_seconds or 0) + row.training_seconds for row in rows)),
             "processes": cores(),
             "threads": "one in each process",
         },
+        sum((row.search_seconds or 0) + row.training_seconds for row in rows),
     )
 
 
