@@ -12,8 +12,9 @@ A benchmark that was stopped goes on, candidate by candidate.
 
 Target: above 0
 
-Found at 5188db9: at depth 28 and k = 8, on 28×28 pixels, with 10,000 training images in the end.
-The GA's winners are .9 points ahead of a network drawn at random, which is within noise.
+Found at 21bb90f: p = 50 %, one seed. 37.5 % of the parameters go for .38 points. Random networks end
+.2 to .8 points behind the GA's winner. Mean sizes grow from .447 to .469 million parameters in the
+search, and mean fitness from 78.0 to 78.6 %.
 """
 
 from __future__ import annotations
