@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,16 @@ def test_without_rows_an_error_says_what_to_run(parts: Path) -> None:
     with pytest.raises(PruneError, match="make it with --only resnet-20-0"):
         tables.run(False, [])
     assert not parts.exists()
+
+
+def test_rows_of_another_machine_stay(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows_there = [PARENT, row(1), row(2), row(3)]
+    last = {"rows": {"resnet-20-0": rows_there}, "commit": "old", **tables.SETTINGS}
+    monkeypatch.setattr(rows, "result", lambda name: json.loads(json.dumps(last)))
+    monkeypatch.setattr(tables, "twice", lambda name: {"epochs": 24, "accuracy": 0.9})
+    found = tables.run(False, ["resnet-20-twice"])
+    assert found.details["rows"]["resnet-20-0"] == rows_there
+    assert found.details["commits"]["resnet-20-0"] == "old"
+    assert found.details["commits"]["resnet-20-twice"] != "old"
+    assert found.figure == pytest.approx(1)
+    assert [path.stem for path in parts.glob("*.json")] == ["resnet-20-twice"]
