@@ -28,6 +28,9 @@ STRUCTURED = [
     if (live := DEFINITIONS[name].live) and live.problem not in ZEROS
 ]
 """Instances whose networks have no zeros in place of what is pruned."""
+MEASURED = {name for name in SPACES if TABLES[name].live}
+LETTERED = {name for name in MEASURED if TABLES[name].live.problem == "layer-alphabet"}
+"""Tables of layers that are rounded as well as pruned."""
 SEEDED = "deep-digits-levels-seeded"
 
 
@@ -41,27 +44,53 @@ def data_of(definition: Definition) -> str:
     return "digits" if definition.live is None else definition.live.data
 
 
+def measured_again(name: str, n: int) -> tuple[Table, dict[str, tuple[Any, Any]]]:
+    """The table, and what is measured now of some rows beside what it holds."""
+    if not holds(f"tables/{name}.npz"):
+        pytest.skip(f"the table {name} is not made yet")
+    needs_data(data_of(TABLES[name]))
+    table = Table(name)
+    rows = some_rows(table, n)
+    found = again(name, rows)
+    return table, {key: (values, table._arrays[key][rows]) for key, values in found.items()}
+
+
+def images_off(found: Any, kept: Any) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.abs(np.asarray(found, dtype=int) - np.asarray(kept, dtype=int))
+
+
 def assert_same_images(found: Any, kept: Any) -> None:
     """Another processor rounds otherwise, which may cost a few candidates an image."""
-    off = np.abs(np.asarray(found, dtype=int) - np.asarray(kept, dtype=int))
+    off = images_off(found, kept)
     assert off.max() <= 2
     assert (off == 0).mean() >= 0.8
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in SPACES if TABLES[name].live])
+@pytest.mark.parametrize("name", sorted(MEASURED - LETTERED))
 def test_rows_of_a_table_are_what_is_measured_again(name: str) -> None:
-    if not holds(f"tables/{name}.npz"):
-        pytest.skip(f"the table {name} is not made yet")
-    needs_data(data_of(TABLES[name]))
-    table = Table(name)
-    rows = some_rows(table, 20)
-    for key, values in again(name, rows).items():
-        kept = table._arrays[key][rows]
+    for key, (found, kept) in measured_again(name, 20)[1].items():
         if key.startswith("right_"):
-            assert_same_images(values, kept)
+            assert_same_images(found, kept)
         else:
-            assert np.allclose(values, kept, rtol=1e-4, atol=1e-5), key
+            assert np.allclose(found, kept, rtol=1e-4, atol=1e-5), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(LETTERED))
+def test_rows_of_a_table_of_letters_are_nearly_what_is_measured_again(name: str) -> None:
+    # A weight between two codes gets the one or the other on another processor, and the weights
+    # after it make up for that: the letter is another one, and loses as much. A wrong letter of
+    # the layer that matters least moves the median by .027.
+    table, measured = measured_again(name, 60)
+    for key, (found, kept) in measured.items():
+        if key == "divergence":
+            off = np.abs(found - kept) / kept
+            assert np.median(off) <= 0.02
+            assert off.max() <= 0.25
+        else:
+            wrong = table.about["images"][key.removeprefix("right_")] - np.minimum(found, kept)
+            assert (images_off(found, kept) <= 2 + 0.25 * wrong).all(), key
 
 
 def test_every_table_has_a_program() -> None:
