@@ -41,7 +41,7 @@ class Outcome:
 
 
 def run_benchmark(name: str, *, quick: bool, only: str | None = None) -> None:
-    """Runs, prints, and (at full size) writes `results/NAME.json`.
+    """Runs and prints; writes `results/NAME.json`, if anything was made at full size.
 
     Args:
         name: One of `MODULES`.
@@ -53,16 +53,17 @@ def run_benchmark(name: str, *, quick: bool, only: str | None = None) -> None:
     module = importlib.import_module(MODULES[name])
     run: Callable[..., Outcome] = module.run
     target = described(name).target
-    outcome = run(quick) if only is None else run(quick, rows_of(name, module, only, quick=quick))
+    rows = None if only is None else rows_of(name, module, only, quick=quick)
+    outcome = run(quick) if rows is None else run(quick, rows)
     console = Console()
-    for title, head, rows in outcome.tables:
+    for title, head, cells in outcome.tables:
         table = Table(title=title, title_justify="left")
         for place, column in enumerate(head):
             table.add_column(column, justify="left" if place == 0 else "right")
-        for row in rows:
+        for row in cells:
             table.add_row(*row)
         console.print(table)
-    if not quick:
+    if not quick and rows != []:
         record = {
             "figure": outcome.figure,
             "unit": outcome.unit,

@@ -65,6 +65,18 @@ def said(there: Sequence[str], names: Sequence[str]) -> str:
     return f"; {len(there)} of {len(names)} rows: without {', '.join(missing)}"
 
 
+def last_alike(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The last result; empty if there is none, or if it was made with other settings.
+
+    Args:
+        name: The benchmark's name.
+        settings: Entries of the result.
+    """
+    last = result(name) or {}
+    same = json.loads(json.dumps(settings))
+    return last if all(last.get(key) == value for key, value in same.items()) else {}
+
+
 def joined(
     name: str, settings: Mapping[str, Any], here: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
@@ -77,12 +89,16 @@ def joined(
 
     Returns:
         All rows, and the commit that made each.
+
+    Raises:
+        PruneError: There is no row.
     """
-    last = result(name) or {}
-    if any(last.get(key) != value for key, value in json.loads(json.dumps(settings)).items()):
-        last = {}
+    last = last_alike(name, settings)
     before, known = last.get("rows", {}), last.get("commits", {})
     rows = {**before, **json.loads(json.dumps(here))}
+    if not rows:
+        msg = f"no row of {name} is there yet; make one first: --only takes their names"
+        raise PruneError(msg)
     now = commit()
     commits = {
         row: known.get(row, last["commit"]) if found == before.get(row) else now

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -30,13 +30,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import kendalltau
 
 from benchmarks.harness import Outcome
 from benchmarks.kept import Parts
 from benchmarks.quick import images
-from benchmarks.rows import joined, said
+from benchmarks.rows import joined, last_alike, said
 from pymoo_prune.executors import Processes
 from pymoo_prune.machine import cores
+from pymoo_prune.objectives import Values
 from pymoo_prune_problems.dense_connectivity import (
     AS_LARGE,
     FIRST,
@@ -73,6 +75,10 @@ ALL = "all"
 ROWS = (*map(str, RATES), ALL)
 WITHOUT_SEARCH = (AS_LARGE, RANDOM, RANDOM_AGAIN, NARROWER)
 AT_EACH = {GENETIC, FIRST, *WITHOUT_SEARCH}
+NAME = "dense-connectivity-tables"
+SIZES = HEAD[1:4]
+COSTS = HEAD[4:]
+"""The columns in two tables, since terminals are narrow."""
 
 
 def run(quick: bool, wanted: Sequence[str] = ROWS) -> Outcome:
@@ -81,14 +87,16 @@ def run(quick: bool, wanted: Sequence[str] = ROWS) -> Outcome:
     if quick:
         names = [*map(str, QUICK_RATES), ALL]
         with TemporaryDirectory() as place:
-            networks = made(Experiment(images(), QUICK, Path(place), SEED), names)
-            return outcome(by_name(networks, names), names)
+            quickly = Experiment(images(), QUICK, Path(place), SEED)
+            finished = by_name(made(quickly, names), names)
+            return outcome(finished, names, courses(quickly, finished))
     folder = kept_folder()
     with Processes(cores()) as executor:
         here = Experiment(images(SIZE), SCALE, folder, SEED, executor=executor)
         finished = by_name(made(here, wanted), ROWS)
-    rows, commits = joined("dense-connectivity-tables", SETTINGS, finished)
-    found = outcome(rows, ROWS)
+    before = last_alike(NAME, SETTINGS).get("searches", {})
+    rows, commits = joined(NAME, SETTINGS, finished)
+    found = outcome(rows, ROWS, {**before, **courses(here, finished)})
     found.details["commits"] = commits
     if set(finished) == set(ROWS):
         shutil.rmtree(folder)  # complete: the next one measures anew
@@ -98,7 +106,7 @@ def run(quick: bool, wanted: Sequence[str] = ROWS) -> Outcome:
 def kept_folder() -> Path:
     """Keeps what is finished, for these settings."""
     setting = json.dumps([asdict(SCALE), SIZE, SEED], sort_keys=True)
-    folder = Parts(f"dense-connectivity-tables-{sha256(setting.encode()).hexdigest()[:8]}").folder
+    folder = Parts(f"{NAME}-{sha256(setting.encode()).hexdigest()[:8]}").folder
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -138,12 +146,45 @@ def by_name(rows: Sequence[Row], names: Sequence[str]) -> dict[str, list[dict[st
     return {name: found[name] for name in names if name in found and _is_there(found[name], name)}
 
 
-def outcome(finished: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence[str]) -> Outcome:
+def courses(here: Experiment, finished: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """How the paper's search went at each p: its first population beside its last children.
+
+    Args:
+        here: The experiment; its folder has the evaluations.
+        finished: The rows that are finished.
+    """
+    return {name: course(here.evaluations(int(name))) for name in finished if name != ALL}
+
+
+def course(evaluations: Mapping[str, Values]) -> dict[str, Any]:
+    """How a search went.
+
+    Args:
+        evaluations: Generations, accuracies and parameters of all its candidates, in order.
+    """
+    fitness, parameters = evaluations["accuracy"], evaluations["parameters"]
+    ends = [evaluations["generation"] == evaluations["generation"][place] for place in (0, -1)]
+    measured = ~np.isnan(fitness)
+    return {
+        "candidates": len(fitness),
+        "mean_fitness": [float(np.nanmean(fitness[end])) for end in ends],
+        "best_fitness": [float(np.nanmax(fitness[end])) for end in ends],
+        "mean_parameters": [float(np.nanmean(parameters[end])) for end in ends],
+        "tau": float(kendalltau(fitness[measured], parameters[measured])[0]),
+    }
+
+
+def outcome(
+    finished: Mapping[str, Sequence[Mapping[str, Any]]],
+    names: Sequence[str],
+    searches: Mapping[str, Mapping[str, Any]],
+) -> Outcome:
     """The tables and the record.
 
     Args:
         finished: The networks of each row that is finished.
         names: The names of all rows.
+        searches: How the searches went, by row.
     """
     there = [name for name in names if name in finished]
     rows = [Row(**network) for name in there for network in finished[name]]
@@ -156,21 +197,41 @@ def outcome(finished: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence
         for method, values in points.items()
     ]
     missing = said(there, names)
+    cells = table_rows(rows)
+    halves = []
+    for kind, columns in (("sizes", SIZES), ("accuracies and costs", COSTS)):
+        head = (HEAD[0], *columns)
+        places = [HEAD.index(column) for column in head]
+        part = [[row[place] for place in places] for row in cells]
+        halves.append((f"Table II, {kind}{missing}", head, part))
     return Outcome(
         means.get(best, float("nan")),
         "points of test accuracy by which the paper's GA is ahead of the best without a search "
         f"({METHODS[best]}), mean over p; {means.get(FIRST, float('nan')):.2f} ahead of the "
         f"fittest of its first population{missing}",
         [
-            (f"Table II{missing}", HEAD, table_rows(rows)),
+            *halves,
             (
                 "Points of test accuracy by which the GA's winners are ahead",
                 ("of", *(f"p = {rate} %" for rate in per_rate), "mean"),
                 table,
             ),
+            (
+                "The paper's searches, from the first population to the last children",
+                (
+                    "p",
+                    "candidates",
+                    "mean fitness %",
+                    "best fitness %",
+                    "mean parameters (M)",
+                    "τ of fitness and parameters",
+                ),
+                [course_row(name, found) for name, found in searches.items()],
+            ),
         ],
         {
             "rows": dict(finished),
+            "searches": dict(searches),
             "rows_there": there,
             "points_ahead": {METHODS[method]: values for method, values in points.items()},
             **SETTINGS,
@@ -179,6 +240,24 @@ def outcome(finished: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence
         },
         sum((row.search_seconds or 0) + row.training_seconds for row in rows),
     )
+
+
+def course_row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
+    """How a search went, as the table has it.
+
+    Args:
+        name: The row.
+        found: What `course` gave.
+    """
+    fitness, best, millions = (
+        " to ".join(f"{scale * value:.{digits}f}" for value in found[key])
+        for key, scale, digits in (
+            ("mean_fitness", 100, 2),
+            ("best_fitness", 100, 2),
+            ("mean_parameters", 1e-6, 3),
+        )
+    )
+    return f"{name} %", str(found["candidates"]), fitness, best, millions, f"{found['tau']:.2f}"
 
 
 def _is_there(networks: Sequence[Mapping[str, Any]], name: str) -> bool:

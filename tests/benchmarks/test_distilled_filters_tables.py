@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from benchmarks import rows
 from benchmarks.distilled_filters import tables
 from benchmarks.distilled_filters.tables import ARMS, ONE, ONE_REFITTED, SETTINGS, TWO, Setting
-from pymoo_prune import Data
+from pymoo_prune import Data, PruneError
 from pymoo_prune_problems.distilled_filters import NETWORKS, TABLE_1
 
 ACCURACIES = dict(zip(ARMS, (0.91, 0.90, 0.915, 0.92), strict=True))
@@ -71,6 +72,16 @@ def test_rows_are_made_in_parts_and_never_twice(
         "points that the SimpleCNN's ticket loses, one phase as published, 88.0 % smaller"
     )
     assert not kept.exists(), "complete: the next one measures anew"
+    # Another machine, with the same settings.
+    kept.mkdir()
+    last = json.loads(json.dumps({**some.details, "commit": "old"}))
+    monkeypatch.setattr(rows, "result", lambda name: last)
+    there = tables.run(False, [])
+    assert there.details["rows"] == last["rows"]
+    assert there.details["commits"] == last["commits"]
+    last["settings"]["resnet-18"]["epochs"] += 1
+    with pytest.raises(PruneError, match="no row of distilled-filters-tables is there yet"):
+        tables.run(False, [])
 
 
 def test_searches_have_the_papers_compression_and_differ_in_what_they_do(digits: Data) -> None:

@@ -95,9 +95,11 @@ def test_the_figure_is_of_the_seeds_that_got_furthest(parts: Path) -> None:
 
 
 def test_without_rows_an_error_says_what_to_run(parts: Path) -> None:
-    with pytest.raises(PruneError, match="make it with --only resnet-20-0"):
+    with pytest.raises(PruneError, match="no row of layer-vector-tables is there yet"):
         tables.run(False, [])
     assert not parts.exists()
+    with pytest.raises(PruneError, match="make it with --only resnet-20-0"):
+        tables.outcome({("resnet-56", 0): [PARENT, row(1)]}, {})
 
 
 def test_rows_of_another_machine_stay(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

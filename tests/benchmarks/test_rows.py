@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import rows
-from benchmarks.harness import run_benchmark
+from benchmarks import harness, rows
+from benchmarks.catalogue import Benchmark
+from benchmarks.harness import Outcome, run_benchmark
 from benchmarks.rows import chosen, joined, said, shown
 from pymoo_prune import PruneError
 
@@ -53,6 +57,19 @@ def test_rows_are_checked_before_anything_is_made(
         run_benchmark(name, quick=quick, only=only)
 
 
+@pytest.mark.parametrize(("only", "written"), [("none", False), ("one", True), (None, True)])
+def test_rows_that_are_only_shown_are_not_written(
+    only: str | None, written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = SimpleNamespace(ROWS=("one",), run=lambda quick, rows=(): Outcome(1.0, "", []))
+    monkeypatch.setitem(harness.MODULES, "some", "some_module")
+    monkeypatch.setitem(sys.modules, "some_module", module)
+    monkeypatch.setattr(harness, "described", lambda name: Benchmark("", "", "none"))
+    monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
+    run_benchmark("some", quick=False, only=only)
+    assert (tmp_path / "results" / "some.json").is_file() == written
+
+
 def test_a_table_has_rows_that_are_made_now_or_finished() -> None:
     assert shown(NAMES, ["resnet-18"], NAMES[2].__eq__) == ["resnet-18", "googlenet"]
 
@@ -84,6 +101,7 @@ def test_rows_of_other_settings_are_left_out(monkeypatch: pytest.MonkeyPatch) ->
     last = {"epochs": 2, "commit": "old", "rows": {"a": 1}}
     monkeypatch.setattr(rows, "result", lambda name: last)
     assert joined("some", {"epochs": 3}, {"b": 2})[0] == {"b": 2}
-    assert joined("some", {"images": 5}, {})[0] == {}
+    with pytest.raises(PruneError, match="no row of some is there yet; make one first: --only"):
+        joined("some", {"images": 5}, {})
     monkeypatch.setattr(rows, "result", lambda name: None)
     assert joined("some", {"epochs": 3}, {"b": 2})[0] == {"b": 2}

@@ -22,6 +22,7 @@ from pymoo_prune.executors import Executor
 from pymoo_prune.machine import versions
 from pymoo_prune.measuring import accuracy, count_macs, count_parameters
 from pymoo_prune.networks import DenseNet, layers_of_depth
+from pymoo_prune.objectives import Values
 from pymoo_prune.runs import kept, kept_parent
 from pymoo_prune.search import Budget, Found, Store, search
 from pymoo_prune.training import Recipe, seeded, trained
@@ -149,6 +150,15 @@ class Experiment:
             return self._chosen(rate, found.X[0], fitness, found.last.seconds)
 
         return self._kept(method, rate, fittest)
+
+    def evaluations(self, rate: int) -> dict[str, Values]:
+        """What the paper's search at one p asked for, in order: generation and measurements.
+
+        Args:
+            rate: p in percent; its search has run.
+        """
+        with closing(Store.existing(self._path(GENETIC, rate, "sqlite"))) as store:
+            return store.evaluations()
 
     def first(self, rate: int) -> Row:
         """The fittest candidate that the paper's search began with: the search adds the rest.
