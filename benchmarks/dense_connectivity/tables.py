@@ -13,8 +13,8 @@ A benchmark that was stopped goes on, candidate by candidate.
 Target: above 0
 
 Found at 0de6276: p = 50 %, one seed. 37.5 % of the parameters go for .38 points. Random networks
-end .2 to .8 points behind the GA's winner, the narrower DenseNet .02. In the search the mean fitness
-grows from 78.0 to 78.6 %, and the mean size from .447 to .469 million parameters.
+end .2 to .8 points behind the GA's winner, the narrower DenseNet .02. In the search the mean
+fitness grows from 78.0 to 78.6 %, and the mean size from .447 to .469 million parameters.
 """
 
 from __future__ import annotations
