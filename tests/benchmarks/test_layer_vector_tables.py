@@ -113,3 +113,10 @@ def test_rows_of_another_machine_stay(parts: Path, monkeypatch: pytest.MonkeyPat
     assert found.details["commits"]["resnet-20-twice"] != "old"
     assert found.figure == pytest.approx(1)
     assert [path.stem for path in parts.glob("*.json")] == ["resnet-20-twice"]
+    # Made again here, and not finished.
+    tables.keep("resnet-20", 0, PARENT)
+    tables.keep("resnet-20", 0, row(1, 0.5))
+    assert tables.run(False, []).details["rows"]["resnet-20-0"] == rows_there
+    for number in (2, 3):
+        tables.keep("resnet-20", 0, row(number, 0.5))
+    assert tables.run(False, []).details["rows"]["resnet-20-0"][3] == row(3, 0.5)
