@@ -79,7 +79,7 @@ def test_rows_that_are_there_are_drawn_and_all_go_on(
     assert not parts.exists(), "the next benchmark measures anew"
 
 
-def test_the_figure_is_of_the_seeds_that_got_furthest(parts: Path) -> None:
+def test_figure_and_table_are_of_the_seeds_that_got_furthest(parts: Path) -> None:
     assert not parts.exists()
     done = {
         ("resnet-20", 0): [PARENT, row(1), row(2, 0.87)],
@@ -88,9 +88,11 @@ def test_the_figure_is_of_the_seeds_that_got_furthest(parts: Path) -> None:
     found = tables.outcome(done, {})
     assert found.figure == pytest.approx(3)
     assert "after 2 iterations" in found.unit
-    (_, head, first), *_ = found.tables
+    assert "resnet-20-1, iteration 2" in found.details["missing"]
+    (title, head, first), *_ = found.tables
+    assert "seeds: 1" in title
     assert [line[head.index("accuracy %")].split()[0] for line in first] == [
-        "90.00", "69.50", "87.00",
+        "90.00", "89.00", "87.00",
     ]  # fmt: skip
 
 
