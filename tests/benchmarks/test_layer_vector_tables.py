@@ -88,6 +88,7 @@ def test_figure_and_table_are_of_the_seeds_that_got_furthest(parts: Path) -> Non
     found = tables.outcome(done, {})
     assert found.figure == pytest.approx(3)
     assert "after 2 iterations" in found.unit
+    assert found.seconds == 3 * 3 + 2 * 1, "three searches, and retraining once for each seed"
     assert "resnet-20-1, iteration 2" in found.details["missing"]
     (title, head, first), *_ = found.tables
     assert "seeds: 1" in title
