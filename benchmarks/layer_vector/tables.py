@@ -7,12 +7,12 @@ as take about ten minutes of one quiet core in each of its two runs. Five alloca
 search go to the same sparsities, with the same retraining. The figure is what ResNet-20 loses in
 its last iteration, mean over seeds. One more parent of each network is trained twice as long.
 Rows are networks with their seeds, and parents that are trained twice as long: `--only
-resnet-20-0,resnet-20-twice`. A benchmark that was stopped goes on, also within a search. The time is
-that of the searches and of retraining what they found, without parents and rivals.
+resnet-20-0,resnet-20-twice`. A benchmark that was stopped goes on, also within a search. The time
+is that of the searches and of retraining what they found, without parents and rivals.
 
 Target: less than 2 points with 82 % of the parameters gone
 
-Found at 7efb41b: ResNet-20 with two seeds: 95.6 % of the parameters go for .50 points, 89.7 % for
+Found at 4181f18: ResNet-20 with two seeds: 95.6 % of the parameters go for .50 points, 89.7 % for
 .34. Global magnitude pruning, LAMP, ERK and least loss are .02 to .26 points ahead of the GA in
 each iteration. A parent that is trained twice as long is 1.05 points better, beside which three
 iterations lose 1.55. ResNet-56: two iterations take 85.7 % for .34 points, and global magnitude
