@@ -7,6 +7,7 @@ import sys
 
 from benchmarks.catalogue import MODULES, described
 from benchmarks.readme import write_readme
+from pymoo_prune.errors import PruneError, unknown_name
 
 
 def main() -> int:
@@ -22,29 +23,27 @@ def main() -> int:
         "--readme", action="store_true", help="write the figures into benchmarks/README.md"
     )
     options = parser.parse_args()
-    if options.readme:
-        write_readme()
-        return 0
-    if options.name is None:
-        for name in MODULES:
-            print(f"{name:<30} {described(name).summary}")
-        return 0
-    return _run(options.name, quick=options.quick, only=options.only)
-
-
-def _run(name: str, *, quick: bool, only: str | None) -> int:
-    # The list above needs no torch, and these imports bring it.
-    from benchmarks.harness import run_benchmark  # noqa: PLC0415
-    from pymoo_prune.errors import PruneError, unknown_name  # noqa: PLC0415
-
     try:
-        if name not in MODULES:
-            raise unknown_name("benchmark", name, MODULES)
-        run_benchmark(name, quick=quick, only=only)
+        if options.readme:
+            write_readme()
+        elif options.name is None:
+            for name in MODULES:
+                print(f"{name:<30} {described(name).summary}")
+        else:
+            _run(options.name, quick=options.quick, only=options.only)
     except PruneError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _run(name: str, *, quick: bool, only: str | None) -> None:
+    # The list above needs no torch, and this import brings it.
+    from benchmarks.harness import run_benchmark  # noqa: PLC0415
+
+    if name not in MODULES:
+        raise unknown_name("benchmark", name, MODULES)
+    run_benchmark(name, quick=quick, only=only)
 
 
 if __name__ == "__main__":

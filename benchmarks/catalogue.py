@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pymoo_prune.errors import PruneError
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -112,11 +114,19 @@ def parsed(docstring: str) -> Benchmark:
 
 
 def result(name: str) -> dict[str, Any] | None:
-    """What the last run at full size found; None if there was none."""
+    """What the last run at full size found; None if there was none.
+
+    Raises:
+        PruneError: Its file is damaged.
+    """
     path = RESULTS / f"{name}.json"
     if not path.is_file():
         return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} is damaged: {error}; take it from git again, or remove it"
+        raise PruneError(msg) from error
     return record
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.catalogue import MODULES, RESULTS, commit, described
+from benchmarks.catalogue import MODULES, RESULTS, commit, described, result
 from benchmarks.quick import choose
 from benchmarks.rows import chosen
 from pymoo_prune.errors import PruneError
@@ -50,6 +50,7 @@ def run_benchmark(name: str, *, quick: bool, only: str | None = None) -> None:
     """
     began = time.perf_counter()
     choose(quick)
+    result(name)  # a damaged file is found before anything long begins
     module = importlib.import_module(MODULES[name])
     run: Callable[..., Outcome] = module.run
     target = described(name).target

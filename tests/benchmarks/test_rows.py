@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import harness, rows
+from benchmarks import catalogue, harness, rows
 from benchmarks.catalogue import Benchmark
 from benchmarks.harness import Outcome, run_benchmark
 from benchmarks.rows import chosen, joined, said, shown
@@ -68,6 +68,16 @@ def test_rows_that_are_only_shown_are_not_written(
     monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
     run_benchmark("some", quick=False, only=only)
     assert (tmp_path / "results" / "some.json").is_file() == written
+
+
+def test_a_damaged_result_is_found_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "RESULTS", tmp_path)
+    (tmp_path / "damage.json").write_text('{"figure": 1, "ro')
+    monkeypatch.setattr(harness.importlib, "import_module", None)
+    with pytest.raises(PruneError, match=r"damage\.json is damaged: .*; take it from git again"):
+        run_benchmark("damage", quick=False)
 
 
 def test_a_table_has_rows_that_are_made_now_or_finished() -> None:
