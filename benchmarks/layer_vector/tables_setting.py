@@ -10,6 +10,7 @@ from benchmarks.kept import kept_parent
 from benchmarks.layer_vector.setting import parent as shipped_parent
 from benchmarks.quick import images, is_quick
 from pymoo_prune import Data
+from pymoo_prune.data import balanced
 from pymoo_prune.training import train_parent
 from pymoo_prune_problems import LayerVector
 from pymoo_prune_problems.layer_vector import RESNETS, VIDEO
@@ -18,11 +19,26 @@ SIZE = 14
 PARENT_EPOCHS = {**dict.fromkeys(RESNETS, 12), VIDEO: 4}
 PARENT = replace(LayerVector.PARENT, crop=1, bfloat16=False)
 """Half of the pixels, half of the crop; and so small, they are faster in float32."""
+CLIPS = 14_416
+"""EgoGesture's training clips: an epoch of the video network's retraining."""
 
 
 def data() -> Data:
     """FashionMNIST in a quarter of its pixels; handwritten digits at the reduced size."""
     return images(SIZE)
+
+
+def retraining_data(network: str) -> Data:
+    """The images of a network's iterations: an epoch has as many as in the paper.
+
+    Args:
+        network: Its name. CIFAR-10 and FashionMNIST have 50,000 training images each here.
+    """
+    images = data()
+    if network != VIDEO:
+        return images
+    rows = balanced(images.train.known_labels, CLIPS, 0)
+    return replace(images, train=images.train.subset(rows))
 
 
 def parent(network: str, seed: int, *, times: int = 1) -> nn.Module:

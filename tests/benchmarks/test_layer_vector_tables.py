@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import kept, rows
-from benchmarks.layer_vector import tables
+from benchmarks.layer_vector import tables, tables_setting
 from pymoo_prune import Data, PruneError
 
 PARENT = {"number": 0, "sparsity": 0.0, "parameters": 100, "epochs": 0.0, "accuracy": 0.9}
@@ -123,3 +123,14 @@ def test_rows_of_another_machine_stay(parts: Path, monkeypatch: pytest.MonkeyPat
     for number in (2, 3):
         tables.keep("resnet-20", 0, row(number, 0.5))
     assert tables.run(False, []).details["rows"]["resnet-20-0"][3] == row(3, 0.5)
+
+
+def test_an_epoch_of_the_video_network_has_as_many_clips_as_the_paper(
+    monkeypatch: pytest.MonkeyPatch, digits: Data
+) -> None:
+    monkeypatch.setattr(tables_setting, "data", lambda: digits)
+    monkeypatch.setattr(tables_setting, "CLIPS", 50)
+    few = tables_setting.retraining_data(tables.VIDEO)
+    assert few.train.known_labels.bincount().tolist() == [5] * 10
+    assert (few.validation, few.test) == (digits.validation, digits.test)
+    assert tables_setting.retraining_data("resnet-20") is digits
