@@ -45,6 +45,7 @@ from benchmarks.rows import joined, last_alike
 from pymoo_prune import Budget, PruneError
 from pymoo_prune.measuring import accuracy
 from pymoo_prune_problems.layer_vector import (
+    FITTEST,
     FIXED_RATE,
     HEAD,
     RESNETS,
@@ -76,8 +77,10 @@ GENERATIONS = {"resnet-20": 120, "resnet-56": 80, "resnet-110": 60, VIDEO: 20}
 """Of both runs of the GA together."""
 SEARCH_IMAGES = {"resnet-20": 2_000, "resnet-56": 1_000, "resnet-110": 500, VIDEO: 500}
 ACCURACIES = ("iteration", "sparsity %", "accuracy %", "drop", *RIVALS)
-COSTS = tuple(column for column in HEAD if column not in ACCURACIES[1:])
-"""The columns in two tables, since terminals are narrow."""
+COSTS = tuple(column for column in HEAD if column not in (*ACCURACIES[1:], *FITTEST))
+SEARCHES = ("iteration", *FITTEST, "before retraining")
+KINDS = {"accuracies %": ACCURACIES, "sizes and costs": COSTS, "searches": SEARCHES}
+"""The columns in three tables, since terminals are narrow."""
 RECIPES = {
     name: replace(recipe, bfloat16=False)
     for name, recipe in {**dict.fromkeys(RESNETS, FIXED_RATE), VIDEO: VIDEO_RATE}.items()
@@ -198,7 +201,7 @@ def outcome(done: dict[Job, Rows], longer: dict[str, dict[str, float]]) -> Outco
     for name, seeds in by_name.items():
         title = f"{name}, seeds: {len(seeds)}; {data().name}, in brackets the paper's figures"
         cells = table_rows(name, seeds, data().name)
-        for kind, head in (("accuracies %", ACCURACIES), ("sizes and costs", COSTS)):
+        for kind, head in KINDS.items():
             places = [HEAD.index(column) for column in head]
             tables.append(
                 (f"{title}: {kind}", head, [[row[place] for place in places] for row in cells])

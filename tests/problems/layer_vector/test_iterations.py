@@ -98,6 +98,8 @@ def test_pruning_and_retraining_again_and_again(digits: Data, resnet: nn.Module)
         assert one.generations == 2
         assert min(one.search_seconds, one.retrain_seconds) > 0
         assert one.compact_key == ()  # no layer of a resnet-8 is that small
+        at_first, found = (some["accuracy_drop"] / some["pruned"] for some in one.fittest)
+        assert found <= at_first, "all candidates, the first ones among them"
     first, second = iterations
     # Each iteration removes around 50 to 80 % of the weights that are left.
     assert 0.4 < first.sparsity < 0.9
