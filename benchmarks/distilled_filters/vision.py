@@ -8,8 +8,9 @@ networks have had as many steps of distillation before. Searches and torch-pruni
 five numbers of MACs, the rivals of every report at eight between the same ends. All
 networks are distilled alike in the end, from as many images, and only then tested. Hypervolumes are
 of (MACs, test error), relative to the teacher, up to (1, 1). The figure is the mean over seeds of
-the search's hypervolume over that of uniform magnitude pruning or of torch-pruning, whichever is
-better. Rows are seeds: `--only 0`. A benchmark that was stopped goes on.
+the search's hypervolume over that of L1 pruning in all layers alike, or of torch-pruning's way with
+transformers, whichever is better; the unit has the best rival. Rows are seeds: `--only 0`. A
+benchmark that was stopped goes on.
 
 Target: above 1, the lower end of the interval too
 

@@ -4,8 +4,8 @@ FashionMNIST, five parents with two runs of each weighting each, where the autho
 All twenty-eight figures are printed beside those of the authors' ten runs: averages of the last
 generation on its batch, and the best network on the test images. Two more tables say how much
 depends on the parent, and whether similarity in the fitness makes runs consistent (Brown-Forsythe,
-for our runs and for theirs). A run takes half a minute of one core, all of them
-half an hour to an hour. Rows are runs of all weightings, at least two: `--only 1,2,3,4`. A
+for our runs and for theirs). A run takes half a minute to one and a half of one core, all of them
+up to one and a half hours. Rows are runs of all weightings, at least two: `--only 1,2,3,4`. A
 benchmark that was stopped goes on; `python -m benchmarks.ecomp.page` draws Figures 2 to 5 from its
 results.
 

@@ -21,7 +21,7 @@ def train_feed_forward(
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> FeedForward:
-    """Section 3.2.1: a feed-forward network with ReLU, Adam at 1e-3, batches of 100."""
+    """Section 3.2.1: ReLU, batches of 100; the authors' code has Adam at 1e-3."""
     check_can_train(data)
     outputs = data.train.known_labels[0].numel() if data.classes == 0 else data.classes
     with seeded(seed, torch.device("cpu")):

@@ -239,7 +239,7 @@ class EComp(PruningProblem):
         return max(generation - 2, 0)
 
     def measure(self, X: Array) -> Measurements:
-        """The mean over all batches; the paper chooses its winner by it (section 4.2)."""
+        """The mean over all batches; the authors' code chooses its winner by it (section 4.2)."""
         batches = range(self.batches.count if self.batches.changing else 1)
         each = [self._measured_on(X, batch) for batch in batches]
         return {name: np.mean([m[name] for m in each], axis=0) for name in each[0]}

@@ -23,8 +23,8 @@ class RecombinedWeights:
     Args:
         parent: The network that is compressed; its hidden layers must have one width.
         compression_rates: The lowest and the highest share of neurons removed at first.
-        mutation_rate: The share of weights that mutation scales.
-        mutation_range: The smallest and the largest factor that it scales them by.
+        mutation_rate: The chance that a network mutates.
+        mutation_range: The smallest and the largest factor that a weight is scaled by.
     """
 
     n_var, vtype, xl, xu = 1, object, None, None

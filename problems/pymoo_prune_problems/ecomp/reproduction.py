@@ -133,7 +133,7 @@ def run_weighting(
         if store is not None:
             store.close()
             settle(store.path)
-    # Section 4.2: the best network by average fitness over all batches.
+    # Section 4.2: the fittest network; the authors' code averages fitness over all batches.
     best = int(problem.goals.F(found.measurements)[:, 0].argmin())
     tested = accuracy(problem.network(found.X[best]), data.test)
     return Trajectory(weighting, seed, means, float(found.measurements["width"][best]), tested)

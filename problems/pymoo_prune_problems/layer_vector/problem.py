@@ -8,7 +8,7 @@ A candidate is a vector of counts, one for each convolution and linear layer: ho
 smallest weights the layer loses. A genetic algorithm looks for vectors that prune much for little
 loss of accuracy. It runs twice: what the best of the first run have in common (rules) guides the
 second. The rules of the second run say how the network is pruned. Then it is retrained for a few
-epochs. All of this is done two or three times (`layer_vector.reproduction.reduced`).
+epochs. All of this is done two or three times (`layer_vector.iterations.reduced`).
 
 Beyond the paper: candidates are repaired before they are measured (refitted weights, batch-norm
 statistics), several objectives, and an encoding by thresholds.
