@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pymoo_prune.comparing.bounds import quantile_bounds, size_bounds
 from pymoo_prune.comparing.methods import check_against
@@ -23,7 +22,7 @@ from pymoo_prune.objectives import (
     Series,
     Values,
     distance,
-    failed_rows,
+    feasible,
     hypervolume,
     hypervolumes,
     nondominated,
@@ -47,8 +46,9 @@ class Comparison:
 
     Hypervolumes are over costs between 0 and 1, with 1 in each as the reference point: see
     `Goals.unit_costs`; options give another reference point, or logarithmic axes. IGD+ is the
-    distance to the union of all fronts, baselines' included where their measurements are known,
-    without these options. A run that found nothing has a hypervolume of 0.
+    distance to the union of all fronts, without these options; the union has those networks of
+    baselines that are known to keep the constraints. A run that found nothing has a hypervolume of
+    0, and the IGD+ of the reference point.
 
     Args:
         trials: All runs; every method must have one.
@@ -162,11 +162,13 @@ class Comparison:
     @cached_property
     def _every(self) -> dict[str, Values]:
         """Each indicator of each trial, and then of each baseline."""
-        fronts = self._fronts
-        costs = [self._unit_costs(columns) for columns in fronts]
-        distances = [np.nan if one is None else distance(one, self.union) for one in costs]
+        nothing = np.ones((1, len(self.goals.names)))
+        distances = [
+            np.nan if costs is None else distance(costs if len(costs) else nothing, self.union)
+            for costs in map(self._unit_costs, self._fronts)
+        ]
         return {
-            SEARCHED: front_volumes(fronts, self.goals, self.parent, self.volumes),
+            SEARCHED: front_volumes(self._fronts, self.goals, self.parent, self.volumes),
             DISTANCE: np.array(distances),
             TESTED: self._on_test(self.judged.found),
             FINISHED: self._on_test(f"finished_{self.judged.found}"),
@@ -176,6 +178,17 @@ class Comparison:
     def _fronts(self) -> list[Mapping[str, Values]]:
         """The columns of all runs, and then of all baselines."""
         return [one.columns for one in self.trials] + [one.columns for one in self.others]
+
+    @property
+    def _keeping(self) -> list[Mapping[str, Values]]:
+        """The fronts, without networks of baselines that are not known to keep the constraints."""
+        names = {*self.goals.names, *(bound.name for bound in self.goals.constraints)}
+        kept = []
+        for columns in (one.columns for one in self.others if names <= one.columns.keys()):
+            known = {name: columns[name] for name in names}
+            rows = feasible(known, self.goals.constraints, self.parent)
+            kept.append({name: values[rows] for name, values in columns.items()})
+        return [*(one.columns for one in self.trials), *kept]
 
     def _on_test(self, accuracy: str) -> Values:
         goals = Goals(
@@ -194,7 +207,7 @@ class Comparison:
     @cached_property
     def union(self) -> Values:
         """The best of all runs and baselines together, in unit costs."""
-        every = [self._unit_costs(one) for one in self._fronts]
+        every = [self._unit_costs(one) for one in self._keeping]
         costs = np.concatenate([one for one in every if one is not None])
         # Sorted: the last bits of a distance do not depend on the order of the methods.
         return np.unique(costs[nondominated(costs)], axis=0)
@@ -305,14 +318,14 @@ class Comparison:
             history: Measurements, (n,) each.
         """
         costs = self._scale.unit_costs(history)
-        costs[~self._allowed(history)] = np.nan
+        costs[~feasible(history, self.goals.constraints, self.parent)] = np.nan
         return costs
 
     @property
     def best_costs(self) -> Values:
         """The best of all runs and baselines together, in the unit costs of `evaluated`."""
         names = set(self.goals.names)
-        fronts = [self._scale.unit_costs(one) for one in self._fronts if names <= one.keys()]
+        fronts = [self._scale.unit_costs(one) for one in self._keeping if names <= one.keys()]
         costs = np.concatenate(fronts)
         best: Values = np.unique(costs[nondominated(costs)], axis=0)
         return best
@@ -335,10 +348,3 @@ class Comparison:
     def to_pandas(self) -> pd.DataFrame:
         """A row for each evaluation of each run; chromosomes where runs are kept in a folder."""
         return frame_of(self.evaluations())
-
-    def _allowed(self, history: Mapping[str, Values]) -> NDArray[np.bool_]:
-        """Which candidates were measured and keep all constraints."""
-        allowed = ~failed_rows(history)
-        for bound in self.goals.constraints:
-            allowed &= bound.violation(history, self.parent) <= 0
-        return allowed

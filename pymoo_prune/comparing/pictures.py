@@ -151,9 +151,8 @@ def _curves(comparison: Comparison) -> dict[str, list[plots.Curve]]:
 
 
 def _sets(comparison: Comparison) -> dict[str, list[Mapping[str, Values]]]:
-    """Fronts of all runs that found something, by method."""
+    """Fronts of all runs, by method; a run that found nothing has no columns."""
     found: dict[str, list[Mapping[str, Values]]] = {method: [] for method in comparison.methods}
     for trial in comparison.trials:
-        if len(trial):
-            found[trial.method].append(trial.columns)
+        found[trial.method].append(trial.columns)
     return found

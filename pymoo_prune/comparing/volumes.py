@@ -155,8 +155,9 @@ class Scale:
     ) -> Self:
         """The scale of hypervolumes that are compared with each other.
 
-        A logarithmic axis begins at the smallest value of any front. Another axis begins at the
-        best possible value, as in `Goals.unit_costs`.
+        A logarithmic axis begins at the smallest value of any front. Another axis begins at 0 in
+        `Goals.unit_costs`, or below it where a front does: a network may be more accurate than its
+        parent.
 
         Args:
             fronts: All fronts, (n,) a column.
@@ -174,9 +175,13 @@ class Scale:
                 limit = np.array([points[asked].limit(parent)])
                 end = float(one.unit_costs({name: limit}, parent).item())
             logarithmic = asked in options.log
-            begin = 0.0
+            values = np.concatenate([np.empty(0), *(front[name] for front in fronts)])
+            values = values[np.isfinite(values)]
             if logarithmic:
-                begin, end = _logarithms(name, [f[name] for f in fronts], one, parent, end)
+                begin, end = _logarithms(name, values, one, parent, end)
+            else:
+                costs = one.unit_costs({name: values}, parent)
+                begin = float(costs.min(initial=0.0))
             log.append(logarithmic)
             best.append(begin)
             worst.append(end)
@@ -212,11 +217,10 @@ def _judged_by(name: str, quantities: Mapping[str, Quantity]) -> str:
 
 
 def _logarithms(
-    name: str, columns: Sequence[Values], one: Goals, parent: Mapping[str, float], end: float
+    name: str, values: Values, one: Goals, parent: Mapping[str, float], end: float
 ) -> tuple[float, float]:
     """Both ends of a logarithmic axis."""
-    values = np.concatenate([np.empty(0), *columns])
-    costs = one.unit_costs({name: values[np.isfinite(values)]}, parent)[:, 0]
+    costs = one.unit_costs({name: values}, parent)[:, 0]
     if len(costs) and costs.min() <= 0:
         msg = f"{name} cannot be logarithmic: a network has {values[values <= 0][0]:g} of it"
         raise PruneError(msg)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pymoo_prune.chromosomes import Array, Booleans
 from pymoo_prune.exchange.frames import frame_of
-from pymoo_prune.objectives import Goals, Values, failed_rows
+from pymoo_prune.objectives import Goals, Values, failed_rows, feasible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,9 +84,6 @@ class Evaluations:
             notes: What a reader must know, as sentences.
         """
         failed = failed_rows(measurements)
-        feasible = ~failed
-        for bound in goals.constraints:
-            feasible &= bound.violation(measurements, parent) <= 0
         reasons = [UNKNOWN] * len(failed) if failures is None else failures
         return cls(
             problem=problem,
@@ -97,7 +94,7 @@ class Evaluations:
             measurements=measurements,
             objectives=goals.names,
             F=goals.costs(measurements),
-            feasible=feasible,
+            feasible=feasible(measurements, goals.constraints, parent),
             failures=[
                 (reason or UNKNOWN) if one else ""
                 for reason, one in zip(reasons, failed.tolist(), strict=True)

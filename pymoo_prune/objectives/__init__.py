@@ -20,6 +20,7 @@ from pymoo_prune.objectives.measured import (
     check_measurements,
     failed_rows,
     failures_of,
+    feasible,
     gathered,
     one_by_one,
 )
@@ -53,7 +54,7 @@ __all__ = [
     "DIVERGENCE", "FAILED", "FLOPS", "NATS", "SCALARISATIONS", "STANDARD", "TWICE_MACS",
     "Constraint", "Goals", "Measured", "Measurements", "Objectives", "Part",
     "PrunedWeightsPerAccuracyDrop", "Quantity", "Scalarisation", "Series", "Values", "WeightedSum",
-    "check_measurements", "completed", "distance", "failed_rows", "failures_of",
+    "check_measurements", "completed", "distance", "failed_rows", "failures_of", "feasible",
     "from_measurements", "gathered", "hypervolume", "hypervolumes", "judge_of", "judges",
     "mentioned_in", "nondominated", "objectives_text", "one_by_one", "parse_constraints",
     "parse_objectives", "without_judgements",

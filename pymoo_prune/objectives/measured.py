@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pymoo_prune.errors import CandidateFailed, PruneError
 from pymoo_prune.objectives.quantities import Measurements, Quantity, Values
+
+if TYPE_CHECKING:
+    from pymoo_prune.objectives.goals import Constraint
 
 FAILED = 1e30
 """F and G of a failed candidate: worse than any measurement, and still a number."""
@@ -44,6 +47,22 @@ def failed_rows(measurements: Measurements) -> NDArray[np.bool_]:
     """Which candidates failed, (n,): in checked measurements, those that have a NaN."""
     table = np.column_stack(list(measurements.values()))
     return np.asarray(np.isnan(table).any(axis=1))
+
+
+def feasible(
+    measurements: Measurements, constraints: Iterable[Constraint], parent: Mapping[str, float]
+) -> NDArray[np.bool_]:
+    """Which candidates were measured and keep all constraints, (n,).
+
+    Args:
+        measurements: (n,) each; NaN where a candidate failed.
+        constraints: What candidates must keep.
+        parent: The parent's measurements, for constraints that are relative to it.
+    """
+    kept = ~failed_rows(measurements)
+    for bound in constraints:
+        kept &= bound.violation(measurements, parent) <= 0
+    return kept
 
 
 def one_by_one(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from bokeh.models import ColumnDataSource, IndexFilter
-from numpy.typing import NDArray
 
 from pymoo_prune.objectives import (
     DIVERGENCE,
@@ -16,7 +15,7 @@ from pymoo_prune.objectives import (
     Quantity,
     Series,
     Values,
-    failed_rows,
+    feasible,
     judge_of,
     without_judgements,
 )
@@ -100,7 +99,7 @@ def searched(
             of them may have been on a front.
     """
     n, costs = len(history["generation"]), goals.costs(history)
-    kept = _kept(history, goals, parent) & np.isfinite(costs).all(axis=1)
+    kept = feasible(history, goals.constraints, parent) & np.isfinite(costs).all(axis=1)
     costs[~kept] = np.nan
     grown = growth(costs, _stops(history), most=2 * most // 3)
     rows = np.flatnonzero(kept)
@@ -124,16 +123,6 @@ def searched(
         evaluations=n,
         kept=len(rows),
     )
-
-
-def _kept(
-    history: Mapping[str, Values], goals: Goals, parent: Mapping[str, float]
-) -> NDArray[np.bool_]:
-    """Which candidates were measured and keep all constraints."""
-    kept = ~failed_rows(history)
-    for bound in goals.constraints:
-        kept &= bound.violation(history, parent) <= 0
-    return kept
 
 
 def _stops(history: Mapping[str, Values]) -> list[int]:

@@ -73,12 +73,13 @@ def draw_attainment(
     """Draws the pairs of two quantities that runs of several methods attain.
 
     The bold line bounds the pairs that at least half of a method's runs attain, the thin lines
-    those that any and that all of them attain. Networks without a number are left out.
+    those that any and that all of them attain. Networks without a number are left out. A run
+    without networks attains nothing.
 
     Args:
         path: PNG, SVG or PDF file; None writes none.
-        sets: The networks of each run of each method: columns by name, (n,) each. A method without
-            runs is left out; the others keep their colours.
+        sets: The networks of each run of each method: columns by name, (n,) each, or none. A method
+            whose runs have no networks is left out; the others keep their colours.
         x: The quantity that is drawn to the right.
         y: The quantity that is drawn upwards.
         quantities: Labels, units, and which way is better.
@@ -90,9 +91,11 @@ def draw_attainment(
         The axes.
     """
     check_known((x, y), quantities)
-    check_some("sets", [one for runs in sets.values() for one in runs])
+    check_some("sets", [one for runs in sets.values() for one in runs if one])
     for name, runs in sets.items():
         for place, columns in enumerate(runs):
+            if not columns:
+                continue
             check_columns(f"{name!r}, run {place}", columns, (x, y))
     signs = np.array([quantities[x].sign, quantities[y].sign])
     points = {
@@ -105,16 +108,20 @@ def draw_attainment(
         # Surfaces reach to the edges of the picture on the worse sides.
         worst = (signs * np.array([axes.get_xlim(), axes.get_ylim()]).T).max(axis=0)
         for place, known in enumerate(points.values()):
-            if not known:
+            if not any(map(len, known)):
                 continue
-            surfaces = attainment_surfaces([signs * one for one in known])
+            surfaces = attainment_surfaces(
+                [signs * one if len(one) else worst[None] for one in known]
+            )
             _draw_surfaces(axes, [signs * _outline(one, worst) for one in surfaces], place, style)
         legend_of(axes, _legend(points, style), style, own=ax is None)
     return axes
 
 
 def _known(owner: str, columns: Mapping[str, Values], x: str, y: str) -> Values:
-    """The points whose coordinates are finite, (n, 2)."""
+    """The points whose coordinates are finite, (n, 2); none of a run without networks."""
+    if not columns:
+        return np.empty((0, 2))
     points = np.column_stack([columns[x], columns[y]]).astype(np.float64)
     points = points[np.isfinite(points).all(axis=1)]
     check_some(f"numbers of {owner}", points)
@@ -160,9 +167,9 @@ def _legend(points: Mapping[str, Sequence[Values]], style: FigureStyle) -> list[
     handles = [
         Line2D([], [], label=name, **_bold(place, style))
         for place, (name, runs) in enumerate(points.items())
-        if runs
+        if any(map(len, runs))
     ]
-    counts = {len(runs) for runs in points.values() if runs}
+    counts = {len(runs) for runs in points.values() if any(map(len, runs))}
     if counts == {1}:
         return handles
     runs = f"{counts.pop()} runs" if len(counts) == 1 else "the runs"

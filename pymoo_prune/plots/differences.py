@@ -207,15 +207,16 @@ def _draw_lines(
     axes: Axes, difference: AttainmentDifference, side: int, style: FigureStyle
 ) -> None:
     """What one run and all runs of both attain, and the median of the panel's method."""
-    some = [[one for one in sets if len(one)] for sets in (difference.first, difference.second)]
     worst = np.full(2, difference.reference)
-    together = [*some[0], *some[1]]
+    # A run without points attains nothing but the reference itself.
+    both = [
+        [one if len(one) else worst[None] for one in sets]
+        for sets in (difference.first, difference.second)
+    ]
     for sets, percentiles, line in (
-        (together, (0, 100), _thin(style)),
-        (some[side], (50,), _dashed(style)),
+        ([*both[0], *both[1]], (0, 100), _thin(style)),
+        (both[side], (50,), _dashed(style)),
     ):
-        if not sets:
-            continue
         for corners in attainment_surfaces(sets, percentiles=percentiles):
             x = np.append(np.repeat(corners[:, 0], 2), worst[0])
             y = np.append(worst[1], np.repeat(corners[:, 1], 2))

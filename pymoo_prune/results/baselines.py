@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import count
 
 import numpy as np
@@ -83,6 +84,7 @@ def simple_series(
         cannot be had here are named on the console, each with the reason.
     """
     found = []
+    parent = cache(lambda: _parent_values(problem))
     for baseline in () if problem.rivals is None else problem.rivals.at(front):
         with display.phase("baseline") as update:
             total, done = len(baseline.networks), count(1)
@@ -97,12 +99,19 @@ def simple_series(
         timed = problem.latencies
         latencies = {} if timed is None else timed.of(baseline.networks)
         before = _judged(problem, baseline.networks)
-        measured = completed({**baseline.sizes, **latencies, **before}, problem.quantities)
+        sizes = {**baseline.sizes, **latencies}
+        measured = completed({**sizes, **before}, problem.quantities, parent)
         columns = {**measured, **accuracies}
         found.append(Series(baseline.name, columns))
     for line in () if problem.rivals is None else problem.rivals.left_out():
         display.console.print(line, highlight=False, markup=False)
     return found
+
+
+def _parent_values(problem: PruningProblem) -> dict[str, float]:
+    """The parent's values; its accuracy is on the images on which baselines are judged."""
+    judged = {} if problem.parent is None else _judged(problem, [problem.parent])
+    return {**problem.parent_values, **{name: float(one[0]) for name, one in judged.items()}}
 
 
 def _judged(problem: PruningProblem, networks: Sequence[nn.Module]) -> dict[str, Values]:

@@ -169,7 +169,7 @@ class StudyPage:
                 ", ".join(task.objectives),
                 f"{max((c.evaluations for c in task.courses), default=0):,}",
                 str(len(task.courses)),
-                ("of a known front" if task.known else "of all runs together"),
+                ("of a known front" if task.known else "of all runs and baselines"),
                 "; ".join(f"{method}: {why}" for method, why in task.missing.items()),
             )
             for task in self.standings.tasks

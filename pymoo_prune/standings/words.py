@@ -208,8 +208,8 @@ def over_time_meaning(standings: Standings) -> str:
     unknown = [task.name for task in one.tasks if not task.known]
     if unknown:
         text += (
-            f" The best hypervolume of {_some(unknown)} is that of all runs together, because no "
-            "front is known."
+            f" The best hypervolume of {_some(unknown)} is that of all runs and baselines "
+            "together, because no front is known."
         )
     if one.only_ends:
         text += (

@@ -12,7 +12,7 @@ import numpy as np
 from pymoo_prune.comparing import Campaign, evaluations_in
 from pymoo_prune.errors import StoreError
 from pymoo_prune.exchange import Evaluations
-from pymoo_prune.objectives import failed_rows, parse_constraints
+from pymoo_prune.objectives import feasible, parse_constraints
 from pymoo_prune.search import Store
 from pymoo_prune.studies.files import RUNS_FOLDER
 from pymoo_prune.studies.folder import Study
@@ -68,9 +68,6 @@ def _of_run(path: Path, on: OnInstance, method: str, seed: int, scale: Scale) ->
         generation = columns.pop("generation").astype(np.int64)
         X, reasons = store.record.chromosomes(), store.record.reasons()
         without = store.record.without_chromosomes
-    feasible = ~failed_rows(columns)
-    for bound in parse_constraints(instance.constraints):
-        feasible &= bound.violation(columns, scale.parent) <= 0
     costs = [cost.of(columns, scale.parent) for cost in instance.definition.costs]
     notes = [NOISY.format(on.name)] if instance.changes_batches else []
     return Evaluations(
@@ -82,7 +79,7 @@ def _of_run(path: Path, on: OnInstance, method: str, seed: int, scale: Scale) ->
         measurements=columns,
         objectives=instance.objectives,
         F=np.column_stack(costs),
-        feasible=feasible,
+        feasible=feasible(columns, parse_constraints(instance.constraints), scale.parent),
         failures=reasons,
         notes=(*notes, *([without] if X is None else [])),
     )

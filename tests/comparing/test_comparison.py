@@ -135,11 +135,13 @@ def test_a_run_that_found_nothing_counts_as_nothing() -> None:
     found = compared([ONE, trial("b", 0), trial("b", 1, THREE.columns)], bounds=["macs<=50%"])
     assert found.indicators[SEARCHED][1] == 0
     assert found.indicators[TESTED][1] == 0
-    assert found.indicators[DISTANCE][1] == np.inf
+    # The union is (.5, .1), (.3, .2), (.2, .5), (.15, .6), (.1, .9); the reference is (1, 1).
+    steps = np.hypot([0.5, 0.7, 0.8, 0.85, 0.9], [0.9, 0.8, 0.5, 0.4, 0.1])
+    assert found.indicators[DISTANCE][1] == pytest.approx(steps.mean())
     assert np.isnan(found.indicators["macs<=50%"][1])
     # It counts against its method where it has a number, and is no number where it has none.
-    assert len(found.contrasts(TESTED)) == 1
-    assert found.contrasts(DISTANCE) == []
+    assert len(found.contrasts(TESTED)) == len(found.contrasts(DISTANCE)) == 1
+    assert found.contrasts("macs<=50%") == []
 
 
 def test_baselines_are_measured_like_runs() -> None:
@@ -157,6 +159,22 @@ def test_a_baseline_belongs_to_the_union_that_distances_are_measured_to() -> Non
     assert beside.indicators[DISTANCE][0] == pytest.approx(np.hypot(0.4, 0.05))
     assert alone.front.keys() == beside.front.keys()
     assert beside.front["parameters"].tolist() == [100, 500]
+
+
+def test_networks_that_break_a_constraint_set_no_mark() -> None:
+    constraints = [Constraint.parse(text) for text in ("accuracy>=0.5", "pixels<=1")]
+    goals = Goals(QUANTITIES, ["parameters", "macs"], constraints)
+    alone = compared([ONE, THREE], goals=goals)
+    broken = Series("L1", front([0.1, 0.6], [10, 400]))
+    unknown = Series("random", without(front([0.9], [20]), "pixels"))
+    beside = compared([ONE, THREE], [broken, unknown], goals=goals)
+    assert np.array_equal(beside.union, alone.union)
+    assert np.array_equal(beside.best_costs, alone.best_costs)
+    assert beside.indicators[DISTANCE].tolist() == alone.indicators[DISTANCE].tolist()
+    # Baselines themselves need not keep it.
+    assert beside.indicators_of_others[0][DISTANCE] == 0
+    better = compared([ONE, THREE], [Series("L1", front([0.6], [50]))], goals=goals)
+    assert better.union.tolist() == [[0.05, 0.05]]
 
 
 GOALS_3 = Goals(QUANTITIES, ["accuracy", "pixels", "parameters"])

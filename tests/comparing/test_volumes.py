@@ -80,6 +80,19 @@ def test_a_logarithmic_axis_begins_at_the_smallest_value_of_any_front() -> None:
     assert volumes(log=("parameters",)) == pytest.approx(expected)
 
 
+def test_an_axis_begins_below_0_where_a_network_is_better_than_its_parent() -> None:
+    goals = Goals(QUANTITIES, ["accuracy_drop", "parameters"])
+    better = {"accuracy_drop": np.array([-0.25]), "parameters": np.array([100.0])}
+    alike = {"accuracy_drop": np.array([0.0]), "parameters": np.array([100.0])}
+    # From -.25 to the reference, 1; alone, an axis begins at 0.
+    assert front_volumes([better, alike], goals, PARENT) == pytest.approx([0.9, 0.9 * 1 / 1.25])
+    assert front_volumes([alike], goals, PARENT) == pytest.approx([0.9])
+    options = HypervolumeOptions.parse(["accuracy_drop=.5"])
+    assert front_volumes([better, alike], goals, PARENT, options) == pytest.approx(
+        [0.9, 0.9 * 0.5 / 0.75]
+    )
+
+
 @pytest.mark.parametrize("log", [(), ("parameters",), ("macs",), ("macs", "parameters")])
 def test_volumes_are_those_of_moocore(log: tuple[str, ...]) -> None:
     generator = np.random.default_rng(3)

@@ -111,6 +111,20 @@ def test_best_and_worst_bound_the_band(drawn: list[Figure]) -> None:
     }
 
 
+def test_a_run_without_networks_attains_nothing(drawn: list[Figure]) -> None:
+    sets = {"a": [RUNS[0], RUNS[2], {}, {}, {}], "b": [{}], "c": RUNS}
+    draw_attainment("unused.png", sets, "macs", "accuracy", STANDARD)
+    (axes,) = drawn[0].axes
+    worst = [axes.get_xlim()[1], axes.get_ylim()[0]]
+    best, least, median = (np.asarray(line.get_xydata()) for line in axes.lines[:3])
+    assert best[1::2].tolist() == [[10, 0.5], [30, 0.9]]
+    for line in (median, least):  # two of five attain something: not half of them
+        assert (line == worst).all()
+    assert len(axes.lines) == 6, "b is left out"
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert labels == ["a", "c", "median of the runs", "best and worst"]
+
+
 def test_a_legend_says_how_many_runs_there_were(drawn: list[Figure]) -> None:
     for sets in ({"a": RUNS, "b": RUNS}, {"a": RUNS, "b": RUNS[:1]}, {"a": RUNS[:1]}):
         draw_attainment("unused.png", sets, "macs", "accuracy", STANDARD)

@@ -284,6 +284,17 @@ def test_methods_that_found_nothing_or_the_same_do_not_differ() -> None:
     draw_difference(None, same, ("a", "b"), ("x", "y"))
 
 
+def test_lines_count_runs_that_found_nothing() -> None:
+    one, none, far = np.array([[0.2, 0.2]]), np.empty((0, 2)), np.array([[0.5, 0.5]])
+    found = difference_of_attainment([one, one, none, none, none], [far] * 5)
+    figure = draw_difference(None, found, ("a", "b"), ("x", "y"))
+    for panel, median in zip(figure.axes, ([1, 1], [0.5, 0.5]), strict=False):
+        best, worst, middle = (np.asarray(line.get_xydata()) for line in panel.lines)
+        assert best[1].tolist() == [0.2, 0.2]
+        assert worst[1].tolist() == [1, 1], "three of all runs attain nothing"
+        assert middle[1].tolist() == median
+
+
 def test_what_cannot_be_compared() -> None:
     with pytest.raises(PruneError, match=r"two costs, \(n, 2\), but their shape is \(4, 3\)"):
         difference_of_attainment([np.ones((4, 3))], sets(0))

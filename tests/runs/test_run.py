@@ -27,10 +27,12 @@ from pymoo_prune import (
 from pymoo_prune.chromosomes import Array, WeightGenome, as_column, digests, pack, unpack
 from pymoo_prune.cli import main
 from pymoo_prune.measuring import accuracy
-from pymoo_prune.results import baseline_series
+from pymoo_prune.networks import FeedForward
+from pymoo_prune.results import baseline_series, simple_series
 from pymoo_prune.runs import Report
 from pymoo_prune.runs.summary import failure_notes
 from pymoo_prune.search import Display
+from pymoo_prune_problems import EComp
 from tests.support.running import asked, assert_same_run, query, quiet, started, stopped_when
 from tests.support.tiny_problem import (
     AllFailing,
@@ -531,6 +533,23 @@ def test_random_search_that_finds_nothing_is_left_out(
     )
     assert series == []
     assert f"random search is left out: {message}" in console.export_text()
+
+
+def test_what_a_baseline_loses_is_against_the_parent_on_the_same_images(
+    digits: Data, parent: FeedForward
+) -> None:
+    problem = EComp(digits, parent=parent, search_images=50, recovery="none")
+    X = np.ones((1, problem.n_var), dtype=bool)
+    X[:, ::2] = False
+    front = Front.from_candidates(problem, X, problem.measured(X))
+    found = simple_series(
+        problem, front.columns, seed=0, images=0, display=Display(Console(quiet=True))
+    )
+    whole = accuracy(parent, digits.validation)
+    assert whole != problem.parent_values["accuracy"], "the search has fewer images"
+    for one in found:
+        lost = whole - one.columns["accuracy"]
+        assert one.columns["accuracy_drop"] == pytest.approx(lost, abs=1e-12), one.name
 
 
 # Real kills of real processes.
