@@ -32,6 +32,7 @@ from pymoo_prune.comparing.statistics import (
     holm,
     least_p,
     mann_whitney,
+    named_test,
     superiority,
 )
 from pymoo_prune.comparing.trials import Trial, union_front
@@ -43,6 +44,6 @@ __all__ = [
     "HypervolumeOptions", "Method", "Plan", "Trial", "check_against", "check_design", "citations",
     "cited_by_campaign", "compare", "draw", "enough_seeds", "evaluations_in", "file_name",
     "first_line", "front_volumes", "holm", "is_of_method", "least_p",
-    "mann_whitney", "meaning", "probability", "process_pool", "report_of_campaign",
+    "mann_whitney", "meaning", "named_test", "probability", "process_pool", "report_of_campaign",
     "report_of_runs", "size_bounds", "spread", "superiority", "union_front", "verdict",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from pymoo_prune.comparing.words import (
     meaning_of_tests,
     pairs_tested,
     particulars,
+    tested_by,
     within_bounds,
 )
 from pymoo_prune.objectives import Values
@@ -227,7 +228,7 @@ class LatexTables:
         name = self.labels.get(self._reference, self._reference)
         return (
             f"Marks compare methods with {name}: {AHEAD} ahead, {BEHIND} behind, {ALIKE} not shown "
-            "to differ, by the exact two-sided Mann-Whitney test with Holm's correction for "
+            f"to differ, by the {tested_by(self.comparison)} with Holm's correction for "
             f"{pairs_tested(self.comparison, self.labels)} that share a hypervolume, at {LEVEL}; "
             "no mark where so few runs cannot show a difference. "
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, count
 from math import comb
 
@@ -14,6 +15,8 @@ from pymoo_prune.objectives import Values
 
 LEVEL = 0.05
 """The largest adjusted p at which a difference is called one."""
+MOST_EXACT = 120
+"""Up to this many runs of two methods together, p is exact; its cost is their fourth power."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Contrast:
         effect: The share of pairs of runs in which the first has more, ties half: Vargha and
             Delaney's A. 0.5 is no difference; 1 and 0 mean that every run of one beats every run of
             the other.
-        p: The p of the Mann-Whitney test, two-sided and exact.
+        p: The p of the Mann-Whitney test, two-sided; see `mann_whitney`.
         adjusted: p after Holm's correction for all pairs that are tested.
         possible: The least p that so few runs can give, however different they are, after the
             correction.
@@ -99,11 +102,19 @@ def superiority(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
-    """The two-sided Mann-Whitney test's p, exact with ties too: twice that of the smaller tail.
+    """The two-sided Mann-Whitney test's p: twice that of the smaller tail, exact with ties too.
 
     The rank sum of the first sample is compared with those of all ways to draw as many of the
     pooled values. scipy's exact test takes no ties, and accuracies on the same images have many.
+    Of more than `MOST_EXACT` values it is the normal approximation, corrected for ties.
     """
+    if len(first) + len(second) > MOST_EXACT:
+        return _approximately(first, second)
+    return _exactly(tuple(first), tuple(second))
+
+
+@lru_cache(maxsize=1_000)  # one report asks for the same several times
+def _exactly(first: tuple[float, ...], second: tuple[float, ...]) -> float:
     _, place, counts = np.unique([*first, *second], return_inverse=True, return_counts=True)
     doubled = (2 * counts.cumsum() - counts + 1)[place]  # ranks; doubled, for ties have half ones
     n, total = len(first), int(doubled.sum())
@@ -115,6 +126,26 @@ def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
     observed = int(doubled[:n].sum())
     tail = min(ways[n, : observed + 1].sum(), ways[n, observed:].sum())
     return min(2 * float(tail) / comb(len(doubled), n), 1.0)
+
+
+def _approximately(first: Sequence[float], second: Sequence[float]) -> float:
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - it takes half a second
+
+    if len({*first, *second}) == 1:
+        return 1.0
+    return float(mannwhitneyu(first, second, method="asymptotic").pvalue)
+
+
+def named_test(values: int, name: str = "Mann-Whitney") -> str:
+    """The test in words.
+
+    Args:
+        values: How many values two samples have together, at most.
+        name: Its name.
+    """
+    if values <= MOST_EXACT:
+        return f"exact two-sided {name} test"
+    return f"two-sided {name} test, by the normal approximation above {MOST_EXACT} runs of a pair"
 
 
 def holm(p: Values) -> Values:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pymoo_prune.comparing.comparison import Comparison
-from pymoo_prune.comparing.statistics import LEVEL, Contrast
+from pymoo_prune.comparing.comparison import SEARCHED, Comparison
+from pymoo_prune.comparing.statistics import LEVEL, Contrast, named_test
 from pymoo_prune.objectives import DIVERGENCE, NATS, Values
 from pymoo_prune.results import RANDOM
 from pymoo_prune.tables import listed
@@ -165,11 +165,17 @@ def meaning_of_tests(comparison: Comparison, labels: Mapping[str, str] | None = 
         labels: Names of methods in the text, by their own names.
     """
     return (
-        "A is the share of pairs of runs in which the first is ahead, ties half; p is of the exact "
-        "two-sided Mann-Whitney test, with Holm's correction for "
+        "A is the share of pairs of runs in which the first is ahead, ties half; p is of the "
+        f"{tested_by(comparison)}, with Holm's correction for "
         f"{pairs_tested(comparison, labels)} that share a hypervolume, and a difference is called "
         f"one where it is at most {LEVEL}."
     )
+
+
+def tested_by(comparison: Comparison) -> str:
+    """The test of two methods, in words."""
+    runs = sorted(len(comparison.of(method, SEARCHED)) for method in comparison.methods)
+    return named_test(sum(runs[-2:]))
 
 
 def particulars(comparison: Comparison) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import TypeAlias
@@ -64,7 +64,7 @@ class Judge:
 
 
 def final_accuracies(
-    networks: Sequence[nn.Module],
+    networks: Iterable[nn.Module],
     data: Data,
     *,
     seeds: Sequence[int],

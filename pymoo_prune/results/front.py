@@ -229,9 +229,17 @@ class Front(Tabulated):
         retrain, kept = finisher(self.problem, images), self.finished
         if retrain is not None and kept is not None and kept.finishing.images == images:
             retrain = kept.finisher(self.problem.seed, self.device)
-        networks = [self.problem.network(x) for x in self.X]
+        layers: list[list[Layer]] = []
+
+        def networks() -> Iterator[nn.Module]:
+            # One at a time: a large front of large networks does not fit into memory.
+            for x in self.X:
+                network = self.problem.network(x)
+                layers.append(anatomy(network, self.problem.data_set.shape))
+                yield network
+
         columns = final_accuracies(
-            networks,
+            networks(),
             self.problem.data_set,
             seeds=self.seeds,
             finished=retrain,
@@ -239,7 +247,6 @@ class Front(Tabulated):
             keep=keep,
             progress=progress,
         )
-        layers = [anatomy(network, self.problem.data_set.shape) for network in networks]
         return Front(self.problem, self.X, {**self.columns, **columns}, layers, self.finished)
 
     def series(self, name: str = "front") -> Series:

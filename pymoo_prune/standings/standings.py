@@ -14,6 +14,7 @@ from pymoo_prune.comparing import (
     holm,
     least_p,
     mann_whitney,
+    named_test,
     superiority,
 )
 from pymoo_prune.errors import PruneError, unknown_name
@@ -191,6 +192,12 @@ class Standings:
     def tests(self) -> int:
         """The number of rank-sum tests, which Holm's correction is for."""
         return len(self._tested)
+
+    @property
+    def named_test(self) -> str:
+        """The rank-sum test in words."""
+        sizes = [len(a) + len(b) for a, b in self._tested.values()]
+        return named_test(max(sizes, default=0), "rank-sum (Mann-Whitney)")
 
     @property
     def needed_seeds(self) -> int:

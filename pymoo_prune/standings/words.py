@@ -129,7 +129,7 @@ def table_meaning(standings: Standings) -> str:
     if standings.tests:
         text += (
             f" {BETTER}, {WORSE} and {SAME} say that a method is better than {standings.against}, "
-            "worse, or that neither is shown: the exact two-sided rank-sum (Mann-Whitney) test, "
+            f"worse, or that neither is shown: the {standings.named_test}, "
             f"p at most {LEVEL} after Holm's correction for the {standings.tests} tests of the "
             "table."
         )

@@ -19,6 +19,7 @@ from pymoo_prune.comparing.statistics import (
     holm,
     least_p,
     mann_whitney,
+    named_test,
     superiority,
 )
 
@@ -72,6 +73,19 @@ def test_many_seeds_are_exact_too() -> None:
     first, second = np.arange(60.0), np.arange(60.0) + 10.5
     expected = mannwhitneyu(first, second, method="exact").pvalue
     assert mann_whitney(first, second) == pytest.approx(expected, rel=1e-9)
+
+
+def test_of_very_many_seeds_it_is_the_approximation() -> None:
+    generator = np.random.default_rng(0)
+    both = [generator.integers(0, 90, 61) / 90 for _ in range(2)]
+    first, second = both[0].tolist(), (both[1] + 0.1).round(2).tolist()
+    assert mann_whitney(first, second) == mannwhitneyu(first, second, method="asymptotic").pvalue
+    fewer = mannwhitneyu(first[:60], second[:60], method="asymptotic").pvalue
+    assert mann_whitney(first[:60], second[:60]) == pytest.approx(fewer, rel=0.03)
+    assert mann_whitney([1.0] * 600, [1.0] * 600) == 1
+    assert mann_whitney(range(600), range(600, 1200)) < 1e-100
+    assert named_test(120) == "exact two-sided Mann-Whitney test"
+    assert "normal approximation" in named_test(121)
 
 
 # Effect.
