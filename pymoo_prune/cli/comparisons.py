@@ -84,7 +84,7 @@ def _compare_methods(problem: str, options: argparse.Namespace, console: Console
     methods = _methods(problem, options.algorithms)
     runs = len(methods) * options.seeds
     jobs = min(cores(), runs) if options.jobs is None else options.jobs
-    settings = settings_of(options, problem, algorithm="nsga2", threads=_threads(options, jobs))
+    settings = settings_of(options, problem, algorithm="nsga2", threads=_threads(options))
     goals = settings.check()  # before the folder is made
     size_bounds(options.bounds or (), goals.quantities)
     volumes = hypervolume_of(options)
@@ -111,10 +111,13 @@ def _methods(problem: str, asked: Sequence[str] | None) -> list[str]:
     return [*methods, "random"] if can_be_random and "random" not in methods else methods
 
 
-def _threads(options: argparse.Namespace, jobs: int) -> int:
-    """Threads of each run: as given, as in the comparison that goes on, or a share of the cores."""
+def _threads(options: argparse.Namespace) -> int:
+    """Threads of each run: as given, as in the comparison that goes on, or one.
+
+    A share of the cores would make results depend on the machine and on the number of jobs.
+    """
     if options.threads is not None:
         return int(options.threads)
     if options.output and Campaign.is_one(options.output):
         return Campaign.open(options.output).settings.threads
-    return max(1, cores() // jobs)
+    return 1

@@ -64,6 +64,9 @@ def do_resume(options: argparse.Namespace, console: Console) -> None:
             campaign.execute(console, jobs=jobs, download=options.download, given=given_of(options))
             show_campaign(campaign, console)
         return
+    if options.jobs is not None:
+        msg = "--jobs is for a comparison or a study; a single run takes --workers"
+        raise PruneError(msg)
     run = Run.open(options.folder, given=given_of(options))
     if run.complete:
         console.print(f"{options.folder} is finished already.", markup=False, soft_wrap=True)

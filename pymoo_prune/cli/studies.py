@@ -65,7 +65,7 @@ def do_study(options: argparse.Namespace, console: Console) -> None:
     """
     check_counts(options)
     jobs = cores() if options.jobs is None else options.jobs
-    problems = _problems(options, jobs)
+    problems = _problems(options)
     study = Study.create(
         options.output or new_folder("study"),
         problems,
@@ -161,7 +161,7 @@ def _print_line(text: str, console: Console) -> None:
 # Options.
 
 
-def _problems(options: argparse.Namespace, jobs: int) -> Sequence[StudyProblem]:
+def _problems(options: argparse.Namespace) -> Sequence[StudyProblem]:
     """The problems that are asked for; where none is named, those of the study that is there."""
     given = [name for name, value in options.untouched.items() if getattr(options, name) != value]
     if not options.what and not options.suite:
@@ -181,7 +181,7 @@ def _problems(options: argparse.Namespace, jobs: int) -> Sequence[StudyProblem]:
     texts = list(dict.fromkeys([*instances, *options.what]))
     own = [text for text in texts if text not in instance_names()]
     _check_options(given, own, all_own=len(own) == len(texts))
-    settings = {text: _settings(text, options, jobs) for text in own}
+    settings = {text: _settings(text, options) for text in own}
     return chosen_problems(
         texts, settings, evaluations=options.evaluations, pop_size=options.pop_size
     )
@@ -209,22 +209,22 @@ def _check_options(given: Sequence[str], own: Sequence[str], *, all_own: bool) -
         raise PruneError(msg)
 
 
-def _settings(text: str, options: argparse.Namespace, jobs: int) -> Settings:
+def _settings(text: str, options: argparse.Namespace) -> Settings:
     """The settings of a problem that is no instance."""
     name, given = split_text(text)
-    settings = settings_of(options, name, algorithm="nsga2", threads=_threads(text, options, jobs))
+    settings = settings_of(options, name, algorithm="nsga2", threads=_threads(text, options))
     return replace(settings, options={**settings.options, **given})
 
 
-def _threads(text: str, options: argparse.Namespace, jobs: int) -> int:
-    """Threads of each run: as given, as in the study that goes on, or a share of the cores."""
+def _threads(text: str, options: argparse.Namespace) -> int:
+    """Threads of each run: as given, as in the study that goes on, or one: see `comparisons`."""
     if options.threads is not None:
         return int(options.threads)
     if options.output is not None and Study.is_one(options.output):
         for one in Study.open(options.output).plan.own:
             if one.name == text:
                 return one.settings.threads
-    return max(1, cores() // jobs)
+    return 1
 
 
 def _methods(options: argparse.Namespace, problems: Sequence[StudyProblem]) -> list[str]:

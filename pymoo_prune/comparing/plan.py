@@ -93,7 +93,10 @@ class Plan:
             if method.objectives is not None:
                 more = self.settings.metrics(objectives=method.objectives)
                 goals = problem.goals_for(method.objectives, self.settings.constraints, more=more)
-                check_goals(method.algorithm, problem, goals)
+                check_goals(
+                    method.algorithm, problem, goals, pop_size=self.settings.pop_size,
+                    surrogate=method.surrogate,
+                )  # fmt: skip
 
     def check_numbers(self, problem: PruningProblem) -> None:
         """Refuses bounds and references that a problem's parent makes impossible."""

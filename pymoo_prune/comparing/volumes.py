@@ -82,8 +82,10 @@ class HypervolumeOptions:
                     "would lie beside each other"
                 )
                 raise PruneError(msg)
-        for point in self.reference if parent is not None else ():
-            self._check_point(point, quantities, parent or {})
+        for point in self.reference:
+            # What a reference is worth may depend on the parent, but not that of a share.
+            if parent is not None or (quantities[point.name].share and not point.relative):
+                self._check_point(point, quantities, parent or {})
 
     def _check_point(
         self, point: Constraint, quantities: Mapping[str, Quantity], parent: Mapping[str, float]

@@ -41,12 +41,14 @@ from pymoo_prune.operators import (
     TruncationSelection,
 )
 from pymoo_prune.problem import Contract, PruningProblem, load_named
-from pymoo_prune.surrogates import Prescreened
+from pymoo_prune.surrogates import Prescreened, no_free_mating
 
 FOR_SEVERAL = (SMSEMOA, CTAEA, MOEAD, RVEA)
 """Engines that break down where there is one objective."""
 NAMED_FOR_SEVERAL = ("sms-emoa", "ctaea", "moead", "rvea")
 """The names of these engines."""
+DIRECTED = ("nsga3", "unsga3", "ctaea", "moead", "rvea")
+"""The names of engines that search along directions."""
 
 _NEEDS_SEVERAL = "needs several objectives, but the problem has one; take ga, nsga2 or unsga3"
 _FOR_ONE = (FitnessSurvival, EpsilonClearingSurvival, Elitism, SoftmaxRoulette, TruncationSelection)
@@ -68,8 +70,11 @@ def check_goals(
     cls: type[PruningProblem],
     goals: Goals,
     options: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    pop_size: int | None = None,
+    surrogate: str | None = None,
 ) -> None:
-    """Refuses goals that an engine cannot search for, as far as its name tells.
+    """Refuses goals and sizes that an engine cannot search with, as far as its name tells.
 
     It serves before a problem is built, which may take hours of training. `check_engine` sees more.
 
@@ -78,6 +83,8 @@ def check_goals(
         cls: The class of the problem.
         goals: The goals that the problem will have.
         options: Arguments with which the problem will be built.
+        pop_size: The size of the engine's population; None if it is not known yet.
+        surrogate: A model that chooses the children worth measuring.
     """
     if ":" in name:
         load_named(name)
@@ -95,6 +102,25 @@ def check_goals(
         reason = check_walks(goals)
     if reason is not None:
         msg = f"algorithm {name!r} {reason}"
+        raise PruneError(msg)
+    if name in DIRECTED and pop_size is not None:
+        check_directions(goals.n_obj, pop_size)
+    if name == "moead" and surrogate is not None:
+        raise PruneError(no_free_mating(f"algorithm {name!r}"))
+
+
+def check_directions(n_obj: int, pop_size: int) -> None:
+    """Refuses a population with fewer candidates than an engine needs directions.
+
+    Args:
+        n_obj: The number of objectives.
+        pop_size: The size of the population.
+    """
+    if pop_size < n_obj:
+        msg = (
+            f"this engine needs a direction for each of {n_obj} objectives at least, so its "
+            f"population must be {n_obj} at least, but it is {pop_size}"
+        )
         raise PruneError(msg)
 
 

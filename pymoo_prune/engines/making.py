@@ -21,7 +21,7 @@ from pymoo.util.reference_direction import (
 )
 
 from pymoo_prune.chromosomes import Array
-from pymoo_prune.engines.checks import check_engine, unsuited
+from pymoo_prune.engines.checks import check_directions, check_engine, unsuited
 from pymoo_prune.engines.names import check_engine_name
 from pymoo_prune.engines.sparse import sparse_ea
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
@@ -38,7 +38,7 @@ from pymoo_prune.operators import (
     ShortArchives,
 )
 from pymoo_prune.problem import PruningProblem, load_named
-from pymoo_prune.surrogates import MODELS, prescreen
+from pymoo_prune.surrogates import MODELS, check_batches, prescreen
 
 MOST_CANDIDATES = 1_000_000
 WHY = "engines compare each candidate of a population with each other one"
@@ -94,7 +94,10 @@ def make_algorithm(
         if problem.changes_batches and isinstance(survival, Survival) and again:
             algorithm.survival = Remeasured(survival)
     check_engine(algorithm, problem, name=name)
-    return algorithm if surrogate is None else prescreen(algorithm, model=surrogate)
+    if surrogate is None:
+        return algorithm
+    check_batches(problem)
+    return prescreen(algorithm, model=surrogate)
 
 
 def population_of(algorithm: Algorithm) -> int | None:
@@ -169,12 +172,7 @@ def even_directions(n_obj: int, most: int) -> Array:
         Directions, (directions, n_obj); the sum of each is 1. With two objectives there are `most`;
         with three there are 3, 6, 10, 15, ...
     """
-    if most < n_obj:
-        msg = (
-            f"this engine needs a direction for each of {n_obj} objectives at least, so its "
-            f"population must be {n_obj} at least, but it is {most}"
-        )
-        raise PruneError(msg)
+    check_directions(n_obj, most)
     parts = get_partition_closest_to_points(most, n_obj)
     directions: Array = UniformReferenceDirectionFactory(n_obj, n_partitions=parts).do()
     return directions

@@ -37,6 +37,9 @@ class Constraint:
         if not isinstance(self.relation, str) or self.relation not in ("<=", ">="):
             msg = f"a constraint's relation must be '<=' or '>=', but it is {shown(self.relation)}"
             raise PruneError(msg)
+        if self.relative and self.bound < 0:
+            msg = f"a bound relative to the parent must not be negative, as in {str(self)!r}"
+            raise PruneError(msg)
 
     @classmethod
     def parse(cls, text: str) -> Constraint:

@@ -195,7 +195,8 @@ class Settings:
             more=self.metrics(metric),
         )
         if objectives is not None:
-            check_goals(self.algorithm, cls, goals, self.options)
+            size, model = self.pop_size, self.surrogate
+            check_goals(self.algorithm, cls, goals, self.options, pop_size=size, surrogate=model)
         if workers and LATENCY in goals.quantities and LATENCY not in cls.quantities:
             msg = (
                 "latencies are measured one candidate at a time, and workers disturb each other; "

@@ -266,6 +266,8 @@ def _origin(findings: Findings, one: Series) -> str:
         return f"{which if numbered else 'the first generation'} {place}{_left_out(findings)}"
     if one.name == RANDOM:
         own = ", numbered from 0 on their own" if numbered else ""
-        return f"as many random candidates as the search had{own}, {seeds}"
+        # Where batches change, survivors are measured again: they are fewer candidates.
+        what = "candidates" if numbered else "measurements of candidates"
+        return f"as many random {what} as the search had{own}, {seeds}"
     retrained = f", retrained with seed {settings.seed}" if findings.finished else ""
     return f"made without a search, at sizes of the front{retrained}"

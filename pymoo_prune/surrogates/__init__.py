@@ -22,11 +22,16 @@ if TYPE_CHECKING:
         Standardised,
         model_factory,
     )
-    from pymoo_prune.surrogates.prescreening import Prescreened, prescreen
+    from pymoo_prune.surrogates.prescreening import (
+        Prescreened,
+        check_batches,
+        no_free_mating,
+        prescreen,
+    )
 else:
     __getattr__, __dir__ = lazily(__name__)
 
 __all__ = [
-    "DEFAULT_MODEL", "MODELS", "Model", "Prescreened", "Standardised", "model_factory",
-    "prescreen",
+    "DEFAULT_MODEL", "MODELS", "Model", "Prescreened", "Standardised", "check_batches",
+    "model_factory", "no_free_mating", "prescreen",
 ]  # fmt: skip

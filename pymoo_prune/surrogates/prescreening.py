@@ -178,6 +178,28 @@ class Prescreened(InfillCriterion):
         return made
 
 
+def no_free_mating(engine: str) -> str:
+    """Why an engine cannot have a surrogate.
+
+    Args:
+        engine: Its name.
+    """
+    return (
+        f"{engine} has no mating that makes children freely, so a surrogate cannot choose among "
+        "them; take an engine such as GA, NSGA2, SPEA2, SMSEMOA or NSGA3"
+    )
+
+
+def check_batches(problem: PruningProblem) -> None:
+    """Refuses a surrogate where every generation is measured on other images."""
+    if problem.changes_batches:
+        msg = (
+            f"{type(problem).__name__} measures every generation on other images, so a surrogate "
+            "has nothing to compare; measure on one fixed batch, or search without a surrogate"
+        )
+        raise PruneError(msg)
+
+
 def _check_usable(problem: Any, parents: Any) -> None:
     """Refuses searches in which a model cannot choose children."""
     if parents is not None:
@@ -192,12 +214,7 @@ def _check_usable(problem: Any, parents: Any) -> None:
             f"a {type(problem).__name__}"
         )
         raise PruneError(msg)
-    if problem.changes_batches:
-        msg = (
-            f"{type(problem).__name__} measures every generation on other images, so a surrogate "
-            "has nothing to compare; measure on one fixed batch, or search without a surrogate"
-        )
-        raise PruneError(msg)
+    check_batches(problem)
 
 
 def best_rows(
@@ -244,11 +261,7 @@ def prescreen(
     """
     mating = getattr(algorithm, "mating", None)
     if not isinstance(mating, InfillCriterion) or isinstance(algorithm, UNSUITED):
-        msg = (
-            f"{type(algorithm).__name__} has no mating that makes children freely, so a surrogate "
-            "cannot choose among them; take an engine such as GA, NSGA2, SPEA2, SMSEMOA or NSGA3"
-        )
-        raise PruneError(msg)
+        raise PruneError(no_free_mating(type(algorithm).__name__))
     algorithm.mating = Prescreened(
         mating, model=model, factor=factor, explore=explore, warm_up=warm_up
     )

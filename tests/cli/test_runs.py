@@ -140,6 +140,25 @@ def test_a_full_disk_is_reported_and_the_run_goes_on_afterwards(
 
 
 @pytest.mark.slow
+def test_threads_of_a_comparison_depend_neither_on_jobs_nor_on_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pymoo_prune.cli.comparisons.cores", lambda: 64)
+    problem = ["compare", "tests.support.tiny_problem:Pixels", "--algorithms", "nsga2"]
+    output = ["--seeds", "1", "--jobs", "1", "--output", str(tmp_path / "one")]
+    assert main([*problem, "--generations", "2", *output]) == 0
+    (settings,) = (tmp_path / "one" / "runs").glob("nsga2-0/run.json")
+    assert json.loads(settings.read_text())["threads"] == 1
+
+
+def test_a_single_run_has_no_jobs(tmp_path: Path, failed: Callable[..., str]) -> None:
+    folder = tmp_path / "run"
+    assert main(pixels_run(folder)) == 0
+    error = failed("resume", str(folder), "--jobs", "2")
+    assert error == "error: --jobs is for a comparison or a study; a single run takes --workers\n"
+
+
+@pytest.mark.slow
 def test_a_full_disk_while_the_parent_is_kept(
     tmp_path: Path, finished: Path, failed: Callable[..., str]
 ) -> None:

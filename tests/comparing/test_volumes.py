@@ -80,6 +80,15 @@ def test_a_logarithmic_axis_begins_at_the_smallest_value_of_any_front() -> None:
     assert volumes(log=("parameters",)) == pytest.approx(expected)
 
 
+def test_a_reference_that_nothing_can_beat_is_refused_before_there_is_a_parent() -> None:
+    axes = ["accuracy", "parameters"]
+    for text in ("accuracy=1", "accuracy=1.5"):
+        with pytest.raises(PruneError, match="must be worse than the best possible value"):
+            HypervolumeOptions.parse([text]).check(axes, QUANTITIES)
+    for text in ("accuracy=.99", "accuracy=110%", "parameters=10"):
+        HypervolumeOptions.parse([text]).check(axes, QUANTITIES)
+
+
 def test_an_axis_begins_below_0_where_a_network_is_better_than_its_parent() -> None:
     goals = Goals(QUANTITIES, ["accuracy_drop", "parameters"])
     better = {"accuracy_drop": np.array([-0.25]), "parameters": np.array([100.0])}

@@ -83,3 +83,14 @@ def test_moead_searches_where_nothing_can_fail(digits: Data) -> None:
     assert not problem.can_fail
     found = search(problem, make_algorithm("moead", problem, 6), Budget(evaluations=8), seed=1)
     assert found.last.evaluated == 8
+
+
+def test_sizes_and_surrogates_are_refused_before_anything_is_built(digits: Data) -> None:
+    goals = Pixels(digits, objectives=["accuracy", "pixels", "macs"]).goals
+    for name in ("nsga3", "unsga3", "ctaea", "moead", "rvea"):
+        check_goals(name, Pixels, goals, pop_size=3)
+        with pytest.raises(PruneError, match="population must be 3 at least, but it is 2"):
+            check_goals(name, Pixels, goals, pop_size=2)
+    check_goals("nsga2", Pixels, goals, pop_size=2, surrogate="rbf")
+    with pytest.raises(PruneError, match=r"algorithm 'moead' has no mating .* a surrogate cannot"):
+        check_goals("moead", Pixels, goals, surrogate="rbf")

@@ -145,6 +145,12 @@ def test_fronts_that_cannot_be_are_refused(front: list[str], fragment: str) -> N
         Goals(QUANTITIES, SUM, front=front)
 
 
+def test_a_share_of_the_parent_is_not_negative() -> None:
+    assert Constraint.parse("accuracy_drop<=-0.01").bound == -0.01
+    with pytest.raises(PruneError, match="relative to the parent must not be negative, as in 'mac"):
+        Constraint.parse("macs<=-5%")
+
+
 def test_unit_costs_by_hand() -> None:
     quantities = {**QUANTITIES, "paths": Quantity("higher", "paths")}
     names = ["accuracy", "accuracy_drop", "macs", "width", "sparsity", "similarity_loss", "paths"]

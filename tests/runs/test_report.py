@@ -223,7 +223,7 @@ def test_origins_say_what_is_not_known(folder: Path, tmp_path: Path) -> None:
     assert list(report.origins().values()) == [
         f"the last population of {where}, seed 3, 0 for the problem",
         *["made without a search, at sizes of the front"] * (1 + len(REFITTED_RIVALS)),
-        "as many random candidates as the search had, seed 3, 0 for the problem",
+        "as many random measurements of candidates as the search had, seed 3, 0 for the problem",
         f"the first generation of {where}, seed 3, 0 for the problem",
     ]
 
