@@ -60,6 +60,21 @@ class OwnTensors(nn.Module):
         return self.head(x.mean((2, 3)))  # type: ignore[no-any-return]
 
 
+class OwnNumbers(nn.Module):
+    """A gate that is learnt, a number that is kept, and one that the code has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.next, self.head = conv(3, 6), conv(6, 6), nn.Linear(6, CLASSES)
+        self.gate = nn.Parameter(torch.tensor(0.5))
+        self.register_buffer("scale", torch.tensor(2.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = x + self.gate * self.next(x) * torch.tensor(0.5)
+        return self.head(x.mean((2, 3))) * self.scale  # type: ignore[no-any-return]
+
+
 class Texts(nn.Module):
     """Whole numbers, their vectors, and a convolution along them."""
 
@@ -149,6 +164,10 @@ PRUNED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: around(lambda net, x: x * x.mean((2, 3))[:, :, None, None]), (8,)
     ),
     "own tensors": (OwnTensors, (6,)),
+    "own numbers": (OwnNumbers, (6,)),
+    "mean of everything": (
+        lambda: around(lambda net, x: net.next(x) / x.abs().mean(), next=conv(8, 6)), (6,)
+    ),
     "texts": (Texts, (6, 4)),
 }  # fmt: skip
 
