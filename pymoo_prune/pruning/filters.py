@@ -176,7 +176,7 @@ class PrunableFilters:
         if layer.inputs is None:
             return sliced(module, None, outputs)
         inputs = np.flatnonzero(alive[layer.inputs])
-        if refit is None or layer.name not in refit.layers or len(inputs) == len(layer.inputs):
+        if refit is None or layer.name not in refit.grams or len(inputs) == len(layer.inputs):
             return sliced(module, inputs, outputs)
         device = next(module.parameters()).device
         where = [torch.from_numpy(index).to(device) for index in (inputs, outputs)]
