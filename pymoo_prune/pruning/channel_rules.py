@@ -72,6 +72,8 @@ class ChannelRules:
 
     def rule(self, node: fx.Node, module: nn.Module | None) -> Callable[..., Maps] | None:
         """The rule by which a node labels its result; None where it is not known."""
+        if getattr(module, "return_indices", False):
+            return None  # places beside values
         if module is not None:
             kinds = {
                 ELEMENTWISE_MODULES: self._passed, SPATIAL_MODULES: self._spatial,

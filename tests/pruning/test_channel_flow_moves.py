@@ -258,6 +258,15 @@ def test_calls_that_are_not_known_are_noted() -> None:
     assert PrunableFilters(net.eval(), SHAPE).flow.kept == ["cumsum() in 'Net'"]
 
 
+def test_what_a_pool_reads_that_gives_places_too_stays() -> None:
+    net = around(lambda net, x: net.other(net.pool(x)[0]), other=conv(8, 3),
+                 pool=nn.MaxPool2d(2, return_indices=True))  # fmt: skip
+    filters = PrunableFilters(net.eval(), SHAPE)
+    assert filters.flow.kept == ["a MaxPool2d in 'pool'"]
+    assert filters.genes.sizes == (3,)
+    check(filters, candidates=2)
+
+
 @pytest.mark.parametrize("name", ["resnet-8", "resnet-20"])
 def test_shortcuts_with_zeros(name: str) -> None:
     network = named_network(name, channels=3, classes=10, size=(8, 8)).eval()
