@@ -205,9 +205,7 @@ class ChannelRules:
         )
         if module is not None:
             return squeezed(module(*args, **kwargs))
-        target: Any = {"view": "reshape", "view_as": "reshape_as"}.get(
-            str(node.target), node.target
-        )
+        target: Any = node.target
         if isinstance(target, str):
             return squeezed(getattr(args[0], target)(*args[1:], **kwargs))
         return squeezed(target(*args, **kwargs))

@@ -195,6 +195,19 @@ def test_calls_in_place_are_known() -> None:
     ]  # fmt: skip
 
 
+def test_views_are_reshapes_in_a_graph() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        x = net.conv(x)
+        x = x.view(x.size(0), -1).view((-1, 64)).view(size=(-1, 4, 64)).view_as(x)
+        return x.view(torch.int32).view(dtype=torch.float32)
+
+    graph = trace(Net(run, conv=conv(3, 4)), SHAPE)
+    calls = [node.target for node in graph.nodes if node.op == "call_method"]
+    assert calls == ["size", *["reshape"] * 3, "reshape_as", "view", "view"]
+    found = fx.GraphModule({"conv": nn.Identity()}, graph)(torch.ones(2, 4, 8, 8))
+    assert torch.equal(found, torch.ones(2, 4, 8, 8))
+
+
 def test_nodes_without_a_use_are_not_in_the_graph() -> None:
     def run(net: Any, x: Tensor) -> Tensor:
         torch.relu(net.unused(x))

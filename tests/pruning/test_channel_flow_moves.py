@@ -258,6 +258,13 @@ def test_calls_that_are_not_known_are_noted() -> None:
     assert PrunableFilters(net.eval(), SHAPE).flow.kept == ["cumsum() in 'Net'"]
 
 
+def test_views_as_another_type_keep_what_they_read() -> None:
+    net = around(lambda net, x: x.view(torch.int32).view(torch.float32) * net.other(x),
+                 other=conv(8, 8))  # fmt: skip
+    with pytest.raises(PruneError, match=r"no filters .*: it has view\(\) in 'Net'"):
+        PrunableFilters(net.eval(), SHAPE)
+
+
 def test_what_a_pool_reads_that_gives_places_too_stays() -> None:
     net = around(lambda net, x: net.other(net.pool(x)[0]), other=conv(8, 3),
                  pool=nn.MaxPool2d(2, return_indices=True))  # fmt: skip
