@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from pymoo_prune.inference.parent import CONVOLUTIONS, NORMS, WEIGHTED_LAYERS, Parent
+from pymoo_prune.networks import reshape_views
 
 NO_OPS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 RELUS = (functional.relu, torch.relu, torch.relu_)
@@ -45,6 +46,7 @@ def traced_network(parent: Parent, images: Tensor) -> fx.GraphModule | None:
 def _simplify(traced: fx.GraphModule) -> None:
     """Drops operations without effect; lets sums and activations overwrite inputs of their own."""
     modules: dict[str, nn.Module] = dict(traced.named_modules())
+    reshape_views(traced.graph)
     for node in list(traced.graph.nodes):
         module = modules.get(str(node.target)) if node.op == "call_module" else None
         source = source_of(node)
@@ -57,8 +59,6 @@ def _simplify(traced: fx.GraphModule) -> None:
         if isinstance(module, NO_OPS) or _copies(node):
             node.replace_all_uses_with(source)
             traced.graph.erase_node(node)
-        elif node.op == "call_method" and node.target == "view":
-            node.target = "reshape"  # with channels last, a view may be impossible
         elif node.target is operator.iadd and free:
             node.target = operator.add
         elif free and (isinstance(module, nn.ReLU) or node.target in (*RELUS, "relu", "relu_")):

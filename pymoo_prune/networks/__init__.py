@@ -40,6 +40,7 @@ from pymoo_prune.networks.graphs import (
     operands,
     overwrites,
     parts,
+    reshape_views,
 )  # fmt: skip
 from pymoo_prune.networks.mlp_mixer import MlpMixer
 from pymoo_prune.networks.modes import evaluating
@@ -67,6 +68,6 @@ __all__ = [
     "build_with", "call_name", "called_layers", "changes_of", "check_trust", "described",
     "evaluating", "index_of", "is_own", "join_axis", "layers_of_depth", "load_named", "module_of",
     "name_of", "named_network", "narrowed", "operands", "overwrites", "own_inputs", "part_of",
-    "parts", "plain_inputs", "round_inputs", "sizes_at", "sliced", "spec_of", "to_grid", "trace",
-    "trust", "unpack_attention", "with_origin", "without_branches", "zeros",
+    "parts", "plain_inputs", "reshape_views", "round_inputs", "sizes_at", "sliced", "spec_of",
+    "to_grid", "trace", "trust", "unpack_attention", "with_origin", "without_branches", "zeros",
 ]  # fmt: skip

@@ -46,6 +46,21 @@ def call_name(node: fx.Node) -> str:
     return node.target if isinstance(node.target, str) else str(node.target.__name__)
 
 
+def reshape_views(graph: fx.Graph) -> None:
+    """Makes reshapes of views: with channels last in memory, a view may be impossible.
+
+    Views of the same bytes as another type stay.
+    """
+    for node in graph.nodes:
+        if node.op != "call_method" or node.target not in ("view", "view_as"):
+            continue
+        given = (*node.args[1:], *node.kwargs.values())
+        if not any(isinstance(one, torch.dtype) for one in given):
+            node.target = node.target.replace("view", "reshape")
+            renamed = {"size": "shape"}
+            node.kwargs = {renamed.get(name, name): one for name, one in node.kwargs.items()}
+
+
 def sweep(graph: fx.Graph, kept: Collection[fx.Node] = ()) -> None:
     """Removes the nodes that have no use, except those to keep."""
     for node in reversed(graph.nodes):

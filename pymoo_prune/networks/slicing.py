@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from pymoo_prune.errors import PruneError
 from pymoo_prune.networks.rounding import GRID
@@ -152,16 +152,22 @@ def _is_grouped(layer: Any) -> bool:
 
 
 def of_widths(name: str, layer: nn.Module | None, widths: Sequence[int]) -> nn.Module:
-    """A copy of a layer with these widths, see `widths_of`, and some of its weights."""
+    """A copy of a layer with these widths, see `widths_of`, and some of its weights.
+
+    A transposed convolution stays whole.
+    """
     if not isinstance(layer, RESIZABLE):
         msg = f"the parent has no layer {name!r} with channels of its own"
         raise PruneError(msg)
-    whole = widths_of(layer, layer)
+    whole, stays = widths_of(layer, layer), isinstance(layer, _ConvTransposeNd)
     if len(widths) != len(whole) or any(
-        not 1 <= wanted <= there for wanted, there in zip(widths, whole, strict=True)
+        not (there if stays else 1) <= wanted <= there
+        for wanted, there in zip(widths, whole, strict=True)
     ):
         msg = f"layer {name!r} has channels {whole}, and cannot have {widths}"
         raise PruneError(msg)
+    if stays:
+        return copy.deepcopy(layer)
     if len(widths) == 3:
         inputs, outputs, groups = widths
         tensors = {key: value.detach()[:outputs] for key, value in layer.named_parameters()}

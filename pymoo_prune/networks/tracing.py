@@ -19,7 +19,15 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks.graphs import CALLS, CONSTANT, call_name, overwrites, sweep
+from pymoo_prune.networks.graphs import (
+    CALLS,
+    CONSTANT,
+    call_name,
+    overwrites,
+    parts,
+    reshape_views,
+    sweep,
+)
 from pymoo_prune.networks.modes import evaluating
 
 SLICED_LAYERS = (_ConvNd, nn.Linear)
@@ -43,11 +51,15 @@ class LayerTracer(fx.Tracer):
 
     Args:
         inputs: What the network is run on meanwhile; None runs nothing.
+
+    Attributes:
+        has_numbers: Whether the code made plain numbers of results, which the graph has written
+            out.
     """
 
     def __init__(self, inputs: Tensor | None = None) -> None:
         super().__init__()
-        self.inputs = inputs
+        self.inputs, self.has_numbers = inputs, False
         self._values: dict[fx.Node, Any] = {}
         self._running = False
 
@@ -136,6 +148,11 @@ class KnownProxy(fx.Proxy):
     def _known(self) -> Any:
         return self.tracer.value(self.node)
 
+    def _written_out(self) -> Any:
+        """The result, for code that makes a plain number of it."""
+        self.tracer.has_numbers = True
+        return self._known()
+
     def __bool__(self) -> bool:
         """The truth of a result that is no tensor."""
         value = self._known()
@@ -151,19 +168,19 @@ class KnownProxy(fx.Proxy):
 
     def __len__(self) -> int:
         """The length of a result."""
-        value = self._known()
+        value = self._written_out()
         return super().__len__() if value is _UNKNOWN else len(value)
 
     def __iter__(self) -> Iterator[Any]:
         """The parts of a result."""
-        value = self._known()
+        value = self._written_out()
         return super().__iter__() if value is _UNKNOWN else iter(
             [self[place] for place in range(len(value))]  # type: ignore[index]
         )  # fmt: skip
 
     def __index__(self) -> int:
         """A whole number, as shapes have it."""
-        value = self._known()
+        value = self._written_out()
         return operator.index(value) if isinstance(value, int) else super().__index__()  # type: ignore[misc]
 
     def __int__(self) -> int:
@@ -175,7 +192,7 @@ class KnownProxy(fx.Proxy):
         return float(self._number())
 
     def _number(self) -> Any:
-        value = self._known()
+        value = self._written_out()
         if isinstance(value, (int, float)):
             return value
         msg = "a number that is computed from images cannot be read while a network is traced"
@@ -234,9 +251,12 @@ def trace(network: nn.Module, shape: Sequence[int] | None = None) -> fx.Graph:
     for name in set(vars(network)) - before:  # torch.fx leaves the code's own tensors there
         delattr(network, name)
     _call_layers(graph, network)
+    reshape_views(graph)
     if shape is not None:
         _name_axes(graph, tracer)
     sweep(graph, [node for node in graph.nodes if overwrites(node, network)])
+    if shape is not None and tracer.has_numbers:
+        _check_fewer(graph, network, shape)
     return graph
 
 
@@ -266,6 +286,20 @@ def _check_images(network: nn.Module, shape: Sequence[int]) -> None:
             f"{IMAGES}: its code has the number of images written out; take x.size(0), or -1"
         )
         raise PruneError(msg) from faults[0]
+
+
+def _check_fewer(graph: fx.Graph, network: nn.Module, shape: Sequence[int]) -> None:
+    """Refuses a graph that takes only as many images as it was traced with."""
+    try:
+        with evaluating(network), torch.no_grad():
+            fx.GraphModule(parts(network, graph), graph)(zeros(network, shape)[:-1])
+    except Exception as error:  # it may fail in any way
+        msg = (
+            f"the graph of a {type(network).__name__} takes {IMAGES} images at once, but not "
+            f"{IMAGES - 1}: its code turns the number of images into a plain one, as len(x) does; "
+            "take x.size(0), or -1"
+        )
+        raise PruneError(msg) from error
 
 
 def _call_layers(graph: fx.Graph, network: nn.Module) -> None:

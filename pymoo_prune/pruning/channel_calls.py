@@ -58,13 +58,13 @@ MOVING_CALLS = (
     torch.chunk, torch.split, torch.unbind, torch.flip, torch.unflatten, torch.narrow,
     functional.pixel_unshuffle, functional.channel_shuffle,
     getattr, operator.getitem, *JOINS,
-    "flatten", "reshape", "view", "permute", "transpose", "swapaxes", "squeeze", "unsqueeze",
+    "flatten", "reshape", "permute", "transpose", "swapaxes", "squeeze", "unsqueeze",
     "movedim", "expand", "expand_as", "repeat", "repeat_interleave", "chunk", "split", "unbind",
-    "flip", "unflatten", "narrow", "t", "view_as", "reshape_as",
+    "flip", "unflatten", "narrow", "t", "reshape_as",
 )  # fmt: skip
 """Functions and methods that put values elsewhere: they do the same with labels."""
 SIZED_CALLS = (
-    torch.reshape, torch.unflatten, torch.broadcast_to, torch.zeros, torch.ones, "reshape", "view",
+    torch.reshape, torch.unflatten, torch.broadcast_to, torch.zeros, torch.ones, "reshape",
     "expand", "unflatten", "new_zeros", "new_ones",
 )  # fmt: skip
 """Those that say how large axes of their result are, and those that make tensors."""

@@ -227,7 +227,7 @@ class ChannelFlow(fx.Interpreter):
         )
         self.count = len(self.givers)
         self.channels: dict[str, Maps] = {
-            name: _mapped(found, lambda one: compressed(torch.from_numpy(final[one.numpy()])))
+            name: _mapped(found, lambda one: _looked_up(final, one))
             for name, found in rules.maps.items()
         }
         self.layers = [
@@ -285,6 +285,12 @@ def _mapped(found: Maps, call: Callable[[Tensor], Tensor]) -> Maps:
     if isinstance(found, tuple):
         return tuple(_mapped(one, call) for one in found)
     return None if found is None else call(found)
+
+
+def _looked_up(final: Labels, labels: Tensor) -> Tensor:
+    """A map in which each label is replaced."""
+    # Of a single number, numpy makes a number, not an array.
+    return compressed(torch.from_numpy(np.asarray(final[labels.numpy()])))
 
 
 def _shapes(result: Any) -> Any:

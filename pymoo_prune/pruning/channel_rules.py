@@ -72,6 +72,8 @@ class ChannelRules:
 
     def rule(self, node: fx.Node, module: nn.Module | None) -> Callable[..., Maps] | None:
         """The rule by which a node labels its result; None where it is not known."""
+        if getattr(module, "return_indices", False):
+            return None  # places beside values
         if module is not None:
             kinds = {
                 ELEMENTWISE_MODULES: self._passed, SPATIAL_MODULES: self._spatial,
@@ -203,9 +205,7 @@ class ChannelRules:
         )
         if module is not None:
             return squeezed(module(*args, **kwargs))
-        target: Any = {"view": "reshape", "view_as": "reshape_as"}.get(
-            str(node.target), node.target
-        )
+        target: Any = node.target
         if isinstance(target, str):
             return squeezed(getattr(args[0], target)(*args[1:], **kwargs))
         return squeezed(target(*args, **kwargs))

@@ -14,6 +14,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 
 from pymoo_prune.chromosomes import Array, Booleans, Floats
 from pymoo_prune.errors import PruneError
+from pymoo_prune.machine import exact
 from pymoo_prune.measuring import count_macs, count_parameters, count_work
 from pymoo_prune.networks import (
     RESIZABLE,
@@ -30,7 +31,12 @@ from pymoo_prune.pruning.channel_sizes import SizeRewriter
 from pymoo_prune.pruning.filter_groups import filter_groups, genes_of, mean_weights
 from pymoo_prune.pruning.liveness import CandidateSizes, Liveness
 from pymoo_prune.pruning.multiples import MultipleOf, group_steps
-from pymoo_prune.pruning.verification import MaskedNetwork, check_graph, check_small
+from pymoo_prune.pruning.verification import (
+    MaskedNetwork,
+    check_graph,
+    check_small,
+    comparison_for,
+)
 from pymoo_prune.recovery import ChannelRefit, understood
 
 
@@ -54,6 +60,7 @@ class PrunableFilters:
         group_layers: The first layer that gives each group of filters, by path.
         strengths: The mean absolute weight behind each gene, (n_var,).
         all_macs: Multiply-accumulates of the whole network.
+        comparison: How small networks are compared with the whole one.
     """
 
     def __init__(
@@ -176,7 +183,7 @@ class PrunableFilters:
         if layer.inputs is None:
             return sliced(module, None, outputs)
         inputs = np.flatnonzero(alive[layer.inputs])
-        if refit is None or layer.name not in refit.layers or len(inputs) == len(layer.inputs):
+        if refit is None or layer.name not in refit.grams or len(inputs) == len(layer.inputs):
             return sliced(module, inputs, outputs)
         device = next(module.parameters()).device
         where = [torch.from_numpy(index).to(device) for index in (inputs, outputs)]
@@ -273,17 +280,19 @@ class PrunableFilters:
         if images is None:
             images = torch.from_numpy(generator.standard_normal((2, *self.shape)))
         images = images.to(device, torch.float64)
-        check_graph(self.whole, self.flow.graph, images)
         # The first candidate has all layers, and each group that can loses a filter: every layer
         # is tested.
         genes.pieces(X)[0] = True
         genes.filters(X)[0] &= genes.ranks(self.strengths[: genes.n_filters]) > 0
-        for x in genes.repaired(X, self.strengths):
-            self._verify(x, images)
+        with exact(device):
+            self.comparison = comparison_for(self.whole, self.flow.graph, images)
+            check_graph(self.whole, self.flow.graph, images, self.comparison)
+            for x in genes.repaired(X, self.strengths):
+                self._verify(x, images)
 
     def _verify(self, x: Array, images: Tensor) -> None:
         check_small(self.network(x), self.masked(x), images[:1])
 
     def masked(self, x: Array) -> MaskedNetwork:
         """The whole network with masks, as slow as the parent: small networks must equal it."""
-        return MaskedNetwork(self.whole, self._liveness, x)
+        return MaskedNetwork(self.whole, self._liveness, x, self.comparison)

@@ -223,7 +223,7 @@ def _taken_apart(readers: Sequence[_Reader], size: int, step: int) -> tuple[Inte
     order: list[int] = []
     losses = np.zeros(size)
     total = 0.0
-    while len(left) > 1:
+    while readers and len(left) > 1:  # what no layer reads is not missed
         costs = torch.stack([reader.losses(left) for reader in readers]).mean(dim=0).cpu()
         gone = left[torch.argsort(costs, stable=True)[: min(step, len(left) - 1)]]
         before = len(order)

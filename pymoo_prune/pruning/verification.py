@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,16 +15,41 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.networks import JOINS, SlimNetwork, evaluating, join_axis, operands, parts
 from pymoo_prune.pruning.liveness import Liveness
 
-TOLERANCE = 1e-9
-"""The largest difference between small and masked networks, relative to their outputs."""
 
+@dataclass(frozen=True)
+class Comparison:
+    """How networks are compared.
+
+    Attributes:
+        dtype: The type that they compute in.
+        tolerance: The largest difference between two of them, relative to their outputs.
+    """
+
+    dtype: torch.dtype
+    tolerance: float
+
+    def of(self, network: nn.Module) -> nn.Module:
+        """A copy of a network in this type, in evaluation mode."""
+        return copy.deepcopy(network).to(self.dtype).eval()
+
+    def alike(self, expected: Tensor, found: Tensor) -> bool:
+        """Whether two results are the same, up to the tolerance."""
+        if expected.shape != found.shape:
+            return False
+        scale = max(1.0, float(expected.abs().max()))
+        return float((expected - found).abs_().max()) <= self.tolerance * scale  # NaN is not
+
+
+EXACT = Comparison(torch.float64, 1e-9)
+OWN_TOLERANCE = 1e-4
+"""The tolerance where networks are compared in the type that they have."""
 
 LAST = (nn.Linear, nn.Embedding)
 """Layers whose channels are the last axis of what they give; of others they are the second."""
 
 
 class MaskedNetwork(fx.Interpreter):
-    """The whole network, in double precision, with zeros wherever a channel is gone.
+    """The whole network, with zeros wherever a channel is gone.
 
     It is in evaluation mode.
 
@@ -31,13 +57,17 @@ class MaskedNetwork(fx.Interpreter):
         whole: The whole network; it is copied.
         liveness: Tells which layers and channels live.
         x: One chromosome.
+        comparison: How it will be compared: the type that it computes in.
     """
 
-    def __init__(self, whole: nn.Module, liveness: Liveness, x: Array) -> None:
+    def __init__(
+        self, whole: nn.Module, liveness: Liveness, x: Array, comparison: Comparison
+    ) -> None:
         flow = liveness.flow
-        network = copy.deepcopy(whole).double().eval()
+        network = comparison.of(whole)
         super().__init__(fx.GraphModule(parts(network, flow.graph), flow.graph))
         self.extra_traceback = False
+        self.comparison = comparison
         self.layers, self.channels = flow.layers, flow.channels
         self.alive = torch.from_numpy(liveness.alive(x))
         dead = ~liveness.genes.pieces(x)
@@ -47,7 +77,7 @@ class MaskedNetwork(fx.Interpreter):
 
     def outputs(self, images: Tensor) -> dict[str, Tensor]:
         """Runs the network, and returns its outputs and those of each layer's node by name."""
-        self.noted["output"] = self.run(images)
+        self.noted["output"] = self.run(images.to(self.comparison.dtype))
         return self.noted
 
     def run_node(self, n: fx.Node) -> Any:
@@ -78,18 +108,57 @@ class MaskedNetwork(fx.Interpreter):
         return found[0] + found[1]
 
 
-def check_graph(whole: nn.Module, graph: fx.Graph, images: Tensor) -> None:
-    """Refuses a network whose graph gives something else than the network.
+class _Double(fx.Interpreter):
+    """Runs a network in double precision, and notes whether its code leaves double precision."""
+
+    casts = False
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        if isinstance(result, Tensor) and result.is_floating_point() and not _is_double(result):
+            self.casts |= any(_is_double(self.env[one]) for one in n.all_input_nodes)
+        return result
+
+
+def _is_double(result: Any) -> bool:
+    return isinstance(result, Tensor) and result.dtype == torch.float64
+
+
+def comparison_for(whole: nn.Module, graph: fx.Graph, images: Tensor) -> Comparison:
+    """How a network is compared: in double precision, or else in its own type.
+
+    A network whose code names a type, as `x.float()` does, cannot be run in double precision, or
+    gives results that are no more exact.
 
     Args:
         whole: The network.
         graph: Its graph.
         images: (n, channels, height, width), float64.
     """
-    network = copy.deepcopy(whole).double().eval()
+    own = Comparison(next(whole.parameters()).dtype, OWN_TOLERANCE)
+    double = _Double(fx.GraphModule(parts(EXACT.of(whole), graph), graph))
+    double.extra_traceback = False
+    try:
+        with torch.no_grad():
+            double.run(images.clone())
+    except RuntimeError:  # types do not fit together
+        return own
+    return own if double.casts else EXACT
+
+
+def check_graph(whole: nn.Module, graph: fx.Graph, images: Tensor, comparison: Comparison) -> None:
+    """Refuses a network whose graph gives something else than the network.
+
+    Args:
+        whole: The network.
+        graph: Its graph.
+        images: (n, channels, height, width).
+        comparison: How they are compared.
+    """
+    network, images = comparison.of(whole), images.to(comparison.dtype)
     with torch.no_grad():
         found = fx.GraphModule(parts(network, graph), graph)(images.clone())
-        if not _alike(network(images.clone()), found):
+        if not comparison.alike(network(images.clone()), found):
             msg = (
                 "filters of this network cannot be pruned: its graph, as torch.fx traces it, gives "
                 "something else, perhaps because the network overwrites a tensor (x += y) that it "
@@ -104,10 +173,11 @@ def check_small(small: SlimNetwork, masked: MaskedNetwork, images: Tensor) -> No
     Args:
         small: The small form; it is changed.
         masked: The masked form.
-        images: (n, channels, height, width), float64.
+        images: (n, channels, height, width).
     """
     noted: dict[str, Tensor] = {}
-    small = small.double()
+    comparison = masked.comparison
+    small, images = small.to(comparison.dtype), images.to(comparison.dtype)
     for name in (layer.name for layer in masked.layers if layer.name in small.widths):
         small.network.get_submodule(name).register_forward_hook(
             lambda _module, _inputs, output, name=name: noted.update({name: output.clone()})
@@ -127,22 +197,15 @@ def check_small(small: SlimNetwork, masked: MaskedNetwork, images: Tensor) -> No
                 continue  # one number for all channels
             there = masked.alive[layer.outputs].nonzero().flatten()
             left = wanted[layer.node].index_select(axis, there.to(images.device))
-            _compare(f"layer {layer.name!r}", left, noted[layer.name])
-    _compare("the network", wanted["output"], outputs)
+            _compare(comparison, f"layer {layer.name!r}", left, noted[layer.name])
+    _compare(comparison, "the network", wanted["output"], outputs)
 
 
-def _compare(what: str, expected: Tensor, found: Tensor) -> None:
+def _compare(comparison: Comparison, what: str, expected: Tensor, found: Tensor) -> None:
     """Refuses a small network if one of its parts gives something else than expected."""
-    if not _alike(expected, found):
+    if not comparison.alike(expected, found):
         msg = (
             f"filters of this network cannot be pruned: without them, {what} does not give what "
             "it gives when they are masked"
         )
         raise PruneError(msg)
-
-
-def _alike(expected: Tensor, found: Tensor) -> bool:
-    if expected.shape != found.shape:
-        return False
-    scale = max(1.0, float(expected.abs().max()))
-    return float((expected - found).abs_().max()) <= TOLERANCE * scale  # NaN is not

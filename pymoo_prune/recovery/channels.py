@@ -42,13 +42,13 @@ class ChannelRefit(LayerRefit):
     def _note(self, moments: Mapping[str, Moments], ridge: float) -> None:
         self.grams = {name: Gram(found.gram()[0], ridge) for name, found in moments.items()}
         self.means = {
-            name: moments[name].mean()[0]
-            for name, layer in self.layers.items()
-            if layer.bias is not None
+            name: found.mean()[0]
+            for name, found in moments.items()
+            if self.layers[name].bias is not None
         }
 
     def layer(self, name: str, inputs: Tensor, outputs: Tensor) -> dict[str, Tensor]:
-        """The parameters of the smaller layer.
+        """The parameters of the smaller layer, of which there must be statistics.
 
         Args:
             name: The layer's path.

@@ -11,7 +11,7 @@
 from pymoo_prune.training.distillation import Distillation
 from pymoo_prune.training.early_stopping import Stopping
 from pymoo_prune.training.lessons import Lessons
-from pymoo_prune.training.loop import fit, seeded, to_channels_last, trained
+from pymoo_prune.training.loop import fit, seeded, takes_channels_last, to_channels_last, trained
 from pymoo_prune.training.parents import (
     check_can_train,
     check_parent,
@@ -22,5 +22,5 @@ from pymoo_prune.training.recipes import Recipe
 
 __all__ = [
     "Distillation", "Lessons", "Recipe", "Stopping", "check_can_train", "check_parent", "digest_of",
-    "fit", "seeded", "to_channels_last", "train_parent", "trained",
+    "fit", "seeded", "takes_channels_last", "to_channels_last", "train_parent", "trained",
 ]  # fmt: skip

@@ -157,6 +157,22 @@ def to_channels_last(network: Network) -> Network:
     return network
 
 
+def takes_channels_last(network: nn.Module, images: Tensor) -> bool:
+    """Whether a network runs with channels last: `view` in its code may need them first.
+
+    Args:
+        network: The network; it is not changed.
+        images: Some images.
+    """
+    changed = to_channels_last(copy.deepcopy(network)).eval()
+    try:
+        with torch.no_grad():
+            changed(images)
+    except RuntimeError:
+        return False
+    return True
+
+
 def can_halve(network: nn.Module, device: torch.device) -> bool:
     """Whether a network trains well, and fast, in bfloat16.
 

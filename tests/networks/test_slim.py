@@ -195,6 +195,19 @@ def test_calls_in_place_are_known() -> None:
     ]  # fmt: skip
 
 
+def test_views_are_reshapes_in_a_graph() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        x = net.conv(x)
+        x = x.view(x.size(0), -1).view((-1, 64)).view(size=(-1, 4, 64)).view_as(x)
+        return x.view(torch.int32).view(dtype=torch.float32)
+
+    graph = trace(Net(run, conv=conv(3, 4)), SHAPE)
+    calls = [node.target for node in graph.nodes if node.op == "call_method"]
+    assert calls == ["size", *["reshape"] * 3, "reshape_as", "view", "view"]
+    found = fx.GraphModule({"conv": nn.Identity()}, graph)(torch.ones(2, 4, 8, 8))
+    assert torch.equal(found, torch.ones(2, 4, 8, 8))
+
+
 def test_nodes_without_a_use_are_not_in_the_graph() -> None:
     def run(net: Any, x: Tensor) -> Tensor:
         torch.relu(net.unused(x))
@@ -447,6 +460,37 @@ def test_without_a_spec_it_cannot_be_exported(tmp_path: Path) -> None:
     assert found.spec is None
     with pytest.raises(PruneError, match="a SlimNetwork cannot be exported: it has no `spec`"):
         save_network(found, tmp_path, about={})
+
+
+class Raised(nn.Module):
+    """A transposed convolution between others."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.spec = {"network": "raised", "arguments": {"groups": groups}}
+        self.stem, self.next = conv(1, 8), conv(8, 6)
+        self.up = nn.ConvTranspose2d(6, 4, 2, stride=2, groups=groups)
+        self.last, self.head = conv(4, 5), nn.Linear(5, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.up(self.next(self.stem(x)).relu())
+        return self.head(self.last(x).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_transposed_convolutions_come_back_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, groups: int
+) -> None:
+    monkeypatch.setitem(NETWORKS, "raised", Raised)
+    filters = PrunableFilters(Raised(groups).eval(), (1, 8, 8))
+    assert filters.genes.sizes == (8, 5)
+    found = filters.network(random_bits(filters)[0])
+    images = torch.randn(2, 1, 8, 8)
+    assert torch.equal(outputs(carried(found, tmp_path), images), outputs(found, images))
+    assert found.spec is not None
+    widths = {**found.widths, "up": [3, 4, 1][: len(found.widths["up"])]}
+    with pytest.raises(PruneError, match=r"'up' has channels \[6, 4.*and cannot have \[3, 4"):
+        build_network(broken(found.spec, widths=widths))
 
 
 def broken(spec: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -60,6 +60,21 @@ class OwnTensors(nn.Module):
         return self.head(x.mean((2, 3)))  # type: ignore[no-any-return]
 
 
+class OwnNumbers(nn.Module):
+    """A gate that is learnt, a number that is kept, and one that the code has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.next, self.head = conv(3, 6), conv(6, 6), nn.Linear(6, CLASSES)
+        self.gate = nn.Parameter(torch.tensor(0.5))
+        self.register_buffer("scale", torch.tensor(2.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = x + self.gate * self.next(x) * torch.tensor(0.5)
+        return self.head(x.mean((2, 3))) * self.scale  # type: ignore[no-any-return]
+
+
 class Texts(nn.Module):
     """Whole numbers, their vectors, and a convolution along them."""
 
@@ -149,6 +164,10 @@ PRUNED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: around(lambda net, x: x * x.mean((2, 3))[:, :, None, None]), (8,)
     ),
     "own tensors": (OwnTensors, (6,)),
+    "own numbers": (OwnNumbers, (6,)),
+    "mean of everything": (
+        lambda: around(lambda net, x: net.next(x) / x.abs().mean(), next=conv(8, 6)), (6,)
+    ),
     "texts": (Texts, (6, 4)),
 }  # fmt: skip
 
@@ -237,6 +256,22 @@ def test_heads_within_the_batch_stay_as_they_are() -> None:
 def test_calls_that_are_not_known_are_noted() -> None:
     net = around(lambda net, x: torch.cat([x.cumsum(1), net.other(x)], 1), other=conv(8, 3))
     assert PrunableFilters(net.eval(), SHAPE).flow.kept == ["cumsum() in 'Net'"]
+
+
+def test_views_as_another_type_keep_what_they_read() -> None:
+    net = around(lambda net, x: x.view(torch.int32).view(torch.float32) * net.other(x),
+                 other=conv(8, 8))  # fmt: skip
+    with pytest.raises(PruneError, match=r"no filters .*: it has view\(\) in 'Net'"):
+        PrunableFilters(net.eval(), SHAPE)
+
+
+def test_what_a_pool_reads_that_gives_places_too_stays() -> None:
+    net = around(lambda net, x: net.other(net.pool(x)[0]), other=conv(8, 3),
+                 pool=nn.MaxPool2d(2, return_indices=True))  # fmt: skip
+    filters = PrunableFilters(net.eval(), SHAPE)
+    assert filters.flow.kept == ["a MaxPool2d in 'pool'"]
+    assert filters.genes.sizes == (3,)
+    check(filters, candidates=2)
 
 
 @pytest.mark.parametrize("name", ["resnet-8", "resnet-20"])

@@ -99,6 +99,18 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: inside(lambda x: torch.reshape(x, (2, 4, 64))),
         "a Net takes 2 images at once, but not 3: its code has the number of images written out",
     ),
+    "length": (
+        lambda: inside(lambda x: x.reshape(len(x), -1)),
+        r"graph of a Net takes 3 images at once, but not 2: .*len\(x\) does; take x.size\(0\)",
+    ),
+    "length as zeros": (
+        lambda: inside(lambda x: torch.cat([x, torch.zeros(int(x.size(0)), 1, 8, 8)], 1)),
+        r"graph of a Net takes 3 images at once, but not 2: .*; take x.size\(0\), or -1",
+    ),
+    "image by image": (
+        lambda: inside(lambda x: torch.stack([one.relu() for one in x])),
+        "graph of a Net takes 3 images at once, but not 2: ",
+    ),
     "two inputs": (
         TwoInputs, r"forward\(\) needs 'mask' beside the images, but a network gets one"
     ),
@@ -152,6 +164,14 @@ def test_the_images_own_size_may_be_written_out() -> None:
     network = Net(
         lambda net, x: net.head(net.hidden(x.view(-1, 192)).relu()), hidden=nn.Linear(192, 6),
         head=nn.Linear(6, CLASSES),
+    )  # fmt: skip
+    assert PrunableFilters(network, SHAPE).genes.sizes == (6,)
+
+
+def test_lengths_may_be_asked_for() -> None:
+    network = Net(
+        lambda net, x: net.head(net.conv(x).flatten(1)) if len(x) > 0 else x, conv=conv(3, 6),
+        head=nn.Linear(384, CLASSES),
     )  # fmt: skip
     assert PrunableFilters(network, SHAPE).genes.sizes == (6,)
 

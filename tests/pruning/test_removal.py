@@ -433,6 +433,20 @@ def test_layers_without_statistics_go_by_their_weights() -> None:
     )
 
 
+def test_filters_that_no_layer_reads_are_not_missed() -> None:
+    network = Net(
+        lambda net, x: net.head(net.one(x)[:, :4].mean((2, 3))), one=conv(3, 7),
+        head=nn.Linear(4, CLASSES),
+    )  # fmt: skip
+    filters = PrunableFilters(network, SHAPE)
+    orders = RemovalOrders(filters, statistics(filters, random_split()))
+    unread = filters.genes.sizes.index(3)
+    assert orders.losses[unread].tolist() == [0, 0, 0]
+    assert orders.losses[1 - unread][-1] > 0
+    prices, costs = np.array([1e-6]), np.stack(filters.filter_costs()[:1])
+    assert orders.worth(prices, costs)[0, unread] == 1
+
+
 def test_layers_that_are_too_large_go_by_their_weights() -> None:
     network = mixed(
         nn.Sequential(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,15 @@ from pymoo_prune.pruning.channel_labels import ALWAYS, LabelSets
 from pymoo_prune.pruning.channel_rules import ChannelRules
 from tests.support.prunable_filters import (
     Bits,
+    assert_sizes,
     filters_of,
+    outputs,
+    random_bits,
     some_images,
 )
 from tests.support.small_networks import CLASSES, SHAPE, Net, conv, small
+
+Call = Callable[[Any, Tensor], Tensor]
 
 
 def test_a_wrong_order_of_channels_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +104,44 @@ def test_layers_that_are_not_what_they_seem_are_found() -> None:
     network = nn.Sequential(conv(3, 6), Standardised(6, 4, 3), nn.Flatten(), nn.Linear(256, 5))
     with pytest.raises(PruneError, match="without them, layer '1' does not give what it gives"):
         PrunableFilters(network, SHAPE)
+
+
+# A network whose code names a type, and the type that it is compared in.
+TYPED: dict[str, tuple[Call, torch.dtype]] = {
+    "of the image": (lambda net, x: net.next(net.one(x.float())), torch.float32),
+    "of channels": (lambda net, x: net.next(net.one(x).float().relu()), torch.float32),
+    "of outputs": (lambda net, x: net.next(net.one(x)).to(torch.float32), torch.float32),
+    "for a while": (
+        lambda net, x: net.next((y := net.one(x)).float().softmax(-1).type_as(y)), torch.float32
+    ),
+    "double": (lambda net, x: net.next(net.one(x)).double(), torch.float64),
+    "of numbers": (lambda net, x: net.next((y := net.one(x)) * (y > 0).float()), torch.float64),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_a_network_that_names_a_type_is_compared_in_its_own(name: str) -> None:
+    call, dtype = TYPED[name]
+    network = Net(lambda net, x: call(net, x).flatten(1), one=conv(3, 4), next=conv(4, 5))
+    filters = PrunableFilters(network, SHAPE)
+    assert filters.comparison.dtype == dtype
+    assert filters.genes.sizes == (4,)
+    X = random_bits(filters, 4)
+    assert_sizes(filters, X)
+    images = some_images(filters).to(dtype)
+    for x in X:
+        small, masked = filters.network(x).to(dtype), filters.masked(x).outputs(images)["output"]
+        torch.testing.assert_close(outputs(small, images), masked, rtol=1e-5, atol=1e-5)
+
+
+def test_errors_are_found_in_a_networks_own_type_too() -> None:
+    call, _ = TYPED["of channels"]
+    network = Net(lambda net, x: call(net, x).flatten(1), one=conv(3, 4), next=conv(4, 5))
+    filters = PrunableFilters(network, SHAPE)
+    (first, _) = filters.flow.layers
+    first.outputs[[0, 3]] = first.outputs[[3, 0]]
+    with pytest.raises(PruneError, match="without them, layer 'one' does not give what"):
+        filters.verify()
 
 
 def test_quotients_of_dead_channels_are_dead() -> None:

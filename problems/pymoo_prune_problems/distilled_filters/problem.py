@@ -58,6 +58,7 @@ from pymoo_prune.training import (
     Recipe,
     Stopping,
     check_parent,
+    takes_channels_last,
     to_channels_last,
     train_parent,
 )
@@ -191,13 +192,13 @@ class DistilledFilters(PruningProblem):
             parent = train_parent(
                 data, network, parent_epochs, recipe=self.TEACHER, seed=seed, progress=progress
             )
-        # A teacher may be frozen, but its children learn. With a pixel's channels side by side in
-        # memory, networks are twice as fast on a processor.
-        parent = unpack_attention(check_parent(parent, data), data.train.images[:2])
-        self.parent = to_channels_last(parent.requires_grad_())
-        self.filters = PrunableFilters(
-            self.parent, data.shape, multiple_of, images=data.train.images[:2]
-        )
+        some = data.train.images[:2]
+        self.parent = unpack_attention(check_parent(parent, data), some)
+        self.parent.requires_grad_()  # a teacher may be frozen, but its children learn
+        # With a pixel's channels side by side in memory, networks are twice as fast on a processor.
+        if takes_channels_last(self.parent, some):
+            to_channels_last(self.parent)
+        self.filters = PrunableFilters(self.parent, data.shape, multiple_of, images=some)
         self.distillation.teacher = self.parent
         self.can_fail = self.recovery.steps > 0  # training may diverge
         super().__init__(

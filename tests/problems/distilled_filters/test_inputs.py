@@ -24,6 +24,7 @@ from tests.support.distilled_filters import (
     seeded,
     small,
 )
+from tests.support.small_networks import Net
 
 # Networks.
 
@@ -143,6 +144,26 @@ def test_depthwise_convolutions_lose_what_they_read(digits: Data) -> None:
 def test_parents_that_do_not_fit(digits: Data, make: Any, message: str) -> None:
     with pytest.raises(PruneError, match=message):
         small(digits, seeded(make), recovery="none")
+
+
+def viewed(network: Any, images: Tensor) -> Tensor:
+    images = network.two(network.one(images).relu())
+    return network.head(images.view(images.size(0), -1))  # type: ignore[no-any-return]
+
+
+def test_a_view_in_a_networks_code_is_no_trouble(digits: Data) -> None:
+    parent = seeded(
+        lambda: Net(
+            viewed, one=nn.Conv2d(1, 8, 3), two=nn.Conv2d(8, 12, 3), head=nn.Linear(192, 10)
+        )
+    )
+    problem = small(digits, parent, **STEPS)
+    assert problem.filters.genes.sizes == (8, 12)
+    assert_networks_are_what_was_measured(problem, candidates(problem))
+    # The parent keeps its layout, in which alone it runs; those of candidates are faster.
+    assert problem.parent.get_parameter("two.weight").is_contiguous()
+    weight = problem.network(np.ones(20, dtype=bool)).get_parameter("network.two.weight")
+    assert weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_shortcuts_with_zeros_and_groups_are_searched(digits: Data) -> None:
