@@ -277,7 +277,7 @@ def _from_elsewhere(
         result.after,
         costs,
         hypervolume(_best([costs])),
-        int(result.after[-1]),
+        result.evaluations,
         outside=True,
         origin=str(outside.sheets[one.name].path),
     )
