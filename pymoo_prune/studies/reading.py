@@ -290,7 +290,6 @@ def _front(comparison: Comparison, others: Sequence[Values | None]) -> Values:
 
 def _best(parts: Sequence[Values]) -> Values:
     costs = np.concatenate(parts)
-    # Before the start of a logarithmic axis there is nothing.
-    known = np.maximum(costs[~np.isnan(costs).any(axis=1)], 0)
+    known = costs[~np.isnan(costs).any(axis=1)]
     best: Values = np.unique(known[nondominated(known)], axis=0)
     return best

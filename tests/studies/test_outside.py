@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from pymoo_prune import Budget, PruneError, StoreError
-from pymoo_prune.comparing import Campaign
+from pymoo_prune.comparing import Campaign, HypervolumeOptions
 from pymoo_prune.errors import DataError
+from pymoo_prune.standings import Standings
 from pymoo_prune.studies import Study, asked, best
+from pymoo_prune.studies.reading import problem_folder
 from pymoo_prune.suite import problem
 from tests.support.studies import BOUNDED, NEURONS, PIXELS, created, done, pixels, written
 
@@ -290,3 +292,35 @@ def test_results_beside_a_comparison(tmp_path: Path) -> None:
     short = written(tmp_path / "b.csv", head[:-1], [line[:-1] for line in lines])
     with pytest.raises(DataError, match="there is no column macs"):
         Study.create(one.folder, [settings], ["nsga2"], [0], outside={"i": short})
+
+
+def test_axes_begin_where_those_of_a_comparison_do(tmp_path: Path) -> None:
+    """A logarithmic axis has nothing before its start; any other counts all that is better."""
+    columns = ["accuracy", "parameters", "speed"]
+    settings = pixels(
+        quantities=("speed=tests.support.own_quantities:SPEED",),
+        objectives=tuple(columns),
+        budget=Budget(evaluations=16),
+    )
+    one = Study.create(tmp_path / "s", [settings], ["nsga2"], [0])
+    done(one)
+    (trial,) = Campaign.open(problem_folder(one.folder, PIXELS)).comparison().trials
+    assert trial.history is not None
+    table = np.column_stack([trial.history[name] for name in columns]).tolist()
+    lines = [[PIXELS, 0, number, *row] for number, row in enumerate(table, start=1)]
+    small = [PIXELS, 1, 1, *table[0][:1], 1, *table[0][2:]]
+    head = ["problem", "seed", "evaluation", *columns]
+    path = written(tmp_path / "all.csv", head, [*lines, small])
+    done(Study.create(one.folder, [settings], ["nsga2"], [0], outside={"h": path}))
+    (task,) = Study.open(one.folder).tasks(HypervolumeOptions.parse(log=["parameters"]))
+    (mine,), (same, smaller) = task.of("nsga2"), task.of("h")
+    assert same.value == pytest.approx(mine.value)
+    assert same.costs is not None
+    assert smaller.costs is not None
+    assert same.costs[:, 2].min() < 0  # more than twice as fast as the whole network
+    assert smaller.costs[:, 1].tolist() == [0]
+    over_time = Standings([task]).over_time
+    assert over_time.other_measures == []
+    values = np.array([same.value, smaller.value]) / task.best
+    assert over_time.shares_at(task, "h", [1.0])[:, 0] == pytest.approx(values)
+    assert values.max() <= 1
