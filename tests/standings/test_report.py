@@ -90,7 +90,8 @@ def test_the_files_of_a_report(folder: Path) -> None:
 
 def test_the_report_says_what_the_numbers_say(report: StudyReport, folder: Path) -> None:
     text = (folder / "report.md").read_text("utf-8")
-    assert text.startswith(f"# {TITLE}\n\nquick has the best mean rank over 5 problems (1.00 of 3)")
+    title = TITLE.replace("<", "&lt;")
+    assert text.startswith(f"# {title}\n\nquick has the best mean rank over 5 problems (1.00 of 3)")
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings == [
         "Who is ahead",
@@ -117,6 +118,19 @@ def test_the_report_says_what_the_numbers_say(report: StudyReport, folder: Path)
     assert "nan" not in text.lower().replace("shannan", "")
     for name in re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text):
         assert (folder / name).is_file()
+
+
+def test_tags_of_html_are_shown_and_do_nothing(tmp_path: Path) -> None:
+    tag = "<img src=x onerror=alert(1)>"
+    found = [
+        replace(task(f"p{tag}", {"a": 1.0}, seeds=1), missing={"b": f"TypeError: {tag} at 1 < 2"}),
+        task("q", {"a": 1.0, "b": 2.0}, seeds=1),
+    ]
+    report = StudyReport(Standings(found), tag, {"machine": tag}, notes=[tag])
+    text = report.write(tmp_path).read_text("utf-8")
+    assert tag not in text
+    assert text.startswith(f"# {tag.replace('<', '&lt;')}\n")
+    assert "at 1 < 2" in text
 
 
 def test_tables_in_latex_name_tests_budgets_and_seeds(folder: Path) -> None:
