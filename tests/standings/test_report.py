@@ -18,6 +18,7 @@ from pymoo_prune.plots import COLUMN
 from pymoo_prune.standings import Standings, StudyReport, Task
 from pymoo_prune.standings.tables import standings_table, target_table
 from pymoo_prune.tables import latex
+from tests.support.latex import read
 from tests.support.made_up_studies import RATES, suite_task, task, tasks, valued
 
 pytestmark = pytest.mark.slow
@@ -143,6 +144,15 @@ def test_tables_in_latex_name_tests_budgets_and_seeds(folder: Path) -> None:
     assert "Mann-Whitney" in standings
     assert latex("(a) steady: it takes <no> constraints.") in standings
     assert standings.count(r"\textbf") == 6
+
+
+def test_tables_in_latex_are_as_wide_as_their_cells(report: StudyReport, folder: Path) -> None:
+    found = {path.stem: read(path.read_text("utf-8")) for path in (folder / "tables").glob("*.tex")}
+    wide = {name for name, table in found.items() if table.kind == "table*"}
+    assert wide == {"standings", "signed-ranks", "over-time"}  # few columns may be wide ones
+    assert found["ranks"].columns == "lrrl"
+    assert found["signed-ranks"].columns == "lrrrrl"
+    assert found["standings"].columns == "lrrr"
 
 
 def test_numbers_are_exact(report: StudyReport, folder: Path) -> None:
