@@ -83,12 +83,12 @@ def latex_table(
     """
     lines = []
     for place, row in enumerate(rows):
-        cells = (
+        cells = [
             rf"\textbf{{{latex(cell)}}}" if (place, column) in bold else latex(cell)
             for column, cell in enumerate(row)
-        )
+        ]
         lines += [r"    \midrule"] if place in rules else []
-        lines.append(rf"    {' & '.join(cells)} \\")
+        lines.append(_latex_row(cells))
     columns = "".join("l" if column in texts else "r" for column in range(len(head)))
     kind = "table*" if wide else "table"
     return "\n".join(
@@ -99,7 +99,7 @@ def latex_table(
             rf"  \label{{{label}}}",
             rf"  \begin{{tabular}}{{{columns}}}",
             r"    \toprule",
-            rf"    {' & '.join(map(latex, head))} \\",
+            _latex_row([latex(name) for name in head]),
             r"    \midrule",
             *lines,
             r"    \bottomrule",
@@ -108,6 +108,14 @@ def latex_table(
             "",
         ]
     )
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    """A row of cells that are in LaTeX already."""
+    text = " & ".join(cells)
+    # The line break or rule before it would take these as its own arguments.
+    guard = "{}" if text.startswith(("[", "*")) else ""
+    return rf"    {guard}{text} \\"
 
 
 def latex(text: str) -> str:

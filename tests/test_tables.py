@@ -74,6 +74,15 @@ def test_a_latex_table_escapes_what_latex_reads_otherwise() -> None:
     assert lines[0] == r"\begin{table}"
 
 
+def test_no_cell_becomes_an_argument_of_the_line_before() -> None:
+    head, rows = ("[1]", "*"), [("[12] NSGA-II", "[x]"), ("*ours", "*y"), ("[z]", ""), ("a", "b")]
+    text = latex_table(head, rows, caption="c", label="tab:d", bold={(2, 0)}, rules=(1,))
+    assert r"    {}[12] NSGA-II & [x] \\" in text.splitlines()
+    table = read(text)
+    assert table.rows == [list(row) for row in (head, *rows)]
+    assert table.bold == {(3, 0)}
+
+
 def test_a_wide_latex_table_spans_both_columns() -> None:
     table = latex_table(("a",), [("b",)], caption="c", label="tab:d", wide=True)
     assert table.startswith(r"\begin{table*}")

@@ -228,8 +228,7 @@ class Comparison:
         rivals = [one.columns for one in self.others if one.name != RANDOM]
 
         def volume(*fronts: Mapping[str, Values]) -> float:
-            # On a logarithmic axis a first population may begin before all fronts.
-            return hypervolume(np.maximum(scale.unit_costs(stacked(fronts, names)), 0))
+            return hypervolume(scale.unit_costs(stacked(fronts, names)))
 
         known = any(trial.first is not None for trial in self.trials)
         shares = []

@@ -198,8 +198,8 @@ class Scale:
             if worst <= best:  # no front is better than the reference
                 costs[:, place] = np.where(np.isnan(costs[:, place]), np.nan, 1.0)
                 continue
-            if log:
-                costs[:, place] = np.log(np.maximum(costs[:, place], TINY))
+            if log:  # before its start there is nothing
+                costs[:, place] = np.maximum(np.log(np.maximum(costs[:, place], TINY)), best)
             if (best, worst) != (0.0, 1.0):
                 costs[:, place] = (costs[:, place] - best) / (worst - best)
         return costs

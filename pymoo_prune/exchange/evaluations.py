@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -39,6 +39,7 @@ class Evaluations:
         failures: Why a candidate failed, (n,); empty where it did not.
         maximised: The objectives of which more is better: their costs are their negative values.
         notes: What a reader must know, as sentences: that the run is not finished, for example.
+        shares: The objectives that are shares of a count of the whole network, and that count.
     """
 
     problem: str
@@ -53,6 +54,7 @@ class Evaluations:
     failures: Sequence[str]
     maximised: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    shares: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(

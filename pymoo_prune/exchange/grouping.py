@@ -47,10 +47,13 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
 
 def cost_words(run: Evaluations) -> list[str]:
     """What each column of costs is, as text for a reader."""
-    return [
-        f"cost of {name}: its value{' times -1' if name in run.maximised else ''}, less is better"
-        for name in run.objectives
-    ]
+    return [f"cost of {name}: {_value(run, name)}, less is better" for name in run.objectives]
+
+
+def _value(run: Evaluations, name: str) -> str:
+    if name in run.shares:
+        return f"the share of the whole network's {run.shares[name]}"
+    return "its value times -1" if name in run.maximised else "its value"
 
 
 def compared(run: Evaluations) -> tuple[list[int], Values]:

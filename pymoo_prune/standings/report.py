@@ -18,7 +18,7 @@ from pymoo_prune.standings.numbers import numbers
 from pymoo_prune.standings.pictures import RANKS_PICTURE, REACHED_PICTURE, Picture, draw
 from pymoo_prune.standings.standings import Standings
 from pymoo_prune.standings.tables import StudyTable
-from pymoo_prune.tables import TABLES_FOLDER, markdown_table, terminal_table
+from pymoo_prune.tables import TABLES_FOLDER, markdown_table, terminal_table, without_html
 
 
 class StudyReport:
@@ -168,7 +168,7 @@ class StudyReport:
             "## Made with",
             markdown_table(("what", "value"), list(self.facts.items())),
         ]
-        return "\n\n".join(part for part in parts if part) + "\n"
+        return without_html("\n\n".join(part for part in parts if part)) + "\n"
 
     def _ranks(self) -> list[str]:
         if (ranks := self.standings.ranks) is None:

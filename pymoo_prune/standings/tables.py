@@ -14,7 +14,7 @@ from pymoo_prune.standings.ranks import Ranks
 from pymoo_prune.standings.standings import Cell, Standings
 from pymoo_prune.standings.tasks import Task
 from pymoo_prune.standings.words import how_made, running_time_meaning, table_meaning
-from pymoo_prune.tables import Place, Row, latex_table, markdown_table
+from pymoo_prune.tables import LatexTable, Place, Row, markdown_table
 
 WHOLE = "+/−/="
 """The head of the table's last row."""
@@ -53,14 +53,10 @@ class StudyTable:
 
     def latex(self) -> str:
         """The table in LaTeX; footnotes end its caption."""
-        return latex_table(
-            self.head,
-            self.rows,
-            caption=" ".join([self.caption, *self.notes]),
-            label=f"tab:{self.name}",
-            bold=self.bold,
-            wide=len(self.head) > 4,
-        )
+        caption = " ".join([self.caption, *self.notes])
+        return LatexTable(
+            self.name, self.head, self.rows, caption, bold=self.bold, texts=self.texts
+        ).text()
 
 
 # Who is ahead.

@@ -20,6 +20,7 @@ from pymoo_prune.studies.instances import Scale
 from pymoo_prune.studies.plan import Plan
 from pymoo_prune.studies.problems import OnInstance
 from pymoo_prune.studies.reading import problem_folder
+from pymoo_prune.suite import Cost
 
 NOISY = "{} is noisy: each generation was measured on images of its own."
 
@@ -68,7 +69,7 @@ def _of_run(path: Path, on: OnInstance, method: str, seed: int, scale: Scale) ->
         generation = columns.pop("generation").astype(np.int64)
         X, reasons = store.record.chromosomes(), store.record.reasons()
         without = store.record.without_chromosomes
-    costs = [cost.of(columns, scale.parent) for cost in instance.definition.costs]
+    costs = {_name(cost, scale): cost for cost in instance.definition.costs}
     notes = [NOISY.format(on.name)] if instance.changes_batches else []
     return Evaluations(
         problem=on.name,
@@ -77,9 +78,16 @@ def _of_run(path: Path, on: OnInstance, method: str, seed: int, scale: Scale) ->
         generation=generation,
         X=X,
         measurements=columns,
-        objectives=instance.objectives,
-        F=np.column_stack(costs),
+        objectives=tuple(costs),
+        F=np.column_stack([cost.of(columns, scale.parent) for cost in costs.values()]),
         feasible=feasible(columns, parse_constraints(instance.constraints), scale.parent),
         failures=reasons,
         notes=(*notes, *([without] if X is None else [])),
+        shares={name: cost.quantity for name, cost in costs.items() if name != cost.name},
     )
+
+
+def _name(cost: Cost, scale: Scale) -> str:
+    """The name of an objective beside measurements: a share is not called like its count."""
+    of_count = cost.scale == "share" and scale.parent[cost.quantity] != 1
+    return f"{cost.name}_share" if of_count else cost.name

@@ -139,8 +139,7 @@ def _run_costs(result: Result, scale: Scale) -> RunCosts:
     broken = [columns[name] > 0 for name in instance.constraints]
     if broken:
         costs[np.any(broken, axis=0)] = np.nan
-    evaluations = int(result.after[-1])
-    return RunCosts(result.after, scale.unit(costs), scale.value(costs), evaluations)
+    return RunCosts(result.after, scale.unit(costs), scale.value(costs), result.evaluations)
 
 
 # Files.

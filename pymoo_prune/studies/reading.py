@@ -277,7 +277,7 @@ def _from_elsewhere(
         result.after,
         costs,
         hypervolume(_best([costs])),
-        int(result.after[-1]),
+        result.evaluations,
         outside=True,
         origin=str(outside.sheets[one.name].path),
     )
@@ -290,7 +290,6 @@ def _front(comparison: Comparison, others: Sequence[Values | None]) -> Values:
 
 def _best(parts: Sequence[Values]) -> Values:
     costs = np.concatenate(parts)
-    # Before the start of a logarithmic axis there is nothing.
-    known = np.maximum(costs[~np.isnan(costs).any(axis=1)], 0)
+    known = costs[~np.isnan(costs).any(axis=1)]
     best: Values = np.unique(known[nondominated(known)], axis=0)
     return best

@@ -48,11 +48,13 @@ class Result:
         seed: Its seed.
         after: Numbers of evaluations, increasing, (n,).
         columns: Objectives and constraints by column, (n,) each.
+        evaluations: How many it spent: the budget where it went on beyond, else its last line's.
     """
 
     seed: int
     after: NDArray[np.int64]
     columns: Mapping[str, Values]
+    evaluations: int
 
 
 @dataclass
@@ -178,13 +180,14 @@ def _by_seed(
     for seed in np.unique(seeds).tolist():
         rows = table[seeds == seed]
         after = rows[:, 1].astype(np.int64)
-        inside = after <= (after[-1] if wanted.budget is None else wanted.budget)
+        last = int(after[-1])
+        spent = last if wanted.budget is None else min(last, wanted.budget)
+        inside = after <= spent
         cut += int((~inside).sum())
-        if inside.any():
-            rows, after = rows[inside], after[inside]
-            gaps += int(after[-1]) - len(after)
-            columns = {name: rows[:, place + 2] for place, name in enumerate(names)}
-            found.append(Result(seed, after, columns))
+        gaps += spent - int(inside.sum())
+        columns = {name: rows[inside, place + 2] for place, name in enumerate(names)}
+        # A run without a line inside found nothing, but it did spend its budget.
+        found.append(Result(seed, after[inside], columns, spent))
     notes = []
     if cut:
         notes.append(f"{cut:,} evaluations are beyond the budget of {wanted.budget:,}, and are cut")

@@ -163,6 +163,14 @@ def test_baselines_have_part_in_where_a_logarithm_begins() -> None:
     assert comparison.indicators_of_others[0][TESTED] == pytest.approx(0.5)
 
 
+def test_before_its_start_a_logarithmic_axis_has_nothing() -> None:
+    options = HypervolumeOptions.parse(log=["parameters"])
+    comparison = report(runs("ga", 0.5), volumes=options).comparison  # it begins at 500
+    costs = comparison.evaluated(front([0.4, 1.2, np.nan], [0.1, 0.5, 0.1]))
+    expected = [[0.6, 0], [-0.2, 0], [np.nan, np.nan]]  # the other axis has no such limit
+    assert costs == pytest.approx(np.array(expected), nan_ok=True)
+
+
 # Names.
 
 

@@ -134,6 +134,19 @@ def test_the_meaning_of_costs_and_the_seeds_are_in_the_file(
     assert set(overview["meaning_of_F2"]) == {"cost of parameters: its value, less is better"}
 
 
+def test_a_share_of_a_count_is_said_to_be_one(tmp_path: Path) -> None:
+    run = made_up(
+        objectives=("accuracy", "parameters_share"), shares={"parameters_share": "parameters"}
+    )
+    write_evaluations([run], "ioh", tmp_path / "ioh")
+    (path,) = (tmp_path / "ioh").rglob("*.json")
+    assert json.loads(path.read_text())["experiment_attributes"][1] == {
+        "meaning_of_F2": (
+            "cost of parameters_share: the share of the whole network's parameters, less is better"
+        )
+    }
+
+
 def test_three_objectives(tmp_path: Path, iohinspector: Any) -> None:
     F = np.random.default_rng(1).random((60, 3))
     run = made_up(objectives=("a", "b", "c"), F=F, maximised=())

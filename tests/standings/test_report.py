@@ -18,6 +18,7 @@ from pymoo_prune.plots import COLUMN
 from pymoo_prune.standings import Standings, StudyReport, Task
 from pymoo_prune.standings.tables import standings_table, target_table
 from pymoo_prune.tables import latex
+from tests.support.latex import read
 from tests.support.made_up_studies import RATES, suite_task, task, tasks, valued
 
 pytestmark = pytest.mark.slow
@@ -90,7 +91,8 @@ def test_the_files_of_a_report(folder: Path) -> None:
 
 def test_the_report_says_what_the_numbers_say(report: StudyReport, folder: Path) -> None:
     text = (folder / "report.md").read_text("utf-8")
-    assert text.startswith(f"# {TITLE}\n\nquick has the best mean rank over 5 problems (1.00 of 3)")
+    title = TITLE.replace("<", "&lt;")
+    assert text.startswith(f"# {title}\n\nquick has the best mean rank over 5 problems (1.00 of 3)")
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings == [
         "Who is ahead",
@@ -119,6 +121,19 @@ def test_the_report_says_what_the_numbers_say(report: StudyReport, folder: Path)
         assert (folder / name).is_file()
 
 
+def test_tags_of_html_are_shown_and_do_nothing(tmp_path: Path) -> None:
+    tag = "<img src=x onerror=alert(1)>"
+    found = [
+        replace(task(f"p{tag}", {"a": 1.0}, seeds=1), missing={"b": f"TypeError: {tag} at 1 < 2"}),
+        task("q", {"a": 1.0, "b": 2.0}, seeds=1),
+    ]
+    report = StudyReport(Standings(found), tag, {"machine": tag}, notes=[tag])
+    text = report.write(tmp_path).read_text("utf-8")
+    assert tag not in text
+    assert text.startswith(f"# {tag.replace('<', '&lt;')}\n")
+    assert "at 1 < 2" in text
+
+
 def test_tables_in_latex_name_tests_budgets_and_seeds(folder: Path) -> None:
     for path in (folder / "tables").glob("*.tex"):
         text = path.read_text("utf-8")
@@ -129,6 +144,15 @@ def test_tables_in_latex_name_tests_budgets_and_seeds(folder: Path) -> None:
     assert "Mann-Whitney" in standings
     assert latex("(a) steady: it takes <no> constraints.") in standings
     assert standings.count(r"\textbf") == 6
+
+
+def test_tables_in_latex_are_as_wide_as_their_cells(report: StudyReport, folder: Path) -> None:
+    found = {path.stem: read(path.read_text("utf-8")) for path in (folder / "tables").glob("*.tex")}
+    wide = {name for name, table in found.items() if table.kind == "table*"}
+    assert wide == {"standings", "signed-ranks", "over-time"}  # few columns may be wide ones
+    assert found["ranks"].columns == "lrrl"
+    assert found["signed-ranks"].columns == "lrrrrl"
+    assert found["standings"].columns == "lrrr"
 
 
 def test_numbers_are_exact(report: StudyReport, folder: Path) -> None:

@@ -59,6 +59,19 @@ def test_moocore_finds_the_same_hypervolumes(made: Study, tmp_path: Path) -> Non
         assert instance.hypervolume(points) == pytest.approx(value, abs=1e-9)
 
 
+def test_a_share_is_not_called_like_the_count_that_is_measured(tmp_path: Path) -> None:
+    name = "densenet-digits-connections"
+    one = created(tmp_path / "s", [NEURONS, name], ["random"], [0])
+    done(one)
+    width, parameters = evaluations_of_study(one)
+    assert (width.objectives, width.shares) == (("error", "width"), {})  # a share as measured
+    assert parameters.objectives == ("error", "parameters_share")
+    assert parameters.shares == {"parameters_share": "parameters"}
+    whole = problem(name).measurer.parent["parameters"]
+    assert np.array_equal(parameters.F[:, 1], parameters.measurements["parameters"] / whole)
+    assert one.tasks()[1].objectives == ("error", "parameters")  # the instance keeps its name
+
+
 @pytest.mark.slow
 def test_own_problems_are_among_them_by_their_names(tmp_path: Path) -> None:
     one = Study.create(tmp_path / "mixed", [pixels()], ["nsga2"], [0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 
 from pymoo_prune import Budget, PruneError, StoreError
-from pymoo_prune.comparing import Campaign
+from pymoo_prune.comparing import Campaign, HypervolumeOptions
 from pymoo_prune.errors import DataError
+from pymoo_prune.standings import Standings
 from pymoo_prune.studies import Study, asked, best
+from pymoo_prune.studies.reading import problem_folder
 from pymoo_prune.suite import problem
 from tests.support.studies import BOUNDED, NEURONS, PIXELS, created, done, pixels, written
 
@@ -207,17 +210,39 @@ def test_what_is_allowed_and_said(tmp_path: Path) -> None:
     results, _ = done(created(tmp_path / "s", outside={"h": neurons_file(tmp_path, lines)}))
     (course,) = results.tasks[0].of("h")
     assert course.after.tolist() == [1, 2, 5, 10, 39]
-    assert course.evaluations == 39
+    assert course.evaluations == 40
     said = " ".join(results.notes)
     assert "2 evaluations are beyond the budget of 40, and are cut" in said
-    assert "34 evaluations are missing, and count as not better" in said
+    assert "35 evaluations are missing, and count as not better" in said
     assert "its seeds are 7, those of the study 0, 1" in said
 
 
-def test_results_beyond_the_budget_alone_are_none(tmp_path: Path) -> None:
-    path = neurons_file(tmp_path, [[0, 41, 0.5, 0.5]])
+def test_running_times_count_what_every_run_spent(tmp_path: Path) -> None:
+    """One run hits a target after 10 evaluations, three go on to the budget, one ends before."""
+    poor, good = [0.28, 0.9], [0.1, 0.4]
+    lines = [[0, 1, *poor], [0, 10, *good], [1, 1, *poor], [1, 50, *good], [2, 41, *good],
+             [3, 1, *poor], [3, 40, *poor], [4, 5, *poor]]  # fmt: skip
+    path = neurons_file(tmp_path, lines)
+    results, _ = done(created(tmp_path / "s", seeds=range(5), outside={"h": path}))
+    (task,) = results.tasks
+    assert [course.seed for course in task.of("h")] == [0, 1, 2, 3, 4]
+    assert [course.evaluations for course in task.of("h")] == [10, 40, 40, 40, 5]
+    over_time = results.report().standings.over_time
+    hits = over_time.hits_of(task, "h", [0.5])
+    assert hits.first.ravel().tolist() == [10, *[np.inf] * 4]
+    assert hits.running_times.tolist() == [10 + 40 + 40 + 40 + 5]
+
+
+def test_a_run_without_a_line_inside_the_budget_found_nothing(tmp_path: Path) -> None:
+    path = neurons_file(tmp_path, [[0, 40, 0.1, 0.4], [1, 41, 0.1, 0.4]])
     results, _ = done(created(tmp_path / "s", outside={"h": path}))
-    assert "h" in results.tasks[0].missing
+    (task,) = results.tasks
+    found, nothing = task.of("h")
+    assert found.value > 0
+    assert (nothing.value, nothing.evaluations, len(nothing.after)) == (0, 40, 0)
+    assert task.values("h").mean() == found.value / 2
+    report = results.report().write(tmp_path / "report", html=True)
+    assert not re.search(r"\bnan\b", report.read_text("utf-8"))
 
 
 def test_the_same_files_once_more(tmp_path: Path) -> None:
@@ -260,6 +285,42 @@ def test_results_beside_a_comparison(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mine.costs, theirs.costs)
     assert theirs.value == pytest.approx(comparison.indicators["hypervolume"][0])
     assert mine.value == pytest.approx(theirs.value)
+    late = written(tmp_path / "c.csv", head, [[PIXELS, 0, 17, *table[0]]])
+    done(Study.create(one.folder, [settings], ["nsga2"], [0], outside={"late": late}))
+    (nothing,) = Study.open(one.folder).tasks()[0].of("late")
+    assert (nothing.value, nothing.evaluations, len(nothing.after)) == (0, 16, 0)
     short = written(tmp_path / "b.csv", head[:-1], [line[:-1] for line in lines])
     with pytest.raises(DataError, match="there is no column macs"):
         Study.create(one.folder, [settings], ["nsga2"], [0], outside={"i": short})
+
+
+def test_axes_begin_where_those_of_a_comparison_do(tmp_path: Path) -> None:
+    """A logarithmic axis has nothing before its start; any other counts all that is better."""
+    columns = ["accuracy", "parameters", "speed"]
+    settings = pixels(
+        quantities=("speed=tests.support.own_quantities:SPEED",),
+        objectives=tuple(columns),
+        budget=Budget(evaluations=16),
+    )
+    one = Study.create(tmp_path / "s", [settings], ["nsga2"], [0])
+    done(one)
+    (trial,) = Campaign.open(problem_folder(one.folder, PIXELS)).comparison().trials
+    assert trial.history is not None
+    table = np.column_stack([trial.history[name] for name in columns]).tolist()
+    lines = [[PIXELS, 0, number, *row] for number, row in enumerate(table, start=1)]
+    small = [PIXELS, 1, 1, *table[0][:1], 1, *table[0][2:]]
+    head = ["problem", "seed", "evaluation", *columns]
+    path = written(tmp_path / "all.csv", head, [*lines, small])
+    done(Study.create(one.folder, [settings], ["nsga2"], [0], outside={"h": path}))
+    (task,) = Study.open(one.folder).tasks(HypervolumeOptions.parse(log=["parameters"]))
+    (mine,), (same, smaller) = task.of("nsga2"), task.of("h")
+    assert same.value == pytest.approx(mine.value)
+    assert same.costs is not None
+    assert smaller.costs is not None
+    assert same.costs[:, 2].min() < 0  # more than twice as fast as the whole network
+    assert smaller.costs[:, 1].tolist() == [0]
+    over_time = Standings([task]).over_time
+    assert over_time.other_measures == []
+    values = np.array([same.value, smaller.value]) / task.best
+    assert over_time.shares_at(task, "h", [1.0])[:, 0] == pytest.approx(values)
+    assert values.max() <= 1

@@ -69,7 +69,9 @@ def read(text: str) -> ReadTable:
             rules.append(len(rows))
             continue
         assert line.endswith(r" \\"), line
-        cells = [cell.strip() for cell in re.split(r"(?<!\\)&", line.removesuffix(r"\\"))]
+        assert not line.startswith(("[", "*")), line  # arguments of what is before
+        text = line.removeprefix("{}").removesuffix(r"\\")
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)&", text)]
         assert len(cells) == len(begin[1]), line
         rows.append(cells)
     bold = set()

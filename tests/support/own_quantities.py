@@ -14,5 +14,10 @@ def _left(measurements: Measurements) -> Values:
     return 1 - measurements["sparsity"]
 
 
+def _speed(measurements: Measurements) -> Values:
+    return 1e6 / measurements["macs"]
+
+
+SPEED = from_measurements(_speed, "higher", "networks a second")
 SHARE_LEFT = from_measurements(_left, "lower", "parameters left", share=True)
 NUMBER = 5
