@@ -8,7 +8,7 @@
 - `checks`: what is no data is refused
 - `loading`: data sets by name, from arrays, from files of arrays and from folders of images
 - `files`: readers of the file formats
-- `batches`: the images that a search measures its candidates on
+- `batches`: the images that a search measures its candidates on, and those of trainings
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pymoo_prune.lazy import lazily
 
 if TYPE_CHECKING:
-    from pymoo_prune.data.batches import SearchBatches, balanced
+    from pymoo_prune.data.batches import SearchBatches, balanced, in_batches
     from pymoo_prune.data.inputs import data_from_dataset, data_from_inputs
     from pymoo_prune.data.loading import (
         data_from_arrays,
@@ -35,5 +35,5 @@ else:
 __all__ = [
     "CLASSES", "DATA_SETS", "R2", "TASKS", "UNKNOWN", "Data", "Metric", "Packed", "Packing",
     "SearchBatches", "Split", "Task", "balanced", "data_from_arrays", "data_from_dataset",
-    "data_from_folder", "data_from_inputs", "data_from_npz", "load_data",
+    "data_from_folder", "data_from_inputs", "data_from_npz", "in_batches", "load_data",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Chooses the images that a search measures its candidates on, one batch a generation."""
+"""Batches: the images that a search measures its candidates on, and those of trainings."""
 
 from __future__ import annotations
 
@@ -69,6 +69,21 @@ class SearchBatches:
             "batch_size": self.batch_size,
             "changing": self.changing,
         }
+
+
+def in_batches(images: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Images, or their places, in batches, of which the last may be smaller.
+
+    A single image that is left over joins the batch before: batch norms cannot learn from one.
+
+    Args:
+        images: (n, ...).
+        size: Images in a batch.
+    """
+    batches = list(images.split(size))
+    if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [images[-size - 1 :]]
+    return batches
 
 
 def balanced(labels: torch.Tensor, count: int, seed: int) -> torch.Tensor:

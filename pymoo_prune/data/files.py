@@ -157,6 +157,11 @@ def read_npz(
             strange = any(name not in (*needed, *more) for name in arrays)
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise PruneError(f"{path} cannot be read as arrays: {error}") from error
+    except TypeError as error:  # an array is no context
+        raise DataError(
+            f"{path} has one array without a name, as numpy.save writes it; write the arrays "
+            f"{', '.join(needed)} with numpy.savez"
+        ) from error
     for name in needed:
         if name not in found and (strange or name not in missing):
             raise PruneError(
@@ -192,9 +197,14 @@ def read_images(files: Sequence[str], size: int | None, channels: int) -> npt.ND
     for file in files:
         try:
             with Image.open(file) as source:
-                image = source.convert("L" if channels == 1 else "RGB")
+                mode, image = source.mode, source.convert("L" if channels == 1 else "RGB")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(f"{file} cannot be read as an image: {error}") from error
+        if mode.startswith(("I", "F")):  # all above 255 has become white
+            raise DataError(
+                f"{file} has more than eight bits a pixel (mode {mode}); convert it to eight, or "
+                "give arrays to data_from_arrays"
+            )
         pixels = np.asarray(image.resize((size, size)) if size else image)
         if images and pixels.shape != images[0].shape:
             raise DataError(

@@ -75,3 +75,11 @@ class Packing:
             one = values[:, start:end].reshape(len(values), *part.shape)
             found.append(one if part.most is None else one.long())
         return found
+
+    def without_ids(self, values: Tensor) -> Tensor:
+        """A table with 0 in place of all ids: of random numbers, most are the id of nothing."""
+        found = values.clone()
+        for part, (start, end) in zip(self.parts, self.columns, strict=True):
+            if part.most is not None:
+                found[:, start:end] = 0
+        return found

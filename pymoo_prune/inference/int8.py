@@ -84,21 +84,32 @@ class Int8Convolution(nn.Module):
 
 
 class _Ranges(fx.Interpreter):
-    """Notes the shape and the scale of each node's result."""
+    """Notes the shape and the scale of each node's result, and which nodes read changed results."""
 
     def __init__(self, traced: fx.GraphModule) -> None:
         super().__init__(traced)
         self.scales: dict[fx.Node, _Scale] = {}
         self.shapes: dict[fx.Node, torch.Size] = {}
+        self.late: set[fx.Node] = set()  # nodes that read what was overwritten meanwhile
+        self._marks: dict[fx.Node, tuple[float, ...]] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         """Runs a node."""
+        sources = [source for source in n.all_input_nodes if source in self._marks]
+        if any(_mark(self.env[source]) != self._marks[source] for source in sources):
+            self.late.add(n)
         result = super().run_node(n)
         if isinstance(result, Tensor) and result.is_floating_point():
-            low, high = min(float(result.min()), 0.0), max(float(result.max()), 0.0)
+            self._marks[n] = least, most, _ = _mark(result)
+            low, high = min(least, 0.0), max(most, 0.0)
             step = (high - low) / 255 or 1.0
             self.scales[n], self.shapes[n] = _Scale(step, round(-low / step)), result.shape
         return result
+
+
+def _mark(values: Tensor) -> tuple[float, float, float]:
+    """Numbers that differ once values are overwritten, through a view of them too."""
+    return float(values.min()), float(values.max()), float(values.sum())
 
 
 class Int8:
@@ -115,7 +126,7 @@ class Int8:
         ranges = _Ranges(traced)
         with torch.no_grad():
             ranges.run(calibration.contiguous(memory_format=torch.channels_last))
-        self.scales, self.shapes = ranges.scales, ranges.shapes
+        self.scales, self.shapes, self.late = ranges.scales, ranges.shapes, ranges.late
         self.whole: set[fx.Node] = set()  # nodes that give uint8
         self.done: set[fx.Node] = set()  # nodes that stay, with their final inputs
         self.twins: dict[fx.Node, fx.Node] = {}
@@ -146,7 +157,8 @@ class Int8:
     def _is_whole(self, node: fx.Node) -> bool:
         """Whether a node gives uint8: as a kernel, or because it only moves uint8 pixels."""
         source = source_of(node)
-        moves = node.target is operator.getitem or pads_zeros(node)
+        # What overwrites a slice overwrites its source, but twins of 8 bits share nothing.
+        moves = not self.late and (node.target is operator.getitem or pads_zeros(node))
         if node not in self.whole and source and moves and self._is_whole(source):
             scale = self.scales[source]
             if scale.zero == 0 or node.target is operator.getitem:
@@ -166,6 +178,9 @@ class Int8:
         follower = only_user(taken[-1])
         relu = activates(follower)
         taken += [follower] if follower and relu else []
+        # Activations in place change a tensor's twin, and not the 8 bits that a kernel reads.
+        if not self.late.isdisjoint(taken):
+            raise no_int8(f"layer {node.target!s} reads a tensor that was overwritten in place")
         last = taken[-1]
         whole = relu or any(adds(user) or self._is_convolution(user) for user in last.users)
         kernel = self._kernel(node, other, last, relu=relu, whole=whole)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pymoo_prune.data import Packing
 from pymoo_prune.errors import PruneError
 from pymoo_prune.machine import check_device, on_threads
 from pymoo_prune.networks import evaluating
@@ -70,6 +71,7 @@ def latencies(
     warm_up: int = 10,
     repeats: int = 50,
     device: torch.device | str = "cpu",
+    packing: Packing | None = None,
 ) -> dict[str, Latency]:
     """Measures networks side by side.
 
@@ -85,6 +87,7 @@ def latencies(
         warm_up: Calls of each network before the first measurement.
         repeats: Measurements of each network; if calls are short, a measurement has several.
         device: Where to measure.
+        packing: How the networks' own inputs lie in one input; all ids of tokens are 0.
 
     Returns:
         Each network's latency, in the order of the networks.
@@ -110,6 +113,8 @@ def latencies(
     place = check_device(str(device))
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(batch_size, *shape, generator=generator).to(place)
+    if packing is not None:
+        images = packing.without_ids(images)
     copies = nn.ModuleList(_copy(name, network) for name, network in networks.items()).to(place)
     # A copy for each network, as it may change its images in place.
     batches = [images.to(_dtype(network), copy=True) for network in copies]

@@ -15,6 +15,7 @@ import torch
 from torch import fx, nn
 
 from pymoo_prune.chromosomes import hash_bytes
+from pymoo_prune.data import Packing
 from pymoo_prune.errors import MOST, PruneError, check_whole
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring.known_latencies import KnownLatencies
@@ -70,6 +71,7 @@ class Stopwatch:
         scheme: How to measure.
         known: Latencies that were measured before.
         device: Where to measure.
+        packing: How the networks' own inputs lie in an image; None where it is their only one.
     """
 
     def __init__(
@@ -80,7 +82,9 @@ class Stopwatch:
         scheme: LatencyScheme,
         known: KnownLatencies,
         device: torch.device,
+        packing: Packing | None = None,
     ) -> None:
+        self.packing = packing
         self.scheme, self.known, self.shape, self.device = scheme, known, tuple(shape), device
         self.parent = _in_usual_layout(parent)
         here = conditions(scheme, device)
@@ -145,6 +149,7 @@ class Stopwatch:
             warm_up=WARM_UP,
             repeats=repeats,
             device=self.device,
+            packing=self.packing,
         )
         return [latency.least for latency in measured.values()]
 

@@ -13,7 +13,7 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.networks.building import build_network, buildable, spec_of
 
 
-def part_of(values: Tensor, start: int, end: int, shape: Sequence[int], most: int | None) -> Tensor:
+def part_of(values: Tensor, start: int, end: int, shape: Sequence[int], *, whole: bool) -> Tensor:
     """One of the inputs in a table, (n, ...); a graph has it as one node.
 
     Args:
@@ -21,13 +21,12 @@ def part_of(values: Tensor, start: int, end: int, shape: Sequence[int], most: in
         start: Its first column there.
         end: The column behind its last.
         shape: One item's.
-        most: The largest whole number; None for real numbers.
+        whole: Whether it has whole numbers, which embeddings take as int64.
     """
     one = values[:, start:end]
     if len(shape) != 1:
         one = one.reshape(-1, *shape)
-    # Random tables, on which latencies are measured, hold ids too.
-    return one if most is None else one.long().clamp(0, most)
+    return one.long() if whole else one
 
 
 fx.wrap("part_of")
@@ -74,7 +73,9 @@ class PackedInputs(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """(n, values) -> the network's outputs."""
         parts = zip(self.packing.parts, self.packing.columns, strict=True)
-        inputs = [part_of(values, *ends, part.shape, part.most) for part, ends in parts]
+        inputs = [
+            part_of(values, *ends, part.shape, whole=part.most is not None) for part, ends in parts
+        ]
         outputs: Tensor = self.network(*inputs)
         return outputs
 

@@ -131,7 +131,12 @@ class Moves:
         return places
 
     def switched(self, places: Places, bound: float, generator: np.random.Generator) -> Places:
-        """One level switch, and as many more as a Poisson variable of mean 1 says."""
+        """One level switch, and as many more as a Poisson variable of mean 1 says.
+
+        A single ladder has no other to give to: it gets a random place, within the bound.
+        """
+        if len(places) == 1:
+            return self.shrunk(generator.integers(self.last + 1), bound, generator)
         places, losers = places.copy(), set()
         for _ in range(1 + generator.poisson(1.0)):
             loser, winner = generator.choice(len(places), 2, replace=False)

@@ -88,9 +88,15 @@ class ScoredFlips(InfillCriterion):
 
     def _child(self, one: Booleans, other: Booleans, generator: np.random.Generator) -> Booleans:
         child = one.copy()
-        for live, dead in ((one & ~other, other & ~one), (child, ~child)):
-            clears = generator.random() < 0.5
-            genes = np.flatnonzero(live if clears else dead)
-            if len(genes):
-                child[self.scores.tournament(genes, generator, needed=not clears)] = not clears
+        self._flip(child, one & ~other, other & ~one, generator)
+        self._flip(child, child, ~child, generator)
         return child
+
+    def _flip(
+        self, child: Booleans, live: Booleans, dead: Booleans, generator: np.random.Generator
+    ) -> None:
+        """Clears one of the live genes of a child, or sets one of the dead ones."""
+        clears = generator.random() < 0.5
+        genes = np.flatnonzero(live if clears else dead)
+        if len(genes):
+            child[self.scores.tournament(genes, generator, needed=not clears)] = not clears

@@ -337,6 +337,7 @@ class PruningProblem(Contract, Problem):
             scheme=self._timing.scheme,
             known=self.known_latencies,
             device=self._device,
+            packing=self.data_set.packing,
         )
         return Latencies(stopwatch, self._timing.architecture or self.network)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pymoo_prune.data import in_batches
 from pymoo_prune.networks import evaluating
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -33,7 +34,7 @@ def calibrate(network: Network, images: Tensor, *, batch_size: int = 256) -> Net
                 norm.reset_running_stats()
                 norm.momentum = None  # the mean over all batches
                 norm.train()
-            for batch in images.split(batch_size):
+            for batch in in_batches(images, batch_size):
                 network(batch)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

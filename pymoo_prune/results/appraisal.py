@@ -104,6 +104,7 @@ def appraise(
                     threads=threads,
                     repeats=repeats,
                     device=device,
+                    packing=data.packing,
                 )
             )
     # Only images can be perturbed.

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from torch import nn
 
+from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
 from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor
@@ -91,7 +92,7 @@ def carry(
             report = export_onnx(network, data, folder, int8=int8)
         for file, runtime in zip(report.files, ("onnxruntime", "int8"), strict=False):
             runtimes[f"{name}, {runtime}"] = OnnxNetwork(file.path.read_bytes(), data.packing)
-    times = _latencies(runtimes, data.shape, threads, repeats, display)
+    times = _latencies(runtimes, data, threads, repeats, display)
     result = Carried(member, folder, {**about, **_found(report)}, report, times)
     if report is not None:
         save_network(own, folder, about=result.about)
@@ -112,7 +113,7 @@ def check_formats(*, onnx: bool, int8: bool) -> None:
 
 def _latencies(
     networks: Mapping[str, nn.Module],
-    shape: Sequence[int],
+    data: Data,
     threads: int,
     repeats: int,
     display: Display,
@@ -121,7 +122,14 @@ def _latencies(
     with display.phase("latency") as update:
         for place, size in enumerate(BATCH_SIZES):
             update(place / len(BATCH_SIZES), f"batch of {size}")
-            measured = latencies(networks, shape, batch_size=size, threads=threads, repeats=repeats)
+            measured = latencies(
+                networks,
+                data.shape,
+                batch_size=size,
+                threads=threads,
+                repeats=repeats,
+                packing=data.packing,
+            )
             for name, one in measured.items():
                 times[name].append(one)
     return times

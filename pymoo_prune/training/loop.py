@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from pymoo_prune.data import Split
+from pymoo_prune.data import Split, in_batches
 from pymoo_prune.errors import PruneError, TrainingDiverged
 from pymoo_prune.machine import has_fast_bfloat16
 from pymoo_prune.training.recipes import ADAM, SCHEDULES, Recipe
@@ -37,7 +37,8 @@ def trained(
         network: The network that training starts from; it is not changed.
         split: Training images.
         images: The number of images to show, counted with repetition: two epochs of 10,000 images
-            are 20,000. Each epoch is a new permutation; its last batch may be smaller.
+            are 20,000. Each epoch is a new permutation; its last batch may be smaller. A single
+            image that is left over joins the batch before.
         recipe: The settings of the training.
         seed: The seed of the images' order and augmentation.
         keep_zeros: Whether weights that are exactly 0 stay 0, so that pruned weights stay pruned.
@@ -145,8 +146,11 @@ def _batches(n: int, images: int, size: int, generator: torch.Generator) -> Iter
     while images > 0:
         # Drawn only now, because augmentation draws from the same generator in between.
         epoch = torch.randperm(n, generator=generator)[:images]
-        yield from epoch.split(size)
         images -= len(epoch)
+        if images == 1 < size:  # it has no batch before it in an epoch of its own
+            epoch = torch.cat([epoch, torch.randperm(n, generator=generator)[:1]])
+            images = 0
+        yield from in_batches(epoch, size)
 
 
 def to_channels_last(network: Network) -> Network:

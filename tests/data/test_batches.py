@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymoo_prune.data import Data, SearchBatches, Split, balanced
+from pymoo_prune.data import Data, SearchBatches, Split, balanced, in_batches
 from pymoo_prune.errors import PruneError
 
 
@@ -127,3 +127,22 @@ def test_the_choice_within_a_class_is_random() -> None:
     assert all(choice != set(range(50)) for choice in choices)
     assert len({frozenset(choice) for choice in choices}) == 4
     assert torch.equal(balanced(labels, 50, 0), balanced(labels, 50, 0))
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "sizes"),
+    [
+        (0, 4, [0]),
+        (1, 4, [1]),
+        (4, 4, [4]),
+        (5, 4, [5]),
+        (6, 4, [4, 2]),
+        (9, 4, [4, 5]),
+        (3, 2, [3]),
+        (3, 1, [1, 1, 1]),
+    ],
+)
+def test_no_image_is_alone_beside_other_batches(n: int, size: int, sizes: list[int]) -> None:
+    batches = in_batches(torch.arange(n), size)
+    assert [len(batch) for batch in batches] == sizes
+    assert torch.equal(torch.cat(batches), torch.arange(n))

@@ -515,6 +515,20 @@ def test_folders_that_are_no_data_sets(tmp_path: Path) -> None:
         data_from_folder(tmp_path, size=None, channels=2)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "suffix"), [("uint16", ".png"), ("int32", ".tiff"), ("float32", ".tiff")]
+)
+def test_images_with_more_than_eight_bits_are_refused(
+    dtype: str, suffix: str, tmp_path: Path
+) -> None:
+    write_images(tmp_path, {"cat": 5, "dog": 5})
+    deep = tmp_path / "dog" / f"deep{suffix}"
+    Image.fromarray(np.full((3, 3), 300, dtype)).save(deep)
+    for channels in (1, 3):
+        with pytest.raises(DataError, match=f"{deep} has more than eight bits.*convert it"):
+            data_from_folder(tmp_path, size=3, channels=channels)
+
+
 def test_images_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     write_images(tmp_path, {"cat": 5, "dog": 5})
     odd = tmp_path / "dog" / "03.png"
@@ -577,6 +591,14 @@ def test_a_file_of_arrays_is_the_arrays(tmp_path: Path) -> None:
     assert found.digest == expected.digest
     np.savez(path, images=images, labels=labels, test_images=more["test_images"])
     with pytest.raises(DataError, match=r"arrays\.npz: test images and test labels go together"):
+        load_data(str(path))
+
+
+def test_one_array_without_a_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "arrays.npz"
+    with path.open("wb") as file:
+        np.save(file, np.zeros((4, 4)))
+    with pytest.raises(DataError, match=r"arrays\.npz has one array .*images, labels with .*savez"):
         load_data(str(path))
 
 

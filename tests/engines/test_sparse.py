@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,30 @@ def test_a_child_differs_in_two_genes_at_most() -> None:
     for _ in range(200):
         child = flips._child(one, other, generator)
         assert (child != one).sum() <= 2
+
+
+class Drawn(np.random.Generator):
+    """Gives these shares in turn."""
+
+    def __init__(self, *shares: float) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.shares = cycle(shares)
+
+    def random(self) -> float:  # type: ignore[override]
+        return next(self.shares)
+
+
+def test_the_second_change_is_one_of_the_child_after_the_first() -> None:
+    scores = scored(*np.zeros(3))
+    flips = ScoredFlips(scores, selection=lambda *_, **__: None)  # type: ignore[arg-type]
+    nothing, everything = np.zeros(3, dtype=bool), np.ones(3, dtype=bool)
+    sets, one = Drawn(0.9), np.arange(3) == 0
+    assert {int(flips._child(nothing, everything, sets).sum()) for _ in range(40)} == {2}
+    # What was cleared may come back.
+    clears_and_sets = Drawn(0.1, 0.9)
+    children = {tuple(flips._child(one, nothing, clears_and_sets)) for _ in range(40)}
+    assert tuple(one) in children
+    assert len(children) == 3
 
 
 def test_the_first_generation_scores_each_gene_by_the_network_without_it(digits: Data) -> None:

@@ -13,7 +13,7 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.inference import Inference, Together, supports_int8
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.networks import CifarResNet, FeedForward
-from pymoo_prune.training import Recipe, trained
+from pymoo_prune.training import Recipe, seeded, trained
 
 WEIGHTED_LAYERS = (nn.Conv2d, nn.Conv3d, nn.Linear)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -318,6 +318,48 @@ def test_8_bits_are_near_for_all_networks(name: str, shift: float, images: Tenso
     assert float((found - expected).square().mean().sqrt()) < 0.05 * float(expected.std())
     nothing = {path: torch.zeros_like(weight) for path, weight in weights.items()}
     assert torch.isfinite(inference.outputs(nothing, images)).all()
+
+
+class InPlace(nn.Module):
+    """An activation, or a product, overwrites what convolutions give."""
+
+    def __init__(self, order: str) -> None:
+        super().__init__()
+        self.order, self.relu = order, nn.ReLU(inplace=True)
+        self.one, self.two = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.last = nn.Linear(8 * 64, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = self.one(images)
+        if self.order == "convolution before":
+            hidden = self.two(hidden) + self.relu(hidden)
+        elif self.order == "convolution after":
+            hidden = self.relu(hidden) + self.two(hidden)
+        elif self.order == "sum after":
+            hidden = self.two(self.relu(hidden)) + hidden
+        elif self.order == "sum and activation after":
+            hidden = (self.two(self.relu(hidden)) + hidden).relu()
+        else:
+            hidden = self.two(hidden).relu()
+            hidden[:, :4].mul_(3)
+        return self.last(hidden.flatten(1))
+
+
+@needs_int8
+@pytest.mark.parametrize("order", ["convolution before", "sum after", "slice"])
+def test_8_bits_are_near_where_tensors_are_overwritten(order: str, images: Tensor) -> None:
+    with seeded(0, torch.device("cpu")):
+        parent = InPlace(order).eval()
+    expected = said(parent, images)
+    found = Inference(parent, images, precision="int8").outputs({}, images)
+    assert float((found - expected).square().mean().sqrt()) < 0.05 * float(expected.std())
+
+
+@needs_int8
+@pytest.mark.parametrize("order", ["convolution after", "sum and activation after"])
+def test_8_bits_of_a_tensor_that_was_overwritten_are_refused(order: str, images: Tensor) -> None:
+    with pytest.raises(PruneError, match=r"layer two reads a tensor that was .*use 'bfloat16'"):
+        Inference(InPlace(order).eval(), images, precision="int8")
 
 
 @pytest.mark.slow

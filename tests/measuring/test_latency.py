@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
+from pymoo_prune.data import Packed, Packing
 from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import Latency, latencies
-from pymoo_prune.networks import FeedForward
+from pymoo_prune.networks import FeedForward, PackedInputs
 
 
 class Clock:
@@ -162,6 +163,25 @@ def test_all_networks_get_the_same_images_in_the_type_of_their_weights() -> None
     first = seen[0]
     latencies({"on another day": looks}, (3, 4, 5), repeats=1)
     assert torch.equal(seen[-1], first)
+
+
+def test_random_tables_hold_ids_that_every_network_knows() -> None:
+    seen: list[tuple[Tensor, ...]] = []
+
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(1, 2)
+
+        def forward(self, ids: Tensor, beside: Tensor) -> Tensor:
+            seen.append((ids, beside))
+            return self.embedding(ids).sum(1) + beside
+
+    packing = Packing((Packed((3,), 0), Packed((2,))))
+    latencies({"it": PackedInputs.of(Mixed(), packing)}, (5,), repeats=1, packing=packing)
+    ids, beside = seen[0]
+    assert ids.tolist() == [[0, 0, 0]]
+    assert (beside != 0).all()
 
 
 @pytest.mark.usefixtures("untouched_global_generators")

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, fx, nn
 
-from pymoo_prune.data import Data
+from pymoo_prune.data import Data, Packed, Packing
 from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.machine import processor
 from pymoo_prune.measuring import KnownLatencies, LatencyScheme, Stopwatch
@@ -74,7 +74,9 @@ def test_a_latency_is_the_parents_own_times_a_quotient_of_quickest_repeats(
 
 
 def test_candidates_take_turns_with_the_parent_as_the_scheme_says(meter: Meter) -> None:
-    watch = stopwatch(scheme=LatencyScheme(batch_size=4, threads=2, repeats=7))
+    packing = Packing((Packed((1, 8, 8)),))
+    scheme = LatencyScheme(batch_size=4, threads=2, repeats=7)
+    watch = stopwatch(scheme=scheme, packing=packing)
     watch.milliseconds(dense(4, 3))
     common = {
         "shape": (1, 8, 8),
@@ -82,6 +84,7 @@ def test_candidates_take_turns_with_the_parent_as_the_scheme_says(meter: Meter) 
         "threads": 2,
         "warm_up": WARM_UP,
         "device": torch.device("cpu"),
+        "packing": packing,
     }
     assert meter.calls == [
         (["parent"], {**common, "repeats": 7 * AT_LENGTH}),

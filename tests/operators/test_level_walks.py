@@ -52,6 +52,14 @@ def test_moves_keep_the_bound_and_leave_their_argument(
     assert np.array_equal(places, before)
 
 
+def test_a_single_ladder_gets_all_places_within_the_bound() -> None:
+    moves = Moves(Ladders([np.arange(6)]), lambda X: 1 - X[:, 0] / 5)
+    before, generator = np.array([0]), np.random.default_rng(0)
+    found = [moves.switched(before, 0.65, generator) for _ in range(60)]
+    assert {tuple(places) for places in found} == {(2,), (3,), (4,), (5,)}
+    assert before.tolist() == [0]
+
+
 @given(any_places, bounds, st.integers(0, 9))
 def test_after_a_switch_nothing_more_fits(places: Any, bound: float, seed: int) -> None:
     child = MOVES.switched(places, bound, np.random.default_rng(seed))

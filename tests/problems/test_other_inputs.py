@@ -17,6 +17,8 @@ from pymoo_prune.data import Metric
 from pymoo_prune.measuring import goodness_of
 from pymoo_prune.networks import OwnInputs, PackedInputs, build_network, own_inputs
 from pymoo_prune.objectives import WeightedSum
+from pymoo_prune.pruning import PrunableFilters
+from pymoo_prune.results import appraise
 from pymoo_prune.testing import check_problem
 from pymoo_prune.training import Recipe, check_parent, train_parent
 from pymoo_prune_problems.dense_connectivity import DenseConnectivity
@@ -189,6 +191,30 @@ def test_packed_networks_take_their_own_inputs_again() -> None:
         again = OwnInputs.of(packed, data.packing)
         assert torch.equal(again(*parts), network(*parts))
     assert packed.spec is None
+
+
+def test_ids_that_the_data_do_not_have_stay_what_they_are() -> None:
+    ids = np.random.default_rng(0).integers(0, 7, (60, 12))
+    data = data_from_inputs(ids, np.arange(60) % 2)
+    packed = check_parent(fresh(other.Tokens), data)
+    filters = PrunableFilters(packed, data.shape, images=data.train.images[:2])
+    whole = filters.network(np.ones(filters.genes.n_var, dtype=bool))
+    unseen = torch.arange(8, 20).expand(3, 12)
+    with torch.no_grad():
+        expected = own_inputs(packed)(unseen)
+        for network in (packed, whole):
+            assert torch.allclose(OwnInputs.of(network, packed.packing)(unseen), expected)
+
+
+def test_latencies_of_networks_that_take_ids() -> None:
+    data = data_from_inputs(*other.sentences(60), name="tokens")
+    problem = DistilledFilters(
+        data, parent=fresh(other.Tokens), objectives=["accuracy", "latency"], search_images=20
+    )
+    assert problem.parent is not None
+    assert problem.parent_values["latency"] > 0
+    (appraisal,) = appraise({"parent": problem.parent}, data, batch_sizes=[2], repeats=1)
+    assert appraisal.latencies[0].least > 0
 
 
 def test_packed_networks_are_built_from_their_specs() -> None:

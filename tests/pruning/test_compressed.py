@@ -264,3 +264,21 @@ def test_gradient_steps_keep_the_letters(assembly: Lettered, digits: Data) -> No
     assert found.state_dict().keys() == before.keys()
     again: Any = decompressed(compressed(found, spec_of(found) or {}), build_network)
     assert all(torch.equal(v, again.state_dict()[n]) for n, v in found.state_dict().items())
+
+
+def test_a_layer_with_two_names_keeps_its_grid() -> None:
+    layer = nn.Linear(8, 8)
+    with torch.no_grad():
+        layer.weight.copy_((torch.arange(64.0) % 7 - 3).view(8, 8) / 8)
+    bits = bits_of(layer.weight)
+
+    def train(one: nn.Module) -> nn.Module:
+        with torch.no_grad():
+            for values in one.parameters():
+                values.add_(0.1)
+        return one
+
+    found: Any = with_grids(nn.Sequential(layer, nn.ReLU(), layer), train)
+    assert found[0] is found[2]
+    assert not torch.equal(found[0].weight, layer.weight)
+    assert bits_of(found[0].weight) == bits

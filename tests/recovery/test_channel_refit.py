@@ -402,6 +402,13 @@ def test_statistics_are_means_over_batches(split: Split, batch_size: int) -> Non
         assert norm.num_batches_tracked == len(batches)
 
 
+def test_a_single_image_that_is_left_over_counts() -> None:
+    images = torch.arange(257.0)[:, None]
+    norm = nn.BatchNorm1d(1)
+    calibrate(norm, images)
+    torch.testing.assert_close(norm.running_mean, images.mean(0))
+
+
 @pytest.mark.usefixtures("untouched_global_generators")
 def test_all_but_the_statistics_is_left_as_it_was(split: Split) -> None:
     network = with_norms().train()

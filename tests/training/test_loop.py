@@ -54,8 +54,10 @@ def test_no_images_give_an_equal_copy(digits: Data) -> None:
     [
         (100, [100]),
         (99, [99]),
-        (101, [100, 1]),
+        (1, [1]),
+        (101, [101]),
         (130, [100, 30]),
+        (131, [100, 31]),
         (250, [100, 30, 100, 20]),
         (300, [100, 30, 100, 30, 40]),
     ],
@@ -64,6 +66,18 @@ def test_as_many_images_are_shown_as_were_asked_for(images: int, sizes: list[int
     result = trained(Recorder(), numbered(130), images=images, recipe=Recipe(batch_size=100))
     assert [len(step) for step in result.steps] == sizes
     assert result.modes == {True}
+
+
+@pytest.mark.parametrize("images", [41, 61, 121])
+def test_batch_norms_learn_from_any_number_of_images(images: int) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(1, 3), nn.BatchNorm1d(3))
+    found = trained(network, numbered(60), images=images, recipe=Recipe(batch_size=20))
+    assert found(torch.zeros(1, 1, 1, 1)).isfinite().all()
+
+
+def test_batches_of_one_image_stay_as_they_are() -> None:
+    steps = trained(Recorder(), numbered(3), images=4, recipe=Recipe(batch_size=1)).steps
+    assert [len(step) for step in steps] == [1, 1, 1, 1]
 
 
 def test_an_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:

@@ -47,7 +47,9 @@ def with_grids(network: nn.Module, train: Callable[[nn.Module], nn.Module]) -> n
     """
     ready = copy.deepcopy(network)
     modules: dict[str, Any] = dict(ready.named_modules())
-    paths = sorted(name.removesuffix("weight").removesuffix(".") for name in weighted_layers(ready))
+    # A layer of two names is among the weighted ones twice, and among the modules once.
+    weighted = weighted_layers(ready)
+    paths = [path for path in modules if f"{path}.weight".removeprefix(".") in weighted]
     rounded = []
     for path in paths:
         weight = modules[path].weight
