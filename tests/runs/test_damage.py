@@ -139,6 +139,8 @@ def test_damaged_digests_are_named_and_written_again(
     with pytest.raises(StoreError):
         Run.open(copy).results()
     assert not Run.open(copy).complete
+    assert main(["resume", str(copy)]) == 0
+    assert Run.open(copy).complete
 
 
 # Shapes.
