@@ -113,7 +113,7 @@ def search(
         problem = problem.for_workers()
     evaluator = StoredEvaluator(problem, store, recorded=recorded, executor=executor)
     history = store if recorded else None
-    clock = Clock(history)
+    clock = Clock(history, limits=budget.seconds is not None)
     limits = Limits(budget, clock, evaluator)
     algorithm.setup(problem, termination=limits, seed=seed, evaluator=evaluator)
     while algorithm.has_next():
