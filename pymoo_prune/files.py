@@ -58,7 +58,8 @@ def writing(path: Path, *, sync: bool = False) -> Iterator[Path]:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
         yield part
         if sync:
-            _sync(part)
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         if str(error.filename) == str(part):  # a name that says nothing to a user
@@ -67,11 +68,6 @@ def writing(path: Path, *, sync: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def write_text(path: Path, text: str, *, sync: bool = False) -> None:
@@ -173,6 +169,12 @@ class Digests:
     def __init__(self, folder: Path, remedy: str) -> None:
         self.folder, self.remedy = folder, remedy
 
+    def has(self, name: str) -> bool:
+        """Whether a file's digest is known; none is where they cannot be read."""
+        with suppress(StoreError):
+            return name in (self._read() or ())
+        return False
+
     def write(self, names: Iterable[str], contents: Mapping[str, str]) -> None:
         """Writes the digests of files.
 
@@ -200,9 +202,9 @@ class Digests:
             return
         for name in names:
             path, expected = self.folder / name, known.get(name)
+            if expected is None and not path.is_file():
+                continue
             if not path.is_file():
-                if expected is None:
-                    continue
                 reason = "is missing"
             elif expected is None:
                 reason = f"was not there when the results were written ({DIGESTS_FILE} has them)"

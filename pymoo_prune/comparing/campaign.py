@@ -44,10 +44,11 @@ class Campaign:
     Args:
         folder: The comparison's folder.
         plan: Which runs there are.
+        new: Whether the folder was just made. It is removed after an error that leaves it empty.
     """
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
-        self.folder, self.plan = folder, plan
+    def __init__(self, folder: Path, plan: Plan, *, new: bool = False) -> None:
+        self.folder, self.plan, self._new = folder, plan, new
 
     @classmethod
     def create(
@@ -88,7 +89,7 @@ class Campaign:
         except FileExistsError:
             msg = f"{folder} was taken by another process just now; give another --output"
             raise StoreError(msg) from None
-        return cls(folder, plan)
+        return cls(folder, plan, new=True)
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
@@ -136,7 +137,8 @@ class Campaign:
         except DataError:
             raise  # resume goes on once the data set is there
         except PruneError:
-            self._forget_if_empty()
+            if self._new:  # a folder that was there is not ours to remove
+                self._forget_if_empty()
             raise
         except OSError as error:
             msg = (

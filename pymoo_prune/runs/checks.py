@@ -16,6 +16,7 @@ from pymoo_prune.runs.files import (
     CHROMOSOMES_FILE,
     FRONT_TABLE,
     PARENT_FILES,
+    SETTINGS_FILE,
     STORE_FILE,
     SUMMARY_FILE,
 )
@@ -23,13 +24,15 @@ from pymoo_prune.search import Store
 
 
 def check_parent(folder: Path) -> None:
-    """Refuses another parent than the one that the results of a finished run are of.
+    """Refuses another parent than the one that earlier results are of.
 
     Args:
         folder: A run's folder, or a comparison's.
     """
-    if (folder / SUMMARY_FILE).is_file():
-        Digests(folder, "restore it from a copy, or start a new run").check(*PARENT_FILES)
+    digests = Digests(folder, "restore it from a copy, or start anew with another --output")
+    # Comparisons of older versions have digests, but none of the parent.
+    if digests.has(SETTINGS_FILE) or digests.has(PARENT_FILES[0]):
+        digests.check(*PARENT_FILES)
 
 
 def check_fits(summary: Mapping[str, Any], series: Sequence[Series]) -> None:

@@ -44,6 +44,7 @@ class RecordedRun(ABC):
             self.results()
             self._files.chromosomes()
             self.layers()
+            self.matrices()
         except StoreError:
             return False
         return True

@@ -93,7 +93,8 @@ class Run(RecordedRun):
         except DataError:
             raise  # resume goes on once the data set is there
         except PruneError:
-            self._files.remove_if_empty()
+            if self.settings.origin is None:  # a folder that was there is not ours to remove
+                self._files.remove_if_empty()
             raise
 
     def prepare(self, display: Display, *, download: bool = False) -> PruningProblem:

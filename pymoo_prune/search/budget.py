@@ -10,7 +10,8 @@ from pymoo.core.algorithm import Algorithm
 from pymoo.core.evaluator import Evaluator
 from pymoo.core.termination import Termination
 
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.search.settled import times_of
 from pymoo_prune.search.store import Store
 
 LARGEST = 2.0**63
@@ -69,10 +70,15 @@ class Limits(Termination):
 
 
 class Clock:
-    """Working time at the end of a generation; recorded time where there is a record."""
+    """Working time at the end of a generation; recorded time where there is a record.
 
-    def __init__(self, store: Store | None) -> None:
-        self.store = store
+    Args:
+        store: The record.
+        limits: Whether time is a limit: a recorded time that is lost is then an error.
+    """
+
+    def __init__(self, store: Store | None, *, limits: bool) -> None:
+        self.store, self.limits = store, limits
         self.before, self.since = 0.0, time.perf_counter()
         self.looked: tuple[int, float] | None = None
 
@@ -85,6 +91,12 @@ class Clock:
 
     def _look(self, generation: int) -> float:
         recorded = None if self.store is None else self.store.elapsed(generation)
+        if self.store is not None and recorded == 0 and self.limits:
+            msg = (
+                f"{times_of(self.store.path)} has no time of generation {generation}, and the "
+                "search has a time budget; restore the file from a copy, or start a new run"
+            )
+            raise StoreError(msg)
         if recorded is not None:
             self.before, self.since = recorded, time.perf_counter()
             return recorded

@@ -107,11 +107,13 @@ def search(
         population. They are measured again where the search measured approximately. Failed
         candidates are left out.
     """
-    if executor is not None and executor.loses and takes_failures(algorithm):
+    loses = executor is not None and executor.loses
+    # Workers of before may have lost candidates: the record scores them, whoever measures now.
+    if (loses or (store is not None and store.failures())) and takes_failures(algorithm):
         problem = problem.for_workers()
     evaluator = StoredEvaluator(problem, store, recorded=recorded, executor=executor)
     history = store if recorded else None
-    clock = Clock(history)
+    clock = Clock(history, limits=budget.seconds is not None)
     limits = Limits(budget, clock, evaluator)
     algorithm.setup(problem, termination=limits, seed=seed, evaluator=evaluator)
     while algorithm.has_next():

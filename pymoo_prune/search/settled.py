@@ -85,7 +85,7 @@ def _read(path: Path) -> Mapping[int, float]:
     except (OSError, ValueError) as error:
         msg = (
             f"{path} cannot be read: {error}; restore it from a copy, or remove it: the times of "
-            "the search are then unknown, and nothing else"
+            "the search are then unknown, and only one with a time budget needs them to go on"
         )
         raise StoreError(msg) from error
 

@@ -195,6 +195,8 @@ class Store:
 
         def keep(keys: Sequence[bytes], part: Part, X: Array | None = None) -> None:
             nonlocal seconds
+            if X is not None:  # first: after Ctrl-C no measurement lacks its chromosome
+                genes.extend(chromosomes.packed(keys, X))
             values = part.measured
             # SQLite drops the sign of zero; + 0.0 drops it from new values too.
             table = (np.column_stack([values[name] for name in self.quantities]) + 0.0).tolist()
@@ -202,8 +204,6 @@ class Store:
                 failure = values.failures.get(place)
                 sums = [self._checksum(images, key, row, failure)] if self._checksums else []
                 pending.append((images, key, *row, failure, *sums))
-            if X is not None:
-                genes.extend(chromosomes.packed(keys, X))
             seconds += part.seconds
             if seconds >= COMMIT_SECONDS:
                 self._commit(pending, genes)

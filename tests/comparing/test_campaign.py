@@ -231,6 +231,16 @@ def test_what_cannot_be_searched_is_refused_first_and_leaves_the_place_free(
     assert not (tmp_path / "c").exists()
 
 
+def test_an_error_leaves_a_comparison_that_was_there(tmp_path: Path) -> None:
+    plan = created(tmp_path / "c", ["nsga2"], options={"pase": 1}).folder / "comparison.json"
+    before = plan.read_bytes()
+    # As after a kill while the parent was trained.
+    for there in (Campaign.open(tmp_path / "c"), created(tmp_path / "c", options={"pase": 1})):
+        with pytest.raises(PruneError, match="unknown option of Pixels 'pase'"):
+            there.execute(Console(quiet=True))
+        assert plan.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("methods", "bounds", "message"),
     [

@@ -15,6 +15,7 @@ from pymoo_prune import Run, StoreError
 from pymoo_prune.cli import main
 from pymoo_prune.comparing import Campaign, report_of_campaign
 from pymoo_prune.files import LOCK, locked
+from pymoo_prune.runs.checks import check_parent
 from tests.support.campaigns import assert_same_runs, created, done, numbers, times
 from tests.support.tiny_problem import full_disk
 
@@ -286,6 +287,25 @@ def test_common_results_that_changed_are_made_again(
     assert set(known) == {"results.json", "comparison.json"}
 
 
+def test_more_runs_have_no_other_parent(copied: Campaign) -> None:
+    parent, digests = copied.folder / "parent", copied.folder / "digests.json"
+    parent.mkdir()
+    for name in ("network.pt", "network.json"):
+        (parent / name).write_text("first")
+    check_parent(copied.folder)  # as older versions left it: they had no digests of the parent
+    copied.shared().write(copied.folder)
+    (parent / "network.json").write_text("second")
+    more = created(copied.folder, ["nsga2"], [7])
+    with pytest.raises(StoreError, match=r"parent/network\.json is not the file that was written"):
+        more.execute(Console(quiet=True))
+    shutil.rmtree(parent)
+    with pytest.raises(StoreError, match=r"parent/network\.pt is missing; restore it from a copy"):
+        more.execute(Console(quiet=True))
+    assert not (copied.folder / "runs" / "nsga2-7").exists()
+    digests.unlink()
+    check_parent(copied.folder)
+
+
 def test_without_digests_a_comparison_is_read_as_older_versions_wrote_it(
     finished: Campaign, copied: Campaign
 ) -> None:
@@ -302,3 +322,5 @@ def test_damaged_digests_of_a_comparison_are_named(
         said = line(capsys, "report", copied.folder)
         assert f"{copied.folder / 'digests.json'} " in said
         assert reason in said
+        assert main(["resume", str(copied.folder)]) == 0
+        assert copied.complete

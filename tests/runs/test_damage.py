@@ -13,10 +13,11 @@ import pytest
 from pymoo_prune import Run, StoreError
 from pymoo_prune.chromosomes import pack
 from pymoo_prune.cli import main
+from pymoo_prune.problem import Illustration
 from pymoo_prune.runs import Report, RunFolder
 from tests.support.older_folders import without_digests
 from tests.support.running import assert_same_run, disk_events
-from tests.support.tiny_problem import ecomp_run
+from tests.support.tiny_problem import Pixels, ecomp_run, pixels_run
 
 CHECKED = (
     "summary.json", "front.csv", "front.npz", "layers.json", "run.json", "parent/network.pt",
@@ -71,6 +72,21 @@ def test_another_file_is_named_and_made_again(
     assert (copy / file).read_bytes() == (finished / file).read_bytes()
 
 
+def test_matrices_that_are_lost_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = Illustration(matrices=lambda X: (X.reshape(-1, 1, 8, 8), np.ones((8, 8), dtype=bool)))
+    monkeypatch.setattr(Pixels, "illustration", drawn)
+    assert main(pixels_run(tmp_path / "run")) == 0
+    matrices = tmp_path / "run" / "matrices.npz"
+    whole = matrices.read_bytes()
+    matrices.unlink()
+    assert not Run.open(tmp_path / "run").complete
+    assert main(["resume", str(tmp_path / "run")]) == 0
+    assert matrices.read_bytes() == whole
+    assert Run.open(tmp_path / "run").complete
+
+
 def test_reversed_rows_of_a_front_are_not_exported(
     finished: Path, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +139,8 @@ def test_damaged_digests_are_named_and_written_again(
     with pytest.raises(StoreError):
         Run.open(copy).results()
     assert not Run.open(copy).complete
+    assert main(["resume", str(copy)]) == 0
+    assert Run.open(copy).complete
 
 
 # Shapes.

@@ -110,6 +110,20 @@ def test_a_new_run_takes_a_new_or_empty_folder(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_an_error_removes_a_folder_with_settings_alone_only_where_it_was_just_made(
+    tmp_path: Path,
+) -> None:
+    impossible = settings(problem="tests.support.tiny_problem:Pixels", options={"pase": 1})
+    made = Run.create(tmp_path / "run", impossible)
+    opened = Run.open(made.folder)  # as after a kill while the parent was trained
+    with pytest.raises(PruneError, match="unknown option of Pixels 'pase'"):
+        opened.execute(quiet())
+    assert Run.open(made.folder).settings.to_json() == impossible.to_json()
+    with pytest.raises(PruneError, match="unknown option of Pixels 'pase'"):
+        made.execute(quiet())
+    assert not made.folder.exists()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pymoo_prune import Budget, Data, PruneError
+from pymoo_prune import Budget, Data, PruneError, StoreError
 from pymoo_prune.engines import ENGINES
-from pymoo_prune.search import Step
+from pymoo_prune.search import Step, settle, times_of
 from pymoo_prune.search import budget as search_module
 from tests.support.searches import found_by, opened, same
 from tests.support.tiny_problem import Pixels, PixelsInBatches
@@ -83,6 +83,22 @@ def test_a_replay_ends_a_time_budget_at_the_same_generation(
     again = found_by(problem, Budget(seconds=limit), store=store)
     assert again.last.generation == first.last.generation
     assert same(first, again)
+    store.close()
+
+
+def test_a_time_budget_needs_the_times_of_its_record(problem: Pixels, path: Path) -> None:
+    timed = Budget(generations=2, seconds=1_000)
+    store = opened(path, problem)
+    found_by(problem, timed, store=store)
+    store.close()
+    settle(path)
+    times_of(path).rename(path.with_name("kept"))
+    store = opened(path, problem)
+    with pytest.raises(StoreError, match=r"evaluations-times\.csv has no time of generation 1"):
+        found_by(problem, timed, store=store)
+    assert found_by(problem, Budget(generations=2), store=store).last.replayed
+    path.with_name("kept").rename(times_of(path))
+    assert found_by(problem, timed, store=store).last.replayed
     store.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 from pymoo_prune import Budget, Data, Store, StoreError
 from pymoo_prune.chromosomes import Array, WeightGenome, as_column, digests
 from pymoo_prune.objectives import Measured, Part
-from pymoo_prune.search.chromosomes import packed
+from pymoo_prune.search.chromosomes import Row, packed
 from pymoo_prune.search.record import OLDER, WEIGHTS
 from pymoo_prune_problems import EComp
 from tests.support.running import GENES
@@ -123,6 +124,24 @@ def test_chromosomes_are_written_with_their_measurements(tmp_path: Path) -> None
     measured = {row[0] for row in rows(path, "SELECT digest FROM measurements")}
     assert 0 < len(measured) < 4_000
     assert {row[0] for row in rows(path)} == measured
+
+
+def test_ctrl_c_between_two_chromosomes_loses_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(keys: list[bytes], X: Array) -> Iterator[Row]:
+        yield next(packed(keys, X))
+        raise KeyboardInterrupt
+
+    store = Store(":memory:", NAMES, "f1")
+    X = np.arange(4)[:, None]
+    with monkeypatch.context() as patch:
+        patch.setattr("pymoo_prune.search.chromosomes.packed", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            kept(store, X, digests(X))
+    kept(store, X, digests(X))
+    found = store.record.chromosomes()
+    store.close()
+    assert found is not None
+    assert np.array_equal(found, X)
 
 
 def test_objects_are_not_kept_and_the_record_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from pymoo_prune import Budget, Data, Measurements, PruneError, Store
 from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.engines import ENGINES, make_algorithm
 from pymoo_prune.errors import NothingFoundError
-from pymoo_prune.objectives import Measured, nondominated
+from pymoo_prune.executors import InProcess
+from pymoo_prune.executors.job import MAX_TRIES, Job
+from pymoo_prune.objectives import Measured, Part, nondominated
 from pymoo_prune.operators import Generational, TruncationSelection
-from pymoo_prune.problem import Approximation, Racing
+from pymoo_prune.problem import Approximation, PruningProblem, Racing
 from pymoo_prune.search import Archive, Found, search
 from tests.support.searches import SUM, evaluations, found_by, opened, same
 from tests.support.tiny_problem import AllFailing, FailingPixels, Pixels, PixelsInBatches
@@ -139,6 +142,42 @@ def test_a_resumed_search_with_failures_is_the_uninterrupted_one(
             for a, b in zip(one, other, strict=True):
                 assert np.array_equal(a, b)
     store.close()
+
+
+class Losing(InProcess):
+    """Loses small candidates in its first measurements, as workers that die do."""
+
+    loses = True
+
+    def __init__(self, measurements: int) -> None:
+        self.left = measurements
+
+    def measure(self, problem: PruningProblem, X: Array, batch: int | None) -> Iterator[Part]:
+        self.left -= 1
+        small = np.flatnonzero((X.sum(axis=1) < 25) & (self.left >= 0))
+        job = Job(problem, X, batch)
+        for _ in range(MAX_TRIES):
+            yield from job.lost(small.tolist(), "ended with signal 9")
+        rest = np.setdiff1d(np.arange(len(X)), small)
+        yield job.done(rest.tolist(), problem.measured(X[rest], batch), 0.0)
+
+
+@pytest.mark.parametrize("generations", [1, 3])
+def test_a_search_that_lost_candidates_with_workers_goes_on_without_them(
+    digits: Data, tmp_path: Path, generations: int
+) -> None:
+    problem = Pixels(digits)
+    whole, parts = opened(tmp_path / "whole", problem), opened(tmp_path / "parts", problem)
+    longer, executors = Budget(generations=5), [Losing(generations), Losing(generations)]
+    expected = found_by(problem, longer, store=whole, executor=executors[0])
+    found_by(problem, Budget(generations=generations), store=parts, executor=executors[1])
+    resumed = found_by(problem, longer, store=parts)
+    assert len(expected.failures) > 0
+    assert whole.history() == parts.history()
+    assert same(expected, resumed)
+    assert expected.failures == resumed.failures
+    whole.close()
+    parts.close()
 
 
 def test_fronts_of_changing_batches_have_no_failed_candidates(digits: Data, path: Path) -> None:
