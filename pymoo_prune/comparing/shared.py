@@ -18,7 +18,7 @@ from pymoo_prune.machine import processor, versions
 from pymoo_prune.objectives import Goals, Series, parse_constraints
 from pymoo_prune.problem import PruningProblem, QuantityShape, check_shape
 from pymoo_prune.results import simple_series
-from pymoo_prune.runs import PARENT_FILES, PLAN_FILE, Settings, measured_quantities, reading
+from pymoo_prune.runs import PARENT_FOLDER, PLAN_FILE, Settings, measured_quantities, reading
 from pymoo_prune.search import Display
 from pymoo_prune.tables import printable
 
@@ -100,7 +100,9 @@ class Shared:
     def write(self, folder: Path) -> None:
         """Writes it into a comparison's folder, which finishes the comparison."""
         text = json.dumps(asdict(self), indent=2) + "\n"
-        _digests(folder).write([PLAN_FILE, *PARENT_FILES], {SHARED_FILE: text})
+        parent = sorted((folder / PARENT_FOLDER).glob("network.*"))
+        files = [PLAN_FILE, *(path.relative_to(folder).as_posix() for path in parent)]
+        _digests(folder).write(files, {SHARED_FILE: text})
         write_text(folder / SHARED_FILE, text)
 
     @classmethod

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         FRONT_PICTURE,
         FRONT_TABLE,
         INTERACTIVE_PAGE,
-        PARENT_FILES,
         PARENT_FOLDER,
         PLAN_FILE,
         REPORT_PAGE,
@@ -72,11 +71,10 @@ else:
 
 __all__ = [
     "AT_LENGTH", "CHROMOSOMES_FILE", "FRONT_PICTURE", "FRONT_TABLE", "INTERACTIVE_PAGE",
-    "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FILES", "PARENT_FOLDER", "PLAN_FILE", "REPORT_PAGE",
-    "SETTINGS_FILE", "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE",
-    "Citations", "Given", "Report", "ReproductionOptions", "Run", "RunFolder", "Settings",
-    "at_work", "chosen", "evaluations_of", "is_module", "kept", "kept_parent", "kept_runs",
-    "lasting", "limit_of", "measured_quantities", "new_folder", "prepare", "prepare_problem",
-    "prune", "publish", "published_on", "reading", "recorded_evaluations", "reproduced",
-    "without_workers",
+    "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "PLAN_FILE", "REPORT_PAGE", "SETTINGS_FILE",
+    "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations", "Given",
+    "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "at_work", "chosen",
+    "evaluations_of", "is_module", "kept", "kept_parent", "kept_runs", "lasting", "limit_of",
+    "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune", "publish",
+    "published_on", "reading", "recorded_evaluations", "reproduced", "without_workers",
 ]  # fmt: skip
