@@ -9,7 +9,6 @@ import torch
 from hypothesis import settings
 
 from pymoo_prune.data import Data, load_data
-from pymoo_prune.machine import cores
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.training import Recipe, trained
 
@@ -23,11 +22,6 @@ torch.set_num_threads(1)
 # A shell's background job ignores Ctrl-C, and so do the processes that it starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker more than there are cores: some tests wait for processes and browsers."""
-    return cores() + 1
 
 
 @pytest.fixture(autouse=True)

@@ -159,7 +159,8 @@ def random_filters(filters: PrunableFilters, n: int) -> Any:
 @torch.no_grad()
 def difference(filters: PrunableFilters, x: Any, images: Tensor) -> float:
     """How far a small network's outputs are from the masked network's, relative to the largest."""
-    small = filters.network(x).double().eval()
+    small = filters.comparison.of(filters.network(x))
+    images = images.to(filters.comparison.dtype)
     expected = filters.masked(x).outputs(images.clone())["output"]
     found = small(images.clone())
     if found.shape != expected.shape:

@@ -45,6 +45,7 @@ from benchmarks.rows import joined, last_alike
 from pymoo_prune import Budget, PruneError
 from pymoo_prune.measuring import accuracy
 from pymoo_prune_problems.layer_vector import (
+    BEST_BEFORE,
     FITTEST,
     FIXED_RATE,
     HEAD,
@@ -77,8 +78,8 @@ GENERATIONS = {"resnet-20": 120, "resnet-56": 80, "resnet-110": 60, VIDEO: 20}
 """Of both runs of the GA together."""
 SEARCH_IMAGES = {"resnet-20": 2_000, "resnet-56": 1_000, "resnet-110": 500, VIDEO: 500}
 ACCURACIES = ("iteration", "sparsity %", "accuracy %", "drop", *RIVALS)
-COSTS = tuple(column for column in HEAD if column not in (*ACCURACIES[1:], *FITTEST))
-SEARCHES = ("iteration", *FITTEST, "before retraining")
+SEARCHES = ("iteration", *FITTEST, "before retraining", BEST_BEFORE)
+COSTS = ("iteration", *(column for column in HEAD if column not in (*ACCURACIES, *SEARCHES)))
 KINDS = {"accuracies %": ACCURACIES, "sizes and costs": COSTS, "searches": SEARCHES}
 """The columns in three tables, since terminals are narrow."""
 RECIPES = {

@@ -32,6 +32,7 @@ from pymoo_prune.pruning.filter_groups import filter_groups, genes_of, mean_weig
 from pymoo_prune.pruning.liveness import CandidateSizes, Liveness
 from pymoo_prune.pruning.multiples import MultipleOf, group_steps
 from pymoo_prune.pruning.verification import (
+    EXACT,
     MaskedNetwork,
     check_graph,
     check_small,
@@ -88,6 +89,7 @@ class PrunableFilters:
         self.all_macs = float(self.complexity(everything)[1][0])
         self._check_macs()
         self.strengths = mean_weights(flow)
+        self.comparison = EXACT  # `verify` may find that this network cannot
         self.verify(images=images)
 
     def _check_macs(self) -> None:

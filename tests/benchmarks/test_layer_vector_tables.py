@@ -22,6 +22,7 @@ def row(number: int, accuracy: float = 0.89) -> dict[str, Any]:
         "number": number, "sparsity": 0.8, "parameters": 20, "epochs": 2.0, "accuracy": accuracy,
         "pruned_accuracy": 0.5, "rivals": rivals, "search_seconds": 3.0, "retrain_seconds": 1.0,
         "pepe": 40.0,
+        "rivals_pruned": dict.fromkeys(tables.RIVALS, 0.4) | {"LAMP": 0.45},
         "fittest": [{"pruned": 0.6, "accuracy_drop": 0.3}, {"pruned": 0.5, "accuracy_drop": 0.01}],
     }  # fmt: skip
 
@@ -68,7 +69,9 @@ def test_rows_that_are_there_are_drawn_and_all_go_on(
     assert "resnet-56-0, iteration 2" in found.details["missing"]
     assert "resnet-56-0, iteration 1" not in found.details["missing"]
     assert all(len(cells) == len(head) for _, head, table in found.tables for cells in table)
-    assert found.tables[2][2][1] == ["1", "60.0 % for 30.00", "50.0 % for 1.00", "50.00"]
+    assert found.tables[2][2][1] == [
+        "1", "60.0 % for 30.00", "50.0 % for 1.00", "50.00", "LAMP 45.00",
+    ]  # fmt: skip
     monkeypatch.setattr(tables, "rows", lambda *_: iter([PARENT, row(1), row(2), row(3)]))
     monkeypatch.setattr(tables, "twice", lambda name: {"epochs": 24, "accuracy": len(name) / 100})
     found = tables.run(False, ["resnet-56-twice"])

@@ -341,6 +341,7 @@ def test_a_relative_bound_survives_being_written_and_read(
 def test_a_bound_is_read_as_written(
     name: str, relation: str, number: Any, percent: str, gap: str
 ) -> None:
+    number = abs(number) if percent else number
     read = Constraint.parse(f"{gap}{name}{gap}{relation}{gap}{number}{gap}{percent}{gap}")
     expected = float(number) / 100 if percent else float(number)
     assert read == Constraint(name, relation, expected, relative=bool(percent))  # type: ignore[arg-type]

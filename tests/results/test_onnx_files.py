@@ -454,8 +454,8 @@ def test_latencies_in_a_table_and_without_a_parent(
     member = winner(finished)
     seconds = iter([2e-3, 1e-3, 8e-3, 2e-3])
 
-    def measured(networks: Any, shape: Any, *, batch_size: int, **given: int) -> Any:
-        assert given == {"threads": 3, "repeats": 4}
+    def measured(networks: Any, shape: Any, *, batch_size: int, **given: Any) -> Any:
+        assert given == {"threads": 3, "repeats": 4, "packing": None}
         result = {}
         for name in networks:
             median = next(seconds) * (1 if batch_size == 64 else 0.1)

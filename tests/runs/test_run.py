@@ -58,7 +58,8 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def interrupted(copy: Path) -> Path:
     """The run, killed in the middle of its search."""
-    for name in ("front.csv", "front.npz", "summary.json", "report.md", "front.png"):
+    made_last = ("front.csv", "front.npz", "summary.json", "report.md", "front.png", "digests.json")
+    for name in made_last:
         (copy / name).unlink()
     query(copy, "DELETE FROM history WHERE number >= 12")
     query(copy, "DELETE FROM generations WHERE generation > 1")
@@ -438,7 +439,8 @@ def test_half_a_parent_is_not_taken_for_a_whole_one(
     assert_same_run(finished, interrupted)
     weights = interrupted / "parent" / "network.pt"
     weights.write_bytes(weights.read_bytes()[:100])
-    (interrupted / "summary.json").unlink()
+    for name in ("summary.json", "digests.json"):
+        (interrupted / name).unlink()
     error = failed(capsys, "resume", str(interrupted))
     assert f"the exported network in {interrupted / 'parent'} is damaged" in error
 

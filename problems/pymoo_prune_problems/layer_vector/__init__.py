@@ -34,10 +34,11 @@ from pymoo_prune_problems.layer_vector.reproduction import (
     one_network,
 )
 from pymoo_prune_problems.layer_vector.rules import RuleGuidedGA, Rules, paper_operators
-from pymoo_prune_problems.layer_vector.tables import FITTEST, HEAD, table_rows
+from pymoo_prune_problems.layer_vector.tables import BEST_BEFORE, FITTEST, HEAD, table_rows
 
 __all__ = [
-    "ACCEPTABLE_DROP", "FITTEST", "FIXED_RATE", "HEAD", "RESNETS", "RIVALS", "SMALL", "TABLE_1",
-    "VIDEO", "VIDEO_RATE", "Iteration", "KeptIn", "LayerVector", "RuleGuidedGA", "Rules",
-    "fewest_bits", "first_row", "one_network", "paper_operators", "reduced", "table_rows",
+    "ACCEPTABLE_DROP", "BEST_BEFORE", "FITTEST", "FIXED_RATE", "HEAD", "RESNETS", "RIVALS",
+    "SMALL", "TABLE_1", "VIDEO", "VIDEO_RATE", "Iteration", "KeptIn", "LayerVector",
+    "RuleGuidedGA", "Rules", "fewest_bits", "first_row", "one_network", "paper_operators",
+    "reduced", "table_rows",
 ]  # fmt: skip

@@ -47,6 +47,7 @@ class Iteration:
         accuracy: Accuracy on the test images after retraining.
         rivals: The same after pruning without a search to the same sparsities and the same
             retraining, by method.
+        rivals_pruned: Their accuracies on the test images before retraining, by method.
         search_seconds: Duration of both runs of the GA, in this iteration.
         retrain_seconds: Duration of all retraining so far: the paper's runtime.
         generations: Generations of both runs.
@@ -64,6 +65,7 @@ class Iteration:
     pruned_accuracy: float
     accuracy: float
     rivals: Mapping[str, float]
+    rivals_pruned: Mapping[str, float]
     search_seconds: float
     retrain_seconds: float
     generations: int
@@ -144,6 +146,7 @@ def reduced(
             rows[SEARCHED]["pruned_accuracy"],
             rows[SEARCHED]["accuracy"],
             {method: rows[method]["accuracy"] for method in RIVALS},
+            {method: rows[method]["pruned_accuracy"] for method in RIVALS},
             found["seconds"],
             retraining,
             found["generations"],
