@@ -4,12 +4,12 @@ FashionMNIST at 14×14 pixels: ResNet-20 with three seeds, ResNet-56, ResNet-110
 one. Parents are trained for 12 epochs (the video network: 4), and pruned and retrained three times
 as in the paper: 2, 3 and 4 epochs (the video network: 1, 2 and 3, each of as many clips as
 EgoGesture has). The GA has as many generations as take about ten minutes of one quiet core in each
-of its two runs. Five allocations without a
-search go to the same sparsities, with the same retraining. The figure is what ResNet-20 loses in
-its last iteration, mean over seeds. One more parent of each network is trained twice as long.
-Rows are networks with their seeds, and parents that are trained twice as long: `--only
-resnet-20-0,resnet-20-twice`. A benchmark that was stopped goes on, also within a search. The time
-is that of the searches and of retraining what they found, without parents and rivals.
+of its two runs. Five allocations without a search go to the same sparsities, with the same
+retraining. The figure is what ResNet-20 loses in its last iteration, mean over seeds. One more
+parent of each network is trained twice as long. Rows are networks with their seeds, and parents
+that are trained twice as long: `--only resnet-20-0,resnet-20-twice`. A benchmark that was stopped
+goes on, also within a search. The time is that of the searches and of retraining what they found,
+without parents and rivals.
 
 Target: less than 2 points with 82 % of the parameters gone
 
