@@ -23,7 +23,6 @@ A parent that is trained twice as long is 1.05 points better, beside which three
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -38,6 +37,7 @@ from benchmarks.layer_vector.tables_setting import (
     PARENT_EPOCHS,
     SIZE,
     data,
+    in_fast_precision,
     parent,
     retraining_data,
 )
@@ -83,10 +83,10 @@ COSTS = ("iteration", *(column for column in HEAD if column not in (*ACCURACIES,
 KINDS = {"accuracies %": ACCURACIES, "sizes and costs": COSTS, "searches": SEARCHES}
 """The columns in three tables, since terminals are narrow."""
 RECIPES = {
-    name: replace(recipe, bfloat16=False)
+    name: in_fast_precision(name, recipe)
     for name, recipe in {**dict.fromkeys(RESNETS, FIXED_RATE), VIDEO: VIDEO_RATE}.items()
 }
-"""The paper's retraining, in float32: with so small images it is not slower."""
+"""The paper's retraining."""
 SETTINGS = {
     "image_size": SIZE,
     "parent_epochs": PARENT_EPOCHS,
@@ -151,7 +151,7 @@ def rows(name: str, seed: int, folder: Path | None) -> Iterator[dict[str, Any]]:
         seed=seed,
         keeper=None if folder is None else KeptIn(folder),
         search_images=100 if quick else SEARCH_IMAGES[name],
-        precision="float32" if name == VIDEO else fewest_bits(name, data()),
+        precision=fewest_bits(name, data()),
     )
     for iteration in iterations:
         yield iteration.row
