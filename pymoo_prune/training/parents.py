@@ -155,6 +155,9 @@ def _outputs(parent: nn.Module, data: Data, number: int) -> Tensor:
                 f"; the data have {count}: a network with several inputs takes "
                 "data_from_inputs((a, b), labels)"
             )
+        types = {str(some.dtype).removeprefix("torch.") for some in parent.parameters()}
+        if others := types - {"float32"}:
+            msg += f"; it has weights in {', '.join(sorted(others))}: give parent.float()"
         raise PruneError(msg) from error
     if not isinstance(outputs, Tensor):
         msg = f"the parent gives a {type(outputs).__name__}, not one tensor of outputs"
@@ -171,5 +174,6 @@ def _outputs(parent: nn.Module, data: Data, number: int) -> Tensor:
 def digest_of(parent: nn.Module) -> str:
     """A digest of a parent's layers and all its numbers, which configurations contain."""
     values = parent.state_dict().values()
-    numbers = (value.detach().cpu().numpy().tobytes() for value in values)
-    return hash_bytes(str(parent).encode(), *numbers).hex()
+    # NumPy has no bfloat16, but every number has bytes.
+    numbers = (value.detach().cpu().reshape(-1).view(torch.uint8).numpy() for value in values)
+    return hash_bytes(str(parent).encode(), *(some.tobytes() for some in numbers)).hex()

@@ -113,6 +113,8 @@ def test_a_digest_knows_the_layers_and_all_numbers() -> None:
     other.append(nn.ReLU())
     counted.get_buffer("1.running_var")[3] += 1e-6
     assert len({digest_of(one), digest_of(other), digest_of(counted)}) == 3
+    half = copy.deepcopy(one).to(torch.bfloat16)  # NumPy has no such numbers
+    assert digest_of(half) == digest_of(copy.deepcopy(half)) != digest_of(one)
 
 
 class Wrapped(nn.Module):
@@ -136,6 +138,10 @@ def fails(error: Exception) -> Any:
     [
         (nn.Conv2d(3, 10, 3), r"cannot take the images of digits, \(1, 8, 8\): .*channels"),
         (nn.Linear(64, 10), r"the parent cannot take the images of digits, \(1, 8, 8\): "),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).to(torch.bfloat16),
+            r"cannot take .*; it has weights in bfloat16: give parent\.float\(\)",
+        ),
         (Wrapped(fails(ValueError("too small"))), "cannot take the images of digits.*: too small"),
         (Wrapped(fails(IndexError("no such axis"))), "cannot take .*: no such axis"),
         (Wrapped(fails(TypeError("no tensor"))), "cannot take .*: no tensor"),
