@@ -20,7 +20,7 @@ from pymoo_prune.chromosomes import Array
 from pymoo_prune.engines import make_algorithm
 from pymoo_prune.objectives import Values
 from pymoo_prune.problem import Preview
-from pymoo_prune.surrogates import Prescreened, prescreen
+from pymoo_prune.surrogates import DEFAULT_MODEL, Prescreened, prescreen
 from pymoo_prune_problems import EComp
 from tests.support.surrogates import Bits, Perfect, found_by, mating_of, measured
 from tests.support.tiny_problem import PixelsInBatches
@@ -63,6 +63,9 @@ def test_two_surrogates_are_refused(bits: Bits) -> None:
 def test_measurements_that_change_with_the_generation_are_refused(digits: Data) -> None:
     with pytest.raises(PruneError, match="PixelsInBatches measures every generation on other"):
         found_by(PixelsInBatches(digits), 2)
+    # The engine is refused as soon as it is made: its search has not begun.
+    with pytest.raises(PruneError, match="PixelsInBatches measures every generation on other"):
+        make_algorithm("nsga2", PixelsInBatches(digits), 8, surrogate=DEFAULT_MODEL)
 
 
 def test_problems_of_another_kind_are_refused() -> None:
