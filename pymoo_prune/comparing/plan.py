@@ -13,11 +13,11 @@ from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.files import RUNS_FOLDER
 from pymoo_prune.comparing.methods import Method, check_against, check_design
 from pymoo_prune.comparing.volumes import HypervolumeOptions, judged_axes
-from pymoo_prune.engines import check_goals
+from pymoo_prune.engines import check_goals, one_objective
 from pymoo_prune.errors import StoreError
 from pymoo_prune.files import Digests, check_no_links, write_new_text, write_text
 from pymoo_prune.objectives import STANDARD
-from pymoo_prune.problem import PruningProblem, check_format, check_shape
+from pymoo_prune.problem import PruningProblem, check_format, check_shape, default_objectives
 from pymoo_prune.runs import PLAN_FILE, Settings, reading
 
 PLAN_FORMAT = 1
@@ -89,13 +89,17 @@ class Plan:
         offered = {**problem.offered(), **self.settings.metrics()}
         size_bounds(self.bounds or (), offered)
         self.volumes.check(list(offered), offered)
+        shared = self.settings.objectives or default_objectives(problem)
         for method in self.methods:
-            if method.objectives is not None:
-                more = self.settings.metrics(objectives=method.objectives)
-                goals = problem.goals_for(method.objectives, self.settings.constraints, more=more)
+            # Engines for one objective weigh the shared ones, and the problem's own may do so.
+            weighs = one_objective(method.algorithm) or method.algorithm == "own"
+            objectives = method.objectives or (None if weighs else shared)
+            if objectives is not None:
+                more = self.settings.metrics(objectives=objectives)
+                goals = problem.goals_for(objectives, self.settings.constraints, more=more)
                 check_goals(
-                    method.algorithm, problem, goals, pop_size=self.settings.pop_size,
-                    surrogate=method.surrogate,
+                    method.algorithm, problem, goals, self.settings.options,
+                    pop_size=self.settings.pop_size, surrogate=method.surrogate,
                 )  # fmt: skip
 
     def check_numbers(self, problem: PruningProblem) -> None:

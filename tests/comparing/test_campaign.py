@@ -248,6 +248,7 @@ def test_an_error_leaves_a_comparison_that_was_there(tmp_path: Path) -> None:
         (["nsga2"], ["mac<=20%"], r"unknown size to bound 'mac'.*Did you mean 'macs'\?"),
         (["nsga2", "ga@acuracy=1"], None, r"unknown objective 'acuracy'.*Did you mean 'accuracy'"),
         (["nsga2@accuracy,latency"], None, "Pixels does not measure latencies"),
+        (["nsga2", "moead+rbf"], None, "algorithm 'moead' has no mating"),
     ],
 )
 def test_names_are_looked_up_before_a_parent_is_trained(

@@ -56,3 +56,14 @@ def test_names_that_nothing_measures_are_refused() -> None:
     ):
         with pytest.raises(PruneError, match="unknown"):
             plan.check_names()
+
+
+def test_an_engine_must_suit_the_shared_objectives() -> None:
+    Plan.of(settings(pop_size=2), ["nsga3", "ga"], [0]).check_names()
+    three = ["accuracy", "macs", "parameters"]
+    for methods, options, message in (
+        (["nsga3"], {"pop_size": 2, "objectives": three}, "must be 3 at least, but it is 2"),
+        (["ga", "moead"], {"constraints": ["pixels<=50%"]}, "'moead' handles no constraints"),
+    ):
+        with pytest.raises(PruneError, match=message):
+            Plan.of(settings(**options), methods, [0]).check_names()
