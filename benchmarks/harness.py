@@ -69,13 +69,16 @@ def run_benchmark(name: str, *, quick: bool, only: str | None = None) -> None:
             "figure": outcome.figure,
             "unit": outcome.unit,
             "target": target,
-            **outcome.details,
             "seconds": round(outcome.seconds or time.perf_counter() - began, 1),
             "hardware": processor(),
             "versions": versions(),
             "commit": commit(),
         }
+        if twice := record.keys() & outcome.details.keys():
+            msg = f"{name}: details need other names than {', '.join(sorted(twice))}"
+            raise PruneError(msg)
         RESULTS.mkdir(exist_ok=True)
+        record |= outcome.details
         write_text(RESULTS / f"{name}.json", json.dumps(record, indent=2) + "\n")
     size = " [reduced size]" if quick else ""
     print(f"{name}: {outcome.figure:.4g} {outcome.unit} (target {target}){size}")

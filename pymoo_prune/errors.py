@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -177,3 +179,21 @@ def check_path(name: str, value: Any) -> Path:
         msg = f"{name} must be the path of a file or folder, but it is {shown(value)}"
         raise PruneError(msg)
     return Path(value)
+
+
+def command(verb: str, *words: Path | str) -> str:
+    """A command of the command line for a message, which puts it between single quotes.
+
+    Args:
+        verb: What it does, such as "resume".
+        words: Mostly folders.
+    """
+    return " ".join(["pymoo-prune", verb, *map(quoted, words)])
+
+
+def quoted(word: Path | str) -> str:
+    """A word as a shell takes it; in double quotes, if it needs some and these will do."""
+    text = shlex.quote(str(word))
+    if text[0] != "'" or re.search(r"[\\\"'$`!]", text[1:-1]):
+        return text
+    return f'"{text[1:-1]}"'

@@ -71,7 +71,7 @@ def run(quick: bool) -> Outcome:
             "points": rows,
             "hypervolumes": volumes,
             "parent_test_accuracy": parent_accuracy(),
-            "seconds": found["seconds"],
+            "search_seconds": found["seconds"],
             "evaluations": EVALUATIONS,
             "search_images": SEARCH_IMAGES,
             "threads": "1 thread",

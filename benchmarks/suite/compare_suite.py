@@ -73,7 +73,7 @@ def run(quick: bool) -> Outcome:
         f"{evaluations:,} evaluations",
         [("a study from nothing to its pages", ("what", "cost"), rows)],
         {
-            "seconds": times,
+            "seconds_of_calls": times,
             "large_report": large,
             "bytes": bytes_left,
             "instances": instances,

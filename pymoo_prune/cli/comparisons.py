@@ -15,7 +15,7 @@ from pymoo_prune.cli.showing import check_counts, hypervolume_of, resumable
 from pymoo_prune.cli.studies import do_study, is_for_study
 from pymoo_prune.cli.workers import refuse_workers
 from pymoo_prune.comparing import Campaign, report_of_runs, size_bounds
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, command, quoted
 from pymoo_prune.machine import cores
 from pymoo_prune.problem import PruningProblem, find_problem
 from pymoo_prune.runs import new_folder
@@ -65,12 +65,12 @@ def _compare_folders(options: argparse.Namespace, console: Console) -> None:
     folders = [Path(what) for what in options.what]
     for folder in folders:
         if Study.is_one(folder):
-            msg = f"{folder} is a study over many problems; 'pymoo-prune report {folder}' shows it"
+            msg = f"{folder} is a study over many problems; '{command('report', folder)}' shows it"
             raise PruneError(msg)
         if Campaign.is_one(folder):
-            runs = " ".join(f"{one / 'runs'}/*" for one in folders)
+            runs = " ".join(f"{quoted(one / 'runs')}/*" for one in folders)
             msg = (
-                f"{folder} is a comparison of its own; 'pymoo-prune report {folder}' shows it, and "
+                f"{folder} is a comparison of its own; '{command('report', folder)}' shows it, and "
                 f"'pymoo-prune compare {runs}' compares its runs with others"
             )
             raise PruneError(msg)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from pymoo_prune.comparing import evaluations_in
 from pymoo_prune.exchange import FORMATS, check_output, write_evaluations
+from pymoo_prune.files import check_writable
 from pymoo_prune.search import Display
 from pymoo_prune.studies import Study, evaluations_of_study
 
@@ -16,6 +17,7 @@ def do_data(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune data`."""
     output = options.output or options.folder / FORMATS[options.format].output
     check_output(output)  # before anything is read
+    check_writable(output.parent)
     display = Display(console)
     with display.phase("read") as update:
         if Study.is_one(options.folder):

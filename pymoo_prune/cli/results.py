@@ -20,6 +20,7 @@ from pymoo_prune.comparing import (
     citations,
     report_of_campaign,
 )
+from pymoo_prune.files import check_writable
 from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.results import Member
 from pymoo_prune.runs import FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
@@ -30,6 +31,8 @@ from pymoo_prune.tables import listed
 
 def do_report(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune report`."""
+    if options.output is not None:
+        check_writable(options.output)  # before anything is shown
     if Study.is_one(options.folder):
         report_study(options, console)
         return

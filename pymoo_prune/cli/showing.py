@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pymoo_prune.comparing import HypervolumeOptions
-from pymoo_prune.errors import PruneError, StoreError
+from pymoo_prune.errors import PruneError, StoreError, command
 from pymoo_prune.plots import FIGURES, FigureStyle, paper_style
 from pymoo_prune.tables import listed
 
@@ -63,7 +62,7 @@ def refuse_for_a_run(options: argparse.Namespace) -> None:
     """Refuses options that only comparisons have."""
     given = [f"--{name}" for name in OF_COMPARISONS if getattr(options, name)]
     if given:
-        msg = f"{listed(given)} cannot be given with a run: reports of comparisons take them"
+        msg = f"{listed(given)} cannot be given with a run, only with a comparison or a study"
         raise PruneError(msg)
 
 
@@ -75,12 +74,12 @@ def resumable(folder: Path, kept: str = "everything that was measured is") -> It
         folder: The folder of the run, comparison or study.
         kept: What is kept after Ctrl-C, with a verb.
     """
-    command = f"pymoo-prune resume {shlex.quote(str(folder))}"
+    resume = command("resume", folder)
     try:
         yield
     except KeyboardInterrupt:
-        msg = f"stopped; {kept} kept. {command}"
+        msg = f"stopped; {kept} kept. {resume}"
         raise KeyboardInterrupt(msg) from None
     except OSError as error:
-        msg = f"{error}; what was measured is kept; once that is fixed: {command}"
+        msg = f"{error}; what was measured is kept; once that is fixed: {resume}"
         raise StoreError(msg) from error

@@ -19,7 +19,7 @@ from pymoo_prune.comparing.runs import create_run, is_done, trial_of
 from pymoo_prune.comparing.shared import Shared
 from pymoo_prune.comparing.trials import Trial
 from pymoo_prune.comparing.volumes import HypervolumeOptions
-from pymoo_prune.errors import DataError, PruneError, StoreError
+from pymoo_prune.errors import DataError, PruneError, StoreError, command
 from pymoo_prune.files import holds_something
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import EVALUATION, final_of
@@ -321,7 +321,7 @@ class Campaign:
             yield
         except StoreError as error:
             first = f"remove {folder}, and " if folder.exists() else ""
-            msg = f"{error}; {first}'pymoo-prune resume {self.folder}' makes that run again"
+            msg = f"{error}; {first}'{command('resume', self.folder)}' makes that run again"
             raise StoreError(msg) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pymoo_prune.comparing.campaign import Campaign
 from pymoo_prune.comparing.runs import is_done
-from pymoo_prune.errors import StoreError
+from pymoo_prune.errors import StoreError, command
 from pymoo_prune.exchange import Evaluations
 from pymoo_prune.runs import STORE_FILE, Run, RunFolder, evaluations_of
 from pymoo_prune.tables import listed
@@ -25,8 +25,9 @@ def evaluations_in(
     """
     folder = Path(folder)
     if not Campaign.is_one(folder) and not RunFolder(folder).is_run:
-        there = folder.is_dir()
-        why = "it holds no run and no comparison" if there else "there is no such folder"
+        why = "it holds no run and no comparison"
+        if not folder.is_dir():
+            why = "it is a file" if folder.exists() else "there is no such folder"
         msg = f"{folder} has no evaluations: {why}"
         raise StoreError(msg)
     if not Campaign.is_one(folder):
@@ -54,7 +55,7 @@ def _of_campaign(
             progress((place + 1) / len(planned), f"{place + 1} of {len(planned)} runs")
     if not found:
         msg = (
-            f"{campaign.folder} has no evaluations yet; 'pymoo-prune resume {campaign.folder}' "
+            f"{campaign.folder} has no evaluations yet; '{command('resume', campaign.folder)}' "
             "goes on with it"
         )
         raise StoreError(msg)

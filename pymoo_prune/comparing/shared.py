@@ -12,7 +12,7 @@ import numpy as np
 
 from pymoo_prune.comparing.files import SHARED_FILE
 from pymoo_prune.comparing.trials import Trial, union_front
-from pymoo_prune.errors import StoreError
+from pymoo_prune.errors import StoreError, command
 from pymoo_prune.files import Digests, write_text
 from pymoo_prune.machine import processor, versions
 from pymoo_prune.objectives import Goals, Series, parse_constraints
@@ -108,7 +108,7 @@ class Shared:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """The common results of a finished comparison."""
-        path, resume = folder / SHARED_FILE, f"'pymoo-prune resume {folder}'"
+        path, resume = folder / SHARED_FILE, f"'{command('resume', folder)}'"
         if not path.is_file():
             msg = f"{folder} is not finished; {resume} goes on with it"
             raise StoreError(msg)
@@ -126,5 +126,5 @@ class Shared:
 
 def _digests(folder: Path) -> Digests:
     """What the files were when the comparison ended."""
-    remedy = f"restore it from a copy, or 'pymoo-prune resume {folder}' makes the results again"
+    remedy = f"restore it from a copy, or '{command('resume', folder)}' makes the results again"
     return Digests(folder, remedy)

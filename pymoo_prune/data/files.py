@@ -6,7 +6,7 @@ import gzip
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,12 +21,19 @@ Pixels: TypeAlias = npt.NDArray[Any]
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 NPZ = ".npz"
+WORDS = ("image", "input", "label", "target", "test", "train", "valid")
+"""An array whose name has one of these is meant to count."""
 IDX_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+FIRST_LABELS = {
+    "mnist": (5, 0, 4, 1, 9, 2, 1, 3, 1, 4),
+    "fashion-mnist": (9, 0, 0, 3, 0, 2, 7, 2, 5, 5),
+}
+"""Of the training images: the two data sets have files of the same names and sizes."""
 
 
 def _missing(name: str, files: Sequence[str], folders: Sequence[Path]) -> DataError:
@@ -82,6 +89,10 @@ def read_mnist(name: str, root: Path, *, download: bool) -> list[Pixels]:
                 f"{files[i]} has {len(arrays[i])} images but {files[i + 1]} has "
                 f"{len(arrays[i + 1])} labels. Delete both and fetch them again."
             )
+    first = tuple(arrays[1][:10].tolist())
+    for other, labels in FIRST_LABELS.items():
+        if other != name and first == labels:
+            raise DataError(f"{files[1].parent} has {other}, not {name}: say {other}")
     return [*arrays]
 
 
@@ -143,6 +154,9 @@ def read_npz(
         more: Names of arrays that may be there.
         missing: Those of the needed ones that may be missing, unless the file has arrays of other
             names: one of these may be meant.
+
+    Raises:
+        PruneError: Something is missing, or an array is called almost as one that would count.
     """
     if path.suffix != NPZ:
         raise PruneError(
@@ -154,7 +168,7 @@ def read_npz(
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in (*needed, *more) if name in arrays}
             there = ", ".join(arrays) or "nothing"
-            strange = any(name not in (*needed, *more) for name in arrays)
+            strange = [name for name in arrays if name not in (*needed, *more)]
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise PruneError(f"{path} cannot be read as arrays: {error}") from error
     except TypeError as error:  # an array is no context
@@ -162,12 +176,14 @@ def read_npz(
             f"{path} has one array without a name, as numpy.save writes it; write the arrays "
             f"{', '.join(needed)} with numpy.savez"
         ) from error
-    for name in needed:
-        if name not in found and (strange or name not in missing):
-            raise PruneError(
-                f"{path} has no {name!r}: it has {there}, but needs the arrays "
-                f"{', '.join(needed)}, and may have {', '.join(more)}"
-            )
+    absent = [name for name in needed if name not in found and (strange or name not in missing)]
+    meant = [name for name in strange if any(word in name.lower() for word in WORDS)]
+    if absent or meant:
+        wrong = f"has no {absent[0]!r}" if absent else f"has {meant[0]!r}, which does not count"
+        raise PruneError(
+            f"{path} {wrong}: it has {there}, but needs the arrays {', '.join(needed)}, and may "
+            f"have {', '.join(more)}"
+        )
     return found
 
 
@@ -188,7 +204,40 @@ def find_images(folder: Path) -> tuple[list[str], list[tuple[str, int]]]:
         raise DataError(
             f"expected one folder of images per class, {folder}/CLASS/IMAGE.png: {error}"
         ) from error
+    _check_depth(folder, found.classes, [Path(file) for file, _ in found.samples])
     return found.classes, found.samples
+
+
+def _check_depth(folder: Path, classes: Sequence[str], files: Sequence[Path]) -> None:
+    """Refuses a folder whose classes lie one level deeper: torchvision takes all of a class.
+
+    Images of a class may lie in folders, but then these differ from class to class.
+    """
+    deeper: dict[str, set[str]] = {name: set() for name in classes}
+    flat = set()
+    for file in files:
+        name, *between = file.relative_to(folder).parts[:-1]
+        if between:
+            deeper[name].add(between[0])
+        else:
+            flat.add(name)
+    names = [set(deeper[name]) for name in classes if name not in flat]
+    if len(classes) == 1 and names:
+        raise DataError(
+            f"{folder} has one folder, {classes[0]}, and its images lie in "
+            f"{_few(names[0])}: if these are the classes, give {folder / classes[0]}"
+        )
+    if len(names) == len(classes) and (both := set.intersection(*names)):
+        raise DataError(
+            f"{folder} has the folders {_few(classes)}, and in each of them are {_few(both)}: "
+            "if these are the classes, name the folders train and test, or give one of them"
+        )
+
+
+def _few(names: Iterable[str], most: int = 5) -> str:
+    """Names for a message, in their order, the first ones where there are many."""
+    found = sorted(names)
+    return ", ".join(found[:most]) + (", ..." if len(found) > most else "")
 
 
 def read_images(files: Sequence[str], size: int | None, channels: int) -> npt.NDArray[np.uint8]:

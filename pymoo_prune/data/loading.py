@@ -195,6 +195,8 @@ def data_from_folder(
         raise DataError(f"channels={channels}, size={size}: channels is 1 or 3, size at least 1")
     train, test = Path(path, "train"), Path(path, "test")
     has_parts = train.is_dir() and any(entry.is_dir() for entry in train.iterdir())
+    if has_parts:
+        _check_parts(Path(path))
     names, samples = find_images(train if has_parts else Path(path))
     count = len(samples)
     if has_parts:
@@ -215,6 +217,20 @@ def data_from_folder(
     )
 
 
+def _check_parts(folder: Path) -> None:
+    """Refuses folders beside train and test: images are not left out in silence."""
+    more = sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.is_dir() and entry.name not in {"train", "test"} and entry.name[0] != "."
+    )
+    if more:
+        raise DataError(
+            f"{folder} has the folder {more[0]} beside train and test; validation images are taken "
+            "from train, so move its images there, or move the folder away"
+        )
+
+
 def _as_images(images: ArrayOrTensor) -> torch.Tensor:
     """A copy of images, (n[, channels], height, width), with channels and as real numbers."""
     pixels = as_tensor(images)
@@ -225,6 +241,12 @@ def _as_images(images: ArrayOrTensor) -> torch.Tensor:
             "images must be (n, height, width) or (n, channels, height, width), these are "
             f"{tuple(pixels.shape)}; tables, time series and other inputs are for "
             "data_from_inputs, and a single image needs an axis in front, images[None]"
+        )
+    if pixels.ndim == 4 and pixels.shape[3] in {1, 3, 4} and pixels.shape[1] > 4:
+        raise DataError(
+            f"these images are {tuple(pixels.shape)}, which looks like (n, height, width, "
+            "channels); they must be (n, channels, height, width): give "
+            "images.transpose(0, 3, 1, 2)"
         )
     pixels = pixels.to(torch.float32).div_(255 if pixels.dtype == torch.uint8 else 1)
     return pixels.unsqueeze(1) if pixels.ndim == 3 else pixels

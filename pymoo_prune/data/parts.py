@@ -98,7 +98,8 @@ def as_tensor(array: ArrayOrTensor) -> torch.Tensor:
     if isinstance(array, torch.Tensor):
         return check_dense("data", array).detach().clone(memory_format=torch.contiguous_format)
     try:
-        return torch.from_numpy(np.array(array, order="C"))
+        copy = np.array(array, order="C")
+        return torch.from_numpy(copy.astype(copy.dtype.newbyteorder("="), copy=False))
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise DataError(f"not an array of numbers: {error}") from error
 

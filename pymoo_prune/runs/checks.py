@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pymoo_prune.chromosomes import Array, digests
-from pymoo_prune.errors import PruneError, StoreError, shown
+from pymoo_prune.errors import PruneError, StoreError, command, shown
 from pymoo_prune.files import Digests
 from pymoo_prune.objectives import STANDARD, Series
 from pymoo_prune.results import FIRST_POPULATION
@@ -74,7 +74,7 @@ def check_rows(folder: Path, X: Array, series: Series) -> None:
         X: The front's chromosomes, (n, n_var).
         series: Its numbers.
     """
-    path, remedy = folder / CHROMOSOMES_FILE, f"'pymoo-prune resume {folder}' makes both again"
+    path, remedy = folder / CHROMOSOMES_FILE, f"'{command('resume', folder)}' makes both again"
     if len(X) != len(series):
         msg = f"{path} has {len(X)} networks, but {FRONT_TABLE} has {len(series)}; {remedy}"
         raise StoreError(msg)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pymoo_prune.chromosomes import Array, opened_arrays, pack, unpack
 from pymoo_prune.data import Data
-from pymoo_prune.errors import PruneError, StoreError, check_path
+from pymoo_prune.errors import PruneError, StoreError, check_path, command
 from pymoo_prune.files import (
     Digests,
     check_no_links,
@@ -70,7 +70,7 @@ class RunFolder:
 
     @property
     def _resume(self) -> str:
-        return f"'pymoo-prune resume {self.path}'"
+        return f"'{command('resume', self.path)}'"
 
     @property
     def _digests(self) -> Digests:
@@ -100,8 +100,9 @@ class RunFolder:
     def settings(self) -> Settings:
         """The run's settings."""
         if not self.is_run:
-            there = self.path.is_dir()
-            why = f"there is no {SETTINGS_FILE} in it" if there else "there is no such folder"
+            why = f"there is no {SETTINGS_FILE} in it"
+            if not self.path.is_dir():
+                why = "it is a file" if self.path.exists() else "there is no such folder"
             msg = f"{self.path} is not a run folder: {why}"
             raise StoreError(msg)
         check_no_links(self.path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pymoo_prune.errors import StoreError
+from pymoo_prune.errors import StoreError, command
 from pymoo_prune.files import locked
 
 
@@ -50,7 +50,7 @@ def _changed(folder: Path, error: Exception) -> str | None:
     if not os.access(folder, os.W_OK | os.X_OK):
         return (
             f"{folder} cannot be written to any more: its permissions were changed. What was "
-            f"measured is kept: change them back, and 'pymoo-prune resume {folder}' goes on"
+            f"measured is kept: change them back, and '{command('resume', folder)}' goes on"
         )
     named = getattr(error, "filename", None)
     if not isinstance(named, str | bytes | os.PathLike):
@@ -59,7 +59,7 @@ def _changed(folder: Path, error: Exception) -> str | None:
         if Path(os.fsdecode(named)).is_relative_to(place) and not _usable(place):
             return (
                 f"{place}, the folder {what}, is not there any more or cannot be written to: set "
-                f"{variable} to one that can, and 'pymoo-prune resume {folder}' goes on"
+                f"{variable} to one that can, and '{command('resume', folder)}' goes on"
             )
     return None
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-
 from pymoo_prune import plots
+from pymoo_prune.errors import command
 from pymoo_prune.page import in_notebook
 from pymoo_prune.runs import words
 from pymoo_prune.runs.report import Report
@@ -17,7 +16,7 @@ def run_html(run: Run) -> str:
     Its problem is not imported, so what papers report is not in the picture.
     """
     if not run.complete:
-        resume = f"pymoo-prune resume {shlex.quote(str(run.folder))}"
+        resume = command("resume", run.folder)
         return in_notebook([repr(run), f"{resume} goes on with it."])
     report = Report(run)
     findings = report.findings

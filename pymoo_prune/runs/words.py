@@ -181,8 +181,13 @@ def search_line(findings: Findings) -> str:
         engine += f" with a surrogate ({settings.surrogate})"
     return (
         f"{engine}, population {population}, seed {settings.seed}: "
-        f"{summary['generations']} generations, {summary['evaluations']:,} evaluations"
+        f"{_count(summary['generations'], 'generation')}, "
+        f"{_count(summary['evaluations'], 'evaluation')}"
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def made_line(findings: Findings) -> str:

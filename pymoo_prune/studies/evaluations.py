@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pymoo_prune.comparing import Campaign, evaluations_in
-from pymoo_prune.errors import StoreError
+from pymoo_prune.errors import StoreError, command
 from pymoo_prune.exchange import Evaluations
 from pymoo_prune.objectives import feasible, parse_constraints
 from pymoo_prune.search import Store
@@ -45,7 +45,7 @@ def evaluations_of_study(
         if progress is not None:
             progress((place + 1) / len(plan.problems), f"{place + 1} of {len(plan.problems)}")
     if not found:
-        msg = f"{folder} has no evaluations yet; 'pymoo-prune resume {folder}' goes on with it"
+        msg = f"{folder} has no evaluations yet; '{command('resume', folder)}' goes on with it"
         raise StoreError(msg)
     if plan.outside:
         text = f"Results that were made elsewhere are left out: {', '.join(plan.outside)}."

@@ -14,7 +14,7 @@ import numpy as np
 from pymoo_prune.comparing import file_name
 from pymoo_prune.errors import DataError, PruneError, StoreError
 from pymoo_prune.files import writing
-from pymoo_prune.objectives import Goals, Values
+from pymoo_prune.objectives import FLOPS, Goals, Values
 from pymoo_prune.studies.cache import digest_of
 from pymoo_prune.studies.files import OUTSIDE_FOLDER
 from pymoo_prune.studies.instances import RunCosts, Scale
@@ -92,6 +92,7 @@ class Outside:
             tuple(dict.fromkeys(constraints)),
             tuple(seeds),
             one.evaluations,
+            _limits_of_quantities(goals),
         )
         return self.sheets[one.name].results(wanted)
 
@@ -107,16 +108,41 @@ def wanted_of_instance(on: OnInstance, instance: Instance, seeds: Sequence[int])
     objectives = [
         tuple(dict.fromkeys((cost.name, cost.quantity))) for cost in instance.definition.costs
     ]
-    # Candidates that break a constraint may be better than the known front.
-    whole = bool(instance.definition.table) and not instance.constraints
     return Wanted(
         on.name,
         tuple(objectives),
         instance.constraints,
         tuple(seeds),
         on.evaluations,
-        instance.known.ideal if whole else None,
+        _limits_of_instance(instance),
     )
+
+
+def _limits_of_instance(instance: Instance) -> dict[str, tuple[float, float]]:
+    """The lowest and the highest value of costs, and of the quantities that they are made of."""
+    # Candidates that break a constraint may be better than the known front.
+    known = bool(instance.definition.table) and not instance.constraints
+    found: dict[str, tuple[float, float]] = {}
+    for cost, ideal in zip(instance.definition.costs, instance.known.ideal, strict=True):
+        low, high = cost.limits
+        low = max(low, float(ideal)) if known else low
+        if cost.scale == "error":
+            found[cost.quantity] = 1 - high, 1 - low
+        elif cost.scale == "log":
+            smallest = instance.measurer.parent[cost.quantity] * 10**low if known else 1.0
+            found[cost.quantity] = smallest, np.inf
+        found[cost.name] = low, high
+    return found
+
+
+def _limits_of_quantities(goals: Goals) -> dict[str, tuple[float, float]]:
+    """The same for quantities: shares are no percents, and no network has less than one weight.
+
+    A share may be negative: accuracy that is lost is gained now and then.
+    """
+    sizes = dict.fromkeys(("parameters", "macs", FLOPS), (1.0, np.inf))
+    shares = {name: (-1.0, 1.0) for name, one in goals.quantities.items() if one.share}
+    return {**sizes, **shares, "accuracy": (0.0, 1.0)}
 
 
 def noisy_reason(on: OnInstance) -> str:

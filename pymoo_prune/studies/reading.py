@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pymoo_prune.comparing import SEARCHED, Campaign, Comparison, HypervolumeOptions, Trial
-from pymoo_prune.errors import DataError, StoreError
+from pymoo_prune.errors import DataError, StoreError, command
 from pymoo_prune.objectives import Values, hypervolume, nondominated
 from pymoo_prune.runs import INTERACTIVE_PAGE
 from pymoo_prune.standings import PROBLEMS_FOLDER, Course, Task
@@ -122,7 +122,7 @@ def _remedied(folder: Path, path: Path, on: OnInstance, scale: Scale) -> RunCost
     try:
         return read_run(path, on, scale)
     except StoreError as error:
-        msg = f"{error}; remove {path}, and 'pymoo-prune resume {folder}' makes that run again"
+        msg = f"{error}; remove {path}, and '{command('resume', folder)}' makes that run again"
         raise StoreError(msg) from error
 
 

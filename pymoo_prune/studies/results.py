@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pymoo_prune.comparing import HypervolumeOptions, enough_seeds, least_p
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import PruneError, command, unknown_name
 from pymoo_prune.machine import processor, versions
 from pymoo_prune.standings import Standings, StudyReport, Task
 from pymoo_prune.studies.failures import read_failures
@@ -124,7 +124,7 @@ def _unfinished(
             notes.append(f"{name} is left out: {why}")
     if missing:
         runs = "1 run is" if missing == 1 else f"{missing:,} runs are"
-        notes.append(f"{runs} missing: 'pymoo-prune resume {folder}' goes on")
+        notes.append(f"{runs} missing: '{command('resume', folder)}' goes on")
     return notes
 
 

@@ -29,7 +29,7 @@ class Wanted:
         constraints: Columns of the constraints.
         seeds: The seeds of the study.
         budget: Evaluations of a run; None sets no limit.
-        least: The least possible value of each objective's first column, where that is known.
+        limits: The lowest and the highest possible value of columns, where these are known.
     """
 
     problem: str
@@ -37,7 +37,7 @@ class Wanted:
     constraints: tuple[str, ...]
     seeds: tuple[int, ...]
     budget: int | None
-    least: Values | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Sheet:
             msg = f"{self.path} has no results of {wanted.problem}: no line follows the names"
             raise DataError(msg)
         self._check_counts(table)
-        self._check_least(table[:, 2:], objectives, wanted)
+        self._check_limits(names, table, wanted)
         return _by_seed(names[2:], table, wanted, str(self.path))
 
     def _column(self, names: Sequence[str], wanted: Wanted) -> str:
@@ -152,19 +152,19 @@ class Sheet:
                 )
             last[seed] = evaluation
 
-    def _check_least(self, values: Values, objectives: Sequence[str], wanted: Wanted) -> None:
-        """Refuses objectives better than every candidate's, which are in other units."""
-        if wanted.least is None:
-            return
-        for column, (name, names) in enumerate(zip(objectives, wanted.objectives, strict=True)):
-            least = wanted.least[column]
-            if name == names[0]:
-                for row in np.flatnonzero(values[:, column] < least - 1e-9)[:1]:
-                    text = (
-                        f"is {values[row, column]:g}, but no candidate of {wanted.problem} has "
-                        f"less than {least:g}: are these the costs that the instance defines?"
-                    )
-                    self._refuse(int(row), name, text)
+    def _check_limits(self, names: Sequence[str], table: Values, wanted: Wanted) -> None:
+        """Refuses values that no candidate can have: they are in another unit."""
+        for column, name in enumerate(names):
+            low, high = wanted.limits.get(name, (-np.inf, np.inf))
+            values = table[:, column]
+            for row in np.flatnonzero((values < low - 1e-9) | (values > high + 1e-9))[:1]:
+                less = values[row] < low
+                text = (
+                    f"is {values[row]:g}, but no candidate of {wanted.problem} has "
+                    f"{'less' if less else 'more'} than {low if less else high:g}: is it in "
+                    "another unit?"
+                )
+                self._refuse(int(row), name, text)
 
     def _refuse(self, row: int, column: str, text: str) -> None:
         msg = f"{self.path}, line {self.lines[row]}, column {column}: {text}"

@@ -39,6 +39,13 @@ class Cost:
             return "error"
         return f"log_{self.quantity}" if self.scale == "log" else self.quantity
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value that any candidate could have."""
+        if self.scale == "error":
+            return 0.0, 1.0
+        return (0.0 if self.scale == "share" else -math.inf), math.inf
+
     def of(self, measurements: Measurements, parent: Mapping[str, float]) -> Array:
         """The costs of candidates, (n,)."""
         values = np.asarray(measurements[self.quantity], dtype=float)

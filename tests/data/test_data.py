@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import pickle
+import shutil
 import struct
 import subprocess
 import sys
@@ -23,7 +24,13 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from pymoo_prune.data import Data, Split, data_from_arrays, data_from_folder, load_data
-from pymoo_prune.data.files import DEBIAN_FASHION_MNIST, IDX_FILES, has_array, read_npz
+from pymoo_prune.data.files import (
+    DEBIAN_FASHION_MNIST,
+    FIRST_LABELS,
+    IDX_FILES,
+    has_array,
+    read_npz,
+)
 from pymoo_prune.errors import DataError, PruneError
 
 
@@ -516,6 +523,75 @@ def test_folders_that_are_no_data_sets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (("Train", "Test"), "Test, Train, and in each of them are cat, dog: .*name the folders tr"),
+        (("pets",), "has one folder, pets, and its images lie in cat, dog: .*give .*pets"),
+    ],
+)
+def test_classes_one_level_deeper_are_refused(
+    parts: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    """Torchvision would take Train and Test for the classes."""
+    for part in parts:
+        write_images(tmp_path / part, {"cat": 5, "dog": 5})
+    with pytest.raises(DataError, match=message):
+        data_from_folder(tmp_path, size=None)
+
+
+def test_images_of_a_class_may_lie_in_folders(tmp_path: Path) -> None:
+    write_images(tmp_path / "cat", {"siamese": 5, "persian": 5})
+    write_images(tmp_path / "dog", {"poodle": 5})
+    data = data_from_folder(tmp_path, size=None, validation=2)
+    assert data.classes == 2
+    assert sum(map(len, parts(data))) == 15
+
+
+def test_a_folder_beside_train_and_test_is_refused(tmp_path: Path) -> None:
+    for part in ("train", "test", ".git", "valid"):
+        write_images(tmp_path / part, {"cat": 5, "dog": 5})
+    with pytest.raises(DataError, match=r"has the folder valid beside train and test; .*move"):
+        data_from_folder(tmp_path, size=None)
+    shutil.rmtree(tmp_path / "valid")
+    assert len(data_from_folder(tmp_path, size=None).test) == 10
+
+
+@pytest.mark.usefixtures("no_debian")
+@pytest.mark.parametrize(
+    ("name", "other"), [("mnist", "fashion-mnist"), ("fashion-mnist", "mnist")]
+)
+def test_one_data_set_is_not_taken_for_the_other(name: str, other: str, tmp_path: Path) -> None:
+    """Their files have the same names."""
+    arrays = idx_arrays()
+    arrays[1][:10] = FIRST_LABELS[other]
+    write_idx(tmp_path, arrays, packed=False)
+    with pytest.raises(DataError, match=f"{tmp_path} has {other}, not {name}: say {other}"):
+        load_data(name, root=tmp_path)
+    assert load_data(other, root=tmp_path).name == other
+
+
+@pytest.mark.skipif(not DEBIAN_FASHION_MNIST.is_dir(), reason="FashionMNIST is not installed")
+def test_debians_files_are_not_mnist() -> None:
+    with pytest.raises(DataError, match="has fashion-mnist, not mnist: say fashion-mnist"):
+        load_data("mnist", root=DEBIAN_FASHION_MNIST)
+
+
+def test_images_with_channels_last_are_refused() -> None:
+    images = np.zeros((60, 32, 30, 3), np.uint8)
+    with pytest.raises(DataError, match=r"looks like \(n, height.*give images\.transpose"):
+        data_from_arrays(images, np.arange(60) % 3)
+    assert data_from_arrays(images.transpose(0, 3, 1, 2), np.arange(60) % 3).shape == (3, 32, 30)
+
+
+def test_numbers_in_the_other_byte_order_are_taken() -> None:
+    """As files of other machines and fields have them."""
+    images = np.random.default_rng(0).random((30, 4, 4))
+    labels = np.arange(30) % 3
+    other = data_from_arrays(images.astype(">f4"), labels.astype(">i8"))
+    assert other.digest == data_from_arrays(images.astype(np.float32), labels).digest
+
+
+@pytest.mark.parametrize(
     ("dtype", "suffix"), [("uint16", ".png"), ("int32", ".tiff"), ("float32", ".tiff")]
 )
 def test_images_with_more_than_eight_bits_are_refused(
@@ -592,6 +668,16 @@ def test_a_file_of_arrays_is_the_arrays(tmp_path: Path) -> None:
     np.savez(path, images=images, labels=labels, test_images=more["test_images"])
     with pytest.raises(DataError, match=r"arrays\.npz: test images and test labels go together"):
         load_data(str(path))
+
+
+@pytest.mark.parametrize("name", ["testimages", "Images", "inputs", "val_labels", "x_train"])
+def test_an_array_that_is_meant_to_count_is_not_left_out(name: str, tmp_path: Path) -> None:
+    arrays = {"images": np.zeros((9, 4, 4)), "labels": np.arange(9) % 3, name: np.zeros((9, 4, 4))}
+    np.savez(tmp_path / "arrays.npz", **arrays)
+    with pytest.raises(
+        PruneError, match=r"which does not count: it has images, labels, .*may have"
+    ):
+        load_data(tmp_path / "arrays.npz")
 
 
 def test_one_array_without_a_name_is_refused(tmp_path: Path) -> None:

@@ -166,8 +166,18 @@ def test_quantities_in_natural_units(tmp_path: Path) -> None:
             HEAD,
             (
                 r"line 2, column width: is -3, but no candidate of two-layers-d"
-                r".* has less than .*: are these the costs that the instance defines\?"
+                r".* has less than .*: is it in another unit\?"
             ),
+        ),
+        (
+            [[0, 1, 40, 0.5]],
+            HEAD,
+            r"column error: is 40, but no candidate of .* has more than 1: is it in another unit",
+        ),
+        (
+            [[0, 1, 95, 0.5]],
+            ["seed", "evaluation", "accuracy", "width"],
+            r"column accuracy: is 95, but no candidate of .* has more than 0\.9\d*: is it in",
         ),
     ],
 )
@@ -183,6 +193,32 @@ def test_a_bounded_instance_needs_its_constraint(tmp_path: Path) -> None:
     path = written(tmp_path / f"{BOUNDED}.csv", head, [[0, 1, 0.5, -0.5]])
     with pytest.raises(DataError, match=r"line 1: there is no column macs<=30%; results of"):
         created(tmp_path / "s", [BOUNDED], outside={"hill": path})
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "values", "message"),
+    [
+        (BOUNDED, ["error", "log_parameters"], [-94, -0.5], "error: is -94, but .* less than 0"),
+        (BOUNDED, ["error", "parameters"], [0.5, 0.3], "parameters: is 0.3, but .* less than 1"),
+        ("three-layers-digits-widths", ["error", "parameters"], [0.5, 30], "parameters: is 30"),
+        ("mlp-digits-neurons", ["error", "width"], [-94, 0.5], "error: is -94"),
+        ("mlp-digits-neurons", ["accuracy", "width"], [94, 0.5], "accuracy: is 94"),
+        ("ecomp", ["accuracy", "width"], [92, 0.5], "accuracy: is 92, but .* more than 1"),
+        ("ecomp", ["accuracy", "width"], [0.9, 50], "width: is 50, but .* more than 1"),
+    ],
+)
+def test_results_in_another_unit_are_refused(
+    tmp_path: Path, name: str, columns: list[str], values: list[float], message: str
+) -> None:
+    """A percentage in place of a share would be ahead of everything."""
+    head = ["seed", "evaluation", *columns]
+    row = [0, 1, *values]
+    if name == BOUNDED:
+        head, row = [*head, "macs<=30%"], [*row, 0]
+    path = written(tmp_path / f"{name}.csv", head, [row])
+    with pytest.raises(DataError, match=f"line 2, column {message}"):
+        created(tmp_path / "s", [name], outside={"hill": path})
+    assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.parametrize(

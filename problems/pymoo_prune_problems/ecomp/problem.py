@@ -58,7 +58,7 @@ from pymoo_prune.training import Recipe
 from pymoo_prune_problems.ecomp.parents import check_feed_forward, refit_images, train_feed_forward
 from pymoo_prune_problems.ecomp.recombined_weights import RecombinedWeights
 from pymoo_prune_problems.ecomp.rivals import NeuronRivals
-from pymoo_prune_problems.ecomp.views import View, Views, one_by_one, together
+from pymoo_prune_problems.ecomp.views import View, Views, check_enough, one_by_one, together
 
 
 class EComp(PruningProblem):
@@ -182,6 +182,7 @@ class EComp(PruningProblem):
         self.stacks = Stacks.on(data.train.images.device, size)
         self.portions = Portions(max(CHUNK, size), size)
         self.batches = SearchBatches(data, search_split, search_images, batch_size, seed)
+        check_enough(self.batches, self.SIMILARITY_IMAGES, self.PERPLEXITY)
         if parent is None:
             parent = train_feed_forward(data, parent_widths, parent_images, seed, progress)
         self.parent = check_feed_forward(parent, data)
@@ -256,9 +257,8 @@ class EComp(PruningProblem):
             judged = [view.expected.by_name(name, logits).tolist() for name in self.judged]
             return list(zip(losses.tolist(), *judged, strict=True))
 
-        n = len(X)
         # One by one, passes are separate, but similarities are computed for all at once.
-        found = self.stacks.run(n, program) if several else program(list(range(n)))
+        found = self.stacks.run(len(X), program) if several else program(range(len(X)))
         losses, *judged = np.array(found).T
         values = dict(zip(self.judged, judged, strict=True))
         drop = drop_of(view.parent_accuracy, values)

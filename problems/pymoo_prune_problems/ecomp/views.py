@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.data import SearchBatches, Split
+from pymoo_prune.errors import PruneError
 from pymoo_prune.measuring import (
     Affinities,
     Expected,
@@ -52,6 +53,24 @@ class View:
         child = affinities(squared_distances(products), perplexity, near=self.affinities)
         # Summed over the hidden layers.
         return affinity_divergence(self.affinities.joint, child.joint).sum(dim=0)
+
+
+def check_enough(batches: SearchBatches, most: int, perplexity: float) -> None:
+    """Refuses search images that are too few for similarities, before a parent is trained.
+
+    Args:
+        batches: The search images.
+        most: Images of a batch that embeddings are compared on, at most.
+        perplexity: The perplexity of affinities between images.
+    """
+    images = min(batches.batch_size, most)
+    if images <= perplexity + 1:
+        msg = (
+            f"EComp's similarity with a perplexity of {perplexity:g} needs more than "
+            f"{perplexity + 1:g} images, but there are {images} {batches.name} images in a batch: "
+            "give more images, a larger 'validation', or larger search_images and batch_size"
+        )
+        raise PruneError(msg)
 
 
 class Views:

@@ -119,10 +119,12 @@ def test_options_that_cannot_be(
         EComp(digits, parent=balanced_parent, **options)
 
 
-def test_too_few_images_for_the_perplexity(digits: Data, balanced_parent: FeedForward) -> None:
-    problem = EComp(digits, parent=balanced_parent, search_images=31)
-    with pytest.raises(PruneError, match="perplexity of 30 needs more than 31 images"):
-        problem.measure(sample(problem))
+@pytest.mark.parametrize("options", [{"search_images": 31}, {"batch_size": 31}])
+def test_too_few_images_for_the_perplexity(digits: Data, options: dict[str, Any]) -> None:
+    """It is known before a parent is trained."""
+    message = "perplexity of 30 needs more than 31 images, but there are 31 validation .*larger"
+    with pytest.raises(PruneError, match=message):
+        EComp(digits, progress=lambda _: pytest.fail("a parent is trained"), **options)
 
 
 def test_the_fingerprint_knows_what_measurements_depend_on(
