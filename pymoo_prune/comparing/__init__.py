@@ -21,7 +21,7 @@ from pymoo_prune.comparing.evaluations import evaluations_in
 from pymoo_prune.comparing.files import FRONTS_PICTURE
 from pymoo_prune.comparing.folders import report_of_campaign, report_of_runs
 from pymoo_prune.comparing.jobs import first_line, is_of_method
-from pymoo_prune.comparing.methods import Method, check_against, check_design, file_name
+from pymoo_prune.comparing.methods import Method, check_against, check_design, file_name, seeds_of
 from pymoo_prune.comparing.pictures import draw
 from pymoo_prune.comparing.plan import Plan
 from pymoo_prune.comparing.processes import process_pool
@@ -43,7 +43,7 @@ __all__ = [
     "FRONTS_PICTURE", "LEVEL", "SEARCHED", "Campaign", "Comparison", "ComparisonReport",
     "HypervolumeOptions", "Method", "Plan", "Trial", "check_against", "check_design", "citations",
     "cited_by_campaign", "compare", "draw", "enough_seeds", "evaluations_in", "file_name",
-    "first_line", "front_volumes", "holm", "is_of_method", "least_p",
-    "mann_whitney", "meaning", "named_test", "probability", "process_pool", "report_of_campaign",
-    "report_of_runs", "size_bounds", "spread", "superiority", "union_front", "verdict",
+    "first_line", "front_volumes", "holm", "is_of_method", "least_p", "mann_whitney", "meaning",
+    "named_test", "probability", "process_pool", "report_of_campaign", "report_of_runs",
+    "seeds_of", "size_bounds", "spread", "superiority", "union_front", "verdict",
 ]  # fmt: skip

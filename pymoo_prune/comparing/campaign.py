@@ -156,7 +156,9 @@ class Campaign:
         *,
         download: bool,
     ) -> Comparison:
-        self.plan.check_names()
+        self.plan.check_names(failures)
+        if failures:
+            self._leave_out(failures)
         if not self.complete and failures is None:
             self._say_power(display)
         problem, twins = self._prepare(display, given, failures, download=download)
@@ -211,7 +213,7 @@ class Campaign:
             try:
                 twin = problem.with_goals(method.goal(problem), front=problem.goals.names)
                 method.engine(twin, self.settings.pop_size)
-            except PruneError as error:
+            except Exception as error:  # of a user's own engine, it may be any
                 if failures is None or not is_of_method(error):
                     raise
                 failures[method.name] = first_line(error)

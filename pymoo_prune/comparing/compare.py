@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,13 +13,20 @@ from rich.console import Console
 
 from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.comparison import Comparison
-from pymoo_prune.comparing.methods import Method, check_against, check_design, file_name, weighed
+from pymoo_prune.comparing.methods import (
+    Method,
+    check_against,
+    check_design,
+    file_name,
+    seeds_of,
+    weighed,
+)
 from pymoo_prune.comparing.trials import Trial, recorded_trial, union_front
 from pymoo_prune.comparing.volumes import HypervolumeOptions, judged_axes
 from pymoo_prune.engines import check_engine, one_objective
-from pymoo_prune.errors import NothingFoundError, PruneError
+from pymoo_prune.errors import NothingFoundError, PruneError, check_kind, check_whole
 from pymoo_prune.machine import versions
-from pymoo_prune.objectives import STANDARD, Values, objectives_text
+from pymoo_prune.objectives import STANDARD, Objectives, Values, objectives_text
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.results import EVALUATION, FirstPopulation, Front, final_of, simple_series
 from pymoo_prune.search import Budget, Display, SearchReporter, Step, Store, search, settle
@@ -62,15 +70,14 @@ def compare(
         The comparison, with the problem's baselines.
     """
     methods = [methods] if isinstance(methods, str) else methods
-    seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    seeds = seeds_of(seeds)
+    check_kind("budget", budget, Budget, "a Budget, such as Budget(generations=10)")
+    check_whole("finish_images", finish_images)
     check_design(list(methods), seeds)
     check_against(against, list(methods))
     size_bounds(bounds or (), problem.quantities, problem.parent_values)
     volumes = volumes or HypervolumeOptions()
     volumes.check(judged_axes(problem), {**STANDARD, **problem.quantities}, problem.parent_values)
-    if finish_images < 0:
-        msg = f"finish_images must be at least 0, but it is {finish_images}"
-        raise PruneError(msg)
     engines = methods if isinstance(methods, Mapping) else {name: name for name in methods}
     display = display or Display(Console(quiet=True))
     ready = {name: _prepared(problem, one, pop_size) for name, one in engines.items()}
@@ -123,9 +130,7 @@ def _prepared(
 
         by_name()  # what cannot be made is refused before anything is searched
         return twin, by_name
-    handed = engine if isinstance(engine, Algorithm) else engine(problem)
-    goal = weighed(problem) if one_objective(handed) else front
-    twin = problem.with_goals(goal, front=front)
+    twin = problem.with_goals(_goal(problem, engine), front=front)
 
     def given() -> Algorithm:
         fresh = copy.deepcopy(engine) if isinstance(engine, Algorithm) else engine(twin)
@@ -134,6 +139,23 @@ def _prepared(
 
     given()
     return twin, given
+
+
+def _goal(
+    problem: PruningProblem, engine: Algorithm | Callable[[PruningProblem], Algorithm]
+) -> Objectives:
+    """What an engine minimises: the problem's objectives, weighed into one if it needs one."""
+    front, one = problem.goals.names, weighed(problem)
+    if isinstance(engine, Algorithm):
+        return one if one_objective(engine) else front
+    try:
+        return one if one_objective(engine(problem)) else front
+    except PruneError:
+        # A function that makes an engine for one objective may check that there is one.
+        with suppress(PruneError):
+            if one_objective(engine(problem.with_goals(one, front=front))):
+                return one
+        raise
 
 
 def _file(folder: Path, name: str, seed: int) -> Path:
@@ -172,6 +194,7 @@ def _trial(
         method=name,
         seed=seed,
         generations=None if last is None else last.generation,
+        rows=None if last is None or problem.approximation else last.evaluated,
         evaluations=None if last is None else last.evaluated,
         goal=objectives_text(problem.goals.objectives),
         first=first,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Self
@@ -13,7 +13,7 @@ from pymoo.core.algorithm import Algorithm
 
 from pymoo_prune.comparing.statistics import enough_seeds, least_p, pairs_of
 from pymoo_prune.engines import check_engine_name, make_algorithm, one_objective
-from pymoo_prune.errors import PruneError, unknown_name
+from pymoo_prune.errors import MOST, PruneError, check_whole, unknown_name
 from pymoo_prune.objectives import Objectives, Scalarisation, WeightedSum, parse_objectives
 from pymoo_prune.problem import PruningProblem
 from pymoo_prune.surrogates import MODELS
@@ -106,6 +106,24 @@ def weighed(problem: PruningProblem) -> Scalarisation:
         for name in goals.names
     }
     return WeightedSum(units)
+
+
+def seeds_of(seeds: int | Iterable[int]) -> tuple[int, ...]:
+    """The engines' seeds: a number n stands for 0 to n - 1; numpy's numbers serve as well.
+
+    Args:
+        seeds: How many, or which.
+    """
+    numbers: Iterable[int]
+    if isinstance(seeds, Iterable) and not isinstance(seeds, str):
+        numbers = islice(seeds, MOST_SEEDS + 1)
+    else:
+        check_whole("seeds", seeds)
+        numbers = range(min(int(seeds), MOST_SEEDS + 1))
+    found = list(numbers)
+    for seed in found:
+        check_whole("a seed", seed, least=-MOST)  # how small it may be, `check_design` says
+    return tuple(map(int, found))
 
 
 def check_design(methods: Sequence[str], seeds: Sequence[int]) -> None:

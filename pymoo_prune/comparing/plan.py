@@ -11,10 +11,11 @@ from typing import Any, Self, TypedDict
 
 from pymoo_prune.comparing.bounds import size_bounds
 from pymoo_prune.comparing.files import RUNS_FOLDER
-from pymoo_prune.comparing.methods import Method, check_against, check_design
+from pymoo_prune.comparing.jobs import first_line, is_of_method
+from pymoo_prune.comparing.methods import Method, check_against, check_design, seeds_of
 from pymoo_prune.comparing.volumes import HypervolumeOptions, judged_axes
 from pymoo_prune.engines import check_goals, one_objective
-from pymoo_prune.errors import StoreError
+from pymoo_prune.errors import PruneError, StoreError
 from pymoo_prune.files import Digests, check_no_links, write_new_text, write_text
 from pymoo_prune.objectives import STANDARD
 from pymoo_prune.problem import PruningProblem, check_format, check_shape, default_objectives
@@ -69,12 +70,13 @@ class Plan:
         volumes: HypervolumeOptions | None = None,
     ) -> Self:
         """A plan with methods as `Method.parse` takes them."""
+        seeds = seeds_of(seeds)
         check_design(methods, seeds)
         check_against(against, methods)
         parsed = tuple(Method.parse(text) for text in methods)
         limits = None if bounds is None else tuple(bounds)
         options = volumes or HypervolumeOptions()
-        return cls(settings, parsed, tuple(seeds), limits, against, options)
+        return cls(settings, parsed, seeds, limits, against, options)
 
     def without(self, methods: Collection[str]) -> Self:
         """The plan without some methods."""
@@ -83,24 +85,38 @@ class Plan:
             self, methods=kept, against=None if self.against in methods else self.against
         )
 
-    def check_names(self) -> None:
-        """Refuses names that nothing measures or minimises, before a parent is trained."""
+    def check_names(self, failures: dict[str, str] | None = None) -> None:
+        """Refuses names that nothing measures or minimises, before a parent is trained.
+
+        Args:
+            failures: Takes methods that cannot search the problem, and why; None refuses the first.
+        """
         problem = self.settings.problem_class
         offered = {**problem.offered(), **self.settings.metrics()}
         size_bounds(self.bounds or (), offered)
         self.volumes.check(list(offered), offered)
-        shared = self.settings.objectives or default_objectives(problem)
         for method in self.methods:
-            # Engines for one objective weigh the shared ones, and the problem's own may do so.
-            weighs = one_objective(method.algorithm) or method.algorithm == "own"
-            objectives = method.objectives or (None if weighs else shared)
-            if objectives is not None:
-                more = self.settings.metrics(objectives=objectives)
-                goals = problem.goals_for(objectives, self.settings.constraints, more=more)
-                check_goals(
-                    method.algorithm, problem, goals, self.settings.options,
-                    pop_size=self.settings.pop_size, surrogate=method.surrogate,
-                )  # fmt: skip
+            try:
+                self._check_method(method)
+            except PruneError as error:
+                if failures is None or not is_of_method(error):
+                    raise
+                failures[method.name] = first_line(error)
+
+    def _check_method(self, method: Method) -> None:
+        """Refuses a method that cannot search, as far as that is known before a parent is."""
+        problem = self.settings.problem_class
+        # Engines for one objective weigh the shared ones, and the problem's own may do so.
+        weighs = one_objective(method.algorithm) or method.algorithm == "own"
+        shared = self.settings.objectives or default_objectives(problem)
+        objectives = method.objectives or (None if weighs else shared)
+        if objectives is not None:
+            more = self.settings.metrics(objectives=objectives)
+            goals = problem.goals_for(objectives, self.settings.constraints, more=more)
+            check_goals(
+                method.algorithm, problem, goals, self.settings.options,
+                pop_size=self.settings.pop_size, surrogate=method.surrogate,
+            )  # fmt: skip
 
     def check_numbers(self, problem: PruningProblem) -> None:
         """Refuses bounds and references that a problem's parent makes impossible."""

@@ -66,6 +66,7 @@ def recorded_trial(
     goal: str,
     origin: str = "",
     first: Mapping[str, Values] | None = None,
+    rows: int | None = None,
 ) -> Trial:
     """A search from its store, however often it was interrupted.
 
@@ -79,8 +80,10 @@ def recorded_trial(
         goal: What it minimised, in words.
         origin: The run folder that its numbers are from.
         first: The columns of its first population; None where it is not known.
+        rows: How many evaluations count, where the store has more, of a search with a larger
+            budget; None counts those of all generations.
     """
-    asked = [row for row in store.history() if generations is None or row[1] <= generations]
+    asked = [row for row in store.history() if generations is None or row[1] <= generations][:rows]
     history = {name: column[: len(asked)] for name, column in store.evaluations().items()}
     images = [one for _, _, one, _ in asked]
     candidates = [(one, digest) for _, _, one, digest in asked]

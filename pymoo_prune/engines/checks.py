@@ -26,7 +26,7 @@ from pymoo.operators.mutation.pm import PM, PolynomialMutation
 from pymoo.operators.sampling.lhs import LHS, LatinHypercubeSampling
 from pymoo.operators.sampling.rnd import FloatRandomSampling
 
-from pymoo_prune.engines.names import follows_changes, moves_by_one_value, moves_points
+from pymoo_prune.engines.names import check_numba, follows_changes, moves_by_one_value, moves_points
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
 from pymoo_prune.engines.walking import check_walks
 from pymoo_prune.errors import PruneError
@@ -89,6 +89,7 @@ def check_goals(
     if ":" in name:
         load_named(name)
         return
+    check_numba(name)
     if name == "own":
         check_own_algorithm(cls, goals)
     reason = None

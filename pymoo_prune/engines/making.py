@@ -22,7 +22,7 @@ from pymoo.util.reference_direction import (
 
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.engines.checks import check_directions, check_engine, unsuited
-from pymoo_prune.engines.names import check_engine_name
+from pymoo_prune.engines.names import COMPILED, check_engine_name, check_numba
 from pymoo_prune.engines.sparse import sparse_ea
 from pymoo_prune.engines.variants import EndingCTAEA, PacedRVEA, ScaledMOEAD
 from pymoo_prune.engines.walking import level_walks
@@ -53,10 +53,6 @@ _DIRECTED: dict[str, type[Algorithm]] = {
     "ctaea": EndingCTAEA,
     "moead": ScaledMOEAD,
     "rvea": PacedRVEA,
-}
-_COMPILED = {
-    "age-moea": ("pymoo.algorithms.moo.age", "AGEMOEA"),
-    "age-moea2": ("pymoo.algorithms.moo.age2", "AGEMOEA2"),
 }
 
 
@@ -131,7 +127,7 @@ def _by_name(name: str, problem: PruningProblem, pop_size: int) -> Algorithm:
         survival = SPEA2Survival(normalize=True)
         survival.norm = OpenRanges(problem.n_obj)
         return SPEA2(pop_size=pop_size, **{"survival": survival, **operators})
-    engine = _compiled(name) if name in _COMPILED else _SIZED[name]
+    engine = _compiled(name) if name in COMPILED else _SIZED[name]
     return engine(pop_size=pop_size, **operators)
 
 
@@ -180,12 +176,8 @@ def even_directions(n_obj: int, most: int) -> Array:
 
 def _compiled(name: str) -> type[Algorithm]:
     """An engine that pymoo compiles, imported only when it is needed: that takes a second."""
-    module, cls = _COMPILED[name]
-    try:
-        import_module("numba")
-    except ImportError as error:
-        msg = f"algorithm {name!r} needs numba; pip install 'pymoo-prune[age-moea]'"
-        raise PruneError(msg) from error
+    check_numba(name)
+    module, cls = COMPILED[name]
     engine: type[Algorithm] = getattr(import_module(module), cls)
     return engine
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 from pymoo_prune.errors import PruneError, check_kind, unknown_name
 
@@ -24,6 +25,12 @@ ENGINES: dict[str, str] = {
     "sparse-ea": "SparseEA: masks by scores of genes; first measures the network without each gene",
     "random": "random search: the problem's random candidates, nothing learnt",
 }
+
+COMPILED = {
+    "age-moea": ("pymoo.algorithms.moo.age", "AGEMOEA"),
+    "age-moea2": ("pymoo.algorithms.moo.age2", "AGEMOEA2"),
+}
+"""Modules and classes of engines that pymoo compiles, for which it needs numba."""
 
 _BY_HAND = (
     "write a function (problem, pop_size) that returns it, and name 'package.module:function'"
@@ -85,6 +92,13 @@ def check_engine_name(name: str) -> None:
             msg = f"algorithm {name!r} {reason}"
             raise PruneError(msg)
     raise unknown_name("algorithm", name, ENGINES)
+
+
+def check_numba(name: str) -> None:
+    """Refuses engines that pymoo compiles where numba is not installed."""
+    if name in COMPILED and find_spec("numba") is None:
+        msg = f"algorithm {name!r} needs numba; pip install 'pymoo-prune[age-moea]'"
+        raise PruneError(msg)
 
 
 def _folded(name: str) -> str:

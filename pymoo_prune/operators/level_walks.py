@@ -33,7 +33,8 @@ class Walks:
     Attributes:
         standing: Each walk's candidate; None where there is none yet.
         repeats: Changes that made one walk better, and the neighbouring walks that try them next.
-        seen: Digests of the children so far, so that none is measured twice.
+        seen: Digests of what was measured so far, so that no child is measured twice. Children that
+            a surrogate leaves out may come again.
     """
 
     def __init__(self, moves: Moves, bounds: Sequence[float] | int) -> None:
@@ -80,6 +81,12 @@ class LevelSwitch(InfillCriterion):
     ) -> None:
         super().__init__(eliminate_duplicates=eliminate_duplicates, n_max_iterations=20)
         self.walks, self.crossing, self.turn = walks, crossing, 0
+        self._taken: set[bytes] = set()
+
+    def do(self, *args: Any, **kwargs: Any) -> Population:
+        """Children, as pymoo's matings make them; it asks `_do` until there are enough."""
+        self._taken = set(self.walks.seen)
+        return super().do(*args, **kwargs)
 
     def _do(
         self,
@@ -107,8 +114,8 @@ class LevelSwitch(InfillCriterion):
                 walk, self.turn = self.turn, (self.turn + 1) % len(places)
                 child = self._child(places, walk, bounds[walk], random_state)
             digest = hash_bytes(child[0].tobytes())
-            if digest not in self.walks.seen:
-                self.walks.seen.add(digest)
+            if digest not in self._taken:
+                self._taken.add(digest)
                 children.append(child)
             if len(children) == n_offsprings:
                 break
@@ -167,6 +174,8 @@ class BestWithinBounds(Survival):
         *args: Any,  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> Population:
+        ladders = self.walks.moves.ladders
+        self.walks.seen.update(hash_bytes(ladders.places(one.X).tobytes()) for one in pop)
         sizes = self.walks.moves.cost(pop.get("X"))
         fitness = pop.get("F")[:, self.objective]
         feasible = pop.get("CV")[:, 0] <= 0

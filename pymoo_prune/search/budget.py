@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from pymoo.core.algorithm import Algorithm
 from pymoo.core.evaluator import Evaluator
@@ -39,12 +40,18 @@ class Budget:
         counts = (self.generations, self.evaluations)
         if (
             not given
-            or any(isinstance(one, bool) or not isinstance(one, int | float) for one in given)
-            or not all(one is None or isinstance(one, int) for one in counts)
+            or any(isinstance(one, bool) or not isinstance(one, Real) for one in given)
+            or not all(one is None or isinstance(one, Integral) for one in counts)
             or not all(0 < one < LARGEST for one in given)
         ):
-            msg = f"a budget needs a limit, and limits above 0, but it is {self}"
+            msg = (
+                "a budget needs a limit, and limits above 0, generations and evaluations whole "
+                f"numbers; but it is {self}"
+            )
             raise PruneError(msg)
+        for name in ("generations", "evaluations"):  # numpy's numbers cannot be written as JSON
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else int(value))
 
 
 class Limits(Termination):

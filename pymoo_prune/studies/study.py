@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pymoo_prune.comparing import seeds_of
 from pymoo_prune.runs import Settings
 from pymoo_prune.studies.folder import Study
 from pymoo_prune.studies.problems import chosen_problems
@@ -56,7 +57,6 @@ def study(
         evaluations=evaluations,
         pop_size=pop_size,
     )
-    numbers = range(seeds) if isinstance(seeds, int) else seeds
-    made = Study.create(folder, chosen, methods, numbers, against=against, outside=outside)
+    made = Study.create(folder, chosen, methods, seeds_of(seeds), against=against, outside=outside)
     made.execute(console or Console(quiet=True), jobs=jobs)
     return made

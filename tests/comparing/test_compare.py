@@ -422,6 +422,45 @@ def test_latency_can_be_compared_too(digits: Data, monkeypatch: pytest.MonkeyPat
     assert found.trials[0].goal.startswith("accuracy=1,latency=")
 
 
+def test_numpys_numbers_are_seeds_and_budgets(problem: Pixels) -> None:
+    budget = Budget(evaluations=np.int64(16))  # type: ignore[arg-type]
+    found = [
+        compare(problem, ["nsga2"], budget, seeds=seeds, pop_size=8)  # type: ignore[arg-type]
+        for seeds in (np.int64(2), np.arange(2), range(2), 2)
+    ]
+    assert [[one.seed for one in each.trials] for each in found] == [[0, 1]] * 4
+    with pytest.raises(PruneError, match="budget must be a Budget, such as Budget"):
+        compare(problem, ["nsga2"], 16)  # type: ignore[arg-type]
+
+
+def test_a_function_may_make_an_engine_for_one_objective(problem: Pixels) -> None:
+    """The objectives are weighed for it as for an engine by name."""
+    given = {"mine": lambda one: make_algorithm("ga", one, 8)}
+    budget = Budget(evaluations=16)
+    mine = compare(problem, given, budget, seeds=1)
+    named = compare(problem, ["ga"], budget, seeds=1, pop_size=8)
+    for name, values in mine.trials[0].columns.items():
+        np.testing.assert_array_equal(values, named.trials[0].columns[name])
+
+
+def test_a_smaller_budget_in_the_same_folder_has_its_own_evaluations(
+    problem: Pixels, tmp_path: Path
+) -> None:
+    """The last generation is cut short: the store has more of it."""
+    small(problem, ["nsga2"], seeds=1, folder=tmp_path, budget=Budget(evaluations=32))
+    kept, fresh = (
+        small(problem, ["nsga2"], seeds=1, folder=folder, budget=Budget(evaluations=20))
+        for folder in (tmp_path, None)
+    )
+    for one in (kept, fresh):
+        assert one.trials[0].evaluations == 20
+        history = one.trials[0].history
+        assert history is not None
+        assert {len(values) for values in history.values()} == {20}
+        assert {len(every.generation) for every in one.evaluations()} == {20}
+    assert kept.trials[0].known == fresh.trials[0].known
+
+
 def test_one_method_and_one_seed(problem: Pixels) -> None:
     found = small(problem, "nsga2", seeds=1)  # a name alone is a list of one
     assert found.methods == ["nsga2"]
@@ -443,6 +482,10 @@ def test_one_method_and_one_seed(problem: Pixels) -> None:
         (["ga"], {"seeds": 0}, "needs one seed or more"),
         (["ga"], {"seeds": [1, 2, 1]}, r"one seed or more, each once, but they are \[1, 2, 1\]"),
         (["ga"], {"seeds": [-1]}, r"seeds must be at least 0, but they are \[-1\]"),
+        (["ga"], {"seeds": [0.5]}, "a seed must be a whole number, but it is 0.5"),
+        (["ga"], {"seeds": ["a"]}, "a seed must be a whole number, but it is 'a'"),
+        (["ga"], {"seeds": "2"}, "seeds must be a whole number, but it is '2'"),
+        (["ga"], {"finish_images": "a"}, "finish_images must be a whole number"),
         (["ga"], {"finish_images": -1}, "finish_images must be at least 0, but it is -1"),
         (["nsga22"], {}, r"unknown algorithm 'nsga22'.*Did you mean 'nsga2'\?"),
         (["nsga2+rfb"], {}, r"unknown surrogate model 'rfb'.*Did you mean 'rbf'\?"),

@@ -38,6 +38,27 @@ def test_the_others_go_on(tmp_path: Path) -> None:
     assert again.complete
 
 
+def test_unsuited_methods_are_left_out_before_a_parent_is_trained(tmp_path: Path) -> None:
+    """Which methods cannot search is known by their names, and does not stop the others."""
+    campaign = created(tmp_path / "c", ("moead", "nsga2", "moead+rbf"), constraints=("macs<=80%",))
+    failures: dict[str, str] = {}
+    with pytest.raises(PruneError, match="'moead' handles no constraints"):
+        campaign.plan.check_names()
+    campaign.plan.check_names(failures)
+    assert list(failures) == ["moead", "moead+rbf"]
+    comparison, _ = without_failures(campaign, failures := {})
+    assert comparison.methods == ["nsga2"]
+    assert list(failures) == ["moead", "moead+rbf"]
+
+
+def test_a_users_engine_that_cannot_be_made_is_left_out(tmp_path: Path) -> None:
+    campaign = created(tmp_path / "c", ("nsga2", named("unmade")))
+    failures: dict[str, str] = {}
+    comparison, _ = without_failures(campaign, failures)
+    assert comparison.methods == ["nsga2"]
+    assert failures == {named("unmade"): "ZeroDivisionError: my engine has a bug"}
+
+
 def test_the_first_error_ends_it_otherwise(tmp_path: Path) -> None:
     campaign = created(tmp_path / "c", ("nsga2", named("Breaking")))
     with pytest.raises(RuntimeError, match="the children are gone"):

@@ -141,6 +141,21 @@ def test_walks_along_a_front_find_each_its_best_and_measure_nothing_twice() -> N
         assert one.F[1] <= bound
 
 
+def test_children_that_are_not_measured_may_come_again() -> None:
+    """A surrogate leaves most of them out; they are no less promising later."""
+    walks = Walks(MOVES, [0.5, 0.9])
+    algorithm = engine(walks, 20)
+    algorithm.setup(Known(2), termination=("n_gen", 3), seed=1)
+    algorithm.next()
+    measured = {x.tobytes() for x in algorithm.pop.get("X")}
+    before = set(walks.seen)
+    generator = np.random.default_rng(0)
+    for _ in range(3):
+        algorithm.mating.do(Known(2), algorithm.pop, 20, random_state=generator)
+    assert walks.seen == before
+    assert len(before) >= len(measured)
+
+
 def test_every_candidate_competes_in_every_walk_and_only_feasible_ones() -> None:
     walks = Walks(MOVES, [0.55, 0.95])
     survival = BestWithinBounds(walks)

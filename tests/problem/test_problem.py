@@ -13,7 +13,7 @@ from pymoo.optimize import minimize
 from pymoo_prune import Data, Front, Measurements, PruneError, Quantity, WeightedSum
 from pymoo_prune.chromosomes import Array
 from pymoo_prune.objectives import STANDARD
-from pymoo_prune.problem import CHUNK, PruningProblem
+from pymoo_prune.problem import CHUNK, Approximation, PruningProblem
 from tests.support.tiny_problem import Pixels, PixelsInBatches, candidates
 
 
@@ -154,6 +154,13 @@ def test_fingerprint_names_what_measurements_depend_on(digits: Data) -> None:
     other_images = replace(digits, validation=digits.validation.subset(range(100)))
     others = [Pixels(digits, seed=1), Pixels(other_images), PixelsInBatches(digits)]
     assert len({fingerprint, *(problem.fingerprint for problem in others)}) == 4
+
+
+@pytest.mark.parametrize("batches", [2, 3, 6, 7, 50])
+def test_batches_that_come_again_are_changing_ones(digits: Data, batches: int) -> None:
+    problem = PixelsInBatches(digits)
+    problem.approximation = Approximation(problem._measured_on, lambda one: (one - 1) % batches)
+    assert problem.changes_batches
 
 
 def test_batches_follow_the_generation(digits: Data) -> None:

@@ -39,6 +39,12 @@ class Breaking(NSGA2):
         return super()._infill()
 
 
+def unmade(problem: Any, pop_size: int) -> NSGA2:
+    """A factory with a bug."""
+    msg = "my engine has a bug"
+    raise ZeroDivisionError(msg)
+
+
 def named(engine: str) -> str:
     """An engine of this module, as a user names it."""
     return f"{__name__}:{engine}"
