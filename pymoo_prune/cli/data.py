@@ -17,7 +17,8 @@ def do_data(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune data`."""
     output = options.output or options.folder / FORMATS[options.format].output
     check_output(output)  # before anything is read
-    check_writable(output.parent)
+    if options.output is not None:
+        check_writable(output.parent)
     display = Display(console)
     with display.phase("read") as update:
         if Study.is_one(options.folder):

@@ -77,7 +77,7 @@ def test_it_goes_into_the_folder_unless_told_and_never_over_something(
     [
         (lambda folder: None, "has no evaluations: there is no such folder"),
         (lambda folder: folder.mkdir(), "has no evaluations: it holds no run and no comparison"),
-        (lambda folder: folder.write_text("file"), "has no evaluations: there is no such folder"),
+        (lambda folder: folder.write_text("file"), "has no evaluations: it is a file"),
     ],
 )
 def test_folders_that_are_no_runs(
