@@ -92,7 +92,7 @@ def test_a_run_that_is_not_finished_says_how_it_goes_on(tmp_path: Path) -> None:
     settings = Settings("ecomp", "nsga2", 8, Budget(generations=3))
     text, rows, picture = shown(Run.create(tmp_path / "x y", settings)._repr_html_())
     assert "not finished" in text
-    assert f"pymoo-prune resume '{tmp_path}/x y' goes on with it." in text
+    assert f'pymoo-prune resume "{tmp_path}/x y" goes on with it.' in text
     assert (rows, picture) == ([], None)
 
 

@@ -612,7 +612,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_resume(tmp_path: Path) -> None:
     process = started(ecomp_run(folder, *SLOW))
     out, err = stopped_when(process, lambda: asked(folder) >= 20, signal.SIGINT)
     assert process.returncode == 130, (out, err)
-    assert f"pymoo-prune resume '{folder}'" in out
+    assert f'pymoo-prune resume "{folder}"' in out
     assert "Traceback" not in err
     assert main(ecomp_run(whole, *SLOW)) == 0
     assert main(["resume", str(folder)]) == 0
