@@ -7,6 +7,7 @@ import io
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def shown(html: str) -> tuple[str, list[list[str]], Image.Image | None]:
         re.findall(r"<td[^>]*>(.*?)</td>", row)
         for row in re.findall(r"<tr>.*?</tr>", html, re.DOTALL)
     ]
-    text = " ".join(re.sub(r"<[^>]+>", " ", html.replace("&#39;", "'")).split())
+    text = " ".join(re.sub(r"<[^>]+>", " ", unescape(html)).split())
     picture = Image.open(io.BytesIO(base64.b64decode(found[0]))) if found else None
     return text, [row for row in rows if row], picture
 
