@@ -182,8 +182,8 @@ class EComp(PruningProblem):
         self.stacks = Stacks.on(data.train.images.device, size)
         self.portions = Portions(max(CHUNK, size), size)
         self.batches = SearchBatches(data, search_split, search_images, batch_size, seed)
-        check_enough(self.batches, self.SIMILARITY_IMAGES, self.PERPLEXITY)
         if parent is None:
+            check_enough(self.batches, self.SIMILARITY_IMAGES, self.PERPLEXITY)
             parent = train_feed_forward(data, parent_widths, parent_images, seed, progress)
         self.parent = check_feed_forward(parent, data)
         images = partial(refit_images, data, self.REFIT_IMAGES, seed)
