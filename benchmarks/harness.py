@@ -20,6 +20,9 @@ from pymoo_prune.errors import PruneError
 from pymoo_prune.files import write_text
 from pymoo_prune.machine import processor, versions
 
+OWN = {"figure", "unit", "target", "seconds", "hardware", "versions", "commit"}
+"""What every result file has besides its benchmark's details."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -38,6 +41,12 @@ class Outcome:
     tables: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str]]]]
     details: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses details that the file's own entries would replace; `--quick` notices it too."""
+        if twice := OWN & self.details.keys():
+            msg = f"details need other names than {', '.join(sorted(twice))}"
+            raise PruneError(msg)
 
 
 def run_benchmark(name: str, *, quick: bool, only: str | None = None) -> None:
@@ -69,16 +78,13 @@ def run_benchmark(name: str, *, quick: bool, only: str | None = None) -> None:
             "figure": outcome.figure,
             "unit": outcome.unit,
             "target": target,
+            **outcome.details,
             "seconds": round(outcome.seconds or time.perf_counter() - began, 1),
             "hardware": processor(),
             "versions": versions(),
             "commit": commit(),
         }
-        if twice := record.keys() & outcome.details.keys():
-            msg = f"{name}: details need other names than {', '.join(sorted(twice))}"
-            raise PruneError(msg)
         RESULTS.mkdir(exist_ok=True)
-        record |= outcome.details
         write_text(RESULTS / f"{name}.json", json.dumps(record, indent=2) + "\n")
     size = " [reduced size]" if quick else ""
     print(f"{name}: {outcome.figure:.4g} {outcome.unit} (target {target}){size}")

@@ -242,7 +242,7 @@ def _as_images(images: ArrayOrTensor) -> torch.Tensor:
             f"{tuple(pixels.shape)}; tables, time series and other inputs are for "
             "data_from_inputs, and a single image needs an axis in front, images[None]"
         )
-    if pixels.ndim == 4 and pixels.shape[3] in {1, 3, 4} and pixels.shape[1] > 4:
+    if pixels.ndim == 4 and _has_channels_last(*pixels.shape[1:]):
         raise DataError(
             f"these images are {tuple(pixels.shape)}, which looks like (n, height, width, "
             "channels); they must be (n, channels, height, width): give "
@@ -250,3 +250,12 @@ def _as_images(images: ArrayOrTensor) -> torch.Tensor:
         )
     pixels = pixels.to(torch.float32).div_(255 if pixels.dtype == torch.uint8 else 1)
     return pixels.unsqueeze(1) if pixels.ndim == 3 else pixels
+
+
+def _has_channels_last(first: int, second: int, last: int) -> bool:
+    """Whether a shape looks like (height, width, channels).
+
+    One channel is one only behind a square: series may have the shape (channels, length, 1).
+    """
+    large = min(first, second) > 4
+    return large and (last in {3, 4} or (last == 1 and first == second))

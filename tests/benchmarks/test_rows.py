@@ -115,3 +115,9 @@ def test_rows_of_other_settings_are_left_out(monkeypatch: pytest.MonkeyPatch) ->
         joined("some", {"images": 5}, {})
     monkeypatch.setattr(rows, "result", lambda name: None)
     assert joined("some", {"epochs": 3}, {"b": 2})[0] == {"b": 2}
+
+
+def test_details_do_not_replace_what_every_result_has() -> None:
+    """The time that the harness writes would hide a benchmark's own."""
+    with pytest.raises(PruneError, match="details need other names than seconds"):
+        Outcome(1.0, "points", [], {"rows": {}, "seconds": [3, 4]})

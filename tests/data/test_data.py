@@ -576,11 +576,20 @@ def test_debians_files_are_not_mnist() -> None:
         load_data("mnist", root=DEBIAN_FASHION_MNIST)
 
 
-def test_images_with_channels_last_are_refused() -> None:
-    images = np.zeros((60, 32, 30, 3), np.uint8)
+@pytest.mark.parametrize("shape", [(32, 30, 3), (8, 9, 4), (28, 28, 1)])
+def test_images_with_channels_last_are_refused(shape: tuple[int, ...]) -> None:
+    images = np.zeros((60, *shape), np.uint8)
     with pytest.raises(DataError, match=r"looks like \(n, height.*give images\.transpose"):
         data_from_arrays(images, np.arange(60) % 3)
-    assert data_from_arrays(images.transpose(0, 3, 1, 2), np.arange(60) % 3).shape == (3, 32, 30)
+    first = data_from_arrays(images.transpose(0, 3, 1, 2), np.arange(60) % 3)
+    assert first.shape == (shape[2], *shape[:2])
+
+
+def test_series_with_many_channels_are_not_taken_for_images() -> None:
+    """And images of few pixels are left alone."""
+    for shape in ((6, 100, 1), (3, 4, 4), (8, 4, 3)):
+        series = np.zeros((60, *shape), np.float32)
+        assert data_from_arrays(series, np.arange(60) % 3).shape == shape
 
 
 def test_numbers_in_the_other_byte_order_are_taken() -> None:
