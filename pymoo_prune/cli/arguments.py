@@ -38,6 +38,7 @@ def settings_of(
     *,
     algorithm: str | None = None,
     surrogate: str | None = None,
+    baselines: bool = True,
     threads: int | None = None,
 ) -> Settings:
     """The settings that a command's options ask for.
@@ -47,6 +48,7 @@ def settings_of(
         problem: The problem's name.
         algorithm: The engine's name; None takes the preset's.
         surrogate: A model's name.
+        baselines: Whether the front is compared with simpler methods.
         threads: Torch's threads; None keeps their present number.
     """
     preset = preset_of(find_problem(problem), options.preset)
@@ -72,6 +74,7 @@ def settings_of(
         metric=options.metric,
         keep_networks=options.keep_networks,
         surrogate=surrogate,
+        baselines=baselines,
     )
 
 

@@ -74,6 +74,12 @@ def add_run(commands: Commands) -> None:
     command.add_argument(
         "--profile", action="store_true", help="write a trace of the first generations"
     )
+    command.add_argument(
+        "--no-baselines",
+        dest="baselines",
+        action="store_false",
+        help="compare the front with no simpler method: that may take longer than the search",
+    )
     add_search_options(command)
     add_workers(command)
     command.set_defaults(command="pymoo_prune.cli.runs:do_run")

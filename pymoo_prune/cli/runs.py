@@ -35,6 +35,7 @@ def do_run(options: argparse.Namespace, console: Console) -> None:
         options.problem,
         algorithm=options.algorithm,
         surrogate=options.surrogate,
+        baselines=options.baselines,
         threads=threads_for_workers(options),
     )
     executor = executor_of(options, settings.threads)

@@ -49,7 +49,7 @@ def test_options_arrive_in_the_settings(tmp_path: Path) -> None:
         *("--algorithm", "sms-emoa", "--objectives", "accuracy", "macs", "pixels"),
         *("--constraint", "accuracy>=0.1", "--constraint", "macs<=95%", "--seed", "5"),
         *("--evaluations", "20", "--time", "2h", "--pop-size", "6", "--validation", "0.5"),
-        *("--set", "pause=0.0", "--finish", "100"),
+        *("--set", "pause=0.0", "--finish", "100", "--no-baselines"),
     ]
     assert main(pixels_run(folder, *arguments)) == 0
     settings = json.loads((folder / "run.json").read_text())
@@ -63,10 +63,12 @@ def test_options_arrive_in_the_settings(tmp_path: Path) -> None:
         "validation": 0.5,
         "options": {"pause": 0.0},
         "finish_images": 100,
+        "baselines": False,
         "threads": 1,
     }
     assert {name: settings[name] for name in expected} == expected
-    front = read_csv(folder / "front.csv")[0]
+    front, first = read_csv(folder / "front.csv")
+    assert first.name == "first population"
     summary = json.loads((folder / "summary.json").read_text())
     assert (front.columns["macs"] <= 0.95 * summary["parent"]["macs"]).all()
 

@@ -222,6 +222,7 @@ def test_kept_networks_are_those_that_were_measured(
     folder = tmp_path / "run"
     sets = [word for option in options for word in ("--set", option)]
     few = ["--pop-size", "6", "--generations", "2", "--finish", images, "--threads", "1"]
+    few.append("--no-baselines")
     assert main(["run", problem, *sets, *few, "--output", str(folder)]) == 0
     kept = Run.open(folder).front(quiet())
     measured = kept.columns["test_accuracy" if images == "0" else "finished_test_accuracy"]
