@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
+from pymoo_prune.cli import main
 from pymoo_prune.data import Data, load_data
 from pymoo_prune.networks import FeedForward
 from pymoo_prune.training import Recipe, trained
@@ -57,3 +58,17 @@ def untouched_global_generators() -> Iterator[None]:
     assert np.array_equal(now["state"]["key"], legacy["state"]["key"])
     assert now["state"]["pos"] == legacy["state"]["pos"]
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.fixture
+def failed(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that must fail; returns what it writes to standard error."""
+
+    def run(*arguments: str) -> str:
+        assert main(arguments) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert "Traceback" not in error
+        return error
+
+    return run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,46 +25,29 @@ CHECKED = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "finished"
-    assert main(ecomp_run(folder)) == 0
-    return folder
-
-
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished, tmp_path / "copy"))
-
-
-def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(arguments) == 2
-    return capsys.readouterr().err.replace("\n", "")
-
-
 def test_a_finished_run_knows_its_files(finished: Path) -> None:
     known = json.loads((finished / "digests.json").read_text())["files"]
     assert set(known) == set(CHECKED)
 
 
 @pytest.mark.parametrize("file", ["summary.json", "front.csv", "layers.json"])
-def test_another_number_is_named(copy: Path, capsys: pytest.CaptureFixture[str], file: str) -> None:
+def test_another_number_is_named(copy: Path, failed: Callable[..., str], file: str) -> None:
     text = (copy / file).read_text()
     place = next(k for k in range(len(text) - 1, 0, -1) if text[k - 1 : k + 1].isdigit())
     digit = str((int(text[place]) + 1) % 10)
     (copy / file).write_text(text[:place] + digit + text[place + 1 :])
-    error = failed(capsys, "report", str(copy))
+    error = failed("report", str(copy))
     assert f"{copy / file} is not the file that was written" in error
     assert f"'pymoo-prune resume {copy}' makes it again" in error
 
 
 @pytest.mark.parametrize("file", ["front.npz", "layers.json"])
 def test_another_file_is_named_and_made_again(
-    finished: Path, copy: Path, capsys: pytest.CaptureFixture[str], file: str
+    finished: Path, copy: Path, failed: Callable[..., str], file: str
 ) -> None:
     (copy / file).unlink()
     command = "export" if file == "front.npz" else "report"
-    error = failed(capsys, command, str(copy))
+    error = failed(command, str(copy))
     assert str(copy / file) in error
     assert f"'pymoo-prune resume {copy}' makes it again" in error
     assert main(["resume", str(copy)]) == 0
@@ -88,28 +71,26 @@ def test_matrices_that_are_lost_are_made_again(
 
 
 def test_reversed_rows_of_a_front_are_not_exported(
-    finished: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+    finished: Path, copy: Path, failed: Callable[..., str]
 ) -> None:
     X = Run.open(finished)._files.chromosomes()
     np.savez_compressed(copy / "front.npz", **pack(X[::-1]))
-    assert "front.npz is not the file that was written" in failed(capsys, "export", str(copy))
+    assert "front.npz is not the file that was written" in failed("export", str(copy))
 
 
-def test_results_of_other_settings_are_named(
-    copy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_results_of_other_settings_are_named(copy: Path, failed: Callable[..., str]) -> None:
     values = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps({**values, "seed": 1}))
-    error = failed(capsys, "report", str(copy))
+    error = failed("report", str(copy))
     assert f"{copy / 'run.json'} is not the file that was written" in error
     assert "makes results with what it says now" in error
 
 
-def test_another_parent_is_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_parent_is_refused(copy: Path, failed: Callable[..., str]) -> None:
     spec = json.loads((copy / "parent" / "network.json").read_text())
     del spec["digests"]
     (copy / "parent" / "network.json").write_text(json.dumps(spec))
-    error = failed(capsys, "ticket", str(copy))
+    error = failed("ticket", str(copy))
     assert f"{copy / 'parent/network.json'} is not the file that was written" in error
 
 
@@ -130,10 +111,10 @@ def test_folders_without_digests_are_read(copy: Path) -> None:
     ],
 )
 def test_damaged_digests_are_named_and_written_again(
-    copy: Path, capsys: pytest.CaptureFixture[str], content: str, reason: str
+    copy: Path, failed: Callable[..., str], content: str, reason: str
 ) -> None:
     (copy / "digests.json").write_text(content)
-    error = failed(capsys, "report", str(copy))
+    error = failed("report", str(copy))
     assert "digests.json" in error
     assert reason in error
     with pytest.raises(StoreError):
@@ -161,13 +142,13 @@ def test_damaged_digests_are_named_and_written_again(
     ],
 )
 def test_a_summary_of_another_shape_is_named_and_made_again(
-    copy: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], message: str
+    copy: Path, failed: Callable[..., str], change: dict[str, object], message: str
 ) -> None:
     without_digests(copy)
     summary = {**json.loads((copy / "summary.json").read_text()), **change}
     kept = {name: value for name, value in summary.items() if value is not ...}
     (copy / "summary.json").write_text(json.dumps(kept))
-    error = failed(capsys, "report", str(copy))
+    error = failed("report", str(copy))
     assert message in error
     assert "summary.json" in error
     assert f"'pymoo-prune resume {copy}' makes the results again" in error
@@ -187,12 +168,12 @@ def test_a_summary_of_another_shape_is_named_and_made_again(
     ],
 )
 def test_settings_of_another_shape_are_named(
-    copy: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], message: str
+    copy: Path, failed: Callable[..., str], change: dict[str, object], message: str
 ) -> None:
     values = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps({**values, **change}))
     for command in ("report", "resume"):
-        error = failed(capsys, command, str(copy))
+        error = failed(command, str(copy))
         assert f"{copy / 'run.json'} cannot be read: {message}" in error
 
 
