@@ -77,9 +77,18 @@ class Metric:
             labels: (n, ...).
 
         Raises:
-            PruneError: The outputs are finite, but the value is no finite number.
+            PruneError: The outputs are finite, but the function fails, or gives no finite number.
         """
-        found = self.function(outputs, labels)
+        finite = bool(torch.isfinite(outputs).all())
+        unknown = UNKNOWN if self.better == "lower" else -UNKNOWN
+        try:
+            found = self.function(outputs, labels)
+        except Exception as error:  # a user's function may raise anything
+            if not finite:
+                return unknown
+            about = f"{type(error).__name__}: {error}"
+            msg = f"metric {self.name!r} fails for {len(outputs)} items: {about}"
+            raise PruneError(msg) from error
         try:
             value = float(found)
         except (TypeError, ValueError, RuntimeError) as error:
@@ -87,13 +96,13 @@ class Metric:
             raise PruneError(msg) from error
         if math.isfinite(value):
             return value
-        if torch.isfinite(outputs).all():
+        if finite:
             msg = (
                 f"metric {self.name!r} gives {value} for {len(outputs)} items whose outputs are "
                 "finite; it must give a finite number for any outputs"
             )
             raise PruneError(msg)
-        return UNKNOWN if self.better == "lower" else -UNKNOWN
+        return unknown
 
 
 def explained(outputs: Tensor, labels: Tensor) -> float:

@@ -11,8 +11,9 @@ from torch import nn
 
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.networks.attention import has_unpacked_attention, unpack_attention
-from pymoo_prune.networks.own import ORIGIN, Builder, build_own, innermost, made
+from pymoo_prune.networks.own import ORIGIN, Builder, build_own, made, with_origin
 from pymoo_prune.networks.rounding import has_rounded_inputs, round_inputs
+from pymoo_prune.networks.specs import innermost
 from pymoo_prune.networks.trust import module_of
 
 Kind = TypeVar("Kind", bound=type[nn.Module])
@@ -59,8 +60,9 @@ def build_network(spec: Mapping[str, Any]) -> nn.Module:
         raise PruneError(msg)
     if given is not None:
         network = made(given, arguments, f"what is given for {name!r}")
+        network = with_origin(network, {"network": name, "arguments": arguments})
     elif name not in NETWORKS:
-        network = build_own(name, arguments)
+        network = with_origin(build_own(name, arguments), {"network": name, "arguments": arguments})
     else:
         try:
             network = NETWORKS[name](**arguments)

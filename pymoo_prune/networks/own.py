@@ -19,6 +19,7 @@ import torch
 from torch import fx, nn
 
 from pymoo_prune.errors import PruneError, UntrustedCode
+from pymoo_prune.networks.copies import copied
 from pymoo_prune.networks.trust import check_trust, is_trusted, module_of, trust
 
 Builder: TypeAlias = nn.Module | Callable[..., nn.Module]
@@ -84,10 +85,11 @@ def described(network: nn.Module, built_by: Builder | str, /, **arguments: Any) 
     trust([str(module_of(name))])
     with torch.random.fork_rng(devices=[]):
         again = build_own(name, spec["arguments"])
+    network = copied(network)
     if (difference := difference_of(network, again)) is not None:
         msg = f"{name} builds another network than the one that it is to describe: {difference}"
         raise PruneError(msg)
-    return with_origin(copy.deepcopy(network), spec)
+    return with_origin(network, spec)
 
 
 def with_origin(network: nn.Module, spec: Mapping[str, Any]) -> nn.Module:
@@ -102,26 +104,6 @@ def with_origin(network: nn.Module, spec: Mapping[str, Any]) -> nn.Module:
         if isinstance(network, fx.GraphModule):
             network.meta[PRESERVED] = {**network.meta.get(PRESERVED, {}), ORIGIN: dict(spec)}
     return network
-
-
-def innermost(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The spec of the network that another one was made from, or the spec itself.
-
-    Args:
-        spec: As `build_network` takes it.
-    """
-    arguments = spec.get("arguments")
-    inner = arguments.get("parent") if isinstance(arguments, Mapping) else None
-    return innermost(inner) if isinstance(inner, Mapping) else spec
-
-
-def is_own(spec: Mapping[str, Any]) -> bool:
-    """Whether a spec names code of the user's, by "package.module:name".
-
-    Args:
-        spec: As `build_network` takes it.
-    """
-    return module_of(str(innermost(spec).get("network"))) is not None
 
 
 def name_of(builder: Builder) -> str | None:
@@ -152,7 +134,8 @@ def build_own(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         _check_call(name, found)
         return made(found, arguments, name)
     if name not in _BUILT or _BUILT[name][0] is not found:
-        _BUILT[name] = found, made(found, {}, name)
+        with torch.device("cpu"):  # one that is built to be counted alone would have no weights
+            _BUILT[name] = found, made(found, {}, name)
     return copy.deepcopy(_BUILT[name][1])
 
 
@@ -166,7 +149,7 @@ def made(builder: Any, arguments: Mapping[str, Any], name: str) -> nn.Module:
     """
     found = builder
     if isinstance(found, nn.Module):
-        return copy.deepcopy(found)
+        return copied(found)
     if callable(found):
         try:
             found = found(**arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from pymoo_prune.errors import PruneError, check_kind, unknown_name
-from pymoo_prune.networks import load_named, with_origin
+from pymoo_prune.networks import copied, load_named, with_origin
 from pymoo_prune.objectives import DIVERGENCE, Objectives, Scalarisation
 from pymoo_prune.problem.arguments import arguments_of, check_argument
 from pymoo_prune.problem.presets import Preset
@@ -100,7 +99,7 @@ def own_network(name: str) -> nn.Module:
         )
         raise PruneError(msg)
     # A copy: it may be the user's own object, or one that the function gives again.
-    return with_origin(copy.deepcopy(found), {"network": name, "arguments": {}})
+    return with_origin(copied(found), {"network": name, "arguments": {}})
 
 
 def preset_of(cls: type[PruningProblem], name: str | None) -> Preset:
@@ -136,7 +135,9 @@ def build_problem(
         options: The user's options; an unknown name is an error.
         given: The run's arguments (objectives, seed, parent, ...); those it takes are passed on.
     """
-    check_options(cls, options, [name for name in USERS_CHOICE if given.get(name)])
+    # By identity: a compiled network has no truth value.
+    asked = [name for name in USERS_CHOICE if given.get(name) not in (None, (), [])]
+    check_options(cls, options, asked)
     names = _parameters(cls)
     return cls(data, **options, **{n: v for n, v in given.items() if n in names})
 

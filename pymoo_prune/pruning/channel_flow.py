@@ -91,6 +91,8 @@ class ChannelFlow(fx.Interpreter):
         if n.op == "output":
             self._check_output(n, result)
             self._rules.fix(self._rules.maps[n.all_input_nodes[0].name])
+        elif n.target is operator.setitem:  # it gives nothing: it writes into the first
+            self._unknown(n, None, values[n.all_input_nodes[0]])
         elif isinstance(result, Tensor) or (
             isinstance(result, (tuple, list)) and has_tensors(result)
         ):
@@ -112,8 +114,6 @@ class ChannelFlow(fx.Interpreter):
             return always(result)
         if node.op == "get_attr":
             return self._rules.tensor(node, result)
-        if node.target is operator.setitem:
-            return always(result)
         # Without users, only calls in place stay in a graph.
         if not node.users:
             raise self._refusal(node, f"{self._call(node)} in place, whose result is not used")

@@ -11,7 +11,8 @@
 - `history`: whether all measurements of a search can be compared
 - `exporting`, `carried`: a network in a folder of its own, with its measurements and a page
 - `network_files`, `shapes`: networks as files of weights and a description, and its shape
-- `onnx_files`, `quantization`: networks for other runtimes, in float32 and in eight bits
+- `onnx_files`, `quantization`, `onnx_report`: networks for other runtimes, in float32 and in eight
+  bits, and their measurements there
 - `onnx_parents`: networks to prune from ONNX files
 """
 
@@ -39,14 +40,9 @@ from pymoo_prune.results.network_files import (
     save_weights,
     unknown_kind_in,
 )
-from pymoo_prune.results.onnx_files import (
-    OnnxFile,
-    OnnxNetwork,
-    OnnxReport,
-    export_onnx,
-    onnx_network,
-)
+from pymoo_prune.results.onnx_files import OnnxNetwork, export_onnx, onnx_network
 from pymoo_prune.results.onnx_parents import is_onnx, load_onnx
+from pymoo_prune.results.onnx_report import OnnxFile, OnnxReport
 from pymoo_prune.results.quantities import ACCURACIES, EVALUATION, FINAL, Judged, final_of
 from pymoo_prune.results.ticket import WinningTicket, winning_ticket
 

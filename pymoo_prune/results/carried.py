@@ -16,7 +16,8 @@ from pymoo_prune.measuring import Latency
 from pymoo_prune.pruning.alphabets import COMPRESSED
 from pymoo_prune.results.member import Member
 from pymoo_prune.results.network_files import SPEC, WEIGHTS
-from pymoo_prune.results.onnx_files import INPUT, INT8, ONNX, OUTPUT, OnnxReport, input_names
+from pymoo_prune.results.onnx_files import INPUT, OUTPUT, input_names
+from pymoo_prune.results.onnx_report import INT8, ONNX, OnnxReport
 from pymoo_prune.tables import Row, listed, markdown_table, terminal_table
 
 FILES: Mapping[str, str] = {

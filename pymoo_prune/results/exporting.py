@@ -21,15 +21,8 @@ from pymoo_prune.pruning.alphabets import COMPRESSED
 from pymoo_prune.results.carried import TIMES_FILE, TIMES_PAGE, Carried
 from pymoo_prune.results.member import Member
 from pymoo_prune.results.network_files import save_compressed, save_network
-from pymoo_prune.results.onnx_files import (
-    INT8,
-    ONNX,
-    OnnxNetwork,
-    OnnxReport,
-    check_onnx,
-    export_onnx,
-    onnx_network,
-)
+from pymoo_prune.results.onnx_files import OnnxNetwork, check_onnx, export_onnx, onnx_network
+from pymoo_prune.results.onnx_report import INT8, ONNX, OnnxReport
 from pymoo_prune.search import Display
 
 NETWORK_PAGE = "network.md"

@@ -26,6 +26,7 @@ from pymoo_prune.networks import (
     is_own,
     module_of,
     spec_of,
+    spec_within,
 )
 from pymoo_prune.problem import check_shape
 from pymoo_prune.pruning.alphabets import can_be_compressed, compressed, decompressed
@@ -35,8 +36,8 @@ from pymoo_prune.training import to_channels_last
 WEIGHTS, SPEC = "network.pt", "network.json"
 DIGESTS = "digests"
 """The key of `network.json` with the digests of the weights' file and of the description itself."""
-DEPTH = 20
-"""The most times that a network may have been pruned and exported again."""
+DEPTH = 60
+"""The most specs in one: a network that is pruned again has up to three more."""
 MEMORY_FORMATS = ("contiguous", "channels_last")
 """How weights of two-dimensional convolutions lie in memory; speed and last bits depend on it."""
 DAMAGES = (
@@ -166,10 +167,10 @@ def save_compressed(network: nn.Module, path: Path | str) -> bool:
     return True
 
 
-def _decompressed(path: Path) -> nn.Module:
+def _decompressed(path: Path, own: Builder | None) -> nn.Module:
     def build(header: Mapping[str, Any]) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
-            return build_network(header)
+            return build_network(header) if own is None else build_with(header, own)
 
     try:
         return decompressed(path.read_bytes(), build)
@@ -195,7 +196,7 @@ def load_network(folder: Path | str, network: Builder | None = None) -> nn.Modul
     """
     folder = check_path("folder", folder)
     if folder.is_file():
-        return _decompressed(folder)
+        return _decompressed(folder, network)
     spec, content = _read(folder)
     layout = _layout(spec)
     _check_size(folder, spec, content)
@@ -256,13 +257,12 @@ def unknown_kind(spec: Mapping[str, Any]) -> str | None:
     Args:
         spec: The network's.
     """
-    inner: Any = spec
-    while isinstance(inner, Mapping):
+    inner: Mapping[str, Any] | None = spec
+    while inner is not None:
         kind = inner.get("network")
         if kind not in NETWORKS and module_of(str(kind)) is None:
             return str(kind)
-        arguments = inner.get("arguments")
-        inner = arguments.get("parent") if isinstance(arguments, Mapping) else None
+        inner = spec_within(inner)
     return None
 
 
@@ -309,11 +309,11 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
 
 def _check_size(folder: Path, spec: Mapping[str, Any], content: bytes) -> None:
     """Refuses a file or a description that would take far more memory than its weights do."""
-    depth, parent = 0, _arguments(spec).get("parent")
-    while isinstance(parent, dict):
-        depth, parent = depth + 1, _arguments(parent).get("parent")
+    depth, inner = 0, spec_within(spec)
+    while inner is not None:
+        depth, inner = depth + 1, spec_within(inner)
     if depth > DEPTH:
-        reason = f"it is pruned {depth:,} times over, and {DEPTH} times is the limit"
+        reason = f"it is a network within {depth:,} others, and {DEPTH} is the limit"
         raise PruneError(_damaged(folder, reason))
     try:
         check_archive(io.BytesIO(content))
@@ -330,11 +330,6 @@ def _check_size(folder: Path, spec: Mapping[str, Any], content: bytes) -> None:
     if needed > len(content):
         least = f"its description needs {needed:,} weights"
         raise PruneError(_damaged(folder, f"{least}, but {WEIGHTS} has {len(content):,} bytes"))
-
-
-def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:
-    found = spec.get("arguments")
-    return found if isinstance(found, dict) else {}
 
 
 def _layout(spec: Mapping[str, Any]) -> str:

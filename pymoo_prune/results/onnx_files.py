@@ -7,7 +7,6 @@ import copy
 import io
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,10 @@ from pymoo_prune.data import Data, Packing, Split, balanced
 from pymoo_prune.errors import PruneError
 from pymoo_prune.files import writing
 from pymoo_prune.measuring import goodness_of
-from pymoo_prune.networks import OwnInputs, own_inputs, plain_inputs
+from pymoo_prune.networks import OwnInputs, PackedInputs, own_inputs, plain_inputs
+from pymoo_prune.results.onnx_report import INT8, ONNX, OnnxFile, OnnxReport
 from pymoo_prune.results.quantization import quantized
-from pymoo_prune.tables import Row
 
-ONNX, INT8 = "network.onnx", "network.int8.onnx"
 INPUT, OUTPUT = "images", "outputs"
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4
@@ -36,93 +34,6 @@ COMPARED = 512
 CALIBRATION = 256
 """Ranges of activations in eight bits are taken from at most this many validation images."""
 BATCH_SIZE = 64
-
-
-@dataclass(frozen=True)
-class OnnxFile:
-    """A file for onnxruntime, and its measurements there.
-
-    Attributes:
-        path: The file.
-        size: Its size in bytes.
-        difference: The largest absolute difference between its outputs and torch's.
-        agreement: The share of its predictions that are torch's; None where it predicts no class.
-        accuracy: The accuracy on all validation images; None where these have no labels.
-        test_accuracy: The accuracy on all test images, likewise.
-        metric: The metric that these are, where they are no accuracies.
-    """
-
-    path: Path
-    size: int
-    difference: float
-    agreement: float | None
-    accuracy: float | None
-    test_accuracy: float | None
-    metric: str | None = None
-
-
-@dataclass(frozen=True)
-class OnnxReport:
-    """The files that `export_onnx` wrote.
-
-    Attributes:
-        images: How many validation images outputs were compared on.
-        float32: The network as it is.
-        int8: The same with eight bits, where that was asked for.
-    """
-
-    images: int
-    float32: OnnxFile
-    int8: OnnxFile | None = None
-
-    @property
-    def files(self) -> list[OnnxFile]:
-        """One file or both."""
-        return [self.float32] if self.int8 is None else [self.float32, self.int8]
-
-    def rows(self) -> tuple[Row, list[Row]]:
-        """Sizes, differences and accuracies, a column for each file."""
-        files = self.files
-        rows: list[Row] = [
-            ("bytes", *(f"{file.size:,}" for file in files)),
-            ("largest difference of outputs", *(f"{file.difference:.2g}" for file in files)),
-        ]
-        if same := [f.agreement for f in files if f.agreement is not None]:
-            rows.append(("same predictions", *map(_percent, same)))
-        judge = self.float32.metric or "accuracy"
-        write = "{:.4g}".format if self.float32.metric else _percent
-        for name, shares in self._accuracies.items():
-            rows.append((f"{name} {judge}", *map(write, shares)))
-        return ("under onnxruntime", *(file.path.name for file in files)), rows
-
-    @property
-    def _accuracies(self) -> dict[str, list[float]]:
-        """Those that are known, of each file."""
-        every = {
-            "validation": [file.accuracy for file in self.files],
-            "test": [file.test_accuracy for file in self.files],
-        }
-        known = {name: [s for s in shares if s is not None] for name, shares in every.items()}
-        return {name: shares for name, shares in known.items() if shares}
-
-    def conditions(self) -> str:
-        """How outputs and accuracies were measured."""
-        text = (
-            f"Outputs and predictions are compared with torch's on {self.images:,} validation "
-            "images"
-        )
-        images = list(self._accuracies)
-        if images:
-            what = self.float32.metric or "accuracies"
-            text += f"; {what} are on {' and on '.join(f'all {one}' for one in images)} images"
-        text += "."
-        if self.int8 is None:
-            return text
-        return f"{text} {INT8} has the ranges of its activations from validation images."
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}\u00a0%"
 
 
 class OnnxNetwork(nn.Module):
@@ -193,7 +104,8 @@ def export_onnx(
     """Writes `network.onnx`, and checks that onnxruntime computes with it what torch computes.
 
     Args:
-        network: A classifier of the data set's images; it is not changed.
+        network: A network for the data set's inputs; it is not changed. It may take several of
+            them one by one, or as the search has them.
         data: Outputs are compared on its validation images.
         folder: Made if it is not there; files of another network are replaced.
         int8: Whether to write `network.int8.onnx` too: weights and activations with eight bits,
@@ -245,9 +157,10 @@ def _checked(network: nn.Module, data: Data) -> tuple[OnnxNetwork, Tensor, Tenso
     images = _compared(data)
     # Weights in torch's usual layout: the file knows no other.
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
-    ours = _outputs(network, images)
     problem = f"a {type(network).__name__} cannot be exported as ONNX"
     try:
+        network = _of_table(network, data.packing, images[:2])
+        ours = _outputs(network, images)
         result = OnnxNetwork(_converted(network, data), data.packing)
         theirs = _outputs(result, images)
     except Exception as error:  # a network may hold anything, and exporters raise anything
@@ -266,6 +179,19 @@ def _checked(network: nn.Module, data: Data) -> tuple[OnnxNetwork, Tensor, Tenso
         )
         raise PruneError(msg)
     return result, ours, theirs
+
+
+def _of_table(network: nn.Module, packing: Packing | None, some: Tensor) -> nn.Module:
+    """A network of the table in which several inputs lie, also where it takes them one by one."""
+    if packing is None or isinstance(network, PackedInputs):
+        return network
+    if isinstance(network, OwnInputs):
+        return network.network
+    try:
+        _outputs(network, some)
+    except Exception:  # noqa: BLE001 - it takes no table, which a network may say in any way
+        return PackedInputs.of(network, packing)
+    return network
 
 
 def _converted(network: nn.Module, data: Data) -> bytes:

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from pymoo_prune.chromosomes import hash_bytes
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError
-from pymoo_prune.networks import Attention, MlpMixer, PackedInputs, named_network, own_inputs
+from pymoo_prune.networks import (
+    Attention,
+    MlpMixer,
+    PackedInputs,
+    copied,
+    named_network,
+    own_inputs,
+)
 from pymoo_prune.training.loop import seeded, trained
 from pymoo_prune.training.recipes import Recipe
 
@@ -96,10 +103,17 @@ def check_can_train(data: Data) -> None:
 def check_parent(parent: nn.Module, data: Data) -> nn.Module:
     """A copy of the parent, in evaluation mode; it takes the inputs as the data have them.
 
+    Where all weights of the parent are frozen (`requires_grad` is False), those of the copy are
+    not: what is pruned of it is retrained.
+
     Raises:
         PruneError: The parent does not fit the data.
     """
-    parent = copy.deepcopy(parent)
+    parent = copied(parent)
+    real = [weight for weight in parent.parameters() if weight.is_floating_point()]
+    if not any(weight.requires_grad for weight in real):
+        for weight in real:
+            weight.requires_grad = True
     if data.packing is not None and not isinstance(parent, PackedInputs):
         parent = PackedInputs.of(parent, data.packing)
     parent = parent.to(data.train.images.device).eval()
@@ -119,6 +133,13 @@ def check_parent(parent: nn.Module, data: Data) -> nn.Module:
             f"{tuple(outputs.shape)}, for 3 {tuple(three.shape)}"
         )
         raise PruneError(msg)
+    _check_numbers(parent, outputs, data)
+    _check_training(parent, data)
+    return parent
+
+
+def _check_numbers(parent: nn.Module, outputs: Tensor, data: Data) -> None:
+    """Refuses weights and outputs that are not finite, and outputs that do not repeat."""
     for name, weight in parent.named_parameters():
         if not torch.isfinite(weight).all():
             layer = name.rpartition(".")[0]
@@ -130,7 +151,27 @@ def check_parent(parent: nn.Module, data: Data) -> nn.Module:
             "training diverged, or its weights were damaged: train it again"
         )
         raise PruneError(msg)
-    return parent
+    if not torch.allclose(outputs, _outputs(parent, data, 2), rtol=1e-3, atol=1e-4):
+        msg = (
+            "the parent's outputs for the same images differ from call to call, so no measurement "
+            "would repeat: something is random in evaluation mode too, such as F.dropout without "
+            "training=self.training"
+        )
+        raise PruneError(msg)
+
+
+def _check_training(parent: nn.Module, data: Data) -> None:
+    """Refuses, before a search, a network that cannot be retrained after it.
+
+    Args:
+        parent: In evaluation mode; it is not changed.
+        data: The images.
+    """
+    if len(data.train) < 2:  # batch norm needs two
+        return
+    device = data.train.images.device
+    with seeded(0, device):  # for dropout, which uses torch's global generator
+        _outputs(copy.deepcopy(parent).train(), data, 2)
 
 
 @torch.no_grad()
@@ -138,16 +179,17 @@ def _outputs(parent: nn.Module, data: Data, number: int) -> Tensor:
     """The parent's outputs for the first training images, or an error that says why there are none.
 
     Args:
-        parent: In evaluation mode.
+        parent: In evaluation mode, or in training mode.
         data: The images.
         number: How many images.
     """
+    mode = "in training mode, " if parent.training else ""
     packing = data.packing
     given = data.shape if packing is None else [part.shape for part in packing.parts]
     try:
         outputs = parent(data.train.images[:number])
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        msg = f"the parent cannot take the images of {data.name}, {given}: {error}"
+        msg = f"{mode}the parent cannot take the images of {data.name}, {given}: {error}"
         if isinstance(error, TypeError) and "forward()" in str(error):
             one = packing is None or len(packing.parts) == 1
             count = "one input" if one else f"{len(given)} inputs"
@@ -160,7 +202,12 @@ def _outputs(parent: nn.Module, data: Data, number: int) -> Tensor:
             msg += f"; it has weights in {', '.join(sorted(others))}: give parent.float()"
         raise PruneError(msg) from error
     if not isinstance(outputs, Tensor):
-        msg = f"the parent gives a {type(outputs).__name__}, not one tensor of outputs"
+        msg = f"{mode}the parent gives a {type(outputs).__name__}, not one tensor of outputs"
+        if parent.training:
+            msg += (
+                ": switch its auxiliary outputs off (torchvision: aux_logits=False), or write "
+                "a module whose forward gives the first alone"
+            )
         raise PruneError(msg)
     if outputs.ndim == 0 or not outputs.is_floating_point():
         msg = (

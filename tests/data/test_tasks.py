@@ -33,6 +33,17 @@ def test_r2_is_that_of_scikit_learn() -> None:
         R2.of(outputs, torch.zeros(50, 3))
 
 
+def test_a_metric_that_fails_is_named_and_counts_as_unknown_where_outputs_are_not_finite() -> None:
+    def picky(outputs: torch.Tensor, labels: torch.Tensor) -> float:
+        msg = "Input contains NaN"
+        raise ValueError(msg)
+
+    metric, outputs = Metric(picky, "lower", "mine"), torch.zeros(4)
+    with pytest.raises(PruneError, match="metric 'mine' fails for 4 items: ValueError: Input con"):
+        metric.of(outputs, outputs)
+    assert metric.of(torch.full((4,), torch.nan), outputs) == UNKNOWN
+
+
 def test_a_metric_must_give_a_finite_number() -> None:
     def metric(value: Any, better: Any = "lower") -> Metric:
         return Metric(lambda outputs, labels: value, better, "mine")

@@ -5,17 +5,30 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import fx, nn
+from torch.nn.utils import prune
 
 from pymoo_prune import PruneError, load_network, save_network
+from pymoo_prune.data import Packed, Packing
 from pymoo_prune.errors import UntrustedCode
-from pymoo_prune.networks import SlimNetwork, build_network, described, spec_of, trace
+from pymoo_prune.networks import (
+    OwnInputs,
+    PackedInputs,
+    SlimNetwork,
+    build_network,
+    copied,
+    described,
+    is_own,
+    spec_of,
+    spec_within,
+    trace,
+)
 from pymoo_prune.networks.own import _BUILT
 from pymoo_prune.networks.trust import VARIABLE
 from pymoo_prune.problem import own_network
@@ -186,3 +199,80 @@ def test_a_graph_module_keeps_its_description_in_copies(module: Any) -> None:
     graph = fx.symbolic_trace(module.Wide(5))
     network = described(graph, module.small)
     assert spec_of(copy.deepcopy(network)) == {"network": "users_own:small", "arguments": {}}
+
+
+PACKING = Packing((Packed((2,), None), Packed((4,), None)))
+
+
+@pytest.mark.parametrize("wrap", [PackedInputs.of, OwnInputs.of])
+def test_a_network_with_other_inputs_is_the_users(
+    module: Any, tmp_path: Path, wrap: Callable[..., nn.Module]
+) -> None:
+    network = wrap(own_network("users_own:ready"), PACKING)
+    spec = spec_of(network)
+    assert spec is not None
+    assert is_own(spec)
+    folder = saved(network, tmp_path / "network")
+    forget()
+    with pytest.raises(UntrustedCode, match="names code outside of pymoo-prune: users_own"):
+        load_network(folder)
+    assert not Path("executed").exists()
+    given = load_network(folder, module.ready)
+    os.environ[VARIABLE] = "users_own"
+    for loaded in (given, load_network(folder)):
+        assert {weight.device.type for weight in loaded.parameters()} == {"cpu"}
+        for name, weight in loaded.state_dict().items():
+            assert torch.equal(weight, network.state_dict()[name])
+        # So it can be saved once more.
+        assert load_network(saved(loaded, tmp_path / "again")).state_dict().keys() == (
+            network.state_dict().keys()
+        )
+
+
+def test_arguments_of_a_users_function_are_no_specs() -> None:
+    inner = {"network": "feed-forward", "arguments": {}}
+    spec = {"network": "mine:Net", "arguments": {"parent": inner, "network": inner}}
+    assert spec_within(spec) is None
+    assert is_own(spec)
+    assert spec_within({"network": "slim", "arguments": {"parent": spec}}) == spec
+
+
+def test_a_network_that_was_counted_first_has_weights(module: Any) -> None:
+    spec = {"network": "users_own:small", "arguments": {}}
+    with torch.device("meta"):
+        build_network(spec)
+    assert {weight.device.type for weight in build_network(spec).parameters()} == {"cpu"}
+
+
+@pytest.mark.slow  # torch.compile takes seconds to import
+def test_copies_are_of_networks_within_wrappers(module: Any) -> None:
+    network = module.small()
+    compiled: Any = torch.compile(network, backend="eager")
+    for wrapped in (compiled, nn.DataParallel(network), nn.DataParallel(compiled)):
+        found = copied(wrapped)
+        assert type(found) is module.Wide
+        assert found is not network
+        assert torch.equal(found.one.weight, network.one.weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+            r"\(L1Unstructured\): .* with torch\.nn\.utils\.prune\.remove\(layer, 'weight'\)",
+        ),
+        (
+            nn.utils.parametrizations.weight_norm,
+            r"\(a parametrization\): .*parametrize\.remove_parametrizations\(layer, 'weight'\)",
+        ),
+        (nn.utils.spectral_norm, r"\(SpectralNorm\): .*utils\.remove_spectral_norm\(layer\)"),
+    ],
+)
+def test_weights_that_are_computed_are_refused(
+    module: Any, change: Callable[[nn.Module], object], message: str
+) -> None:
+    network = module.small()
+    change(network.two)
+    with pytest.raises(PruneError, match=f"layer 'two' computes its weights from others {message}"):
+        copied(network)

@@ -258,6 +258,19 @@ def test_calls_that_are_not_known_are_noted() -> None:
     assert PrunableFilters(net.eval(), SHAPE).flow.kept == ["cumsum() in 'Net'"]
 
 
+def test_channels_that_are_written_into_a_tensor_stay() -> None:
+    def moved(net: Any, x: Tensor) -> Tensor:  # some channels by one place, as video networks do
+        out = torch.zeros_like(x)
+        out[:, :4, :, 1:] = x[:, :4, :, :-1]
+        out[:, 4:] = x[:, 4:]
+        return net.other(out)  # type: ignore[no-any-return]
+
+    filters = PrunableFilters(around(moved, other=conv(8, 3)).eval(), SHAPE)
+    assert filters.flow.kept == ["setitem() in 'Net'"] * 2
+    assert filters.genes.sizes == (3,)
+    check(filters, candidates=2)
+
+
 def test_views_as_another_type_keep_what_they_read() -> None:
     net = around(lambda net, x: x.view(torch.int32).view(torch.float32) * net.other(x),
                  other=conv(8, 8))  # fmt: skip

@@ -17,7 +17,7 @@ from pymoo_prune import Budget, Data, Front, PruneError, Run, data_from_inputs, 
 from pymoo_prune.cli import main
 from pymoo_prune.comparing import Campaign
 from pymoo_prune.data import R2
-from pymoo_prune.networks import FeedForward
+from pymoo_prune.networks import FeedForward, OwnInputs
 from pymoo_prune.results import Judged, export_onnx, final_of
 from pymoo_prune.runs import Given, Report
 from pymoo_prune.search import Display
@@ -329,7 +329,8 @@ def test_onnx_files_take_the_users_own_inputs(case: str, tmp_path: Path) -> None
     }[case]
     assert data.packing is not None
     packed = check_parent(network, data)
-    for one in (packed, nn.Sequential(packed)):  # as it was, or wrapped again
+    # As it was, wrapped again, or as users have it.
+    for one in (packed, nn.Sequential(packed), network, OwnInputs.of(packed, data.packing)):
         with threads(1):
             report = export_onnx(one, data, tmp_path)
         session = onnxruntime.InferenceSession(report.float32.path)

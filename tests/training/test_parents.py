@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, TrainingDiverged
@@ -104,6 +105,16 @@ def test_a_parent_is_copied_and_left_as_it_was(digits: Data) -> None:
     assert all(parameter.grad is None for parameter in parent.parameters())
 
 
+def test_weights_that_are_all_frozen_can_be_trained_in_the_copy(digits: Data) -> None:
+    parent = linear().requires_grad_(requires_grad=False)
+    found = check_parent(parent, digits)
+    assert all(weight.requires_grad for weight in found.parameters())
+    assert not any(weight.requires_grad for weight in parent.parameters())
+    parent[1].requires_grad_(requires_grad=True)  # the user chose which
+    found = check_parent(parent, digits)
+    assert [weight.requires_grad for weight in found.parameters()] == [True, True, False, False]
+
+
 def test_a_digest_knows_the_layers_and_all_numbers() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -124,6 +135,12 @@ class Wrapped(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         return self.what(self.linear(x.flatten(1)))
+
+
+class InTraining(Wrapped):
+    def forward(self, x: Tensor) -> Any:
+        outputs = self.linear(x.flatten(1))
+        return self.what(outputs) if self.training else outputs
 
 
 def fails(error: Exception) -> Any:
@@ -151,6 +168,18 @@ def fails(error: Exception) -> Any:
         (nn.Conv2d(1, 10, 3), r"the parent gives \(10, 6, 6\) values an image, but digits has 10"),
         (Wrapped(lambda x: x[:, 0]), r"the parent gives \(\) values an image"),
         (Wrapped(lambda x: x * torch.nan), "outputs for images of digits are not finite"),
+        (
+            Wrapped(lambda x: functional.dropout(x, 0.5)),
+            r"differ from call to call.* such as F\.dropout without training=self\.training",
+        ),
+        (
+            InTraining(lambda x: (x, x)),
+            "in training mode, the parent gives a tuple, .*: switch its auxiliary outputs off",
+        ),
+        (
+            InTraining(fails(ValueError("too small"))),
+            "in training mode, .* cannot take .*too small",
+        ),
     ],
 )
 def test_parents_that_do_not_fit_are_refused(digits: Data, parent: nn.Module, message: str) -> None:
