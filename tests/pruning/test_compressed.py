@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pymoo_prune import Data, PruneError, load_network
+from pymoo_prune.errors import UntrustedCode
 from pymoo_prune.networks import build_network, spec_of
 from pymoo_prune.pruning.alphabets import (
     Lettered,
@@ -204,6 +205,19 @@ def test_a_file_is_as_long_as_its_letters_say(
     assert (tmp_path / "one.pmp").stat().st_size == size
     again = load_network(tmp_path / "one.pmp")
     assert not again.training
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+
+
+def test_a_file_of_a_users_network_takes_what_is_given(assembly: Lettered, tmp_path: Path) -> None:
+    network, _ = a_network(assembly, 0)
+    spec = spec_of(network)
+    assert spec is not None
+    path = tmp_path / "one.pmp"
+    path.write_bytes(compressed(network, {"network": "not_here:network", "arguments": {}}))
+    with pytest.raises(UntrustedCode, match="names code outside of pymoo-prune: not_here"):
+        load_network(path)
+    again = load_network(path, lambda: build_network(spec))
     for name, value in network.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
 
