@@ -174,9 +174,9 @@ def _decompressed(path: Path, own: Builder | None) -> nn.Module:
 
     try:
         return decompressed(path.read_bytes(), build)
-    except PruneError as error:
+    except PruneError as error:  # whether code is trusted is an error of its own
         msg = f"{path}: {error}"
-        raise PruneError(msg) from error
+        raise type(error)(msg) from error
 
 
 def load_network(folder: Path | str, network: Builder | None = None) -> nn.Module:
