@@ -239,7 +239,7 @@ def _code(definition: Definition) -> tuple[str, ...]:
         f'instance = problem("{definition.name}", version={definition.version})',
         "algorithm = NSGA2(pop_size=40, **instance.operators())",
         f"result = minimize(instance, algorithm, ('n_eval', {definition.budget}), seed=1)",
-        "print(instance.hypervolume(result.F))",
+        "print(instance.hypervolume(result.F, result.G))",
     )
 
 

@@ -32,6 +32,7 @@ class StoredEvaluator(Evaluator):
         executor: Measures candidates; None measures in this process.
 
     Attributes:
+        engine: The engine that is searched with; None takes the one that asks.
         asked: Candidates asked for so far.
         failures: Why candidates failed, by digest.
         first: What the first generation asked for: chromosomes, measurements and numbers of
@@ -51,6 +52,7 @@ class StoredEvaluator(Evaluator):
         self.executor = executor or InProcess()
         self.archive = None if problem.changes_batches else Archive(problem)
         self.racing = _racing(problem)
+        self.engine: Algorithm | None = None
         self.asked = 0
         self.failures: dict[bytes, str] = {}
         self.first: list[tuple[Array, Measured, Array]] = []
@@ -64,7 +66,9 @@ class StoredEvaluator(Evaluator):
         **kwargs: Any,
     ) -> None:
         X, first = pop.get("X"), self.asked
-        generation = 1 if algorithm is None else algorithm.n_iter
+        # Engines may ask without saying that it is they: the one that is searched with counts.
+        algorithm = algorithm if self.engine is None else self.engine
+        generation = 1 if algorithm is None else algorithm.n_iter or 1
         # Places are comparable within one race only: individuals of two races must not meet.
         generational = isinstance(getattr(algorithm, "survival", None), Generational)
         if self.racing is not None and generational:

@@ -116,6 +116,7 @@ def search(
     clock = Clock(history, limits=budget.seconds is not None)
     limits = Limits(budget, clock, evaluator)
     algorithm.setup(problem, termination=limits, seed=seed, evaluator=evaluator)
+    evaluator.engine = algorithm
     while algorithm.has_next():
         generation = algorithm.n_iter or 1
         replayed = history is not None and history.elapsed(generation) is not None

@@ -11,6 +11,7 @@
 - `cache`: costs of all runs on an instance in one file
 - `sheets`, `outside`: results that were made elsewhere
 - `reading`: from files to tasks
+- `provenance`: what runs were made by, and where they differ
 - `results`: all that a study found so far
 - `evaluations`, `citations`: all that was evaluated, and what to cite
 - `folder`: a study in its folder

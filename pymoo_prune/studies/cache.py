@@ -18,7 +18,7 @@ from pymoo_prune.files import write_text, writing
 from pymoo_prune.studies.files import COURSES_FILE, COURSES_TIMES
 from pymoo_prune.studies.instances import RunCosts, Scale
 
-COURSES_FORMAT = 2
+COURSES_FORMAT = 3
 UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
@@ -107,7 +107,7 @@ def _load(path: Path, key: str) -> dict[str, Kept]:
             one["name"]: Kept(
                 state,
                 one["digest"],
-                RunCosts(*part, one["value"], one["evaluations"], seconds),
+                RunCosts(*part, one["value"], one["evaluations"], seconds, one["made_by"]),
             )
             for one, part in zip(about["runs"], parts, strict=True)
             for state, seconds in [times.get(one["name"], (UNKNOWN, float("nan")))]
@@ -130,6 +130,7 @@ def _save(path: Path, key: str, found: Mapping[str, Kept]) -> None:
             "digest": one.digest,
             "value": one.run.value,
             "evaluations": one.run.evaluations,
+            "made_by": one.run.made_by,
         }
         for name, one in found.items()
     ]

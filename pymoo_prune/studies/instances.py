@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TypedDict
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from pymoo_prune.chromosomes import Array, digests
 from pymoo_prune.comparing import Method, first_line, is_of_method
 from pymoo_prune.errors import DataError, PruneError, StoreError
-from pymoo_prune.files import Digests, write_text, writing
-from pymoo_prune.machine import on_threads, versions
+from pymoo_prune.files import Digests, content_digest, write_text, writing
+from pymoo_prune.machine import on_threads, processor, versions
+from pymoo_prune.networks import module_of
 from pymoo_prune.objectives import (
     Measured,
     Part,
@@ -35,6 +37,8 @@ from pymoo_prune.suite import Instance, problem
 
 WITHOUT_NOISE = "all batches"
 """A store's name for the images of the front of a noisy instance."""
+PROCESSOR, CODE = "processor", "code of {}"
+"""What a run says of what it was made by, beside the versions of packages."""
 AGAIN = "remove {}: the next 'pymoo-prune resume' writes it again"
 """What to do about a damaged file, by its path."""
 
@@ -98,7 +102,7 @@ def make_run(job: Job) -> Ended:
         keep_instance(job.folder, instance)
         job.path.parent.mkdir(parents=True, exist_ok=True)
         with writing(job.path) as part, writing(times_of(job.path)) as times:
-            keep_run(part, instance, found, times)
+            keep_run(part, instance, found, times, code_of(engine))
     return Ended()
 
 
@@ -120,7 +124,26 @@ def fingerprint(on: OnInstance) -> str:
     return f"{on.name} version {on.version}"
 
 
-def keep_run(path: Path, instance: Instance, found: Asked, times: Path | None = None) -> None:
+def code_of(engine: str) -> dict[str, str]:
+    """The digest of the file that a user's own engine is from; nothing for other engines.
+
+    Args:
+        engine: The engine's name.
+    """
+    module = sys.modules.get(module_of(engine) or "")
+    file = getattr(module, "__file__", None)
+    return (
+        {} if file is None else {CODE.format(engine): content_digest(Path(file).read_bytes())[:12]}
+    )
+
+
+def keep_run(
+    path: Path,
+    instance: Instance,
+    found: Asked,
+    times: Path | None = None,
+    code: Mapping[str, str] | None = None,
+) -> None:
     """Writes the evaluations of a run as a store.
 
     Args:
@@ -128,11 +151,13 @@ def keep_run(path: Path, instance: Instance, found: Asked, times: Path | None = 
         instance: The instance.
         found: All that the search asked for.
         times: The file of working seconds; None is the one beside it.
+        code: See `code_of`.
     """
     names = tuple(found.measurements)
     X = instance.genes.checked(found.X, instance.name())
     on = OnInstance(instance.name(), instance.version, len(X))
-    store = Store(path, names, fingerprint(on), versions())
+    made_by = {PROCESSOR: processor(), **versions(), **(code or {})}
+    store = Store(path, names, fingerprint(on), made_by)
     try:
         for generation in dict.fromkeys(found.generations.tolist()):
             rows = np.flatnonzero(found.generations == generation)
@@ -242,7 +267,8 @@ class Scale:
     def value(self, costs: Values) -> float:
         """The hypervolume of candidates that keep the constraints, as a share of the known."""
         points = costs[~np.isnan(costs).any(axis=1)]
-        return self.instance.hypervolume(points[nondominated(points)] if len(points) else None)
+        instance = self.instance
+        return instance.known.share(points[nondominated(points)], instance.reference)
 
 
 @dataclass(frozen=True)
@@ -255,6 +281,8 @@ class RunCosts:
         value: The figure of the run.
         evaluations: How many candidates it asked for.
         seconds: Working time; NaN where it is not known.
+        made_by: What it was made by: versions of packages, the processor, the code of an engine
+            from elsewhere. Empty where that is not known.
     """
 
     after: NDArray[np.int64]
@@ -262,6 +290,7 @@ class RunCosts:
     value: float
     evaluations: int
     seconds: float = float("nan")
+    made_by: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_run(path: Path, on: OnInstance, scale: Scale) -> RunCosts:
@@ -283,7 +312,7 @@ def read_run(path: Path, on: OnInstance, scale: Scale) -> RunCosts:
         if n == 0 or n > on.evaluations:
             msg = f"{path} has {n:,} evaluations, but a run has 1 to {on.evaluations:,}"
             raise StoreError(msg)
-        seconds = store.elapsed(int(generations[-1]))
+        seconds, made_by = store.elapsed(int(generations[-1])), store.recorded_versions
         if scale.instance.changes_batches:
             front = _front(store)
             after, costs = np.empty(0, np.int64), np.empty((0, scale.instance.n_obj))
@@ -293,7 +322,8 @@ def read_run(path: Path, on: OnInstance, scale: Scale) -> RunCosts:
             after, costs, value = np.arange(1, n + 1), scale.unit(found), scale.value(found)
     finally:
         store.close()
-    return RunCosts(after, costs, value, n, float("nan") if seconds is None else seconds)
+    seconds = float("nan") if seconds is None else seconds
+    return RunCosts(after, costs, value, n, seconds, made_by)
 
 
 def _front(store: Store) -> Mapping[str, Values]:

@@ -123,14 +123,16 @@ def _limits_of_instance(instance: Instance) -> dict[str, tuple[float, float]]:
     # Candidates that break a constraint may be better than the known front.
     known = bool(instance.definition.table) and not instance.constraints
     found: dict[str, tuple[float, float]] = {}
-    for cost, ideal in zip(instance.definition.costs, instance.known.ideal, strict=True):
+    for place, cost in enumerate(instance.definition.costs):
         low, high = cost.limits
-        low = max(low, float(ideal)) if known else low
+        if known:
+            column = instance.all_scores[0][:, place]
+            low, high = float(np.nanmin(column)), float(np.nanmax(column))
         if cost.scale == "error":
             found[cost.quantity] = 1 - high, 1 - low
         elif cost.scale == "log":
-            smallest = instance.measurer.parent[cost.quantity] * 10**low if known else 1.0
-            found[cost.quantity] = smallest, np.inf
+            whole = instance.measurer.parent[cost.quantity] if known else np.inf
+            found[cost.quantity] = (whole * 10**low if known else 1.0), whole * 10**high
         found[cost.name] = low, high
     return found
 

@@ -16,10 +16,11 @@ from pymoo_prune.standings import PROBLEMS_FOLDER, Course, Task
 from pymoo_prune.studies.cache import cached_runs
 from pymoo_prune.studies.failures import read_failures
 from pymoo_prune.studies.files import RUNS_FOLDER
-from pymoo_prune.studies.instances import RunCosts, Scale, read_run
+from pymoo_prune.studies.instances import PROCESSOR, RunCosts, Scale, read_run
 from pymoo_prune.studies.outside import Outside, noisy_reason
 from pymoo_prune.studies.plan import Plan
 from pymoo_prune.studies.problems import OnInstance, OwnProblem, folder_name
+from pymoo_prune.studies.provenance import changed_code, each_once, ended_early
 from pymoo_prune.studies.sheets import Result
 
 SHARE = "hypervolume as a share of the known front's"
@@ -33,12 +34,14 @@ class Found:
     Attributes:
         task: The results; None where there are none yet.
         missing: Runs that are still to be made.
-        notes: What is to be said of results from elsewhere.
+        notes: What is to be said of runs, and of results from elsewhere.
+        made_by: What runs were made by, each once: versions of packages, and the processor.
     """
 
     task: Task | None
     missing: int = 0
     notes: list[str] = field(default_factory=list)
+    made_by: list[Mapping[str, str]] = field(default_factory=list)
 
 
 def problem_folder(folder: Path, name: str) -> Path:
@@ -96,7 +99,10 @@ def on_instance(folder: Path, on: OnInstance, plan: Plan, outside: Sequence[Outs
         for (method, seed), path in paths.items()
     ]
     without = _without(plan, failures, {method for method, _ in paths})
-    notes: list[str] = []
+    by_method: dict[str, dict[int, RunCosts]] = {}
+    for (method, seed), path in paths.items():
+        by_method.setdefault(method, {})[seed] = runs[path.name]
+    notes = [*ended_early(on, by_method), *changed_code(on, by_method)]
     for one in outside:
         there, said = _outside_courses(one, on, scale, plan.seeds)
         courses += there
@@ -115,7 +121,7 @@ def on_instance(folder: Path, on: OnInstance, plan: Plan, outside: Sequence[Outs
         missing=without,
         page=page_of(folder, on.name),
     )
-    return Found(task, missing, notes)
+    return Found(task, missing, notes, each_once(run.made_by for run in runs.values()))
 
 
 def _remedied(folder: Path, path: Path, on: OnInstance, scale: Scale) -> RunCosts:
@@ -223,7 +229,9 @@ def on_problem(
         missing=without,
         page=page_of(folder, one.name),
     )
-    return Found(task, wanted - len(trials), notes)
+    shared = campaign.shared()
+    made_by = {PROCESSOR: shared.processor, **shared.versions}
+    return Found(task, wanted - len(trials), notes, [made_by])
 
 
 def _in_words(indicator: str) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pymoo_prune.comparing import HypervolumeOptions, enough_seeds, least_p
 from pymoo_prune.errors import PruneError, command, unknown_name
-from pymoo_prune.machine import processor, versions
 from pymoo_prune.standings import Standings, StudyReport, Task
 from pymoo_prune.studies.failures import read_failures
 from pymoo_prune.studies.outside import Outside, copies
 from pymoo_prune.studies.plan import Plan, common_settings
 from pymoo_prune.studies.problems import OnInstance, StudyProblem
+from pymoo_prune.studies.provenance import differing, texts_of
 from pymoo_prune.studies.reading import Found, on_instance, on_problem, problem_folder
 from pymoo_prune.tables import listed
 
@@ -84,6 +84,11 @@ def read_results(
             as the study was made with.
         lacking: Why problems could not be made, by name.
     """
+    if volumes and not plan.own:
+        raise PruneError(
+            "--reference and --log are for problems of your own: instances of the suite have their "
+            "own reference points"
+        )
     names = [one.name for one in plan.problems]
     outside = [
         Outside.read(name, copies(folder, name, files), names)
@@ -95,7 +100,10 @@ def read_results(
     notes = [note for one in outside for note in one.notes]
     notes += [note for one in found.values() for note in one.notes]
     notes += _unfinished(folder, found, missing, lacking or {})
-    return Results(tasks, plan.all_methods, _facts(plan, missing), notes, missing, plan.against)
+    made_by = [made for one in found.values() for made in one.made_by]
+    notes += differing(made_by)
+    facts = _facts(plan, missing, made_by)
+    return Results(tasks, plan.all_methods, facts, notes, missing, plan.against)
 
 
 def _found(
@@ -128,7 +136,7 @@ def _unfinished(
     return notes
 
 
-def _facts(plan: Plan, missing: int) -> dict[str, str]:
+def _facts(plan: Plan, missing: int, made_by: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """How a study was made."""
     instances = [f"{on.name} {on.version}" for on in plan.instances]
     return {
@@ -137,8 +145,7 @@ def _facts(plan: Plan, missing: int) -> dict[str, str]:
         **({"versions of instances": ", ".join(instances)} if instances else {}),
         **({"made elsewhere": listed(list(plan.outside))} if plan.outside else {}),
         **({"unfinished": f"{missing:,} runs are missing"} if missing else {}),
-        "processor": processor(),
-        **versions(),
+        **{name: "; ".join(texts) for name, texts in texts_of(made_by).items()},
     }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,13 +58,18 @@ class Asked:
 class Recorder(Evaluator):
     """Evaluates as pymoo does, and keeps what was evaluated.
 
+    Args:
+        engine: The engine that is run: its generations count, also where it asks for candidates
+            without saying so.
+
     Attributes:
         parts: X, F, G, generation and measurements of candidates that were asked for together.
         seconds: Working time at the end of each generation, by generation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Algorithm) -> None:
         super().__init__()
+        self.engine = engine
         self.began = time.perf_counter()
         self.parts: list[tuple[Array, Values, Values, int, dict[str, Values]]] = []
         self.seconds: dict[int, float] = {}
@@ -76,7 +82,7 @@ class Recorder(Evaluator):
         algorithm: Algorithm | None = None,
         **kwargs: Any,
     ) -> None:
-        generation = 1 if algorithm is None else algorithm.n_iter or 1
+        generation = self.engine.n_iter or 1
         found = problem.measured(pop.get("X"), generation)
         super()._eval(
             problem, pop, evaluate_values_of, algorithm=algorithm, measurements=found, **kwargs
@@ -154,13 +160,30 @@ def recorded(algorithm: Algorithm, instance: Instance, budget: int, seed: int) -
         budget: Evaluations.
         seed: The engine's seed.
     """
-    recorder = Recorder()
+    recorder = Recorder(algorithm)
     algorithm.setup(instance, termination=("n_eval", budget), seed=seed, evaluator=recorder)
-    while algorithm.has_next():
-        algorithm.next()
+    with _uncounted(instance) as uncounted:
+        while algorithm.has_next():
+            algorithm.next()
+            if sum(uncounted):
+                msg = (
+                    f"the engine evaluated {sum(uncounted):,} candidates that do not count towards "
+                    "the budget: let it ask with self.evaluator.eval(self.problem, population)"
+                )
+                raise PruneError(msg)
     if not recorder.parts:
         raise PruneError("the engine asked for no candidate")
     return recorder.first(budget)
+
+
+@contextmanager
+def _uncounted(instance: Instance) -> Iterator[list[int]]:
+    """Numbers of candidates that are evaluated for a while, and that no evaluator counts."""
+    before, instance.unmeasured = instance.unmeasured, []
+    try:
+        yield instance.unmeasured
+    finally:
+        instance.unmeasured = before
 
 
 def best(instance: Instance, found: Asked) -> tuple[Array, Values]:

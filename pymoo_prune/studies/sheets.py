@@ -57,6 +57,10 @@ class Result:
     evaluations: int
 
 
+ROUNDED = 1e-3
+"""Values may be so far beyond a limit, as a share of the limit if that is more than 1."""
+
+
 @dataclass
 class Sheet:
     """The lines of a file that are about one problem.
@@ -90,7 +94,7 @@ class Sheet:
             msg = f"{self.path} has no results of {wanted.problem}: no line follows the names"
             raise DataError(msg)
         self._check_counts(table)
-        self._check_limits(names, table, wanted)
+        self._keep_limits(names, table, wanted)
         return _by_seed(names[2:], table, wanted, str(self.path))
 
     def _column(self, names: Sequence[str], wanted: Wanted) -> str:
@@ -152,15 +156,22 @@ class Sheet:
                 )
             last[seed] = evaluation
 
-    def _check_limits(self, names: Sequence[str], table: Values, wanted: Wanted) -> None:
-        """Refuses values that no candidate can have: they are in another unit."""
+    def _keep_limits(self, names: Sequence[str], table: Values, wanted: Wanted) -> None:
+        """Refuses values that no candidate can have: they are in another unit.
+
+        Values may be rounded: those just beyond a limit are taken for the limit.
+        """
         for column, name in enumerate(names):
             low, high = wanted.limits.get(name, (-np.inf, np.inf))
             values = table[:, column]
-            for row in np.flatnonzero((values < low - 1e-9) | (values > high + 1e-9))[:1]:
-                less = values[row] < low
+            below = values < low - ROUNDED * max(1, abs(low))
+            above = values > high + ROUNDED * max(1, abs(high))
+            given = values.copy()
+            values.clip(low, high, out=values)
+            for row in np.flatnonzero(below | above)[:1]:
+                less = below[row]
                 text = (
-                    f"is {values[row]:g}, but no candidate of {wanted.problem} has "
+                    f"is {given[row]:g}, but no candidate of {wanted.problem} has "
                     f"{'less' if less else 'more'} than {low if less else high:g}: is it in "
                     "another unit?"
                 )

@@ -41,10 +41,13 @@ class Cost:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The lowest and the highest value that any candidate could have."""
-        if self.scale == "error":
+        """The lowest and the highest value that any candidate could have.
+
+        None is larger than the parent.
+        """
+        if self.scale in ("error", "share"):
             return 0.0, 1.0
-        return (0.0 if self.scale == "share" else -math.inf), math.inf
+        return -math.inf, 0.0 if self.scale == "log" else math.inf
 
     def of(self, measurements: Measurements, parent: Mapping[str, float]) -> Array:
         """The costs of candidates, (n,)."""

@@ -33,6 +33,8 @@ class Instance(Problem):
         objectives: The names of the objectives.
         constraints: The constraints as text.
         reference: The reference point of hypervolumes, (n_obj,).
+        unmeasured: Where it is a list, it gets the number of candidates of each evaluation without
+            known measurements: nothing else counts those.
         can_fail: Whether engines must handle candidates that cannot be measured.
     """
 
@@ -44,6 +46,7 @@ class Instance(Problem):
         self.constraints = definition.constraints
         self.reference = np.array([cost.reference for cost in definition.costs])
         self._bounds = parse_constraints(definition.constraints)
+        self.unmeasured: list[int] | None = None
         super().__init__(
             n_var=self.genes.n_var,
             n_obj=len(self.objectives),
@@ -139,6 +142,8 @@ class Instance(Problem):
         """F and G. Of a noisy instance, each generation of an algorithm has its own images."""
         genes = self.genes.checked(X, self.name())
         found = kwargs.get("measurements")
+        if found is None and self.unmeasured is not None:
+            self.unmeasured.append(len(genes))
         if not self.definition.noisy:
             F, G = self._scores(genes, found)
         else:
@@ -225,10 +230,17 @@ class Instance(Problem):
 
         Args:
             F: Objectives, (n, n_obj); None for none.
-            G: Constraints' values, (n, constraints); those that break one do not count.
+            G: Constraints' values, (n, constraints); candidates that break one do not count. An
+                instance with constraints needs them.
         """
         points = _points("F", F, self.objectives)
-        if G is not None and self._bounds:
+        if self._bounds and len(points):
+            if G is None:
+                msg = (
+                    f"{self.name()} has constraints ({', '.join(self.constraints)}): give their "
+                    "values too, hypervolume(F, G); candidates that break one do not count"
+                )
+                raise PruneError(msg)
             bounds = _points("G", G, self.constraints)
             if len(bounds) != len(points):
                 msg = f"F has {len(points)} candidates, but G has {len(bounds)}"
@@ -249,10 +261,17 @@ def _points(what: str, values: Any, names: Sequence[str]) -> Array:
     if found.size == 0:  # pymoo's F is None where no candidate keeps the constraints
         return np.empty((0, len(names)))
     found = np.atleast_2d(found)
-    if found.ndim != 2 or found.shape[1] != len(names) or not np.isfinite(found).all():
+    if found.ndim != 2 or found.shape[1] != len(names):
         msg = (
-            f"{what} must be finite numbers of shape (n, {len(names)}), one column for each of "
+            f"{what} must be numbers of shape (n, {len(names)}), one column for each of "
             f"{', '.join(names)}, but its shape is {np.shape(values)}"
+        )
+        raise PruneError(msg)
+    if len(wrong := np.argwhere(~np.isfinite(found))):
+        row, column = wrong[0].tolist()
+        msg = (
+            f"{what} must be finite numbers, but {names[column]} of candidate {row} is "
+            f"{found[row, column]}; leave out what failed"
         )
         raise PruneError(msg)
     return found

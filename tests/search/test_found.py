@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from pymoo_prune import Budget, Data, Front, PruneError
 from pymoo_prune.chromosomes import digests
 from pymoo_prune.objectives import nondominated
+from pymoo_prune.search import search
+from tests.support.running import query
 from tests.support.searches import dominates, evaluations, found_by, opened, same
+from tests.support.studies import Asking
 from tests.support.tiny_problem import Pixels
 
 
@@ -101,3 +104,17 @@ def test_another_search_on_the_same_store_is_refused(problem: Pixels, path: Path
     with pytest.raises(PruneError, match="departs from the recorded one at evaluation 0"):
         found_by(problem, Budget(generations=2), store=store, seed=4)
     store.close()
+
+
+def test_the_first_generation_is_the_first_where_engines_ask_themselves(
+    digits: Data, path: Path
+) -> None:
+    problem = Pixels(digits)
+    store = opened(path, problem)
+    engine = Asking(pop_size=8, **problem.operators())
+    found = search(problem, engine, Budget(evaluations=40), seed=0, store=store)
+    store.close()
+    assert found.first.numbers.tolist() == list(range(8))
+    generations = [row[1] for row in query(path.parent, "SELECT * FROM history ORDER BY number")]
+    assert generations == sorted(generations)
+    assert set(generations) == set(range(1, found.last.generation + 1))

@@ -44,7 +44,8 @@ def test_the_share_of_a_run_follows_from_its_evaluations(made: Study) -> None:
     tasks = {task.name: task for task in made.tasks()}
     for one in evaluations_of_study(made):
         course = next(c for c in tasks[one.problem].of(one.method) if c.seed == one.seed)
-        share = problem(one.problem).hypervolume(one.F[one.feasible])
+        instance = problem(one.problem)
+        share = instance.known.share(one.F[one.feasible], instance.reference)
         assert share == pytest.approx(course.value, abs=1e-12)
 
 

@@ -45,7 +45,8 @@ def test_a_run_and_what_is_read_of_it(tmp_path: Path, method: str, name: str) ->
     ideal = instance.known.ideal
     expected = np.where(kept[:, None], (found.F - ideal) / (instance.reference - ideal), np.nan)
     np.testing.assert_allclose(run.costs, expected, rtol=1e-12)
-    assert run.value == pytest.approx(instance.hypervolume(best(instance, found)[1]), abs=1e-12)
+    share = instance.known.share(best(instance, found)[1], instance.reference)
+    assert run.value == pytest.approx(share, abs=1e-12)
     assert kept.all() == (name == NEURONS)
 
 

@@ -96,6 +96,24 @@ def test_a_line_without_a_problem(tmp_path: Path) -> None:
         created(tmp_path / "s", outside={"h": path})
 
 
+@pytest.mark.parametrize("rounded", [lambda F: F.round(4), lambda F: F.astype(np.float32)])
+def test_results_may_be_rounded(tmp_path: Path, rounded: Any) -> None:
+    instance = problem(NEURONS)
+    F = rounded(instance.known.F)
+    lines = [[0, n, *costs] for n, costs in enumerate(F.tolist(), start=1)]
+    results, _ = done(
+        created(tmp_path / "s", seeds=[0], outside={"h": neurons_file(tmp_path, lines)})
+    )
+    (value,) = results.tasks[0].values("h").tolist()
+    assert value == pytest.approx(1, abs=1e-3)
+
+
+def test_counts_are_no_shares(tmp_path: Path) -> None:
+    lines = [[0, 1, 0.5, 12]]
+    with pytest.raises(DataError, match=r"column width: is 12, but no candidate of .* more than 1"):
+        created(tmp_path / "s", outside={"h": neurons_file(tmp_path, lines)})
+
+
 def test_quantities_in_natural_units(tmp_path: Path) -> None:
     instance = problem(NEURONS)
     found = asked("nsga2", instance, 40, 0, 10)
@@ -172,7 +190,7 @@ def test_quantities_in_natural_units(tmp_path: Path) -> None:
         (
             [[0, 1, 40, 0.5]],
             HEAD,
-            r"column error: is 40, but no candidate of .* has more than 1: is it in another unit",
+            r"column error: is 40, but no candidate of .* has more than 0\.9\d*: is it in another",
         ),
         (
             [[0, 1, 95, 0.5]],

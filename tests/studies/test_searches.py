@@ -12,7 +12,7 @@ from pymoo_prune import PruneError
 from pymoo_prune.studies import asked, best, recorded
 from pymoo_prune.studies.searches import engine_for
 from pymoo_prune.suite import Instance, problem
-from tests.support.studies import NEURONS
+from tests.support.studies import NEURONS, named
 from tests.support.suite import NOISY
 
 LIVE = replace(NOISY, name="live", noisy=False, live=replace(NOISY.live, options={}))  # type: ignore[type-var, arg-type]
@@ -71,3 +71,18 @@ def test_engines_that_are_refused() -> None:
         engine_for("ga", instance, 10)
     with pytest.raises(PruneError, match="needs a problem's ladders"):
         engine_for("levels", instance, 10)
+
+
+def test_an_engine_may_have_children_evaluated_itself() -> None:
+    instance = problem(NEURONS)
+    found = asked(named("Asking"), instance, 95, 0, 20)
+    plain = asked(named("Mine"), instance, 95, 0, 20)
+    assert found.generations.tolist() == plain.generations.tolist()
+    assert {tuple(x) for x in found.X[:80].tolist()} == {tuple(x) for x in plain.X[:80].tolist()}
+
+
+def test_evaluations_that_nothing_counts_are_refused() -> None:
+    instance = problem(NEURONS)
+    with pytest.raises(PruneError, match=r"evaluated 20 candidates that do not count towards the"):
+        asked(named("Uncounted"), instance, 95, 0, 20)
+    assert instance.unmeasured is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from rich.console import Console
 from pymoo_prune import PruneError, StoreError
 from pymoo_prune.comparing import Campaign, HypervolumeOptions
 from pymoo_prune.errors import DataError
+from pymoo_prune.machine import processor, versions
 from pymoo_prune.objectives import hypervolume, nondominated
 from pymoo_prune.studies import OnInstance, Study, instances, making, study
 from pymoo_prune.suite import problem
@@ -349,3 +352,40 @@ def test_names_of_problems_are_checked_again(made: Study, tmp_path: Path) -> Non
     with pytest.raises(PruneError, match=r"unknown instance of the suite '\.\./elsewhere'"):
         Study.open(tmp_path).execute(Console(quiet=True))
     assert problem(NEURONS).version == 1
+
+
+def test_a_method_that_ends_by_itself_is_noted(tmp_path: Path) -> None:
+    results, _ = done(created(tmp_path / "s", [NEURONS], [named("Early"), "random"], seeds=[0, 1]))
+    assert results.notes == [
+        f"{NEURONS}: {named('Early')} ended by itself in 2 of 2 runs, after 20 of 40 evaluations"
+    ]
+
+
+def test_facts_are_of_the_runs(tmp_path: Path) -> None:
+    one = created(tmp_path / "s", [NEURONS], ["nsga2", named("Mine")], seeds=[0, 1])
+    results, _ = done(one)
+    assert results.facts["processor"] == processor()
+    assert {name: results.facts[name] for name in versions()} == versions()
+    assert results.notes == []
+    changed = {**versions(), "pymoo": "0.6.0", f"code of {named('Mine')}": "another"}
+    (path,) = one.folder.rglob("*Mine*-1.sqlite")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE about SET value = ? WHERE key = 'versions'", [json.dumps(changed)])
+    results = Study.open(one.folder).results()
+    assert results.facts["pymoo"] == f"{versions()['pymoo']}; 0.6.0"
+    assert results.facts["processor"] == processor()  # that run does not say
+    assert results.notes == [
+        (
+            f"{NEURONS}: the code of {named('Mine')} was changed between its runs (seeds 0; seeds 1), "
+            "so they do not compare: remove the files of the old ones, and resume"
+        ),
+        (
+            "runs were made with different versions, which may matter: pymoo "
+            f"{versions()['pymoo']} and 0.6.0"
+        ),
+    ]
+
+
+def test_reference_points_are_for_problems_of_ones_own(made: Study) -> None:
+    with pytest.raises(PruneError, match="instances of the suite have their own reference points"):
+        made.results(HypervolumeOptions.parse(["error=.2"]))

@@ -35,7 +35,8 @@ def test_a_known_front_is_a_front_of_valid_candidates(name: str) -> None:
     assert np.array_equal(instance.pareto_front(), known.F)
     assert np.array_equal(instance.pareto_set(), X)
     assert instance.pareto_set().dtype == instance.vtype
-    assert instance.hypervolume(known.F) == 1
+    kept = np.zeros((len(X), len(instance.constraints))) if instance.constraints else None
+    assert instance.hypervolume(known.F, kept) == 1
     assert index()["instances"][name]["front"] == len(known.F)
     # Points that are better than the reference in all objectives make the hypervolume.
     assert (instance.reference > known.F).all(axis=1).any()
@@ -114,7 +115,9 @@ def test_the_hypervolume_is_a_share_of_the_known_fronts() -> None:
     assert instance.hypervolume([]) == instance.hypervolume(None) == 0
     assert instance.hypervolume(F[20]) == instance.hypervolume(F[20:21])
     for wrong in (np.nan, np.inf, -np.inf):
-        with pytest.raises(PruneError, match="F must be finite numbers"):
+        with pytest.raises(
+            PruneError, match=f"F must be finite numbers, but log_.* of candidate 1 is {wrong}"
+        ):
             instance.hypervolume([[0.1, -1], [0.1, wrong]])
     assert instance.hypervolume([[0, -2]]) > 1
 
@@ -127,12 +130,15 @@ def test_candidates_that_break_constraints_have_no_hypervolume(
     monkeypatch.setitem(vars(instance), "known", with_front(WIDTHS).known)
     assert instance.hypervolume(F, np.zeros((len(F), 1))) == 1
     G = np.where(np.arange(len(F)) % 2, 1.0, 0.0)[:, None]
-    assert instance.hypervolume(F, G) == instance.hypervolume(F[::2])
+    assert instance.hypervolume(F, G) == with_front(WIDTHS).hypervolume(F[::2])
+    with pytest.raises(PruneError, match=r"has constraints \(accuracy_drop<=0\.02\): give their"):
+        instance.hypervolume(F)
+    assert instance.hypervolume(None) == 0
     with pytest.raises(PruneError, match=f"F has {len(F)} candidates, but G has 3"):
         instance.hypervolume(F, G[:3])
     with pytest.raises(
         PruneError,
-        match=r"^G must be finite numbers of shape \(n, 1\), one column for each of accuracy_",
+        match=r"^G must be numbers of shape \(n, 1\), one column for each of accuracy_",
     ):
         instance.hypervolume(F[:2], np.zeros((2, 2)))
 
@@ -141,7 +147,7 @@ def test_candidates_that_break_constraints_have_no_hypervolume(
 def test_points_with_other_objectives_have_no_hypervolume(shape: tuple[int, ...]) -> None:
     instance = with_front(WIDTHS)
     with pytest.raises(
-        PruneError, match=r"^F must be finite numbers of shape \(n, 2\), .* but its shape is"
+        PruneError, match=r"^F must be numbers of shape \(n, 2\), .* but its shape is"
     ):
         instance.hypervolume(np.zeros(shape))
 

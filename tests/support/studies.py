@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.core.evaluator import Evaluator
 from rich.console import Console
 
 from pymoo_prune import Budget, Settings
@@ -37,6 +38,33 @@ class Breaking(NSGA2):
             msg = "the children are gone\nand nobody knows where"
             raise RuntimeError(msg)
         return super()._infill()
+
+
+class Asking(Mine):
+    """Has half of its children evaluated itself, in pymoo's words."""
+
+    def _infill(self) -> Any:
+        children = super()._infill()
+        self.evaluator.eval(self.problem, children[: len(children) // 2])
+        return children
+
+
+class Uncounted(Mine):
+    """Has its children evaluated by an evaluator of its own."""
+
+    def _infill(self) -> Any:
+        children = super()._infill()
+        Evaluator().eval(self.problem, children)
+        return children
+
+
+class Early(Mine):
+    """Ends by itself after its second generation."""
+
+    def _post_advance(self) -> None:
+        super()._post_advance()
+        if self.n_iter > 1:
+            self.termination.force_termination = True
 
 
 def unmade(problem: Any, pop_size: int) -> NSGA2:
