@@ -8,16 +8,22 @@ import os
 import re
 import shlex
 import sys
+import traceback
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 MOST = 2**63 - 1
 """The largest whole number: databases and generators know no larger ones."""
+MOST_IMAGES = 10**10
+"""More images than any training shows: a training of more would only hang."""
 SHOWN = 80
 """Letters of a wrong value that messages show."""
+LIBRARIES = {"site-packages", "dist-packages", "importlib", "pymoo_prune"}
+"""Folders whose code is not the user's."""
 
 
 class PruneError(ValueError):
@@ -128,6 +134,14 @@ def check_whole(
         raise PruneError(f"{msg}: {why}" if why and value > most else msg)
 
 
+def check_images(images: int) -> None:
+    """Refuses a number of training images that is negative, or that would only hang."""
+    if not 0 <= images <= MOST_IMAGES:
+        bound = "at least 0" if images < 0 else f"at most {MOST_IMAGES:,}"
+        msg = f"images must be {bound}, but they are {images}"
+        raise PruneError(msg)
+
+
 def check_real(name: str, value: Any, *, above: float | None = None) -> None:
     """Refuses what is no finite number, or too small.
 
@@ -181,6 +195,42 @@ def check_path(name: str, value: Any) -> Path:
     return Path(value)
 
 
+@contextmanager
+def in_users_code(what: str) -> Iterator[None]:
+    """Says where, if code of the user's raises an error, or ends the program.
+
+    Args:
+        what: What cannot be done then, such as "'my_module:data' cannot be imported".
+    """
+    try:
+        yield
+    except PruneError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PruneError(f"{what}: {failure_of(error)}") from error
+
+
+def failure_of(error: BaseException) -> str:
+    """An error of the user's code in one line, with the place that raised it."""
+    name, text = type(error).__name__, " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        name = "sys.exit"
+        text += "; what a script does belongs behind if __name__ == '__main__'"
+    place = ""
+    if isinstance(error, SyntaxError):
+        text, place = str(error.msg), f" ({error.filename}, line {error.lineno})"
+    else:
+        # Not within a library: the line of the user's that called it.
+        own = [
+            one
+            for one in traceback.extract_tb(error.__traceback__)
+            if not one.filename.startswith("<") and not set(Path(one.filename).parts) & LIBRARIES
+        ]
+        if own:
+            place = f" ({own[-1].filename}, line {own[-1].lineno})"
+    return f"{name}: {text}{place}"
+
+
 def command(verb: str, *words: Path | str) -> str:
     """A command of the command line for a message, which puts it between single quotes.
 
@@ -193,7 +243,8 @@ def command(verb: str, *words: Path | str) -> str:
 
 def quoted(word: Path | str) -> str:
     """A word as a shell takes it; in double quotes, if it needs some and these will do."""
-    text = shlex.quote(str(word))
+    dashed = isinstance(word, Path) and str(word).startswith("-")  # no option, but a folder
+    text = shlex.quote(f"./{word}" if dashed else str(word))
     if text[0] != "'" or re.search(r"[\\\"'$`!]", text[1:-1]):
         return text
     return f'"{text[1:-1]}"'

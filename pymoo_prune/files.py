@@ -306,12 +306,12 @@ def locked(folder: Path) -> Iterator[None]:
         return
     check_no_links(folder)
     with _lock_file(folder / LOCK) as file:
-        remove_forgotten(folder)
-        json.dump({"process": os.getpid(), "host": socket.gethostname()}, file)
-        file.flush()
         try:
+            remove_forgotten(folder)
+            json.dump({"process": os.getpid(), "host": socket.gethostname()}, file)
+            file.flush()
             yield
-        finally:
+        finally:  # also where the disk is full
             (folder / LOCK).unlink(missing_ok=True)
 
 

@@ -220,6 +220,12 @@ def test_a_new_folder_appears_at_once_and_an_old_one_is_filled(tmp_path: Path) -
     assert [one.name for one in tmp_path.iterdir()] == ["a"]
 
 
+def test_a_full_disk_leaves_no_lock(tmp_path: Path) -> None:
+    with full_disk(5), pytest.raises(OSError, match="too large"), locked(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_system_without_locks_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

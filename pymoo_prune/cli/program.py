@@ -23,7 +23,7 @@ from pymoo_prune.cli.parsers import (
     add_suite,
 )
 from pymoo_prune.cli.result_parsers import add_cite, add_data, add_export, add_report, add_ticket
-from pymoo_prune.errors import PruneError
+from pymoo_prune.errors import PruneError, failure_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,10 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:  # a command that can be resumed says how
         console.print(str(stop) or "stopped.", highlight=False, markup=False, soft_wrap=True)
         return 130
-    except (PruneError, OSError) as error:
+    except (PruneError, OSError, SystemExit) as error:
         # Unbroken lines: a path or a command can be copied from them.
         errors = Console(stderr=True, soft_wrap=True)
-        text = f"[bold red]error:[/] {_plain(str(error))}"
+        why = str(error)
+        if isinstance(error, SystemExit):  # code of the user's called it
+            why = f"the program was ended: {failure_of(error)}"
+        text = f"[bold red]error:[/] {_plain(why)}"
         errors.print(text, highlight=False, emoji=False)  # my:b: is a name here
         return 2
     return 0

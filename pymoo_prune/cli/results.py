@@ -10,7 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from pymoo_prune.cli.arguments import given_of
-from pymoo_prune.cli.showing import hypervolume_of, labels_of, refuse_for_a_run, style_of
+from pymoo_prune.cli.showing import (
+    check_report_place,
+    hypervolume_of,
+    labels_of,
+    refuse_for_a_run,
+    reporting,
+    style_of,
+)
 from pymoo_prune.cli.studies import report_study
 from pymoo_prune.comparing import (
     FRONTS_PICTURE,
@@ -20,7 +27,6 @@ from pymoo_prune.comparing import (
     citations,
     report_of_campaign,
 )
-from pymoo_prune.files import check_writable
 from pymoo_prune.plots import SCREEN, FigureStyle
 from pymoo_prune.results import Member
 from pymoo_prune.runs import FRONT_PICTURE, TICKET_PAGE, TICKET_PICTURE, Report, Run
@@ -32,7 +38,12 @@ from pymoo_prune.tables import listed
 def do_report(options: argparse.Namespace, console: Console) -> None:
     """`pymoo-prune report`."""
     if options.output is not None:
-        check_writable(options.output)  # before anything is shown
+        check_report_place(options.output, options.folder)  # before anything is shown
+    with reporting(options.folder):
+        _report(options, console)
+
+
+def _report(options: argparse.Namespace, console: Console) -> None:
     if Study.is_one(options.folder):
         report_study(options, console)
         return

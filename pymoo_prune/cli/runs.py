@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pymoo_prune.cli.arguments import given_of, settings_of
 from pymoo_prune.cli.results import show_campaign, show_run
-from pymoo_prune.cli.showing import resumable
+from pymoo_prune.cli.showing import reporting, resumable
 from pymoo_prune.cli.studies import resume_study
 from pymoo_prune.cli.workers import (
     executor_of,
@@ -43,7 +43,8 @@ def do_run(options: argparse.Namespace, console: Console) -> None:
     with executor:  # a missing cluster is an error before there is a folder, too
         run = Run.create(options.output or new_folder(options.problem), settings)
         _work(run, console, executor, download=options.download, profile=options.profile)
-    show_run(run, console)
+    with reporting(run.folder):
+        show_run(run, console)
 
 
 def do_resume(options: argparse.Namespace, console: Console) -> None:
@@ -74,7 +75,8 @@ def do_resume(options: argparse.Namespace, console: Console) -> None:
     else:
         with executor_of(options, run.settings.threads) as executor:
             _work(run, console, executor, download=options.download)
-    show_run(run, console)
+    with reporting(run.folder):
+        show_run(run, console)
 
 
 def _refuse_network(options: argparse.Namespace) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pymoo_prune.comparing import HypervolumeOptions
 from pymoo_prune.errors import PruneError, StoreError, command
+from pymoo_prune.files import check_writable
 from pymoo_prune.plots import FIGURES, FigureStyle, paper_style
+from pymoo_prune.runs import holds_results
 from pymoo_prune.tables import listed
 
 OF_COMPARISONS = ("reference", "log", "label")
@@ -81,5 +83,37 @@ def resumable(folder: Path, kept: str = "everything that was measured is") -> It
         msg = f"stopped; {kept} kept. {resume}"
         raise KeyboardInterrupt(msg) from None
     except OSError as error:
-        msg = f"{error}; what was measured is kept; once that is fixed: {resume}"
+        begun = "what was measured is kept; once that is fixed: " + resume
+        go_on = begun if holds_results(folder) else "once that is fixed, give the command again"
+        msg = f"{error}; {go_on}"
         raise StoreError(msg) from error
+
+
+@contextmanager
+def reporting(folder: Path) -> Iterator[None]:
+    """Says that results are whole, after an error such as a full disk in writing a report.
+
+    Args:
+        folder: The folder of the run, comparison or study.
+    """
+    try:
+        yield
+    except OSError as error:
+        msg = (
+            f"{error}; the results in {folder} are whole. Once that is fixed, "
+            f"'{command('report', folder)}' writes the report; with --output, elsewhere"
+        )
+        raise StoreError(msg) from error
+
+
+def check_report_place(output: Path, of: Path) -> None:
+    """Refuses a place for a report that cannot be written to, or that has results of its own.
+
+    Args:
+        output: The place.
+        of: The folder of the results that the report is of.
+    """
+    if holds_results(output) and output.resolve() != of.resolve():
+        msg = f"{output} holds other results, whose report would be replaced; give another --output"
+        raise StoreError(msg)
+    check_writable(output)

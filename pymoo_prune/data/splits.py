@@ -21,6 +21,8 @@ from pymoo_prune.data.tasks import CLASSES, Task
 from pymoo_prune.errors import MOST, DataError, check_kind, check_whole
 from pymoo_prune.machine import check_memory
 
+LARGEST = 1e9
+"""The squares of larger values, added up over images and pixels, are beyond float32."""
 ArrayOrTensor: TypeAlias = npt.NDArray[Any] | torch.Tensor
 
 
@@ -164,6 +166,12 @@ class Data:
             )
         for part in ("train", "validation", "test"):
             split: Split = getattr(self, part)
+            highest = max(abs(float(end)) for end in split.images.detach().aminmax())
+            if highest > LARGEST:
+                raise DataError(
+                    f"{self.name} has {part} images with values as large as {highest:.2g}: scale "
+                    f"them to at most {LARGEST:g}, better to about 1"
+                )
             if split.task != self.task:
                 raise DataError(f"{self.name}: {part} and train images must have the same task")
             if self.task.metric is not None and (split.labels is None) != (not self.labelled):

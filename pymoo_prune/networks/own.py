@@ -8,17 +8,18 @@ user trusts the module; see `trust`.
 from __future__ import annotations
 
 import copy
+import difflib
+import importlib
 import json
 import re
 import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint
 from typing import Any, TypeAlias
 
 import torch
 from torch import fx, nn
 
-from pymoo_prune.errors import PruneError, UntrustedCode
+from pymoo_prune.errors import PruneError, UntrustedCode, in_users_code
 from pymoo_prune.networks.copies import copied
 from pymoo_prune.networks.trust import check_trust, is_trusted, module_of, trust
 
@@ -50,11 +51,17 @@ def load_named(name: str) -> Any:
     # As `python -m` does: a user's own module often lies in the current folder.
     if "" not in sys.path:
         sys.path.insert(0, "")
-    try:
-        return EntryPoint(name, name, "").load()
-    except (ImportError, AttributeError) as error:
-        msg = f"{name!r} cannot be imported from {name}: {error}"
-        raise PruneError(msg) from error
+    module, _, path = name.partition(":")
+    with in_users_code(f"{name!r} cannot be imported"):
+        found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        if not hasattr(found, part):
+            nearest = difflib.get_close_matches(part, dir(found), n=1)
+            hint = f". Did you mean {nearest[0]!r}?" if nearest else ""
+            msg = f"{name!r} cannot be imported: there is no {part!r} in {module}{hint}"
+            raise PruneError(msg)
+        found = getattr(found, part)
+    return found
 
 
 def described(network: nn.Module, built_by: Builder | str, /, **arguments: Any) -> nn.Module:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pymoo_prune.errors import PruneError, check_kind, shown
+from pymoo_prune.errors import PruneError, check_kind, in_users_code, shown
 
 Values = NDArray[np.float64]
 Measurements = Mapping[str, Values]
@@ -111,7 +111,8 @@ def completed(
         found["sparsity"] = 1 - np.asarray(found["parameters"]) / parent()["parameters"]
     for name, quantity in quantities.items():
         if quantity.follows is not None and name not in found:
-            found[name] = np.asarray(quantity.follows(found), dtype=np.float64)
+            with in_users_code(f"quantity {name!r} cannot be computed"):
+                found[name] = np.asarray(quantity.follows(found), dtype=np.float64)
     return found
 
 

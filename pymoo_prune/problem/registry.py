@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from pymoo_prune.errors import PruneError, check_kind, unknown_name
+from pymoo_prune.errors import PruneError, check_kind, in_users_code, unknown_name
 from pymoo_prune.networks import copied, load_named, with_origin
 from pymoo_prune.objectives import DIVERGENCE, Objectives, Scalarisation
 from pymoo_prune.problem.arguments import arguments_of, check_argument
@@ -76,7 +76,8 @@ def called(kind: str, name: str, found: Callable[[], Any]) -> Any:
         raise PruneError(msg) from error
     except ValueError:  # written in C: nothing is known of its arguments
         pass
-    with seeded(0, torch.device("cpu")):  # what is random is the same each time
+    # What is random is the same each time.
+    with in_users_code(f"{kind} {name!r} cannot be made"), seeded(0, torch.device("cpu")):
         return found()
 
 

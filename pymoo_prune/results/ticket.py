@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from torch import nn
 
 from pymoo_prune import plots
 from pymoo_prune.data import Split
-from pymoo_prune.errors import PruneError, TrainingDiverged
+from pymoo_prune.errors import PruneError, TrainingDiverged, check_images
+from pymoo_prune.machine import check_memory
 from pymoo_prune.measuring import BATCH_SIZES
 from pymoo_prune.networks import evaluating, own_inputs
 from pymoo_prune.objectives import Quantity
@@ -225,10 +227,10 @@ def winning_ticket(
             network, or the retraining diverged.
     """
     # Everything is checked before hours of retraining.
-    if images < 0:
-        msg = f"images must be at least 0, but they are {images}"
-        raise PruneError(msg)
+    check_images(images)
     check_latencies(batch_sizes, threads, repeats)
+    size = 4 * max(batch_sizes) * math.prod(front.input_shape)
+    check_memory(f"a batch of {max(batch_sizes):,} images", size)
     problem, winner = front.problem, front.pick(pick)
     parent = problem.parent
     if parent is None:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from pymoo_prune.runs.folder import RunFolder, new_folder
     from pymoo_prune.runs.images import is_module, lasting
     from pymoo_prune.runs.one_call import prune
-    from pymoo_prune.runs.places import at_work
+    from pymoo_prune.runs.places import at_work, holds_results
     from pymoo_prune.runs.preparing import NOTHING_GIVEN, Given, prepare_problem
     from pymoo_prune.runs.report import Report
     from pymoo_prune.runs.reproduction import (
@@ -74,7 +74,7 @@ __all__ = [
     "KEEP_NETWORKS", "NOTHING_GIVEN", "PARENT_FOLDER", "PLAN_FILE", "REPORT_PAGE", "SETTINGS_FILE",
     "SHARED_LATENCIES", "STORE_FILE", "TICKET_PAGE", "TICKET_PICTURE", "Citations", "Given",
     "Report", "ReproductionOptions", "Run", "RunFolder", "Settings", "at_work", "chosen",
-    "evaluations_of", "is_module", "kept", "kept_parent", "kept_runs", "lasting", "limit_of",
-    "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune", "publish",
-    "published_on", "reading", "recorded_evaluations", "reproduced", "without_workers",
+    "evaluations_of", "holds_results", "is_module", "kept", "kept_parent", "kept_runs", "lasting",
+    "limit_of", "measured_quantities", "new_folder", "prepare", "prepare_problem", "prune",
+    "publish", "published_on", "reading", "recorded_evaluations", "reproduced", "without_workers",
 ]  # fmt: skip

@@ -11,6 +11,8 @@ SHARED_LATENCIES = f"../../{LATENCIES_FILE}"
 """The file of the comparison that a run belongs to."""
 PLAN_FILE = "comparison.json"
 """Which runs there are; a folder with this file is a comparison."""
+REPRODUCED_FILE = "settings.json"
+"""The settings that a reproduction's results depend on; a folder with this file is one."""
 
 FRONT_TABLE = "front.csv"
 CHROMOSOMES_FILE = "front.npz"

@@ -10,6 +10,15 @@ from pathlib import Path
 
 from pymoo_prune.errors import StoreError, command
 from pymoo_prune.files import locked
+from pymoo_prune.runs.files import PLAN_FILE, REPRODUCED_FILE, SETTINGS_FILE
+
+OF_RESULTS = (SETTINGS_FILE, PLAN_FILE, REPRODUCED_FILE, "study.json", "network.json")
+"""Files that say what a folder is; studies and networks belong to other rooms."""
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether a folder is a run, a comparison, a reproduction, a study or a network."""
+    return any((folder / name).is_file() for name in OF_RESULTS)
 
 
 @contextmanager
@@ -49,8 +58,9 @@ def _changed(folder: Path, error: Exception) -> str | None:
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         return (
-            f"{folder} cannot be written to any more: its permissions were changed. What was "
-            f"measured is kept: change them back, and '{command('resume', folder)}' goes on"
+            f"{folder} cannot be written to any more: its permissions were changed, or its disk is "
+            "read-only. What was measured is kept: change that back, and "
+            f"'{command('resume', folder)}' goes on"
         )
     named = getattr(error, "filename", None)
     if not isinstance(named, str | bytes | os.PathLike):

@@ -15,16 +15,13 @@ from torch import nn
 from pymoo_prune.data import Data
 from pymoo_prune.errors import PruneError, unknown_name
 from pymoo_prune.executors import Executor
-from pymoo_prune.files import write_text
+from pymoo_prune.files import holds_something, write_text
 from pymoo_prune.results import load_network
-from pymoo_prune.runs.files import REPORT_PAGE
+from pymoo_prune.runs.files import REPORT_PAGE, REPRODUCED_FILE
 from pymoo_prune.runs.images import is_module, named_data
 from pymoo_prune.runs.preparing import keep_parent
 from pymoo_prune.runs.unreadable import reading
 from pymoo_prune.search import Budget
-
-REPRODUCED_FILE = "settings.json"
-"""The settings that a reproduction's results depend on."""
 
 
 def prepare(
@@ -56,9 +53,13 @@ def prepare(
         raise PruneError(msg)
     held_out = None if is_module(data) else validation
     images = named_data(data, root=data_root, download=download, validation=held_out)
+    settings_file = output / REPRODUCED_FILE
+    if output.exists() and not settings_file.is_file() and holds_something(output):
+        msg = f"{output} is there already, and is no reproduction; take another --output"
+        raise PruneError(msg)
     output.mkdir(parents=True, exist_ok=True)
     wanted: dict[str, Any] = json.loads(json.dumps({"data": data, **settings}))
-    found: dict[str, Any] = kept(output / REPRODUCED_FILE, lambda: wanted)
+    found: dict[str, Any] = kept(settings_file, lambda: wanted)
     if found != wanted:
         names, nothing = sorted(wanted.keys() | found.keys()), object()
         differing = [

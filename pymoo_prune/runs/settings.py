@@ -13,7 +13,7 @@ from torch import nn
 
 from pymoo_prune.data import DATA_SETS, R2, Metric
 from pymoo_prune.engines import check_engine_name, check_goals
-from pymoo_prune.errors import MOST, PruneError, shown, unknown_name
+from pymoo_prune.errors import MOST, MOST_IMAGES, PruneError, shown, unknown_name
 from pymoo_prune.machine import check_device
 from pymoo_prune.measuring import LATENCY
 from pymoo_prune.objectives import (
@@ -54,7 +54,7 @@ GIVEN = "given in Python"
 SETTINGS_FORMAT = 1
 BOUNDS = {
     "pop_size": (2, 1_000_000), "seed": (0, MOST), "threads": (1, 1_024),
-    "finish_images": (0, MOST), "keep_networks": (0, MOST),
+    "finish_images": (0, MOST_IMAGES), "keep_networks": (0, MOST),
 }  # fmt: skip
 """The least and the most of settings that are numbers."""
 

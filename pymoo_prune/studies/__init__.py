@@ -36,7 +36,22 @@ from pymoo_prune.studies.searches import POPULATION, Asked, asked, best, recorde
 from pymoo_prune.studies.study import study
 
 __all__ = [
-    "POPULATION", "Asked", "OnInstance", "OwnProblem", "Results", "Study", "StudyProblem", "asked",
-    "best", "check_name", "chosen_problems", "cited_by_study", "evaluations_of_study",
-    "instance_names", "is_problem", "recorded", "split_text", "study",
+    "POPULATION",
+    "Asked",
+    "OnInstance",
+    "OwnProblem",
+    "Results",
+    "Study",
+    "StudyProblem",
+    "asked",
+    "best",
+    "check_name",
+    "chosen_problems",
+    "cited_by_study",
+    "evaluations_of_study",
+    "instance_names",
+    "is_problem",
+    "recorded",
+    "split_text",
+    "study",
 ]  # fmt: skip

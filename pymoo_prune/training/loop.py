@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pymoo_prune.data import Split, in_batches
-from pymoo_prune.errors import PruneError, TrainingDiverged
+from pymoo_prune.errors import TrainingDiverged, check_images
 from pymoo_prune.machine import has_fast_bfloat16
 from pymoo_prune.training.recipes import ADAM, SCHEDULES, Recipe
 
@@ -105,9 +105,7 @@ def fit(
         The loss of the last batch; the caller checks whether the training diverged.
     """
     recipe.check_inputs(split.images)
-    if images < 0:
-        msg = f"images must be at least 0, but they are {images}"
-        raise PruneError(msg)
+    check_images(images)
     device = split.images.device
     if recipe.channels_last:
         to_channels_last(network)

@@ -191,7 +191,7 @@ def test_a_comparison_has_jobs_instead_of_workers(
         (["--algorithm", "rvea", "--objectives", "macs"], "needs several objectives, but the"),
         (["--algorithm", "moead", "--constraint", "macs<=20%"], "handles no constraints, but the"),
         (["--algorithm", "nowhere:engine"], "'nowhere:engine' cannot be imported"),
-        (["--algorithm", "tests.support.tiny_problem:engine"], "has no attribute 'engine'"),
+        (["--algorithm", "tests.support.tiny_problem:engine"], "there is no 'engine' in tests."),
     ],
 )
 def test_engines_that_cannot_search(

@@ -13,7 +13,7 @@ from pymoo_prune.cli import main
 from pymoo_prune.measuring import accuracy
 from pymoo_prune.results import read_csv
 from pymoo_prune.runs import Report
-from tests.support.tiny_problem import pixels_run
+from tests.support.tiny_problem import full_disk, pixels_run
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,33 @@ def test_a_folder_that_cannot_be_written_to_can_be_looked_at(
         assert captured.err.startswith("error: [Errno ")
 
 
+def test_a_report_replaces_no_other_results(
+    finished: Path, tmp_path: Path, failed: Callable[..., str]
+) -> None:
+    other = shutil.copytree(finished, tmp_path / "other")
+    assert main(["report", str(other)]) == 0  # it names its folder
+    before = (other / "report.md").read_bytes()
+    (other / "report.md").write_bytes(before + b"mine")
+    for place in (other, other / "parent"):
+        error = failed("report", str(finished), "--output", str(place))
+        assert f"{place} holds other results, whose report would be replaced" in error
+    assert (other / "report.md").read_bytes() == before + b"mine"
+    assert main(["report", str(other), "--output", str(other)]) == 0
+    assert (other / "report.md").read_bytes() == before
+
+
+def test_a_full_disk_costs_the_report_alone(
+    finished: Path, tmp_path: Path, failed: Callable[..., str]
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    (folder / "report.md").unlink()
+    with full_disk(200):
+        error = failed("report", str(folder))
+    assert f"the results in {folder} are whole" in error
+    assert f"'pymoo-prune report {folder}' writes the report; with --output, elsewhere" in error
+    assert main(["report", str(folder)]) == 0
+
+
 def test_export_goes_into_the_runs_folder_unless_told(finished: Path) -> None:
     assert main(["export", str(finished), "--pick", "0"]) == 0
     assert load_network(finished / "network-0") is not None
@@ -129,6 +156,7 @@ def test_the_ticket_goes_into_the_runs_folder_unless_told(finished: Path) -> Non
     [
         (["--images", "-1"], "images must be at least 0, but they are -1"),
         (["--batch-sizes", "1", "0"], "at least 1, but batch_sizes=[1, 0]"),
+        (["--batch-sizes", str(10**12)], "a batch of 1,000,000,000,000 images would take 256,0"),
     ],
 )
 def test_impossible_tickets_are_refused(

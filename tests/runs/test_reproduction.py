@@ -52,6 +52,13 @@ def test_a_folder_is_made_and_the_images_are_loaded(tmp_path: Path, digits: Data
     assert repr(SETTINGS) == before
 
 
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(PruneError, match="is there already, and is no reproduction; take another"):
+        prepared(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
 @pytest.mark.parametrize(
     ("changes", "options", "differing"),
     [

@@ -376,8 +376,8 @@ def test_facts_are_of_the_runs(tmp_path: Path) -> None:
     assert results.facts["processor"] == processor()  # that run does not say
     assert results.notes == [
         (
-            f"{NEURONS}: the code of {named('Mine')} was changed between its runs (seeds 0; seeds 1), "
-            "so they do not compare: remove the files of the old ones, and resume"
+            f"{NEURONS}: the code of {named('Mine')} was changed between its runs (seeds 0; seeds "
+            "1), so they do not compare: remove the files of the old ones, and resume"
         ),
         (
             "runs were made with different versions, which may matter: pymoo "
