@@ -352,8 +352,8 @@ def test_a_factory_may_lie_in_the_folder_one_works_in(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere:factory", "'nowhere:factory' cannot be imported from nowhere:factory: No module"),
-        (f"{OURS}:nothing", f"cannot be imported from {OURS}:nothing"),
+        ("nowhere:factory", "'nowhere:factory' cannot be imported: ModuleNotFoundError: No module"),
+        (f"{OURS}:nothing", f"cannot be imported: there is no 'nothing' in {OURS}"),
         (f"{OURS}:directions", "directions' must be a function .* but it is of type ndarray"),
         (f"{OURS}:ready_made", r"must be a function \(problem, pop.* of type NSGA2"),
         ("tests.support.engines:Rows", "or a class of those, but it is another class"),
