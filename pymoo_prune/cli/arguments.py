@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from pymoo_prune.errors import PruneError
+from pymoo_prune.networks import load_named
 from pymoo_prune.objectives import Objectives, WeightedSum, parse_objectives
 from pymoo_prune.problem import Preset, assignments, find_problem, module_of, preset_of, trust
 from pymoo_prune.runs import Given, Settings, is_module, lasting
@@ -29,6 +30,7 @@ def given_of(options: argparse.Namespace) -> Given:
         trust([str(module_of(options.data))])
     if named is not None:
         trust([str(module_of(named))])
+        load_named(named)  # an error now, and not only where the network is needed
     return Given(place=options.data, named=named)
 
 

@@ -19,7 +19,7 @@ from pymoo_prune.studies.folder import Study
 from pymoo_prune.studies.instances import Scale
 from pymoo_prune.studies.plan import Plan
 from pymoo_prune.studies.problems import OnInstance
-from pymoo_prune.studies.reading import problem_folder
+from pymoo_prune.studies.reading import problem_folder, remedied
 from pymoo_prune.suite import Cost
 
 NOISY = "{} is noisy: each generation was measured on images of its own."
@@ -39,7 +39,7 @@ def evaluations_of_study(
     for place, one in enumerate(plan.problems):
         where = problem_folder(folder, one.name)
         if isinstance(one, OnInstance):
-            found += _on_instance(where, one, plan)
+            found += _on_instance(folder, where, one, plan)
         elif Campaign.is_one(where):
             found += [replace(run, problem=one.name) for run in evaluations_in(where)]
         if progress is not None:
@@ -53,12 +53,14 @@ def evaluations_of_study(
     return found
 
 
-def _on_instance(folder: Path, on: OnInstance, plan: Plan) -> Iterator[Evaluations]:
+def _on_instance(study: Path, folder: Path, on: OnInstance, plan: Plan) -> Iterator[Evaluations]:
     for method in plan.methods:
         for seed in plan.seeds:
             path = folder / RUNS_FOLDER / plan.run_file(method, seed)
             if path.is_file():
-                yield _of_run(path, on, method, seed, Scale.read(folder, on))
+                with remedied(study, path):
+                    found = _of_run(path, on, method, seed, Scale.read(folder, on))
+                yield found
 
 
 def _of_run(path: Path, on: OnInstance, method: str, seed: int, scale: Scale) -> Evaluations:

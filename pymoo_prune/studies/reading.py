@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def on_instance(folder: Path, on: OnInstance, plan: Plan, outside: Sequence[Outs
         place,
         {path.name: path for path in paths.values()},
         scale,
-        lambda _, path: _remedied(folder, path, on, scale),
+        lambda _, path: _read(folder, path, on, scale),
     )
     courses = [
         _course(method, seed, runs[path.name], scale, str(path))
@@ -124,9 +125,21 @@ def on_instance(folder: Path, on: OnInstance, plan: Plan, outside: Sequence[Outs
     return Found(task, missing, notes, each_once(run.made_by for run in runs.values()))
 
 
-def _remedied(folder: Path, path: Path, on: OnInstance, scale: Scale) -> RunCosts:
-    try:
+def _read(folder: Path, path: Path, on: OnInstance, scale: Scale) -> RunCosts:
+    with remedied(folder, path):
         return read_run(path, on, scale)
+
+
+@contextmanager
+def remedied(folder: Path, path: Path) -> Iterator[None]:
+    """Says what to do about a damaged run.
+
+    Args:
+        folder: The study's folder.
+        path: The run's file.
+    """
+    try:
+        yield
     except StoreError as error:
         msg = f"{error}; remove {path}, and '{command('resume', folder)}' makes that run again"
         raise StoreError(msg) from error

@@ -107,3 +107,14 @@ def test_reports_name_methods_as_the_user_likes(made: Study) -> None:
         results.report({"nsga3": "NSGA-III"})
     with pytest.raises(PruneError, match="different labels"):
         results.report({"nsga2": "random"})
+
+
+def test_a_damaged_run_is_named_with_what_helps(tmp_path: Path) -> None:
+    one = created(tmp_path / "s", [NEURONS], seeds=[0])
+    done(one)
+    path = next(one.folder.rglob("nsga2-0.sqlite"))
+    path.write_bytes(path.read_bytes()[:5_000])
+    with pytest.raises(
+        StoreError, match=rf"; remove {path}, and 'pymoo-prune resume {one.folder}'"
+    ):
+        evaluations_of_study(one)
